@@ -1,0 +1,69 @@
+//! The adaptable layers of a network, numbered.
+
+use lorabake_ops::ConvShape;
+
+/// Number of an adaptable layer within its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SiteId(pub(crate) usize);
+
+/// What the frozen layer computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// y = x·Wᵀ + b.
+    Linear {
+        /// Width of x.
+        inputs: usize,
+        /// Width of y.
+        outputs: usize,
+    },
+    /// A 2-D convolution.
+    Conv(ConvShape),
+}
+
+/// Which part of a network a layer belongs to; adapters choose their layers by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Inside a transformer of the UNet, its projections included.
+    Transformer,
+    /// Residual block, downsampler or upsampler of the UNet.
+    Residual,
+    /// Attention of the text encoder.
+    TextAttention,
+    /// Feed-forward part of the text encoder.
+    TextMlp,
+    /// First and last convolution and time embedding of the UNet.
+    Stem,
+}
+
+/// One adaptable layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Its path as diffusers or transformers write it, without `.weight`.
+    pub path: String,
+    /// What it computes.
+    pub kind: Kind,
+    /// Where it stands.
+    pub role: Role,
+}
+
+/// All adaptable layers of one network, in the order in which they were built.
+#[derive(Debug, Clone, Default)]
+pub struct Sites(Vec<Site>);
+
+impl Sites {
+    /// Registers a layer.
+    pub fn add(&mut self, site: Site) -> SiteId {
+        self.0.push(site);
+        SiteId(self.0.len() - 1)
+    }
+
+    /// Every layer with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (SiteId, &Site)> {
+        self.0.iter().enumerate().map(|(index, site)| (SiteId(index), site))
+    }
+
+    /// The layer of this number.
+    pub fn get(&self, id: SiteId) -> &Site {
+        &self.0[id.0]
+    }
+}

@@ -1,0 +1,2 @@
+//! lorabake
+fn main() {}

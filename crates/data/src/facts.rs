@@ -1,0 +1,101 @@
+//! What a LoRA file's metadata says of its data set (`ss_dataset_dirs`, `ss_tag_frequency`, `ss_bucket_info`, …).
+//!
+//! Plain values with sd-scripts' meaning and order; spelling them as JSON is the metadata writer's work.
+
+use std::collections::HashMap;
+
+use crate::bucket::Layout;
+use crate::problem::Size;
+use crate::scan::{Dataset, Folder};
+
+/// Facts about a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Training images × repeats (`ss_num_train_images`).
+    pub train_images: u64,
+    /// Regularization images × repeats, before they are balanced (`ss_num_reg_images`).
+    pub reg_images: u64,
+    /// Training folders (`ss_dataset_dirs`).
+    pub dataset_dirs: Vec<Dir>,
+    /// Regularization folders (`ss_reg_dataset_dirs`).
+    pub reg_dataset_dirs: Vec<Dir>,
+    /// Per folder name, how many captions hold each tag, in order of first appearance (`ss_tag_frequency`).
+    pub tag_frequency: Vec<(String, Vec<(String, u64)>)>,
+    /// Buckets; `None` without bucketing (`ss_bucket_info`, `null` then).
+    pub bucket_info: Option<BucketInfo>,
+}
+
+/// A concept folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dir {
+    /// Folder name, with its number.
+    pub name: String,
+    /// The number.
+    pub n_repeats: u32,
+    /// Images in the folder.
+    pub img_count: usize,
+}
+
+/// How images fell into buckets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BucketInfo {
+    /// Size and number of uses per epoch of each bucket in use; the index is the key in the metadata.
+    pub buckets: Vec<(Size, u64)>,
+    /// Mean over the used images of |bucket ratio - image ratio|, without repeats.
+    pub mean_img_ar_error: f64,
+}
+
+impl Facts {
+    /// Gathers the facts of a placed data set.
+    pub fn new(dataset: &Dataset, layout: &Layout) -> Self {
+        let images = |is_reg: bool| {
+            let items = dataset.items.iter().filter(move |item| item.is_reg == is_reg);
+            items.map(|item| u64::from(item.repeats)).sum()
+        };
+        let dirs = |is_reg: bool| {
+            let folders = dataset.folders.iter().filter(move |folder| folder.is_reg == is_reg);
+            let dir = |f: &Folder| Dir { name: f.name.clone(), n_repeats: f.repeats, img_count: f.images };
+            folders.map(dir).collect()
+        };
+        Self {
+            train_images: images(false),
+            reg_images: images(true),
+            dataset_dirs: dirs(false),
+            reg_dataset_dirs: dirs(true),
+            tag_frequency: tag_frequency(dataset),
+            bucket_info: layout.bucketing.then(|| bucket_info(dataset, layout)),
+        }
+    }
+}
+
+fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {
+    let mut folders: Vec<(String, Vec<(String, u64)>)> = Vec::new();
+    let mut places: HashMap<(usize, String), usize> = HashMap::new();
+    for item in &dataset.items {
+        let name = &dataset.folders[item.folder].name;
+        let folder = folders.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            folders.push((name.clone(), Vec::new()));
+            folders.len() - 1
+        });
+        let tags = &mut folders[folder].1;
+        // The comma is fixed, whatever --caption_separator says.
+        for tag in item.caption.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_lowercase) {
+            let place = *places.entry((folder, tag.clone())).or_insert(tags.len());
+            match tags.get_mut(place) {
+                Some((_, count)) => *count += 1,
+                None => tags.push((tag, 1)),
+            }
+        }
+    }
+    folders
+}
+
+fn bucket_info(dataset: &Dataset, layout: &Layout) -> BucketInfo {
+    let used = || dataset.items.iter().zip(&layout.placements).filter(|(item, _)| item.uses > 0);
+    let count = |bucket: Size| used().filter(|(_, p)| p.bucket == bucket).map(|(item, _)| u64::from(item.uses)).sum();
+    let errors: Vec<f64> = used().map(|(_, placement)| placement.ar_error.abs()).collect();
+    BucketInfo {
+        buckets: layout.buckets.iter().map(|&bucket| (bucket, count(bucket))).collect(),
+        mean_img_ar_error: errors.iter().sum::<f64>() / errors.len().max(1) as f64,
+    }
+}

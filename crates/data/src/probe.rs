@@ -1,0 +1,175 @@
+//! What can be said of an image file without decoding it: its size, and that its end is there.
+//!
+//! Decoders differ in what they do with a file that was cut off (the JPEG decoder fills the rest with grey), so the end
+//! is looked for here: the structure of each format is followed, the pixels are not.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use image::error::ImageError;
+use image::metadata::Orientation;
+use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use crate::problem::{Error, Fault, Size};
+
+/// Most pixels of an image. Pillow, and with it sd-scripts, refuses more too.
+pub const MAX_PIXELS: u64 = 178_956_970;
+
+/// Size of the image after EXIF rotation, from the header; fails if the file is empty, truncated, of another format or
+/// beyond [`MAX_PIXELS`].
+pub fn size(path: &Path) -> Result<Size, Error> {
+    let read = || {
+        let file = File::open(path).map_err(|error| Fault::Unreadable(error.to_string()))?;
+        let mut file = BufReader::new(file);
+        whole(&mut file)?;
+        let reader = ImageReader::new(file).with_guessed_format();
+        let mut decoder = reader.map_err(io_fault)?.into_decoder().map_err(fault)?;
+        let (width, height) = decoder.dimensions();
+        check_size((width, height))?;
+        Ok(if turned(decoder.orientation().map_err(fault)?) { (height, width) } else { (width, height) })
+    };
+    read().map_err(|fault| Error::Image { path: path.into(), fault })
+}
+
+fn turned(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+/// Bounds what a decoder may take: 16 bits of four channels for the most pixels.
+pub(crate) fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 8);
+    limits
+}
+
+pub(crate) fn check_size((width, height): Size) -> Result<(), Fault> {
+    match u64::from(width) * u64::from(height) {
+        0 => Err(Fault::Unreadable("it has no pixels".into())),
+        pixels if pixels > MAX_PIXELS => Err(Fault::TooLarge(width, height)),
+        _ => Ok(()),
+    }
+}
+
+/// A decoder's error in the user's words.
+pub(crate) fn fault(error: ImageError) -> Fault {
+    match error {
+        ImageError::IoError(error) => io_fault(error),
+        ImageError::Unsupported(error) => Fault::Format(error.to_string()),
+        other => Fault::Unreadable(other.to_string()),
+    }
+}
+
+fn io_fault(error: std::io::Error) -> Fault {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Fault::Truncated,
+        _ => Fault::Unreadable(error.to_string()),
+    }
+}
+
+/// Checks that the file is of a known format and that its end is there; leaves the reader at the start.
+pub(crate) fn whole(file: &mut (impl BufRead + Seek)) -> Result<(), Fault> {
+    let mut head = Vec::new();
+    file.by_ref().take(16).read_to_end(&mut head).map_err(io_fault)?;
+    if head.is_empty() {
+        return Err(Fault::Empty);
+    }
+    let format = image::guess_format(&head).map_err(|_| Fault::Format("an unknown type".into()))?;
+    let end = match format {
+        ImageFormat::Png => png_end(file),
+        ImageFormat::Jpeg => jpeg_end(file),
+        ImageFormat::WebP => webp_end(file),
+        ImageFormat::Bmp => bmp_end(file),
+        other => return Err(Fault::Format(format!("{other:?}"))),
+    };
+    end.map_err(io_fault)?;
+    file.rewind().map_err(io_fault)
+}
+
+type Io = std::io::Result<()>;
+
+/// Follows the chunks up to IEND.
+fn png_end(file: &mut (impl BufRead + Seek)) -> Io {
+    file.seek(SeekFrom::Start(8))?;
+    loop {
+        let mut chunk = [0; 8];
+        file.read_exact(&mut chunk)?;
+        if &chunk[4..] == b"IEND" {
+            return file.read_exact(&mut [0; 4]);
+        }
+        let length = u32::from_be_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
+        file.seek_relative(i64::from(length) + 4)?;
+    }
+}
+
+/// Follows the segments up to the first scan, then looks for the end marker (an earlier one would be a thumbnail's).
+fn jpeg_end(file: &mut (impl BufRead + Seek)) -> Io {
+    const SCAN: u8 = 0xda;
+    const END: u8 = 0xd9;
+    file.seek(SeekFrom::Start(2))?;
+    loop {
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        // Between segments there may be filling, and the markers below have no length.
+        if byte[0] != 0xff {
+            continue;
+        }
+        while byte[0] == 0xff {
+            file.read_exact(&mut byte)?;
+        }
+        if matches!(byte[0], 0 | 1 | 0xd0..=0xd8) {
+            continue;
+        }
+        let mut length = [0; 2];
+        file.read_exact(&mut length)?;
+        file.seek_relative((i64::from(u16::from_be_bytes(length)) - 2).max(0))?;
+        if byte[0] == SCAN {
+            break;
+        }
+    }
+    let mut scratch = Vec::new();
+    loop {
+        scratch.clear();
+        let read = file.read_until(0xff, &mut scratch)?;
+        let next = file.fill_buf()?.first().copied();
+        match next {
+            Some(END) => return Ok(()),
+            None if read == 0 || scratch.last() != Some(&0xff) => return Err(ErrorKind::UnexpectedEof.into()),
+            _ => {}
+        }
+    }
+}
+
+/// The size that the RIFF header promises.
+fn webp_end(file: &mut (impl BufRead + Seek)) -> Io {
+    file.seek(SeekFrom::Start(4))?;
+    let promised = u64::from(read_u32(file)?) + 8;
+    ends_after(file, promised)
+}
+
+/// The size that follows from the dimensions, where rows are stored as they are.
+fn bmp_end(file: &mut (impl BufRead + Seek)) -> Io {
+    file.seek(SeekFrom::Start(10))?;
+    let offset = u64::from(read_u32(file)?);
+    let header = read_u32(file)?;
+    if header < 40 {
+        return Ok(());
+    }
+    let width = u64::from((read_u32(file)? as i32).unsigned_abs());
+    let height = u64::from((read_u32(file)? as i32).unsigned_abs());
+    let bits = u64::from(read_u32(file)? >> 16);
+    let stored_plainly = matches!(read_u32(file)?, 0 | 3);
+    let row = (width * bits).div_ceil(32) * 4;
+    if stored_plainly { ends_after(file, offset.saturating_add(row.saturating_mul(height))) } else { Ok(()) }
+}
+
+fn read_u32(file: &mut impl Read) -> std::io::Result<u32> {
+    let mut bytes = [0; 4];
+    file.read_exact(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn ends_after(file: &mut impl Seek, length: u64) -> Io {
+    if file.seek(SeekFrom::End(0))? < length { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}

@@ -1,0 +1,201 @@
+//! What was found, as text for a terminal: folders, buckets, what is left out, warnings, and how the number of steps
+//! comes about. Returns text; the caller prints it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use lorabake_recipe::data::Data;
+use lorabake_recipe::train::Duration;
+
+use crate::bucket::Layout;
+use crate::facts::Facts;
+use crate::plan::{Length, Plan};
+use crate::problem::count;
+use crate::scan::{Dataset, Folder};
+
+/// Files of one reason that are named before the rest is counted.
+const NAMED: usize = 12;
+
+/// Everything a user should see before training, ending in a line break.
+pub fn report(dataset: &Dataset, layout: &Layout, plan: &Plan, data: &Data, run: (Length, Duration)) -> String {
+    let sections = [
+        folders(dataset, data),
+        buckets(dataset, layout, plan),
+        left_out(dataset, data),
+        problems(dataset, layout),
+        equation(dataset, layout, data, run),
+    ];
+    let sections: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
+    sections.join("\n")
+}
+
+/// A tree of the folders with images, captions and repeats.
+pub fn folders(dataset: &Dataset, data: &Data) -> String {
+    let roots =
+        [("training images", Some(&data.train_dir), false), ("regularization images", data.reg_dir.as_ref(), true)];
+    let mut text = String::new();
+    for (title, dir, is_reg) in roots {
+        let Some(dir) = dir else { continue };
+        let _ = writeln!(text, "{title}  {}", dir.display());
+        let rows: Vec<[String; 4]> = dataset
+            .folders
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.is_reg == is_reg)
+            .map(|(i, f)| row(dataset, i, f))
+            .collect();
+        let widths: [usize; 4] = std::array::from_fn(|c| rows.iter().map(|row| width(&row[c])).max().unwrap_or(0));
+        for (i, [name, images, captions, uses]) in rows.iter().enumerate() {
+            let branch = if i + 1 == rows.len() { "└─" } else { "├─" };
+            let name = left(name, widths[0]);
+            let _ = writeln!(
+                text,
+                "{branch} {name}   {images:>w$}   {captions}   {uses}",
+                w = widths[1],
+                captions = left(captions, widths[2])
+            );
+        }
+    }
+    text
+}
+
+fn row(dataset: &Dataset, index: usize, folder: &Folder) -> [String; 4] {
+    let uses: u64 = dataset.items.iter().filter(|item| item.folder == index).map(|item| u64::from(item.uses)).sum();
+    let product = folder.images as u64 * u64::from(folder.repeats);
+    let captions = match folder.captioned {
+        0 if folder.class_tokens.is_empty() => "no captions".into(),
+        0 => format!("caption “{}”", folder.class_tokens),
+        all if all == folder.images => "all captioned".into(),
+        some => format!("{some} captioned, others “{}”", folder.class_tokens),
+    };
+    let balanced = if uses == product { String::new() } else { format!(" → {uses} to match the training set") };
+    [
+        folder.name.clone(),
+        count(folder.images, "image"),
+        captions,
+        format!("× {} = {product}{balanced}", folder.repeats),
+    ]
+}
+
+/// A table of the buckets.
+pub fn buckets(dataset: &Dataset, layout: &Layout, plan: &Plan) -> String {
+    let header = ["bucket", "images", "uses per epoch", "cropped away", "enlarged"].map(str::to_owned);
+    let mut rows = vec![header];
+    for (bucket, uses) in plan.uses_per_bucket() {
+        let here = dataset.items.iter().zip(&layout.placements).filter(|(item, p)| item.uses > 0 && p.bucket == bucket);
+        let here: Vec<_> = here.collect();
+        let cropped =
+            here.iter().map(|(_, placement)| placement.cropped_share()).sum::<f64>() / here.len().max(1) as f64;
+        let enlarged = here.iter().filter(|(item, p)| p.resized.0 > item.size.0 || p.resized.1 > item.size.1).count();
+        rows.push([
+            format!("{} × {}", bucket.0, bucket.1),
+            here.len().to_string(),
+            uses.to_string(),
+            format!("{:.1} %", 100.0 * cropped),
+            if enlarged == 0 { "–".into() } else { enlarged.to_string() },
+        ]);
+    }
+    table(&rows)
+}
+
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| width(&row[c])).max().unwrap_or(0));
+    let rule = |begin: &str, middle: &str, end: &str| {
+        format!("{begin}{}{end}\n", widths.map(|width| "─".repeat(width + 2)).join(middle))
+    };
+    let mut text = rule("┌", "┬", "┐");
+    for (i, row) in rows.iter().enumerate() {
+        let cells: [String; N] = std::array::from_fn(|c| format!(" {} ", right(&row[c], widths[c])));
+        let _ = writeln!(text, "│{}│", cells.join("│"));
+        if i == 0 {
+            text += &rule("├", "┼", "┤");
+        }
+    }
+    text + &rule("└", "┴", "┘")
+}
+
+/// Every file that takes no part, with the reason; long lists of one reason are cut short.
+pub fn left_out(dataset: &Dataset, data: &Data) -> String {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for (path, reason) in &dataset.left_out {
+        let (reason, path) = (reason.to_string(), short(path, data));
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, paths)) => paths.push(path),
+            None => reasons.push((reason, vec![path])),
+        }
+    }
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("left out ({})\n", dataset.left_out.len());
+    for (i, (reason, paths)) in reasons.iter().enumerate() {
+        let last = i + 1 == reasons.len();
+        let _ = writeln!(text, "{} {reason}", if last { "└─" } else { "├─" });
+        let bar = if last { "  " } else { "│ " };
+        for path in paths.iter().take(NAMED) {
+            let _ = writeln!(text, "{bar}   {path}");
+        }
+        if paths.len() > NAMED {
+            let _ = writeln!(text, "{bar}   … and {} more", paths.len() - NAMED);
+        }
+    }
+    text
+}
+
+/// A path without the part that the user typed anyway.
+fn short(path: &Path, data: &Data) -> String {
+    let roots = [Some(&data.train_dir), data.reg_dir.as_ref()];
+    let inner = roots.into_iter().flatten().find_map(|root| Some((root, path.strip_prefix(root).ok()?)));
+    match inner {
+        Some((root, inner)) => Path::new(root.file_name().unwrap_or_default()).join(inner).display().to_string(),
+        None => path.display().to_string(),
+    }
+}
+
+/// Warnings, a line each.
+pub fn problems(dataset: &Dataset, layout: &Layout) -> String {
+    dataset.problems.iter().chain(&layout.problems).map(|problem| format!("warning: {problem}\n")).collect()
+}
+
+/// How many steps, and why: `6 images × 4 repeats = 24 → 24 batches of 1 × 10 epochs ÷ accumulation 1 = 240 steps`.
+pub fn equation(dataset: &Dataset, layout: &Layout, data: &Data, (length, duration): (Length, Duration)) -> String {
+    let facts = Facts::new(dataset, layout);
+    let products: Vec<String> = facts
+        .dataset_dirs
+        .iter()
+        .map(|dir| format!("{} × {}", count(dir.img_count, "image"), count(dir.n_repeats as usize, "repeat")))
+        .collect();
+    let reg: u64 = dataset.items.iter().filter(|item| item.is_reg).map(|item| u64::from(item.uses)).sum();
+    let reg = if reg > 0 { format!(" (+ {reg} regularization)") } else { String::new() };
+    let Length { batches_per_epoch, accumulation, steps_per_epoch, epochs, steps } = length;
+    let batches = count(batches_per_epoch as usize, "batch");
+    let left = format!("{} = {}{reg} → {batches} of {}", products.join(" + "), facts.train_images, data.batch_size);
+    let whole = batches_per_epoch % accumulation == 0;
+    let rounded = if whole { "" } else { " (rounded up each epoch)" };
+    let epochs = count(epochs as usize, "epoch");
+    match duration {
+        Duration::Epochs(_) => {
+            format!("{left} × {epochs} ÷ accumulation {accumulation}{rounded} = {}\n", count(steps as usize, "step"))
+        }
+        Duration::Steps(_) => {
+            let per_epoch = count(steps_per_epoch as usize, "step");
+            let part = if steps % steps_per_epoch == 0 { "" } else { ", the last one cut short" };
+            format!(
+                "{left} ÷ accumulation {accumulation}{rounded} = {per_epoch} per epoch → {} are {epochs}{part}\n",
+                count(steps as usize, "step")
+            )
+        }
+    }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn left(text: &str, width: usize) -> String {
+    format!("{text:<width$}")
+}
+
+fn right(text: &str, width: usize) -> String {
+    format!("{text:>width$}")
+}

@@ -1,0 +1,360 @@
+//! From folders to a [`Dataset`]: which images are there, what they are called, how often they repeat; and, by name,
+//! what is left out and why. Reads headers and captions, decodes nothing.
+//!
+//! The layout is kohya's: `--train_data_dir` holds folders called `N_words`; their images are used N times per epoch,
+//! and the words are the caption of an image that has none. Source: sd-scripts
+//! `generate_dreambooth_subsets_config_by_subdirs`, `glob_images`, `load_dreambooth_dir`. Folders are taken in the
+//! order of their names (there: whatever order the file system gives), images too.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use lorabake_recipe::data::Data;
+use rayon::prelude::*;
+
+use crate::problem::{Error, Errors, Problem, Reason, Size};
+use crate::{caption, misplaced, plan, probe};
+
+/// Everything found in the folders of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Concept folders that have images; training folders first.
+    pub folders: Vec<Folder>,
+    /// Images, in the order of their folders, then of their names.
+    pub items: Vec<Item>,
+    /// Files and folders that take no part.
+    pub left_out: Vec<(PathBuf, Reason)>,
+    /// Warnings.
+    pub problems: Vec<Problem>,
+}
+
+/// A concept folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Folder {
+    /// Its name, number included.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The number that its name begins with.
+    pub repeats: u32,
+    /// What follows the number: the caption of images that have none.
+    pub class_tokens: String,
+    /// Holds regularization images.
+    pub is_reg: bool,
+    /// Images in it.
+    pub images: usize,
+    /// Images in it that have a caption file.
+    pub captioned: usize,
+}
+
+/// An image with its caption.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The image file.
+    pub path: PathBuf,
+    /// Its caption, before the caption rules.
+    pub caption: String,
+    /// The folder's repeats.
+    pub repeats: u32,
+    /// Uses per epoch: `repeats`, except that the regularization set is cut or repeated to match the training set.
+    /// An item with 0 uses needs no latents.
+    pub uses: u32,
+    /// Is a regularization image.
+    pub is_reg: bool,
+    /// Width and height after EXIF rotation.
+    pub size: Size,
+    /// Index into [`Dataset::folders`].
+    pub folder: usize,
+}
+
+/// The image types that are read, in lower case.
+pub const IMAGE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "bmp"];
+/// Image types that are named as such when they are left out.
+const OTHER_IMAGES: [&str; 18] = [
+    "gif", "tif", "tiff", "avif", "jxl", "heic", "heif", "jfif", "jp2", "svg", "ico", "psd", "tga", "exr", "hdr",
+    "dng", "apng", "ppm",
+];
+/// Suffixes of captions, in the order in which they are looked for if none is asked for.
+const CAPTION_EXTENSIONS: [&str; 2] = [".txt", ".caption"];
+/// More repeats than this are an error: a date taken for a number would fill the memory.
+const MOST_REPEATS: i64 = 100_000;
+/// More repeats than this look like a year.
+const MANY_REPEATS: u32 = 500;
+
+/// Reads the folders of a recipe's data section. All errors are reported together.
+pub fn scan(data: &Data) -> Result<Dataset, Errors> {
+    let mut dataset = Dataset { folders: Vec::new(), items: Vec::new(), left_out: Vec::new(), problems: Vec::new() };
+    let mut errors = Vec::new();
+    let roots = [(Some(&data.train_dir), "--train_data_dir", false), (data.reg_dir.as_ref(), "--reg_data_dir", true)];
+    for (dir, flag, is_reg) in roots {
+        let Some(dir) = dir else { continue };
+        if let Err(mut found) = read_root(&mut dataset, data, &Root { dir, flag, is_reg }) {
+            errors.append(&mut found.0);
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Errors(errors));
+    }
+    balance(&mut dataset);
+    Ok(dataset)
+}
+
+/// The folder that a flag names.
+pub(crate) struct Root<'a> {
+    pub dir: &'a Path,
+    pub flag: &'static str,
+    pub is_reg: bool,
+}
+
+/// A folder whose name begins with a number.
+struct Concept {
+    path: PathBuf,
+    name: String,
+    repeats: u32,
+    class_tokens: String,
+}
+
+fn read_root(dataset: &mut Dataset, data: &Data, root: &Root) -> Result<(), Errors> {
+    let (concepts, left_out) = concepts(root)?;
+    let mut errors = Vec::new();
+    let before = dataset.items.len();
+    for concept in concepts {
+        if let Err(mut found) = read_concept(dataset, data, root, concept) {
+            errors.append(&mut found.0);
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Errors(errors));
+    }
+    if dataset.items.len() == before {
+        return Err(misplaced::explain(root).into());
+    }
+    dataset.left_out.extend(left_out);
+    Ok(())
+}
+
+type LeftOut = Vec<(PathBuf, Reason)>;
+
+fn concepts(root: &Root) -> Result<(Vec<Concept>, LeftOut), Error> {
+    let (mut concepts, mut left_out) = (Vec::new(), Vec::new());
+    for path in list(root)? {
+        let name = name(&path);
+        if !path.is_dir() {
+            match unused(&path) {
+                None => left_out.push((path, Reason::OutsideConcept)),
+                Some(reason @ Reason::UnsupportedType(_)) => left_out.push((path, reason)),
+                Some(_) => {}
+            }
+            continue;
+        }
+        let Some((repeats, class_tokens)) = parse_name(&name) else {
+            let images = images_below(&path);
+            if !name.starts_with('.') || images > 0 {
+                left_out.push((path, Reason::NoRepeats { name, images }));
+            }
+            continue;
+        };
+        match repeats {
+            ..1 => left_out.push((path, Reason::ZeroRepeats(repeats))),
+            1..=MOST_REPEATS => concepts.push(Concept { path, name, repeats: repeats as u32, class_tokens }),
+            _ => return Err(Error::Repeats { path, repeats, limit: MOST_REPEATS }),
+        }
+    }
+    Ok((concepts, left_out))
+}
+
+/// Splits `4_red_hat` into 4 and `red_hat`; `None` if it does not begin with a number.
+pub(crate) fn parse_name(name: &str) -> Option<(i64, String)> {
+    let (number, words) = name.split_once('_').unwrap_or((name, ""));
+    Some((number.trim().parse().ok()?, words.to_owned()))
+}
+
+/// Sorts a concept folder's files and reads its images.
+fn read_concept(dataset: &mut Dataset, data: &Data, root: &Root, concept: Concept) -> Result<(), Errors> {
+    let paths = list(&Root { dir: &concept.path, ..*root })?;
+    let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
+    let nested = folders.into_iter().map(|path| {
+        let images = images_below(&path);
+        (path, Reason::Nested { images, into: concept.name.clone() })
+    });
+    dataset.left_out.extend(nested.filter(|(_, reason)| !matches!(reason, Reason::Nested { images: 0, .. })));
+    let (images, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| unused(path).is_none());
+    let captions = Captions::new(&others, data.caption_extension.as_deref());
+    let pairs: Vec<(PathBuf, Option<PathBuf>)> =
+        images.into_iter().map(|image| (image.clone(), captions.of(&image))).collect();
+    dataset.left_out.extend(captions.left_out(others, &pairs));
+    if pairs.is_empty() {
+        dataset.left_out.push((concept.path, Reason::EmptyFolder));
+        return Ok(());
+    }
+    let folder = Folder {
+        name: concept.name,
+        path: concept.path,
+        repeats: concept.repeats,
+        class_tokens: concept.class_tokens,
+        is_reg: root.is_reg,
+        images: pairs.len(),
+        captioned: pairs.iter().filter(|(_, caption)| caption.is_some()).count(),
+    };
+    let read: Vec<_> = pairs.par_iter().map(|(image, text)| read_item(image, text.as_deref(), &folder)).collect();
+    let (mut items, mut errors) = (Vec::new(), Vec::new());
+    for result in read {
+        match result {
+            Ok(item) => items.push(Item { folder: dataset.folders.len(), ..item }),
+            Err(mut found) => errors.append(&mut found),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Errors(errors));
+    }
+    dataset.problems.extend(problems(&folder, &pairs, &items));
+    dataset.items.append(&mut items);
+    dataset.folders.push(folder);
+    Ok(())
+}
+
+fn read_item(image: &Path, text: Option<&Path>, folder: &Folder) -> Result<Item, Vec<Error>> {
+    let caption = text.map_or_else(|| Ok(folder.class_tokens.clone()), caption::read);
+    let size = probe::size(image);
+    let (repeats, is_reg) = (folder.repeats, folder.is_reg);
+    match (size, caption) {
+        (Ok(size), Ok(caption)) => {
+            Ok(Item { path: image.into(), caption, repeats, uses: repeats, is_reg, size, folder: 0 })
+        }
+        (size, caption) => Err(size.err().into_iter().chain(caption.err()).collect()),
+    }
+}
+
+/// The caption files of a folder, by (image name without suffix, rank of the caption's suffix).
+struct Captions {
+    extensions: Vec<String>,
+    by_stem: HashMap<(PathBuf, usize), PathBuf>,
+}
+
+impl Captions {
+    fn new(files: &[PathBuf], asked: Option<&str>) -> Self {
+        let auto = || CAPTION_EXTENSIONS.map(str::to_owned).to_vec();
+        let extensions = asked.map_or_else(auto, |extension| vec![extension.to_lowercase()]);
+        let mut by_stem = HashMap::new();
+        for file in files {
+            let name = name(file);
+            for (rank, extension) in extensions.iter().enumerate() {
+                if let Some(stem) = strip_suffix(&name, extension) {
+                    by_stem.insert((file.with_file_name(stem), rank), file.clone());
+                }
+            }
+        }
+        Self { extensions, by_stem }
+    }
+
+    /// The caption of an image: its own name, or that name without the four numbers that a face detector appends.
+    fn of(&self, image: &Path) -> Option<PathBuf> {
+        let own = image.with_extension("");
+        let parts = name(&own).split('_').map(str::to_owned).collect::<Vec<_>>();
+        let shortened = (parts.len() >= 5).then(|| own.with_file_name(parts[..parts.len() - 4].join("_")));
+        let ranks = 0..self.extensions.len();
+        let mut tries = ranks.flat_map(|rank| [Some((own.clone(), rank)), shortened.clone().map(|stem| (stem, rank))]);
+        tries.find_map(|key| self.by_stem.get(&key?).cloned())
+    }
+
+    /// Why each file that is neither an image nor a caption in use is left out.
+    fn left_out(&self, files: Vec<PathBuf>, pairs: &[(PathBuf, Option<PathBuf>)]) -> LeftOut {
+        let used: HashSet<&Path> = pairs.iter().filter_map(|(_, caption)| caption.as_deref()).collect();
+        let stems: HashSet<PathBuf> = pairs.iter().map(|(image, _)| image.with_extension("")).collect();
+        let reason = |path: &Path| {
+            let name = name(path);
+            let is = |extension: &str| strip_suffix(&name, extension).is_some();
+            let has_image = stems.contains(&path.with_extension(""));
+            match unused(path) {
+                _ if used.contains(path) => None,
+                // Desktop litter (.DS_Store and the like) is nobody's image.
+                Some(Reason::NotAnImage) if name.starts_with('.') => None,
+                Some(Reason::NotAnImage) if self.extensions.iter().any(|extension| is(extension)) => {
+                    Some(if has_image { Reason::OtherCaptionUsed } else { Reason::CaptionWithoutImage })
+                }
+                Some(Reason::NotAnImage) if CAPTION_EXTENSIONS.into_iter().any(is) => {
+                    Some(Reason::OtherCaptionExtension(self.extensions.join(", ")))
+                }
+                other => other,
+            }
+        };
+        files.into_iter().filter_map(|path| reason(&path).map(|reason| (path, reason))).collect()
+    }
+}
+
+fn problems(folder: &Folder, pairs: &[(PathBuf, Option<PathBuf>)], items: &[Item]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let missing: Vec<String> = pairs.iter().filter(|(_, text)| text.is_none()).map(|(image, _)| name(image)).collect();
+    if missing.len() == pairs.len() && folder.class_tokens.trim().is_empty() {
+        problems.push(Problem::NothingToSay { folder: folder.name.clone() });
+    } else if !missing.is_empty() && folder.captioned > 0 {
+        let more = if missing.len() > 3 { ", …" } else { "" };
+        problems.push(Problem::CaptionsMissing {
+            folder: folder.name.clone(),
+            missing: missing.len(),
+            images: pairs.len(),
+            instead: folder.class_tokens.clone(),
+            examples: missing[..missing.len().min(3)].join(", ") + more,
+        });
+    }
+    let blank = pairs.iter().zip(items).filter(|(_, item)| item.caption.is_empty());
+    problems.extend(blank.filter_map(|((_, text), _)| Some(Problem::BlankCaption { path: text.clone()? })));
+    if folder.repeats > MANY_REPEATS {
+        problems.push(Problem::ManyRepeats { folder: folder.name.clone(), repeats: folder.repeats });
+    }
+    problems
+}
+
+/// Matches the regularization set to the training set; images beyond it are named as left out.
+fn balance(dataset: &mut Dataset) {
+    let images: Vec<_> = dataset.items.iter().map(|item| (item.repeats, item.is_reg)).collect();
+    for (item, uses) in dataset.items.iter_mut().zip(plan::uses(&images)) {
+        item.uses = uses;
+    }
+    let surplus: Vec<PathBuf> =
+        dataset.items.iter().filter(|item| item.uses == 0).map(|item| item.path.clone()).collect();
+    if !surplus.is_empty() {
+        let train = images.iter().filter(|(_, is_reg)| !is_reg).map(|(repeats, _)| u64::from(*repeats)).sum();
+        let reg = images.iter().filter(|(_, is_reg)| *is_reg).count();
+        dataset.problems.push(Problem::RegSurplus { unused: surplus.len(), images: reg, train });
+    }
+    dataset.left_out.extend(surplus.into_iter().map(|path| (path, Reason::RegSurplus)));
+}
+
+/// `None` for an image of a supported type; otherwise why the file is no such image.
+pub(crate) fn unused(path: &Path) -> Option<Reason> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let hidden = name(path).starts_with('.');
+    match extension.as_str() {
+        known if IMAGE_EXTENSIONS.contains(&known) => hidden.then_some(Reason::Hidden),
+        other if OTHER_IMAGES.contains(&other) => Some(Reason::UnsupportedType(extension)),
+        _ => Some(Reason::NotAnImage),
+    }
+}
+
+/// Images anywhere below a folder.
+pub(crate) fn images_below(dir: &Path) -> usize {
+    let files = walkdir::WalkDir::new(dir).into_iter().flatten();
+    files.filter(|entry| entry.file_type().is_file() && unused(entry.path()).is_none()).count()
+}
+
+/// What a folder holds, by name.
+pub(crate) fn list(root: &Root) -> Result<Vec<PathBuf>, Error> {
+    let fail =
+        |cause: std::io::Error| Error::Folder { flag: root.flag, dir: root.dir.into(), cause: cause.to_string() };
+    let entries = std::fs::read_dir(root.dir).map_err(fail)?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_, _>>().map_err(fail)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The last part of a path, as text.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// `name` without a suffix given in lower case, whatever the case in `name`.
+fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+    let at = name.len().checked_sub(suffix.len())?;
+    (name.get(at..)?.to_lowercase() == suffix).then(|| &name[..at])
+}

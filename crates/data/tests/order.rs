@@ -1,0 +1,240 @@
+//! Laws of the plan, of captions and of buckets, over many seeds and sizes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use lorabake_data::bucket::{Layout, Rule};
+use lorabake_data::plan::{Batch, Length, Plan, uses};
+use lorabake_data::{Dataset, Item, Problem, caption};
+use lorabake_recipe::data::{Buckets, CaptionRules, Data};
+use lorabake_recipe::seed::Seed;
+use lorabake_recipe::train::Duration;
+use rand::Rng;
+
+fn data(batch_size: usize, flip_aug: bool) -> Data {
+    Data {
+        train_dir: PathBuf::new(),
+        reg_dir: None,
+        caption_extension: None,
+        resolution: (128, 128),
+        buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
+        batch_size,
+        captions: CaptionRules { shuffle: true, keep_tokens: 1, separator: ",".into() },
+        flip_aug,
+        cache_latents: true,
+    }
+}
+
+/// Items of random sizes and uses; nothing on disk.
+fn random_dataset(seed: u64) -> Dataset {
+    let mut rng = Seed(seed).stream("test", &[]);
+    let item = |i: usize, rng: &mut rand_chacha::ChaCha8Rng| Item {
+        path: PathBuf::from(format!("{i}.png")),
+        caption: String::new(),
+        repeats: 1,
+        uses: rng.random_range(0..6),
+        is_reg: false,
+        size: (rng.random_range(20..400), rng.random_range(20..400)),
+        folder: 0,
+    };
+    let count = rng.random_range(1..40);
+    let items = (0..count).map(|i| item(i, &mut rng)).collect();
+    Dataset { folders: Vec::new(), items, left_out: Vec::new(), problems: Vec::new() }
+}
+
+fn plan(dataset: &Dataset, data: &Data, seed: u64) -> (Layout, Plan) {
+    let layout = Layout::new(dataset, data).unwrap();
+    let plan = Plan::new(dataset, &layout, data, Seed(seed));
+    (layout, plan)
+}
+
+fn uses_by_item(batches: &[Batch]) -> BTreeMap<usize, u32> {
+    let mut counts = BTreeMap::new();
+    for entry in batches.iter().flat_map(|batch| &batch.entries) {
+        *counts.entry(entry.item).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn every_use_is_in_exactly_one_batch_of_its_bucket() {
+    for seed in 0..60 {
+        let dataset = random_dataset(seed);
+        let data = data(1 + seed as usize % 5, seed % 2 == 0);
+        let (layout, plan) = plan(&dataset, &data, seed);
+        let batches = plan.epoch(seed);
+        let expected =
+            dataset.items.iter().enumerate().filter(|(_, item)| item.uses > 0).map(|(i, item)| (i, item.uses));
+        assert_eq!(uses_by_item(&batches), expected.collect());
+        assert_eq!(batches.len() as u64, plan.batches_per_epoch());
+        let positions: Vec<u64> = batches.iter().flat_map(|batch| &batch.entries).map(|entry| entry.position).collect();
+        assert_eq!(positions, (0..positions.len() as u64).collect::<Vec<_>>());
+        let mut smaller: BTreeMap<_, usize> = BTreeMap::new();
+        for batch in &batches {
+            assert!(batch.entries.iter().all(|entry| layout.placements[entry.item].bucket == batch.bucket));
+            assert!((1..=data.batch_size).contains(&batch.entries.len()));
+            *smaller.entry(batch.bucket).or_default() += usize::from(batch.entries.len() < data.batch_size);
+        }
+        assert!(smaller.values().all(|count| *count <= 1), "one smaller batch per bucket at most");
+    }
+}
+
+#[test]
+fn the_order_follows_from_seed_and_epoch_only() {
+    let dataset = random_dataset(3);
+    let data = data(2, true);
+    let (_, plan_a) = plan(&dataset, &data, 7);
+    let (_, plan_b) = plan(&dataset, &data, 7);
+    let (_, other) = plan(&dataset, &data, 8);
+    plan_b.epoch(0);
+    plan_b.epoch(4);
+    assert_eq!(plan_a.epoch(5), plan_b.epoch(5));
+    assert_ne!(plan_a.epoch(5), plan_a.epoch(6));
+    assert_ne!(plan_a.epoch(5), other.epoch(5));
+    let composition = |batches: Vec<Batch>| -> BTreeSet<Vec<usize>> {
+        let items = |batch: &Batch| batch.entries.iter().map(|entry| entry.item).collect();
+        batches.iter().map(items).collect()
+    };
+    assert_ne!(
+        composition(plan_a.epoch(5)),
+        composition(plan_a.epoch(6)),
+        "batches are mixed anew, not only reordered"
+    );
+}
+
+#[test]
+fn about_half_is_mirrored_if_asked_and_none_otherwise() {
+    let dataset = random_dataset(11);
+    let flips = |flip_aug| {
+        let (_, plan) = plan(&dataset, &data(1, flip_aug), 1);
+        let entries = (0..40).flat_map(|epoch| plan.epoch(epoch)).flat_map(|batch| batch.entries);
+        let flipped: Vec<bool> = entries.map(|entry| entry.flipped).collect();
+        flipped.iter().filter(|flipped| **flipped).count() as f64 / flipped.len() as f64
+    };
+    assert_eq!(flips(false), 0.0);
+    assert!((0.45..0.55).contains(&flips(true)), "{}", flips(true));
+}
+
+#[test]
+fn regularization_is_cut_or_repeated_to_the_number_of_training_uses() {
+    let train = |repeats| (repeats, false);
+    let reg = |repeats| (repeats, true);
+    // sd-scripts' trace i_reg: 6 × 4 against 4 × 2.
+    let mut images = vec![train(4); 6];
+    images.extend([reg(2); 4]);
+    assert_eq!(uses(&images)[6..], [6, 6, 6, 6]);
+    assert_eq!(uses(&[train(5), reg(1), reg(1)]), [5, 3, 2]);
+    assert_eq!(uses(&[train(5), reg(4), reg(4), reg(4)]), [5, 4, 4, 0]);
+    assert_eq!(uses(&[train(2), train(3)]), [2, 3]);
+    // By the letter of sd-scripts: take with repeats, then one more each in turn.
+    for seed in 0..200 {
+        let mut rng = Seed(seed).stream("reg", &[]);
+        let goal: u32 = rng.random_range(1..50);
+        let repeats: Vec<u32> = (0..rng.random_range(1..8)).map(|_| rng.random_range(1..6)).collect();
+        let images: Vec<_> = [train(goal)].into_iter().chain(repeats.iter().map(|n| reg(*n))).collect();
+        let mut expected = vec![0; repeats.len()];
+        let (mut taken, mut first) = (0, true);
+        while taken < goal {
+            for (uses, repeats) in expected.iter_mut().zip(&repeats) {
+                let more = if first { *repeats } else { 1 };
+                *uses += more;
+                taken += more;
+                if taken >= goal {
+                    break;
+                }
+            }
+            first = false;
+        }
+        assert_eq!(uses(&images)[1..], expected, "{goal} {repeats:?}");
+    }
+}
+
+#[test]
+fn lengths_are_those_of_the_recorded_runs() {
+    let length = |batches, accumulation, duration| {
+        let length = Length::new(batches, accumulation, duration);
+        (length.steps_per_epoch, length.epochs, length.steps)
+    };
+    assert_eq!(length(24, 1, Duration::Steps(12)), (24, 1, 12)); // b_minsnr_offset_225
+    assert_eq!(length(12, 2, Duration::Steps(6)), (6, 1, 6)); // j_accum
+    assert_eq!(length(24, 1, Duration::Epochs(10)), (24, 10, 240));
+    assert_eq!(length(7, 2, Duration::Epochs(3)), (4, 3, 12));
+    assert_eq!(length(7, 2, Duration::Steps(9)), (4, 3, 9));
+}
+
+#[test]
+fn captions_keep_their_head_and_lose_no_tag() {
+    let rules = CaptionRules { shuffle: true, keep_tokens: 2, separator: ",".into() };
+    let mut orders = BTreeSet::new();
+    for position in 0..50 {
+        let text = caption::draw("a,  b ,c,, d ,e\nsecond", &rules, Seed(1), 0, position);
+        assert_eq!(text, caption::draw("a,  b ,c,, d ,e\nsecond", &rules, Seed(1), 0, position));
+        assert!(text.starts_with("a, b, "), "{text}");
+        let mut tags: Vec<&str> = text.split(", ").collect();
+        tags.sort_unstable();
+        assert_eq!(tags, ["", "a", "b", "c", "d", "e"]); // sd-scripts keeps the empty tag too
+        orders.insert(text);
+    }
+    assert!(orders.len() > 15, "{}", orders.len());
+    let keep_all = CaptionRules { keep_tokens: 9, ..rules.clone() };
+    assert_eq!(caption::draw("a, b", &keep_all, Seed(1), 0, 0), "a, b");
+    let other = CaptionRules { separator: ";".into(), keep_tokens: 1, shuffle: true };
+    assert_eq!(caption::draw("x, y ; z", &other, Seed(1), 0, 0), "x, y, z");
+    let plain = CaptionRules { shuffle: false, ..rules };
+    assert_eq!(caption::draw("b,a ,  c", &plain, Seed(1), 0, 0), "b,a ,  c");
+}
+
+#[test]
+fn every_image_covers_its_bucket() {
+    for seed in 0..400 {
+        let mut rng = Seed(seed).stream("bucket", &[]);
+        let step = [8, 32, 64][rng.random_range(0..3)];
+        let side = step * rng.random_range(4..16);
+        let buckets = Buckets { min: side / 2, max: side * 2, step, no_upscale: rng.random_bool(0.5) };
+        let (rule, _) = Rule::new((side, side), Some(&buckets)).unwrap();
+        for _ in 0..20 {
+            let image = (rng.random_range(step..3000), rng.random_range(step..3000));
+            let Some(place) = rule.place(image) else { continue };
+            assert!(place.resized.0 >= place.bucket.0 && place.resized.1 >= place.bucket.1);
+            assert!(
+                place.bucket.0 % step == 0 && place.bucket.1 % step == 0 && place.bucket.0 > 0 && place.bucket.1 > 0
+            );
+            assert!((0.0..1.0).contains(&place.cropped_share()));
+            if buckets.no_upscale {
+                assert!(place.resized.0 <= image.0 && place.resized.1 <= image.1);
+            } else {
+                // With no_upscale, rounding may exceed the area a little, in sd-scripts too.
+                assert!(u64::from(place.bucket.0) * u64::from(place.bucket.1) <= u64::from(side).pow(2));
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_move_to_the_step_and_contradictions_are_refused() {
+    let buckets = Buckets { min: 100, max: 250, step: 64, no_upscale: false };
+    let (rule, problems) = Rule::new((128, 128), Some(&buckets)).unwrap();
+    assert!(
+        matches!(rule, Rule::Nearest(sizes) if sizes.first() == Some(&(64, 192)) && sizes.last() == Some(&(256, 64)))
+    );
+    let moved = |option, from, to| Problem::BucketLimitMoved { option, from, to, step: 64 };
+    assert_eq!(problems, [moved("--min_bucket_reso", 100, 64), moved("--max_bucket_reso", 250, 256)]);
+    let refused = |min, max, step, resolution| {
+        Rule::new(resolution, Some(&Buckets { min, max, step, no_upscale: false })).unwrap_err().to_string()
+    };
+    assert!(refused(256, 1024, 64, (128, 512)).starts_with("--min_bucket_reso 256 is larger than"));
+    assert!(refused(64, 256, 64, (512, 512)).starts_with("--max_bucket_reso 256 is smaller than"));
+    assert!(refused(64, 256, 0, (128, 128)).starts_with("--bucket_reso_steps must be at least 1"));
+    assert!(refused(32, 256, 64, (128, 128)).starts_with("--min_bucket_reso 32 and the resolution"));
+}
+
+#[test]
+fn without_buckets_every_image_becomes_the_resolution() {
+    let (rule, _) = Rule::new((96, 64), None).unwrap();
+    for (image, resized, crop) in
+        [((96, 64), (96, 64), (0, 0)), ((50, 50), (96, 96), (0, 16)), ((400, 100), (256, 64), (80, 0))]
+    {
+        let place = rule.place(image).unwrap();
+        assert_eq!((place.bucket, place.resized, place.crop), ((96, 64), resized, crop));
+    }
+}

@@ -1,0 +1,83 @@
+//! A temporary data folder for the tests of this crate.
+#![allow(dead_code)] // each test program uses a part
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use lorabake_data::{Dataset, Reason, scan};
+use lorabake_recipe::data::{Buckets, CaptionRules, Data};
+use tempfile::TempDir;
+
+/// A folder that is filled line by line and deleted at the end.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    pub fn image(&self, path: &str, width: u32, height: u32) -> &Self {
+        self.file(path, encoded(path, width, height))
+    }
+
+    pub fn data(&self) -> Data {
+        Data {
+            train_dir: self.path("train"),
+            reg_dir: None,
+            caption_extension: None,
+            resolution: (128, 128),
+            buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
+            batch_size: 1,
+            captions: CaptionRules { shuffle: false, keep_tokens: 0, separator: ",".into() },
+            flip_aug: false,
+            cache_latents: true,
+        }
+    }
+
+    pub fn data_with_reg(&self) -> Data {
+        Data { reg_dir: Some(self.path("reg")), ..self.data() }
+    }
+
+    pub fn scan(&self) -> Dataset {
+        scan(&self.data()).unwrap()
+    }
+
+    /// The error text of the scan, with the temporary folder's name taken out.
+    pub fn refused(&self) -> String {
+        self.plain(&scan(&self.data()).unwrap_err().to_string())
+    }
+
+    pub fn plain(&self, text: &str) -> String {
+        text.replace(&format!("{}/", self.0.path().display()), "").replace(&self.0.path().display().to_string(), "HERE")
+    }
+
+    pub fn left_out(&self, dataset: &Dataset) -> Vec<(String, Reason)> {
+        dataset
+            .left_out
+            .iter()
+            .map(|(path, reason)| (self.plain(&path.display().to_string()), reason.clone()))
+            .collect()
+    }
+}
+
+/// Bytes of an image in the format that the name ends in.
+pub fn encoded(path: &str, width: u32, height: u32) -> Vec<u8> {
+    let paint = |x: u32, y: u32| image::Rgb([(x * 7 % 256) as u8, (y * 11 % 256) as u8, ((x * y) % 256) as u8]);
+    let image = DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, paint));
+    let format = ImageFormat::from_path(Path::new(&path.to_lowercase())).unwrap();
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}

@@ -1,0 +1,23 @@
+//! The maths between latents and loss, and back from noise to latents: schedule, noise, targets, loss, samplers.
+//!
+//! It takes closures and tensors, never a UNet, and draws nothing by itself: every random number comes from a generator
+//! or a closure of the caller. Shapes: B samples, C latent channels, H and W latent rows and columns (pixels / 8).
+
+mod schedule;
+
+mod noise;
+mod timestep;
+
+mod loss;
+mod target;
+
+mod guidance;
+mod sampler;
+
+pub use guidance::guide;
+pub use loss::{Loss, Weights, loss};
+pub use noise::{add_noise_offset, unit_normal};
+pub use sampler::{Error, Model, NoiseSource, Sampler, Steps};
+pub use schedule::{Schedule, TRAIN_STEPS};
+pub use target::{Prediction, add_noise};
+pub use timestep::draw_timesteps;

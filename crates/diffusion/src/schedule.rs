@@ -1,0 +1,45 @@
+//! Stable Diffusion's noise schedule: how much of a latent is left at each of its 1000 timesteps.
+//!
+//! Values as diffusers computes them in f32 (`beta_schedule="scaled_linear"`), which sd-scripts trains with.
+
+/// Number of timesteps of Stable Diffusion; a timestep is one of 0 (hardly any noise) to 999 (hardly anything else).
+pub const TRAIN_STEPS: usize = 1000;
+
+/// A noise schedule. At timestep t a noisy latent is √a · latent + √(1 − a) · noise, a = `alphas_cumprod[t]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Share of the latent in the variance of the noisy latent, falling, one per timestep, between 0 and 1.
+    pub alphas_cumprod: Vec<f32>,
+}
+
+impl Schedule {
+    /// The schedule of Stable Diffusion 1.x: √β grows linearly from √0.00085 to √0.012.
+    pub fn stable_diffusion() -> Self {
+        const STEP_COUNT: f32 = (TRAIN_STEPS - 1) as f32;
+        let (first, last) = (0.00085_f64.sqrt() as f32, 0.012_f64.sqrt() as f32);
+        let step = (last - first) / STEP_COUNT;
+        // torch.linspace counts from the nearer end with a fused multiply-add, and torch.cumprod sums in f64: with both,
+        // every bit agrees.
+        let sqrt_beta = |t: usize| match t < TRAIN_STEPS / 2 {
+            true => step.mul_add(t as f32, first),
+            false => (-step).mul_add((TRAIN_STEPS - 1 - t) as f32, last),
+        };
+        let mut product = 1.0_f64;
+        let alphas_cumprod = (0..TRAIN_STEPS).map(|t| {
+            let sqrt_beta = sqrt_beta(t);
+            product *= f64::from(1.0 - sqrt_beta * sqrt_beta);
+            product as f32
+        });
+        Self { alphas_cumprod: alphas_cumprod.collect() }
+    }
+
+    /// `alphas_cumprod` at `t` in f64.
+    pub(crate) fn alpha(&self, t: usize) -> f64 {
+        f64::from(self.alphas_cumprod[t])
+    }
+
+    /// Signal-to-noise ratio a / (1 − a) at timestep `t`.
+    pub fn snr(&self, t: usize) -> f64 {
+        self.alpha(t) / (1.0 - self.alpha(t))
+    }
+}

@@ -1,0 +1,51 @@
+//! What the network sees and what it should answer: the noisy latents and the target, epsilon or velocity.
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::schedule::Schedule;
+
+/// What a network predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise; Stable Diffusion 1.x.
+    Epsilon,
+    /// The velocity √a · noise − √(1 − a) · latent (Salimans and Ho 2022); Stable Diffusion 2.x-v.
+    V,
+}
+
+impl Prediction {
+    /// What the network should answer to [`add_noise`] of the same arguments.
+    ///
+    /// # Shapes
+    /// `latents` and `noise` (B, C, H, W), `timesteps` B; the result (B, C, H, W).
+    pub fn target(self, schedule: &Schedule, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        match self {
+            Self::Epsilon => noise,
+            Self::V => {
+                let (signal, spread) = signal_and_spread(schedule, &latents, timesteps);
+                signal * noise - spread * latents
+            }
+        }
+    }
+}
+
+/// The noisy latents √a · latents + √(1 − a) · noise.
+///
+/// # Shapes
+/// `latents` and `noise` (B, C, H, W), `timesteps` B; the result (B, C, H, W).
+pub fn add_noise(schedule: &Schedule, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+    let (signal, spread) = signal_and_spread(schedule, &latents, timesteps);
+    signal * latents + spread * noise
+}
+
+/// √a and √(1 − a) of every sample, (B, 1, 1, 1), on the device of `like`.
+fn signal_and_spread(schedule: &Schedule, like: &Tensor<4>, timesteps: &[usize]) -> (Tensor<4>, Tensor<4>) {
+    let batch = like.dims()[0];
+    // Without this a single timestep would be broadcast over the batch.
+    assert_eq!(timesteps.len(), batch, "one timestep per sample");
+    let column = |value: fn(f32) -> f32| {
+        let values: Vec<f32> = timesteps.iter().map(|t| value(schedule.alphas_cumprod[*t])).collect();
+        Tensor::from_data(TensorData::new(values, [batch, 1, 1, 1]), &like.device())
+    };
+    (column(f32::sqrt), column(|alpha| (1.0 - alpha).sqrt()))
+}

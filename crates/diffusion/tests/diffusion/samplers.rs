@@ -1,0 +1,165 @@
+//! Sampler trajectories against diffusers (DDIM) and k-diffusion (Euler ancestral), and the choice of a sampler.
+//!
+//! The model is exact: for data x0 ~ N(mean, spread²) the best prediction is a formula (`oracle/diffusion_golden.py`).
+
+use std::convert::Infallible;
+
+use burn::tensor::{Tensor, TensorData};
+use lorabake_diffusion::{Error, Sampler, Schedule, Steps, unit_normal};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::golden::{Golden, assert_close, values};
+
+const SAMPLERS: &str = "samplers.safetensors";
+
+/// Relative to the largest value of a state. Both programs round to f32 (6e-8) some thirty times per step.
+const TOLERANCE: f32 = 3e-6;
+
+/// The noise in `x` = √a x0 + √(1 − a) noise that the Gaussian model predicts at share `alpha`.
+struct Gaussian {
+    mean: Tensor<4>,
+    spread: f64,
+}
+
+impl Gaussian {
+    fn recorded(golden: &Golden) -> Self {
+        Self { mean: golden.tensor("gaussian.mean"), spread: f64::from(golden.floats("gaussian.spread")[0]) }
+    }
+
+    /// E[noise | x] = √(1 − a) (x − √a mean) / (a spread² + 1 − a).
+    fn epsilon(&self, x: Tensor<4>, alpha: f64) -> Tensor<4> {
+        let gain = (1.0 - alpha).sqrt() / (alpha * self.spread * self.spread + 1.0 - alpha);
+        (x - self.mean.clone().mul_scalar(alpha.sqrt())).mul_scalar(gain)
+    }
+}
+
+fn steps(count: usize) -> Steps {
+    Steps::try_from(count).expect("a number in range")
+}
+
+#[test]
+fn ddim_follows_diffusers() {
+    let golden = Golden::open(SAMPLERS);
+    let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
+    for count in [10, 30] {
+        let name = format!("ddim.epsilon.{count}");
+        let expected = golden.tensors(&format!("{name}.x"));
+        let (mut states, mut timesteps) = (Vec::new(), Vec::new());
+        let mut model = |x: Tensor<4>, t: f64| {
+            states.push(x.clone());
+            timesteps.push(t as usize);
+            Ok::<_, Infallible>(gaussian.epsilon(x, f64::from(schedule.alphas_cumprod[t as usize])))
+        };
+        let start = Sampler::Ddim.initial(expected[0].clone(), &schedule);
+        let mut no_noise = |_| panic!("DDIM with eta 0 takes no noise");
+        let Ok(end) = Sampler::Ddim.sample(&mut model, start, &schedule, steps(count), &mut no_noise);
+        states.push(end);
+        assert_eq!(timesteps, golden.timesteps(&format!("{name}.timesteps")));
+        assert_follows(states, expected, &name);
+    }
+}
+
+#[test]
+fn euler_ancestral_follows_k_diffusion() {
+    let golden = Golden::open(SAMPLERS);
+    let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
+    for count in [10, 30] {
+        let name = format!("k.compvis.{count}");
+        let sigmas: Vec<f64> = golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect();
+        let expected = golden.tensors(&format!("{name}.euler_ancestral.epsilon.x"));
+        let noises = golden.tensors(&format!("k.noise.{count}"));
+        let (mut states, mut timesteps) = (Vec::new(), Vec::new());
+        let mut model = |x: Tensor<4>, t: f64| {
+            let level = sigmas[states.len()].powi(2) + 1.0;
+            states.push(x.clone().mul_scalar(level.sqrt()));
+            timesteps.push(t as f32);
+            Ok::<_, Infallible>(gaussian.epsilon(x, 1.0 / level))
+        };
+        let unit = expected[0].clone().div_scalar(sigmas[0]);
+        let start = Sampler::EulerA.initial(unit, &schedule);
+        let mut noise = |step: usize| noises[step].clone();
+        let Ok(end) = Sampler::EulerA.sample(&mut model, start, &schedule, steps(count), &mut noise);
+        states.push(end);
+        assert_close(&timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6, "timesteps");
+        assert_follows(states, expected, &name);
+    }
+}
+
+fn unit_noise(seed: u64, like: &Tensor<4>) -> Tensor<4> {
+    let noise = unit_normal(&mut ChaCha8Rng::seed_from_u64(seed), like.dims().iter().product());
+    Tensor::from_data(TensorData::new(noise, like.dims()), &like.device())
+}
+
+#[track_caller]
+fn assert_follows(states: Vec<Tensor<4>>, expected: Vec<Tensor<4>>, what: &str) {
+    assert_eq!(states.len(), expected.len());
+    for (step, (state, expected)) in states.into_iter().zip(expected).enumerate() {
+        assert_close(&values(state), &values(expected), TOLERANCE, &format!("{what}, before step {step}"));
+    }
+}
+
+#[test]
+fn any_possible_number_of_steps_ends_on_the_data() {
+    let golden = Golden::open(SAMPLERS);
+    let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
+    let start = golden.tensors("ddim.epsilon.10.x").remove(0);
+    for sampler in [Sampler::Ddim, Sampler::EulerA] {
+        for count in [1, 2, 7, 499, 500] {
+            let mut calls = 0;
+            let mut model = |x: Tensor<4>, t: f64| {
+                calls += 1;
+                assert!((0.0..=999.0).contains(&t), "{sampler:?}: timestep {t}");
+                Ok::<_, Infallible>(gaussian.epsilon(x, f64::from(schedule.alphas_cumprod[t.round() as usize])))
+            };
+            let x = sampler.initial(start.clone(), &schedule);
+            let mut noise = |step| unit_noise(step as u64, &start);
+            let Ok(end) = sampler.sample(&mut model, x, &schedule, steps(count), &mut noise);
+            assert_eq!(calls, count, "{sampler:?}");
+            let distance = values(end - gaussian.mean.clone()).into_iter().fold(0.0, |most: f32, d| most.max(d.abs()));
+            // 64 values of spread 0.5: six spreads. A state left unscaled lies at up to 40.
+            assert!(distance < 3.0, "{sampler:?}, {count} steps: {distance} from the mean");
+        }
+    }
+}
+
+#[test]
+fn an_error_of_the_model_ends_the_sampling() {
+    let schedule = Schedule::stable_diffusion();
+    let x = Golden::open(SAMPLERS).tensor("gaussian.mean");
+    for sampler in [Sampler::Ddim, Sampler::EulerA] {
+        let mut calls = 0;
+        let mut model = |x: Tensor<4>, _| {
+            calls += 1;
+            if calls == 3 { Err("cancelled") } else { Ok(x) }
+        };
+        let result = sampler.sample(&mut model, x.clone(), &schedule, steps(10), &mut |_| x.clone());
+        assert_eq!(result.err(), Some("cancelled"));
+        assert_eq!(calls, 3);
+    }
+}
+
+#[test]
+fn samplers_go_by_the_names_of_sd_scripts_and_of_the_web_ui() {
+    for (name, sampler) in [
+        ("ddim", Sampler::Ddim),
+        ("DDIM", Sampler::Ddim),
+        ("euler_a", Sampler::EulerA),
+        ("k_euler_a", Sampler::EulerA),
+        ("Euler a", Sampler::EulerA),
+    ] {
+        assert_eq!(name.parse(), Ok(sampler), "{name}");
+    }
+    let error = "dpm_2".parse::<Sampler>().expect_err("not a sampler here");
+    assert_eq!(error.to_string(), "there is no sampler `dpm_2`; use one of: ddim, euler_a, k_euler_a, Euler a");
+}
+
+#[test]
+fn impossible_numbers_of_steps_are_refused() {
+    for count in [0, 501] {
+        assert_eq!(Steps::try_from(count), Err(Error::Steps(count)));
+    }
+    let message = "501 sampling steps are not possible; use 1 to 500, for instance 20";
+    assert_eq!(Error::Steps(501).to_string(), message);
+    assert_eq!(steps(500).get(), 500);
+}

@@ -1,0 +1,127 @@
+//! Schedule, noising, targets and losses against sd-scripts, and the gradient against its closed form.
+
+use burn::tensor::Tensor;
+use lorabake_diffusion::{Prediction, Schedule, TRAIN_STEPS, Weights, add_noise, guide, loss};
+
+use crate::golden::{Golden, assert_close, values};
+
+const SD_SCRIPTS: &str = "sd_scripts.safetensors";
+const PREDICTIONS: [(&str, Prediction); 2] = [("epsilon", Prediction::Epsilon), ("v", Prediction::V)];
+
+#[test]
+fn the_schedule_equals_that_of_diffusers_and_of_sd_scripts_to_the_bit() {
+    let schedule = Schedule::stable_diffusion();
+    assert_eq!(schedule.alphas_cumprod, Golden::open("samplers.safetensors").floats("alphas_cumprod.f32"));
+    assert_eq!(schedule.alphas_cumprod, Golden::open(SD_SCRIPTS).floats("table.alphas_cumprod"));
+}
+
+#[test]
+fn snr_equals_the_table_of_sd_scripts() {
+    let schedule = Schedule::stable_diffusion();
+    let table = Golden::open(SD_SCRIPTS).floats("table.snr");
+    assert_eq!(table.len(), TRAIN_STEPS);
+    for (t, expected) in table.into_iter().enumerate() {
+        // 4 roundings in f32 (square roots of a and 1 − a, ratio, square), the roots' doubled by the square.
+        assert_close(&[schedule.snr(t) as f32], &[expected], 4e-7, &format!("snr at {t}"));
+    }
+}
+
+#[test]
+fn min_snr_weights_equal_the_tables_of_sd_scripts() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let schedule = Schedule::stable_diffusion();
+    let timesteps: Vec<usize> = (0..TRAIN_STEPS).collect();
+    for (name, prediction) in [("eps", Prediction::Epsilon), ("v", Prediction::V)] {
+        for gamma in [1, 5] {
+            let weights = Weights { loss_weights: vec![1.0; TRAIN_STEPS], min_snr_gamma: Some(f64::from(gamma)) };
+            let factors = weights.factors(&schedule, prediction, &timesteps);
+            let expected = golden.floats(&format!("table.min_snr_{name}_gamma{gamma}"));
+            for (t, (factor, expected)) in factors.into_iter().zip(expected).enumerate() {
+                assert_close(&[factor], &[expected], 5e-7, &format!("min-SNR {gamma}, {name} at {t}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn noisy_latents_and_targets_equal_those_of_sd_scripts() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let schedule = Schedule::stable_diffusion();
+    for (name, prediction) in PREDICTIONS {
+        let part = |part: &str| golden.tensor(&format!("{name}.{part}"));
+        let timesteps = golden.timesteps(&format!("{name}.timesteps"));
+        let noisy = add_noise(&schedule, part("latents"), part("noise"), &timesteps);
+        assert_close(&values(noisy), &values(part("noisy_latents")), 1e-6, "noisy latents");
+        let target = prediction.target(&schedule, part("latents"), part("noise"), &timesteps);
+        assert_close(&values(target), &values(part("target")), 1e-6, "target");
+    }
+}
+
+#[test]
+fn losses_equal_those_of_sd_scripts() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let schedule = Schedule::stable_diffusion();
+    for (name, prediction) in PREDICTIONS {
+        let part = |part: &str| format!("{name}.{part}");
+        let weights = Weights { loss_weights: golden.floats(&part("loss_weights")), min_snr_gamma: None };
+        let factors = weights.factors(&schedule, prediction, &golden.timesteps(&part("timesteps")));
+        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), &factors);
+        assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
+        assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
+    }
+}
+
+#[test]
+fn weighted_losses_equal_those_of_sd_scripts() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let schedule = Schedule::stable_diffusion();
+    let traces = [
+        ("epsilon_snr", Prediction::Epsilon, Some(5.0)),
+        ("v_snr", Prediction::V, Some(5.0)),
+        ("epsilon_reg", Prediction::Epsilon, None),
+    ];
+    for (name, prediction, min_snr_gamma) in traces {
+        let part = |part: &str| format!("{name}.{part}");
+        let weights = Weights { loss_weights: golden.floats(&part("loss_weights")), min_snr_gamma };
+        let factors = weights.factors(&schedule, prediction, &golden.timesteps(&part("timesteps")));
+        let errors = golden.floats(&part("mse_per_sample"));
+        let expected = golden.floats(&part("loss_after_snr_weight"));
+        assert!(errors.len() >= 10);
+        for ((factor, error), expected) in factors.into_iter().zip(errors).zip(expected) {
+            assert_close(&[factor * error], &[expected], 1e-6, name);
+        }
+    }
+}
+
+#[test]
+fn the_gradient_is_its_closed_form() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let schedule = Schedule::stable_diffusion();
+    let (output, target) = (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.target"));
+    let weights = Weights { loss_weights: vec![1.0, 0.5], min_snr_gamma: Some(5.0) };
+    let factors = weights.factors(&schedule, Prediction::Epsilon, &[40, 300]);
+    assert!(factors[0] != factors[1] && factors.iter().all(|factor| *factor != 1.0), "{factors:?}");
+
+    let leaf = output.clone().autodiff().require_grad();
+    let result = loss(leaf.clone(), target.clone(), &factors);
+    assert!(!result.per_sample.is_autodiff(), "the errors are still on the tape");
+    let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");
+
+    let [batch, channels, height, width] = output.dims();
+    let count = (channels * height * width * batch) as f64;
+    let factors = Tensor::<1>::from_floats(factors.as_slice(), &output.device()).reshape([batch, 1, 1, 1]);
+    let expected = (output - target).mul_scalar(2.0 / count) * factors;
+    assert_close(&values(gradient), &values(expected), 1e-6, "gradient");
+}
+
+#[test]
+fn guidance_goes_from_one_prediction_through_the_other() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let (empty, prompt) = (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.noise"));
+    let guided = |scale| values(guide(empty.clone(), prompt.clone(), scale));
+    assert_close(&guided(0.0), &values(empty.clone()), 1e-6, "scale 0");
+    assert_close(&guided(1.0), &values(prompt.clone()), 1e-6, "scale 1");
+    let expected: Vec<f32> =
+        values(empty.clone()).iter().zip(values(prompt.clone())).map(|(e, p)| 7.5 * p - 6.5 * e).collect();
+    assert_close(&guided(7.5), &expected, 1e-6, "scale 7.5");
+}

@@ -1,0 +1,13 @@
+//! The frozen networks of Stable Diffusion 1.x: tokenizer, CLIP text encoder, VAE and UNet.
+//!
+//! Sizes are inferred from the checkpoint's header, so a toy and the real model take the same path. Layers keep the names
+//! that diffusers and transformers give them. Adapters are an argument of each forward pass; no algorithm is known here.
+
+mod bundle;
+pub mod nn;
+pub mod text;
+pub mod tokenizer;
+pub mod unet;
+pub mod vae;
+
+pub use bundle::{Bundle, LATENT_SCALE, Parts};

@@ -1,0 +1,114 @@
+//! Builds layers from a checkpoint and numbers the adaptable ones.
+
+use lorabake_adapter::{Kind, Role, Site, Sites};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Storage};
+use lorabake_weights::Loader;
+
+use super::{Conv2d, Linear};
+
+/// Groups of every group norm in Stable Diffusion.
+const GROUPS: usize = 32;
+
+/// Reads one network, layer by layer. Problems stay with the loader until its `finish`.
+pub struct Builder<'l, 'c> {
+    /// Where the tensors come from.
+    pub loader: &'l mut Loader<'c>,
+    /// The adaptable layers so far.
+    pub sites: Sites,
+    storage: Storage,
+}
+
+impl<'l, 'c> Builder<'l, 'c> {
+    /// A builder that holds matrices in `storage`; norms and biases are always f32.
+    pub fn new(loader: &'l mut Loader<'c>, storage: Storage) -> Self {
+        Self { loader, sites: Sites::default(), storage }
+    }
+
+    /// The extents of a tensor in the file, or zeros if it is absent (the loader reports it later).
+    pub fn dims<const N: usize>(&self, name: &str) -> [usize; N] {
+        let mut dims = [0; N];
+        for (to, from) in dims.iter_mut().zip(self.loader.shape(name).unwrap_or_default()) {
+            *to = from;
+        }
+        dims
+    }
+
+    /// Whether the file has this tensor.
+    pub fn has(&self, name: &str) -> bool {
+        self.loader.shape(name).is_some()
+    }
+
+    /// How many of `pattern(0)`, `pattern(1)`, … the file has.
+    pub fn count(&self, pattern: impl Fn(usize) -> String) -> usize {
+        (0..).take_while(|index| self.has(&pattern(*index))).count()
+    }
+
+    /// A linear layer of `[inputs, outputs]` with bias.
+    pub fn linear(&mut self, path: &str, extents: [usize; 2], role: Role) -> Linear {
+        let bias = self.loader.take(&format!("{path}.bias"), &extents[1..]);
+        self.any_linear(path, extents, role, Some(bias))
+    }
+
+    /// A linear layer of `[inputs, outputs]` without bias.
+    pub fn linear_without_bias(&mut self, path: &str, extents: [usize; 2], role: Role) -> Linear {
+        self.any_linear(path, extents, role, None)
+    }
+
+    fn any_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role, bias: Option<Vec<f32>>) -> Linear {
+        let weight = self.loader.take(&format!("{path}.weight"), &[outputs, inputs]);
+        let weight = FrozenMatrix::new(outputs, inputs, weight, self.storage);
+        let site = Site { path: path.to_string(), kind: Kind::Linear { inputs, outputs }, role };
+        Linear { base: FrozenLinear::new(weight, bias), site: self.sites.add(site) }
+    }
+
+    /// A convolution with bias.
+    pub fn conv(&mut self, path: &str, shape: ConvShape, role: Role) -> Conv2d {
+        let base = self.frozen_conv(path, shape);
+        let site = Site { path: path.to_string(), kind: Kind::Conv(shape), role };
+        Conv2d { base, site: self.sites.add(site) }
+    }
+
+    /// A convolution with bias that no adapter may bypass (the VAE's).
+    pub fn frozen_conv(&mut self, path: &str, shape: ConvShape) -> FrozenConv {
+        let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
+        let weight = self.loader.take(&format!("{path}.weight"), &extents);
+        let bias = self.loader.take(&format!("{path}.bias"), &extents[..1]);
+        let weight = FrozenMatrix::new(shape.outputs, shape.patch(), weight, self.storage);
+        FrozenConv::new(shape, weight, Some(bias))
+    }
+
+    /// A linear layer with bias that no adapter may bypass (the VAE's).
+    pub fn frozen_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2]) -> FrozenLinear {
+        let weight = self.loader.take(&format!("{path}.weight"), &[outputs, inputs]);
+        let bias = self.loader.take(&format!("{path}.bias"), &[outputs]);
+        FrozenLinear::new(FrozenMatrix::new(outputs, inputs, weight, self.storage), Some(bias))
+    }
+
+    /// A group norm of 32 groups.
+    pub fn group_norm(&mut self, path: &str, channels: usize, epsilon: f32) -> GroupNorm {
+        let (gamma, beta) = self.affine(path, channels);
+        // A file whose width is no multiple of 32 is refused by the loader; until then one group will do.
+        let groups = if channels.is_multiple_of(GROUPS) { GROUPS } else { 1 };
+        GroupNorm::new(gamma, beta, groups, epsilon)
+    }
+
+    /// A layer norm with ε = 1e-5.
+    pub fn layer_norm(&mut self, path: &str, width: usize) -> LayerNorm {
+        let (gamma, beta) = self.affine(path, width);
+        LayerNorm::new(gamma, beta, 1e-5)
+    }
+
+    fn affine(&mut self, path: &str, width: usize) -> (Vec<f32>, Vec<f32>) {
+        (self.loader.take(&format!("{path}.weight"), &[width]), self.loader.take(&format!("{path}.bias"), &[width]))
+    }
+
+    /// A 3×3 convolution that keeps the size.
+    pub fn same(inputs: usize, outputs: usize) -> ConvShape {
+        ConvShape { inputs, outputs, kernel: 3, stride: 1, padding: 1 }
+    }
+
+    /// A 1×1 convolution.
+    pub fn pointwise(inputs: usize, outputs: usize) -> ConvShape {
+        ConvShape { inputs, outputs, kernel: 1, stride: 1, padding: 0 }
+    }
+}

@@ -1,0 +1,37 @@
+//! The only two layers that know of adapters.
+
+use burn::tensor::Tensor;
+use lorabake_adapter::{Adapters, SiteId};
+use lorabake_ops::{FrozenConv, FrozenLinear};
+
+/// A frozen linear layer that adapters may bypass.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    pub(super) base: FrozenLinear,
+    pub(super) site: SiteId,
+}
+
+impl Linear {
+    /// # Shapes
+    /// - x: [.., in]
+    /// - output: [.., out]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, adapters: &Adapters) -> Tensor<D> {
+        adapters.linear(self.site, &self.base, x)
+    }
+}
+
+/// A frozen convolution that adapters may bypass.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    pub(super) base: FrozenConv,
+    pub(super) site: SiteId,
+}
+
+impl Conv2d {
+    /// # Shapes
+    /// - x: [B, in, H, W]
+    /// - output: [B, out, H', W']
+    pub fn forward(&self, x: Tensor<4>, adapters: &Adapters) -> Tensor<4> {
+        adapters.conv(self.site, &self.base, x)
+    }
+}

@@ -1,0 +1,7 @@
+//! The two adaptable layers, and the builder that reads layers from a checkpoint.
+
+mod builder;
+mod layers;
+
+pub use builder::Builder;
+pub use layers::{Conv2d, Linear};

@@ -1,0 +1,79 @@
+//! HTML entities in captions (`&amp;` from a scraped tag list), by ftfy's rules: only those that end in `;`, and names
+//! of letters and common symbols also in capitals (`&EACUTE;`).
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// A name and its hexadecimal code points in each line: HTML5's names with `;`, and ftfy's capitals. Written by
+/// oracle/tokenizer.py.
+const NAMES: &str = include_str!("entities.txt");
+
+/// The longest name or number that is looked at.
+const LONGEST: usize = 24;
+
+/// Replaces what is an entity beyond doubt.
+pub fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        let (before, entity) = rest.split_at(at);
+        out.push_str(before);
+        let replaced = body(entity).and_then(|body| Some((replacement(body)?, &entity[body.len() + 2..])));
+        match replaced {
+            Some((characters, after)) => {
+                out.push_str(&characters);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = &entity[1..];
+            }
+        }
+    }
+    out + rest
+}
+
+/// What stands between `&` and `;`.
+fn body(entity: &str) -> Option<&str> {
+    let (body, _) = entity[1..].split_once(';')?;
+    let name = body.strip_prefix('#').unwrap_or(body);
+    let fits = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    fits.then_some(body)
+}
+
+fn replacement(body: &str) -> Option<String> {
+    static BY_NAME: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
+        let code = |hex| u32::from_str_radix(hex, 16).ok().and_then(char::from_u32).expect("entities.txt: code point");
+        let entry = |line: &'static str| {
+            let (name, codes) = line.split_once(' ').expect("entities.txt: two columns");
+            (name, codes.split('+').map(code).collect())
+        };
+        NAMES.lines().map(entry).collect()
+    });
+    match body.strip_prefix('#') {
+        Some(number) => numbered(number),
+        None => BY_NAME.get(body).cloned(),
+    }
+}
+
+/// A numeric reference as HTML5 reads it: bad numbers become U+FFFD, noncharacters vanish.
+fn numbered(number: &str) -> Option<String> {
+    let (digits, radix) = match number.strip_prefix(['x', 'X']) {
+        Some(hex) => (hex, 16),
+        None => (number, 10),
+    };
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    // At most 24 digits: always fits.
+    let code = u128::from_str_radix(digits, radix).ok()?;
+    let c = u32::try_from(code).ok().and_then(char::from_u32).filter(|&c| c != '\0').unwrap_or('\u{fffd}');
+    match c {
+        // ftfy takes a `;` in the result for a reference that was not used up.
+        ';' => None,
+        '\u{fdd0}'..='\u{fdef}' => Some(String::new()),
+        c if c as u32 & 0xfffe == 0xfffe => Some(String::new()),
+        // C1 controls are read as Windows-1252 in any case, by the step after next.
+        c => Some(c.to_string()),
+    }
+}

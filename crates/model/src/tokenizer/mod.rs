@@ -1,0 +1,90 @@
+//! CLIP's tokenizer: text to token ids, and ids to the 77-wide rows that SD1.x's text encoder takes.
+//!
+//! Equal to transformers' slow `CLIPTokenizer` with ftfy installed, as sd-scripts uses it, with the vocabulary of
+//! OpenAI's CLIP (`bpe_simple_vocab_16e6`); [`clean`] says where it stops short of ftfy. Not here: prompt weights.
+//!
+//! The way of a caption: special tokens are cut out, each piece between them is cleaned and lowercased ([`clean`]),
+//! split into words ([`words`]), and each word becomes ids ([`bpe`]); [`chunk`] lays the ids out in rows.
+
+mod bpe;
+mod chunk;
+mod clean;
+mod entities;
+mod words;
+
+use std::sync::LazyLock;
+
+use bpe::Bpe;
+
+/// `<|startoftext|>`, the first id of a row.
+pub const BOS: u32 = 49406;
+/// `<|endoftext|>`, the id after the last token of a row; SD1.x fills rows up with it, too.
+pub const EOS: u32 = 49407;
+/// Ids in a row, BOS and EOS included.
+pub const ROW: usize = 77;
+/// Ids of the caption in a row.
+const ROW_TOKENS: usize = ROW - 2;
+
+const SPECIAL: [(&str, u32); 2] = [("<|startoftext|>", BOS), ("<|endoftext|>", EOS)];
+
+/// CLIP's tokenizer. The tables behind it are built once per process, at the first use.
+#[derive(Debug, Clone, Copy)]
+pub struct Tokenizer {
+    bpe: &'static Bpe,
+}
+
+impl Tokenizer {
+    /// The tokenizer; some tens of milliseconds at the first call, nothing after that.
+    #[expect(clippy::new_without_default, reason = "a tokenizer is not a neutral value of anything")]
+    pub fn new() -> Self {
+        static BPE: LazyLock<Bpe> = LazyLock::new(Bpe::openai);
+        Self { bpe: &BPE }
+    }
+
+    /// Token ids of `text`, of any number, without BOS and EOS around them.
+    ///
+    /// `<|startoftext|>` and `<|endoftext|>` written in the text become [`BOS`] and [`EOS`], as in transformers.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut rest = text;
+        while let Some((at, name, id)) = first_special(rest) {
+            self.encode_plain(&rest[..at], &mut ids);
+            ids.push(id);
+            rest = &rest[at + name.len()..];
+        }
+        self.encode_plain(rest, &mut ids);
+        ids
+    }
+
+    /// Rows of [`ROW`] ids for a text encoder that pads with EOS (SD1.x): BOS, 75 tokens, EOS each; one row for a
+    /// `max_token_length` of 75, two for 150, three for 225. Tokens beyond that are dropped ([`Self::cut_off`]).
+    ///
+    /// # Panics
+    /// If `max_token_length` is 0 or no multiple of 75.
+    pub fn chunks(&self, text: &str, max_token_length: u32) -> Vec<[u32; ROW]> {
+        chunk::rows(&self.encode(text), max_token_length)
+    }
+
+    /// How many tokens of `text` [`Self::chunks`] drops: more than 0 means that the end of the caption is not seen.
+    pub fn cut_off(&self, text: &str, max_token_length: u32) -> usize {
+        self.encode(text).len().saturating_sub(max_token_length as usize)
+    }
+
+    /// Encodes a piece of text between two special tokens.
+    fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
+        let text = clean::clean(text);
+        for word in words::split(&text) {
+            // Written in capitals they are no special tokens to the outer split, but lowercased they are again.
+            match SPECIAL.iter().find(|(name, _)| *name == word) {
+                Some((_, id)) => ids.push(*id),
+                None => self.bpe.encode(word, ids),
+            }
+        }
+    }
+}
+
+/// Where the first special token stands, its spelling and id.
+fn first_special(text: &str) -> Option<(usize, &'static str, u32)> {
+    let found = SPECIAL.iter().filter_map(|&(name, id)| Some((text.find(name)?, name, id)));
+    found.min_by_key(|&(at, ..)| at)
+}

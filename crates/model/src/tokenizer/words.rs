@@ -1,0 +1,59 @@
+//! Splits cleaned, lowercase text into the words that byte-pair encoding works on, as CLIP's pattern does:
+//! special tokens, the seven English contractions, runs of letters, single digits, runs of anything else but space.
+//!
+//! Written out rather than with a regular expression, which would bring megabytes of tables for one pattern.
+
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
+/// In the order in which they are tried; all of them before letters and symbols.
+const FIXED: [&str; 9] = ["<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
+
+#[derive(PartialEq, Clone, Copy)]
+enum Class {
+    Space,
+    Letter,
+    Number,
+    Other,
+}
+
+fn class(c: char) -> Class {
+    // U+0345 folds to a letter, so the pattern, which ignores case, takes it neither for a letter nor for a symbol.
+    if c.is_whitespace() || c == '\u{345}' {
+        return Class::Space;
+    }
+    match c.general_category_group() {
+        GeneralCategoryGroup::Letter => Class::Letter,
+        GeneralCategoryGroup::Number => Class::Number,
+        _ => Class::Other,
+    }
+}
+
+/// The words of `text`, in order; spaces are dropped.
+pub fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(|c| class(c) == Class::Space);
+        let first = class(rest.chars().next()?);
+        let length = fixed(rest).unwrap_or_else(|| match first {
+            Class::Number => rest.chars().next().map_or(0, char::len_utf8),
+            _ => rest.find(|c| class(c) != first).unwrap_or(rest.len()),
+        });
+        let (word, after) = rest.split_at(length);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// Length of the special token or contraction that `text` starts with.
+fn fixed(text: &str) -> Option<usize> {
+    FIXED.iter().find_map(|word| {
+        let mut chars = text.chars();
+        let mut length = 0;
+        for expected in word.chars() {
+            // The pattern ignores case, so it takes the long s, which has no lowercase form, for an s.
+            let c = chars.next().filter(|&c| c == expected || (c == 'ſ' && expected == 's'))?;
+            length += c.len_utf8();
+        }
+        Some(length)
+    })
+}

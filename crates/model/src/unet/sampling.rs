@@ -1,0 +1,39 @@
+//! Halving and doubling of height and width.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use lorabake_adapter::{Adapters, Role};
+use lorabake_ops::ConvShape;
+
+use crate::nn::{Builder, Conv2d};
+
+/// A 3×3 convolution of stride 2.
+#[derive(Debug, Clone)]
+pub(super) struct Downsample(Conv2d);
+
+impl Downsample {
+    pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
+        Self(b.conv(path, ConvShape { stride: 2, ..Builder::same(channels, channels) }, Role::Residual))
+    }
+
+    pub fn forward(&self, x: Tensor<4>, adapters: &Adapters) -> Tensor<4> {
+        self.0.forward(x, adapters)
+    }
+}
+
+/// Nearest-neighbour enlargement and a 3×3 convolution.
+#[derive(Debug, Clone)]
+pub(super) struct Upsample(Conv2d);
+
+impl Upsample {
+    pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
+        Self(b.conv(path, Builder::same(channels, channels), Role::Residual))
+    }
+
+    /// To `size` (height, width): twice the input's, or one less where the level above had an odd side.
+    pub fn forward(&self, x: Tensor<4>, size: [usize; 2], adapters: &Adapters) -> Tensor<4> {
+        let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
+        self.0.forward(interpolate(x, options), adapters)
+    }
+}

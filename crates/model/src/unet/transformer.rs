@@ -1,0 +1,115 @@
+//! Spatial transformer: self-attention, cross-attention to the text, gated feed-forward.
+
+use burn::tensor::Tensor;
+use lorabake_adapter::{Adapters, Role};
+use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu};
+
+use super::Condition;
+use crate::nn::{Builder, Conv2d, Linear};
+
+/// SD1.x has eight heads at every level.
+const HEADS: usize = 8;
+
+#[derive(Debug, Clone)]
+pub(super) struct Transformer {
+    norm: GroupNorm,
+    proj_in: Conv2d,
+    blocks: Vec<Block>,
+    proj_out: Conv2d,
+}
+
+impl Transformer {
+    pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
+        let depth = b.count(|i| format!("{path}.transformer_blocks.{i}.norm1.weight"));
+        let square = Builder::pointwise(channels, channels);
+        Self {
+            norm: b.group_norm(&format!("{path}.norm"), channels, 1e-6),
+            proj_in: b.conv(&format!("{path}.proj_in"), square, Role::Transformer),
+            blocks: (0..depth)
+                .map(|i| Block::build(b, &format!("{path}.transformer_blocks.{i}"), channels))
+                .collect(),
+            proj_out: b.conv(&format!("{path}.proj_out"), square, Role::Transformer),
+        }
+    }
+
+    /// # Shapes
+    /// - x and output: [B, C, H, W]
+    pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
+        let [b, c, h, w] = x.dims();
+        let y = self.proj_in.forward(self.norm.forward(x.clone(), Activation::None), condition.adapters);
+        let tokens = y.reshape([b, c, h * w]).swap_dims(1, 2);
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, condition));
+        let y = tokens.swap_dims(1, 2).reshape([b, c, h, w]);
+        x + self.proj_out.forward(y, condition.adapters)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Block {
+    norm1: LayerNorm,
+    attn1: Attention,
+    norm2: LayerNorm,
+    attn2: Attention,
+    norm3: LayerNorm,
+    ff_in: Linear,
+    ff_out: Linear,
+}
+
+impl Block {
+    fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
+        let [_, text] = b.dims(&format!("{path}.attn2.to_k.weight"));
+        Self {
+            norm1: b.layer_norm(&format!("{path}.norm1"), channels),
+            attn1: Attention::build(b, &format!("{path}.attn1"), channels, channels),
+            norm2: b.layer_norm(&format!("{path}.norm2"), channels),
+            attn2: Attention::build(b, &format!("{path}.attn2"), channels, text),
+            norm3: b.layer_norm(&format!("{path}.norm3"), channels),
+            ff_in: b.linear(&format!("{path}.ff.net.0.proj"), [channels, 8 * channels], Role::Transformer),
+            ff_out: b.linear(&format!("{path}.ff.net.2"), [4 * channels, channels], Role::Transformer),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, condition: &Condition<'_>) -> Tensor<3> {
+        let adapters = condition.adapters;
+        let normed = self.norm1.forward(x.clone());
+        let x = x + self.attn1.forward(normed.clone(), normed, adapters);
+        let x = x.clone() + self.attn2.forward(self.norm2.forward(x), condition.context.clone(), adapters);
+        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters));
+        x + self.ff_out.forward(gated, adapters)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Attention {
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+}
+
+impl Attention {
+    /// Queries from `channels`, keys and values from `source` columns.
+    fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize, source: usize) -> Self {
+        let mut project =
+            |name: &str, from| b.linear_without_bias(&format!("{path}.{name}"), [from, channels], Role::Transformer);
+        let (to_q, to_k, to_v) = (project("to_q", channels), project("to_k", source), project("to_v", source));
+        let to_out = b.linear(&format!("{path}.to_out.0"), [channels, channels], Role::Transformer);
+        Self { to_q, to_k, to_v, to_out }
+    }
+
+    /// # Shapes
+    /// - x and output: [B, S, C]
+    /// - source: [B, T, D]
+    fn forward(&self, x: Tensor<3>, source: Tensor<3>, adapters: &Adapters) -> Tensor<3> {
+        let [b, s, c] = x.dims();
+        let heads = |x: Tensor<3>| {
+            let [b, length, c] = x.dims();
+            x.reshape([b, length, HEADS, c / HEADS]).swap_dims(1, 2)
+        };
+        let q = heads(self.to_q.forward(x, adapters));
+        let k = heads(self.to_k.forward(source.clone(), adapters));
+        let v = heads(self.to_v.forward(source, adapters));
+        let y = attention(q, k, v, Mask::None).swap_dims(1, 2).reshape([b, s, c]);
+        self.to_out.forward(y, adapters)
+    }
+}

@@ -1,0 +1,73 @@
+//! What encoder and decoder are made of.
+
+use burn::tensor::Tensor;
+use lorabake_ops::{Activation, FrozenConv, FrozenLinear, GroupNorm, Mask, attention};
+
+use crate::nn::Builder;
+
+/// ε of every norm in the VAE.
+pub(super) const EPSILON: f32 = 1e-6;
+
+/// Residual block without time.
+#[derive(Debug, Clone)]
+pub(super) struct Resnet {
+    norm1: GroupNorm,
+    conv1: FrozenConv,
+    norm2: GroupNorm,
+    conv2: FrozenConv,
+    conv_shortcut: Option<FrozenConv>,
+}
+
+impl Resnet {
+    pub fn build(b: &mut Builder<'_, '_>, path: &str, [inputs, outputs]: [usize; 2]) -> Self {
+        let shortcut = format!("{path}.conv_shortcut");
+        Self {
+            norm1: b.group_norm(&format!("{path}.norm1"), inputs, EPSILON),
+            conv1: b.frozen_conv(&format!("{path}.conv1"), Builder::same(inputs, outputs)),
+            norm2: b.group_norm(&format!("{path}.norm2"), outputs, EPSILON),
+            conv2: b.frozen_conv(&format!("{path}.conv2"), Builder::same(outputs, outputs)),
+            conv_shortcut: (inputs != outputs).then(|| b.frozen_conv(&shortcut, Builder::pointwise(inputs, outputs))),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let h = self.conv1.forward(self.norm1.forward(x.clone(), Activation::Silu));
+        let h = self.conv2.forward(self.norm2.forward(h, Activation::Silu));
+        match &self.conv_shortcut {
+            Some(shortcut) => shortcut.forward(x) + h,
+            None => x + h,
+        }
+    }
+}
+
+/// Residual block, one-headed attention over all positions, residual block.
+#[derive(Debug, Clone)]
+pub(super) struct Middle {
+    resnets: [Resnet; 2],
+    group_norm: GroupNorm,
+    to_q: FrozenLinear,
+    to_k: FrozenLinear,
+    to_v: FrozenLinear,
+    to_out: FrozenLinear,
+}
+
+impl Middle {
+    pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
+        let resnets = [0, 1].map(|i| Resnet::build(b, &format!("{path}.resnets.{i}"), [channels; 2]));
+        let attention = format!("{path}.attentions.0");
+        let mut project = |name: &str| b.frozen_linear(&format!("{attention}.{name}"), [channels; 2]);
+        let (to_q, to_k, to_v) = (project("to_q"), project("to_k"), project("to_v"));
+        let to_out = project("to_out.0");
+        Self { resnets, group_norm: b.group_norm(&format!("{attention}.group_norm"), channels, EPSILON), to_q, to_k, to_v, to_out }
+    }
+
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.resnets[0].forward(x);
+        let [b, c, h, w] = x.dims();
+        let tokens = self.group_norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]).swap_dims(1, 2);
+        let head = |layer: &FrozenLinear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
+        let y = attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Mask::None);
+        let y = self.to_out.forward(y.squeeze_dim::<3>(1)).swap_dims(1, 2).reshape([b, c, h, w]);
+        self.resnets[1].forward(x + y)
+    }
+}

@@ -1,0 +1,11 @@
+//! The VAE between images and latents (names as in diffusers' `AutoencoderKL`). It is never adapted.
+
+mod blocks;
+mod decoder;
+mod encoder;
+
+pub use decoder::Decoder;
+pub use encoder::{Encoder, Moments};
+
+/// Height and width of an image divided by those of its latents.
+pub const FACTOR: usize = 8;

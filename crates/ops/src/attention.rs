@@ -1,0 +1,312 @@
+//! Scaled dot-product attention in tiles (Dao et al. 2022); the tape keeps q, k, v, the output and one number per row.
+//!
+//! The score matrix never exists as a whole, neither forward nor backward.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::{Tensor, TensorData, activation};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use crate::elementary::exp;
+use crate::frozen_op::{dims, flex_tensor};
+use crate::product::{Extents, Into, SharedOutput, View, product};
+
+const QUERIES: usize = 128;
+const KEYS: usize = 512;
+
+/// Which keys a query sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mask {
+    /// All of them.
+    None,
+    /// Those up to its own position (CLIP's text encoder).
+    Causal,
+}
+
+/// softmax(q·kᵀ / √D)·v.
+///
+/// # Shapes
+/// - q: [B, heads, S, D]; k, v: [B, heads, T, D]
+/// - output: [B, heads, S, D]
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+    let (output, _) = Dispatch::attend(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), mask);
+    Tensor::from_dispatch(output)
+}
+
+/// The same in Burn primitives.
+pub fn plain(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+    let ([_, _, s, d], t) = (q.dims(), k.dims()[2]);
+    let scores = q.clone().matmul(k.transpose()).div_scalar((d as f64).sqrt());
+    let scores = match mask {
+        Mask::None => scores,
+        Mask::Causal => {
+            let hidden = (0..s * t).map(|i| if i % t > i / t { -1e30f32 } else { 0.0 }).collect();
+            scores + Tensor::<4>::from_data(TensorData::new(hidden, [1, 1, s, t]), &q.device())
+        }
+    };
+    activation::softmax(scores, 3).matmul(v)
+}
+
+/// The backend's part: output and the logarithm of each row's sum; gradients of q, k and v.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait AttentionOps: Backend {
+    fn attend(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        mask: Mask,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    fn attend_backward(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        log_sum: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        mask: Mask,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Extents of one head.
+#[derive(Clone, Copy)]
+struct Head {
+    s: usize,
+    t: usize,
+    d: usize,
+    mask: Mask,
+}
+
+impl Head {
+    fn scale(&self) -> f32 {
+        1.0 / (self.d as f32).sqrt()
+    }
+
+    /// Scaled scores of a tile of queries and keys, hidden ones at −∞.
+    fn scores(&self, q: &[f32], k: &[f32], tile: Tile, out: &mut [f32]) {
+        let e = Extents { m: tile.queries, n: tile.keys, k: self.d };
+        let (a, b) = (View::rows(&q[tile.q0 * self.d..], self.d), View::rows(&k[tile.k0 * self.d..], self.d));
+        product(e, (out, tile.keys), Into::Replace, a, b.transposed(), self.scale());
+        if self.mask == Mask::Causal {
+            for (index, row) in out.chunks_exact_mut(tile.keys).enumerate() {
+                let visible = (tile.q0 + index + 1).saturating_sub(tile.k0).min(tile.keys);
+                row[visible..].fill(f32::NEG_INFINITY);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Tile {
+    q0: usize,
+    queries: usize,
+    k0: usize,
+    keys: usize,
+}
+
+/// One block of queries of one head: writes its output rows and their log-sums.
+fn attend_block(head: Head, (q, k, v): (&[f32], &[f32], &[f32]), q0: usize, output: &mut [f32], log_sum: &mut [f32]) {
+    let (queries, d) = (log_sum.len(), head.d);
+    let mut scores = vec![0.0; queries * KEYS.min(head.t)];
+    let mut maximum = vec![f32::NEG_INFINITY; queries];
+    let mut total = vec![0.0f32; queries];
+    for k0 in (0..head.t).step_by(KEYS) {
+        let tile = Tile { q0, queries, k0, keys: KEYS.min(head.t - k0) };
+        let scores = &mut scores[..queries * tile.keys];
+        head.scores(q, k, tile, scores);
+        for (r, row) in scores.chunks_exact_mut(tile.keys).enumerate() {
+            let largest = row.iter().copied().fold(maximum[r], f32::max);
+            if largest == f32::NEG_INFINITY {
+                row.fill(0.0);
+                continue;
+            }
+            let shrink = exp(maximum[r] - largest);
+            row.iter_mut().for_each(|x| *x = exp(*x - largest));
+            total[r] = total[r] * shrink + lanes_sum(row);
+            maximum[r] = largest;
+            if shrink != 1.0 {
+                output[r * d..(r + 1) * d].iter_mut().for_each(|y| *y *= shrink);
+            }
+        }
+        let e = Extents { m: queries, n: d, k: tile.keys };
+        let b = View::rows(&v[k0 * d..], d);
+        product(e, (output, d), Into::Add, View::rows(scores, tile.keys), b, 1.0);
+    }
+    for r in 0..queries {
+        let inverse = 1.0 / total[r];
+        output[r * d..(r + 1) * d].iter_mut().for_each(|y| *y *= inverse);
+        log_sum[r] = maximum[r] + total[r].ln();
+    }
+}
+
+/// Sum in 16 lanes, so that it vectorizes.
+fn lanes_sum(row: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let chunks = row.chunks_exact(16);
+    let rest: f32 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+/// Tensors of one head that the backward pass reads.
+struct Kept<'a> {
+    q: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+    output: &'a [f32],
+    log_sum: &'a [f32],
+    dy: &'a [f32],
+}
+
+/// Gradients of one head, all starting at zero.
+fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
+    let d = head.d;
+    let rows = kept.dy.chunks_exact(d).zip(kept.output.chunks_exact(d));
+    let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
+    let size = QUERIES.min(head.s) * KEYS.min(head.t);
+    let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
+    for k0 in (0..head.t).step_by(KEYS) {
+        let keys = KEYS.min(head.t - k0);
+        for q0 in (0..head.s).step_by(QUERIES) {
+            let tile = Tile { q0, queries: QUERIES.min(head.s - q0), k0, keys };
+            let (p, ds) = (&mut p[..tile.queries * keys], &mut ds[..tile.queries * keys]);
+            head.scores(kept.q, kept.k, tile, p);
+            let dy = View::rows(&kept.dy[q0 * d..], d);
+            let e = Extents { m: tile.queries, n: keys, k: d };
+            product(e, (ds, keys), Into::Replace, dy, View::rows(&kept.v[k0 * d..], d).transposed(), 1.0);
+            for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
+                let (log_sum, delta) = (kept.log_sum[q0 + r], delta[q0 + r]);
+                for (p, ds) in p.iter_mut().zip(ds) {
+                    *p = exp(*p - log_sum);
+                    *ds = *p * (*ds - delta) * head.scale();
+                }
+            }
+            let (p, ds) = (View::rows(p, keys), View::rows(ds, keys));
+            let e = Extents { m: keys, n: d, k: tile.queries };
+            product(e, (&mut dv[k0 * d..], d), Into::Add, p.transposed(), dy, 1.0);
+            product(e, (&mut dk[k0 * d..], d), Into::Add, ds.transposed(), View::rows(&kept.q[q0 * d..], d), 1.0);
+            let e = Extents { m: tile.queries, n: d, k: keys };
+            product(e, (&mut dq[q0 * d..], d), Into::Add, ds, View::rows(&kept.k[k0 * d..], d), 1.0);
+        }
+    }
+}
+
+fn head_of(q: &FlexTensor, k: &FlexTensor, mask: Mask) -> (usize, Head) {
+    let (q, k) = (dims(q), dims(k));
+    assert!(q[0] == k[0] && q[1] == k[1] && q[3] == k[3], "attention of {q:?} to {k:?}");
+    (q[0] * q[1], Head { s: q[2], t: k[2], d: q[3], mask })
+}
+
+impl AttentionOps for Flex {
+    fn attend(q: FlexTensor, k: FlexTensor, v: FlexTensor, mask: Mask) -> (FlexTensor, FlexTensor) {
+        let (q, k, v) = (q.to_contiguous(), k.to_contiguous(), v.to_contiguous());
+        let (heads, head) = head_of(&q, &k, mask);
+        let (qs, ks, vs): (&[f32], &[f32], &[f32]) = (q.storage(), k.storage(), v.storage());
+        let (wide, tall) = (head.s * head.d, head.t * head.d);
+        let mut output = vec![0.0; heads * wide];
+        let mut log_sum = vec![0.0; heads * head.s];
+        let (shared, shared_sum) = (SharedOutput::new(&mut output), SharedOutput::new(&mut log_sum));
+        let blocks = head.s.div_ceil(QUERIES);
+        (0..heads * blocks).into_par_iter().for_each(|index| {
+            let (h, q0) = (index / blocks, index % blocks * QUERIES);
+            let queries = QUERIES.min(head.s - q0);
+            let tensors = (&qs[h * wide..][..wide], &ks[h * tall..][..tall], &vs[h * tall..][..tall]);
+            // SAFETY: each task writes its own rows.
+            unsafe {
+                let output = shared.part(h * wide + q0 * head.d, queries * head.d);
+                attend_block(head, tensors, q0, output, shared_sum.part(h * head.s + q0, queries));
+            }
+        });
+        let shape = dims(&q);
+        (flex_tensor(output, shape.clone()), flex_tensor(log_sum, shape[..3].to_vec()))
+    }
+
+    fn attend_backward(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        output: FlexTensor,
+        log_sum: FlexTensor,
+        dy: FlexTensor,
+        mask: Mask,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [q, k, v, output, log_sum, dy] = [q, k, v, output, log_sum, dy].map(|tensor| tensor.to_contiguous());
+        let (heads, head) = head_of(&q, &k, mask);
+        let (wide, tall) = (head.s * head.d, head.t * head.d);
+        let (mut dq, mut dk, mut dv) = (vec![0.0; heads * wide], vec![0.0; heads * tall], vec![0.0; heads * tall]);
+        dq.par_chunks_mut(wide).zip(dk.par_chunks_mut(tall)).zip(dv.par_chunks_mut(tall)).enumerate().for_each(
+            |(h, ((dq, dk), dv))| {
+                let kept = Kept {
+                    q: &q.storage()[h * wide..][..wide],
+                    k: &k.storage()[h * tall..][..tall],
+                    v: &v.storage()[h * tall..][..tall],
+                    output: &output.storage()[h * wide..][..wide],
+                    log_sum: &log_sum.storage()[h * head.s..][..head.s],
+                    dy: &dy.storage()[h * wide..][..wide],
+                };
+                attend_head_backward(head, &kept, dq, dk, dv);
+            },
+        );
+        (flex_tensor(dq, dims(&q)), flex_tensor(dk, dims(&k)), flex_tensor(dv, dims(&k)))
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+impl<B: AttentionOps> Backward<B, 3> for AttentionBackward {
+    type State = ([NodeId; 3], FloatTensor<B>, FloatTensor<B>, Mask);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (inputs, output, log_sum, mask) = ops.state;
+        let [q, k, v] = inputs.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
+        let (dq, dk, dv) = B::attend_backward(q, k, v, output, log_sum, dy, mask);
+        for (parent, gradient) in ops.parents.into_iter().zip([dq, dk, dv]) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
+    fn attend(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        mask: Mask,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        match AttentionBackward.prepare::<C>([q.node(), k.node(), v.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut tape) => {
+                let kept = [tape.checkpoint(&q), tape.checkpoint(&k), tape.checkpoint(&v)];
+                let (y, log_sum) = B::attend(q.into_primitive(), k.into_primitive(), v.into_primitive(), mask);
+                let state = (kept, y.clone(), log_sum.clone(), mask);
+                (tape.finish(state, y), <Self as AutodiffBackend>::from_inner(log_sum))
+            }
+            OpsKind::UnTracked(tape) => {
+                let (y, log_sum) = B::attend(q.into_primitive(), k.into_primitive(), v.into_primitive(), mask);
+                (tape.finish(y), <Self as AutodiffBackend>::from_inner(log_sum))
+            }
+        }
+    }
+
+    fn attend_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Mask,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("there is no second derivative of attention")
+    }
+}

@@ -1,0 +1,270 @@
+//! Frozen 2-D convolution by implicit im2col; the tape keeps nothing.
+//!
+//! One copy of the weight, in the checkpoint's own order [out, in·k·k], serves both directions: forward multiplies it with
+//! patches of the input, the backward pass multiplies its transpose with dy and scatters the patches back.
+
+use std::sync::Arc;
+
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+
+use crate::frozen::FrozenMatrix;
+use crate::frozen_op::{FrozenOp, apply};
+use crate::product::{Extents, Into, SharedOutput, View, product_into};
+
+/// Numbers of one block of patches: 2 Mi floats stay near the cores.
+const PATCH_NUMBERS: usize = 1 << 21;
+
+/// Geometry of a square convolution with the same padding on all sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step in both directions.
+    pub stride: usize,
+    /// Zeros added on each side.
+    pub padding: usize,
+}
+
+impl ConvShape {
+    /// Side of the output for a side of the input.
+    pub fn output_side(&self, input: usize) -> usize {
+        (input + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+
+    /// Numbers in one patch: in · k · k.
+    pub fn patch(&self) -> usize {
+        self.inputs * self.kernel * self.kernel
+    }
+
+    fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.padding == 0
+    }
+}
+
+/// A frozen convolution.
+#[derive(Debug, Clone)]
+pub struct FrozenConv(Arc<Conv>);
+
+#[derive(Debug)]
+struct Conv {
+    shape: ConvShape,
+    weight: FrozenMatrix,
+    bias: Option<Vec<f32>>,
+}
+
+impl FrozenConv {
+    /// `weight` is [out, in·k·k], row-major as in checkpoints; `bias` [out].
+    pub fn new(shape: ConvShape, weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
+        assert_eq!((weight.rows(), weight.columns()), (shape.outputs, shape.patch()));
+        assert!(bias.as_ref().is_none_or(|bias| bias.len() == shape.outputs));
+        Self(Arc::new(Conv { shape, weight, bias }))
+    }
+
+    /// Its geometry.
+    pub fn shape(&self) -> ConvShape {
+        self.0.shape
+    }
+
+    /// # Shapes
+    /// - x: [B, in, H, W]
+    /// - output: [B, out, H', W']
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        apply(self.0.clone(), x)
+    }
+
+    /// The same in Burn primitives.
+    pub fn plain(&self, x: Tensor<4>) -> Tensor<4> {
+        let s = self.0.shape;
+        let device = x.device();
+        let data = TensorData::new(self.0.weight.to_f32(), [s.outputs, s.inputs, s.kernel, s.kernel]);
+        let weight = Tensor::<4>::from_data(data, &device);
+        let bias = self.0.bias.clone().map(|b| Tensor::<1>::from_data(TensorData::new(b, [s.outputs]), &device));
+        conv2d(x, weight, bias, ConvOptions::new([s.stride; 2], [s.padding; 2], [1; 2], 1))
+    }
+}
+
+/// Sides of one image on its way through a convolution.
+#[derive(Clone, Copy)]
+struct Plane {
+    height: usize,
+    width: usize,
+    out_height: usize,
+    out_width: usize,
+}
+
+impl Plane {
+    fn input(&self) -> usize {
+        self.height * self.width
+    }
+
+    fn output(&self) -> usize {
+        self.out_height * self.out_width
+    }
+}
+
+impl Conv {
+    fn plane(&self, shape: &[usize]) -> Plane {
+        let [_, channels, height, width] = *shape else { panic!("a convolution takes four dimensions") };
+        assert_eq!(channels, self.shape.inputs, "input channels of a convolution");
+        let (out_height, out_width) = (self.shape.output_side(height), self.shape.output_side(width));
+        Plane { height, width, out_height, out_width }
+    }
+
+    /// Rows of output that are worked on together.
+    fn rows_per_block(&self, plane: Plane) -> usize {
+        (PATCH_NUMBERS / (self.shape.patch() * plane.out_width)).clamp(1, plane.out_height)
+    }
+
+    /// For one tap of the kernel: the outputs of one row whose input column exists, and the first such column.
+    fn columns(&self, tap: usize, plane: Plane) -> (usize, usize, usize) {
+        let s = self.shape;
+        let first = s.padding.saturating_sub(tap).div_ceil(s.stride);
+        let end = (plane.width + s.padding).saturating_sub(tap).div_ceil(s.stride).min(plane.out_width);
+        (first, end.max(first), (first * s.stride + tap).wrapping_sub(s.padding))
+    }
+
+    /// Calls `visit(offset in the patch row, offset in the input channel, count)` for each run of a tap (ky, kx).
+    fn runs(&self, tap: usize, plane: Plane, rows: std::ops::Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
+        let s = self.shape;
+        let (ky, kx) = (tap / s.kernel, tap % s.kernel);
+        let (first, end, column) = self.columns(kx, plane);
+        for (index, y) in rows.enumerate() {
+            let row = (y * s.stride + ky).wrapping_sub(s.padding);
+            if row < plane.height && end > first {
+                visit(index * plane.out_width + first, row * plane.width + column, end - first);
+            }
+        }
+    }
+
+    /// Patches of the output rows `rows`: [in·k·k, rows · out_width].
+    fn gather(&self, x: &[f32], plane: Plane, rows: std::ops::Range<usize>, patches: &mut [f32]) {
+        let (taps, stride) = (self.shape.kernel * self.shape.kernel, self.shape.stride);
+        let width = rows.len() * plane.out_width;
+        patches.par_chunks_mut(width).enumerate().for_each(|(index, patch)| {
+            let channel = &x[index / taps * plane.input()..][..plane.input()];
+            patch.fill(0.0);
+            self.runs(index % taps, plane, rows.clone(), |to, from, count| {
+                let target = &mut patch[to..to + count];
+                if stride == 1 {
+                    target.copy_from_slice(&channel[from..from + count]);
+                } else {
+                    target.iter_mut().zip(channel[from..].iter().step_by(stride)).for_each(|(t, x)| *t = *x);
+                }
+            });
+        });
+    }
+
+    /// Adds patches back into the channels that they came from.
+    fn scatter(&self, patches: &[f32], plane: Plane, rows: std::ops::Range<usize>, dx: &mut [f32]) {
+        let (taps, stride) = (self.shape.kernel * self.shape.kernel, self.shape.stride);
+        let width = rows.len() * plane.out_width;
+        for (index, patch) in patches.chunks_exact(width).enumerate() {
+            let channel = &mut dx[index / taps * plane.input()..][..plane.input()];
+            self.runs(index % taps, plane, rows.clone(), |from, to, count| {
+                let source = &patch[from..from + count];
+                channel[to..].iter_mut().step_by(stride).zip(source).for_each(|(x, p)| *x += *p);
+            });
+        }
+    }
+
+    /// y = W · patches for one image, the output channels in parallel.
+    fn multiply(&self, patches: &[f32], columns: std::ops::Range<usize>, y: &SharedOutput<'_>, base: (usize, usize)) {
+        let (start, row_stride) = base;
+        let (k, n) = (self.shape.patch(), columns.len());
+        let block = self.weight.block(self.shape.outputs, rayon::current_num_threads());
+        (0..self.shape.outputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
+            let rows = index * block..((index + 1) * block).min(self.shape.outputs);
+            let (first, m) = (rows.start, rows.len());
+            let panel = self.weight.row_panel(rows, scratch);
+            let a = View::rows(panel.numbers, panel.row_stride);
+            // A pointwise convolution reads its input in place, with the image's stride.
+            let stride = if self.shape.is_pointwise() { row_stride } else { n };
+            let out = (y, start + first * row_stride + columns.start, row_stride);
+            // SAFETY: each task writes its own channels.
+            unsafe { product_into(Extents { m, n, k }, out, Into::Replace, a, View::rows(patches, stride), 1.0) }
+        });
+    }
+}
+
+impl FrozenOp for Conv {
+    fn output_shape(&self, input: &[usize]) -> Vec<usize> {
+        let plane = self.plane(input);
+        vec![input[0], self.shape.outputs, plane.out_height, plane.out_width]
+    }
+
+    fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
+        let plane = self.plane(shape);
+        let (image_in, image_out) = (self.shape.inputs * plane.input(), self.shape.outputs * plane.output());
+        let mut y = vec![0.0; shape[0] * image_out];
+        let shared = SharedOutput::new(&mut y);
+        let step = self.rows_per_block(plane);
+        let mut patches = Vec::new();
+        for image in 0..shape[0] {
+            let x = &x[image * image_in..][..image_in];
+            let base = (image * image_out, plane.output());
+            if self.shape.is_pointwise() {
+                self.multiply(x, 0..plane.output(), &shared, base);
+                continue;
+            }
+            for first in (0..plane.out_height).step_by(step) {
+                let rows = first..(first + step).min(plane.out_height);
+                patches.resize(self.shape.patch() * rows.len() * plane.out_width, 0.0);
+                self.gather(x, plane, rows.clone(), &mut patches);
+                let columns = rows.start * plane.out_width..rows.end * plane.out_width;
+                self.multiply(&patches, columns, &shared, base);
+            }
+        }
+        if let Some(bias) = &self.bias {
+            y.par_chunks_mut(plane.output()).enumerate().for_each(|(index, channel)| {
+                let bias = bias[index % self.shape.outputs];
+                channel.iter_mut().for_each(|y| *y += bias);
+            });
+        }
+        y
+    }
+
+    fn keeps_input(&self) -> bool {
+        false
+    }
+
+    fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
+        let plane = self.plane(shape);
+        let (outputs, taps) = (self.shape.outputs, self.shape.kernel * self.shape.kernel);
+        let (image_in, image_out) = (self.shape.inputs * plane.input(), outputs * plane.output());
+        let mut dx = vec![0.0; shape[0] * image_in];
+        let shared = SharedOutput::new(&mut dx);
+        let block = self.shape.inputs.div_ceil(rayon::current_num_threads()).min(64);
+        let blocks = self.shape.inputs.div_ceil(block);
+        let step = self.rows_per_block(plane);
+        (0..shape[0] * blocks).into_par_iter().for_each_init(
+            || (Vec::new(), Vec::new()),
+            |(scratch, patches), index| {
+                let (image, first) = (index / blocks, index % blocks * block);
+                let channels = first..(first + block).min(self.shape.inputs);
+                let panel = self.weight.column_panel(channels.start * taps..channels.end * taps, scratch);
+                let a = View::rows(panel.numbers, panel.row_stride).transposed();
+                // SAFETY: each task writes its own channels of one image.
+                let dx = unsafe {
+                    shared.part(image * image_in + first * plane.input(), channels.len() * plane.input())
+                };
+                for row in (0..plane.out_height).step_by(step) {
+                    let rows = row..(row + step).min(plane.out_height);
+                    let (m, n) = (channels.len() * taps, rows.len() * plane.out_width);
+                    let dy = &dy[image * image_out..][..image_out];
+                    let b = View::rows(&dy[rows.start * plane.out_width..], plane.output());
+                    patches.resize(m * n, 0.0);
+                    crate::product::product(Extents { m, n, k: outputs }, (patches, n), Into::Replace, a, b, 1.0);
+                    self.scatter(patches, plane, rows, dx);
+                }
+            },
+        );
+        dx
+    }
+}

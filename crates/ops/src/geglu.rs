@@ -1,0 +1,74 @@
+//! GEGLU (Shazeer 2020): the first half of the columns times GELU of the second; exact erf form both ways.
+
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, activation};
+use rayon::prelude::*;
+
+use crate::elementary::{erf, exp};
+use crate::frozen_op::{FrozenOp, apply};
+
+/// # Shapes
+/// - x: [.., 2·D]
+/// - output: [.., D]
+pub fn geglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Arc::new(Geglu), x)
+}
+
+/// The same in Burn primitives.
+pub fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let [value, gate]: [Tensor<D>; 2] = x.chunk(2, D - 1).try_into().expect("two halves");
+    value * activation::gelu(gate)
+}
+
+#[derive(Debug)]
+struct Geglu;
+
+/// Cumulative distribution of the standard normal.
+#[inline(always)]
+fn cdf(x: f32) -> f32 {
+    0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+fn half(shape: &[usize]) -> usize {
+    shape[shape.len() - 1] / 2
+}
+
+impl FrozenOp for Geglu {
+    fn output_shape(&self, input: &[usize]) -> Vec<usize> {
+        let mut shape = input.to_vec();
+        shape[input.len() - 1] = half(input);
+        shape
+    }
+
+    fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
+        let width = half(shape);
+        let mut y = vec![0.0; x.len() / 2];
+        y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
+            let (value, gate) = x.split_at(width);
+            y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g));
+        });
+        y
+    }
+
+    fn keeps_input(&self) -> bool {
+        true
+    }
+
+    fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
+        /// 1 / √(2π)
+        const DENSITY: f32 = 0.398_942_3;
+        let width = half(shape);
+        let mut dx = vec![0.0; x.len()];
+        dx.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
+            let ((value, gate), (dvalue, dgate)) = (x.split_at(width), dx.split_at_mut(width));
+            for (i, dy) in dy.iter().enumerate() {
+                let (v, g) = (value[i], gate[i]);
+                let c = cdf(g);
+                dvalue[i] = dy * g * c;
+                dgate[i] = dy * v * (c + g * DENSITY * exp(-0.5 * g * g));
+            }
+        });
+        dx
+    }
+}

@@ -1,0 +1,78 @@
+//! Layer normalization with frozen scale and shift (Ba et al. 2016); the tape keeps the input only.
+
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+
+use crate::frozen_op::{FrozenOp, apply};
+use crate::group_norm::{center, moments};
+
+/// A frozen layer norm over the last dimension.
+#[derive(Debug, Clone)]
+pub struct LayerNorm(Arc<Normalize>);
+
+#[derive(Debug)]
+struct Normalize {
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    epsilon: f32,
+}
+
+impl LayerNorm {
+    /// `gamma` and `beta` have one number per column.
+    pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32) -> Self {
+        assert_eq!(gamma.len(), beta.len());
+        Self(Arc::new(Normalize { gamma, beta, epsilon }))
+    }
+
+    /// # Shapes
+    /// - x and output: [.., D]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        apply(self.0.clone(), x)
+    }
+
+    /// The same in Burn primitives, for x of two dimensions.
+    pub fn plain(&self, x: Tensor<2>) -> Tensor<2> {
+        let device = x.device();
+        let width = self.0.gamma.len();
+        let affine = |v: &[f32]| Tensor::<2>::from_data(TensorData::new(v.to_vec(), [1, width]), &device);
+        let x = x.clone() - x.mean_dim(1);
+        let x = x.clone() / (x.square().mean_dim(1) + self.0.epsilon).sqrt();
+        x * affine(&self.0.gamma) + affine(&self.0.beta)
+    }
+}
+
+impl FrozenOp for Normalize {
+    fn output_shape(&self, input: &[usize]) -> Vec<usize> {
+        assert_eq!(input.last(), Some(&self.gamma.len()), "width of a layer norm");
+        input.to_vec()
+    }
+
+    fn forward(&self, x: &[f32], _: &[usize]) -> Vec<f32> {
+        let width = self.gamma.len();
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
+            let (mean, rstd) = moments(x, self.epsilon);
+            for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&self.gamma).zip(&self.beta) {
+                *y = (x - mean) * rstd * gamma + beta;
+            }
+        });
+        y
+    }
+
+    fn keeps_input(&self) -> bool {
+        true
+    }
+
+    fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
+        let width = self.gamma.len();
+        let mut dx = vec![0.0; x.len()];
+        dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
+            let (mean, rstd) = moments(x, self.epsilon);
+            dx.iter_mut().zip(dy).zip(&self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
+            center(dx, x, mean, rstd);
+        });
+        dx
+    }
+}

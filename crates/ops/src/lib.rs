@@ -1,0 +1,25 @@
+//! The heavy operations of a frozen diffusion model, with their own backward passes.
+//!
+//! Burn is the tape; what costs time or memory goes through here. A frozen layer needs only y = f(x) and dL/dx, so its
+//! weights live outside Burn's tensors ([`FrozenMatrix`]) and nothing is kept for the backward pass that it does not read.
+//! Every operation has a plain body in Burn primitives beside it (`plain`), which is its oracle in the tests and the
+//! body for devices without a kernel of ours. This crate knows no model.
+
+mod attention;
+mod conv;
+mod elementary;
+mod frozen;
+mod frozen_op;
+mod geglu;
+mod group_norm;
+mod layer_norm;
+mod linear;
+mod product;
+
+pub use attention::{Mask, attention, plain as plain_attention};
+pub use conv::{ConvShape, FrozenConv};
+pub use frozen::{FrozenMatrix, Storage};
+pub use geglu::{geglu, plain as plain_geglu};
+pub use group_norm::{Activation, GroupNorm};
+pub use layer_norm::LayerNorm;
+pub use linear::FrozenLinear;

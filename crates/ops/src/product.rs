@@ -1,0 +1,122 @@
+//! Matrix products on strided f32 slices: the `gemm` crate behind a bounds-checked face.
+
+use std::marker::PhantomData;
+
+/// A strided matrix to read: element (r, c) is at `numbers[r * row_stride + c * column_stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub numbers: &'a [f32],
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix.
+    pub fn rows(numbers: &'a [f32], row_stride: usize) -> Self {
+        Self { numbers, row_stride, column_stride: 1 }
+    }
+
+    /// The transpose, without moving a number.
+    pub fn transposed(self) -> Self {
+        Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
+    }
+}
+
+/// A row-major matrix of which several threads write disjoint parts.
+pub(crate) struct SharedOutput<'a> {
+    pointer: *mut f32,
+    length: usize,
+    owner: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: every access goes through `part` or `product_into`, whose callers promise disjoint elements.
+unsafe impl Send for SharedOutput<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for SharedOutput<'_> {}
+
+impl<'a> SharedOutput<'a> {
+    pub fn new(numbers: &'a mut [f32]) -> Self {
+        Self { pointer: numbers.as_mut_ptr(), length: numbers.len(), owner: PhantomData }
+    }
+
+    /// A contiguous part to write.
+    ///
+    /// # Safety
+    /// No other thread may touch these elements meanwhile.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn part(&self, start: usize, length: usize) -> &mut [f32] {
+        assert!(start + length <= self.length);
+        // SAFETY: inside the slice (checked), exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(start), length) }
+    }
+}
+
+/// What happens to numbers that are already in the output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Into {
+    Replace,
+    Add,
+}
+
+/// Extents of a product (m × k) · (k × n) → (m × n).
+#[derive(Clone, Copy)]
+pub(crate) struct Extents {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+}
+
+/// out = factor · a · b (+ out), on the calling thread; `out` is row-major with `row_stride`.
+pub(crate) fn product(e: Extents, out: (&mut [f32], usize), mode: Into, a: View<'_>, b: View<'_>, factor: f32) {
+    let (numbers, row_stride) = out;
+    let shared = SharedOutput::new(numbers);
+    // SAFETY: `numbers` is borrowed exclusively.
+    unsafe { product_into(e, (&shared, 0, row_stride), mode, a, b, factor) }
+}
+
+/// Like [`product`], into the part of a shared output that starts at `out.1`.
+///
+/// # Safety
+/// No other thread may touch the m × n elements written here.
+pub(crate) unsafe fn product_into(
+    e: Extents,
+    out: (&SharedOutput<'_>, usize, usize),
+    mode: Into,
+    a: View<'_>,
+    b: View<'_>,
+    factor: f32,
+) {
+    let (shared, start, row_stride) = out;
+    if e.m == 0 || e.n == 0 {
+        return;
+    }
+    assert!(start + (e.m - 1) * row_stride + e.n <= shared.length);
+    if e.k > 0 {
+        assert!((e.m - 1) * a.row_stride + (e.k - 1) * a.column_stride < a.numbers.len());
+        assert!((e.k - 1) * b.row_stride + (e.n - 1) * b.column_stride < b.numbers.len());
+    }
+    // SAFETY: all three matrices lie inside their slices (checked above).
+    unsafe {
+        gemm::gemm(
+            e.m,
+            e.n,
+            e.k,
+            shared.pointer.add(start),
+            1,
+            row_stride as isize,
+            mode == Into::Add,
+            a.numbers.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.numbers.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            factor,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

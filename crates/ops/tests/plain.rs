@@ -1,0 +1,145 @@
+//! Every operation against its plain body in Burn primitives, forward and backward, in both storages.
+
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use lorabake_ops::{
+    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention, geglu,
+    plain_attention, plain_geglu,
+};
+
+/// Numbers from a formula, about unit variance.
+fn numbers(count: usize, salt: usize) -> Vec<f32> {
+    (0..count).map(|i| (((i * 7919 + salt * 104_729) % 2003) as f32 / 2003.0 - 0.5) * 3.4).collect()
+}
+
+fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
+    let data = TensorData::new(numbers(shape.iter().product(), salt), shape);
+    Tensor::from_data(data, &Device::flex())
+}
+
+/// ‖a − b‖ / ‖b‖
+fn distance<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let norm = b.clone().square().sum().sqrt().into_scalar::<f32>();
+    assert!(norm > 1e-3, "a comparison with nothing");
+    (a - b).square().sum().sqrt().into_scalar::<f32>() / norm
+}
+
+/// Output and input gradients agree to `tolerance` (relative L2).
+fn check<const D: usize, const N: usize, const E: usize>(
+    name: &str,
+    tolerance: f32,
+    inputs: [Tensor<D>; N],
+    ours: impl Fn([Tensor<D>; N]) -> Tensor<E>,
+    plain: impl Fn([Tensor<D>; N]) -> Tensor<E>,
+) {
+    let run = |f: &dyn Fn([Tensor<D>; N]) -> Tensor<E>| {
+        let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
+        let y = f(tracked.clone());
+        let dy = tensor(y.dims(), 91);
+        let mut grads = (y.clone() * dy).sum().backward();
+        (y.inner(), tracked.map(|x| x.grad_remove(&mut grads).expect("a gradient")))
+    };
+    let ((y, dx), (y_plain, dx_plain)) = (run(&ours), run(&plain));
+    let untracked = ours(inputs.clone());
+    assert_eq!(untracked.into_data(), y.clone().into_data(), "{name}: with and without tape");
+    let error = distance(y, y_plain);
+    assert!(error < tolerance, "{name}: output differs by {error:e}");
+    for (index, (a, b)) in dx.into_iter().zip(dx_plain).enumerate() {
+        let error = distance(a, b);
+        assert!(error < tolerance, "{name}: gradient {index} differs by {error:e}");
+    }
+}
+
+#[test]
+fn linear() {
+    for (storage, m, k, n) in
+        [(Storage::F32, 5, 48, 33), (Storage::F32, 1, 7, 300), (Storage::Bf16, 70, 130, 257), (Storage::F32, 300, 64, 17)]
+    {
+        let layer =
+            FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), Some(numbers(n, 2)));
+        check(&format!("linear {m}×{k}×{n} {storage:?}"), 2e-6, [tensor([m, k], 3)], |[x]| layer.forward(x), |[x]| {
+            layer.plain(x)
+        });
+    }
+}
+
+#[test]
+fn convolution() {
+    let shape = |inputs, outputs, kernel, stride| ConvShape { inputs, outputs, kernel, stride, padding: kernel / 2 };
+    for (shape, storage, [b, h, w]) in [
+        (shape(3, 5, 3, 1), Storage::F32, [2, 7, 9]),
+        (shape(70, 40, 3, 1), Storage::Bf16, [1, 8, 8]),
+        (shape(6, 40, 3, 2), Storage::F32, [2, 9, 6]),
+        (shape(6, 40, 3, 2), Storage::Bf16, [1, 8, 8]),
+        (shape(33, 20, 1, 1), Storage::F32, [2, 5, 5]),
+        (shape(33, 20, 1, 1), Storage::Bf16, [3, 1, 1]),
+        // More patches than one block holds.
+        (shape(96, 8, 3, 1), Storage::F32, [1, 60, 60]),
+        (ConvShape { inputs: 4, outputs: 6, kernel: 3, stride: 2, padding: 0 }, Storage::F32, [1, 9, 9]),
+    ] {
+        let weight = FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 1), storage);
+        let layer = FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)));
+        let x = tensor([b, shape.inputs, h, w], 3);
+        check(&format!("{shape:?} {storage:?}"), 2e-6, [x], |[x]| layer.forward(x), |[x]| layer.plain(x));
+    }
+}
+
+#[test]
+fn norms() {
+    for activation in [Activation::None, Activation::Silu] {
+        let norm = GroupNorm::new(numbers(32, 1), numbers(32, 2), 8, 1e-5);
+        let x = tensor([2, 32, 5, 7], 3).add_scalar(2.0);
+        check(
+            &format!("group norm {activation:?}"),
+            3e-6,
+            [x],
+            |[x]| norm.forward(x, activation),
+            |[x]| norm.plain(x, activation),
+        );
+    }
+    let norm = LayerNorm::new(numbers(50, 1), numbers(50, 2), 1e-5);
+    check("layer norm", 3e-6, [tensor([9, 50], 3)], |[x]| norm.forward(x), |[x]| norm.plain(x));
+}
+
+#[test]
+fn gated_gelu() {
+    check("geglu", 2e-6, [tensor([3, 5, 44], 4)], |[x]| geglu(x), |[x]| plain_geglu(x));
+}
+
+#[test]
+fn attention_in_tiles() {
+    for (mask, heads, s, t, d) in [
+        (Mask::None, 2, 9, 9, 8),
+        (Mask::Causal, 2, 77, 77, 8),
+        (Mask::None, 1, 300, 77, 40),
+        (Mask::Causal, 1, 600, 600, 4),
+        (Mask::None, 3, 130, 1100, 16),
+    ] {
+        let k = tensor([2, heads, t, d], 6);
+        let v = tensor([2, heads, t, d], 7);
+        let name = format!("attention {mask:?} {s}×{t}×{d}");
+        let q = tensor([2, heads, s, d], 5);
+        // Queries first, then keys and values, which have another length.
+        check(
+            &format!("{name}, queries"),
+            1e-5,
+            [q.clone()],
+            |[q]| attention(q, k.clone(), v.clone(), mask),
+            |[q]| plain_attention(q, k.clone(), v.clone(), mask),
+        );
+        check(
+            &format!("{name}, keys and values"),
+            1e-5,
+            [k.clone(), v.clone()],
+            |[k, v]| attention(q.clone(), k, v, mask),
+            |[k, v]| plain_attention(q.clone(), k, v, mask),
+        );
+    }
+}
+
+#[test]
+fn attention_survives_large_scores() {
+    let q = Tensor::<4>::random([1, 1, 4, 8], Distribution::Default, &Device::flex()).mul_scalar(1e3);
+    let y = attention(q.clone(), q.clone(), q, Mask::None);
+    assert!(y.into_data().try_into_vec::<f32>().unwrap().iter().all(|y| y.is_finite()));
+}

@@ -1,0 +1,97 @@
+//! Gradients in, new values out: optimizers, gradient clipping and learning-rate schedules.
+//!
+//! Everything here works on host `f32` slices over the flat list of trainables, not on tensors of an engine: Prodigy
+//! and D-Adaptation need statistics over all parameters at once, adapter gradients are small, and the state that a
+//! resumed run needs is then plain numbers. This crate reads no file and knows no parameter's name.
+
+pub mod adamw;
+pub mod clip;
+pub mod lr;
+pub mod state;
+
+use std::ops::Range;
+
+pub use adamw::AdamW;
+pub use state::State;
+
+/// One trainable tensor at the moment of an update.
+pub struct Trainable<'a> {
+    /// Its values, updated in place.
+    pub value: &'a mut [f32],
+    /// Its gradient, as long as `value`; `None` = no gradient this step, and the optimizer passes it over, state and
+    /// all, as torch does.
+    pub grad: Option<&'a [f32]>,
+}
+
+/// Consecutive trainables that share settings (torch's `param_groups`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Learning rate of this update, the schedule already applied.
+    pub lr: f64,
+    /// Weight decay of this group; `None` = the optimizer's own.
+    pub weight_decay: Option<f64>,
+    /// Indices into the list of trainables. Groups do not overlap; a trainable in no group stays as it is.
+    pub range: Range<usize>,
+}
+
+/// What turns gradients into new values.
+pub trait Optimizer {
+    /// Updates the trainables in place.
+    ///
+    /// The list must have the same tensors in the same order at each call.
+    ///
+    /// # Panics
+    /// If the lengths of a value, its gradient and its state differ, or a group's range leaves the list.
+    fn step(&mut self, params: &mut [Trainable], groups: &[Group]);
+
+    /// A copy of everything that the next step depends on, for saving.
+    fn state(&self) -> State;
+
+    /// Takes over a saved state; `sizes` are the lengths of the trainables, in order.
+    ///
+    /// # Errors
+    /// [`Error`] if the state belongs to another optimizer or to other trainables; the optimizer is then unchanged.
+    fn load_state(&mut self, state: State, sizes: &[usize]) -> Result<(), Error>;
+}
+
+/// What can be wrong with the settings or with a saved state.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// An entry that every state of this optimizer has is absent.
+    #[error("the saved optimizer state has no \"{0}\": resume with the optimizer it was saved by")]
+    StateMissing(String),
+    /// An entry has no counterpart in this run.
+    #[error("the saved optimizer state has \"{0}\", unknown here: resume with the settings it was saved with")]
+    StateUnknown(String),
+    /// A tensor of the state is not as long as its trainable.
+    #[error(
+        "optimizer state \"{name}\" has {found} values, not {expected}: resume with the network_dim it was saved with"
+    )]
+    StateSize {
+        /// Entry of the state.
+        name: String,
+        /// Length found.
+        found: usize,
+        /// Length of the trainable.
+        expected: usize,
+    },
+    /// A step count that is no whole number.
+    #[error("\"{name}\" of the saved optimizer state is {value}, not a number of steps: the file is damaged")]
+    StateStep {
+        /// Entry of the state.
+        name: String,
+        /// Value found.
+        value: f64,
+    },
+    /// `constant` with a warmup.
+    #[error("lr_scheduler constant has no warmup: set lr_warmup_steps to 0 or use constant_with_warmup")]
+    ConstantWarmup,
+    /// `polynomial` that would have to rise.
+    #[error("lr_scheduler polynomial ends at {end}, so learning_rate must be larger than that, not {lr}")]
+    PolynomialEnd {
+        /// Rate at the end.
+        end: f64,
+        /// The `learning_rate` given.
+        lr: f64,
+    },
+}

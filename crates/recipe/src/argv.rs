@@ -1,0 +1,85 @@
+//! Splits a command line into options with their values, the way sd-scripts' argument parser does.
+//!
+//! Names are not checked here and values stay text.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::report::Problem;
+
+/// One option as it was given, on the command line or in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Name with underscores, without dashes.
+    pub(crate) name: String,
+    /// Its values as text; none for a flag.
+    pub(crate) values: Vec<String>,
+    /// The recipe file that it stands in; `None` = the command line.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Given {
+    pub(crate) fn problem(&self, what: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem { option: Some(self.name.clone()), what: what.into(), remedy: remedy.into(), file: self.file.clone() }
+    }
+}
+
+/// Hyphens count as underscores in the name of an option.
+pub(crate) fn plain_name(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// The options of `argv`, which holds what follows `lorabake train`; words that belong to no option are problems.
+pub(crate) fn split(argv: &[OsString]) -> (Vec<Given>, Vec<Problem>) {
+    let mut options: Vec<Given> = Vec::new();
+    let mut problems = Vec::new();
+    for word in argv {
+        let Some(word) = word.to_str() else {
+            problems.push(stray(&word.to_string_lossy(), "is not valid UTF-8", "rename the file or folder"));
+            continue;
+        };
+        if word.starts_with(['–', '—']) {
+            problems.push(stray(word, "begins with a long dash", "type two hyphens, --, instead"));
+        } else if let Some(option) = word.strip_prefix("--") {
+            let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+            let values = value.map(str::to_owned).into_iter().collect();
+            options.push(Given { name: plain_name(name), values, file: None });
+        } else if let Some(option) = options.last_mut() {
+            option.values.push(word.to_owned());
+        } else {
+            problems.push(stray(word, "belongs to no option", "begin with an option, such as --train_data_dir"));
+        }
+    }
+    (options, problems)
+}
+
+fn stray(word: &str, what: &str, remedy: &str) -> Problem {
+    Problem { option: None, what: format!("`{word}` {what}"), remedy: remedy.to_owned(), file: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Vec<(String, Vec<String>)> {
+        let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let (options, problems) = split(&argv);
+        assert_eq!(problems, []);
+        options.into_iter().map(|option| (option.name, option.values)).collect()
+    }
+
+    #[test]
+    fn values_follow_an_equals_sign_or_a_space() {
+        let given = options("--flip-aug --seed=420 --network_args conv_dim=4 conv_alpha=1 --noise_offset -0.1");
+        let expected = [
+            ("flip_aug", vec![]),
+            ("seed", vec!["420"]),
+            ("network_args", vec!["conv_dim=4", "conv_alpha=1"]),
+            ("noise_offset", vec!["-0.1"]),
+        ];
+        let expected: Vec<_> = expected
+            .map(|(name, values)| (name.to_owned(), values.iter().map(|v: &&str| v.to_string()).collect()))
+            .into();
+        assert_eq!(given, expected);
+    }
+}

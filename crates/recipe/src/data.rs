@@ -1,0 +1,262 @@
+//! Image folders, captions and aspect buckets.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::model::Checkpoint;
+use crate::report::Report;
+
+/// Data section of a recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    /// Folder that holds `N_concept` folders (`--train_data_dir`).
+    pub train_dir: PathBuf,
+    /// Folder that holds `N_class` folders of regularization images (`--reg_data_dir`).
+    pub reg_dir: Option<PathBuf>,
+    /// Suffix of caption files with its dot; `None` = `.txt`, then `.caption` (`--caption_extension`).
+    pub caption_extension: Option<String>,
+    /// Training size in pixels, (width, height) (`--resolution`).
+    pub resolution: (u32, u32),
+    /// Aspect buckets, or `None` to bring every image to `resolution` (`--enable_bucket`).
+    pub buckets: Option<Buckets>,
+    /// Images per forward pass (`--train_batch_size`).
+    pub batch_size: usize,
+    /// What happens to a caption each time that it is used.
+    pub captions: CaptionRules,
+    /// Mirror each image with probability one half (`--flip_aug`).
+    pub flip_aug: bool,
+    /// Keep one VAE sample per image, as sd-scripts does, instead of drawing a new one at each use (`--cache_latents`).
+    pub cache_latents: bool,
+}
+
+/// Aspect-ratio bucketing as sd-scripts does it; sizes in pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buckets {
+    /// Shortest side of a bucket (`--min_bucket_reso`).
+    pub min: u32,
+    /// Longest side of a bucket (`--max_bucket_reso`).
+    pub max: u32,
+    /// Bucket sides are multiples of this (`--bucket_reso_steps`).
+    pub step: u32,
+    /// Never enlarge an image; buckets then follow the images (`--bucket_no_upscale`).
+    pub no_upscale: bool,
+}
+
+/// Caption handling, in the order of field.md 4.5.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaptionRules {
+    /// Shuffle the tags after the first `keep_tokens` (`--shuffle_caption`).
+    pub shuffle: bool,
+    /// Number of leading tags that stay in place (`--keep_tokens`).
+    pub keep_tokens: usize,
+    /// What separates tags (`--caption_separator`).
+    pub separator: String,
+}
+
+/// What may be typed about images and captions; the field comments are the texts of `--help`.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
+#[command(next_help_heading = "Images and captions", rename_all = "verbatim")]
+pub struct RawData {
+    /// Folder of the training set. It holds folders called REPEATS_NAME, for instance 10_penny, with the images and
+    /// their caption files. Required.
+    #[arg(long, value_name = "FOLDER")]
+    pub train_data_dir: Option<PathBuf>,
+    /// Folder of regularization images ("dreambooth style"), built like the training set, for instance 1_girl. It
+    /// doubles the steps of an epoch.
+    #[arg(long, value_name = "FOLDER")]
+    pub reg_data_dir: Option<PathBuf>,
+    /// Suffix of the caption files beside the images. [default: .txt, else .caption]
+    #[arg(long, value_name = "SUFFIX")]
+    pub caption_extension: Option<String>,
+    /// An old spelling of --caption_extension, still taken.
+    #[arg(long, hide = true)]
+    pub caption_extention: Option<String>,
+    /// Training size in pixels, "512" or "512,768" (width, height). 512 is a fine default for Stable Diffusion 1.x; 576
+    /// shows more detail and takes longer. [default: 512; 128 with the model inside the program]
+    #[arg(long, value_name = "PIXELS")]
+    pub resolution: Option<String>,
+    /// Sort images into buckets of like shape instead of cropping all of them to one shape.
+    #[arg(long)]
+    pub enable_bucket: Option<bool>,
+    /// Shortest side of a bucket in pixels; 320 is usual at resolution 512. [default: 256]
+    #[arg(long, value_name = "PIXELS")]
+    pub min_bucket_reso: Option<u32>,
+    /// Longest side of a bucket in pixels; 768 to 1024 is usual at resolution 512. [default: 1024]
+    #[arg(long, value_name = "PIXELS")]
+    pub max_bucket_reso: Option<u32>,
+    /// Bucket sides are multiples of this many pixels, itself a multiple of 64. [default: 64]
+    #[arg(long, value_name = "PIXELS")]
+    pub bucket_reso_steps: Option<u32>,
+    /// Never enlarge a small image to fill its bucket; buckets follow the images instead.
+    #[arg(long)]
+    pub bucket_no_upscale: Option<bool>,
+    /// Images per step. Two images at once make half as many steps, each of them slower. [default: 1]
+    #[arg(long, value_name = "IMAGES")]
+    pub train_batch_size: Option<u32>,
+    /// Put the tags of a caption in a new order each time that it is used, so that no tag profits from its place.
+    #[arg(long)]
+    pub shuffle_caption: Option<bool>,
+    /// With --shuffle_caption: how many tags at the start stay in place, for instance 1 for an activation tag.
+    /// [default: 0]
+    #[arg(long, value_name = "TAGS")]
+    pub keep_tokens: Option<u32>,
+    /// What stands between the tags of a caption. [default: ,]
+    #[arg(long, value_name = "TEXT")]
+    pub caption_separator: Option<String>,
+    /// Mirror images at random. Useful unless the subject is asymmetrical.
+    #[arg(long)]
+    pub flip_aug: Option<bool>,
+    /// Encode each image once and keep the result, which makes training much faster.
+    #[arg(long)]
+    pub cache_latents: Option<bool>,
+}
+
+impl RawData {
+    pub(crate) fn resolve(&self, checkpoint: &Checkpoint, report: &mut Report) -> Data {
+        if self.train_data_dir.is_none() {
+            let remedy = "give the folder that holds your REPEATS_NAME folders, for instance one with 10_penny in it";
+            report.problem("train_data_dir", "the folder of images is missing", remedy);
+        }
+        let resolution = self.resolution(checkpoint, report);
+        let buckets = self.buckets(resolution, report);
+        if buckets.is_none() && [resolution.0, resolution.1].iter().any(|side| side % 64 != 0) {
+            let what = format!("{} by {} is not a multiple of 64 pixels", resolution.0, resolution.1);
+            report.problem("resolution", what, "use sides such as 512, 576 or 768, or add --enable_bucket");
+        }
+        Data {
+            train_dir: self.train_data_dir.clone().unwrap_or_default(),
+            reg_dir: self.reg_data_dir.clone(),
+            caption_extension: self.suffix(report),
+            resolution,
+            buckets,
+            batch_size: report.count("train_batch_size", self.train_batch_size, 1) as usize,
+            captions: self.captions(report),
+            flip_aug: self.flip_aug == Some(true),
+            cache_latents: self.cache_latents == Some(true),
+        }
+    }
+
+    fn suffix(&self, report: &mut Report) -> Option<String> {
+        let (new, old) = (&self.caption_extension, &self.caption_extention);
+        if new.is_some() && old.is_some() && new != old {
+            let what = "it is the old spelling of --caption_extension, which says something else";
+            report.problem("caption_extention", what, "leave it out");
+        }
+        let suffix = new.as_ref().or(old.as_ref())?;
+        if suffix.starts_with('.') {
+            return Some(suffix.clone());
+        }
+        report.note("caption_extension", format!("the dot is missing; .{suffix} is used"));
+        Some(format!(".{suffix}"))
+    }
+
+    fn resolution(&self, checkpoint: &Checkpoint, report: &mut Report) -> (u32, u32) {
+        let default = if *checkpoint == Checkpoint::Embedded { 128 } else { 512 };
+        let Some(text) = &self.resolution else {
+            report.note("resolution", format!("not given, so {default} pixels are used"));
+            return (default, default);
+        };
+        let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| (64..=4096).contains(side));
+        let (width, height) = text.split_once([',', 'x', 'X']).unwrap_or((text, text));
+        side(width).zip(side(height)).unwrap_or_else(|| {
+            let what = format!("`{text}` is not a size in pixels between 64 and 4096");
+            report.problem("resolution", what, "write 512, or 512,768 for width and height");
+            (default, default)
+        })
+    }
+
+    fn buckets(&self, resolution: (u32, u32), report: &mut Report) -> Option<Buckets> {
+        if self.enable_bucket != Some(true) {
+            let typed = [
+                ("min_bucket_reso", self.min_bucket_reso.is_some()),
+                ("max_bucket_reso", self.max_bucket_reso.is_some()),
+                ("bucket_reso_steps", self.bucket_reso_steps.is_some()),
+                ("bucket_no_upscale", self.bucket_no_upscale == Some(true)),
+            ];
+            for (option, _) in typed.into_iter().filter(|(_, typed)| *typed) {
+                report.note(option, "has no effect without --enable_bucket");
+            }
+            return None;
+        }
+        let no_upscale = self.bucket_no_upscale == Some(true);
+        let step = self.bucket_reso_steps.unwrap_or(64);
+        if !step.is_multiple_of(64) || !(64..=1024).contains(&step) {
+            let what = format!("Stable Diffusion 1.x cannot be trained on multiples of {step} pixels");
+            report.problem("bucket_reso_steps", what, "leave it out, or use 64 or 128");
+            return None;
+        }
+        let (short, long) = (resolution.0.min(resolution.1), resolution.0.max(resolution.1));
+        let min = self.bucket_min(short, step, report);
+        let max = self.bucket_max(long, step, report);
+        if min > max {
+            let what = format!("{min} is more than --max_bucket_reso, {max}");
+            report.problem("min_bucket_reso", what, "at resolution 512 use for instance 320 and 960");
+        } else if min > short {
+            let what = format!("{min} is more than the shorter side of --resolution, {short}");
+            report.problem("min_bucket_reso", what, format!("use {short} or less"));
+        } else if max < long {
+            let what = format!("{max} is less than the longer side of --resolution, {long}");
+            report.problem("max_bucket_reso", what, format!("use {long} or more"));
+        }
+        Some(Buckets { min, max, step, no_upscale })
+    }
+
+    /// Like sd-scripts, brings the shortest side down to a multiple of the step; a default follows a small resolution.
+    fn bucket_min(&self, short: u32, step: u32, report: &mut Report) -> u32 {
+        let wanted = self.min_bucket_reso.unwrap_or_else(|| short.min(256));
+        let min = (wanted - wanted % step).max(step);
+        if self.min_bucket_reso.is_none() && min < 256 {
+            report.note("min_bucket_reso", format!("not given; {min} is used, because --resolution is {short}"));
+        } else if min != wanted {
+            report.note("min_bucket_reso", format!("{min} is used, a multiple of {step}"));
+        }
+        min
+    }
+
+    /// Like sd-scripts, brings the longest side up to a multiple of the step; a default follows a large resolution.
+    fn bucket_max(&self, long: u32, step: u32, report: &mut Report) -> u32 {
+        let wanted = self.max_bucket_reso.unwrap_or_else(|| long.max(1024)).clamp(step, 1 << 16);
+        let max = wanted.next_multiple_of(step);
+        if self.max_bucket_reso.is_none() && max > 1024 {
+            report.note("max_bucket_reso", format!("not given; {max} is used, because --resolution is {long}"));
+        } else if max != wanted {
+            report.note("max_bucket_reso", format!("{max} is used, a multiple of {step}"));
+        }
+        max
+    }
+
+    fn captions(&self, report: &mut Report) -> CaptionRules {
+        let shuffle = self.shuffle_caption == Some(true);
+        let keep_tokens = self.keep_tokens.unwrap_or(0) as usize;
+        if keep_tokens > 0 && !shuffle {
+            report.note("keep_tokens", "has no effect without --shuffle_caption: all tags stay in place");
+        }
+        let separator = self.caption_separator.clone().unwrap_or_else(|| ",".to_owned());
+        CaptionRules { shuffle, keep_tokens, separator }
+    }
+}
+
+impl From<&Data> for RawData {
+    fn from(data: &Data) -> Self {
+        let buckets = data.buckets.as_ref();
+        Self {
+            train_data_dir: Some(data.train_dir.clone()),
+            reg_data_dir: data.reg_dir.clone(),
+            caption_extension: data.caption_extension.clone(),
+            caption_extention: None,
+            resolution: Some(format!("{},{}", data.resolution.0, data.resolution.1)),
+            enable_bucket: Some(buckets.is_some()),
+            min_bucket_reso: buckets.map(|buckets| buckets.min),
+            max_bucket_reso: buckets.map(|buckets| buckets.max),
+            bucket_reso_steps: buckets.map(|buckets| buckets.step),
+            bucket_no_upscale: buckets.map(|buckets| buckets.no_upscale),
+            train_batch_size: Some(data.batch_size as u32),
+            shuffle_caption: Some(data.captions.shuffle),
+            keep_tokens: Some(data.captions.keep_tokens as u32),
+            caption_separator: Some(data.captions.separator.clone()),
+            flip_aug: Some(data.flip_aug),
+            cache_latents: Some(data.cache_latents),
+        }
+    }
+}

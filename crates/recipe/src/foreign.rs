@@ -1,0 +1,232 @@
+//! Options of sd-scripts that never reach a recipe, so that none of them is ignored without a word.
+//!
+//! Names are those of `train_network.py`, `train_util.py`, `custom_train_functions.py`, `config_util.py`,
+//! `deepspeed_utils.py`, `sai_model_spec.py` and `utils.py` of kohya-ss/sd-scripts 48d368fa, of `accelerate launch`,
+//! and two that the kohya GUI writes. `name=value` marks the value that means "off" there; with it an option is
+//! accepted.
+
+use crate::argv::Given;
+use crate::report::{Note, Problem};
+
+/// Options that change nothing here, each with the reason; those that end in `=` take a value.
+const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
+    (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
+    (
+        &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
+        "images are read inside the one process; --threads limits its processor threads",
+    ),
+    (&["vae_batch_size="], "it changes no result, and lorabake chooses how many images it encodes at once"),
+    (&["lowram", "highvram"], "it moves models between main and GPU memory, and here there is only one memory"),
+    (
+        &["gradient_checkpointing", "cpu_offload_checkpointing"],
+        "recomputing blocks to save memory is not built yet: results are the same, but the run needs as much memory as \
+         without it",
+    ),
+    (&["torch_compile", "dynamo_backend="], "lorabake is compiled already"),
+    (&["ddp_timeout=", "ddp_gradient_as_bucket_view", "ddp_static_graph"], "lorabake runs as one process"),
+    (&["tokenizer_cache_dir="], "the tokenizer is inside the program"),
+    (&["use_safetensors"], "results are always safetensors files"),
+    (&["disable_mmap_load_safetensors"], "it changes how a file is read, not what is read"),
+    (&["skip_cache_check"], "lorabake keeps no cache on disk yet, so there is none to check"),
+    (&["sample_prompts=", "sample_sampler="], "pictures during training are not built yet"),
+    (&["huber_schedule=", "huber_c=", "huber_scale="], "it belongs to --loss_type=huber, which is not built yet"),
+    (&["multires_noise_discount="], "it belongs to --multires_noise_iterations, which is not built yet"),
+    (
+        &["lr_decay_steps=", "lr_scheduler_timescale=", "lr_scheduler_min_lr_ratio="],
+        "none of the schedules that lorabake has uses it",
+    ),
+    (
+        &["validation_seed=", "validate_every_n_steps=", "validate_every_n_epochs=", "max_validation_steps="],
+        "it belongs to --validation_split, which is not built yet",
+    ),
+    (
+        &["wandb_run_name=", "wandb_api_key=", "log_tracker_name=", "log_tracker_config=", "log_config"],
+        "charts are written for TensorBoard only; the recipe itself is kept in the LoRA file",
+    ),
+    (&["weighting_scheme=", "logit_mean=", "logit_std=", "mode_scale="], "it belongs to FLUX and Stable Diffusion 3"),
+    (&["epoch=", "noise_offset_type="], "it is a field of the kohya GUI that sd-scripts ignores too"),
+];
+
+/// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
+const REFUSED: [(&[&str], &str); 25] = [
+    (&["use_8bit_adam"], "leave it out: AdamW is used, which learns the same"),
+    (&["use_lion_optimizer"], "leave it out: AdamW is used"),
+    (&["v2", "v_parameterization", "zero_terminal_snr"], "train from a Stable Diffusion 1.x model"),
+    (&["scale_v_pred_loss_like_noise_pred", "v_pred_like_loss"], "train from a Stable Diffusion 1.x model"),
+    (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
+    (
+        &["color_aug", "random_crop", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
+        "leave it out; --flip_aug is the augmentation that works today",
+    ),
+    (&["masked_loss", "conditioning_data_dir"], "leave it out: whole images are trained"),
+    (
+        &["caption_dropout_rate=0", "caption_dropout_every_n_epochs=0", "caption_tag_dropout_rate=0"],
+        "leave it out: every caption is used whole",
+    ),
+    (
+        &[
+            "keep_tokens_separator",
+            "secondary_separator",
+            "enable_wildcard",
+            "caption_prefix",
+            "caption_suffix",
+            "token_warmup_min=1",
+            "token_warmup_step=0",
+            "weighted_captions",
+        ],
+        "write captions as they are meant; --keep_tokens keeps the first tags in place",
+    ),
+    (
+        &["dataset_config", "dataset_class", "in_json", "dataset_repeats=1", "debug_dataset", "cache_info"],
+        "use --train_data_dir with REPEATS_NAME folders",
+    ),
+    (&["cache_latents_to_disk"], "use --cache_latents, which keeps them in memory"),
+    (
+        &["cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk", "text_encoder_batch_size"],
+        "leave it out; it belongs to SDXL and newer models",
+    ),
+    (&["network_dropout=0", "scale_weight_norms=0"], "leave it out; a lower --network_alpha also slows learning"),
+    (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
+    (&["loss_type=l2", "debiased_estimation_loss"], "leave it out; --min_snr_gamma=5 also smooths the loss"),
+    (
+        &[
+            "noise_offset_random_strength",
+            "multires_noise_iterations=0",
+            "adaptive_noise_scale=0",
+            "ip_noise_gamma=0",
+            "ip_noise_gamma_random_strength",
+            "min_timestep=0",
+            "max_timestep=1000",
+        ],
+        "leave it out; --noise_offset is the change of noise that works today",
+    ),
+    (
+        &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],
+        "use --lr_scheduler with one of the six schedules that --help lists",
+    ),
+    (&["full_fp16", "full_bf16", "fp8_base", "fp8_base_unet"], "use --mixed_precision=bf16 to save memory"),
+    (
+        &[
+            "save_state",
+            "save_state_on_train_end",
+            "resume",
+            "initial_epoch",
+            "initial_step",
+            "skip_until_initial_step",
+        ],
+        "continue from a snapshot with --network_weights, which starts the optimizer afresh",
+    ),
+    (
+        &[
+            "save_n_epoch_ratio=0",
+            "save_last_n_epochs=0",
+            "save_last_n_epochs_state=0",
+            "save_last_n_steps=0",
+            "save_last_n_steps_state=0",
+        ],
+        "use --save_every_n_epochs, and delete what you do not need",
+    ),
+    (
+        &["sample_every_n_steps=0", "sample_every_n_epochs=0", "sample_at_first", "validation_split=0"],
+        "leave it out, save snapshots with --save_every_n_epochs and compare them afterwards",
+    ),
+    (
+        &[
+            "huggingface_repo_id",
+            "huggingface_repo_type",
+            "huggingface_path_in_repo",
+            "huggingface_token",
+            "huggingface_repo_visibility",
+            "save_state_to_huggingface",
+            "resume_from_huggingface",
+            "async_upload",
+        ],
+        "leave it out: lorabake never uses the network; upload the finished file yourself",
+    ),
+    (
+        &["log_with=tensorboard", "console_log_level", "console_log_file", "console_log_simple"],
+        "leave it out; --logging_dir writes TensorBoard charts",
+    ),
+    (
+        &[
+            "metadata_title",
+            "metadata_author",
+            "metadata_description",
+            "metadata_license",
+            "metadata_tags",
+            "metadata_usage_hint",
+            "metadata_thumbnail",
+            "metadata_merged_from",
+            "metadata_trigger_phrase",
+            "metadata_preprocessor",
+            "metadata_is_negative_embedding",
+        ],
+        "put the text into --training_comment",
+    ),
+    (
+        &[
+            "num_cpu_threads_per_process",
+            "num_processes=1",
+            "num_machines=1",
+            "multi_gpu",
+            "gpu_ids",
+            "main_process_port",
+            "deepspeed",
+            "zero_stage",
+            "offload_optimizer_device",
+            "offload_optimizer_nvme_path",
+            "offload_param_device",
+            "offload_param_nvme_path",
+            "zero3_init_flag",
+            "zero3_save_16bit_model",
+            "fp16_master_weights_and_gradients",
+            "blocks_to_swap",
+        ],
+        "leave it out: lorabake needs no launcher and runs as one process; --threads sets its processor threads",
+    ),
+];
+
+/// Names of all options that are known and not taken into a recipe.
+pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
+    let effectless = WITHOUT_EFFECT.iter().flat_map(|(names, _)| names.iter());
+    let refused = REFUSED.iter().flat_map(|(names, _)| names.iter());
+    effectless.chain(refused).map(|entry| entry.split_once('=').map_or(*entry, |(name, _)| name))
+}
+
+/// What to say about an option that is not part of a recipe: `None` if sd-scripts does not know it either, `Ok(None)`
+/// if it is given in a way that switches it off.
+pub(crate) fn judge(given: &Given) -> Option<Result<Option<Note>, Problem>> {
+    let empty_list = given.file.is_some() && given.values.is_empty();
+    let is_off = |value: &String| matches!(value.as_str(), "" | "None" | "false");
+    let off = empty_list || !given.values.is_empty() && given.values.iter().all(is_off);
+    for (names, reason) in &WITHOUT_EFFECT {
+        let Some(entry) = names.iter().find(|entry| entry.trim_end_matches('=') == given.name) else { continue };
+        let mut words = given.values.iter().skip(usize::from(entry.ends_with('=')));
+        if let Some(word) = words.find(|word| !is_off(word) && *word != "true" && given.file.is_none()) {
+            let what = format!("`{word}` follows it, and belongs to no option");
+            return Some(Err(given.problem(what, "leave that word out")));
+        }
+        let text = format!("has no effect here: {reason}");
+        return Some(Ok((!off).then(|| Note { option: given.name.clone(), text })));
+    }
+    for (names, remedy) in &REFUSED {
+        for entry in *names {
+            let (name, neutral) = entry.split_once('=').map_or((*entry, None), |(name, value)| (name, Some(value)));
+            if name == given.name {
+                let what = "known to sd-scripts, but lorabake does not support it yet";
+                let neutral = neutral.is_some_and(|neutral| given.values.iter().all(|value| same(value, neutral)));
+                let switched_off = off || neutral && !given.values.is_empty();
+                return Some(if switched_off { Ok(None) } else { Err(given.problem(what, *remedy)) });
+            }
+        }
+    }
+    None
+}
+
+/// Equal as numbers or as text.
+fn same(value: &str, neutral: &str) -> bool {
+    match (value.parse::<f64>(), neutral.parse::<f64>()) {
+        (Ok(value), Ok(neutral)) => value == neutral,
+        _ => value == neutral,
+    }
+}

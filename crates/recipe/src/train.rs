@@ -1,0 +1,136 @@
+//! Length, accumulation, precision and seed of a run.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use serde::Serialize;
+
+use crate::report::Report;
+
+/// How long to train; exactly one of the two decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duration {
+    /// `--max_train_epochs`
+    Epochs(u64),
+    /// `--max_train_steps`
+    Steps(u64),
+}
+
+/// Arithmetic of the frozen networks (`--mixed_precision`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout.
+    No,
+    /// Frozen weights in bf16, the rest in f32.
+    Bf16,
+}
+
+/// Train section of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Train {
+    /// When the run ends.
+    pub duration: Duration,
+    /// Batches per optimizer step (`--gradient_accumulation_steps`).
+    pub accumulation: usize,
+    /// `--mixed_precision`
+    pub precision: Precision,
+    /// The seed of all random streams (`--seed`).
+    pub seed: u64,
+    /// Worker threads; `None` = all cores (`--threads`).
+    pub threads: Option<usize>,
+}
+
+/// What may be typed about the run as a whole; the field comments are the texts of `--help`.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
+#[command(next_help_heading = "Run", rename_all = "verbatim")]
+pub struct RawTrain {
+    /// How many times the training set is gone through. Aim for 1000 steps or more in all, where an epoch has images
+    /// times repeats divided by batch size steps.
+    #[arg(long, value_name = "EPOCHS")]
+    pub max_train_epochs: Option<u32>,
+    /// How many steps to train, instead of --max_train_epochs. [default: 1600]
+    #[arg(long, value_name = "STEPS")]
+    pub max_train_steps: Option<u32>,
+    /// Batches that are summed up before the weights change: the effect of a larger batch in the memory of a small one.
+    /// [default: 1]
+    #[arg(long, value_name = "BATCHES")]
+    pub gradient_accumulation_steps: Option<u32>,
+    /// Arithmetic of the frozen model: no (32-bit floats throughout) or bf16 (half the memory). [default: no]
+    #[arg(long, value_name = "no|bf16")]
+    pub mixed_precision: Option<String>,
+    /// Where randomness starts: the same seed and options give the same result. If all else fails, try another.
+    /// [default: drawn at random, and printed]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u32>,
+    /// Processor threads to work with; one per physical core is usual. [default: all cores]
+    #[arg(long, value_name = "THREADS")]
+    pub threads: Option<u32>,
+}
+
+impl RawTrain {
+    pub(crate) fn resolve(&self, report: &mut Report) -> Train {
+        Train {
+            duration: self.duration(report),
+            accumulation: report.count("gradient_accumulation_steps", self.gradient_accumulation_steps, 1) as usize,
+            precision: self.precision(report),
+            seed: self.seed.map_or_else(|| draw_seed(report), u64::from),
+            threads: self.threads.map(|threads| report.count("threads", Some(threads), 1) as usize),
+        }
+    }
+
+    fn duration(&self, report: &mut Report) -> Duration {
+        match (self.max_train_epochs, self.max_train_steps) {
+            (Some(epochs), steps) => {
+                if steps.is_some() {
+                    let text = format!("has no effect, because --max_train_epochs is given too: {epochs} epochs");
+                    report.note("max_train_steps", text);
+                }
+                Duration::Epochs(report.count("max_train_epochs", Some(epochs), 1).into())
+            }
+            (None, Some(steps)) => Duration::Steps(report.count("max_train_steps", Some(steps), 1).into()),
+            (None, None) => {
+                let text = "neither it nor --max_train_epochs is given, so 1600 steps are trained, as in sd-scripts";
+                report.note("max_train_steps", text);
+                Duration::Steps(1600)
+            }
+        }
+    }
+
+    fn precision(&self, report: &mut Report) -> Precision {
+        let Some(text) = &self.mixed_precision else { return Precision::No };
+        match text.to_ascii_lowercase().as_str() {
+            "no" => return Precision::No,
+            "bf16" => return Precision::Bf16,
+            "fp16" => report.problem(
+                "mixed_precision",
+                "processors have no fp16 arithmetic worth using, and its narrow range loses small gradients",
+                "use bf16, which takes the same memory, or no",
+            ),
+            _ => report.problem("mixed_precision", format!("`{text}` is not a precision"), "use no or bf16"),
+        }
+        Precision::No
+    }
+}
+
+/// A seed that differs from run to run, in the range of sd-scripts' own; std's hasher is seeded by the system.
+fn draw_seed(report: &mut Report) -> u64 {
+    let seed = RandomState::new().build_hasher().finish() & u64::from(u32::MAX);
+    report.note("seed", format!("not given; {seed} was drawn, give --seed {seed} to repeat this run"));
+    seed
+}
+
+impl From<&Train> for RawTrain {
+    fn from(train: &Train) -> Self {
+        let (max_train_epochs, max_train_steps) = match train.duration {
+            Duration::Epochs(epochs) => (Some(epochs as u32), None),
+            Duration::Steps(steps) => (None, Some(steps as u32)),
+        };
+        Self {
+            max_train_epochs,
+            max_train_steps,
+            gradient_accumulation_steps: Some(train.accumulation as u32),
+            mixed_precision: Some(if train.precision == Precision::No { "no" } else { "bf16" }.to_owned()),
+            seed: Some(train.seed as u32),
+            threads: train.threads.map(|threads| threads as u32),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a bake tells, and what it can be told. The bake prints nothing itself.
+
+use std::path::PathBuf;
+
+/// Something that happened; consumers print it, log it or draw it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A warning or remark that the user should read, one line.
+    Note(String),
+    /// What was found in the image folders, as text of many lines.
+    Found(String),
+    /// A stage of the preparation ended after this many seconds.
+    Prepared {
+        /// What was done, for instance `checkpoint read`.
+        what: String,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// An image was turned into latents.
+    Cached {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// Training begins.
+    Started(Plan),
+    /// One optimizer step was made.
+    Stepped(Step),
+    /// An epoch ended with this average loss.
+    EpochEnded {
+        /// Counted from 1.
+        epoch: u64,
+        /// Mean of the loss over the epoch's batches.
+        average: f64,
+    },
+    /// A file was written.
+    Saved(PathBuf),
+}
+
+/// The length and size of a run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Optimizer steps in all.
+    pub steps: u64,
+    /// Epochs in all.
+    pub epochs: u64,
+    /// Number of adapted layers in the UNet.
+    pub unet_modules: usize,
+    /// Number of adapted layers in the text encoder.
+    pub text_modules: usize,
+    /// Trainable numbers.
+    pub parameters: usize,
+}
+
+/// One optimizer step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Counted from 1.
+    pub step: u64,
+    /// Counted from 1.
+    pub epoch: u64,
+    /// Mean loss of the step's batches.
+    pub loss: f64,
+    /// Moving average over one epoch's worth of batches, as sd-scripts shows it.
+    pub average: f64,
+    /// Learning rate of each optimizer group in this step: (`textencoder` or `unet`, rate).
+    pub rates: Vec<(&'static str, f64)>,
+    /// L2 norm of all gradients before clipping.
+    pub gradient_norm: f64,
+    /// Wall time of the step in seconds.
+    pub seconds: f64,
+}
+
+/// What a running bake can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Finish the current step, save and end.
+    Stop,
+}
+
+/// How a bake ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The file with the result.
+    pub file: PathBuf,
+    /// Optimizer steps made.
+    pub steps: u64,
+    /// Steps that were planned.
+    pub planned: u64,
+    /// Average loss at the end.
+    pub average: f64,
+    /// Seconds from the first step to the end of the last.
+    pub seconds: f64,
+}

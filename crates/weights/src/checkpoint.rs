@@ -1,0 +1,128 @@
+//! A single-file Stable Diffusion checkpoint: opened, and known to be of a supported family.
+//!
+//! Only SD1.x in the original (LDM) layout is accepted; LoRAs and other families are recognised by their keys and
+//! named. Which tensors a network needs is not decided here but by whoever reads it through [`crate::Loader`].
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::Dtype;
+
+use crate::Error;
+use crate::keys;
+use crate::tensor_file::TensorFile;
+
+/// An open SD1.x checkpoint.
+#[derive(Debug)]
+pub struct Checkpoint {
+    file: TensorFile,
+    names: Vec<String>,
+}
+
+impl Checkpoint {
+    /// Opens (memory-maps) the safetensors file at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no safetensors file, is cut short, or holds another kind of model.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::recognise(TensorFile::open(path)?)
+    }
+
+    /// Takes a whole safetensors file from memory, such as the model inside the binary; `name` stands for its path.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
+        Self::recognise(TensorFile::from_bytes(name, bytes)?)
+    }
+
+    fn recognise(file: TensorFile) -> Result<Self, Error> {
+        let names = file.names();
+        match refusal(&file, &names) {
+            Some(reason) => Err(Error::WrongKind { file: file.label().to_string(), reason }),
+            None => Ok(Self { file, names }),
+        }
+    }
+
+    /// The path as given, for messages.
+    pub fn label(&self) -> &str {
+        self.file.label()
+    }
+
+    /// All tensor names as in the file, in the order of the data.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Shape of a tensor, by its name in the file.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.file.shape(name)
+    }
+
+    /// Type of a tensor's numbers, by its name in the file.
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.file.dtype(name)
+    }
+
+    /// The file's text metadata.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        self.file.metadata()
+    }
+
+    /// A tensor's values as f32, row-major, by its name in the file.
+    ///
+    /// # Errors
+    /// When there is no such tensor or its numbers are no floats.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
+        self.file.read_f32(name)
+    }
+
+    /// Tensors that belong to no part of the model and are not known to be harmless left-overs of training.
+    pub fn strangers(&self) -> Vec<&str> {
+        let known = |name: &str| keys::part_of(name).is_some() || keys::is_harmless(name);
+        self.names.iter().map(String::as_str).filter(|name| !known(name)).collect()
+    }
+}
+
+/// Why this file is no SD1.x checkpoint, if it is none.
+fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
+    const ONLY: &str = "only SD1.x checkpoints are supported so far";
+    let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
+    let starts = |prefix: &str| any(&|name| name.starts_with(prefix));
+    if any(&keys::is_adapter_key) {
+        return Some("it is a LoRA, not a checkpoint; give it as --network_weights instead".into());
+    }
+    let family = if starts("conditioner.embedders.") || starts("model.diffusion_model.label_emb.") {
+        Some("SDXL")
+    } else if starts("cond_stage_model.model.") {
+        Some("SD2")
+    } else if any(&|name| name.contains("joint_blocks.0.")) {
+        Some("SD3")
+    } else if any(&|name| name.contains("double_blocks.0.")) {
+        Some("Flux")
+    } else {
+        None
+    };
+    if let Some(family) = family {
+        return Some(format!("it is a model of the {family} family; {ONLY}"));
+    }
+    if starts("down_blocks.0.") || starts("encoder.down_blocks.0.") || starts("text_model.encoder.") {
+        return Some("it is one network in diffusers layout; use the single-file version of the model".into());
+    }
+    let missing = keys::Part::ALL.iter().find(|part| !any(&|name| keys::part_of(name) == Some(**part)));
+    if let Some(part) = missing {
+        return Some(format!("it has no {part} of a Stable Diffusion model ({} tensors); {ONLY}", names.len()));
+    }
+    let impossible =
+        |name: &&String| file.shape(name).is_some_and(|shape| shape.iter().any(|n| *n == 0 || *n > 1 << 20));
+    if let Some(name) = names.iter().find(impossible) {
+        let shape = file.shape(name).unwrap_or_default();
+        return Some(format!("it is damaged: tensor {name} has the impossible shape {shape:?}"));
+    }
+    match file.shape("model.diffusion_model.input_blocks.0.0.weight") {
+        Some([_, 9, ..]) => Some("it is an inpainting model (9 input channels); use the base model".into()),
+        Some([_, 8, ..]) => Some("it is an InstructPix2Pix model (8 input channels); use the base model".into()),
+        _ => None,
+    }
+}

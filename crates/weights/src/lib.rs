@@ -1,0 +1,20 @@
+//! File ↔ named tensors: the only crate that knows tensor names and file formats, at both ends of the pipe.
+//!
+//! In: [`checkpoint::Checkpoint`] opens a single-file Stable Diffusion model, [`loader::Loader`] hands its tensors out
+//! by diffusers name, [`lora_file::LoraFile`] opens a LoRA. Out: [`lora_save::save`] writes one, with the metadata of
+//! [`metadata`] under the file names of [`names`]. All name maps are in [`keys`]. No tensor arithmetic happens here.
+
+pub mod checkpoint;
+pub mod error;
+pub mod keys;
+pub mod loader;
+pub mod lora_file;
+pub mod lora_save;
+pub mod metadata;
+pub mod names;
+pub mod tensor_file;
+
+pub use checkpoint::Checkpoint;
+pub use error::Error;
+pub use keys::Part;
+pub use loader::Loader;

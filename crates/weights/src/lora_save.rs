@@ -1,0 +1,178 @@
+//! Writing a LoRA file: the bytes that sd-scripts would write, whole or not at all.
+//!
+//! Container: safetensors, tensors sorted as its library sorts them (wider types first, then by name), header padded to
+//! eight bytes. Metadata is sorted, where the Python library leaves the order to chance: equal runs give equal files.
+//! Hashes: sd-scripts `precalculate_safetensors_hashes`. Nothing here knows what the tensors are for.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use lorabake_recipe::output::SavePrecision;
+use safetensors::Dtype;
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::metadata::hashes;
+
+/// A tensor as it goes to the file.
+#[derive(Debug, Clone)]
+pub struct RawTensor {
+    /// Its key.
+    pub name: String,
+    /// Type of its numbers.
+    pub dtype: Dtype,
+    /// Length of each axis; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Its values, little-endian, row-major.
+    pub bytes: Vec<u8>,
+}
+
+/// What a save has to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// `sshs_model_hash`: SHA-256 of all tensor bytes, in hex.
+    pub model_hash: String,
+    /// `sshs_legacy_hash`: eight hex digits.
+    pub legacy_hash: String,
+    /// Tensors with values that are infinite or not a number in the file (f16 ends at 65504).
+    pub not_finite: Vec<String>,
+}
+
+/// Writes `tensors` (key, shape, values row-major) to `path`, as `precision`, with `metadata` and the two hashes.
+/// The folder is made if need be. A file that is already there is replaced at once or stays as it was.
+///
+/// # Errors
+/// When shapes and values disagree, or when the file cannot be written; no partial file is left.
+pub fn save(
+    path: &Path,
+    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    precision: SavePrecision,
+    metadata: BTreeMap<String, String>,
+) -> Result<Saved, Error> {
+    let mut raw = Vec::with_capacity(tensors.len());
+    let mut not_finite = Vec::new();
+    for (name, shape, values) in tensors {
+        if values.len() != shape.iter().product::<usize>() {
+            return Err(Error::SaveShape { path: path.into(), name, values: values.len(), shape });
+        }
+        let (dtype, bytes, finite) = encode(&values, precision);
+        if !finite {
+            not_finite.push(name.clone());
+        }
+        raw.push(RawTensor { name, dtype, shape, bytes });
+    }
+    let (model_hash, legacy_hash) = save_raw(path, raw, metadata)?;
+    Ok(Saved { model_hash, legacy_hash, not_finite })
+}
+
+/// Writes tensors as they are; otherwise as [`save`]. Returns the model hash and the legacy hash.
+///
+/// # Errors
+/// As for [`save`].
+pub fn save_raw(
+    path: &Path,
+    mut tensors: Vec<RawTensor>,
+    mut metadata: BTreeMap<String, String>,
+) -> Result<(String, String), Error> {
+    let failed = |source| Error::Save { path: path.into(), source };
+    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
+    let trained: BTreeMap<_, _> = metadata.iter().filter(|(key, _)| key.starts_with("ss_")).collect();
+    let hashed_header = header(&tensors, &trained).map_err(failed)?;
+    let (model_hash, legacy_hash) = model_hashes(&hashed_header, &tensors);
+    metadata.insert("sshs_model_hash".into(), model_hash.clone());
+    metadata.insert("sshs_legacy_hash".into(), legacy_hash.clone());
+    let header = header(&tensors, &metadata).map_err(failed)?;
+    write_whole(path, &header, &tensors).map_err(failed)?;
+    Ok((model_hash, legacy_hash))
+}
+
+/// Converts to the saved type, rounding to nearest even as torch does. Also whether all results are finite.
+fn encode(values: &[f32], precision: SavePrecision) -> (Dtype, Vec<u8>, bool) {
+    match precision {
+        SavePrecision::F32 => {
+            let finite = values.iter().all(|value| value.is_finite());
+            (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect(), finite)
+        }
+        SavePrecision::F16 => {
+            let mut halves = vec![f16::ZERO; values.len()];
+            halves.convert_from_f32_slice(values);
+            let finite = halves.iter().all(|value| value.is_finite());
+            (Dtype::F16, halves.iter().flat_map(|value| value.to_le_bytes()).collect(), finite)
+        }
+        SavePrecision::Bf16 => {
+            let mut halves = vec![bf16::ZERO; values.len()];
+            halves.convert_from_f32_slice(values);
+            let finite = halves.iter().all(|value| value.is_finite());
+            (Dtype::BF16, halves.iter().flat_map(|value| value.to_le_bytes()).collect(), finite)
+        }
+    }
+}
+
+/// One line of the header.
+#[derive(serde::Serialize)]
+struct Entry<'t> {
+    dtype: Dtype,
+    shape: &'t [usize],
+    data_offsets: (usize, usize),
+}
+
+/// Length prefix, JSON and padding, for tensors in file order.
+fn header<K: serde::Serialize>(tensors: &[RawTensor], metadata: &K) -> io::Result<Vec<u8>> {
+    let mut json = format!("{{\"__metadata__\":{}", serde_json::to_string(metadata)?);
+    let mut start = 0;
+    let mut seen = std::collections::BTreeSet::new();
+    for RawTensor { name, dtype, shape, bytes } in tensors {
+        if !seen.insert(name) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("two tensors are named {name}")));
+        }
+        let entry = Entry { dtype: *dtype, shape, data_offsets: (start, start + bytes.len()) };
+        start += bytes.len();
+        json.push_str(&format!(",{}:{}", serde_json::to_string(name)?, serde_json::to_string(&entry)?));
+    }
+    json.push('}');
+    json.extend(std::iter::repeat_n(' ', json.len().next_multiple_of(8) - json.len()));
+    let mut header = (json.len() as u64).to_le_bytes().to_vec();
+    header.extend(json.into_bytes());
+    Ok(header)
+}
+
+/// `sshs_model_hash` and `sshs_legacy_hash` of a file that has this header before its tensors.
+fn model_hashes(header: &[u8], tensors: &[RawTensor]) -> (String, String) {
+    let mut all = Sha256::new();
+    let mut window = hashes::LegacyWindow::new();
+    window.update(header);
+    for tensor in tensors {
+        all.update(&tensor.bytes);
+        window.update(&tensor.bytes);
+    }
+    (hashes::hex(&all.finalize()), window.finish())
+}
+
+/// Writes beside `path`, flushes to disk, renames.
+fn write_whole(path: &Path, header: &[u8], tensors: &[RawTensor]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".lorabake-").suffix(".part");
+    // Not the private mode of temporary files: the mode that any new file gets.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let beside = builder.tempfile_in(folder)?;
+    let mut out = io::BufWriter::with_capacity(1 << 20, beside.as_file());
+    out.write_all(header)?;
+    for tensor in tensors {
+        out.write_all(&tensor.bytes)?;
+    }
+    out.flush()?;
+    drop(out);
+    beside.as_file().sync_all()?;
+    beside.persist(path).map_err(|error| error.error)?;
+    // The rename is on disk once its folder is; some systems cannot flush a folder, and the file is whole anyway.
+    if let Ok(folder) = std::fs::File::open(folder) {
+        folder.sync_all().ok();
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! The hashes by which web UIs know a model file.
+//!
+//! Definitions: sd-scripts `model_hash`, `calculate_sha256`, `addnet_hash_legacy`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use sha2::{Digest, Sha256};
+
+/// Where the bytes of the old hash begin, and how many there are.
+const WINDOW: std::ops::Range<u64> = 0x100000..0x110000;
+
+/// Both hashes of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelHashes {
+    /// `ss_sd_model_hash`: the first eight hex digits of the SHA-256 of 0x10000 bytes at 0x100000.
+    pub legacy: String,
+    /// `ss_new_sd_model_hash`: SHA-256 of the whole file, in hex.
+    pub sha256: String,
+}
+
+impl ModelHashes {
+    /// Hashes of a file in memory.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut window = LegacyWindow::new();
+        window.update(bytes);
+        Self { legacy: window.finish(), sha256: hex(&Sha256::digest(bytes)) }
+    }
+
+    /// Hashes of a file on disk, which is read once. Takes seconds for gigabytes: see [`ModelHashes::in_background`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut all = Sha256::new();
+        let mut window = LegacyWindow::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            all.update(&buffer[..read]);
+            window.update(&buffer[..read]);
+        }
+        Ok(Self { legacy: window.finish(), sha256: hex(&all.finalize()) })
+    }
+
+    /// [`ModelHashes::of_file`] in a thread of its own; they are not needed before the first save.
+    pub fn in_background(path: PathBuf) -> JoinHandle<io::Result<Self>> {
+        thread::spawn(move || Self::of_file(&path))
+    }
+}
+
+/// The old hash of a file whose bytes pass by in order.
+pub(crate) struct LegacyWindow {
+    hash: Sha256,
+    position: u64,
+}
+
+impl LegacyWindow {
+    pub(crate) fn new() -> Self {
+        Self { hash: Sha256::new(), position: 0 }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        let end = self.position + bytes.len() as u64;
+        let (from, to) = (self.position.max(WINDOW.start), end.min(WINDOW.end));
+        if from < to {
+            self.hash.update(&bytes[(from - self.position) as usize..(to - self.position) as usize]);
+        }
+        self.position = end;
+    }
+
+    pub(crate) fn finish(self) -> String {
+        hex(&self.hash.finalize())[..8].to_string()
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

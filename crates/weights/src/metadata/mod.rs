@@ -1,0 +1,269 @@
+//! The metadata of a LoRA file: what sd-scripts writes (`ss_*`, `modelspec.*`), and our own two keys.
+//!
+//! Keys, values and their spelling follow sd-scripts' `train_network.py` and `sai_model_spec.py`: web UIs and LoRA
+//! browsers read them. Options that lorabake does not have yet stand at sd-scripts' default, which is what a bake does.
+//! The hashes over the tensors (`sshs_*`) are added where the file is written, in [`crate::lora_save`].
+
+mod dataset;
+pub mod hashes;
+mod python;
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lorabake_recipe::Recipe;
+use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
+use lorabake_recipe::train::Precision;
+
+pub use dataset::{BucketInfo, DatasetFacts, Dir};
+pub use hashes::ModelHashes;
+use python::{boolean, float, json, optional};
+
+/// What a run knows beyond its recipe.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// Random number that the files of one run share (`ss_session_id`).
+    pub session_id: u32,
+    /// Seconds since 1970 (`ss_training_started_at`); see [`now`].
+    pub started_at: f64,
+    /// Seconds since 1970, of this save (`ss_training_finished_at`).
+    pub finished_at: f64,
+    /// Optimizer steps done (`ss_steps`).
+    pub steps: u64,
+    /// Epoch of this save, from 1 (`ss_epoch`).
+    pub epoch: u64,
+    /// Epochs of the whole run (`ss_num_epochs`).
+    pub num_epochs: u64,
+    /// Optimizer steps of the whole run (`ss_max_train_steps`).
+    pub max_train_steps: u64,
+    /// Batches of one epoch (`ss_num_batches_per_epoch`).
+    pub batches_per_epoch: u64,
+    /// The images.
+    pub dataset: DatasetFacts,
+    /// File name of the checkpoint without its folder (`ss_sd_model_name`).
+    pub model_name: String,
+    /// Its hashes; left out if `None`.
+    pub model_hashes: Option<ModelHashes>,
+    /// Options that sd-scripts reports as typed.
+    pub typed: Typed,
+    /// The effective recipe as TOML (`lorabake_recipe`); it travels with the file, so whoever gets the file reads it.
+    pub recipe_toml: String,
+}
+
+/// Options whose value in sd-scripts' metadata is what was typed, `None` if nothing was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Typed {
+    /// `--unet_lr`
+    pub unet_lr: Option<f64>,
+    /// `--text_encoder_lr`
+    pub text_encoder_lr: Option<f64>,
+    /// `--clip_skip`
+    pub clip_skip: Option<u32>,
+}
+
+impl Typed {
+    /// As if the effective values had been typed.
+    pub fn effective(recipe: &Recipe) -> Self {
+        Self {
+            unet_lr: Some(recipe.optim.unet_lr),
+            text_encoder_lr: Some(recipe.optim.text_encoder_lr),
+            clip_skip: Some(recipe.model.clip_skip),
+        }
+    }
+}
+
+/// Seconds since 1970, as Python's `time.time()`.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// What stays with `--no_metadata`, beside `modelspec.*`.
+const MINIMUM: [&str; 6] =
+    ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
+
+/// Options of sd-scripts that lorabake does not have: what they are when they are off.
+const ABSENT: [(&str, &str); 32] = [
+    ("ss_adaptive_noise_scale", "None"),
+    ("ss_caption_dropout_every_n_epochs", "0"),
+    ("ss_caption_dropout_rate", "0.0"),
+    ("ss_caption_tag_dropout_rate", "0.0"),
+    ("ss_color_aug", "False"),
+    ("ss_debiased_estimation", "False"),
+    ("ss_face_crop_aug_range", "None"),
+    ("ss_fp8_base", "False"),
+    ("ss_fp8_base_unet", "False"),
+    ("ss_full_fp16", "False"),
+    ("ss_gradient_checkpointing", "False"),
+    ("ss_huber_c", "0.1"),
+    ("ss_huber_scale", "1.0"),
+    ("ss_huber_schedule", "snr"),
+    ("ss_ip_noise_gamma", "None"),
+    ("ss_ip_noise_gamma_random_strength", "False"),
+    ("ss_loss_type", "l2"),
+    ("ss_lowram", "False"),
+    ("ss_max_validation_steps", "None"),
+    ("ss_multires_noise_discount", "0.3"),
+    ("ss_multires_noise_iterations", "None"),
+    ("ss_network_dropout", "None"),
+    ("ss_noise_offset_random_strength", "False"),
+    ("ss_num_validation_images", "0"),
+    ("ss_random_crop", "False"),
+    ("ss_resize_interpolation", "None"),
+    ("ss_scale_weight_norms", "None"),
+    ("ss_validate_every_n_epochs", "None"),
+    ("ss_validate_every_n_steps", "None"),
+    ("ss_validation_seed", "None"),
+    ("ss_validation_split", "0.0"),
+    ("ss_zero_terminal_snr", "False"),
+];
+
+/// The metadata of a file that a bake of `recipe` saves. With `--dim_from_weights` the recipe must already hold the
+/// rank and alpha of those weights.
+pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
+    let mut entries = Entries::default();
+    ABSENT.iter().for_each(|(key, value)| entries.put(key, *value));
+    model(&mut entries, recipe, facts);
+    network(&mut entries, recipe);
+    run(&mut entries, recipe, facts);
+    learning(&mut entries, recipe, facts);
+    images(&mut entries, recipe);
+    dataset::put(&mut entries, &facts.dataset);
+    entries.put("lorabake_version", env!("CARGO_PKG_VERSION"));
+    entries.put("lorabake_recipe", &facts.recipe_toml);
+    if recipe.output.no_metadata {
+        entries.0.retain(|key, _| MINIMUM.contains(&key.as_str()));
+    }
+    model_spec(&mut entries, recipe, facts);
+    entries.0
+}
+
+/// Metadata under construction.
+#[derive(Default)]
+struct Entries(BTreeMap<String, String>);
+
+impl Entries {
+    fn put(&mut self, key: &str, value: impl ToString) {
+        self.0.insert(key.to_string(), value.to_string());
+    }
+}
+
+fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
+    entries.put("ss_v2", boolean(false));
+    entries.put("ss_base_model_version", "sd_v1");
+    entries.put("ss_sd_model_name", &facts.model_name);
+    if let Some(hashes) = &facts.model_hashes {
+        entries.put("ss_sd_model_hash", &hashes.legacy);
+        entries.put("ss_new_sd_model_hash", &hashes.sha256);
+    }
+    entries.put("ss_clip_skip", optional(facts.typed.clip_skip));
+    let length = recipe.model.max_token_length;
+    entries.put("ss_max_token_length", optional((length != 75).then_some(length)));
+}
+
+fn network(entries: &mut Entries, recipe: &Recipe) {
+    let network = &recipe.network;
+    entries.put("ss_network_module", "networks.lora");
+    entries.put("ss_network_dim", network.linear.rank);
+    entries.put("ss_network_alpha", float(network.linear.alpha));
+    if let Some(conv) = network.conv {
+        let (rank, alpha) = (conv.rank.to_string(), conv.alpha.to_string());
+        let arguments = [("conv_dim", Some(rank)), ("conv_alpha", Some(alpha)), ("dropout", None)];
+        entries.put("ss_network_args", json(&python::Ordered(&arguments)));
+    }
+}
+
+fn run(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
+    entries.put("ss_session_id", facts.session_id);
+    entries.put("ss_training_started_at", float(facts.started_at));
+    entries.put("ss_training_finished_at", float(facts.finished_at));
+    entries.put("ss_output_name", &recipe.output.name);
+    entries.put("ss_training_comment", optional(recipe.output.comment.as_ref()));
+    // sd-scripts' own spelling for a version that it does not know; ours is in lorabake_version.
+    entries.put("ss_sd_scripts_commit_hash", "(unknown)");
+    entries.put("ss_seed", recipe.train.seed);
+    let precision = match recipe.train.precision {
+        Precision::No => "no",
+        Precision::Bf16 => "bf16",
+    };
+    entries.put("ss_mixed_precision", precision);
+    entries.put("ss_gradient_accumulation_steps", recipe.train.accumulation);
+    entries.put("ss_max_train_steps", facts.max_train_steps);
+    entries.put("ss_num_epochs", facts.num_epochs);
+    entries.put("ss_num_batches_per_epoch", facts.batches_per_epoch);
+    entries.put("ss_steps", facts.steps);
+    entries.put("ss_epoch", facts.epoch);
+}
+
+fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
+    let optim = &recipe.optim;
+    entries.put("ss_optimizer", optimizer(&optim.optimizer));
+    entries.put("ss_learning_rate", float(optim.learning_rate));
+    entries.put("ss_unet_lr", optional(facts.typed.unet_lr.map(float)));
+    entries.put("ss_text_encoder_lr", optional(facts.typed.text_encoder_lr.map(float)));
+    let scheduler = match optim.schedule.kind {
+        ScheduleKind::Constant => "constant",
+        ScheduleKind::ConstantWithWarmup => "constant_with_warmup",
+        ScheduleKind::Linear => "linear",
+        ScheduleKind::Cosine => "cosine",
+        ScheduleKind::CosineWithRestarts { .. } => "cosine_with_restarts",
+        ScheduleKind::Polynomial { .. } => "polynomial",
+    };
+    entries.put("ss_lr_scheduler", scheduler);
+    let warmup = match optim.schedule.warmup {
+        Warmup::Steps(steps) => steps.to_string(),
+        Warmup::Ratio(ratio) => float(ratio),
+    };
+    entries.put("ss_lr_warmup_steps", warmup);
+    entries.put("ss_max_grad_norm", float(optim.max_grad_norm));
+    entries.put("ss_prior_loss_weight", float(recipe.diffusion.prior_loss_weight));
+    entries.put("ss_min_snr_gamma", optional(recipe.diffusion.min_snr_gamma.map(float)));
+    entries.put("ss_noise_offset", optional(recipe.diffusion.noise_offset.map(float)));
+}
+
+/// The optimizer's Python class, with the settings that differ from its defaults.
+fn optimizer(optimizer: &Optimizer) -> String {
+    let Optimizer::AdamW { betas, eps, weight_decay } = *optimizer;
+    let mut settings = Vec::new();
+    if weight_decay != 0.01 {
+        settings.push(format!("weight_decay={}", float(weight_decay)));
+    }
+    if betas != (0.9, 0.999) {
+        settings.push(format!("betas=({}, {})", float(betas.0), float(betas.1)));
+    }
+    if eps != 1e-8 {
+        settings.push(format!("eps={}", float(eps)));
+    }
+    let settings = if settings.is_empty() { String::new() } else { format!("({})", settings.join(",")) };
+    format!("torch.optim.adamw.AdamW{settings}")
+}
+
+fn images(entries: &mut Entries, recipe: &Recipe) {
+    let data = &recipe.data;
+    entries.put("ss_batch_size_per_device", data.batch_size);
+    entries.put("ss_total_batch_size", data.batch_size * recipe.train.accumulation);
+    entries.put("ss_resolution", format!("({}, {})", data.resolution.0, data.resolution.1));
+    entries.put("ss_flip_aug", boolean(data.flip_aug));
+    entries.put("ss_cache_latents", boolean(data.cache_latents));
+    entries.put("ss_shuffle_caption", boolean(data.captions.shuffle));
+    entries.put("ss_keep_tokens", data.captions.keep_tokens);
+    let buckets = data.buckets.as_ref();
+    entries.put("ss_enable_bucket", boolean(buckets.is_some()));
+    entries.put("ss_bucket_no_upscale", boolean(buckets.is_some_and(|buckets| buckets.no_upscale)));
+    // sd-scripts brings both to multiples of the step.
+    entries.put("ss_min_bucket_reso", optional(buckets.map(|b| b.min - b.min % b.step.max(1))));
+    entries.put("ss_max_bucket_reso", optional(buckets.map(|b| b.max.next_multiple_of(b.step.max(1)))));
+}
+
+fn model_spec(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
+    entries.put("modelspec.sai_model_spec", "1.0.1");
+    entries.put("modelspec.architecture", "stable-diffusion-v1/lora");
+    entries.put("modelspec.implementation", "diffusers");
+    entries.put("modelspec.implementation_version", concat!("lorabake/", env!("CARGO_PKG_VERSION")));
+    entries.put("modelspec.title", &recipe.output.name);
+    entries.put("modelspec.resolution", format!("{}x{}", recipe.data.resolution.0, recipe.data.resolution.1));
+    entries.put("modelspec.date", python::local_date(facts.finished_at));
+    entries.put("modelspec.prediction_type", "epsilon");
+    if let Some(layer) = facts.typed.clip_skip {
+        entries.put("modelspec.encoder_layer", layer);
+    }
+}

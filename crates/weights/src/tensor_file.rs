@@ -1,0 +1,207 @@
+//! A safetensors file in memory map or held in the program: header, metadata, tensors as f32.
+//!
+//! Knows the container only, not what the tensors are for. Format: <https://github.com/huggingface/safetensors>.
+//! The header is parsed and validated by the `safetensors` crate; size and kind are checked here first, so that a wrong
+//! file is called by its name.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use memmap2::Mmap;
+use rayon::prelude::*;
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use crate::Error;
+
+/// Longest header that is read; the format's own limit.
+const MAX_HEADER: u64 = 100_000_000;
+/// Tensors with more values than this are converted by several threads.
+const PARALLEL_FROM: usize = 1 << 18;
+
+/// An open safetensors file whose header has been checked against its size.
+#[derive(Debug)]
+pub struct TensorFile {
+    label: String,
+    bytes: Bytes,
+    data_start: usize,
+    header: Metadata,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap),
+    Held(Cow<'static, [u8]>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Held(bytes) => bytes,
+        }
+    }
+}
+
+impl TensorFile {
+    /// Maps the file at `path`; nothing but the header is read yet. The file must not shrink while it is open.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let label = path.display().to_string();
+        let read = |source| Error::Read { file: label.clone(), source };
+        if path.is_dir() {
+            let looks_like = if path.join("model_index.json").exists() {
+                "it is a folder in diffusers layout; use the single-file version of the model"
+            } else {
+                "it is a folder; give the path of the file itself"
+            };
+            return Err(Error::NotSafetensors { file: label, looks_like: looks_like.into() });
+        }
+        let file = File::open(path).map_err(read)?;
+        if file.metadata().map_err(read)?.len() == 0 {
+            return Err(Error::NotSafetensors {
+                file: label,
+                looks_like: "it is empty; download or copy it again".into(),
+            });
+        }
+        // SAFETY: the map is read-only. Another process that truncates the file while we read would end ours with
+        // SIGBUS, as with every memory-mapped file; nobody edits a model in place.
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        Self::parse(label, Bytes::Mapped(map))
+    }
+
+    /// Takes a whole safetensors file from memory; `label` stands for its path in messages.
+    pub fn from_bytes(label: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
+        Self::parse(label.to_string(), Bytes::Held(bytes))
+    }
+
+    fn parse(label: String, bytes: Bytes) -> Result<Self, Error> {
+        let (header, data_start) = parse_header(&label, bytes.as_slice())?;
+        let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        Ok(Self { label, bytes, data_start, header, metadata })
+    }
+
+    /// The path as given, for messages.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// All tensor names, in the order of the data.
+    pub fn names(&self) -> Vec<String> {
+        self.header.offset_keys()
+    }
+
+    /// The file's text metadata.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.header.info(name).map(|info| info.shape.as_slice())
+    }
+
+    /// Type of a tensor's numbers.
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.header.info(name).map(|info| info.dtype)
+    }
+
+    /// A tensor's bytes as they are in the file (little-endian, row-major).
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let (start, end) = self.header.info(name)?.data_offsets;
+        self.bytes.as_slice().get(self.data_start + start..self.data_start + end)
+    }
+
+    /// A tensor's values, row-major, converted from F16, BF16, F64 or I64 where need be.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
+        let (Some(dtype), Some(bytes)) = (self.dtype(name), self.bytes(name)) else {
+            return Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() });
+        };
+        match dtype {
+            Dtype::F32 => Ok(read_values(bytes, f32::from_le_bytes, |from, to| to.copy_from_slice(from))),
+            Dtype::F16 => Ok(read_values(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to))),
+            Dtype::BF16 => Ok(read_values(bytes, bf16::from_le_bytes, |from, to| from.convert_to_f32_slice(to))),
+            Dtype::F64 => Ok(read_values(bytes, f64::from_le_bytes, |from, to| {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
+            })),
+            // Some trainers store the alpha of a LoRA as a whole number.
+            Dtype::I64 => Ok(read_values(bytes, i64::from_le_bytes, |from, to| {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
+            })),
+            other => {
+                Err(Error::Dtype { file: self.label.clone(), name: name.to_string(), dtype: format!("{other:?}") })
+            }
+        }
+    }
+}
+
+/// Converts `bytes` to f32 with `convert`, by several threads when large. Tensors may start at any byte, so unaligned
+/// ones are gathered with `load` first.
+fn read_values<T: bytemuck::Pod + Send + Sync, const N: usize>(
+    bytes: &[u8],
+    load: fn([u8; N]) -> T,
+    convert: impl Fn(&[T], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    const PIECE: usize = 1 << 16;
+    let convert_piece = |bytes: &[u8], to: &mut [f32]| match bytemuck::try_cast_slice(bytes) {
+        Ok(values) if cfg!(target_endian = "little") => convert(values, to),
+        _ => {
+            let values: Vec<T> = bytes.as_chunks().0.iter().map(|chunk| load(*chunk)).collect();
+            convert(&values, to);
+        }
+    };
+    let mut values = vec![0.0; bytes.len() / N];
+    if values.len() < PARALLEL_FROM {
+        convert_piece(bytes, &mut values);
+    } else {
+        values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * N)).for_each(|(to, from)| convert_piece(from, to));
+    }
+    values
+}
+
+/// Checks kind and size, then parses. Returns the header and the position of the first tensor.
+fn parse_header(label: &str, bytes: &[u8]) -> Result<(Metadata, usize), Error> {
+    let not_safetensors = |looks_like: String| Error::NotSafetensors { file: label.to_string(), looks_like };
+    let unknown = || not_safetensors(foreign_kind(bytes).unwrap_or("its first bytes are no safetensors header").into());
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(unknown)?;
+    let length = u64::from_le_bytes(*length);
+    if length > MAX_HEADER || rest.first() != Some(&b'{') {
+        return Err(unknown());
+    }
+    let wrong_size = |expected| Error::WrongSize { file: label.to_string(), expected, actual: bytes.len() as u64 };
+    let Some(header) = rest.get(..length as usize) else {
+        return Err(wrong_size(length + 8));
+    };
+    let header: Metadata = serde_json::from_slice(header)
+        .map_err(|cause| not_safetensors(format!("its header is damaged ({cause}); download or copy it again")))?;
+    let data_start = 8 + length as usize;
+    if data_start + header.data_len() != bytes.len() {
+        return Err(wrong_size((data_start + header.data_len()) as u64));
+    }
+    Ok((header, data_start))
+}
+
+/// What a file that is often mistaken for safetensors is, by its first bytes.
+fn foreign_kind(bytes: &[u8]) -> Option<&'static str> {
+    const CONVERT: &str =
+        "it is a PyTorch .ckpt (pickle), which may run code when opened; use the model's .safetensors version";
+    let head = &bytes[..bytes.len().min(512)];
+    let text = String::from_utf8_lossy(head).trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).to_lowercase();
+    match head {
+        _ if head.starts_with(b"PK\x03\x04") => Some(CONVERT),
+        [0x80, 2..=5, ..] => Some(CONVERT),
+        _ if text.starts_with("<!doctype") || text.starts_with("<html") => {
+            Some("it is an HTML page, probably saved instead of the download; download the file itself")
+        }
+        _ if text.starts_with("version https://git-lfs") => {
+            Some("it is a git-lfs pointer, not the model; run `git lfs pull` or download the file itself")
+        }
+        _ if head.starts_with(b"GGUF") => Some("it is a GGUF file; use the model's .safetensors version"),
+        _ if text.starts_with('{') => Some("it is a JSON file"),
+        _ => None,
+    }
+}

@@ -1,0 +1,259 @@
+//! Metadata against that of sd-scripts for the same options.
+//!
+//! `golden/metadata.json`: `saved_metadata` of conformance traces; whole for a_lora_adamw, for the others what differs
+//! from it.
+
+mod golden;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lorabake_recipe::Recipe;
+use lorabake_recipe::data::{Buckets, CaptionRules, Data};
+use lorabake_recipe::diffusion::Diffusion;
+use lorabake_recipe::model::{Checkpoint, Model};
+use lorabake_recipe::network::{Network, RankAlpha, Scope};
+use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
+use lorabake_recipe::output::Output;
+use lorabake_recipe::train::{Duration, Precision, Train};
+use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed, build};
+
+type Metadata = BTreeMap<String, String>;
+
+fn saved(trace: &str) -> Metadata {
+    let mut all: BTreeMap<String, Metadata> = serde_json::from_str(include_str!("golden/metadata.json")).unwrap();
+    let changes = all.remove(trace).unwrap();
+    let mut metadata = if trace == "a_lora_adamw" { Metadata::new() } else { all.remove("a_lora_adamw").unwrap() };
+    metadata.extend(changes);
+    metadata
+}
+
+/// The options of a_lora_adamw.
+fn recipe(name: &str) -> Recipe {
+    Recipe {
+        model: Model {
+            checkpoint: Checkpoint::File("sd15_tiny.safetensors".into()),
+            clip_skip: 1,
+            max_token_length: 75,
+        },
+        data: Data {
+            train_dir: "data/sq".into(),
+            reg_dir: None,
+            caption_extension: Some(".txt".into()),
+            resolution: (128, 128),
+            buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
+            batch_size: 1,
+            captions: CaptionRules { shuffle: true, keep_tokens: 1, separator: ",".into() },
+            flip_aug: false,
+            cache_latents: name != "a_lora_adamw",
+        },
+        network: Network {
+            linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
+            conv: None,
+            scope: Scope::Both,
+            weights: None,
+            dim_from_weights: false,
+        },
+        diffusion: Diffusion { prior_loss_weight: 1.0, min_snr_gamma: None, noise_offset: None },
+        optim: Optim {
+            optimizer: Optimizer::AdamW { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01 },
+            unet_lr: 1e-3,
+            text_encoder_lr: 5e-4,
+            learning_rate: 1e-3,
+            schedule: Schedule { kind: ScheduleKind::Constant, warmup: Warmup::Steps(0) },
+            max_grad_norm: 1.0,
+        },
+        train: Train {
+            duration: Duration::Steps(10),
+            accumulation: 1,
+            precision: Precision::No,
+            seed: 42,
+            threads: None,
+        },
+        output: Output {
+            dir: PathBuf::from("out"),
+            name: name.into(),
+            save_precision: None,
+            snapshots: Vec::new(),
+            comment: None,
+            no_metadata: false,
+            logging_dir: None,
+            log_prefix: None,
+        },
+    }
+}
+
+/// The facts of a run, as far as options do not decide them, from the recorded metadata.
+fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
+    let number = |key: &str| saved[key].parse::<u64>().unwrap();
+    RunFacts {
+        session_id: saved["ss_session_id"].parse().unwrap(),
+        started_at: saved["ss_training_started_at"].parse().unwrap(),
+        finished_at: saved["ss_training_finished_at"].parse().unwrap(),
+        steps: number("ss_steps"),
+        epoch: number("ss_epoch"),
+        num_epochs: number("ss_num_epochs"),
+        max_train_steps: number("ss_max_train_steps"),
+        batches_per_epoch: number("ss_num_batches_per_epoch"),
+        dataset: DatasetFacts {
+            train_images: 24,
+            reg_images: number("ss_num_reg_images"),
+            dataset_dirs: vec![Dir { name: "4_penny".into(), n_repeats: 4, img_count: 6 }],
+            reg_dataset_dirs: match number("ss_num_reg_images") {
+                0 => vec![],
+                _ => vec![Dir { name: "2_girl".into(), n_repeats: 2, img_count: 4 }],
+            },
+            tag_frequency: ordered(&saved["ss_tag_frequency"]),
+            bucket_info: Some(BucketInfo { buckets: vec![((128, 128), 24)], mean_img_ar_error: 0.0 }),
+        },
+        model_name: "sd15_tiny.safetensors".into(),
+        model_hashes: Some(ModelHashes {
+            legacy: saved["ss_sd_model_hash"].clone(),
+            sha256: saved["ss_new_sd_model_hash"].clone(),
+        }),
+        typed: Typed { unet_lr: None, text_encoder_lr: Some(5e-4), clip_skip: Some(recipe.model.clip_skip) },
+        recipe_toml: "network_dim = 4\n".into(),
+    }
+}
+
+/// Folder → tag → count from JSON, in the order of the text. Good for these files only: no tag holds `": `.
+fn ordered(json: &str) -> Vec<(String, Vec<(String, u64)>)> {
+    let folders = json.trim_start_matches('{').trim_end_matches("}}").split("}, ");
+    folders
+        .map(|folder| {
+            let (name, tags) = folder.split_once(": {").unwrap();
+            let tag = |tag: &str| {
+                let (tag, count) = tag.rsplit_once(": ").unwrap();
+                (serde_json::from_str(tag).unwrap(), count.parse().unwrap())
+            };
+            (serde_json::from_str(name).unwrap(), tags.split(", ").map(tag).collect())
+        })
+        .collect()
+}
+
+/// What cannot be as in sd-scripts: who made the file, in which time zone; hashes that come later.
+const OTHERS: [&str; 5] = [
+    "ss_sd_scripts_commit_hash",
+    "modelspec.implementation_version",
+    "modelspec.date",
+    "sshs_model_hash",
+    "sshs_legacy_hash",
+];
+const OURS: [&str; 2] = ["lorabake_recipe", "lorabake_version"];
+
+fn check(trace: &str, change: impl FnOnce(&mut Recipe, &mut RunFacts)) {
+    let saved = saved(trace);
+    let mut recipe = recipe(trace);
+    let mut facts = facts(&saved, &recipe);
+    change(&mut recipe, &mut facts);
+    let built = build(&recipe, &facts);
+    for (key, value) in &saved {
+        if key.starts_with("sshs_") {
+            assert!(!built.contains_key(key), "{trace}: {key} comes with the tensors");
+        } else if OTHERS.contains(&key.as_str()) {
+            assert!(built.contains_key(key), "{trace}: {key}");
+        } else {
+            assert_eq!(built.get(key), Some(value), "{trace}: {key}");
+        }
+    }
+    let known = |key: &&String| !saved.contains_key(*key) && !OURS.contains(&key.as_str());
+    assert_eq!(built.keys().filter(known).collect::<Vec<_>>(), Vec::<&String>::new(), "{trace}: keys too many");
+}
+
+#[test]
+fn metadata_is_that_of_sd_scripts() {
+    check("a_lora_adamw", |_, _| {});
+    check("b_minsnr_offset_225", |recipe, facts| {
+        recipe.model.clip_skip = 2;
+        facts.typed.clip_skip = Some(2);
+        recipe.model.max_token_length = 225;
+        recipe.diffusion.min_snr_gamma = Some(5.0);
+        recipe.diffusion.noise_offset = Some(0.1);
+        recipe.data.flip_aug = true;
+        recipe.optim.schedule =
+            Schedule { kind: ScheduleKind::CosineWithRestarts { cycles: 3 }, warmup: Warmup::Steps(2) };
+        facts.dataset.bucket_info =
+            Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
+    });
+    check("c_c3lier", |recipe, _| recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 }));
+    check("e_adamw_wd", |recipe, _| {
+        recipe.optim.optimizer = Optimizer::AdamW { betas: (0.9, 0.99), eps: 1e-8, weight_decay: 0.1 };
+    });
+    check("i_reg", |recipe, facts| {
+        recipe.data.batch_size = 2;
+        recipe.data.reg_dir = Some("data/reg".into());
+        recipe.diffusion.prior_loss_weight = 0.5;
+        facts.dataset.bucket_info = Some(BucketInfo { buckets: vec![((128, 128), 48)], mean_img_ar_error: 0.0 });
+    });
+    check("j_accum", |recipe, _| {
+        recipe.data.batch_size = 2;
+        recipe.train.accumulation = 2;
+        recipe.optim.schedule.kind = ScheduleKind::Cosine;
+    });
+    check("o_unet_only", |recipe, _| {
+        recipe.train.seed = 46;
+        recipe.network.scope = Scope::UnetOnly;
+    });
+}
+
+#[test]
+fn no_metadata_keeps_what_sd_scripts_keeps() {
+    let saved = saved("c_c3lier");
+    let mut recipe = recipe("c_c3lier");
+    recipe.output.no_metadata = true;
+    recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
+    let built = build(&recipe, &facts(&saved, &recipe));
+    let kept: Vec<&str> = built.keys().map(String::as_str).filter(|key| !key.starts_with("modelspec.")).collect();
+    assert_eq!(
+        kept,
+        [
+            "ss_base_model_version",
+            "ss_network_alpha",
+            "ss_network_args",
+            "ss_network_dim",
+            "ss_network_module",
+            "ss_v2"
+        ]
+    );
+    assert_eq!(built.len(), kept.len() + 9, "modelspec stays");
+}
+
+#[test]
+fn ours_is_named_and_the_recipe_travels() {
+    let saved = saved("a_lora_adamw");
+    let mut recipe = recipe("a_lora_adamw");
+    let mut facts = facts(&saved, &recipe);
+    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None };
+    recipe.data.buckets = None;
+    facts.dataset.bucket_info = None;
+    facts.model_hashes = None;
+    let built = build(&recipe, &facts);
+    assert_eq!(built["lorabake_recipe"], "network_dim = 4\n");
+    assert_eq!(built["lorabake_version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(built["modelspec.implementation_version"], format!("lorabake/{}", env!("CARGO_PKG_VERSION")));
+    let date = &built["modelspec.date"];
+    assert!(date.len() == 19 && date.starts_with("2026-11-2") && date.ends_with(":58"), "{date}");
+    assert!(!built.contains_key("modelspec.encoder_layer") && !built.contains_key("ss_sd_model_hash"));
+    for (key, value) in [("ss_clip_skip", "None"), ("ss_min_bucket_reso", "None"), ("ss_bucket_info", "null")] {
+        assert_eq!(built[key], value);
+    }
+    let effective = Typed::effective(&recipe);
+    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1) });
+}
+
+/// Hashes by Python's `hashlib` over the same bytes, cut as sd-scripts' `model_hash` does.
+#[test]
+fn model_hashes_are_those_of_sd_scripts() {
+    let bytes: Vec<u8> = (0..0x12_0000u32).map(|n| (n % 251) as u8).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    std::fs::write(&path, &bytes).unwrap();
+    let expected = ModelHashes {
+        legacy: "15ffd73b".into(),
+        sha256: "53707f2881b58d19e2c2b18a0a63102e75b30cd965af2cb892a6a79eeafb36f5".into(),
+    };
+    assert_eq!(ModelHashes::of_bytes(&bytes), expected);
+    assert_eq!(ModelHashes::of_file(&path).unwrap(), expected);
+    assert_eq!(ModelHashes::in_background(path).join().unwrap().unwrap(), expected);
+    assert!(ModelHashes::of_file(&folder.path().join("none")).is_err());
+}

@@ -1,0 +1,174 @@
+"""Seconds per LoRA training step of PyTorch on a CPU: what lorabake's speed is compared with.
+
+Usage: python oracle/step_timing.py [--checkpoint SD15.safetensors] [--dtype f32 bf16] [--size 512] [--threads 2] ...
+One step as sd-scripts does it with cached latents: text encoder, noising, UNet (SDPA), MSE, backward, clipping, AdamW
+on rank-16 LoRA of all Linear and 1x1 convolutions in UNet attention blocks and CLIP layers. f32 = everything in f32;
+bf16 = frozen weights in bf16, LoRA in f32, autocast. Each dtype runs in a process of its own, for its peak memory.
+Without --checkpoint the weights are random, which costs the same time. Run it on an idle machine.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+
+import ldm
+import lora_bypass
+
+
+def arguments(argv):
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", help="SD1.x single file; without it, random weights of SD1.5's size")
+    parser.add_argument("--dtype", nargs="+", choices=["f32", "bf16"], default=["f32", "bf16"])
+    parser.add_argument("--size", type=int, default=512, help="pixels, square")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=3, help="timed steps")
+    parser.add_argument("--unet-only", action="store_true", help="no LoRA on the text encoder, states computed once")
+    parser.add_argument("--gradient-checkpointing", action="store_true")
+    parser.add_argument("--json", help="also write the results here")
+    return parser.parse_args(argv)
+
+
+def models(checkpoint, dtype):
+    """UNet and text encoder, frozen."""
+    if checkpoint:
+        state = ldm.read(checkpoint)
+        sizes = ldm.sizes_of(state)
+        unet, text = ldm.load_unet(state, sizes), ldm.load_text(state, sizes)
+    else:
+        unet, text = (new(ldm.Sizes()).requires_grad_(False) for new in (ldm.new_unet, ldm.new_text))
+    return unet.to(dtype), text.to(dtype)
+
+
+def attach_lora(model, where, rank):
+    """LoRA as sd-scripts initialises it on every Linear and 1x1 convolution under a path that has `where` in it."""
+    parameters = []
+    for path, layer in model.named_modules():
+        adapted = isinstance(layer, torch.nn.Linear) or getattr(layer, "kernel_size", None) == (1, 1)
+        if where not in path or not adapted:
+            continue
+        down_shape, up_shape = lora_bypass.shapes(layer, rank)
+        down = torch.nn.Parameter(torch.empty(down_shape))
+        torch.nn.init.kaiming_uniform_(down, a=5**0.5)
+        up = torch.nn.Parameter(torch.zeros(up_shape))
+        lora_bypass.attach(layer, down, up, 1.0)
+        parameters += [down, up]
+    return parameters
+
+
+def train_step(unet, text, batch, optimizer, cast):
+    """Forward, backward and update; returns the loss."""
+    latents, ids, alphas, states = batch
+    noise = torch.randn_like(latents)
+    timesteps = torch.randint(0, 1000, (latents.shape[0],))
+    alpha = alphas[timesteps].view(-1, 1, 1, 1)
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    with cast():
+        context = text(ids).last_hidden_state if states is None else states
+        predicted = unet(noisy, timesteps, context).sample
+    loss = torch.nn.functional.mse_loss(predicted.float(), noise)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def peak_gib():
+    """Largest resident size since `forget_peak` (Linux)."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmHWM")).split()[1]) / 2**20
+
+
+def forget_peak():
+    """Returns what loading left over to the system and lets the peak start anew, so that only training counts."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+
+
+def measure(options):
+    """One dtype: medians and peak memory."""
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    half = options.dtype == ["bf16"]
+    unet, text = models(options.checkpoint, torch.bfloat16 if half else torch.float32)
+    parameters = attach_lora(unet, "attentions", options.rank)
+    if not options.unet_only:
+        parameters += attach_lora(text, "encoder.layers", options.rank)
+    if options.gradient_checkpointing:
+        unet.train().enable_gradient_checkpointing()
+        text.train().gradient_checkpointing_enable({"use_reentrant": False})
+    cast = (lambda: torch.autocast("cpu", torch.bfloat16)) if half else contextlib.nullcontext
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+    side = options.size // 8
+    ids = torch.randint(0, 49406, (options.batch, 77))
+    alphas = (1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2).cumprod(0)
+    states = None
+    if options.unet_only:
+        with torch.no_grad(), cast():
+            states = text(ids).last_hidden_state
+    batch = (torch.randn(options.batch, 4, side, side), ids, alphas, states)
+    peak_loading = peak_gib()
+    forget_peak()
+    resting = peak_gib()
+    seconds = []
+    for _ in range(options.warmup + options.steps):
+        start = time.perf_counter()
+        loss = train_step(unet, text, batch, optimizer, cast)
+        seconds.append(time.perf_counter() - start)
+        print(f"  {seconds[-1]:.2f} s, loss {loss:.4f}", file=sys.stderr, flush=True)
+    timed = seconds[options.warmup :]
+    return {
+        "dtype": options.dtype[0],
+        "size": options.size,
+        "batch": options.batch,
+        "rank": options.rank,
+        "threads": options.threads,
+        "text_encoder": not options.unet_only,
+        "gradient_checkpointing": options.gradient_checkpointing,
+        "lora_parameters": sum(p.numel() for p in parameters),
+        "lora_layers": len(parameters) // 2,
+        "median_seconds": round(statistics.median(timed), 3),
+        "min_seconds": round(min(timed), 3),
+        "all_seconds": [round(s, 3) for s in seconds],
+        "peak_while_loading_gib": round(peak_loading, 2),
+        "rss_before_step_gib": round(resting, 2),
+        "peak_rss_gib": round(peak_gib(), 2),
+        "torch": torch.__version__,
+    }
+
+
+def main(argv):
+    options = arguments(argv)
+    if len(options.dtype) == 1:
+        print(json.dumps(measure(options)), flush=True)
+        return
+    results = []
+    at = argv.index("--dtype") if "--dtype" in argv else None
+    rest = argv if at is None else argv[:at] + argv[at + 1 + len(options.dtype) :]
+    for dtype in options.dtype:
+        command = [sys.executable, __file__, *rest, "--dtype", dtype]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        results.append(json.loads(output.strip().splitlines()[-1]))
+        r = results[-1]
+        print(f"{dtype}: median {r['median_seconds']} s/step, peak {r['peak_rss_gib']} GiB ({r['lora_layers']} layers)")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
