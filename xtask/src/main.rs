@@ -1,2 +1,56 @@
-//! lorabake
-fn main() {}
+//! `cargo xtask`: the chores of this repository. Nothing here is part of the program that users get.
+
+mod conformance;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
+type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
+
+const CHORES: [Chore; 2] = [
+    ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
+    (
+        "conformance",
+        "[PACK]",
+        "replays recorded training runs of sd-scripts; without PACK those in this repository",
+        |args| conformance::run(args, &root()),
+    ),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (name, rest) = args.split_first().map_or(("help", &[][..]), |(name, rest)| (name.as_str(), rest));
+    let Some((.., chore)) = CHORES.iter().find(|(known, ..)| *known == name) else {
+        return usage(name);
+    };
+    match chore(rest) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo xtask {name}: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints the chores; asking for them is no failure.
+fn usage(name: &str) -> ExitCode {
+    let asked = ["help", "-h", "--help"].contains(&name);
+    if !asked {
+        eprintln!("there is no chore called `{name}`\n");
+    }
+    println!("cargo xtask COMMAND\n");
+    for (name, takes, about, _) in CHORES {
+        println!("  {:<18} {about}", format!("{name} {takes}"));
+    }
+    if asked { ExitCode::SUCCESS } else { ExitCode::from(2) }
+}
+
+/// The folder of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 
-/// `unconditional` + `scale` · (`conditional` − `unconditional`), all (B, C, H, W); 7.5 is a usual scale, 1 is no guidance.
+/// `unconditional` + `scale` · (`conditional` − `unconditional`), all (B, C, H, W).
+///
+/// 7.5 is a usual scale, 1 is no guidance.
 pub fn guide(unconditional: Tensor<4>, conditional: Tensor<4>, scale: f64) -> Tensor<4> {
     unconditional.clone() + (conditional - unconditional).mul_scalar(scale)
 }

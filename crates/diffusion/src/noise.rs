@@ -10,8 +10,8 @@ pub fn unit_normal(rng: &mut impl Rng, count: usize) -> Vec<f32> {
 
 /// Adds one constant per channel of each sample, `strength` · unit normal, so that brightness is learned too.
 ///
-/// `noise` is (B, C, H, W) in row-major order and `plane` is H · W. What sd-scripts does for `--noise_offset`; from Nicholas
-/// Guttenberg, "Diffusion with Offset Noise", 2023.
+/// `noise` is (B, C, H, W) in row-major order and `plane` is H · W. What sd-scripts does for `--noise_offset`; from
+/// Nicholas Guttenberg, "Diffusion with Offset Noise", 2023.
 ///
 /// # Panics
 /// If `noise` is not a whole number of planes.

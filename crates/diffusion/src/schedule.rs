@@ -18,8 +18,8 @@ impl Schedule {
         const STEP_COUNT: f32 = (TRAIN_STEPS - 1) as f32;
         let (first, last) = (0.00085_f64.sqrt() as f32, 0.012_f64.sqrt() as f32);
         let step = (last - first) / STEP_COUNT;
-        // torch.linspace counts from the nearer end with a fused multiply-add, and torch.cumprod sums in f64: with both,
-        // every bit agrees.
+        // torch.linspace counts from the nearer end with a fused multiply-add, and torch.cumprod multiplies in f64:
+        // with both, every bit agrees.
         let sqrt_beta = |t: usize| match t < TRAIN_STEPS / 2 {
             true => step.mul_add(t as f32, first),
             false => (-step).mul_add((TRAIN_STEPS - 1 - t) as f32, last),

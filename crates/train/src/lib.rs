@@ -1,1 +1,19 @@
-//! lorabake-train
+//! The story of a bake, in order: session → latents → steps → saves; and pictures from what was baked.
+//!
+//! The only library that sees all stages. It emits [`event::Event`]s, polls [`event::Command`]s and prints nothing.
+
+pub mod average;
+pub mod draws;
+pub mod embedded;
+pub mod encode;
+pub mod event;
+pub mod generate;
+pub mod network;
+pub mod prompt;
+mod run;
+mod save;
+pub mod session;
+pub mod step;
+pub mod update;
+
+pub use run::bake;

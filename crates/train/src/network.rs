@@ -44,7 +44,7 @@ pub struct Attached {
 }
 
 /// Strength of a LoRA in each network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Strength {
     /// In the text encoder.
     pub text: f64,

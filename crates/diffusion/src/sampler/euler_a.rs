@@ -1,8 +1,8 @@
 //! Euler ancestral: a deterministic Euler step that overshoots, then fresh noise that makes up for it.
 //!
-//! After k-diffusion's `sample_euler_ancestral` with eta 1, on the noise levels of its `DiscreteEpsDDPMDenoiser` without
-//! quantization (`CompVisDenoiser.get_sigmas`), as the AUTOMATIC1111 web UI runs it. Its x is latents + σ · noise, which
-//! is the network's noisy latent times √(σ² + 1).
+//! After k-diffusion's `sample_euler_ancestral` with eta 1, on the noise levels of its `DiscreteEpsDDPMDenoiser`
+//! without quantization (`CompVisDenoiser.get_sigmas`), as the AUTOMATIC1111 web UI runs it. Its x is
+//! latents + σ · noise, which is the network's noisy latent times √(σ² + 1).
 
 use burn::tensor::Tensor;
 
@@ -41,7 +41,7 @@ pub(super) fn sample<E>(
 /// The timestep of a step: from 999 down to 0 in equal strides.
 fn timestep(step: usize, steps: Steps) -> f64 {
     let last = (TRAIN_STEPS - 1) as f64;
-    last - last * step as f64 / (steps.get() - 1).max(1) as f64
+    last - last * step as f64 / (steps.get() - 1) as f64
 }
 
 /// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated.

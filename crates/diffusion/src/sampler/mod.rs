@@ -34,7 +34,11 @@ pub enum Error {
     #[error("there is no sampler `{0}`; use one of: {names}", names = NAMES.map(|(name, _)| name).join(", "))]
     UnknownSampler(String),
     /// A number of steps out of range.
-    #[error("{0} sampling steps are not possible; use 1 to {most}, for instance 20", most = Steps::RANGE.end())]
+    #[error(
+        "{0} sampling steps are not possible; use {least} to {most}, for instance 20",
+        least = Steps::RANGE.start(),
+        most = Steps::RANGE.end()
+    )]
     Steps(usize),
 }
 
@@ -61,8 +65,9 @@ impl FromStr for Sampler {
 pub struct Steps(usize);
 
 impl Steps {
-    /// Numbers of steps that are possible. Beyond 500, DDIM's spacing would begin far from pure noise.
-    pub const RANGE: RangeInclusive<usize> = 1..=500;
+    /// What is possible. With DDIM's spacing a single step would begin, and end, at timestep 1; more than 500 steps
+    /// would lie side by side and cover the lower timesteps only.
+    pub const RANGE: RangeInclusive<usize> = 2..=500;
 
     /// The number.
     pub fn get(self) -> usize {

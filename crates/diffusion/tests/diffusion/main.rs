@@ -1,6 +1,6 @@
 //! Tests of this crate through its public API: against sd-scripts, diffusers and k-diffusion, and laws.
 //!
-//! The recorded values lie in `tests/golden`; `oracle/diffusion_golden.py` and `tests/golden/pick_traces.py` write them.
+//! The recorded values lie in `tests/golden`, written by `oracle/diffusion_golden.py` and by `pick_traces.py` there.
 
 mod golden;
 

@@ -105,7 +105,7 @@ fn any_possible_number_of_steps_ends_on_the_data() {
     let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
     let start = golden.tensors("ddim.epsilon.10.x").remove(0);
     for sampler in [Sampler::Ddim, Sampler::EulerA] {
-        for count in [1, 2, 7, 499, 500] {
+        for count in [2, 7, 499, 500] {
             let mut calls = 0;
             let mut model = |x: Tensor<4>, t: f64| {
                 calls += 1;
@@ -156,10 +156,10 @@ fn samplers_go_by_the_names_of_sd_scripts_and_of_the_web_ui() {
 
 #[test]
 fn impossible_numbers_of_steps_are_refused() {
-    for count in [0, 501] {
+    for count in [0, 1, 501] {
         assert_eq!(Steps::try_from(count), Err(Error::Steps(count)));
     }
-    let message = "501 sampling steps are not possible; use 1 to 500, for instance 20";
+    let message = "501 sampling steps are not possible; use 2 to 500, for instance 20";
     assert_eq!(Error::Steps(501).to_string(), message);
     assert_eq!(steps(500).get(), 500);
 }

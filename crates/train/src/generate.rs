@@ -1,0 +1,219 @@
+//! From a prompt to a picture: text states, guided sampling, decoding. Nothing is written or printed here.
+//!
+//! Prompts of up to 225 tokens are encoded in rows of 75 that are joined, as sd-scripts does for its sample pictures.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::{Device, Tensor, TensorData};
+use lorabake_diffusion::{Sampler, Schedule, Steps, guide, unit_normal};
+use lorabake_model::text::join_chunks;
+use lorabake_model::tokenizer::Tokenizer;
+use lorabake_model::vae::{Decoder, FACTOR};
+use lorabake_model::{Bundle, LATENT_SCALE, Parts};
+use lorabake_ops::Storage;
+use lorabake_recipe::seed::Seed;
+use lorabake_weights::Checkpoint;
+use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::tensor_file::TensorFile;
+
+use crate::network::{Attached, Network, Strength};
+
+/// Tokens that a row of the text encoder holds.
+const ROW_TOKENS: usize = 75;
+/// Longest prompt in rows, as in sd-scripts' sample pictures.
+const MAX_ROWS: usize = 3;
+
+/// What a picture is made of.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What it should show, without tags; see [`crate::prompt::Prompt`].
+    pub prompt: String,
+    /// What it should not show; may be empty.
+    pub negative_prompt: String,
+    /// LoRAs that act together.
+    pub loras: Vec<LoraUse>,
+    /// Pixels, a multiple of 8.
+    pub width: usize,
+    /// Pixels, a multiple of 8.
+    pub height: usize,
+    /// Sampling steps.
+    pub steps: Steps,
+    /// Guidance scale; 1 = no guidance, the negative prompt is not used then.
+    pub cfg_scale: f64,
+    /// Seed of the initial noise, and of the noise that the sampler adds on its way.
+    pub seed: u64,
+    /// The sampler.
+    pub sampler: Sampler,
+    /// 1 = the text encoder's last layer, 2 = the one before, and so on.
+    pub clip_skip: usize,
+    /// Unit normal initial noise, (1, 4, height / 8, width / 8) row-major, instead of the seed's.
+    pub noise: Option<Vec<f32>>,
+}
+
+/// A LoRA file and how strongly it acts.
+#[derive(Debug, Clone)]
+pub struct LoraUse {
+    /// The file, in kohya's format.
+    pub path: PathBuf,
+    /// In each network.
+    pub strength: Strength,
+}
+
+/// A finished picture.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// Red, green and blue of every pixel, row by row.
+    pub rgb: Vec<u8>,
+    /// As decoded, before clamping to −1..=1: (3, height, width) row-major.
+    pub image: Vec<f32>,
+    /// The last latents, as the UNet sees them: (4, height / 8, width / 8) row-major.
+    pub latent: Vec<f32>,
+}
+
+/// The networks of one checkpoint, ready to paint.
+#[derive(Debug)]
+pub struct Painter {
+    bundle: Bundle,
+    decoder: Decoder,
+    tokenizer: Tokenizer,
+    schedule: Schedule,
+    device: Device,
+}
+
+impl Painter {
+    /// Reads the networks; `storage` is that of the UNet's and the text encoder's matrices.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit SD1.x.
+    pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
+        let mut bundle = Bundle::load(checkpoint, Parts::Generating, storage)?;
+        let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
+        let (tokenizer, schedule, device) = (Tokenizer::new(), Schedule::stable_diffusion(), Device::flex());
+        Ok(Self { bundle, decoder, tokenizer, schedule, device })
+    }
+
+    /// How many tokens at the end of `text` are not seen because it is too long.
+    pub fn cut_off(&self, text: &str) -> usize {
+        self.tokenizer.cut_off(text, (MAX_ROWS * ROW_TOKENS) as u32)
+    }
+
+    /// Paints; `on_step(done, total)` is called after every sampling step.
+    ///
+    /// # Errors
+    /// When a LoRA cannot be read or does not fit, or when the request contradicts itself.
+    pub fn paint(&self, request: &Request, on_step: &mut dyn FnMut(usize, usize)) -> Result<Picture> {
+        let shape = self.check(request)?;
+        let adapters = self.attach(&request.loras)?;
+        let context = self.encode(request, &adapters);
+        let noise = |index: u64| self.noise(request.seed, index, shape);
+        let start = match &request.noise {
+            Some(numbers) => self.tensor(numbers.clone(), shape),
+            None => noise(0),
+        };
+        let mut done = 0;
+        let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
+            let epsilon = self.predict(x, t, (&context, request.cfg_scale), &adapters);
+            done += 1;
+            on_step(done, request.steps.get());
+            Ok(epsilon)
+        };
+        let x = request.sampler.initial(start, &self.schedule);
+        let latent =
+            request.sampler.sample(&mut model, x, &self.schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
+        let image = self.decoder.forward(latent.clone().div_scalar(LATENT_SCALE));
+        let (latent, image) = (numbers(latent), numbers(image));
+        if image.iter().any(|value| !value.is_finite()) {
+            bail!("the picture holds values that are not numbers; lower the strength of the LoRA or --cfg_scale");
+        }
+        Ok(Picture { width: request.width, height: request.height, rgb: rgb(&image), image, latent })
+    }
+
+    /// Checks the request and returns the shape of its latents.
+    fn check(&self, request: &Request) -> Result<[usize; 4]> {
+        let (width, height) = (request.width, request.height);
+        if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
+            bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
+        }
+        let depth = self.bundle.text.depth();
+        if !(1..=depth).contains(&request.clip_skip) {
+            bail!("--clip_skip {}: this checkpoint's text encoder has layers 1 to {depth}", request.clip_skip);
+        }
+        let shape = [1, 4, height / FACTOR, width / FACTOR];
+        let given = request.noise.as_ref().map_or(shape.iter().product(), Vec::len);
+        if given != shape.iter().product::<usize>() {
+            bail!("--latent has {given} values, but {width} by {height} pixels need {}", shape.iter().product::<usize>());
+        }
+        Ok(shape)
+    }
+
+    fn attach(&self, loras: &[LoraUse]) -> Result<Attached> {
+        let mut adapters = Attached::default();
+        for LoraUse { path, strength } in loras {
+            let file = LoraFile::open(path)?;
+            let network = Network::from_file(&file, &path.display().to_string(), &self.bundle)?;
+            network.attach(*strength, &self.device, &mut adapters);
+        }
+        Ok(adapters)
+    }
+
+    /// Text states: of the negative prompt and the prompt, (2, T, D), or of the prompt alone where nothing is guided.
+    fn encode(&self, request: &Request, adapters: &Attached) -> Tensor<3> {
+        let negative = (request.cfg_scale != 1.0).then_some(&request.negative_prompt);
+        let prompts: Vec<&String> = negative.into_iter().chain([&request.prompt]).collect();
+        let longest = prompts.iter().map(|text| self.tokenizer.encode(text).len()).max().unwrap_or(0);
+        let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
+        let length = (rows * ROW_TOKENS) as u32;
+        let ids: Vec<_> = prompts.iter().flat_map(|text| self.tokenizer.chunks(text, length)).collect();
+        join_chunks(self.bundle.text.forward(&ids, request.clip_skip, &self.device, &adapters.text), rows)
+    }
+
+    /// The guided prediction; both halves go through the UNet at once.
+    fn predict(&self, x: Tensor<4>, t: f64, text: (&Tensor<3>, f64), adapters: &Attached) -> Tensor<4> {
+        let (context, scale) = text;
+        let batch = context.dims()[0];
+        let x = x.repeat_dim(0, batch);
+        let epsilon = self.bundle.unet.forward(x, &vec![t as f32; batch], context.clone(), &adapters.unet);
+        if batch == 1 {
+            return epsilon;
+        }
+        guide(epsilon.clone().narrow(0, 0, 1), epsilon.narrow(0, 1, 1), scale)
+    }
+
+    fn noise(&self, seed: u64, index: u64, shape: [usize; 4]) -> Tensor<4> {
+        let mut stream = Seed(seed).stream("noise", &[index]);
+        self.tensor(unit_normal(&mut stream, shape.iter().product()), shape)
+    }
+
+    fn tensor(&self, numbers: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(numbers, shape), &self.device)
+    }
+}
+
+/// Reads the unit normal tensor `latent` (1, 4, h, w) of a safetensors file: its values row-major, and (h, w).
+///
+/// # Errors
+/// When the file cannot be read or has no such tensor.
+pub fn read_noise(path: &Path) -> Result<(Vec<f32>, [usize; 2])> {
+    let file = TensorFile::open(path)?;
+    let shape = file.shape("latent").with_context(|| format!("{} has no tensor named latent", file.label()))?;
+    let &[1, 4, height, width] = shape else {
+        bail!("{}: latent has shape {shape:?}; (1, 4, height / 8, width / 8) is needed", file.label())
+    };
+    Ok((file.read_f32("latent")?, [height, width]))
+}
+
+fn numbers(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("the networks compute in f32")
+}
+
+/// (3, H, W) in −1..=1 to bytes, pixel by pixel.
+fn rgb(image: &[f32]) -> Vec<u8> {
+    let plane = image.len() / 3;
+    let byte = |value: f32| ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8;
+    (0..plane).flat_map(|i| [0, 1, 2].map(|channel| byte(image[channel * plane + i]))).collect()
+}

@@ -1,0 +1,214 @@
+//! The loop.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use lorabake_data::caption;
+use lorabake_data::plan::Batch;
+use lorabake_diffusion::Prediction;
+use lorabake_diffusion::Weights;
+use lorabake_optim::lr;
+use lorabake_recipe::Parsed;
+use lorabake_recipe::output::Every;
+use lorabake_recipe::seed::Seed;
+use lorabake_weights::{Part, names};
+
+use crate::average::LossAverage;
+use crate::draws::Draws;
+use crate::encode::Tokens;
+use crate::event::{self, Command, Event, Outcome};
+use crate::save::Saver;
+use crate::session::Session;
+use crate::step::{Frozen, Gradients, Inputs, step};
+use crate::update::{Rates, Updater, accumulate};
+
+/// Bakes a LoRA: prepares, trains, saves.
+///
+/// # Errors
+/// Bad input, named, before anything is written; a loss that is not finite; a file that cannot be written.
+pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command>) -> Result<Outcome> {
+    if let Some(threads) = parsed.recipe.train.threads {
+        // Fails only where the pool exists already, as in a test that bakes twice.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let session = Session::prepare(parsed, events)?;
+    let saver = Saver::new(parsed, &session)?;
+    Bake {
+        updater: Updater::new(&session.recipe.optim),
+        saver,
+        session,
+        events,
+        average: LossAverage::default(),
+        step: 0,
+    }
+    .run(commands)
+}
+
+struct Bake<'a> {
+    session: Session,
+    updater: Updater,
+    saver: Saver,
+    events: &'a Sender<Event>,
+    average: LossAverage,
+    /// Optimizer steps made.
+    step: u64,
+}
+
+impl Bake<'_> {
+    fn run(mut self, commands: &Receiver<Command>) -> Result<Outcome> {
+        let (length, accumulation) = (self.session.length, self.session.recipe.train.accumulation);
+        self.tell(Event::Started(event::Plan {
+            steps: length.steps,
+            epochs: length.epochs,
+            unet_modules: self.session.network.count(Part::Unet),
+            text_modules: self.session.network.count(Part::TextEncoder),
+            parameters: self.session.network.parameters(),
+        }));
+        let started = Instant::now();
+        let (mut epoch, mut stopped) = (0, false);
+        while epoch < length.epochs && !stopped {
+            let batches = self.session.plan.epoch(epoch);
+            for (index, group) in batches.chunks(accumulation).enumerate() {
+                self.optimize((epoch, index * accumulation), group)?;
+                self.save_by_steps(epoch)?;
+                stopped = wants_stop(commands);
+                if stopped || self.step == length.steps {
+                    break;
+                }
+            }
+            epoch += 1;
+            self.tell(Event::EpochEnded { epoch, average: self.average.mean() });
+            if !stopped && epoch < length.epochs {
+                self.save_by_epochs(epoch)?;
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let file = self.save(&names::last(&self.session.recipe.output.name.clone()), epoch)?;
+        let (steps, average) = (self.step, self.average.mean());
+        Ok(Outcome { file, steps, planned: length.steps, average, seconds })
+    }
+
+    /// One optimizer step over the batches of `group`, the first of which is batch `at.1` of epoch `at.0`.
+    fn optimize(&mut self, at: (u64, usize), group: &[Batch]) -> Result<()> {
+        let started = Instant::now();
+        let mut gradients: Option<Gradients> = None;
+        let mut total = 0.0;
+        for (offset, batch) in group.iter().enumerate() {
+            let index = at.1 + offset;
+            let inputs = self.inputs((at.0, index as u64), batch);
+            let session = &self.session;
+            let frozen = Frozen {
+                bundle: &session.bundle,
+                schedule: &session.schedule,
+                prediction: Prediction::Epsilon,
+                clip_skip: session.recipe.model.clip_skip,
+                device: &session.device,
+            };
+            let output = step(&frozen, &session.network, &inputs);
+            if !output.loss.is_finite() {
+                bail!("step {}: the loss is not finite ({}){}", self.step + 1, output.loss, self.blame(batch));
+            }
+            self.average.add(index, output.loss);
+            total += output.loss;
+            accumulate(&mut gradients, output.gradients, session.recipe.train.accumulation);
+        }
+        let rates = self.rates();
+        let gradients = gradients.expect("a group has batches");
+        let gradient_norm = self.updater.update(&mut self.session.network, gradients, rates);
+        if !gradient_norm.is_finite() {
+            bail!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
+        }
+        self.step += 1;
+        self.tell(Event::Stepped(event::Step {
+            step: self.step,
+            epoch: at.0 + 1,
+            loss: total / group.len() as f64,
+            average: self.average.mean(),
+            rates: self.named_rates(rates),
+            gradient_norm,
+            seconds: started.elapsed().as_secs_f64(),
+        }));
+        Ok(())
+    }
+
+    /// Draws and looks up everything that batch `at` = (epoch, batch) needs.
+    fn inputs(&self, at: (u64, u64), batch: &Batch) -> Inputs {
+        let (session, recipe) = (&self.session, &self.session.recipe);
+        let seed = Seed(recipe.train.seed);
+        let [c, h, w] = session.latents.shape(batch.entries[0].item);
+        let shape = [batch.entries.len(), c, h, w];
+        let draws = Draws::new(seed, at, shape, recipe.diffusion.noise_offset);
+        let items = batch.entries.iter().map(|entry| (entry, &session.dataset.items[entry.item]));
+        let captions: Vec<String> = items
+            .clone()
+            .map(|(entry, item)| caption::draw(&item.caption, &recipe.data.captions, seed, at.0, entry.position))
+            .collect();
+        let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
+        let entries = batch.entries.iter();
+        let latents = entries.flat_map(|e| session.latents.draw(e.item, e.flipped, (at.0, e.position))).collect();
+        let prompts = captions.iter().map(String::as_str);
+        Inputs {
+            shape,
+            latents,
+            noise: draws.noise,
+            timesteps: draws.timesteps,
+            tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
+            weights: Weights {
+                loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
+                min_snr_gamma: recipe.diffusion.min_snr_gamma,
+            },
+        }
+    }
+
+    fn rates(&self) -> Rates {
+        let optim = &self.session.recipe.optim;
+        let factor = lr::factor(&optim.schedule, optim.learning_rate, self.step, self.session.length.steps);
+        Rates { text: optim.text_encoder_lr * factor, unet: optim.unet_lr * factor }
+    }
+
+    /// The rates of the parts that are trained, under TensorBoard's names.
+    fn named_rates(&self, rates: Rates) -> Vec<(&'static str, f64)> {
+        let has = |part| self.session.network.count(part) > 0;
+        let text = has(Part::TextEncoder).then_some(("textencoder", rates.text));
+        text.into_iter().chain(has(Part::Unet).then_some(("unet", rates.unet))).collect()
+    }
+
+    fn blame(&self, batch: &Batch) -> String {
+        let paths = batch.entries.iter().map(|entry| self.session.dataset.items[entry.item].path.display().to_string());
+        let images = paths.collect::<Vec<_>>().join(", ");
+        format!(" with {images}; nothing is saved of this step. Lower the learning rates, or leave these images out")
+    }
+
+    fn save_by_steps(&mut self, epoch: u64) -> Result<()> {
+        let due = |every: &Every| matches!(every, Every::Steps(n) if self.step.is_multiple_of(*n));
+        if self.session.recipe.output.snapshots.iter().any(due) {
+            let name = names::at_step(&self.session.recipe.output.name, self.step);
+            self.save(&name, epoch + 1)?;
+        }
+        Ok(())
+    }
+
+    fn save_by_epochs(&mut self, epoch: u64) -> Result<()> {
+        let due = |every: &Every| matches!(every, Every::Epochs(n) if epoch.is_multiple_of(*n));
+        if self.session.recipe.output.snapshots.iter().any(due) {
+            let name = names::at_epoch(&self.session.recipe.output.name, epoch);
+            self.save(&name, epoch)?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, name: &str, epoch: u64) -> Result<std::path::PathBuf> {
+        let tell = |event| self.events.send(event).unwrap_or_default();
+        self.saver.save(&self.session.network, name, (epoch, self.step), tell)
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody listening is no reason to stop baking.
+        self.events.send(event).unwrap_or_default();
+    }
+}
+
+fn wants_stop(commands: &Receiver<Command>) -> bool {
+    matches!(commands.try_recv(), Ok(Command::Stop))
+}

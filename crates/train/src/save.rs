@@ -1,0 +1,122 @@
+//! The network as a kohya file, with everything that its metadata tells.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+use lorabake_data::facts::Facts;
+use lorabake_recipe::model::Checkpoint;
+use lorabake_recipe::output::SavePrecision;
+use lorabake_recipe::{Parsed, Recipe};
+use lorabake_weights::lora_save;
+use lorabake_weights::metadata::{self, BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed};
+
+use crate::embedded;
+use crate::event::Event;
+use crate::network::Network;
+use crate::session::Session;
+
+/// Writes the files of one run.
+pub(crate) struct Saver {
+    facts: RunFacts,
+    recipe: Recipe,
+    /// Hashing a checkpoint takes seconds; it runs while training starts.
+    hashes: Option<JoinHandle<std::io::Result<ModelHashes>>>,
+}
+
+impl Saver {
+    pub fn new(parsed: &Parsed, session: &Session) -> Result<Self> {
+        let recipe = session.recipe.clone();
+        let (model_name, hashes, known) = match &recipe.model.checkpoint {
+            Checkpoint::Embedded => (embedded::NAME.to_string(), None, Some(ModelHashes::of_bytes(embedded::bytes()))),
+            Checkpoint::File(path) => (file_name(path), Some(ModelHashes::in_background(path.clone())), None),
+        };
+        let typed = Typed {
+            unet_lr: parsed.raw.optim.unet_lr,
+            text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
+            clip_skip: parsed.raw.model.clip_skip,
+        };
+        let started_at = metadata::now();
+        let facts = RunFacts {
+            session_id: (started_at * 1e6) as u64 as u32 ^ std::process::id().rotate_left(16),
+            started_at,
+            finished_at: started_at,
+            steps: 0,
+            epoch: 0,
+            num_epochs: session.length.epochs,
+            max_train_steps: session.length.steps,
+            batches_per_epoch: session.length.batches_per_epoch,
+            dataset: dataset_facts(Facts::new(&session.dataset, &session.layout)),
+            model_name,
+            model_hashes: known,
+            typed,
+            recipe_toml: without_folders(&recipe).to_toml().context("the recipe cannot be kept in the file")?,
+        };
+        Ok(Self { facts, recipe, hashes })
+    }
+
+    /// Saves `network` as `name` in the output folder, as it is after `steps` steps in epoch `epoch` (from 1).
+    pub fn save(
+        &mut self,
+        network: &Network,
+        name: &str,
+        (epoch, steps): (u64, u64),
+        mut tell: impl FnMut(Event),
+    ) -> Result<PathBuf> {
+        if let Some(thread) = self.hashes.take() {
+            self.facts.model_hashes = thread.join().ok().and_then(Result::ok);
+        }
+        (self.facts.epoch, self.facts.steps) = (epoch, steps);
+        self.facts.finished_at = metadata::now();
+        let dir = &self.recipe.output.dir;
+        std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
+        let path = dir.join(name);
+        let precision = self.recipe.output.save_precision.unwrap_or(SavePrecision::F32);
+        let saved = lora_save::save(&path, network.tensors(), precision, metadata::build(&self.recipe, &self.facts))?;
+        if let Some(first) = saved.not_finite.first() {
+            tell(Event::Note(format!(
+                "{}: {} tensors hold values that are not finite (first: {first}); save_precision=float keeps larger \
+                 numbers, and a lower learning rate avoids them",
+                path.display(),
+                saved.not_finite.len()
+            )));
+        }
+        tell(Event::Saved(path.clone()));
+        Ok(path)
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The recipe with file names only: a LoRA is passed on, and whose folders are called what is nobody's business.
+fn without_folders(recipe: &Recipe) -> Recipe {
+    let mut recipe = recipe.clone();
+    let short = |path: &mut PathBuf| *path = PathBuf::from(file_name(path));
+    if let Checkpoint::File(path) = &mut recipe.model.checkpoint {
+        short(path);
+    }
+    short(&mut recipe.data.train_dir);
+    recipe.data.reg_dir.as_mut().map(short);
+    recipe.network.weights.as_mut().map(short);
+    short(&mut recipe.output.dir);
+    recipe.output.logging_dir.as_mut().map(short);
+    recipe
+}
+
+fn dataset_facts(facts: Facts) -> DatasetFacts {
+    let dirs = |dirs: Vec<lorabake_data::facts::Dir>| {
+        dirs.into_iter().map(|d| Dir { name: d.name, n_repeats: d.n_repeats, img_count: d.img_count }).collect()
+    };
+    DatasetFacts {
+        train_images: facts.train_images,
+        reg_images: facts.reg_images,
+        dataset_dirs: dirs(facts.dataset_dirs),
+        reg_dataset_dirs: dirs(facts.reg_dataset_dirs),
+        tag_frequency: facts.tag_frequency,
+        bucket_info: facts
+            .bucket_info
+            .map(|info| BucketInfo { buckets: info.buckets, mean_img_ar_error: info.mean_img_ar_error }),
+    }
+}

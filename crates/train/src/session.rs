@@ -1,0 +1,210 @@
+//! Recipe → the concrete objects of a run; everything that can be refused is refused here, before a file is written.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use lorabake_data::bucket::Layout;
+use lorabake_data::plan::{Length, Plan};
+use lorabake_data::{Dataset, report, scan};
+use lorabake_diffusion::Schedule;
+use lorabake_model::tokenizer::Tokenizer;
+use lorabake_model::{Bundle, Parts};
+use lorabake_ops::Storage;
+use lorabake_optim::lr;
+use lorabake_recipe::model;
+use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::seed::Seed;
+use lorabake_recipe::train::Precision;
+use lorabake_recipe::{Parsed, Recipe};
+use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::{Checkpoint, Part};
+
+use crate::embedded;
+use crate::encode::LatentCache;
+use crate::event::Event;
+use crate::network::Network;
+
+/// A run that is ready for its first step.
+pub struct Session {
+    /// The recipe, with rank and alpha as they really are.
+    pub recipe: Recipe,
+    /// The frozen networks, without the VAE's encoder: it has done its work.
+    pub bundle: Bundle,
+    /// The images.
+    pub dataset: Dataset,
+    /// Their buckets.
+    pub layout: Layout,
+    /// Their order.
+    pub plan: Plan,
+    /// Epochs and steps.
+    pub length: Length,
+    /// Their latents.
+    pub latents: LatentCache,
+    /// What is trained.
+    pub network: Network,
+    /// Noise levels.
+    pub schedule: Schedule,
+    /// Prompts to tokens.
+    pub tokenizer: Tokenizer,
+    /// Where it runs.
+    pub device: Device,
+}
+
+impl Session {
+    /// Prepares a run; `tell` hears notes, the report on the images and how long each stage took.
+    ///
+    /// # Errors
+    /// Whatever is wrong with images, captions, checkpoint, weights or output folder, naming file or option.
+    pub fn prepare(parsed: &Parsed, tell: &Sender<Event>) -> Result<Self> {
+        let mut recipe = parsed.recipe.clone();
+        let seed = Seed(recipe.train.seed);
+        let say = |event| tell.send(event).unwrap_or_default();
+        let mut clock = Clock { tell, since: Instant::now() };
+
+        let dataset = scan(&recipe.data)?;
+        let layout = Layout::new(&dataset, &recipe.data)?;
+        let plan = Plan::new(&dataset, &layout, &recipe.data, seed);
+        let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
+        lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
+        refuse_unwritable(&recipe.output.dir)?;
+        let lengths = (length, recipe.train.duration);
+        say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
+        clock.lap("images looked through");
+
+        let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
+        let mut bundle = Bundle::load(&checkpoint, Parts::Training, storage(recipe.train.precision))?;
+        refuse_strangers(&checkpoint)?;
+        refuse_deep_clip_skip(&recipe, &bundle)?;
+        let tokenizer = Tokenizer::new();
+        cut_captions(&dataset, &tokenizer, recipe.model.max_token_length).map(|note| say(Event::Note(note)));
+        clock.lap("checkpoint read");
+
+        let network = make_network(&mut recipe, &bundle, seed, &say)?;
+        let encoder = bundle.encoder.take().expect("training asks for the encoder");
+        let images = (&dataset, layout.placements.as_slice());
+        let latents = LatentCache::fill(&encoder, images, &recipe.data, seed, say)?;
+        clock.lap("latents made");
+        let (schedule, device) = (Schedule::stable_diffusion(), Device::flex());
+        Ok(Self { recipe, bundle, dataset, layout, plan, length, latents, network, schedule, tokenizer, device })
+    }
+}
+
+/// Times the stages.
+struct Clock<'a> {
+    tell: &'a Sender<Event>,
+    since: Instant,
+}
+
+impl Clock<'_> {
+    fn lap(&mut self, what: &str) {
+        let seconds = self.since.elapsed().as_secs_f64();
+        self.tell.send(Event::Prepared { what: what.to_string(), seconds }).unwrap_or_default();
+        self.since = Instant::now();
+    }
+}
+
+/// Opens the recipe's checkpoint.
+///
+/// # Errors
+/// When it is no SD1.x checkpoint; the message says what it is.
+pub fn open_checkpoint(which: &model::Checkpoint) -> Result<Checkpoint> {
+    match which {
+        model::Checkpoint::Embedded => Ok(embedded::checkpoint()?),
+        model::Checkpoint::File(path) => Ok(Checkpoint::open(path)?),
+    }
+}
+
+/// How frozen matrices are held.
+pub fn storage(precision: Precision) -> Storage {
+    match precision {
+        Precision::No => Storage::F32,
+        Precision::Bf16 => Storage::Bf16,
+    }
+}
+
+fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
+    let strangers = checkpoint.strangers();
+    let Some(first) = strangers.first() else { return Ok(()) };
+    bail!(
+        "{}: {} tensors belong to no part of a Stable Diffusion 1.x checkpoint (first: {first}); is it another model, \
+         or a checkpoint with something merged into it?",
+        checkpoint.label(),
+        strangers.len()
+    )
+}
+
+fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
+    let depth = bundle.text.depth();
+    if recipe.model.clip_skip as usize > depth {
+        bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
+    }
+    Ok(())
+}
+
+/// A note about captions that are longer than the text encoder reads.
+fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, max_token_length: u32) -> Option<String> {
+    let cut = |caption: &str| tokenizer.cut_off(caption, max_token_length);
+    let long: Vec<_> = dataset.items.iter().filter(|item| cut(&item.caption) > 0).collect();
+    let worst = long.iter().max_by_key(|item| cut(&item.caption))?;
+    let remedy = if max_token_length < 225 { "; raise max_token_length to 150 or 225" } else { "" };
+    Some(format!(
+        "{} captions are longer than {max_token_length} tokens and lose their end (most: {}, {} tokens){remedy}",
+        long.len(),
+        worst.path.display(),
+        cut(&worst.caption)
+    ))
+}
+
+/// Finds out before training whether the result can be written, without leaving anything behind.
+fn refuse_unwritable(dir: &Path) -> Result<()> {
+    let why = || format!("output_dir {}: cannot be written to; choose a folder of your own", dir.display());
+    let existing: PathBuf = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new(".")).into();
+    let existing = if existing.as_os_str().is_empty() { PathBuf::from(".") } else { existing };
+    if !existing.is_dir() {
+        return Err(anyhow::anyhow!("{} is a file", existing.display())).with_context(why);
+    }
+    let probe = existing.join(format!(".lorabake-{}", std::process::id()));
+    std::fs::write(&probe, b"").with_context(why)?;
+    std::fs::remove_file(&probe).with_context(why)
+}
+
+/// A fresh network, or one that starts from a file.
+fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(Event)) -> Result<Network> {
+    let Some(path) = recipe.network.weights.clone() else {
+        return Ok(Network::fresh(&recipe.network, bundle, seed));
+    };
+    let label = path.display().to_string();
+    let mut from_file = Network::from_file(&LoraFile::open(&path)?, &label, bundle)?;
+    if recipe.network.dim_from_weights {
+        from_file.keep(recipe.network.scope);
+        let Some(first) = from_file.modules.first() else {
+            bail!("network_weights {label}: it has no modules for the part that is trained");
+        };
+        recipe.network.linear = first.plan.size;
+        recipe.network.conv = wide_size(&from_file);
+        return Ok(from_file);
+    }
+    let mut network = Network::fresh(&recipe.network, bundle, seed);
+    let (taken, left) = network.take_values(&from_file)?;
+    if taken == 0 {
+        bail!("network_weights {label}: none of its modules is among those that are trained");
+    }
+    if let Some(first) = left.first() {
+        let unused = left.len();
+        say(Event::Note(format!("network_weights {label}: {unused} modules are not used (first: {first})")));
+    }
+    let fresh = network.modules.len() - taken;
+    if fresh > 0 {
+        say(Event::Note(format!("network_weights {label}: {fresh} modules are not in the file and start from zero")));
+    }
+    Ok(network)
+}
+
+/// Rank and alpha of the file's 3×3 convolutions, if it has any.
+fn wide_size(network: &Network) -> Option<RankAlpha> {
+    let wide = |module: &&crate::network::Module| module.part == Part::Unet && module.plan.down.get(2) == Some(&3);
+    network.modules.iter().find(wide).map(|module| module.plan.size)
+}

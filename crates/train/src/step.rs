@@ -1,0 +1,85 @@
+//! One forward and backward pass as a pure function: inputs → loss and gradients. Nothing random is drawn here, so a
+//! recorded trace of another trainer can be replayed through it.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lorabake_diffusion::Schedule;
+use lorabake_diffusion::{Prediction, add_noise};
+use lorabake_diffusion::{Weights, loss};
+use lorabake_model::Bundle;
+
+use crate::encode::Tokens;
+use crate::network::Network;
+
+/// What a batch brings.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// [B, 4, h, w]
+    pub shape: [usize; 4],
+    /// Scaled latents, row-major.
+    pub latents: Vec<f32>,
+    /// Noise as it is added, row-major.
+    pub noise: Vec<f32>,
+    /// 0 to 999, one per sample.
+    pub timesteps: Vec<usize>,
+    /// The captions.
+    pub tokens: Tokens,
+    /// What makes samples count more or less.
+    pub weights: Weights,
+}
+
+/// What stays the same from step to step.
+pub struct Frozen<'a> {
+    /// The networks.
+    pub bundle: &'a Bundle,
+    /// The noise schedule.
+    pub schedule: &'a Schedule,
+    /// What the UNet predicts.
+    pub prediction: Prediction,
+    /// 1 = last layer of the text encoder.
+    pub clip_skip: u32,
+    /// Where it runs.
+    pub device: &'a Device,
+}
+
+/// Gradients in the order of [`Network::modules`]: down, up, down, up, …
+pub type Gradients = Vec<Option<Vec<f32>>>;
+
+/// What a batch gives.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Weighted mean over the batch.
+    pub loss: f64,
+    /// Mean squared error of each sample before weighting.
+    pub per_sample: Vec<f32>,
+    /// The UNet's prediction, [B, 4, h, w].
+    pub prediction: Vec<f32>,
+    /// dL/dθ.
+    pub gradients: Gradients,
+}
+
+/// One forward and backward pass.
+pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
+    let device = frozen.device;
+    let tensor = |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), inputs.shape), device);
+    let (latents, noise) = (tensor(&inputs.latents), tensor(&inputs.noise));
+    let target = frozen.prediction.target(frozen.schedule, latents.clone(), noise.clone(), &inputs.timesteps);
+    let noisy = add_noise(frozen.schedule, latents, noise, &inputs.timesteps);
+
+    let (attached, leaves) = network.track(device);
+    let context = inputs.tokens.states(&frozen.bundle.text, frozen.clip_skip, device, &attached.text);
+    let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
+    let prediction = frozen.bundle.unet.forward(noisy, &times, context, &attached.unet);
+
+    let factors = inputs.weights.factors(frozen.schedule, frozen.prediction, &inputs.timesteps);
+    let kept = prediction.clone().inner();
+    let loss = loss(prediction, target, &factors);
+    let value = f64::from(loss.mean.clone().into_scalar::<f32>());
+    let mut tape = loss.mean.backward();
+    let gradients = leaves.iter().flat_map(|lora| [&lora.down, &lora.up]);
+    let gradients = gradients.map(|leaf| leaf.grad_remove(&mut tape).map(numbers)).collect();
+    Output { loss: value, per_sample: numbers(loss.per_sample), prediction: numbers(kept), gradients }
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("f32 tensor")
+}

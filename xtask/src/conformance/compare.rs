@@ -1,0 +1,146 @@
+//! How far a replay is from its trace, and how far it may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, ensure};
+use lorabake_train::step::Output;
+
+use super::trace::{MicroStep, Trace};
+
+/// Keys that a trace with `final_keys: some` keeps whole.
+const SOME: [&str; 11] = [
+    "down_blocks_1_attentions_0",
+    "down_blocks_1_resnets_0",
+    "mid_block_attentions_0",
+    "up_blocks_3_resnets_2",
+    "layers_0_",
+    "layers_11_",
+    "conv_in",
+    "downsamplers",
+    "time_embedding",
+    "input_blocks_4_1",
+    "middle_block_1_transformer_blocks_0",
+];
+
+/// Largest relative error of the loss at any step.
+const LOSS: f64 = 1e-4;
+/// Largest relative error of the final weights, as a share of their change.
+const WEIGHTS: f64 = 1e-3;
+/// Largest relative error of the gradients' norm.
+const GRADIENT: f64 = 1e-3;
+
+/// The largest errors of a replay.
+#[derive(Debug, Default)]
+pub struct Errors {
+    pub updates: usize,
+    pub loss: f64,
+    pub gradient: f64,
+    pub weights: f64,
+    /// Tensors left out of `weights` because their gradient is rounding noise.
+    pub noise: usize,
+    pub complaints: Vec<String>,
+}
+
+impl Errors {
+    /// Whether all are within bounds.
+    pub fn pass(&self) -> bool {
+        let within = self.loss <= LOSS && self.gradient <= GRADIENT && self.weights <= WEIGHTS;
+        within && self.complaints.is_empty() && self.updates > 0
+    }
+
+    pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &Output) -> Result<()> {
+        self.loss = self.loss.max(relative(output.loss, micro.loss));
+        for (ours, theirs) in output.per_sample.iter().zip(&micro.mse_per_sample) {
+            self.loss = self.loss.max(relative(f64::from(*ours), *theirs));
+        }
+        if let Ok((_, prediction)) = trace.values(&format!("step.{index:03}.noise_pred")) {
+            let error = distance(&output.prediction, &prediction)?;
+            if error > LOSS {
+                self.complaints.push(format!("prediction {index}: relative error {error:.1e}"));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn compare_rates(&mut self, update: usize, ours: &[f64], theirs: &[f64]) {
+        let equal = ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= 1e-12);
+        if !equal {
+            self.complaints.push(format!("update {update}: learning rates {ours:?}, recorded {theirs:?}"));
+        }
+    }
+
+    pub fn compare_norm(&mut self, ours: f64, theirs: Option<f64>) {
+        self.updates += 1;
+        if let Some(theirs) = theirs {
+            self.gradient = self.gradient.max(relative(ours, theirs));
+        }
+    }
+
+    /// Final weights against `final.flat`, and the norms of all of them against `final.norms`.
+    pub fn compare_weights(&mut self, trace: &Trace, ours: &BTreeMap<String, Vec<f32>>) -> Result<()> {
+        let initial = trace.initial()?;
+        let keys: Vec<_> = initial.keys().filter(|key| !key.ends_with(".alpha")).collect();
+        let noise = noise(trace, &keys)?;
+        self.noise = noise.len();
+        let whole = |key: &&&String| trace.meta.final_keys == "all" || SOME.iter().any(|part| key.contains(part));
+        let (_, flat) = trace.values("final.flat")?;
+        let (mut at, mut error, mut change) = (0, 0.0, 0.0);
+        for key in keys.iter().filter(whole) {
+            let start = &initial[*key].1;
+            let ours = ours.get(*key).with_context(|| format!("we have no {key}"))?;
+            let theirs = flat.get(at..at + start.len()).context("final.flat is too short")?;
+            at += start.len();
+            if noise.contains(key.as_str()) {
+                continue;
+            }
+            error += squares(ours, theirs);
+            change += squares(theirs, start);
+        }
+        ensure!(at == flat.len() && change > 0.0, "final.flat holds other tensors than expected");
+        self.weights = (error / change).sqrt();
+        let (_, norms) = trace.values("final.norms")?;
+        ensure!(norms.len() == 2 * keys.len(), "final.norms holds other tensors than expected");
+        let (mut error, mut change) = (0.0, 0.0);
+        let measured = keys.iter().zip(norms.chunks_exact(2)).filter(|(key, _)| !noise.contains(key.as_str()));
+        for (key, norms) in measured {
+            let moved = squares(&ours[*key], &initial[*key].1).sqrt();
+            error += (moved - f64::from(norms[1])).powi(2);
+            change += f64::from(norms[1]).powi(2);
+        }
+        self.weights = self.weights.max((error / change).sqrt());
+        Ok(())
+    }
+}
+
+/// Keys whose recorded gradients never exceed f32's epsilon of the whole gradient's norm.
+///
+/// Their exact gradient is zero (in the pack: time projections into blocks of one channel per group, whose group norm
+/// removes what they add), and Adam turns any rounding noise into steps of full length, here as in the recording.
+fn noise<'k>(trace: &Trace, keys: &[&'k String]) -> Result<BTreeSet<&'k str>> {
+    let mut largest = vec![0.0f64; keys.len()];
+    for update in 0..trace.meta.opt_steps.len() {
+        let Ok((_, norms)) = trace.values(&format!("opt.{update:03}.grad_norms")) else { continue };
+        ensure!(norms.len() == keys.len(), "gradient norms of other tensors than expected");
+        let total = norms.iter().filter(|n| !n.is_nan()).map(|n| f64::from(*n).powi(2)).sum::<f64>().sqrt();
+        // Not a number = no gradient at all: such a tensor must not move, and is compared.
+        let share = |norm: f32| if norm.is_nan() { 1.0 } else { f64::from(norm) / total };
+        largest.iter_mut().zip(norms).for_each(|(most, norm)| *most = most.max(share(norm)));
+    }
+    let keys = keys.iter().zip(largest).filter(|(_, share)| *share < f64::from(f32::EPSILON));
+    Ok(keys.map(|(key, _)| key.as_str()).collect())
+}
+
+fn relative(ours: f64, theirs: f64) -> f64 {
+    if ours.is_finite() { (ours - theirs).abs() / theirs.abs().max(f64::MIN_POSITIVE) } else { f64::INFINITY }
+}
+
+/// Σ (a − b)², infinite where ours is not a number.
+fn squares(a: &[f32], b: &[f32]) -> f64 {
+    let sum = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
+    if sum.is_nan() { f64::INFINITY } else { sum }
+}
+
+fn distance(ours: &[f32], theirs: &[f32]) -> Result<f64> {
+    ensure!(ours.len() == theirs.len(), "a prediction of another size");
+    Ok((squares(ours, theirs) / theirs.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>()).sqrt())
+}

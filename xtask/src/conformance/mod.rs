@@ -1,0 +1,66 @@
+//! Replays recorded traces of sd-scripts through the very step, optimizer and schedule that a bake uses.
+//!
+//! A pack is a folder with `index.json`, `models/`, `inits/`, `shared/` and `open/traces/`; the one in this repository
+//! leaves the tiny model out, which is in `models/tiny/`.
+
+mod compare;
+mod replay;
+mod trace;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use replay::{Verdict, replay};
+use trace::Trace;
+
+/// The pack that the repository carries.
+pub const OWN_PACK: &str = "conformance";
+
+/// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
+pub fn run(args: &[String], root: &Path) -> Result<bool> {
+    let own = root.join(OWN_PACK);
+    let pack = args.first().map_or(own.as_path(), Path::new);
+    let index = pack.join("index.json");
+    let text = std::fs::read_to_string(&index).with_context(|| format!("{} is no conformance pack", pack.display()))?;
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| index.display().to_string())?;
+    println!("{:<28} {:>7} {:>10} {:>10} {:>10}  verdict", "trace", "updates", "loss", "gradient", "weights");
+    let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
+    for entry in &entries {
+        let name = entry["name"].as_str().context("an entry of index.json has no name")?;
+        let trace = Trace::open(pack, name)?;
+        match replay(&trace, &root.join("models/tiny"))? {
+            Verdict::Unsupported(reason) => {
+                unsupported += 1;
+                println!("{name:<28} {:>41}  not supported yet: {reason}", "");
+            }
+            Verdict::Replayed(errors) => {
+                let pass = errors.pass();
+                if pass { passed += 1 } else { failed += 1 }
+                let verdict = if pass { "pass" } else { "FAIL" };
+                let noise = match errors.noise {
+                    0 => String::new(),
+                    n => format!(" ({n} tensors left out: their exact gradient is zero)"),
+                };
+                println!(
+                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e}  {verdict}{noise}",
+                    errors.updates, errors.loss, errors.gradient, errors.weights
+                );
+                errors.complaints.iter().for_each(|complaint| println!("    {complaint}"));
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed, {unsupported} not supported yet");
+    println!("columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights");
+    Ok(failed == 0 && passed > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repositorys_own_pack_passes() {
+        assert!(run(&[], &Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap());
+    }
+}

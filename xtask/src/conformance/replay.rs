@@ -1,0 +1,144 @@
+//! One trace through `step` and `update`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use lorabake_diffusion::{Prediction, Schedule, Weights};
+use lorabake_model::{Bundle, Parts};
+use lorabake_ops::Storage;
+use lorabake_optim::lr;
+use lorabake_recipe::train::Duration;
+use lorabake_recipe::{ParseError, Recipe, parse_train};
+use lorabake_train::encode::Tokens;
+use lorabake_train::network::Network;
+use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
+use lorabake_train::update::{Rates, Updater, accumulate};
+use lorabake_weights::{Checkpoint, Part};
+
+use super::compare::Errors;
+use super::trace::{MicroStep, Trace};
+
+/// What became of a trace.
+pub enum Verdict {
+    /// lorabake cannot do yet what was recorded.
+    Unsupported(String),
+    /// It was replayed.
+    Replayed(Errors),
+}
+
+/// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none.
+pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
+    if let Some(version) = &trace.meta.lycoris {
+        return Ok(Verdict::Unsupported(format!("LyCORIS {version} networks")));
+    }
+    let recipe = match parse(trace) {
+        Ok(recipe) => recipe,
+        Err(reason) => return Ok(Verdict::Unsupported(reason)),
+    };
+    let brought = trace.pack.join("models").join(&trace.meta.model);
+    let model = if brought.exists() { brought } else { tiny.join(&trace.meta.model) };
+    let checkpoint = match Checkpoint::open(&model) {
+        Ok(checkpoint) => checkpoint,
+        Err(error @ lorabake_weights::Error::WrongKind { .. }) => {
+            return Ok(Verdict::Unsupported(error.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::F32)?;
+    let network = Network::from_file(&trace.initial_lora()?, &trace.meta.init, &bundle)?;
+    let expected = trace.initial()?.keys().filter(|key| key.ends_with(".lora_down.weight")).count();
+    ensure!(network.modules.len() == expected, "{} of {expected} modules found", network.modules.len());
+    Replay { trace, recipe, bundle: &bundle, network, errors: Errors::default() }.run().map(Verdict::Replayed)
+}
+
+/// The recorded command line as our own parser takes it; its first refusal is the reason if it is not taken.
+fn parse(trace: &Trace) -> Result<Recipe, String> {
+    let argv: Vec<OsString> = trace.meta.args.iter().map(OsString::from).collect();
+    parse_train(&argv).map(|parsed| parsed.recipe).map_err(|error| match error {
+        ParseError::Unusable(problems) => problems.0.first().map_or_else(String::new, ToString::to_string),
+        ParseError::Asked(_) => "it asks for help".to_string(),
+    })
+}
+
+struct Replay<'a> {
+    trace: &'a Trace,
+    recipe: Recipe,
+    bundle: &'a Bundle,
+    network: Network,
+    errors: Errors,
+}
+
+impl Replay<'_> {
+    fn run(mut self) -> Result<Errors> {
+        let mut updater = Updater::new(&self.recipe.optim);
+        let (mut gradients, mut update) = (None, 0);
+        for (index, micro) in self.trace.meta.micro_steps.iter().enumerate() {
+            if micro.opt_step != update {
+                self.update(&mut updater, gradients.take().context("an update without a batch")?, update)?;
+                update = micro.opt_step;
+            }
+            let output = self.step(index, micro)?;
+            self.errors.compare_step(self.trace, index, micro, &output)?;
+            accumulate(&mut gradients, output.gradients, self.recipe.train.accumulation);
+        }
+        self.update(&mut updater, gradients.context("a trace without a batch")?, update)?;
+        ensure!(update + 1 == self.trace.meta.opt_steps.len(), "the trace has updates without batches");
+        let ours: BTreeMap<_, _> = self.network.tensors().into_iter().map(|(key, _, values)| (key, values)).collect();
+        self.errors.compare_weights(self.trace, &ours)?;
+        Ok(self.errors)
+    }
+
+    fn step(&self, index: usize, micro: &MicroStep) -> Result<Output> {
+        let (shape, noise) = self.trace.values(&format!("step.{index:03}.noise"))?;
+        let mut latents = Vec::new();
+        for name in &micro.latents {
+            latents.extend(self.trace.values(name)?.1);
+        }
+        let mut rows = Vec::new();
+        for name in &micro.input_ids_0 {
+            let ids = self.trace.integers(name)?;
+            rows.extend(ids.chunks_exact(77).map(|row| std::array::from_fn(|i| row[i])));
+        }
+        let chunks = rows.len() / micro.input_ids_0.len();
+        let inputs = Inputs {
+            shape: shape.try_into().ok().context("noise has four dimensions")?,
+            latents,
+            noise,
+            timesteps: micro.timesteps.clone(),
+            tokens: Tokens { rows, chunks },
+            weights: Weights {
+                loss_weights: micro.loss_weights.clone(),
+                min_snr_gamma: self.recipe.diffusion.min_snr_gamma,
+            },
+        };
+        let frozen = Frozen {
+            bundle: self.bundle,
+            schedule: &Schedule::stable_diffusion(),
+            prediction: Prediction::Epsilon,
+            clip_skip: self.recipe.model.clip_skip,
+            device: &Device::flex(),
+        };
+        Ok(step(&frozen, &self.network, &inputs))
+    }
+
+    /// Updates with the rates of our own schedule, which must be the recorded ones.
+    fn update(&mut self, updater: &mut Updater, gradients: Gradients, update: usize) -> Result<()> {
+        let recorded = &self.trace.meta.opt_steps[update];
+        let Duration::Steps(total) = self.recipe.train.duration else {
+            anyhow::bail!("traces are recorded by steps");
+        };
+        let optim = &self.recipe.optim;
+        let factor = lr::factor(&optim.schedule, optim.learning_rate, update as u64, total);
+        let rates = Rates { text: optim.text_encoder_lr * factor, unet: optim.unet_lr * factor };
+        let parts = [(Part::TextEncoder, rates.text), (Part::Unet, rates.unet)];
+        let ours: Vec<f64> =
+            parts.iter().filter(|(part, _)| self.network.count(*part) > 0).map(|(_, rate)| *rate).collect();
+        self.errors.compare_rates(update, &ours, &recorded.lr);
+        let norm = updater.update(&mut self.network, gradients, rates);
+        self.errors.compare_norm(norm, recorded.grad_norm_before_clip);
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading one trace of a pack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use lorabake_weights::lora_file::{LoraFile, LoraModule, LoraTensor};
+use lorabake_weights::tensor_file::TensorFile;
+use serde::Deserialize;
+
+/// What `meta.json` says; fields that no check reads are left out.
+#[derive(Debug, Deserialize)]
+pub struct Meta {
+    pub args: Vec<String>,
+    pub model: String,
+    pub init: String,
+    pub lycoris: Option<String>,
+    pub final_keys: String,
+    pub micro_steps: Vec<MicroStep>,
+    pub opt_steps: Vec<OptStep>,
+}
+
+/// One forward and backward pass.
+#[derive(Debug, Deserialize)]
+pub struct MicroStep {
+    pub opt_step: usize,
+    /// Absent where text states are cached.
+    #[serde(default)]
+    pub input_ids_0: Vec<String>,
+    pub latents: Vec<String>,
+    pub timesteps: Vec<usize>,
+    pub loss_weights: Vec<f32>,
+    pub mse_per_sample: Vec<f64>,
+    pub loss: f64,
+}
+
+/// One update.
+#[derive(Debug, Deserialize)]
+pub struct OptStep {
+    pub lr: Vec<f64>,
+    pub grad_norm_before_clip: Option<f64>,
+}
+
+/// A recorded run.
+pub struct Trace {
+    pub meta: Meta,
+    pub pack: PathBuf,
+    own: TensorFile,
+    shared: TensorFile,
+    init: TensorFile,
+}
+
+/// Values with their shape.
+pub type Values = (Vec<usize>, Vec<f32>);
+
+impl Trace {
+    pub fn open(pack: &Path, name: &str) -> Result<Self> {
+        let folder = pack.join("open/traces").join(name);
+        let meta = folder.join("meta.json");
+        let text = std::fs::read_to_string(&meta).with_context(|| meta.display().to_string())?;
+        // Python writes numbers that JSON does not have; none of them is read here.
+        let text = text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
+        let meta: Meta = serde_json::from_str(&text).with_context(|| meta.display().to_string())?;
+        Ok(Self {
+            own: TensorFile::open(&folder.join("trace.safetensors"))?,
+            shared: TensorFile::open(&pack.join("shared/latents.safetensors"))?,
+            init: TensorFile::open(&pack.join("inits").join(&meta.init))?,
+            pack: pack.into(),
+            meta,
+        })
+    }
+
+    /// A tensor of the trace itself, or one that traces share.
+    pub fn values(&self, name: &str) -> Result<Values> {
+        let file = if self.own.shape(name).is_some() { &self.own } else { &self.shared };
+        let shape = file.shape(name).with_context(|| format!("the trace has no tensor {name}"))?;
+        Ok((shape.to_vec(), file.read_f32(name)?))
+    }
+
+    /// Integers of the trace (i32), such as token ids.
+    pub fn integers(&self, name: &str) -> Result<Vec<u32>> {
+        let bytes = self.own.bytes(name).with_context(|| format!("the trace has no tensor {name}"))?;
+        Ok(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
+    /// The initial weights by key, those that are all zeros included.
+    pub fn initial(&self) -> Result<BTreeMap<String, Values>> {
+        let mut tensors = BTreeMap::new();
+        for name in self.init.names() {
+            let shape = self.init.shape(&name).unwrap_or_default().to_vec();
+            let values = self.init.read_f32(&name)?;
+            tensors.insert(name, (shape, values));
+        }
+        if let Some(zeros) = self.init.metadata().get("zero_tensors") {
+            let zeros: BTreeMap<String, Vec<usize>> = serde_json::from_str(zeros)?;
+            for (name, shape) in zeros {
+                let count = shape.iter().product();
+                tensors.insert(name, (shape, vec![0.0; count]));
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// The initial weights as a LoRA file would give them.
+    pub fn initial_lora(&self) -> Result<LoraFile> {
+        let tensors = self.initial()?;
+        let names = tensors.keys().filter_map(|key| key.strip_suffix(".lora_down.weight"));
+        let module = |name: &str| {
+            let leaf = |leaf: &str| tensors.get(&format!("{name}.{leaf}")).with_context(|| format!("{name}: no {leaf}"));
+            let tensor = |part: &str| {
+                leaf(part).map(|(shape, values)| LoraTensor { shape: shape.clone(), values: values.clone() })
+            };
+            Ok(LoraModule {
+                name: name.to_string(),
+                down: tensor("lora_down.weight")?,
+                up: tensor("lora_up.weight")?,
+                mid: None,
+                alpha: leaf("alpha")?.1[0],
+            })
+        };
+        let modules = names.map(module).collect::<Result<_>>()?;
+        Ok(LoraFile { metadata: BTreeMap::new(), modules, problems: Vec::new() })
+    }
+}
