@@ -146,7 +146,10 @@ impl Painter {
         let shape = [1, 4, height / FACTOR, width / FACTOR];
         let given = request.noise.as_ref().map_or(shape.iter().product(), Vec::len);
         if given != shape.iter().product::<usize>() {
-            bail!("--latent has {given} values, but {width} by {height} pixels need {}", shape.iter().product::<usize>());
+            bail!(
+                "--latent has {given} values, but {width} by {height} pixels need {}",
+                shape.iter().product::<usize>()
+            );
         }
         Ok(shape)
     }

@@ -154,11 +154,7 @@ mod tests {
             ("<lyco:my penny:1>, x", ", x", "my penny", 1.0, 1.0),
             ("a < b <lora:out/penny.safetensors:2> > c", "a < b  > c", "out/penny.safetensors", 2.0, 2.0),
         ] {
-            assert_eq!(
-                tags(text),
-                (plain.to_owned(), vec![(name.to_owned(), text_strength, unet_strength)]),
-                "{text}"
-            );
+            assert_eq!(tags(text), (plain.to_owned(), vec![(name.to_owned(), text_strength, unet_strength)]), "{text}");
         }
         assert_eq!(tags("<lora:a:1>x<lora:b:0>").1, [("a".into(), 1.0, 1.0), ("b".into(), 0.0, 0.0)]);
         assert_eq!(tags("1 < 2 and <3 : 4>"), ("1 < 2 and <3 : 4>".into(), vec![]));

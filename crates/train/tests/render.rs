@@ -2,7 +2,7 @@
 //!
 //! The golden file comes from
 //! `python oracle/render_check.py models/tiny/sd15_tiny.safetensors crates/train/tests/golden/render_lora.safetensors
-//! "a copper penny, front view" render.png --negative blurry --latent START --steps 6 --multiplier 4 --clip-skip 2
+//! "a copper penny, front view" render.png --negative blurry --latent START --steps 6 --multiplier 4
 //! --text-heads 2`, where START holds `latent` = `start` of the golden file. `render_lora.safetensors` is the file that
 //! sd-scripts saved at the end of the conformance pack's trace `n_fp16save`.
 
@@ -39,7 +39,7 @@ fn request(strength: f64) -> Request {
         cfg_scale: 7.5,
         seed: 0,
         sampler: Sampler::Ddim,
-        clip_skip: 2,
+        clip_skip: 1,
         noise: None,
     }
 }
@@ -96,6 +96,18 @@ fn strength_zero_is_no_lora_and_two_halves_are_one_whole() {
     let halves = paint(&painter, &Request { loras, ..half });
     assert!(distance(&whole.latent, &plain.latent) > 0.05);
     assert!(distance(&halves.latent, &whole.latent) < 1e-4);
+}
+
+/// sd-scripts and the web UI skip layers for both prompts; diffusers' pipeline does not for the negative one, so that it
+/// is no reference here.
+#[test]
+fn clip_skip_is_for_both_prompts() {
+    let painter = painter(Storage::F32);
+    let same = Request { negative_prompt: request(1.0).prompt, clip_skip: 2, ..request(1.0) };
+    let guided = paint(&painter, &same);
+    let plain = paint(&painter, &Request { cfg_scale: 1.0, ..same.clone() });
+    assert!(distance(&guided.latent, &plain.latent) < 1e-4);
+    assert!(distance(&paint(&painter, &Request { clip_skip: 1, ..same }).latent, &guided.latent) > 0.01);
 }
 
 #[test]

@@ -36,7 +36,11 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
             }
             Verdict::Replayed(errors) => {
                 let pass = errors.pass();
-                if pass { passed += 1 } else { failed += 1 }
+                if pass {
+                    passed += 1
+                } else {
+                    failed += 1
+                }
                 let verdict = if pass { "pass" } else { "FAIL" };
                 let noise = match errors.noise {
                     0 => String::new(),
@@ -51,7 +55,9 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         }
     }
     println!("{passed} passed, {failed} failed, {unsupported} not supported yet");
-    println!("columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights");
+    println!(
+        "columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights"
+    );
     Ok(failed == 0 && passed > 0)
 }
 

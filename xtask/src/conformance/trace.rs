@@ -106,7 +106,8 @@ impl Trace {
         let tensors = self.initial()?;
         let names = tensors.keys().filter_map(|key| key.strip_suffix(".lora_down.weight"));
         let module = |name: &str| {
-            let leaf = |leaf: &str| tensors.get(&format!("{name}.{leaf}")).with_context(|| format!("{name}: no {leaf}"));
+            let leaf =
+                |leaf: &str| tensors.get(&format!("{name}.{leaf}")).with_context(|| format!("{name}: no {leaf}"));
             let tensor = |part: &str| {
                 leaf(part).map(|(shape, values)| LoraTensor { shape: shape.clone(), values: values.clone() })
             };

@@ -1,0 +1,125 @@
+//! Laws of the LoRA bypass: it equals the effective weight, starts as nothing, and adds up.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lorabake_adapter::{Adapters, Kind, Lora, PlannedLora, Role, Site, Sites, plan_lora};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, Storage};
+use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::seed::Seed;
+
+fn numbers(count: usize, salt: usize) -> Vec<f32> {
+    (0..count).map(|i| (((i * 7919 + salt * 104_729) % 2003) as f32 / 2003.0 - 0.5) * 2.0).collect()
+}
+
+fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(numbers(shape.iter().product(), salt), shape), &Device::flex())
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+fn assert_close(a: &[f32], b: &[f32]) {
+    let size = b.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let error = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+    assert!(size > 0.1 && error < 3e-6 * size, "relative error {}", error / size);
+}
+
+/// W + scale · up · down, row-major [out, columns].
+fn effective(weight: &[f32], lora: &Lora) -> Vec<f32> {
+    let delta = values(lora.up.clone().matmul(lora.down.clone()));
+    weight.iter().zip(delta).map(|(w, d)| w + lora.scale as f32 * d).collect()
+}
+
+fn site(kind: Kind) -> (Sites, lorabake_adapter::SiteId) {
+    let mut sites = Sites::default();
+    let id = sites.add(Site { path: "layer".into(), kind, role: Role::Transformer });
+    (sites, id)
+}
+
+#[test]
+fn bypass_of_a_linear_layer_is_its_effective_weight() {
+    let (inputs, outputs, rank) = (13, 7, 3);
+    let weight = numbers(outputs * inputs, 1);
+    let bias = Some(numbers(outputs, 2));
+    let layer = |weight| FrozenLinear::new(FrozenMatrix::new(outputs, inputs, weight, Storage::F32), bias.clone());
+    let lora = Lora { down: tensor([rank, inputs], 3), up: tensor([outputs, rank], 4), scale: 0.7 };
+    let (_, id) = site(Kind::Linear { inputs, outputs });
+    let mut adapters = Adapters::default();
+    adapters.attach(id, lora.clone());
+    let x = tensor([2, 5, inputs], 5);
+    let bypass = values(adapters.linear(id, &layer(weight.clone()), x.clone()));
+    assert_close(&bypass, &values(layer(effective(&weight, &lora)).forward(x)));
+}
+
+#[test]
+fn bypass_of_a_convolution_is_its_effective_weight() {
+    for (kernel, stride) in [(1, 1), (3, 1), (3, 2)] {
+        let shape = ConvShape { inputs: 5, outputs: 6, kernel, stride, padding: kernel / 2 };
+        let weight = numbers(shape.outputs * shape.patch(), 1);
+        let layer = |weight| {
+            let weight = FrozenMatrix::new(shape.outputs, shape.patch(), weight, Storage::F32);
+            FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)))
+        };
+        let lora = Lora { down: tensor([2, shape.patch()], 3), up: tensor([shape.outputs, 2], 4), scale: 1.3 };
+        let (_, id) = site(Kind::Conv(shape));
+        let mut adapters = Adapters::default();
+        adapters.attach(id, lora.clone());
+        let x = tensor([2, shape.inputs, 8, 6], 5);
+        let bypass = values(adapters.conv(id, &layer(weight.clone()), x.clone()));
+        assert_close(&bypass, &values(layer(effective(&weight, &lora)).forward(x)));
+    }
+}
+
+#[test]
+fn a_fresh_adapter_changes_nothing_and_several_add_up() {
+    let (inputs, outputs) = (9, 8);
+    let weight = FrozenMatrix::new(outputs, inputs, numbers(outputs * inputs, 1), Storage::F32);
+    let layer = FrozenLinear::new(weight, None);
+    let (sites, id) = site(Kind::Linear { inputs, outputs });
+    let plan = PlannedLora::new(&sites, id, RankAlpha { rank: 4, alpha: 2.0 });
+    let down = plan.initial_down(&mut Seed(7).stream("init", &[0]));
+    let bound = 1.0 / (inputs as f32).sqrt();
+    assert!(down.iter().all(|x| x.abs() <= bound) && down.iter().any(|x| x.abs() > 0.8 * bound));
+    let down = Tensor::from_data(TensorData::new(down, [4, inputs]), &Device::flex());
+    let x = tensor([3, inputs], 5);
+
+    let base = values(layer.forward(x.clone()));
+    let mut fresh = Adapters::default();
+    fresh.attach(id, Lora { down: down.clone(), up: Tensor::zeros([outputs, 4], &Device::flex()), scale: 0.5 });
+    assert_eq!(values(fresh.linear(id, &layer, x.clone())), base, "bit for bit");
+
+    let lora = |salt| Lora { down: down.clone(), up: tensor([outputs, 4], salt), scale: 0.5 };
+    let with = |loras: &[Lora]| {
+        let mut adapters = Adapters::default();
+        loras.iter().for_each(|lora| adapters.attach(id, lora.clone()));
+        values(adapters.linear(id, &layer, x.clone()))
+    };
+    let (one, other, both) = (with(&[lora(1)]), with(&[lora(2)]), with(&[lora(1), lora(2)]));
+    let sum: Vec<f32> = one.iter().zip(&other).zip(&base).map(|((a, b), base)| a + b - base).collect();
+    assert_close(&both, &sum);
+}
+
+#[test]
+fn plans_follow_role_and_kernel() {
+    let mut sites = Sites::default();
+    let wide = ConvShape { inputs: 4, outputs: 6, kernel: 3, stride: 1, padding: 1 };
+    let narrow = ConvShape { kernel: 1, padding: 0, ..wide };
+    for (kind, role) in [
+        (Kind::Linear { inputs: 4, outputs: 6 }, Role::Transformer),
+        (Kind::Conv(narrow), Role::Transformer),
+        (Kind::Conv(wide), Role::Residual),
+        (Kind::Conv(narrow), Role::Residual),
+        (Kind::Conv(wide), Role::Stem),
+    ] {
+        sites.add(Site { path: String::new(), kind, role });
+    }
+    let (linear, conv) = (RankAlpha { rank: 8, alpha: 4.0 }, RankAlpha { rank: 2, alpha: 1.0 });
+    let shapes = |conv| -> Vec<_> {
+        plan_lora(&sites, linear, conv).into_iter().map(|plan| (plan.down, plan.up, plan.size)).collect()
+    };
+    assert_eq!(shapes(None), [(vec![8, 4], vec![6, 8], linear), (vec![8, 4, 1, 1], vec![6, 8, 1, 1], linear)]);
+    assert_eq!(
+        shapes(Some(conv))[2..],
+        [(vec![2, 4, 3, 3], vec![6, 2, 1, 1], conv), (vec![8, 4, 1, 1], vec![6, 8, 1, 1], linear)]
+    );
+}

@@ -1,0 +1,210 @@
+//! Whole bakes on the embedded model: what is saved, how often, and the laws that hold between runs.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+
+use lorabake_model::{Bundle, Parts};
+use lorabake_ops::Storage;
+use lorabake_recipe::parse_train;
+use lorabake_train::event::{Command, Event, Outcome};
+use lorabake_train::network::Network;
+use lorabake_train::{bake, embedded};
+use lorabake_weights::lora_file::LoraFile;
+
+/// A folder with images of two colours and shapes.
+fn images(dir: &Path, sizes: &[(u32, u32)]) {
+    let folder = dir.join("train/2_cat");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (index, (width, height)) in sizes.iter().enumerate() {
+        let shade = |x: u32, y: u32| image::Rgb([(x * 3 + 40 * index as u32) as u8, (y * 2) as u8, (x + y) as u8]);
+        let picture = image::RgbImage::from_fn(*width, *height, shade);
+        picture.save(folder.join(format!("{index}.png"))).unwrap();
+        std::fs::write(folder.join(format!("{index}.txt")), format!("cat, tag {index}, grass, sky")).unwrap();
+    }
+}
+
+struct Run {
+    outcome: Outcome,
+    events: Vec<Event>,
+    out: PathBuf,
+}
+
+/// Bakes with options that keep it short; `stop` before the first step asks for an early end.
+fn run(dir: &Path, out: &str, stop: bool, more: &[&str]) -> Run {
+    let out = dir.join(out);
+    let pair = |name: &str, path: &Path| [OsString::from(name), path.into()];
+    let mut argv: Vec<OsString> = Vec::new();
+    argv.extend(pair("--train_data_dir", &dir.join("train")));
+    argv.extend(pair("--output_dir", &out));
+    let fixed = ["--resolution=64", "--learning_rate=1e-3", "--seed=7", "--network_dim=2", "--network_alpha=1"];
+    argv.extend(fixed.iter().chain(more).map(OsString::from));
+    let parsed = parse_train(&argv).unwrap_or_else(|error| panic!("{error}"));
+    let (events, heard) = channel();
+    let (orders, commands) = channel();
+    if stop {
+        orders.send(Command::Stop).unwrap();
+    }
+    let outcome = bake(&parsed, &events, &commands).unwrap();
+    drop(events);
+    Run { outcome, events: heard.iter().collect(), out }
+}
+
+impl Run {
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.out).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn losses(&self) -> Vec<f64> {
+        let loss = |event: &Event| if let Event::Stepped(step) = event { Some(step.loss) } else { None };
+        self.events.iter().filter_map(loss).collect()
+    }
+
+    fn lora(&self) -> LoraFile {
+        LoraFile::open(&self.outcome.file).unwrap()
+    }
+}
+
+fn far_apart(a: &LoraFile, b: &LoraFile) -> f64 {
+    assert_eq!(a.modules.len(), b.modules.len());
+    let (mut error, mut size) = (0.0, 0.0);
+    for (a, b) in a.modules.iter().zip(&b.modules) {
+        for (a, b) in [(&a.down, &b.down), (&a.up, &b.up)] {
+            error += a.values.iter().zip(&b.values).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+            size += b.values.iter().map(|b| f64::from(*b).powi(2)).sum::<f64>();
+        }
+    }
+    (error / size).sqrt()
+}
+
+#[test]
+fn a_bake_saves_what_was_asked_for_and_learns() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64), (96, 64), (80, 80)]);
+    let more = ["--max_train_epochs=3", "--output_name=cat", "--save_every_n_epochs=1", "--save_every_n_steps=4"];
+    let run = run(dir.path(), "out", false, &more);
+    assert_eq!((run.outcome.steps, run.outcome.planned), (18, 18));
+    let steps = [4, 8, 12, 16].map(|step| format!("cat-step{step:08}.safetensors"));
+    let mut expected = vec!["cat-000001.safetensors".to_string(), "cat-000002.safetensors".into()];
+    expected.extend(steps);
+    expected.push("cat.safetensors".into());
+    expected.sort();
+    assert_eq!(run.files(), expected);
+    let lora = run.lora();
+    assert_eq!(lora.modules.len(), 264);
+    assert!(lora.modules.iter().any(|module| module.up.values.iter().any(|x| x.abs() > 1e-4)), "nothing was learned");
+    assert_eq!(lora.metadata["ss_steps"], "18");
+    assert_eq!(lora.metadata["ss_epoch"], "3");
+    assert!(!lora.metadata["lorabake_recipe"].contains(&*dir.path().to_string_lossy()), "folders stay private");
+    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    assert_eq!(Network::from_file(&lora, "cat", &bundle).unwrap().modules.len(), 264);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64), (70, 64)]);
+    let more = ["--max_train_steps=3", "--train_batch_size=2", "--shuffle_caption", "--flip_aug", "--noise_offset=0.1"];
+    let [a, b] = ["a", "b"].map(|out| run(dir.path(), out, false, &more));
+    assert_eq!(a.losses(), b.losses());
+    assert_eq!(far_apart(&a.lora(), &b.lora()), 0.0);
+    let other = run(dir.path(), "c", false, &[&more[..], &["--seed=8"]].concat());
+    assert!(far_apart(&a.lora(), &other.lora()) > 1e-3);
+}
+
+#[test]
+fn accumulated_batches_equal_one_large_batch() {
+    // Four uses of one size per epoch: two batches of two, or one of four. The draws differ, so the loss is compared
+    // where it must agree: the gradient of a sum is the sum of gradients, checked on the step itself.
+    use lorabake_diffusion::{Prediction, Schedule, Weights};
+    use lorabake_train::draws::Draws;
+    use lorabake_train::encode::Tokens;
+    use lorabake_train::step::{Frozen, Inputs, step};
+    use lorabake_train::update::accumulate;
+
+    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
+    let seed = lorabake_recipe::seed::Seed(3);
+    let mut network = Network::fresh(&recipe.unwrap().recipe.network, &bundle, seed);
+    network.modules.iter_mut().for_each(|module| module.up.fill(0.02));
+    let tokenizer = lorabake_model::tokenizer::Tokenizer::new();
+    let prompts = ["a cat", "a dog, running", "", "sky"];
+    let draws = Draws::new(seed, (0, 0), [4, 4, 8, 8], None);
+    let latents = Draws::new(seed, (1, 0), [4, 4, 8, 8], None).noise;
+    let inputs = |range: std::ops::Range<usize>| {
+        let values = range.start * 256..range.end * 256;
+        Inputs {
+            shape: [range.len(), 4, 8, 8],
+            latents: latents[values.clone()].to_vec(),
+            noise: draws.noise[values].to_vec(),
+            timesteps: draws.timesteps[range.clone()].to_vec(),
+            tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75),
+            weights: Weights { loss_weights: [1.0, 0.5, 1.0, 1.0][range].to_vec(), min_snr_gamma: Some(5.0) },
+        }
+    };
+    let device = burn::tensor::Device::flex();
+    let schedule = Schedule::stable_diffusion();
+    let frozen = Frozen { bundle: &bundle, schedule: &schedule, prediction: Prediction::Epsilon, clip_skip: 1, device: &device };
+    let whole = step(&frozen, &network, &inputs(0..4));
+    let mut sum = None;
+    let halves = [0..2, 2..4].map(|range| step(&frozen, &network, &inputs(range)));
+    assert!((halves[0].loss + halves[1].loss - 2.0 * whole.loss).abs() < 1e-6);
+    halves.into_iter().for_each(|half| accumulate(&mut sum, half.gradients, 2));
+    let flat = |gradients: Vec<Option<Vec<f32>>>| gradients.into_iter().flatten().flatten().collect::<Vec<_>>();
+    let (whole, sum) = (flat(whole.gradients), flat(sum.unwrap()));
+    let size = whole.iter().map(|g| g * g).sum::<f32>().sqrt();
+    let error = whole.iter().zip(&sum).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+    assert!(whole.len() == sum.len() && size > 0.0 && error < 1e-5 * size, "relative error {}", error / size);
+}
+
+#[test]
+fn a_stop_ends_after_the_step_and_saves() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64)]);
+    let run = run(dir.path(), "out", true, &["--max_train_epochs=50", "--output_name=cat"]);
+    assert_eq!((run.outcome.steps, run.outcome.planned), (1, 100));
+    assert_eq!(run.files(), ["cat.safetensors"]);
+    assert_eq!(run.lora().metadata["ss_steps"], "1");
+}
+
+#[test]
+fn weights_can_be_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64)]);
+    let first = run(dir.path(), "a", false, &["--max_train_steps=2", "--network_args", "conv_dim=1"]);
+    let file = format!("--network_weights={}", first.outcome.file.display());
+    let second = run(dir.path(), "b", false, &["--max_train_steps=1", "--learning_rate=1e-9", &file, "--dim_from_weights"]);
+    let (first, second) = (first.lora(), second.lora());
+    assert!(far_apart(&second, &first) < 1e-5, "the second run begins where the first ended");
+    assert_eq!(second.metadata["ss_network_dim"], "2");
+    assert_eq!(second.modules.len(), 350);
+}
+
+#[test]
+fn only_what_is_asked_for_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64)]);
+    for (option, prefix, count) in
+        [("--network_train_unet_only", "lora_unet_", 192), ("--network_train_text_encoder_only", "lora_te_", 72)]
+    {
+        let run = run(dir.path(), prefix, false, &["--max_train_steps=2", option]);
+        let lora = run.lora();
+        assert_eq!(lora.modules.len(), count);
+        assert!(lora.modules.iter().all(|module| module.name.starts_with(prefix)));
+        assert!(lora.modules.iter().any(|module| module.up.values.iter().any(|x| *x != 0.0)));
+    }
+}
+
+#[test]
+fn bf16_weights_give_nearly_the_same_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64)]);
+    let [exact, rounded] =
+        ["no", "bf16"].map(|p| run(dir.path(), p, false, &["--max_train_steps=4", &format!("--mixed_precision={p}")]));
+    for (a, b) in exact.losses().into_iter().zip(rounded.losses()) {
+        assert!(a != b && (a - b).abs() < 0.01 * a, "{a} and {b}");
+    }
+}
