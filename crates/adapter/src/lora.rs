@@ -1,8 +1,8 @@
 //! LoRA (Hu et al. 2021) as a bypass: y = W·x + scale · up(down(x)), with scale = alpha ÷ rank.
 
+use burn::tensor::Tensor;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::Tensor;
 use lorabake_ops::ConvShape;
 
 /// The two factors of one layer.

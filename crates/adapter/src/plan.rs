@@ -50,8 +50,5 @@ pub fn plan_lora(sites: &Sites, linear: RankAlpha, conv: Option<RankAlpha>) -> V
             Role::Stem => None,
         }
     };
-    sites
-        .iter()
-        .filter_map(|(id, site)| Some(PlannedLora::new(sites, id, size(site.kind, site.role)?)))
-        .collect()
+    sites.iter().filter_map(|(id, site)| Some(PlannedLora::new(sites, id, size(site.kind, site.role)?))).collect()
 }

@@ -1,2 +1,55 @@
-//! lorabake
-fn main() {}
+//! The program `lorabake`: reads the command line, hands it to one of the commands, and prints how it ended.
+
+mod bake;
+mod cmd {
+    pub mod demo;
+    pub mod generate;
+    pub mod train;
+}
+mod grid;
+mod paint;
+mod picture_file;
+mod progress;
+mod tensorboard;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+/// Bakes LoRAs for Stable Diffusion: a checkpoint and a folder of images in, a LoRA out.
+#[derive(Parser)]
+#[command(name = "lorabake", version, arg_required_else_help = true, max_term_width = 120)]
+enum Command {
+    /// Bake a LoRA from a folder of images, with the options of kohya's sd-scripts
+    Train,
+    /// Make pictures from prompts, with or without LoRAs
+    Generate(cmd::generate::Args),
+    /// Bake the example LoRA on the small model inside the program, and show the difference that it makes
+    Demo,
+}
+
+fn main() -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let done = if argv.get(1).is_some_and(|word| word == "train") {
+        // Its options are judged by the recipe, all at once, and not by clap.
+        cmd::train::run(&argv[2..])
+    } else {
+        match read(argv) {
+            Ok(Command::Generate(args)) => cmd::generate::run(&args),
+            Ok(_) => cmd::demo::run(),
+            Err(error) => return words::refuse(&error),
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {}", words::chain(&error));
+        ExitCode::FAILURE
+    })
+}
+
+fn read(argv: Vec<OsString>) -> Result<Command, clap::Error> {
+    let argv = argv.into_iter().map(words::with_underscores);
+    let help = Command::command().mut_subcommand("train", |_| lorabake_recipe::command().display_order(0));
+    Command::from_arg_matches(&help.try_get_matches_from(argv)?)
+}

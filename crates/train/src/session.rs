@@ -79,7 +79,9 @@ impl Session {
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
-        cut_captions(&dataset, &tokenizer, recipe.model.max_token_length).map(|note| say(Event::Note(note)));
+        if let Some(note) = cut_captions(&dataset, &tokenizer, recipe.model.max_token_length) {
+            say(Event::Note(note));
+        }
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;

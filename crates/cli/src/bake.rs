@@ -1,0 +1,137 @@
+//! Runs a bake on a thread of its own, shows its events, and passes Ctrl-C on to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use lorabake_recipe::Parsed;
+use lorabake_recipe::output::Output;
+use lorabake_train::event::{Command, Event, Outcome};
+
+use crate::progress::Progress;
+use crate::tensorboard::Log;
+use crate::words;
+
+/// Exit code of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Prints the notes of `parsed`, bakes it, and shows everything that happens.
+///
+/// # Errors
+/// What ended the bake.
+pub fn bake(parsed: &Parsed) -> Result<Outcome> {
+    check_logging_dir(&parsed.recipe.output)?;
+    let (events_in, events) = channel();
+    let (commands_in, commands) = channel();
+    let mut watch = Watch { progress: Progress::default(), log: None, commands: commands_in, asked: ask_ctrl_c()? };
+    parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(move || lorabake_train::bake(parsed, &events_in, &commands));
+        watch.until_end(&events, &parsed.recipe.output);
+        worker.join().unwrap_or_else(|_| Err(anyhow!("lorabake itself has failed, see above; please report it")))
+    })
+}
+
+/// How it ended, for stdout: the file, and what to do with it.
+pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
+    let Outcome { file, steps, planned, average, seconds } = outcome;
+    let (name, folder) = (file.file_stem().unwrap_or_default().to_string_lossy(), file.parent().unwrap_or(file));
+    let stopped = if steps < planned { format!(" of {planned}, stopped early") } else { String::new() };
+    let time = words::duration(*seconds);
+    let mut next = "lorabake generate".to_owned();
+    if let Some(model) = &parsed.raw.model.pretrained_model_name_or_path {
+        next += &format!(" --pretrained_model_name_or_path {}", words::quoted(&model.to_string_lossy()));
+    }
+    if parsed.recipe.model.clip_skip > 1 {
+        next += &format!(" --clip_skip {}", parsed.recipe.model.clip_skip);
+    }
+    let folder = words::quoted(&folder.to_string_lossy());
+    format!(
+        "{}  {steps} steps{stopped} in {time}, average loss {average:.4}\n\
+         To use it, write <lora:{name}:1> in a prompt. For instance:\n  \
+         {next} --lora_dir {folder} --compare --prompt {}",
+        file.display(),
+        words::quoted(&format!("YOUR WORDS <lora:{name}:1>"))
+    )
+}
+
+/// What watches a bake.
+struct Watch {
+    progress: Progress,
+    log: Option<Log>,
+    commands: Sender<Command>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn until_end(&mut self, events: &Receiver<Event>, output: &Output) {
+        let (mut training, mut told) = (false, false);
+        loop {
+            match events.recv_timeout(Duration::from_millis(100)) {
+                Ok(event) => {
+                    self.progress.show(&event);
+                    if matches!(event, Event::Started(_)) {
+                        training = true;
+                        self.begin_log(output);
+                    }
+                    self.log(&event);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.progress.clear(),
+            }
+            if self.asked.load(Ordering::Relaxed) && !told {
+                if !training {
+                    self.progress.clear();
+                    eprintln!("stopped before the first step; nothing was written");
+                    std::process::exit(INTERRUPTED);
+                }
+                told = true;
+                self.progress.say("stopping: this step is finished and the LoRA saved; Ctrl-C again quits at once");
+                // If the bake has ended by itself there is nothing left to stop.
+                self.commands.send(Command::Stop).unwrap_or_default();
+            }
+        }
+    }
+
+    fn begin_log(&mut self, output: &Output) {
+        let Some(folder) = &output.logging_dir else { return };
+        self.log = Log::begin(output, folder).map_err(|error| self.without_charts(&error)).ok();
+    }
+
+    fn log(&mut self, event: &Event) {
+        let Some(log) = &mut self.log else { return };
+        if let Err(error) = log.show(event) {
+            self.without_charts(&error);
+            self.log = None;
+        }
+    }
+
+    fn without_charts(&self, error: &std::io::Error) {
+        self.progress.say(&format!("note: --logging_dir: {error}; training goes on without charts"));
+    }
+}
+
+/// A folder that cannot be made is told before hours of training, though nothing is written yet.
+fn check_logging_dir(output: &Output) -> Result<()> {
+    let Some(folder) = &output.logging_dir else { return Ok(()) };
+    let existing = folder.ancestors().find(|path| path.exists());
+    if let Some(file) = existing.filter(|path| !path.is_dir()) {
+        bail!("--logging_dir {}: {} is a file; name another folder", folder.display(), file.display());
+    }
+    Ok(())
+}
+
+/// Set by the first Ctrl-C; the second ends the program.
+fn ask_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&asked);
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    ctrlc::set_handler(handler).context("Ctrl-C cannot be watched")?;
+    Ok(asked)
+}

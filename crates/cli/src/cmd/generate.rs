@@ -1,0 +1,211 @@
+//! `lorabake generate`: pictures from prompts.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use lorabake_diffusion::{Sampler, Steps};
+use lorabake_recipe::model::Checkpoint;
+use lorabake_recipe::train::Precision;
+use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
+use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
+use lorabake_train::session::{open_checkpoint, storage};
+
+use crate::paint::{self, Shot};
+use crate::picture_file::{Target, save};
+use crate::words;
+
+/// The options; their comments are the texts of `--help`.
+#[derive(clap::Args)]
+#[command(rename_all = "verbatim")]
+pub struct Args {
+    /// Checkpoint: a Stable Diffusion 1.x .safetensors file. [default: the small model inside the program]
+    #[arg(long, value_name = "FILE")]
+    pretrained_model_name_or_path: Option<PathBuf>,
+    /// What the picture should show; <lora:NAME:STRENGTH> adds a LoRA. May be given several times.
+    #[arg(long, value_name = "TEXT", required = true, allow_hyphen_values = true)]
+    prompt: Vec<String>,
+    /// What it should not show.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    negative_prompt: String,
+    /// Folder in which LoRAs are looked up by name; may be given several times. [default: that of --out, and this one]
+    #[arg(long, value_name = "FOLDER")]
+    lora_dir: Vec<PathBuf>,
+    /// Width in pixels, a multiple of 8. [default: 512; 128 with the model inside the program]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=4096))]
+    width: Option<u32>,
+    /// Height in pixels, a multiple of 8. [default: as the width]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=4096))]
+    height: Option<u32>,
+    /// Sampling steps: more take longer and may look finer.
+    #[arg(long, value_name = "STEPS", default_value = "30", value_parser = steps)]
+    steps: Steps,
+    /// How closely the prompt is followed; 1 = no guidance, and no use of the negative prompt.
+    #[arg(long, value_name = "SCALE", default_value = "7.5", value_parser = scale)]
+    cfg_scale: f64,
+    /// Where randomness starts: the same seed and options give the same picture. [default: drawn at random]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u32>,
+    /// Way from noise to picture: ddim or euler_a.
+    #[arg(long, value_name = "NAME", default_value = "ddim")]
+    sampler: Sampler,
+    /// Which layer of the text encoder is used, counted from its end: 2 for NAI and most anime models.
+    #[arg(long, value_name = "1-12", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=12))]
+    clip_skip: u8,
+    /// A .png file, numbered if there are several pictures, or a folder.
+    #[arg(long, value_name = "PATH", default_value = "out")]
+    out: PathBuf,
+    /// Pictures per prompt, each with the next seed.
+    #[arg(long, value_name = "PICTURES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10000))]
+    count: u32,
+    /// Paint every picture without and with its LoRAs, and write one labelled grid of them.
+    #[arg(long)]
+    compare: bool,
+    /// Begin with the tensor `latent` (1, 4, height/8, width/8), unit normal, of a safetensors file, to compare programs.
+    #[arg(long, value_name = "FILE")]
+    latent: Option<PathBuf>,
+    /// Processor threads to work with. [default: all cores]
+    #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Arithmetic of the model: no (32-bit floats throughout) or bf16 (weights in half the memory).
+    #[arg(long, value_name = "no|bf16", default_value = "no", value_parser = precision)]
+    mixed_precision: Precision,
+}
+
+/// Paints what `args` ask for.
+///
+/// # Errors
+/// Whatever is wrong with options, prompts or files.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let shots = args.shots()?;
+    let target = Target::new(&args.out, if args.compare { 1 } else { shots.len() })?;
+    if let Some(threads) = args.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
+        pool.build_global().context("--threads cannot be set")?;
+    }
+    let checkpoint = args.checkpoint();
+    let painter = Painter::load(&open_checkpoint(&checkpoint)?, storage(args.mixed_precision))?;
+    for text in shots.iter().map(|shot| &shot.request.prompt).chain([&args.negative_prompt]) {
+        if let cut @ 1.. = painter.cut_off(text) {
+            eprintln!("note: the last {cut} tokens of \"{text}\" are not seen; 225 fit");
+        }
+    }
+    let model = model_name(&checkpoint);
+    if args.compare {
+        let sheet = paint::compare(&painter, &shots)?;
+        let path = target.path(1, shots[0].request.seed);
+        save(&path, &sheet, &paint::parameters(&shots[0], &model))?;
+        words::result(&path.display().to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (index, shot) in shots.iter().enumerate() {
+        let picture = paint::paint(&painter, shot, &format!("picture {} of {}", index + 1, shots.len()))?;
+        let path = target.path(index + 1, shot.request.seed);
+        save(&path, &picture, &paint::parameters(shot, &model))?;
+        words::result(&path.display().to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn checkpoint(&self) -> Checkpoint {
+        self.pretrained_model_name_or_path.clone().map_or(Checkpoint::Embedded, Checkpoint::File)
+    }
+
+    /// Every prompt with every seed.
+    fn shots(&self) -> Result<Vec<Shot>> {
+        if !Prompt::parse(&self.negative_prompt)?.loras.is_empty() {
+            bail!("--negative_prompt: a LoRA there has no effect; put its <lora:…> into --prompt");
+        }
+        let (noise, [width, height]) = self.start()?;
+        let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
+        let mut shots = Vec::new();
+        for typed in &self.prompt {
+            let prompt = Prompt::parse(typed)?;
+            prompt.note().into_iter().for_each(|note| eprintln!("note: {note}"));
+            let request = Request {
+                prompt: prompt.text,
+                negative_prompt: self.negative_prompt.clone(),
+                loras: prompt.loras.iter().map(|tag| self.find(tag)).collect::<Result<_>>()?,
+                width,
+                height,
+                steps: self.steps,
+                cfg_scale: self.cfg_scale,
+                seed: seed.into(),
+                sampler: self.sampler,
+                clip_skip: self.clip_skip.into(),
+                noise: noise.clone(),
+            };
+            shots.extend((0..self.count).map(|index| {
+                let request = Request { seed: u64::from(seed.wrapping_add(index)), ..request.clone() };
+                Shot { typed: typed.clone(), request }
+            }));
+        }
+        Ok(shots)
+    }
+
+    /// The given noise, if any, and the size in pixels.
+    fn start(&self) -> Result<(Option<Vec<f32>>, [usize; 2])> {
+        let default = if self.pretrained_model_name_or_path.is_none() { 128 } else { 512 };
+        let width = self.width.or(self.height).unwrap_or(default) as usize;
+        let height = self.height.map_or(width, |height| height as usize);
+        let Some(path) = &self.latent else {
+            if !width.is_multiple_of(8) || !height.is_multiple_of(8) {
+                bail!("--width {width} --height {height}: both must be multiples of 8");
+            }
+            return Ok((None, [width, height]));
+        };
+        if self.count > 1 {
+            bail!("--count {} with --latent: all pictures begin with the same noise; leave --count out", self.count);
+        }
+        let (noise, [rows, columns]) = read_noise(path)?;
+        let size = [columns * 8, rows * 8];
+        if (self.width.is_some() || self.height.is_some()) && size != [width, height] {
+            bail!(
+                "--latent {} is for {} by {} pixels; leave --width and --height out",
+                path.display(),
+                size[0],
+                size[1]
+            );
+        }
+        Ok((Some(noise), size))
+    }
+
+    fn find(&self, tag: &LoraTag) -> Result<LoraUse> {
+        let beside = if self.out.extension().is_some() { self.out.parent() } else { Some(self.out.as_path()) };
+        let beside = beside.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folders = match self.lora_dir.is_empty() {
+            true => vec![beside.to_owned(), PathBuf::from(".")],
+            false => self.lora_dir.clone(),
+        };
+        Ok(LoraUse { path: find_lora(&tag.name, &folders)?, strength: tag.strength })
+    }
+}
+
+/// File name without suffix, as the web UI calls a model.
+pub fn model_name(checkpoint: &Checkpoint) -> String {
+    let path = match checkpoint {
+        Checkpoint::Embedded => Path::new(lorabake_train::embedded::NAME),
+        Checkpoint::File(path) => path,
+    };
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn steps(text: &str) -> Result<Steps, String> {
+    let count: usize = text.parse().map_err(|_| "it is not a whole number".to_owned())?;
+    Steps::try_from(count).map_err(|error| error.to_string())
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && (0.0..=100.0).contains(value));
+    value.ok_or_else(|| "it is not a number from 0 to 100".to_owned())
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "no" => Ok(Precision::No),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("use no or bf16".to_owned()),
+    }
+}

@@ -1,0 +1,55 @@
+//! `lorabake train`: the recipe on the command line becomes a LoRA.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use lorabake_recipe::{ParseError, parse_train};
+
+use crate::bake::{bake, summary};
+use crate::words;
+
+/// Trains what `argv`, the words behind `lorabake train`, ask for.
+///
+/// # Errors
+/// What ended the bake.
+pub fn run(argv: &[OsString]) -> Result<ExitCode> {
+    let parsed = match parse_train(argv) {
+        Ok(parsed) => parsed,
+        Err(ParseError::Asked(text)) => {
+            words::result(&text);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error @ ParseError::Unusable(_)) => return Ok(refuse(&error)),
+    };
+    if let Some(path) = &parsed.write_to {
+        write_new(path, &parsed.recipe.to_toml()?).with_context(|| format!("cannot write {}", path.display()))?;
+        words::result(&path.display().to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcome = bake(&parsed)?;
+    words::result(&summary(&parsed, &outcome));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line for every problem.
+pub fn refuse(error: &ParseError) -> ExitCode {
+    match error {
+        ParseError::Unusable(problems) => problems.0.iter().for_each(|problem| eprintln!("error: {problem}")),
+        ParseError::Asked(text) => eprintln!("{text}"),
+    }
+    eprintln!("All options are explained by: lorabake train --help");
+    ExitCode::from(error.exit_code())
+}
+
+/// Writes a file that must not exist yet, whole or not at all.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+    beside.write_all(text.as_bytes())?;
+    beside.as_file().sync_all()?;
+    beside.persist_noclobber(path)?;
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Paints the pictures of a command: progress, the web UI's `parameters` text, and the comparison without and with LoRAs.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use lorabake_diffusion::Sampler;
+use lorabake_train::generate::{Painter, Request};
+
+use crate::grid;
+use crate::picture_file::Pixels;
+use crate::progress::Counter;
+use crate::words;
+
+/// A picture to be painted.
+#[derive(Clone)]
+pub struct Shot {
+    /// The prompt as typed, with its tags.
+    pub typed: String,
+    /// What it means.
+    pub request: Request,
+}
+
+/// Paints one picture and shows how far it is; `name` says which one it is.
+///
+/// # Errors
+/// As [`Painter::paint`].
+pub fn paint(painter: &Painter, shot: &Shot, name: &str) -> Result<Pixels> {
+    let began = Instant::now();
+    let mut counter = Counter::new("painting", shot.request.steps.get() as u64);
+    let picture = painter.paint(&shot.request, &mut |done, total| {
+        let stage = if done == total { ", decoding" } else { "" };
+        counter.set(done as u64, format!("{name}{stage}"));
+    });
+    counter.clear();
+    let picture = picture?;
+    eprintln!("{name} in {}", words::duration(began.elapsed().as_secs_f64()));
+    Ok(Pixels { width: picture.width, height: picture.height, rgb: picture.rgb })
+}
+
+/// Paints every shot without and with its LoRAs; a labelled grid, one column per shot.
+///
+/// # Errors
+/// When a shot has no LoRA to compare with, and as [`Painter::paint`].
+pub fn compare(painter: &Painter, shots: &[Shot]) -> Result<Pixels> {
+    if let Some(shot) = shots.iter().find(|shot| shot.request.loras.is_empty()) {
+        bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", shot.typed);
+    }
+    let columns: Vec<String> =
+        shots.iter().map(|shot| format!("{} #{}", shot.request.prompt, shot.request.seed)).collect();
+    let mut rows = vec![("without".to_owned(), Vec::new()), ("with".to_owned(), Vec::new())];
+    for (index, shot) in shots.iter().enumerate() {
+        let plain = Shot { request: Request { loras: Vec::new(), ..shot.request.clone() }, ..shot.clone() };
+        for ((label, row), shot) in rows.iter_mut().zip([&plain, shot]) {
+            row.push(paint(painter, shot, &format!("picture {} of {} {label} LoRA", index + 1, shots.len()))?);
+        }
+    }
+    Ok(grid::compose(&columns, &rows))
+}
+
+/// The text that the web UI keeps in a picture, and reads back from it.
+pub fn parameters(shot: &Shot, model: &str) -> String {
+    let Request { negative_prompt, width, height, steps, cfg_scale, seed, sampler, clip_skip, .. } = &shot.request;
+    let sampler = match sampler {
+        Sampler::Ddim => "DDIM",
+        Sampler::EulerA => "Euler a",
+    };
+    let mut text = shot.typed.clone();
+    if !negative_prompt.is_empty() {
+        text += &format!("\nNegative prompt: {negative_prompt}");
+    }
+    text += &format!(
+        "\nSteps: {}, Sampler: {sampler}, CFG scale: {cfg_scale}, Seed: {seed}, Size: {width}x{height}, Model: {model}",
+        steps.get()
+    );
+    if *clip_skip > 1 {
+        text += &format!(", Clip skip: {clip_skip}");
+    }
+    text + concat!(", Version: lorabake ", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,144 @@
+//! How a bake looks on a terminal: what was found, a bar with loss and time left; plain lines where there is no terminal.
+//!
+//! All of it goes to stderr, so that stdout holds results only.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lorabake_train::event::{Event, Plan, Step};
+
+use crate::words;
+
+/// Time between two plain lines.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A counter from 0 to a total: a bar on a terminal, else a line from time to time.
+pub struct Counter {
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    total: u64,
+    began: Instant,
+    said: Instant,
+}
+
+impl Counter {
+    /// Counts `total` of `what`.
+    pub fn new(what: &'static str, total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len}  {eta} left  {wide_msg}");
+            let style = style.expect("the template is fixed").progress_chars("━╸─");
+            ProgressBar::new(total).with_style(style).with_prefix(what)
+        });
+        Self { bar, what, total, began: Instant::now(), said: Instant::now() }
+    }
+
+    /// `done` of them are done; `message` says more.
+    pub fn set(&mut self, done: u64, message: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(message);
+            bar.set_position(done);
+            return;
+        }
+        if self.said.elapsed() >= PATIENCE {
+            let left = self.began.elapsed().as_secs_f64() / done.max(1) as f64 * self.total.saturating_sub(done) as f64;
+            let line = format!("{} {done}/{}  {} left  {message}", self.what, self.total, words::duration(left));
+            eprintln!("{}", line.trim_end());
+            self.said = Instant::now();
+        }
+    }
+
+    /// Prints a line above the bar.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Shows the events of one bake.
+#[derive(Default)]
+pub struct Progress {
+    counter: Option<Counter>,
+    /// Smoothed time of a step.
+    pace: Option<f64>,
+}
+
+impl Progress {
+    /// Shows one event.
+    pub fn show(&mut self, event: &Event) {
+        match event {
+            Event::Note(text) => self.say(&format!("note: {text}")),
+            Event::Found(text) => self.say(&format!("\n{text}")),
+            Event::Prepared { what, seconds } => {
+                self.clear();
+                self.say(&format!("{what} in {}", words::duration(*seconds)));
+            }
+            Event::Cached { done, total } => {
+                let counter = self.counter.get_or_insert_with(|| Counter::new("encoding images", *total as u64));
+                counter.set(*done as u64, String::new());
+            }
+            Event::Started(plan) => {
+                self.clear();
+                self.say(&headline(plan));
+                self.counter = Some(Counter::new("training", plan.steps));
+            }
+            Event::Stepped(step) => self.step(step),
+            Event::EpochEnded { .. } => {}
+            Event::Saved(path) => self.say(&format!("saved {}", path.display())),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let pace = self.pace.map_or(step.seconds, |pace| 0.9 * pace + 0.1 * step.seconds);
+        self.pace = Some(pace);
+        let message =
+            format!("loss {:.4}  average {:.4}  {pace:.2} s/step  lr {}", step.loss, step.average, rates(&step.rates));
+        if let Some(counter) = &mut self.counter {
+            counter.set(step.step, message);
+        }
+    }
+
+    /// Prints a line, above the bar if there is one.
+    pub fn say(&self, line: &str) {
+        match &self.counter {
+            Some(counter) => counter.say(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&mut self) {
+        if let Some(counter) = self.counter.take() {
+            counter.clear();
+        }
+    }
+}
+
+fn headline(plan: &Plan) -> String {
+    let Plan { steps, epochs, unet_modules, text_modules, parameters } = plan;
+    let parts = [(unet_modules, "UNet"), (text_modules, "text encoder")];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(layers, _)| **layers > 0)
+        .map(|(layers, part)| format!("{layers} layers of the {part}"))
+        .collect();
+    let (parts, epoch) = (parts.join(" and "), if *epochs == 1 { "epoch" } else { "epochs" });
+    format!("\ntraining {steps} steps in {epochs} {epoch}: {parts}, {parameters} parameters; Ctrl-C saves and stops")
+}
+
+/// The learning rates, once if they are equal.
+fn rates(rates: &[(&str, f64)]) -> String {
+    match rates {
+        [(_, first), rest @ ..] if rest.iter().all(|(_, rate)| rate == first) => format!("{first:.2e}"),
+        _ => rates.iter().map(|(part, rate)| format!("{part} {rate:.2e}")).collect::<Vec<_>>().join(" "),
+    }
+}
