@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use crate::elementary::exp;
 use crate::frozen_op::{dims, flex_tensor};
+use crate::lanes::{maximum, sum, vectorized};
 use crate::product::{Extents, Into, SharedOutput, View, product};
 
 const QUERIES: usize = 128;
@@ -113,25 +114,15 @@ struct Tile {
 fn attend_block(head: Head, (q, k, v): (&[f32], &[f32], &[f32]), q0: usize, output: &mut [f32], log_sum: &mut [f32]) {
     let (queries, d) = (log_sum.len(), head.d);
     let mut scores = vec![0.0; queries * KEYS.min(head.t)];
-    let mut maximum = vec![f32::NEG_INFINITY; queries];
+    let mut largest = vec![f32::NEG_INFINITY; queries];
     let mut total = vec![0.0f32; queries];
     for k0 in (0..head.t).step_by(KEYS) {
         let tile = Tile { q0, queries, k0, keys: KEYS.min(head.t - k0) };
         let scores = &mut scores[..queries * tile.keys];
         head.scores(q, k, tile, scores);
         for (r, row) in scores.chunks_exact_mut(tile.keys).enumerate() {
-            let largest = row.iter().copied().fold(maximum[r], f32::max);
-            if largest == f32::NEG_INFINITY {
-                row.fill(0.0);
-                continue;
-            }
-            let shrink = exp(maximum[r] - largest);
-            row.iter_mut().for_each(|x| *x = exp(*x - largest));
-            total[r] = total[r] * shrink + lanes_sum(row);
-            maximum[r] = largest;
-            if shrink != 1.0 {
-                output[r * d..(r + 1) * d].iter_mut().for_each(|y| *y *= shrink);
-            }
+            let state = (&mut largest[r], &mut total[r]);
+            vectorized(|| soften(row, state, &mut output[r * d..(r + 1) * d]));
         }
         let e = Extents { m: queries, n: d, k: tile.keys };
         let b = View::rows(&v[k0 * d..], d);
@@ -140,19 +131,26 @@ fn attend_block(head: Head, (q, k, v): (&[f32], &[f32], &[f32]), q0: usize, outp
     for r in 0..queries {
         let inverse = 1.0 / total[r];
         output[r * d..(r + 1) * d].iter_mut().for_each(|y| *y *= inverse);
-        log_sum[r] = maximum[r] + total[r].ln();
+        log_sum[r] = largest[r] + total[r].ln();
     }
 }
 
-/// Sum in 16 lanes, so that it vectorizes.
-fn lanes_sum(row: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let chunks = row.chunks_exact(16);
-    let rest: f32 = chunks.remainder().iter().sum();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+/// Turns a row of scores into weights relative to the largest score so far, and brings what was gathered before to the
+/// same scale.
+#[inline(always)]
+fn soften(row: &mut [f32], (largest, total): (&mut f32, &mut f32), output: &mut [f32]) {
+    let now = maximum(row).max(*largest);
+    if now == f32::NEG_INFINITY {
+        row.fill(0.0);
+        return;
     }
-    lanes.iter().sum::<f32>() + rest
+    let shrink = exp(*largest - now);
+    row.iter_mut().for_each(|x| *x = exp(*x - now));
+    *total = *total * shrink + sum(row.len(), |i| row[i]) as f32;
+    *largest = now;
+    if shrink != 1.0 {
+        output.iter_mut().for_each(|y| *y *= shrink);
+    }
 }
 
 /// Tensors of one head that the backward pass reads.
@@ -183,10 +181,13 @@ fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f
             product(e, (ds, keys), Into::Replace, dy, View::rows(&kept.v[k0 * d..], d).transposed(), 1.0);
             for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
                 let (log_sum, delta) = (kept.log_sum[q0 + r], delta[q0 + r]);
-                for (p, ds) in p.iter_mut().zip(ds) {
-                    *p = exp(*p - log_sum);
-                    *ds = *p * (*ds - delta) * head.scale();
-                }
+                let scale = head.scale();
+                vectorized(|| {
+                    p.iter_mut().zip(ds).for_each(|(p, ds)| {
+                        *p = exp(*p - log_sum);
+                        *ds = *p * (*ds - delta) * scale;
+                    });
+                });
             }
             let (p, ds) = (View::rows(p, keys), View::rows(ds, keys));
             let e = Extents { m: keys, n: d, k: tile.queries };

@@ -3,6 +3,7 @@
 //! One copy of the weight, in the checkpoint's own order [out, in·k·k], serves both directions: forward multiplies it with
 //! patches of the input, the backward pass multiplies its transpose with dy and scatters the patches back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::module::conv2d;
@@ -14,8 +15,9 @@ use crate::frozen::FrozenMatrix;
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, SharedOutput, View, product_into};
 
-/// Numbers of one block of patches: 2 Mi floats stay near the cores.
-const PATCH_NUMBERS: usize = 1 << 21;
+/// Pixels of the output that are worked on together: enough for a product to run at full speed, few enough for their
+/// patches to stay near the core.
+const PIXELS: usize = 768;
 
 /// Geometry of a square convolution with the same padding on all sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +121,7 @@ impl Conv {
 
     /// Rows of output that are worked on together.
     fn rows_per_block(&self, plane: Plane) -> usize {
-        (PATCH_NUMBERS / (self.shape.patch() * plane.out_width)).clamp(1, plane.out_height)
+        (PIXELS / plane.out_width).clamp(1, plane.out_height)
     }
 
     /// For one tap of the kernel: the outputs of one row whose input column exists, and the first such column.
@@ -131,7 +133,7 @@ impl Conv {
     }
 
     /// Calls `visit(offset in the patch row, offset in the input channel, count)` for each run of a tap (ky, kx).
-    fn runs(&self, tap: usize, plane: Plane, rows: std::ops::Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
+    fn runs(&self, tap: usize, plane: Plane, rows: Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
         let s = self.shape;
         let (ky, kx) = (tap / s.kernel, tap % s.kernel);
         let (first, end, column) = self.columns(kx, plane);
@@ -144,10 +146,10 @@ impl Conv {
     }
 
     /// Patches of the output rows `rows`: [in·k·k, rows · out_width].
-    fn gather(&self, x: &[f32], plane: Plane, rows: std::ops::Range<usize>, patches: &mut [f32]) {
+    fn gather(&self, x: &[f32], plane: Plane, rows: Range<usize>, patches: &mut [f32]) {
         let (taps, stride) = (self.shape.kernel * self.shape.kernel, self.shape.stride);
         let width = rows.len() * plane.out_width;
-        patches.par_chunks_mut(width).enumerate().for_each(|(index, patch)| {
+        for (index, patch) in patches.chunks_exact_mut(width).enumerate() {
             let channel = &x[index / taps * plane.input()..][..plane.input()];
             patch.fill(0.0);
             self.runs(index % taps, plane, rows.clone(), |to, from, count| {
@@ -158,11 +160,11 @@ impl Conv {
                     target.iter_mut().zip(channel[from..].iter().step_by(stride)).for_each(|(t, x)| *t = *x);
                 }
             });
-        });
+        }
     }
 
     /// Adds patches back into the channels that they came from.
-    fn scatter(&self, patches: &[f32], plane: Plane, rows: std::ops::Range<usize>, dx: &mut [f32]) {
+    fn scatter(&self, patches: &[f32], plane: Plane, rows: Range<usize>, dx: &mut [f32]) {
         let (taps, stride) = (self.shape.kernel * self.shape.kernel, self.shape.stride);
         let width = rows.len() * plane.out_width;
         for (index, patch) in patches.chunks_exact(width).enumerate() {
@@ -174,23 +176,54 @@ impl Conv {
         }
     }
 
-    /// y = W · patches for one image, the output channels in parallel.
-    fn multiply(&self, patches: &[f32], columns: std::ops::Range<usize>, y: &SharedOutput<'_>, base: (usize, usize)) {
-        let (start, row_stride) = base;
-        let (k, n) = (self.shape.patch(), columns.len());
-        let block = self.weight.block(self.shape.outputs, rayon::current_num_threads());
-        (0..self.shape.outputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
-            let rows = index * block..((index + 1) * block).min(self.shape.outputs);
-            let (first, m) = (rows.start, rows.len());
-            let panel = self.weight.row_panel(rows, scratch);
-            let a = View::rows(panel.numbers, panel.row_stride);
-            // A pointwise convolution reads its input in place, with the image's stride.
-            let stride = if self.shape.is_pointwise() { row_stride } else { n };
-            let out = (y, start + first * row_stride + columns.start, row_stride);
-            // SAFETY: each task writes its own channels.
-            unsafe { product_into(Extents { m, n, k }, out, Into::Replace, a, View::rows(patches, stride), 1.0) }
-        });
+    /// Output channels of one image at the output rows `rows`: y = W · patches, on this thread.
+    fn multiply(&self, x: &[f32], plane: Plane, part: Part, y: (&SharedOutput<'_>, usize), scratch: &mut Scratch) {
+        let (first, m) = (part.channels.start, part.channels.len());
+        let (k, n) = (self.shape.patch(), part.rows.len() * plane.out_width);
+        let column = part.rows.start * plane.out_width;
+        let panel = self.weight.row_panel(part.channels, &mut scratch.weight);
+        let patches = if self.shape.is_pointwise() {
+            View::rows(&x[column..], plane.output())
+        } else {
+            scratch.patches.resize(k * n, 0.0);
+            self.gather(x, plane, part.rows, &mut scratch.patches);
+            View::rows(&scratch.patches, n)
+        };
+        let out = (y.0, y.1 + first * plane.output() + column, plane.output());
+        let weight = View::rows(panel.numbers, panel.row_stride);
+        // SAFETY: each task writes its own channels and rows.
+        unsafe { product_into(Extents { m, n, k }, out, Into::Replace, weight, patches, 1.0) }
     }
+
+    /// How the work on one image is shared out: by rows of the output if there are enough, else by channels too.
+    fn parts(&self, plane: Plane) -> Vec<Part> {
+        let step = self.rows_per_block(plane);
+        let blocks = plane.out_height.div_ceil(step);
+        let threads = rayon::current_num_threads();
+        let outputs = self.shape.outputs;
+        let channels = if blocks >= threads { outputs } else { outputs.div_ceil(threads).next_multiple_of(16) };
+        let rows = (0..plane.out_height).step_by(step).map(|row| row..(row + step).min(plane.out_height));
+        rows.flat_map(|rows| {
+            (0..outputs)
+                .step_by(channels)
+                .map(move |first| Part { rows: rows.clone(), channels: first..(first + channels).min(outputs) })
+        })
+        .collect()
+    }
+}
+
+/// Output rows and channels of one task.
+#[derive(Clone)]
+struct Part {
+    rows: Range<usize>,
+    channels: Range<usize>,
+}
+
+/// Memory that a thread uses again from task to task.
+#[derive(Default)]
+struct Scratch {
+    patches: Vec<f32>,
+    weight: Vec<f32>,
 }
 
 impl FrozenOp for Conv {
@@ -204,23 +237,11 @@ impl FrozenOp for Conv {
         let (image_in, image_out) = (self.shape.inputs * plane.input(), self.shape.outputs * plane.output());
         let mut y = vec![0.0; shape[0] * image_out];
         let shared = SharedOutput::new(&mut y);
-        let step = self.rows_per_block(plane);
-        let mut patches = Vec::new();
-        for image in 0..shape[0] {
-            let x = &x[image * image_in..][..image_in];
-            let base = (image * image_out, plane.output());
-            if self.shape.is_pointwise() {
-                self.multiply(x, 0..plane.output(), &shared, base);
-                continue;
-            }
-            for first in (0..plane.out_height).step_by(step) {
-                let rows = first..(first + step).min(plane.out_height);
-                patches.resize(self.shape.patch() * rows.len() * plane.out_width, 0.0);
-                self.gather(x, plane, rows.clone(), &mut patches);
-                let columns = rows.start * plane.out_width..rows.end * plane.out_width;
-                self.multiply(&patches, columns, &shared, base);
-            }
-        }
+        let parts = self.parts(plane);
+        (0..shape[0] * parts.len()).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
+            let (image, part) = (task / parts.len(), parts[task % parts.len()].clone());
+            self.multiply(&x[image * image_in..][..image_in], plane, part, (&shared, image * image_out), scratch);
+        });
         if let Some(bias) = &self.bias {
             y.par_chunks_mut(plane.output()).enumerate().for_each(|(index, channel)| {
                 let bias = bias[index % self.shape.outputs];
@@ -243,28 +264,23 @@ impl FrozenOp for Conv {
         let block = self.shape.inputs.div_ceil(rayon::current_num_threads()).min(64);
         let blocks = self.shape.inputs.div_ceil(block);
         let step = self.rows_per_block(plane);
-        (0..shape[0] * blocks).into_par_iter().for_each_init(
-            || (Vec::new(), Vec::new()),
-            |(scratch, patches), index| {
-                let (image, first) = (index / blocks, index % blocks * block);
-                let channels = first..(first + block).min(self.shape.inputs);
-                let panel = self.weight.column_panel(channels.start * taps..channels.end * taps, scratch);
-                let a = View::rows(panel.numbers, panel.row_stride).transposed();
-                // SAFETY: each task writes its own channels of one image.
-                let dx = unsafe {
-                    shared.part(image * image_in + first * plane.input(), channels.len() * plane.input())
-                };
-                for row in (0..plane.out_height).step_by(step) {
-                    let rows = row..(row + step).min(plane.out_height);
-                    let (m, n) = (channels.len() * taps, rows.len() * plane.out_width);
-                    let dy = &dy[image * image_out..][..image_out];
-                    let b = View::rows(&dy[rows.start * plane.out_width..], plane.output());
-                    patches.resize(m * n, 0.0);
-                    crate::product::product(Extents { m, n, k: outputs }, (patches, n), Into::Replace, a, b, 1.0);
-                    self.scatter(patches, plane, rows, dx);
-                }
-            },
-        );
+        (0..shape[0] * blocks).into_par_iter().for_each_init(Scratch::default, |Scratch { patches, weight }, index| {
+            let (image, first) = (index / blocks, index % blocks * block);
+            let channels = first..(first + block).min(self.shape.inputs);
+            let panel = self.weight.column_panel(channels.start * taps..channels.end * taps, weight);
+            let a = View::rows(panel.numbers, panel.row_stride).transposed();
+            // SAFETY: each task writes its own channels of one image.
+            let dx = unsafe { shared.part(image * image_in + first * plane.input(), channels.len() * plane.input()) };
+            for row in (0..plane.out_height).step_by(step) {
+                let rows = row..(row + step).min(plane.out_height);
+                let (m, n) = (channels.len() * taps, rows.len() * plane.out_width);
+                let dy = &dy[image * image_out..][..image_out];
+                let b = View::rows(&dy[rows.start * plane.out_width..], plane.output());
+                patches.resize(m * n, 0.0);
+                crate::product::product(Extents { m, n, k: outputs }, (patches, n), Into::Replace, a, b, 1.0);
+                self.scatter(patches, plane, rows, dx);
+            }
+        });
         dx
     }
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::elementary::{erf, exp};
 use crate::frozen_op::{FrozenOp, apply};
+use crate::lanes::vectorized;
 
 /// # Shapes
 /// - x: [.., 2·D]
@@ -46,7 +47,7 @@ impl FrozenOp for Geglu {
         let mut y = vec![0.0; x.len() / 2];
         y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
             let (value, gate) = x.split_at(width);
-            y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g));
+            vectorized(|| y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g)));
         });
         y
     }
@@ -60,15 +61,19 @@ impl FrozenOp for Geglu {
         const DENSITY: f32 = 0.398_942_3;
         let width = half(shape);
         let mut dx = vec![0.0; x.len()];
-        dx.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
-            let ((value, gate), (dvalue, dgate)) = (x.split_at(width), dx.split_at_mut(width));
-            for (i, dy) in dy.iter().enumerate() {
-                let (v, g) = (value[i], gate[i]);
-                let c = cdf(g);
-                dvalue[i] = dy * g * c;
-                dgate[i] = dy * v * (c + g * DENSITY * exp(-0.5 * g * g));
-            }
-        });
+        dx.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(dy.par_chunks(width)).for_each(
+            |((dx, x), dy)| {
+                let ((value, gate), (dvalue, dgate)) = (x.split_at(width), dx.split_at_mut(width));
+                vectorized(|| {
+                    let rows = dvalue.iter_mut().zip(dgate).zip(value).zip(gate).zip(dy);
+                    rows.for_each(|((((dvalue, dgate), v), g), dy)| {
+                        let c = cdf(*g);
+                        *dvalue = dy * g * c;
+                        *dgate = dy * v * (c + g * DENSITY * exp(-0.5 * g * g));
+                    });
+                });
+            },
+        );
         dx
     }
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::elementary::sigmoid;
 use crate::frozen_op::{FrozenOp, apply};
+use crate::lanes::{sum, vectorized};
 
 /// What follows the normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,28 +71,53 @@ impl Normalize {
         assert_eq!(shape[1], self.norm.gamma.len(), "channels of a group norm");
         (shape[1] / self.norm.groups, shape[2] * shape[3])
     }
-}
 
-/// Mean and 1/√(variance + ε), the sums in f64 so that long rows lose nothing.
-pub(crate) fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
-    let mean = sum(x.iter().copied()) / x.len() as f64;
-    let center = mean as f32;
-    let variance = sum(x.iter().map(|x| (x - center) * (x - center))) / x.len() as f64;
-    (center, (1.0 / (variance + f64::from(epsilon)).sqrt()) as f32)
-}
-
-/// Sum in 16 f32 lanes over short stretches, in f64 over these.
-pub(crate) fn sum(numbers: impl Iterator<Item = f32>) -> f64 {
-    let mut total = 0.0;
-    let mut lanes = [0.0f32; 16];
-    for (index, x) in numbers.enumerate() {
-        lanes[index % 16] += x;
-        if index % 4096 == 4095 {
-            total += lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
-            lanes = [0.0; 16];
+    /// One group, whose first channel is `first`.
+    #[inline(always)]
+    fn group_forward(&self, first: usize, plane: usize, x: &[f32], y: &mut [f32]) {
+        let (mean, rstd) = moments(x, self.norm.epsilon);
+        for (channel, (y, x)) in y.chunks_exact_mut(plane).zip(x.chunks_exact(plane)).enumerate() {
+            let scale = self.norm.gamma[first + channel] * rstd;
+            let shift = self.norm.beta[first + channel] - mean * scale;
+            let pairs = y.iter_mut().zip(x);
+            match self.activation {
+                Activation::None => pairs.for_each(|(y, x)| *y = x * scale + shift),
+                Activation::Silu => pairs.for_each(|(y, x)| {
+                    let z = x * scale + shift;
+                    *y = z * sigmoid(z);
+                }),
+            }
         }
     }
-    total + lanes.iter().map(|x| f64::from(*x)).sum::<f64>()
+
+    /// The gradient of one group, whose first channel is `first`.
+    #[inline(always)]
+    fn group_backward(&self, first: usize, plane: usize, (x, dy): (&[f32], &[f32]), dx: &mut [f32]) {
+        let (mean, rstd) = moments(x, self.norm.epsilon);
+        // dx holds dL/dx̂ until both of its sums over the group are known.
+        let rows = dx.chunks_exact_mut(plane).zip(x.chunks_exact(plane)).zip(dy.chunks_exact(plane));
+        for (channel, ((dx, x), dy)) in rows.enumerate() {
+            let (gamma, beta) = (self.norm.gamma[first + channel], self.norm.beta[first + channel]);
+            let triples = dx.iter_mut().zip(x).zip(dy);
+            match self.activation {
+                Activation::None => triples.for_each(|((dx, _), dy)| *dx = dy * gamma),
+                Activation::Silu => triples.for_each(|((dx, x), dy)| {
+                    let z = (x - mean) * rstd * gamma + beta;
+                    let s = sigmoid(z);
+                    *dx = dy * s * (1.0 + z * (1.0 - s)) * gamma;
+                }),
+            }
+        }
+        center(dx, x, mean, rstd);
+    }
+}
+
+/// Mean and 1/√(variance + ε).
+#[inline(always)]
+pub(crate) fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
+    let mean = (sum(x.len(), |i| x[i]) / x.len() as f64) as f32;
+    let variance = sum(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / x.len() as f64;
+    (mean, (1.0 / (variance + f64::from(epsilon)).sqrt()) as f32)
 }
 
 impl FrozenOp for Normalize {
@@ -102,22 +128,11 @@ impl FrozenOp for Normalize {
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
         let (channels, plane) = self.group(shape);
         let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(channels * plane).zip(x.par_chunks(channels * plane)).enumerate().for_each(|(index, (y, x))| {
-            let first = index % self.norm.groups * channels;
-            let (mean, rstd) = moments(x, self.norm.epsilon);
-            for (channel, (y, x)) in y.chunks_exact_mut(plane).zip(x.chunks_exact(plane)).enumerate() {
-                let scale = self.norm.gamma[first + channel] * rstd;
-                let shift = self.norm.beta[first + channel] - mean * scale;
-                let pairs = y.iter_mut().zip(x);
-                match self.activation {
-                    Activation::None => pairs.for_each(|(y, x)| *y = x * scale + shift),
-                    Activation::Silu => pairs.for_each(|(y, x)| {
-                        let z = x * scale + shift;
-                        *y = z * sigmoid(z);
-                    }),
-                }
-            }
-        });
+        y.par_chunks_mut(channels * plane).zip(x.par_chunks(channels * plane)).enumerate().for_each(
+            |(index, (y, x))| {
+                vectorized(|| self.group_forward(index % self.norm.groups * channels, plane, x, y));
+            },
+        );
         y
     }
 
@@ -131,23 +146,7 @@ impl FrozenOp for Normalize {
         let mut dx = vec![0.0; x.len()];
         dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(dy.par_chunks(size)).enumerate().for_each(
             |(index, ((dx, x), dy))| {
-                let first = index % self.norm.groups * channels;
-                let (mean, rstd) = moments(x, self.norm.epsilon);
-                // dx holds dL/dx̂ until both of its sums over the group are known.
-                let rows = dx.chunks_exact_mut(plane).zip(x.chunks_exact(plane)).zip(dy.chunks_exact(plane));
-                for (channel, ((dx, x), dy)) in rows.enumerate() {
-                    let (gamma, beta) = (self.norm.gamma[first + channel], self.norm.beta[first + channel]);
-                    let triples = dx.iter_mut().zip(x).zip(dy);
-                    match self.activation {
-                        Activation::None => triples.for_each(|((dx, _), dy)| *dx = dy * gamma),
-                        Activation::Silu => triples.for_each(|((dx, x), dy)| {
-                            let z = (x - mean) * rstd * gamma + beta;
-                            let s = sigmoid(z);
-                            *dx = dy * s * (1.0 + z * (1.0 - s)) * gamma;
-                        }),
-                    }
-                }
-                center(dx, x, mean, rstd);
+                vectorized(|| self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx));
             },
         );
         dx
@@ -155,9 +154,11 @@ impl FrozenOp for Normalize {
 }
 
 /// From dL/dx̂ to dL/dx for x̂ = (x − mean) · rstd, in place.
+#[inline(always)]
 pub(crate) fn center(dx: &mut [f32], x: &[f32], mean: f32, rstd: f32) {
-    let n = x.len() as f64;
-    let average = (sum(dx.iter().copied()) / n) as f32;
-    let along = (sum(dx.iter().zip(x).map(|(d, x)| d * (x - mean) * rstd)) / n) as f32;
+    let count = x.len().min(dx.len());
+    let (dx, x) = (&mut dx[..count], &x[..count]);
+    let average = (sum(count, |i| dx[i]) / count as f64) as f32;
+    let along = (sum(count, |i| dx[i] * (x[i] - mean) * rstd) / count as f64) as f32;
     dx.iter_mut().zip(x).for_each(|(d, x)| *d = rstd * (*d - average - (x - mean) * rstd * along));
 }

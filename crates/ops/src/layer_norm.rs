@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::frozen_op::{FrozenOp, apply};
 use crate::group_norm::{center, moments};
+use crate::lanes::vectorized;
 
 /// A frozen layer norm over the last dimension.
 #[derive(Debug, Clone)]
@@ -53,10 +54,12 @@ impl FrozenOp for Normalize {
         let width = self.gamma.len();
         let mut y = vec![0.0; x.len()];
         y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
-            let (mean, rstd) = moments(x, self.epsilon);
-            for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&self.gamma).zip(&self.beta) {
-                *y = (x - mean) * rstd * gamma + beta;
-            }
+            vectorized(|| {
+                let (mean, rstd) = moments(x, self.epsilon);
+                for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&self.gamma).zip(&self.beta) {
+                    *y = (x - mean) * rstd * gamma + beta;
+                }
+            });
         });
         y
     }
@@ -69,9 +72,11 @@ impl FrozenOp for Normalize {
         let width = self.gamma.len();
         let mut dx = vec![0.0; x.len()];
         dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
-            let (mean, rstd) = moments(x, self.epsilon);
-            dx.iter_mut().zip(dy).zip(&self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
-            center(dx, x, mean, rstd);
+            vectorized(|| {
+                let (mean, rstd) = moments(x, self.epsilon);
+                dx.iter_mut().zip(dy).zip(&self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
+                center(dx, x, mean, rstd);
+            });
         });
         dx
     }

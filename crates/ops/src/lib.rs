@@ -12,6 +12,7 @@ mod frozen;
 mod frozen_op;
 mod geglu;
 mod group_norm;
+mod lanes;
 mod layer_norm;
 mod linear;
 mod product;

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use lorabake_ops::{
-    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention, geglu,
-    plain_attention, plain_geglu,
+    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention,
+    geglu, plain_attention, plain_geglu,
 };
 
 /// Numbers from a formula, about unit variance.
@@ -52,14 +52,20 @@ fn check<const D: usize, const N: usize, const E: usize>(
 
 #[test]
 fn linear() {
-    for (storage, m, k, n) in
-        [(Storage::F32, 5, 48, 33), (Storage::F32, 1, 7, 300), (Storage::Bf16, 70, 130, 257), (Storage::F32, 300, 64, 17)]
-    {
-        let layer =
-            FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), Some(numbers(n, 2)));
-        check(&format!("linear {m}×{k}×{n} {storage:?}"), 2e-6, [tensor([m, k], 3)], |[x]| layer.forward(x), |[x]| {
-            layer.plain(x)
-        });
+    for (storage, m, k, n) in [
+        (Storage::F32, 5, 48, 33),
+        (Storage::F32, 1, 7, 300),
+        (Storage::Bf16, 70, 130, 257),
+        (Storage::F32, 300, 64, 17),
+    ] {
+        let layer = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), Some(numbers(n, 2)));
+        check(
+            &format!("linear {m}×{k}×{n} {storage:?}"),
+            2e-6,
+            [tensor([m, k], 3)],
+            |[x]| layer.forward(x),
+            |[x]| layer.plain(x),
+        );
     }
 }
 
@@ -77,7 +83,8 @@ fn convolution() {
         (shape(96, 8, 3, 1), Storage::F32, [1, 60, 60]),
         (ConvShape { inputs: 4, outputs: 6, kernel: 3, stride: 2, padding: 0 }, Storage::F32, [1, 9, 9]),
     ] {
-        let weight = FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 1), storage);
+        let weight =
+            FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 1), storage);
         let layer = FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)));
         let x = tensor([b, shape.inputs, h, w], 3);
         check(&format!("{shape:?} {storage:?}"), 2e-6, [x], |[x]| layer.forward(x), |[x]| layer.plain(x));
