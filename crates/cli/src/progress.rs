@@ -100,8 +100,10 @@ impl Progress {
     fn step(&mut self, step: &Step) {
         let pace = self.pace.map_or(step.seconds, |pace| 0.9 * pace + 0.1 * step.seconds);
         self.pace = Some(pace);
+        // An adaptive optimizer's own rate is what the step was made with.
+        let (name, used) = if step.d_times_lr.is_empty() { ("lr", &step.rates) } else { ("d*lr", &step.d_times_lr) };
         let message =
-            format!("loss {:.4}  average {:.4}  {pace:.2} s/step  lr {}", step.loss, step.average, rates(&step.rates));
+            format!("loss {:.4}  average {:.4}  {pace:.2} s/step  {name} {}", step.loss, step.average, rates(used));
         if let Some(counter) = &mut self.counter {
             counter.set(step.step, message);
         }

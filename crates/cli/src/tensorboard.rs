@@ -49,7 +49,13 @@ impl Log {
             Event::Stepped(step) => {
                 self.scalar("loss/current", step.loss, step.step)?;
                 self.scalar("loss/average", step.average, step.step)?;
-                step.rates.iter().try_for_each(|(part, rate)| self.scalar(&format!("lr/{part}"), *rate, step.step))
+                for (part, rate) in &step.rates {
+                    self.scalar(&format!("lr/{part}"), *rate, step.step)?;
+                }
+                let adapted = step.d_times_lr.iter();
+                adapted
+                    .map(|(part, rate)| (format!("lr/d*lr/{part}"), rate))
+                    .try_for_each(|(tag, rate)| self.scalar(&tag, *rate, step.step))
             }
             Event::EpochEnded { epoch, average } => self.scalar("loss/epoch_average", *average, *epoch),
             _ => Ok(()),

@@ -4,20 +4,54 @@
 //! and D-Adaptation need statistics over all parameters at once, adapter gradients are small, and the state that a
 //! resumed run needs is then plain numbers. This crate reads no file and knows no parameter's name.
 
+pub mod adafactor;
 pub mod adamw;
+pub mod adamw_8bit;
+mod adaptive;
+mod blockwise;
 pub mod clip;
+pub mod dadapt_adagrad;
+pub mod dadapt_adam;
+pub mod dadapt_adam_preprint;
+pub mod dadapt_adan;
+pub mod dadapt_lion;
+pub mod dadapt_sgd;
+pub mod lion;
+pub mod lion_8bit;
 pub mod lr;
+mod memory;
+pub mod prodigy;
+pub mod sgd;
+pub mod sgd_8bit;
 pub mod state;
 
 use std::ops::Range;
 
+use lorabake_recipe::optimizer as settings;
+
+pub use adafactor::Adafactor;
 pub use adamw::AdamW;
+pub use adamw_8bit::AdamW8bit;
+pub use blockwise::{Code, signed_map, unsigned_map};
+pub use dadapt_adagrad::DAdaptAdaGrad;
+pub use dadapt_adam::DAdaptAdam;
+pub use dadapt_adam_preprint::DAdaptAdamPreprint;
+pub use dadapt_adan::DAdaptAdan;
+pub use dadapt_lion::DAdaptLion;
+pub use dadapt_sgd::DAdaptSGD;
+pub use lion::Lion;
+pub use lion_8bit::Lion8bit;
+pub use prodigy::Prodigy;
+pub use sgd::SGDNesterov;
+pub use sgd_8bit::SGDNesterov8bit;
 pub use state::State;
 
 /// One trainable tensor at the moment of an update.
 pub struct Trainable<'a> {
-    /// Its values, updated in place.
+    /// Its values, updated in place, row-major.
     pub value: &'a mut [f32],
+    /// Its sides; their product is the length of `value`. Only AdaFactor looks at them.
+    pub shape: &'a [usize],
     /// Its gradient, as long as `value`; `None` = no gradient this step, and the optimizer passes it over, state and
     /// all, as torch does.
     pub grad: Option<&'a [f32]>,
@@ -44,14 +78,46 @@ pub trait Optimizer {
     /// If the lengths of a value, its gradient and its state differ, or a group's range leaves the list.
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]);
 
+    /// The factor that an adaptive optimizer multiplies every learning rate with in the next step; `None` if it is not
+    /// of that kind.
+    fn d(&self) -> Option<f64> {
+        None
+    }
+
+    /// The rates of the last step, one per group, of an optimizer that ignores [`Group::lr`] and sets its own: that of
+    /// each group's first trainable. `None` if it follows the groups, or before its first step.
+    fn own_rates(&self, _groups: &[Group]) -> Option<Vec<f64>> {
+        None
+    }
+
     /// A copy of everything that the next step depends on, for saving.
     fn state(&self) -> State;
 
-    /// Takes over a saved state; `sizes` are the lengths of the trainables, in order.
+    /// Takes over a saved state; `shapes` are the sides of the trainables, in order.
     ///
     /// # Errors
     /// [`Error`] if the state belongs to another optimizer or to other trainables; the optimizer is then unchanged.
-    fn load_state(&mut self, state: State, sizes: &[usize]) -> Result<(), Error>;
+    fn load_state(&mut self, state: State, shapes: &[&[usize]]) -> Result<(), Error>;
+}
+
+/// The optimizer of a recipe at its beginning; `learning_rate` is the recipe's general one.
+pub fn build(optimizer: &settings::Optimizer, learning_rate: f64) -> Box<dyn Optimizer> {
+    match optimizer {
+        settings::Optimizer::AdamW(own) => Box::new(AdamW::new(own)),
+        settings::Optimizer::AdamW8bit(own) => Box::new(AdamW8bit::new(own)),
+        settings::Optimizer::Lion(own) => Box::new(Lion::new(own, learning_rate)),
+        settings::Optimizer::Lion8bit(own) => Box::new(Lion8bit::new(own)),
+        settings::Optimizer::SGDNesterov(own) => Box::new(SGDNesterov::new(own)),
+        settings::Optimizer::SGDNesterov8bit(own) => Box::new(SGDNesterov8bit::new(own)),
+        settings::Optimizer::DAdaptAdamPreprint(own) => Box::new(DAdaptAdamPreprint::new(own)),
+        settings::Optimizer::DAdaptAdam(own) => Box::new(DAdaptAdam::new(own)),
+        settings::Optimizer::DAdaptAdaGrad(own) => Box::new(DAdaptAdaGrad::new(own)),
+        settings::Optimizer::DAdaptAdan(own) => Box::new(DAdaptAdan::new(own)),
+        settings::Optimizer::DAdaptSGD(own) => Box::new(DAdaptSGD::new(own)),
+        settings::Optimizer::DAdaptLion(own) => Box::new(DAdaptLion::new(own)),
+        settings::Optimizer::AdaFactor(own) => Box::new(Adafactor::new(own)),
+        settings::Optimizer::Prodigy(own) => Box::new(Prodigy::new(own)),
+    }
 }
 
 /// What can be wrong with the settings or with a saved state.

@@ -51,7 +51,7 @@ pub fn check(schedule: &Schedule, learning_rate: f64, total_steps: u64) -> Resul
 /// a group with that very rate, and the others keep their proportion to it. The other schedules ignore it.
 pub fn factor(schedule: &Schedule, learning_rate: f64, step: u64, total_steps: u64) -> f64 {
     let warmup = warmup_steps(schedule.warmup, total_steps);
-    if schedule.kind == ScheduleKind::Constant {
+    if matches!(schedule.kind, ScheduleKind::Constant | ScheduleKind::AdaFactor) {
         return 1.0;
     }
     if step < warmup {
@@ -60,7 +60,7 @@ pub fn factor(schedule: &Schedule, learning_rate: f64, step: u64, total_steps: u
     let decay_steps = total_steps.saturating_sub(warmup).max(1) as f64;
     let progress = (step - warmup) as f64 / decay_steps;
     match schedule.kind {
-        ScheduleKind::Constant | ScheduleKind::ConstantWithWarmup => 1.0,
+        ScheduleKind::Constant | ScheduleKind::ConstantWithWarmup | ScheduleKind::AdaFactor => 1.0,
         ScheduleKind::Linear => total_steps.saturating_sub(step) as f64 / decay_steps,
         ScheduleKind::Cosine => half_cosine(progress),
         ScheduleKind::CosineWithRestarts { .. } if progress >= 1.0 => 0.0,

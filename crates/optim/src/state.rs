@@ -9,35 +9,52 @@ use crate::Error;
 pub struct State {
     /// Per-parameter tensors, flat.
     pub tensors: BTreeMap<String, Vec<f32>>,
-    /// Step counts and other single numbers.
+    /// Per-parameter tensors of 8-bit codes, flat.
+    pub bytes: BTreeMap<String, Vec<u8>>,
+    /// Step counts and other single numbers. To go on bit for bit, a file has to keep all 64 bits of them.
     pub scalars: BTreeMap<String, f64>,
 }
 
 impl State {
     /// Removes and returns a tensor that must be `len` long.
     pub(crate) fn take_tensor(&mut self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let tensor = self.tensors.remove(name).ok_or_else(|| Error::StateMissing(name.to_owned()))?;
-        if tensor.len() != len {
-            return Err(Error::StateSize { name: name.to_owned(), found: tensor.len(), expected: len });
-        }
-        Ok(tensor)
+        sized(self.tensors.remove(name), name, len)
     }
 
-    /// Removes and returns a step count; 0 if there is none.
-    pub(crate) fn take_steps(&mut self, name: &str) -> Result<u64, Error> {
-        let value = self.scalars.remove(name).unwrap_or(0.0);
+    /// Removes and returns codes that must be `len` long.
+    pub(crate) fn take_bytes(&mut self, name: &str, len: usize) -> Result<Vec<u8>, Error> {
+        sized(self.bytes.remove(name), name, len)
+    }
+
+    /// Removes and returns a number.
+    pub(crate) fn take_scalar(&mut self, name: &str) -> Result<f64, Error> {
+        self.scalars.remove(name).ok_or_else(|| Error::StateMissing(name.to_owned()))
+    }
+
+    /// Removes and returns a step count, if there is one.
+    pub(crate) fn take_steps(&mut self, name: &str) -> Result<Option<u64>, Error> {
+        let Some(value) = self.scalars.remove(name) else { return Ok(None) };
         // 2^53: beyond it f64 no longer holds every whole number.
         if value.fract() != 0.0 || !(0.0..9007199254740992.0).contains(&value) {
             return Err(Error::StateStep { name: name.to_owned(), value });
         }
-        Ok(value as u64)
+        Ok(Some(value as u64))
     }
 
     /// Error if anything was not taken.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        match self.tensors.into_keys().chain(self.scalars.into_keys()).next() {
+        let names = self.tensors.into_keys().chain(self.bytes.into_keys()).chain(self.scalars.into_keys());
+        match names.into_iter().next() {
             Some(name) => Err(Error::StateUnknown(name)),
             None => Ok(()),
         }
     }
+}
+
+fn sized<T>(entry: Option<Vec<T>>, name: &str, expected: usize) -> Result<Vec<T>, Error> {
+    let entry = entry.ok_or_else(|| Error::StateMissing(name.to_owned()))?;
+    if entry.len() != expected {
+        return Err(Error::StateSize { name: name.to_owned(), found: entry.len(), expected });
+    }
+    Ok(entry)
 }

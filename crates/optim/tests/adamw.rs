@@ -3,6 +3,7 @@
 
 use lorabake_optim::clip::clip_grad_norm;
 use lorabake_optim::{AdamW, Error, Group, Optimizer, State, Trainable};
+use lorabake_recipe::optimizer as settings;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -37,7 +38,8 @@ impl<'a> Run<'a> {
     fn optimizer(&self) -> AdamW {
         let number = |v: &Value| v.as_f64().unwrap();
         let betas = (number(&self.settings["betas"][0]), number(&self.settings["betas"][1]));
-        AdamW::new(betas, number(&self.settings["eps"]), number(&self.settings["weight_decay"]))
+        let (eps, weight_decay) = (number(&self.settings["eps"]), number(&self.settings["weight_decay"]));
+        AdamW::new(&settings::AdamW { weight_decay, betas, eps })
     }
 
     fn init(&self) -> Vec<Vec<f32>> {
@@ -61,7 +63,8 @@ impl<'a> Run<'a> {
         let mut grads = self.grads(step);
         let norm = clip_grad_norm(&mut grads, self.settings["max_norm"].as_f64().unwrap());
         let pairs = values.iter_mut().zip(&grads);
-        let mut params: Vec<_> = pairs.map(|(value, grad)| Trainable { value, grad: grad.as_deref() }).collect();
+        let mut params: Vec<_> =
+            pairs.map(|(value, grad)| Trainable { value, shape: &[], grad: grad.as_deref() }).collect();
         optimizer.step(&mut params, &self.groups(step));
         (norm, grads)
     }
@@ -135,7 +138,8 @@ fn a_loaded_state_goes_on_bit_for_bit() {
     }
     let mut resumed = run.optimizer();
     let mut resumed_values = values.clone();
-    let sizes: Vec<usize> = values.iter().map(Vec::len).collect();
+    let sizes: Vec<[usize; 1]> = values.iter().map(|value| [value.len()]).collect();
+    let sizes: Vec<&[usize]> = sizes.iter().map(<[usize; 1]>::as_slice).collect();
     resumed.load_state(whole.state(), &sizes).unwrap();
     assert_eq!(resumed.state(), whole.state());
     for step in 5..STEPS {
@@ -151,13 +155,14 @@ fn large_tensors_are_updated_like_small_ones() {
     const N: usize = 100_000;
     let grad: Vec<f32> = (0..N).map(|i| (i as f32 * 0.7).sin()).collect();
     let (mut value, mut pieces) = (vec![0.5f32; N], vec![0.5f32; N]);
-    let mut optimizer = AdamW::new((0.9, 0.999), 1e-8, 0.01);
+    let mut optimizer = AdamW::new(&settings::AdamW::default());
     let mut piecewise = optimizer.clone();
     for _ in 0..3 {
         let group = |range| [Group { lr: 1e-3, weight_decay: None, range }];
-        optimizer.step(&mut [Trainable { value: &mut value, grad: Some(&grad) }], &group(0..1));
+        optimizer.step(&mut [Trainable { value: &mut value, shape: &[], grad: Some(&grad) }], &group(0..1));
         let chunks = pieces.chunks_mut(1000).zip(grad.chunks(1000));
-        let mut params: Vec<_> = chunks.map(|(value, grad)| Trainable { value, grad: Some(grad) }).collect();
+        let mut params: Vec<_> =
+            chunks.map(|(value, grad)| Trainable { value, shape: &[], grad: Some(grad) }).collect();
         // One group of 100 small tensors (threads over tensors) against one large one (threads inside it).
         piecewise.step(&mut params, &group(0..100));
     }
@@ -171,8 +176,9 @@ fn wrong_states_are_refused_and_change_nothing() {
     let (mut optimizer, mut values) = (run.optimizer(), run.init());
     run.step(&mut optimizer, &mut values, 0);
     let good = optimizer.state();
-    let sizes: Vec<usize> = values.iter().map(Vec::len).collect();
-    let mut refuse = |change: &dyn Fn(&mut State), sizes: &[usize]| {
+    let sizes: Vec<[usize; 1]> = values.iter().map(|value| [value.len()]).collect();
+    let sizes: Vec<&[usize]> = sizes.iter().map(<[usize; 1]>::as_slice).collect();
+    let mut refuse = |change: &dyn Fn(&mut State), sizes: &[&[usize]]| {
         let mut state = good.clone();
         change(&mut state);
         let error = optimizer.load_state(state, sizes).unwrap_err();
@@ -182,7 +188,7 @@ fn wrong_states_are_refused_and_change_nothing() {
     let name = || "exp_avg.0".to_owned();
     assert_eq!(refuse(&|s| drop(s.tensors.remove("exp_avg.0")), &sizes), Error::StateMissing(name()));
     assert_eq!(refuse(&|s| assert!(s.scalars.remove("step.0").is_some()), &sizes), Error::StateUnknown(name()));
-    let other = [8, 15, 1, 64, 33];
+    let other: [&[usize]; 5] = [&[8], &[15], &[1], &[64], &[33]];
     assert_eq!(refuse(&|_| (), &other), Error::StateSize { name: name(), found: 7, expected: 8 });
     assert_eq!(refuse(&|_| (), &sizes[..1]), Error::StateUnknown("exp_avg.1".into()));
     for value in [0.5, -1.0, f64::NAN, 1e300] {

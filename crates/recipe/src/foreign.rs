@@ -48,9 +48,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 25] = [
-    (&["use_8bit_adam"], "leave it out: AdamW is used, which learns the same"),
-    (&["use_lion_optimizer"], "leave it out: AdamW is used"),
+const REFUSED: [(&[&str], &str); 23] = [
     (&["v2", "v_parameterization", "zero_terminal_snr"], "train from a Stable Diffusion 1.x model"),
     (&["scale_v_pred_loss_like_noise_pred", "v_pred_like_loss"], "train from a Stable Diffusion 1.x model"),
     (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),

@@ -31,7 +31,13 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
     if let Some((_, meant)) = MEANT.iter().find(|(typed, _)| *typed == name) {
         return Some(meant);
     }
-    let scored = names.map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
+    nearest_in(name, names)
+}
+
+/// The one of `names` that is most similar to `name`, in whatever case, if any is.
+pub(crate) fn nearest_in<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = |name: &str| name.to_ascii_lowercase();
+    let scored = names.map(|candidate| (strsim::jaro_winkler(&lower(name), &lower(candidate)), candidate));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.85).then_some(best.1)
 }

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::network::Scope;
-use crate::pairs::Pairs;
+pub use crate::optimizer::Optimizer;
 use crate::report::Report;
 
 /// Optimizer section of a recipe.
@@ -21,20 +21,6 @@ pub struct Optim {
     pub schedule: Schedule,
     /// Largest L2 norm of all gradients together; 0 = no clipping (`--max_grad_norm`).
     pub max_grad_norm: f64,
-}
-
-/// An optimizer with its settings (`--optimizer_type`, `--optimizer_args`).
-#[derive(Debug, Clone, PartialEq)]
-pub enum Optimizer {
-    /// torch.optim.AdamW (decoupled weight decay).
-    AdamW {
-        /// Decay rates of the two moments.
-        betas: (f64, f64),
-        /// Added to the root of the second moment.
-        eps: f64,
-        /// Decoupled weight decay.
-        weight_decay: f64,
-    },
 }
 
 /// Shape of a learning-rate schedule (`--lr_scheduler`).
@@ -58,6 +44,8 @@ pub enum ScheduleKind {
         /// Exponent.
         power: f64,
     },
+    /// `adafactor`: none of ours, because the optimizer sets its own rates.
+    AdaFactor,
 }
 
 /// Length of a warmup.
@@ -82,12 +70,20 @@ pub struct Schedule {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
 #[command(next_help_heading = "Learning", rename_all = "verbatim")]
 pub struct RawOptim {
-    /// Optimizer; only AdamW for now. [default: AdamW]
+    /// Optimizer: AdamW, AdamW8bit, Lion, Lion8bit, SGDNesterov, SGDNesterov8bit, AdaFactor, or one that finds the size
+    /// of its steps itself and wants rates of 1: Prodigy, DAdaptAdam, DAdaptLion, DAdaptAdaGrad, DAdaptAdan, DAdaptSGD,
+    /// DAdaptation. [default: AdamW]
     #[arg(long, value_name = "NAME")]
     pub optimizer_type: Option<String>,
-    /// Settings of the optimizer. [default: betas=0.9,0.999 eps=1e-8 weight_decay=0.01]
+    /// Settings of the optimizer, for instance weight_decay=0.01 betas=0.9,0.999; a wrong name lists the right ones.
     #[arg(long, value_name = "NAME=VALUE")]
     pub optimizer_args: Option<Vec<String>>,
+    /// The old way to write --optimizer_type=AdamW8bit.
+    #[arg(long)]
+    pub use_8bit_adam: Option<bool>,
+    /// The old way to write --optimizer_type=Lion.
+    #[arg(long)]
+    pub use_lion_optimizer: Option<bool>,
     /// Learning rate of both parts, unless --unet_lr or --text_encoder_lr say otherwise. A low rank or alpha wants
     /// more. [default: 1e-4]
     #[arg(long, value_name = "RATE")]
@@ -118,84 +114,27 @@ pub struct RawOptim {
     pub max_grad_norm: Option<f64>,
 }
 
-/// Optimizers of sd-scripts that lorabake does not have yet, in lower case.
-const OTHER_OPTIMIZERS: [&str; 22] = [
-    "adamw8bit",
-    "pagedadamw",
-    "pagedadamw8bit",
-    "pagedadamw32bit",
-    "lion",
-    "lion8bit",
-    "pagedlion8bit",
-    "sgdnesterov",
-    "sgdnesterov8bit",
-    "dadaptation",
-    "dadaptadampreprint",
-    "dadaptadagrad",
-    "dadaptadam",
-    "dadaptadan",
-    "dadaptadanip",
-    "dadaptlion",
-    "dadaptsgd",
-    "prodigy",
-    "adafactor",
-    "radamschedulefree",
-    "adamwschedulefree",
-    "sgdschedulefree",
-];
-
 impl RawOptim {
     pub(crate) fn resolve(&self, scope: Scope, report: &mut Report) -> Optim {
         let optimizer = self.optimizer(report);
-        let (unet_lr, text_encoder_lr) = self.rates(scope, report);
-        Optim {
-            optimizer,
+        let (unet_lr, text_encoder_lr) = self.rates(scope, &optimizer, report);
+        let schedule = self.schedule(&optimizer, report);
+        let optim = Optim {
             unet_lr,
             text_encoder_lr,
-            learning_rate: self.learning_rate.unwrap_or(DEFAULT_RATE),
-            schedule: self.schedule(report),
+            learning_rate: self.learning_rate.unwrap_or(usual_rate(&optimizer)),
+            schedule,
             max_grad_norm: report.amount("max_grad_norm", self.max_grad_norm, 1.0),
+            optimizer,
+        };
+        if matches!(&optim.optimizer, Optimizer::AdaFactor(own) if !own.relative_step) {
+            advise_ada_factor(&optim, report);
         }
-    }
-
-    fn optimizer(&self, report: &mut Report) -> Optimizer {
-        let name = self.optimizer_type.as_deref().unwrap_or("AdamW");
-        let (mut betas, mut eps, mut weight_decay) = ((0.9, 0.999), 1e-8, 0.01);
-        let optimizer = Optimizer::AdamW { betas, eps, weight_decay };
-        let lower = name.to_ascii_lowercase();
-        if OTHER_OPTIMIZERS.contains(&lower.as_str()) {
-            let what = format!("{name} is known to sd-scripts, but lorabake does not support it yet");
-            let remedy = if lower == "adamw8bit" {
-                "use AdamW: it learns the same, and a LoRA has too few weights for 8 bits to save much"
-            } else {
-                "use AdamW, with --unet_lr=1e-4 --text_encoder_lr=5e-5 and no --optimizer_args"
-            };
-            report.problem("optimizer_type", what, remedy);
-            return optimizer;
-        }
-        if lower != "adamw" {
-            report.problem("optimizer_type", format!("there is no optimizer called `{name}`"), "use AdamW");
-            return optimizer;
-        }
-        let option = "optimizer_args";
-        let known = &["betas", "eps", "weight_decay"];
-        let later = &["amsgrad", "maximize", "foreach", "capturable", "differentiable", "fused"];
-        for (key, text) in (Pairs { option, owner: "AdamW", known, later }).read(self.optimizer_args.as_ref(), report) {
-            let read = match key {
-                "betas" => pair(text).map(|pair| betas = pair),
-                "eps" => at_least_zero(text).map(|value| eps = value),
-                _ => at_least_zero(text).map(|value| weight_decay = value),
-            };
-            if read.is_none() {
-                let remedy = "write for instance betas=0.9,0.999 eps=1e-8 weight_decay=0.01";
-                report.problem(option, format!("{key}={text} makes no sense"), remedy);
-            }
-        }
-        Optimizer::AdamW { betas, eps, weight_decay }
+        optim
     }
 
     /// Learning rates of UNet and text encoder.
-    fn rates(&self, scope: Scope, report: &mut Report) -> (f64, f64) {
+    fn rates(&self, scope: Scope, optimizer: &Optimizer, report: &mut Report) -> (f64, f64) {
         if let Some([_, _, ..]) = self.text_encoder_lr.as_deref() {
             let what = "several values are given, but Stable Diffusion 1.x has one text encoder";
             report.problem("text_encoder_lr", what, "give one value");
@@ -205,12 +144,11 @@ impl RawOptim {
             ("unet_lr", self.unet_lr, scope != Scope::TextEncoderOnly, "--network_train_text_encoder_only"),
             ("text_encoder_lr", text_encoder_lr, scope != Scope::UnetOnly, "--network_train_unet_only"),
         ];
-        if self.learning_rate.is_none() && parts.iter().any(|(_, own, trained, _)| *trained && own.is_none()) {
-            let text = "not given, so 1e-4 is used, the usual rate with AdamW (sd-scripts would use 2e-6, \
-                        which hardly learns anything)";
-            report.note("learning_rate", text);
+        let missing = self.learning_rate.is_none() && parts.iter().any(|(_, own, used, _)| *used && own.is_none());
+        if missing && !optimizer.sets_own_rates() {
+            report.note("learning_rate", default_rate_note(optimizer));
         }
-        let base = self.learning_rate.unwrap_or(DEFAULT_RATE);
+        let base = self.learning_rate.unwrap_or(usual_rate(optimizer));
         let mut told = Vec::new();
         for (option, own, trained, other_only) in parts {
             let (source, rate) = own.map_or(("learning_rate", base), |own| (option, own));
@@ -220,7 +158,7 @@ impl RawOptim {
                 }
             } else if !told.contains(&source) {
                 told.push(source);
-                check_rate(source, rate, other_only, report);
+                check_rate(source, rate, (optimizer, other_only), report);
             }
         }
         if self.learning_rate.is_some()
@@ -228,10 +166,20 @@ impl RawOptim {
         {
             report.note("learning_rate", "has no effect, because --unet_lr and --text_encoder_lr are both given");
         }
-        (self.unet_lr.unwrap_or(base), text_encoder_lr.unwrap_or(base))
+        let (unet, text) = (self.unet_lr.unwrap_or(base), text_encoder_lr.unwrap_or(base));
+        if optimizer.adapts() && scope == Scope::Both && unet != text {
+            let name = optimizer.name();
+            let told = format!("{name} has one rate for all, and the text encoder's counts, {text}, as in sd-scripts");
+            report.note("unet_lr", told);
+            return (text, text);
+        }
+        (unet, text)
     }
 
-    fn schedule(&self, report: &mut Report) -> Schedule {
+    fn schedule(&self, optimizer: &Optimizer, report: &mut Report) -> Schedule {
+        if optimizer.sets_own_rates() {
+            return self.no_schedule(report);
+        }
         let cycles = report.count("lr_scheduler_num_cycles", self.lr_scheduler_num_cycles, 1);
         let power = report.amount("lr_scheduler_power", self.lr_scheduler_power, 1.0);
         let name = self.lr_scheduler.as_deref().unwrap_or("constant");
@@ -242,6 +190,11 @@ impl RawOptim {
             "cosine" => ScheduleKind::Cosine,
             "cosine_with_restarts" => ScheduleKind::CosineWithRestarts { cycles },
             "polynomial" => ScheduleKind::Polynomial { power },
+            lower if is_ada_factor(lower) => {
+                let what = "the schedule adafactor belongs to --optimizer_type=AdaFactor with relative_step=True";
+                report.problem("lr_scheduler", what, "use for instance constant_with_warmup");
+                ScheduleKind::Constant
+            }
             _ => {
                 let remedy = "use constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial";
                 report.problem("lr_scheduler", format!("lorabake has no schedule called `{name}`"), remedy);
@@ -259,13 +212,33 @@ impl RawOptim {
         let warmup = self.warmup(report);
         let none = matches!(warmup, Warmup::Steps(0));
         if kind == ScheduleKind::Constant && !none {
-            let text = "has no effect with --lr_scheduler=constant; constant_with_warmup has a warmup";
-            report.note("lr_warmup_steps", text);
+            let remedy = "use --lr_scheduler=constant_with_warmup, or leave the warmup out";
+            report.problem("lr_warmup_steps", "--lr_scheduler=constant has no warmup", remedy);
         }
         if kind == ScheduleKind::ConstantWithWarmup && none {
             report.note("lr_scheduler", "is the same as constant, because --lr_warmup_steps is 0");
         }
         Schedule { kind, warmup }
+    }
+
+    /// AdaFactor with relative steps: what is asked for in vain.
+    fn no_schedule(&self, report: &mut Report) -> Schedule {
+        let why = "has no effect: AdaFactor with relative_step=True sets its own rates";
+        if self.lr_scheduler.as_deref().is_some_and(|name| !is_ada_factor(&name.to_ascii_lowercase())) {
+            report.note("lr_scheduler", format!("{why}; relative_step=False follows a schedule"));
+        }
+        if self.warmup(report) != Warmup::Steps(0) {
+            report.note("lr_warmup_steps", format!("{why}; warmup_init=True lets them grow slowly"));
+        }
+        for (option, given) in [
+            ("lr_scheduler_num_cycles", self.lr_scheduler_num_cycles.is_some()),
+            ("lr_scheduler_power", self.lr_scheduler_power.is_some()),
+        ] {
+            if given {
+                report.note(option, why);
+            }
+        }
+        Schedule { kind: ScheduleKind::AdaFactor, warmup: Warmup::Steps(0) }
     }
 
     /// A count of steps, or a share of them when below 1 or with a percent sign, as sd-scripts reads it.
@@ -288,30 +261,69 @@ impl RawOptim {
     }
 }
 
-/// sd-scripts' own default, 2e-6, comes from training whole models and teaches a LoRA next to nothing.
-const DEFAULT_RATE: f64 = 1e-4;
+/// The name of AdaFactor's own schedule, in which sd-scripts writes down the first rate to show: `adafactor:0.001`.
+fn is_ada_factor(name: &str) -> bool {
+    name.split(':').next() == Some("adafactor")
+}
 
-fn check_rate(option: &str, rate: f64, other_only: &str, report: &mut Report) {
-    if rate == 0.0 {
-        let remedy = format!("give a rate such as 1e-4, or leave a part untrained with {other_only}");
-        report.problem(option, "nothing is learnt at rate 0", remedy);
-    } else if !(rate.is_finite() && rate > 0.0) {
+/// sd-scripts' own default, 2e-6, comes from training whole models and teaches a LoRA next to nothing.
+fn usual_rate(optimizer: &Optimizer) -> f64 {
+    if optimizer.adapts() { 1.0 } else { 1e-4 }
+}
+
+fn default_rate_note(optimizer: &Optimizer) -> String {
+    let (name, rate) = (optimizer.name(), usual_rate(optimizer));
+    let instead = "(sd-scripts would use 2e-6, which hardly learns anything)";
+    match optimizer.adapts() {
+        true => format!("not given, so {rate} is used: {name} finds the size of its steps itself {instead}"),
+        false => format!("not given, so {rate:e} is used, the usual rate with {name} {instead}"),
+    }
+}
+
+fn check_rate(option: &str, rate: f64, (optimizer, other_only): (&Optimizer, &str), report: &mut Report) {
+    let (name, usual) = (optimizer.name(), usual_rate(optimizer));
+    let sgd = matches!(optimizer, Optimizer::SGDNesterov(_) | Optimizer::SGDNesterov8bit(_));
+    if !(rate.is_finite() && rate >= 0.0) {
         report.problem(option, format!("{rate} is not a learning rate"), "use a number such as 1e-4");
-    } else if rate > 0.01 {
-        let text = format!("{rate} is far above what AdamW bears and tends to end in noise; 1e-4 is usual");
+    } else if optimizer.sets_own_rates() {
+        let text = match option {
+            "learning_rate" => {
+                "is only shown until the first step: AdaFactor with relative_step=True sets its own rates"
+            }
+            _ => "has no effect: AdaFactor with relative_step=True sets its own rates",
+        };
         report.note(option, text);
+    } else if rate == 0.0 {
+        let remedy = format!("give a rate such as {usual:?}, or leave a part untrained with {other_only}")
+            .replace("0.0001", "1e-4");
+        report.problem(option, "nothing is learnt at rate 0", remedy);
+    } else if optimizer.adapts() {
+        if rate <= 0.1 {
+            let text = format!("{rate} is too low for {name}, which multiplies it with a size it finds itself; use 1");
+            report.note(option, text);
+        } else if rate > 2.0 {
+            let text =
+                format!("{rate} is high for {name}, which multiplies it with a size it finds itself; 1 is usual");
+            report.note(option, text);
+        }
+    } else if rate > 0.01 && !sgd {
+        let text = format!("{rate} is far above what {name} bears and tends to end in noise; 1e-4 is usual");
+        report.note(option, text);
+    }
+}
+
+/// What sd-scripts advises for AdaFactor with rates from outside.
+fn advise_ada_factor(optim: &Optim, report: &mut Report) {
+    if optim.max_grad_norm != 0.0 {
+        report.note("max_grad_norm", "AdaFactor clips its updates itself; 0 leaves the gradients as they are");
+    }
+    if optim.schedule.kind != ScheduleKind::ConstantWithWarmup {
+        report.note("lr_scheduler", "constant_with_warmup suits AdaFactor with relative_step=False best");
     }
 }
 
 fn at_least_zero(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)
-}
-
-/// Two decay rates below 1, with or without brackets: `0.9,0.999` or `(0.9, 0.999)`.
-fn pair(text: &str) -> Option<(f64, f64)> {
-    let (first, second) = text.trim_matches(['(', ')', '[', ']']).split_once(',')?;
-    let decay = |text| at_least_zero(text).filter(|value| *value < 1.0);
-    decay(first).zip(decay(second))
 }
 
 /// sd-scripts does not convert what it reads from a TOML file, so a number must stand there as one.
@@ -326,14 +338,10 @@ fn number_if_possible<S: Serializer>(text: &Option<String>, serializer: S) -> Re
 
 impl From<&Optim> for RawOptim {
     fn from(optim: &Optim) -> Self {
-        let Optimizer::AdamW { betas, eps, weight_decay } = optim.optimizer;
+        let settings = optim.optimizer.settings();
         let mut raw = Self {
-            optimizer_type: Some("AdamW".to_owned()),
-            optimizer_args: Some(vec![
-                format!("betas={},{}", betas.0, betas.1),
-                format!("eps={eps}"),
-                format!("weight_decay={weight_decay}"),
-            ]),
+            optimizer_type: Some(optim.optimizer.name().to_owned()),
+            optimizer_args: Some(settings.iter().map(|(name, value)| format!("{name}={value}")).collect()),
             learning_rate: Some(optim.learning_rate),
             unet_lr: Some(optim.unet_lr),
             text_encoder_lr: Some(vec![optim.text_encoder_lr]),
@@ -357,6 +365,7 @@ impl From<&Optim> for RawOptim {
                 raw.lr_scheduler_power = Some(power);
                 "polynomial"
             }
+            ScheduleKind::AdaFactor => "adafactor",
         };
         raw.lr_scheduler = Some(name.to_owned());
         raw

@@ -114,6 +114,7 @@ impl Bake<'_> {
             accumulate(&mut gradients, output.gradients, session.recipe.train.accumulation);
         }
         let rates = self.rates();
+        let shown = self.updater.shown_rates(&self.session.network, rates);
         let gradients = gradients.expect("a group has batches");
         let gradient_norm = self.updater.update(&mut self.session.network, gradients, rates);
         if !gradient_norm.is_finite() {
@@ -125,7 +126,11 @@ impl Bake<'_> {
             epoch: at.0 + 1,
             loss: total / group.len() as f64,
             average: self.average.mean(),
-            rates: self.named_rates(rates),
+            rates: self.named_rates(shown),
+            d_times_lr: self
+                .updater
+                .d()
+                .map_or_else(Vec::new, |d| self.named_rates(Rates { text: d * rates.text, unet: d * rates.unet })),
             gradient_norm,
             seconds: started.elapsed().as_secs_f64(),
         }));

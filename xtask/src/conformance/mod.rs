@@ -24,7 +24,10 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let index = pack.join("index.json");
     let text = std::fs::read_to_string(&index).with_context(|| format!("{} is no conformance pack", pack.display()))?;
     let entries: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| index.display().to_string())?;
-    println!("{:<28} {:>7} {:>10} {:>10} {:>10}  verdict", "trace", "updates", "loss", "gradient", "weights");
+    println!(
+        "{:<28} {:>7} {:>10} {:>10} {:>10} {:>10}  verdict",
+        "trace", "updates", "loss", "gradient", "weights", "d"
+    );
     let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
@@ -32,7 +35,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         match replay(&trace, &root.join("models/tiny"))? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
-                println!("{name:<28} {:>41}  not supported yet: {reason}", "");
+                println!("{name:<28} {:>52}  not supported yet: {reason}", "");
             }
             Verdict::Replayed(errors) => {
                 let pass = errors.pass();
@@ -42,12 +45,15 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
                     failed += 1
                 }
                 let verdict = if pass { "pass" } else { "FAIL" };
-                let noise = match errors.noise {
+                let left_out = |count: usize, why: &str| match count {
                     0 => String::new(),
-                    n => format!(" ({n} tensors left out: their exact gradient is zero)"),
+                    n => format!(" ({n} tensors left out: {why})"),
                 };
+                let noise = left_out(errors.noise, "their exact gradient is zero");
+                let chaotic = left_out(errors.chaotic, "the recording depends on rounding, see CHAOTIC");
+                let d = errors.d.map_or_else(String::new, |d| format!("{d:.1e}"));
                 println!(
-                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e}  {verdict}{noise}",
+                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{noise}{chaotic}",
                     errors.updates, errors.loss, errors.gradient, errors.weights
                 );
                 errors.complaints.iter().for_each(|complaint| println!("    {complaint}"));
@@ -56,7 +62,8 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     }
     println!("{passed} passed, {failed} failed, {unsupported} not supported yet");
     println!(
-        "columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights"
+        "columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights, \
+         of an adaptive optimizer's d"
     );
     Ok(failed == 0 && passed > 0)
 }

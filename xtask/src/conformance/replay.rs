@@ -133,10 +133,12 @@ impl Replay<'_> {
         let optim = &self.recipe.optim;
         let factor = lr::factor(&optim.schedule, optim.learning_rate, update as u64, total);
         let rates = Rates { text: optim.text_encoder_lr * factor, unet: optim.unet_lr * factor };
-        let parts = [(Part::TextEncoder, rates.text), (Part::Unet, rates.unet)];
+        let shown = updater.shown_rates(&self.network, rates);
+        let parts = [(Part::TextEncoder, shown.text), (Part::Unet, shown.unet)];
         let ours: Vec<f64> =
             parts.iter().filter(|(part, _)| self.network.count(*part) > 0).map(|(_, rate)| *rate).collect();
         self.errors.compare_rates(update, &ours, &recorded.lr);
+        self.errors.compare_d(update, updater.d(), &recorded.d_before);
         let norm = updater.update(&mut self.network, gradients, rates);
         self.errors.compare_norm(norm, recorded.grad_norm_before_clip);
         Ok(())

@@ -38,11 +38,15 @@ pub struct MicroStep {
 #[derive(Debug, Deserialize)]
 pub struct OptStep {
     pub lr: Vec<f64>,
+    /// Of each group, before the update; null for optimizers that are not adaptive.
+    #[serde(default)]
+    pub d_before: Vec<Option<f64>>,
     pub grad_norm_before_clip: Option<f64>,
 }
 
 /// A recorded run.
 pub struct Trace {
+    pub name: String,
     pub meta: Meta,
     pub pack: PathBuf,
     own: TensorFile,
@@ -62,6 +66,7 @@ impl Trace {
         let text = text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
         let meta: Meta = serde_json::from_str(&text).with_context(|| meta.display().to_string())?;
         Ok(Self {
+            name: name.into(),
             own: TensorFile::open(&folder.join("trace.safetensors"))?,
             shared: TensorFile::open(&pack.join("shared/latents.safetensors"))?,
             init: TensorFile::open(&pack.join("inits").join(&meta.init))?,

@@ -98,13 +98,7 @@ impl UNet {
     /// - timesteps: B numbers, 0 to 999
     /// - context: [B, T, D]
     /// - output: [B, 4, H, W]
-    pub fn forward(
-        &self,
-        latents: Tensor<4>,
-        timesteps: &[f32],
-        context: Tensor<3>,
-        adapters: &Adapters,
-    ) -> Tensor<4> {
+    pub fn forward(&self, latents: Tensor<4>, timesteps: &[f32], context: Tensor<3>, adapters: &Adapters) -> Tensor<4> {
         let time = self.time.forward(timesteps, &latents.device(), adapters);
         let condition = Condition { time, context, adapters };
         let mut x = self.conv_in.forward(latents, adapters);
@@ -165,13 +159,7 @@ impl DownBlock {
 }
 
 impl UpBlock {
-    fn build(
-        b: &mut Builder<'_, '_>,
-        level: usize,
-        current: &mut usize,
-        skips: &mut Vec<usize>,
-        width: usize,
-    ) -> Self {
+    fn build(b: &mut Builder<'_, '_>, level: usize, current: &mut usize, skips: &mut Vec<usize>, width: usize) -> Self {
         let path = format!("up_blocks.{level}");
         let [channels] = b.dims(&format!("{path}.resnets.0.conv1.weight"));
         let stages = (0..b.count(|i| format!("{path}.resnets.{i}.conv1.weight")))

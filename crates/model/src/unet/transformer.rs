@@ -25,9 +25,7 @@ impl Transformer {
         Self {
             norm: b.group_norm(&format!("{path}.norm"), channels, 1e-6),
             proj_in: b.conv(&format!("{path}.proj_in"), square, Role::Transformer),
-            blocks: (0..depth)
-                .map(|i| Block::build(b, &format!("{path}.transformer_blocks.{i}"), channels))
-                .collect(),
+            blocks: (0..depth).map(|i| Block::build(b, &format!("{path}.transformer_blocks.{i}"), channels)).collect(),
             proj_out: b.conv(&format!("{path}.proj_out"), square, Role::Transformer),
         }
     }

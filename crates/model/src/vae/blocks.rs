@@ -58,7 +58,14 @@ impl Middle {
         let mut project = |name: &str| b.frozen_linear(&format!("{attention}.{name}"), [channels; 2]);
         let (to_q, to_k, to_v) = (project("to_q"), project("to_k"), project("to_v"));
         let to_out = project("to_out.0");
-        Self { resnets, group_norm: b.group_norm(&format!("{attention}.group_norm"), channels, EPSILON), to_q, to_k, to_v, to_out }
+        Self {
+            resnets,
+            group_norm: b.group_norm(&format!("{attention}.group_norm"), channels, EPSILON),
+            to_q,
+            to_k,
+            to_v,
+            to_out,
+        }
     }
 
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {

@@ -2,6 +2,7 @@
 
 mod guide;
 mod messages;
+mod optimizers;
 mod options;
 mod toml;
 

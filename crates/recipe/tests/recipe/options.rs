@@ -35,6 +35,8 @@ fn example(name: &str) -> &'static str {
         "optimizer_type" => "adamw",
         "optimizer_args" => "eps=1e-6",
         "lr_scheduler" => "cosine",
+        // With the schedule constant there is no other warmup.
+        "lr_warmup_steps" => "0",
         "mixed_precision" => "bf16",
         "save_precision" => "bf16",
         "save_model_as" => "safetensors",

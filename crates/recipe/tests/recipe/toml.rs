@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lorabake_recipe::optim::Optimizer;
 use lorabake_recipe::{ParseError, parse_toml};
 
 use crate::{ENOUGH, parse};
@@ -67,13 +68,17 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --training_comment=\"hi\" --no_metadata --logging_dir=logs --log_prefix=a";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
         --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights";
+    let every_optimizer = Optimizer::NAMES.iter().map(|name| format!("{ENOUGH} --optimizer_type={name}"));
+    let prodigy =
+        "--optimizer_type=Prodigy --optimizer_args decouple=False d_coef=2 growth_rate=1.02 beta3=0.9 slice_p=11";
     let lines = [
         "--train_data_dir=images --output_dir=out".to_owned(),
         ENOUGH.to_owned(),
         format!("{ENOUGH} {every_option}"),
         format!("--train_data_dir=images --output_dir=out {other}"),
+        format!("{ENOUGH} {prodigy}"),
     ];
-    for line in lines {
+    for line in lines.into_iter().chain(every_optimizer) {
         let recipe = parse(&line).unwrap().recipe;
         let text = recipe.to_toml().unwrap();
         let again = parse_toml(&text, Path::new("bake.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorabake_recipe::Recipe;
 use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
+use lorabake_recipe::optimizer::Setting;
 use lorabake_recipe::train::Precision;
 
 pub use dataset::{BucketInfo, DatasetFacts, Dir};
@@ -197,8 +198,10 @@ fn run(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
 fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     let optim = &recipe.optim;
     entries.put("ss_optimizer", optimizer(&optim.optimizer));
-    entries.put("ss_learning_rate", float(optim.learning_rate));
-    entries.put("ss_unet_lr", optional(facts.typed.unet_lr.map(float)));
+    // sd-scripts forgets two of the three rates where AdaFactor sets its own.
+    let used = |rate: f64| (!optim.optimizer.sets_own_rates()).then(|| float(rate));
+    entries.put("ss_learning_rate", optional(used(optim.learning_rate)));
+    entries.put("ss_unet_lr", optional(facts.typed.unet_lr.and_then(used)));
     entries.put("ss_text_encoder_lr", optional(facts.typed.text_encoder_lr.map(float)));
     let scheduler = match optim.schedule.kind {
         ScheduleKind::Constant => "constant",
@@ -207,6 +210,7 @@ fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
         ScheduleKind::Cosine => "cosine",
         ScheduleKind::CosineWithRestarts { .. } => "cosine_with_restarts",
         ScheduleKind::Polynomial { .. } => "polynomial",
+        ScheduleKind::AdaFactor => &format!("adafactor:{}", float(optim.learning_rate)),
     };
     entries.put("ss_lr_scheduler", scheduler);
     let warmup = match optim.schedule.warmup {
@@ -222,19 +226,15 @@ fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
 
 /// The optimizer's Python class, with the settings that differ from its defaults.
 fn optimizer(optimizer: &Optimizer) -> String {
-    let Optimizer::AdamW { betas, eps, weight_decay } = *optimizer;
-    let mut settings = Vec::new();
-    if weight_decay != 0.01 {
-        settings.push(format!("weight_decay={}", float(weight_decay)));
-    }
-    if betas != (0.9, 0.999) {
-        settings.push(format!("betas=({}, {})", float(betas.0), float(betas.1)));
-    }
-    if eps != 1e-8 {
-        settings.push(format!("eps={}", float(eps)));
-    }
+    let python = |setting: Setting| match setting {
+        Setting::Number(value) => float(value),
+        Setting::Numbers(values) => format!("({})", values.into_iter().map(float).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    };
+    let settings: Vec<String> =
+        optimizer.notable().into_iter().map(|(name, value)| format!("{name}={}", python(value))).collect();
     let settings = if settings.is_empty() { String::new() } else { format!("({})", settings.join(",")) };
-    format!("torch.optim.adamw.AdamW{settings}")
+    format!("{}{settings}", optimizer.python_class())
 }
 
 fn images(entries: &mut Entries, recipe: &Recipe) {
