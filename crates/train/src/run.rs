@@ -6,8 +6,6 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use lorabake_data::caption;
 use lorabake_data::plan::Batch;
-use lorabake_diffusion::Prediction;
-use lorabake_diffusion::Weights;
 use lorabake_optim::lr;
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Every;
@@ -100,8 +98,7 @@ impl Bake<'_> {
             let session = &self.session;
             let frozen = Frozen {
                 bundle: &session.bundle,
-                schedule: &session.schedule,
-                prediction: Prediction::Epsilon,
+                objective: &session.objective,
                 clip_skip: session.recipe.model.clip_skip,
                 device: &session.device,
             };
@@ -138,26 +135,29 @@ impl Bake<'_> {
         let seed = Seed(recipe.train.seed);
         let [c, h, w] = session.latents.shape(batch.entries[0].item);
         let shape = [batch.entries.len(), c, h, w];
-        let draws = Draws::new(seed, at, shape, recipe.diffusion.noise_offset);
         let items = batch.entries.iter().map(|entry| (entry, &session.dataset.items[entry.item]));
         let captions: Vec<String> = items
             .clone()
-            .map(|(entry, item)| caption::draw(&item.caption, &recipe.data.captions, seed, at.0, entry.position))
+            .map(|(entry, item)| {
+                let (step, steps) = (self.step, session.length.steps);
+                let at = caption::Use { epoch: at.0, position: entry.position, step, steps };
+                caption::draw(&item.caption, &recipe.data.captions, seed, at)
+            })
             .collect();
         let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
         let entries = batch.entries.iter();
-        let latents = entries.flat_map(|e| session.latents.draw(e.item, e.flipped, (at.0, e.position))).collect();
+        let latents = entries.flat_map(|e| session.latents.draw(e.item, e.flipped, (at.0, e.position)));
+        let latents: Vec<f32> = latents.collect();
+        let draws = Draws::new(seed, at, &latents, shape, &recipe.diffusion);
         let prompts = captions.iter().map(String::as_str);
         Inputs {
             shape,
             latents,
             noise: draws.noise,
+            input_noise: draws.input_noise,
             timesteps: draws.timesteps,
             tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
-            weights: Weights {
-                loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
-                min_snr_gamma: recipe.diffusion.min_snr_gamma,
-            },
+            loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
         }
     }
 
