@@ -59,8 +59,8 @@ pub fn lines<'a>(caption: &'a str, rules: &'a CaptionRules) -> impl Iterator<Ite
 /// Runs a caption through the rules.
 pub fn compose(caption: &str, rules: &CaptionRules, at: Use, rng: &mut impl Rng) -> String {
     // sd-scripts counts epochs from 1.
-    let dropped_epoch =
-        rules.dropout_every_n_epochs > 0 && (at.epoch + 1) % u64::from(rules.dropout_every_n_epochs) == 0;
+    let every = u64::from(rules.dropout_every_n_epochs);
+    let dropped_epoch = every > 0 && (at.epoch + 1).is_multiple_of(every);
     if rules.dropout_rate > 0.0 && rng.random_bool(rules.dropout_rate) || dropped_epoch {
         return String::new();
     }
