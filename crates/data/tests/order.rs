@@ -22,6 +22,7 @@ fn data(batch_size: usize, flip_aug: bool) -> Data {
         batch_size,
         captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
         flip_aug,
+        random_crop: false,
         cache_latents: true,
     }
 }

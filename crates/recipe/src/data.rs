@@ -27,6 +27,8 @@ pub struct Data {
     pub captions: CaptionRules,
     /// Mirror each image with probability one half (`--flip_aug`).
     pub flip_aug: bool,
+    /// Crop at another place at each use, not in the middle (`--random_crop`).
+    pub random_crop: bool,
     /// Keep one VAE sample per image, as sd-scripts does, instead of drawing a new one at each use (`--cache_latents`).
     pub cache_latents: bool,
 }
@@ -87,6 +89,10 @@ pub struct RawData {
     /// Mirror images at random. Useful unless the subject is asymmetrical.
     #[arg(long)]
     pub flip_aug: Option<bool>,
+    /// Crop an image that does not fit its bucket at another place at each use, not in the middle. Such images are
+    /// encoded at each use, which takes time, and --cache_latents is not possible.
+    #[arg(long)]
+    pub random_crop: Option<bool>,
     /// Encode each image once and keep the result, which makes training much faster.
     #[arg(long)]
     pub cache_latents: Option<bool>,
@@ -97,6 +103,10 @@ impl RawData {
         if self.train_data_dir.is_none() {
             let remedy = "give the folder that holds your REPEATS_NAME folders, for instance one with 10_penny in it";
             report.problem("train_data_dir", "the folder of images is missing", remedy);
+        }
+        if self.random_crop == Some(true) && self.cache_latents == Some(true) {
+            let what = "with --cache_latents every image has one crop for the whole run";
+            report.problem("random_crop", what, "leave one of them out");
         }
         let resolution = self.resolution(checkpoint, report);
         let buckets = self.buckets(resolution, report);
@@ -113,6 +123,7 @@ impl RawData {
             batch_size: report.count("train_batch_size", self.train_batch_size, 1) as usize,
             captions,
             flip_aug: self.flip_aug == Some(true),
+            random_crop: self.random_crop == Some(true),
             cache_latents: self.cache_latents == Some(true),
         }
     }
@@ -223,6 +234,7 @@ impl From<&Data> for RawData {
             bucket_no_upscale: buckets.map(|buckets| buckets.no_upscale),
             train_batch_size: Some(data.batch_size as u32),
             flip_aug: Some(data.flip_aug),
+            random_crop: Some(data.random_crop),
             cache_latents: Some(data.cache_latents),
         }
     }

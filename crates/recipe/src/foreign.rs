@@ -52,8 +52,8 @@ const REFUSED: [(&[&str], &str); 21] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (
-        &["color_aug", "random_crop", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
-        "leave it out; --flip_aug is the augmentation that works today",
+        &["color_aug", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
+        "leave it out; --flip_aug and --random_crop work",
     ),
     (&["masked_loss", "conditioning_data_dir"], "leave it out: whole images are trained"),
     (&["weighted_captions"], "leave it out: (word:1.2) is trained as it is written"),

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lorabake_data::caption;
 use lorabake_data::plan::Batch;
 use lorabake_optim::lr;
@@ -94,7 +94,7 @@ impl Bake<'_> {
         let mut total = 0.0;
         for (offset, batch) in group.iter().enumerate() {
             let index = at.1 + offset;
-            let inputs = self.inputs((at.0, index as u64), batch);
+            let inputs = self.inputs((at.0, index as u64), batch)?;
             let session = &self.session;
             let frozen = Frozen {
                 bundle: &session.bundle,
@@ -130,7 +130,7 @@ impl Bake<'_> {
     }
 
     /// Draws and looks up everything that batch `at` = (epoch, batch) needs.
-    fn inputs(&self, at: (u64, u64), batch: &Batch) -> Inputs {
+    fn inputs(&self, at: (u64, u64), batch: &Batch) -> Result<Inputs> {
         let (session, recipe) = (&self.session, &self.session.recipe);
         let seed = Seed(recipe.train.seed);
         let [c, h, w] = session.latents.shape(batch.entries[0].item);
@@ -145,12 +145,15 @@ impl Bake<'_> {
             })
             .collect();
         let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
-        let entries = batch.entries.iter();
-        let latents = entries.flat_map(|e| session.latents.draw(e.item, e.flipped, (at.0, e.position)));
-        let latents: Vec<f32> = latents.collect();
+        let mut latents = Vec::with_capacity(shape.iter().product());
+        for entry in &batch.entries {
+            let item = &session.dataset.items[entry.item];
+            let drawn = session.latents.draw(entry.item, entry.flipped, (at.0, entry.position));
+            latents.extend(drawn.with_context(|| item.path.display().to_string())?);
+        }
         let draws = Draws::new(seed, at, &latents, shape, &recipe.diffusion);
         let prompts = captions.iter().map(String::as_str);
-        Inputs {
+        Ok(Inputs {
             shape,
             latents,
             noise: draws.noise,
@@ -158,7 +161,7 @@ impl Bake<'_> {
             timesteps: draws.timesteps,
             tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
             loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
-        }
+        })
     }
 
     fn rates(&self) -> Rates {

@@ -31,7 +31,7 @@ use crate::objective::Objective;
 pub struct Session {
     /// The recipe, with rank and alpha as they really are.
     pub recipe: Recipe,
-    /// The frozen networks, without the VAE's encoder: it has done its work.
+    /// The frozen networks, without the VAE's encoder: the latents have it if they need it still.
     pub bundle: Bundle,
     /// The images.
     pub dataset: Dataset,
@@ -87,7 +87,7 @@ impl Session {
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
-        let latents = LatentCache::fill(&encoder, images, &recipe.data, seed, say)?;
+        let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;
         clock.lap("latents made");
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
         Ok(Self { recipe, bundle, dataset, layout, plan, length, latents, network, objective, tokenizer, device })

@@ -169,6 +169,31 @@ fn every_caption_noise_and_loss_option_changes_what_is_learned() {
 }
 
 #[test]
+fn random_crops_are_drawn_anew_and_only_where_there_is_something_to_crop() {
+    let [tall, square] = [(64, 96), (80, 80)].map(|size| {
+        let dir = tempfile::tempdir().unwrap();
+        images(dir.path(), &[size]);
+        dir
+    });
+    let bake = |dir: &tempfile::TempDir, more: &[&str]| {
+        run(dir.path(), "out", false, &[&["--max_train_steps=3", "--flip_aug"], more].concat())
+    };
+    let told = |run: &Run| {
+        let note = |event: &Event| if let Event::Note(text) = event { text.contains("random_crop") } else { false };
+        run.events.iter().any(note)
+    };
+    let (plain, random) = (bake(&tall, &[]), bake(&tall, &["--random_crop"]));
+    assert_ne!(plain.losses(), random.losses());
+    assert_eq!(random.losses(), bake(&tall, &["--random_crop"]).losses());
+    assert!(!told(&random));
+    assert_eq!(random.lora().metadata["ss_random_crop"], "True");
+    // Nothing of a square image is cropped away.
+    let (plain, random) = (bake(&square, &[]), bake(&square, &["--random_crop"]));
+    assert_eq!(plain.losses(), random.losses());
+    assert!(told(&random));
+}
+
+#[test]
 fn accumulated_batches_equal_one_large_batch() {
     // Checked on the step itself, since the draws of two batches of two are not those of one batch of four. 128 px: at
     // 64 px the lowest level is one pixel wide, and its group norms of one channel × one pixel amplify rounding by 1/√ε.

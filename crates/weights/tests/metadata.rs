@@ -46,6 +46,7 @@ fn recipe(name: &str) -> Recipe {
             batch_size: 1,
             captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
             flip_aug: false,
+            random_crop: false,
             cache_latents: name != "a_lora_adamw",
         },
         network: Network {

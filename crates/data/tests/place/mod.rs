@@ -43,6 +43,7 @@ impl Place {
             batch_size: 1,
             captions: CaptionRules::default(),
             flip_aug: false,
+            random_crop: false,
             cache_latents: true,
         }
     }

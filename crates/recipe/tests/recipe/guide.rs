@@ -69,7 +69,7 @@ fn the_powershell_script_fails_on_two_options_only() {
 #[test]
 fn the_bash_script_fails_on_four_options_only() {
     let unsupported = "known to sd-scripts, but lorabake does not support it yet; leave it out";
-    let augmentation = "--flip_aug is the augmentation that works today";
+    let augmentation = "--flip_aug and --random_crop work";
     let expected = format!(
         "--use_8bit_adam: {unsupported}: AdamW is used, which learns the same\n\
          --color_aug: {unsupported}; {augmentation}\n\

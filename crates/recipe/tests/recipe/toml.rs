@@ -73,7 +73,7 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --ip_noise_gamma_random_strength --min_timestep=10 --max_timestep=990 --v_parameterization \
         --zero_terminal_snr --scale_v_pred_loss_like_noise_pred";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
-        --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights \
+        --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
         --loss_type=smooth_l1 --huber_schedule=constant --v_pred_like_loss=0.5 --multires_noise_iterations=6";
     let lines = [
         "--train_data_dir=images --output_dir=out".to_owned(),

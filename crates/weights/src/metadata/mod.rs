@@ -83,7 +83,7 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 17] = [
+const ABSENT: [(&str, &str); 16] = [
     ("ss_color_aug", "False"),
     ("ss_face_crop_aug_range", "None"),
     ("ss_fp8_base", "False"),
@@ -94,7 +94,6 @@ const ABSENT: [(&str, &str); 17] = [
     ("ss_max_validation_steps", "None"),
     ("ss_network_dropout", "None"),
     ("ss_num_validation_images", "0"),
-    ("ss_random_crop", "False"),
     ("ss_resize_interpolation", "None"),
     ("ss_scale_weight_norms", "None"),
     ("ss_validate_every_n_epochs", "None"),
@@ -227,6 +226,7 @@ fn images(entries: &mut Entries, recipe: &Recipe) {
     entries.put("ss_total_batch_size", data.batch_size * recipe.train.accumulation);
     entries.put("ss_resolution", format!("({}, {})", data.resolution.0, data.resolution.1));
     entries.put("ss_flip_aug", boolean(data.flip_aug));
+    entries.put("ss_random_crop", boolean(data.random_crop));
     entries.put("ss_cache_latents", boolean(data.cache_latents));
     entries.put("ss_shuffle_caption", boolean(data.captions.shuffle));
     entries.put("ss_keep_tokens", data.captions.keep_tokens);
