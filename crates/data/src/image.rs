@@ -11,10 +11,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Pixel};
+use rand::Rng;
 
 use crate::bucket::Placement;
 use crate::probe;
-use crate::problem::{Error, Fault};
+use crate::problem::{Error, Fault, Size};
 use crate::resize;
 use crate::scan::Item;
 
@@ -51,12 +52,18 @@ pub struct Loaded<T> {
 
 /// Decodes the item's file and brings it to its place. Fails with a message that names the file.
 pub fn load(item: &Item, placement: &Placement) -> Result<Loaded<Rgb>, Error> {
+    let Loaded { image, transparent } = load_resized(item, placement)?;
+    Ok(Loaded { image: crop(&image, placement.bucket, placement.crop), transparent })
+}
+
+/// The same without cropping: an image that covers its bucket.
+pub fn load_resized(item: &Item, placement: &Placement) -> Result<Loaded<Rgb>, Error> {
     let Loaded { image, transparent } = decode(&item.path)?;
     let now = (image.width, image.height);
     if now != item.size {
         return Err(Error::Image { path: item.path.clone(), fault: Fault::Changed { before: item.size, now } });
     }
-    Ok(Loaded { image: fit(&image, placement), transparent })
+    Ok(Loaded { image: resize::resize(&image, placement.resized), transparent })
 }
 
 /// Decodes a PNG, JPEG, WebP or BMP file of at most [`probe::MAX_PIXELS`] pixels into upright RGB.
@@ -85,12 +92,24 @@ fn decode_bytes(bytes: &[u8]) -> Result<Loaded<Rgb>, Fault> {
 
 /// Resizes and crops the middle.
 pub fn fit(image: &Rgb, placement: &Placement) -> Rgb {
-    let resized = resize::resize(image, placement.resized);
-    let (width, height) = placement.bucket;
-    let rows = placement.crop.1..placement.crop.1 + height;
-    let start = |row: u32| 3 * (row as usize * resized.width as usize + placement.crop.0 as usize);
-    let data = rows.flat_map(|row| &resized.data[start(row)..][..3 * width as usize]).copied().collect();
+    crop(&resize::resize(image, placement.resized), placement.bucket, placement.crop)
+}
+
+/// The part of `size` = (width, height) that begins `at` = (columns, rows) from the left upper corner.
+///
+/// # Panics
+/// If it does not lie within the image.
+pub fn crop(image: &Rgb, (width, height): Size, at: (u32, u32)) -> Rgb {
+    let rows = at.1..at.1 + height;
+    let start = |row: u32| 3 * (row as usize * image.width as usize + at.0 as usize);
+    let data = rows.flat_map(|row| &image.data[start(row)..][..3 * width as usize]).copied().collect();
     Rgb { width, height, data }
+}
+
+/// Where a crop of the resized image begins if it is drawn: anywhere, all places equally likely (`--random_crop`).
+pub fn draw_crop(placement: &Placement, rng: &mut impl Rng) -> (u32, u32) {
+    let (resized, bucket) = (placement.resized, placement.bucket);
+    (rng.random_range(0..=resized.0 - bucket.0), rng.random_range(0..=resized.1 - bucket.1))
 }
 
 impl Rgb {

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::Data;
 use rayon::prelude::*;
 
@@ -52,7 +53,7 @@ pub struct Folder {
 pub struct Item {
     /// The image file.
     pub path: PathBuf,
-    /// Its caption, before the caption rules.
+    /// Its caption, before the caption rules; with wildcards it may have several lines.
     pub caption: String,
     /// The folder's repeats.
     pub repeats: u32,
@@ -196,7 +197,8 @@ fn read_concept(dataset: &mut Dataset, data: &Data, root: &Root, concept: Concep
         images: pairs.len(),
         captioned: pairs.iter().filter(|(_, caption)| caption.is_some()).count(),
     };
-    let read: Vec<_> = pairs.par_iter().map(|(image, text)| read_item(image, text.as_deref(), &folder)).collect();
+    let read: Vec<_> =
+        pairs.par_iter().map(|(image, text)| read_item(image, text.as_deref(), &folder, &data.captions)).collect();
     let (mut items, mut errors) = (Vec::new(), Vec::new());
     for result in read {
         match result {
@@ -213,8 +215,8 @@ fn read_concept(dataset: &mut Dataset, data: &Data, root: &Root, concept: Concep
     Ok(())
 }
 
-fn read_item(image: &Path, text: Option<&Path>, folder: &Folder) -> Result<Item, Vec<Error>> {
-    let caption = text.map_or_else(|| Ok(folder.class_tokens.clone()), caption::read);
+fn read_item(image: &Path, text: Option<&Path>, folder: &Folder, rules: &CaptionRules) -> Result<Item, Vec<Error>> {
+    let caption = text.map_or_else(|| Ok(folder.class_tokens.clone()), |text| caption::read(text, rules));
     let size = probe::size(image);
     let (repeats, is_reg) = (folder.repeats, folder.is_reg);
     match (size, caption) {

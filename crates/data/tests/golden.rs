@@ -39,6 +39,27 @@ fn check_bucket(rule: &Rule, line: &str) {
 }
 
 #[test]
+fn drawn_crops_reach_every_place_and_none_outside() {
+    use lorabake_data::bucket::Rule;
+    use lorabake_data::image::{Rgb, crop, draw_crop};
+    use rand::SeedableRng;
+
+    let (rule, _) = Rule::new((64, 64), None).unwrap();
+    let placement = rule.place((67, 64)).unwrap();
+    assert_eq!((placement.resized, placement.bucket), ((67, 64), (64, 64)));
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+    let mut count = [0; 4];
+    for _ in 0..400 {
+        let corner = draw_crop(&placement, &mut rng);
+        assert_eq!(corner.1, 0);
+        count[corner.0 as usize] += 1;
+    }
+    assert!(count.iter().all(|count| (60..140).contains(count)), "{count:?}");
+    let image = Rgb { width: 3, height: 2, data: (0..18).collect() };
+    assert_eq!(crop(&image, (2, 1), (1, 1)).data, [12, 13, 14, 15, 16, 17]);
+}
+
+#[test]
 fn buckets_are_those_of_sd_scripts() {
     let text = std::fs::read_to_string(golden("buckets.txt")).unwrap();
     let mut rule = None;

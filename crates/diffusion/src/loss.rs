@@ -1,31 +1,63 @@
-//! The training loss: squared error of each sample, weighted, then the mean over the batch.
+//! The training loss: an error per sample, weighted, then the mean over the batch.
 //!
-//! Order and formulas are those of sd-scripts' `train_network.py`; Min-SNR is Hang et al. 2023, arXiv 2303.09556.
+//! Order and formulas are those of sd-scripts' `train_network.py`, `train_util.py` and `custom_train_functions.py`.
+//! Min-SNR is Hang et al. 2023, arXiv 2303.09556; the Huber losses with schedules come from Khrapov et al. 2024, arXiv
+//! 2403.16728; debiased estimation from Yu et al. 2023, arXiv 2310.08442.
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, TRAIN_STEPS};
 use crate::target::Prediction;
 
-/// What makes one sample of a batch count more than another.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Weights {
-    /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
-    pub loss_weights: Vec<f32>,
+/// Weights that depend on the timestep; all of them are factors. The default changes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Weighting {
     /// Min-SNR weighting (`--min_snr_gamma`).
     pub min_snr_gamma: Option<f64>,
+    /// 1 / √SNR, or 1 / (SNR + 1) for velocities (`--debiased_estimation_loss`).
+    pub debiased_estimation: bool,
+    /// SNR / (SNR + 1) (`--scale_v_pred_loss_like_noise_pred`).
+    pub like_noise_prediction: bool,
+    /// 1 + this · (SNR + 1) / SNR (`--v_pred_like_loss`).
+    pub like_velocity: Option<f64>,
 }
 
-impl Weights {
-    /// The factor of each sample at its timestep: its loss weight × its Min-SNR weight.
+impl Weighting {
+    /// The factor of each sample: its loss weight (1, or `--prior_loss_weight` for a regularization image) × what its
+    /// timestep makes of it.
     ///
     /// # Panics
     /// If there is not one timestep for each loss weight.
-    pub fn factors(&self, schedule: &Schedule, prediction: Prediction, timesteps: &[usize]) -> Vec<f32> {
-        assert_eq!(timesteps.len(), self.loss_weights.len(), "one timestep per loss weight");
-        let min_snr =
-            |t: usize| self.min_snr_gamma.map_or(1.0, |gamma| min_snr_weight(schedule.snr(t), gamma, prediction));
-        self.loss_weights.iter().zip(timesteps).map(|(weight, t)| weight * min_snr(*t) as f32).collect()
+    pub fn factors(
+        &self,
+        schedule: &Schedule,
+        prediction: Prediction,
+        (loss_weights, timesteps): (&[f32], &[usize]),
+    ) -> Vec<f32> {
+        assert_eq!(timesteps.len(), loss_weights.len(), "one timestep per loss weight");
+        let factor = |t: usize| self.factor(schedule, prediction, t) as f32;
+        loss_weights.iter().zip(timesteps).map(|(weight, t)| weight * factor(*t)).collect()
+    }
+
+    /// The factor at timestep `t`. Except for Min-SNR, SNRs above 1000 count as 1000.
+    fn factor(&self, schedule: &Schedule, prediction: Prediction, t: usize) -> f64 {
+        let snr = schedule.snr(t);
+        let limited = snr.min(1000.0);
+        let share = limited / (limited + 1.0);
+        let mut factor = self.min_snr_gamma.map_or(1.0, |gamma| min_snr_weight(snr, gamma, prediction));
+        if self.like_noise_prediction {
+            factor *= share;
+        }
+        if let Some(strength) = self.like_velocity {
+            factor *= 1.0 + strength / share;
+        }
+        if self.debiased_estimation {
+            factor /= match prediction {
+                Prediction::Epsilon => limited.sqrt(),
+                Prediction::V => limited + 1.0,
+            };
+        }
+        factor
     }
 }
 
@@ -36,28 +68,120 @@ fn min_snr_weight(snr: f64, gamma: f64, prediction: Prediction) -> f64 {
     }
 }
 
+/// How the error of a value is measured (`--loss_type`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LossKind {
+    /// e².
+    L2,
+    /// |e|.
+    L1,
+    /// 2c (√(e² + c²) − c): e² for small errors, 2c·|e| for large ones.
+    Huber(HuberThreshold),
+    /// 2 (√(e² + c²) − c).
+    SmoothL1(HuberThreshold),
+}
+
+/// The c of the Huber losses, by timestep.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HuberThreshold {
+    /// How it changes with the timestep (`--huber_schedule`).
+    pub schedule: HuberSchedule,
+    /// Its value, or what it falls to (`--huber_c`).
+    pub c: f64,
+    /// A factor, which the SNR schedule does not use (`--huber_scale`).
+    pub scale: f64,
+}
+
+/// How the threshold of the Huber losses changes with the timestep t.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HuberSchedule {
+    /// c · scale.
+    Constant,
+    /// c^(t / 1000) · scale.
+    Exponential,
+    /// (1 − c) / (1 + σ)² + c, σ = √((1 − a) / a).
+    Snr,
+}
+
+impl HuberThreshold {
+    /// The threshold at timestep `t`.
+    pub fn at(&self, schedule: &Schedule, t: usize) -> f64 {
+        match self.schedule {
+            HuberSchedule::Constant => self.c * self.scale,
+            HuberSchedule::Exponential => (self.c.ln() * t as f64 / TRAIN_STEPS as f64).exp() * self.scale,
+            HuberSchedule::Snr => {
+                let alpha = schedule.alpha(t);
+                let sigma = ((1.0 - alpha) / alpha).sqrt();
+                (1.0 - self.c) / (1.0 + sigma).powi(2) + self.c
+            }
+        }
+    }
+}
+
+impl LossKind {
+    /// The error of every value, (B, C, H, W).
+    fn errors(self, difference: Tensor<4>, schedule: &Schedule, timesteps: &[usize]) -> Tensor<4> {
+        let thresholds = |threshold: HuberThreshold| {
+            let values: Vec<f32> = timesteps.iter().map(|t| threshold.at(schedule, *t) as f32).collect();
+            let shape = [timesteps.len(), 1, 1, 1];
+            Tensor::<4>::from_data(TensorData::new(values, shape), &difference.device())
+        };
+        match self {
+            Self::L2 => difference.square(),
+            Self::L1 => difference.abs(),
+            Self::Huber(threshold) => {
+                let c = thresholds(threshold);
+                softened(difference, c.clone()) * c
+            }
+            Self::SmoothL1(threshold) => {
+                let c = thresholds(threshold);
+                softened(difference, c)
+            }
+        }
+    }
+}
+
+/// 2 (√(e² + c²) − c).
+fn softened(difference: Tensor<4>, c: Tensor<4>) -> Tensor<4> {
+    ((difference.square() + c.clone().square()).sqrt() - c).mul_scalar(2.0)
+}
+
 /// The loss of one batch.
 #[derive(Debug, Clone)]
 pub struct Loss {
     /// Mean over the batch of the weighted errors, shape (1,): call `backward` on it.
     pub mean: Tensor<1>,
-    /// Mean squared error of each sample before weighting, shape (B,); apart from the tape.
+    /// Mean error of each sample before weighting, shape (B,); apart from the tape.
     pub per_sample: Tensor<1>,
 }
 
-/// The loss of the network's `output` against `target`; `factors` come from [`Weights::factors`].
+/// What the loss of a batch depends on besides output and target.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure<'a> {
+    /// How errors are measured.
+    pub kind: LossKind,
+    /// One per sample, from [`Weighting::factors`].
+    pub factors: &'a [f32],
+    /// The schedule of the noising.
+    pub schedule: &'a Schedule,
+    /// One per sample.
+    pub timesteps: &'a [usize],
+}
+
+/// The loss of the network's `output` against `target`.
 ///
 /// # Shapes
-/// `output` and `target` (B, C, H, W), `factors` B.
+/// `output` and `target` (B, C, H, W), `factors` and `timesteps` B.
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn loss(output: Tensor<4>, target: Tensor<4>, factors: &[f32]) -> Loss {
+pub fn loss(output: Tensor<4>, target: Tensor<4>, measure: Measure<'_>) -> Loss {
     assert_eq!(output.dims(), target.dims(), "output and target are of different shapes");
     let batch = output.dims()[0];
-    assert_eq!(factors.len(), batch, "one factor per sample");
-    let factors = Tensor::from_data(TensorData::new(factors.to_vec(), [batch]), &output.device());
-    let error: Tensor<2> = (output - target).square().flatten(1, 3);
-    let per_sample: Tensor<1> = error.mean_dim(1).reshape([batch]);
+    assert_eq!(measure.factors.len(), batch, "one factor per sample");
+    assert_eq!(measure.timesteps.len(), batch, "one timestep per sample");
+    let factors = Tensor::from_data(TensorData::new(measure.factors.to_vec(), [batch]), &output.device());
+    let errors: Tensor<2> = measure.kind.errors(output - target, measure.schedule, measure.timesteps).flatten(1, 3);
+    let per_sample: Tensor<1> = errors.mean_dim(1).reshape([batch]);
     Loss { mean: (per_sample.clone() * factors).mean(), per_sample: per_sample.inner() }
 }

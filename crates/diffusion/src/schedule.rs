@@ -10,6 +10,8 @@ pub const TRAIN_STEPS: usize = 1000;
 pub struct Schedule {
     /// Share of the latent in the variance of the noisy latent, falling, one per timestep, between 0 and 1.
     pub alphas_cumprod: Vec<f32>,
+    /// Signal-to-noise ratios, one per timestep, as losses are weighted by them: those from before a rescaling.
+    snr: Vec<f64>,
 }
 
 impl Schedule {
@@ -30,7 +32,19 @@ impl Schedule {
             product *= f64::from(1.0 - sqrt_beta * sqrt_beta);
             product as f32
         });
-        Self { alphas_cumprod: alphas_cumprod.collect() }
+        let alphas_cumprod: Vec<f32> = alphas_cumprod.collect();
+        let snr = alphas_cumprod.iter().map(|alpha| f64::from(*alpha) / (1.0 - f64::from(*alpha))).collect();
+        Self { alphas_cumprod, snr }
+    }
+
+    /// The schedule rescaled so that nothing of the latent is left at timestep 999 (`--zero_terminal_snr`; Lin et al.
+    /// 2023, arXiv 2305.08891, algorithm 1). [`Self::snr`] stays as it was, as in sd-scripts.
+    pub fn zero_terminal_snr(self) -> Self {
+        let root = |alpha: f32| f64::from(alpha).sqrt();
+        let (first, last) = (root(self.alphas_cumprod[0]), root(self.alphas_cumprod[TRAIN_STEPS - 1]));
+        let rescaled = |alpha: f32| (((root(alpha) - last) * first / (first - last)).powi(2)) as f32;
+        let alphas_cumprod = self.alphas_cumprod.iter().map(|alpha| rescaled(*alpha)).collect();
+        Self { alphas_cumprod, ..self }
     }
 
     /// `alphas_cumprod` at `t` in f64.
@@ -38,8 +52,8 @@ impl Schedule {
         f64::from(self.alphas_cumprod[t])
     }
 
-    /// Signal-to-noise ratio a / (1 − a) at timestep `t`.
+    /// Signal-to-noise ratio a / (1 − a) at timestep `t`, of the schedule before [`Self::zero_terminal_snr`].
     pub fn snr(&self, t: usize) -> f64 {
-        self.alpha(t) / (1.0 - self.alpha(t))
+        self.snr[t]
     }
 }

@@ -1,10 +1,13 @@
 //! How the timesteps of a batch are drawn: each sample its own, all timesteps equally likely, as in sd-scripts.
 
+use std::ops::Range;
+
 use rand::Rng;
 
-use crate::schedule::TRAIN_STEPS;
-
-/// One timestep in 0..1000 for each of `batch` samples.
-pub fn draw_timesteps(rng: &mut impl Rng, batch: usize) -> Vec<usize> {
-    (0..batch).map(|_| rng.random_range(0..TRAIN_STEPS)).collect()
+/// One timestep in `range` for each of `batch` samples; all of them are its start if the range is empty.
+pub fn draw_timesteps(rng: &mut impl Rng, batch: usize, range: Range<usize>) -> Vec<usize> {
+    if range.is_empty() {
+        return vec![range.start; batch];
+    }
+    (0..batch).map(|_| rng.random_range(range.clone())).collect()
 }

@@ -1,9 +1,10 @@
-//! Image folders, captions and aspect buckets.
+//! Image folders and aspect buckets.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::captions::CaptionRules;
 use crate::model::Checkpoint;
 use crate::report::Report;
 
@@ -26,6 +27,8 @@ pub struct Data {
     pub captions: CaptionRules,
     /// Mirror each image with probability one half (`--flip_aug`).
     pub flip_aug: bool,
+    /// Crop at another place at each use, not in the middle (`--random_crop`).
+    pub random_crop: bool,
     /// Keep one VAE sample per image, as sd-scripts does, instead of drawing a new one at each use (`--cache_latents`).
     pub cache_latents: bool,
 }
@@ -43,20 +46,9 @@ pub struct Buckets {
     pub no_upscale: bool,
 }
 
-/// Caption handling, in the order of field.md 4.5.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CaptionRules {
-    /// Shuffle the tags after the first `keep_tokens` (`--shuffle_caption`).
-    pub shuffle: bool,
-    /// Number of leading tags that stay in place (`--keep_tokens`).
-    pub keep_tokens: usize,
-    /// What separates tags (`--caption_separator`).
-    pub separator: String,
-}
-
-/// What may be typed about images and captions; the field comments are the texts of `--help`.
+/// What may be typed about images and the files beside them; the field comments are the texts of `--help`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
-#[command(next_help_heading = "Images and captions", rename_all = "verbatim")]
+#[command(next_help_heading = "Images", rename_all = "verbatim")]
 pub struct RawData {
     /// Folder of the training set. It holds folders called REPEATS_NAME, for instance 10_penny, with the images and
     /// their caption files. Required.
@@ -94,29 +86,27 @@ pub struct RawData {
     /// Images per step. Two images at once make half as many steps, each of them slower. [default: 1]
     #[arg(long, value_name = "IMAGES")]
     pub train_batch_size: Option<u32>,
-    /// Put the tags of a caption in a new order each time that it is used, so that no tag profits from its place.
-    #[arg(long)]
-    pub shuffle_caption: Option<bool>,
-    /// With --shuffle_caption: how many tags at the start stay in place, for instance 1 for an activation tag.
-    /// [default: 0]
-    #[arg(long, value_name = "TAGS")]
-    pub keep_tokens: Option<u32>,
-    /// What stands between the tags of a caption. [default: ,]
-    #[arg(long, value_name = "TEXT")]
-    pub caption_separator: Option<String>,
     /// Mirror images at random. Useful unless the subject is asymmetrical.
     #[arg(long)]
     pub flip_aug: Option<bool>,
+    /// Crop an image that does not fit its bucket at another place at each use, not in the middle. Such images are
+    /// encoded at each use, which takes time, and --cache_latents is not possible.
+    #[arg(long)]
+    pub random_crop: Option<bool>,
     /// Encode each image once and keep the result, which makes training much faster.
     #[arg(long)]
     pub cache_latents: Option<bool>,
 }
 
 impl RawData {
-    pub(crate) fn resolve(&self, checkpoint: &Checkpoint, report: &mut Report) -> Data {
+    pub(crate) fn resolve(&self, checkpoint: &Checkpoint, captions: CaptionRules, report: &mut Report) -> Data {
         if self.train_data_dir.is_none() {
             let remedy = "give the folder that holds your REPEATS_NAME folders, for instance one with 10_penny in it";
             report.problem("train_data_dir", "the folder of images is missing", remedy);
+        }
+        if self.random_crop == Some(true) && self.cache_latents == Some(true) {
+            let what = "with --cache_latents every image has one crop for the whole run";
+            report.problem("random_crop", what, "leave one of them out");
         }
         let resolution = self.resolution(checkpoint, report);
         let buckets = self.buckets(resolution, report);
@@ -131,8 +121,9 @@ impl RawData {
             resolution,
             buckets,
             batch_size: report.count("train_batch_size", self.train_batch_size, 1) as usize,
-            captions: self.captions(report),
+            captions,
             flip_aug: self.flip_aug == Some(true),
+            random_crop: self.random_crop == Some(true),
             cache_latents: self.cache_latents == Some(true),
         }
     }
@@ -225,16 +216,6 @@ impl RawData {
         }
         max
     }
-
-    fn captions(&self, report: &mut Report) -> CaptionRules {
-        let shuffle = self.shuffle_caption == Some(true);
-        let keep_tokens = self.keep_tokens.unwrap_or(0) as usize;
-        if keep_tokens > 0 && !shuffle {
-            report.note("keep_tokens", "has no effect without --shuffle_caption: all tags stay in place");
-        }
-        let separator = self.caption_separator.clone().unwrap_or_else(|| ",".to_owned());
-        CaptionRules { shuffle, keep_tokens, separator }
-    }
 }
 
 impl From<&Data> for RawData {
@@ -252,10 +233,8 @@ impl From<&Data> for RawData {
             bucket_reso_steps: buckets.map(|buckets| buckets.step),
             bucket_no_upscale: buckets.map(|buckets| buckets.no_upscale),
             train_batch_size: Some(data.batch_size as u32),
-            shuffle_caption: Some(data.captions.shuffle),
-            keep_tokens: Some(data.captions.keep_tokens as u32),
-            caption_separator: Some(data.captions.separator.clone()),
             flip_aug: Some(data.flip_aug),
+            random_crop: Some(data.random_crop),
             cache_latents: Some(data.cache_latents),
         }
     }

@@ -9,7 +9,7 @@ use crate::argv::Given;
 use crate::report::{Note, Problem};
 
 /// Options that change nothing here, each with the reason; those that end in `=` take a value.
-const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
+const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
     (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
     (
         &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
@@ -29,8 +29,6 @@ const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
     (&["disable_mmap_load_safetensors"], "it changes how a file is read, not what is read"),
     (&["skip_cache_check"], "lorabake keeps no cache on disk yet, so there is none to check"),
     (&["sample_prompts=", "sample_sampler="], "pictures during training are not built yet"),
-    (&["huber_schedule=", "huber_c=", "huber_scale="], "it belongs to --loss_type=huber, which is not built yet"),
-    (&["multires_noise_discount="], "it belongs to --multires_noise_iterations, which is not built yet"),
     (
         &["lr_decay_steps=", "lr_scheduler_timescale=", "lr_scheduler_min_lr_ratio="],
         "none of the schedules that lorabake has uses it",
@@ -48,32 +46,15 @@ const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 23] = [
-    (&["v2", "v_parameterization", "zero_terminal_snr"], "train from a Stable Diffusion 1.x model"),
-    (&["scale_v_pred_loss_like_noise_pred", "v_pred_like_loss"], "train from a Stable Diffusion 1.x model"),
+const REFUSED: [(&[&str], &str); 19] = [
+    (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (
-        &["color_aug", "random_crop", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
-        "leave it out; --flip_aug is the augmentation that works today",
+        &["color_aug", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
+        "leave it out; --flip_aug and --random_crop work",
     ),
     (&["masked_loss", "conditioning_data_dir"], "leave it out: whole images are trained"),
-    (
-        &["caption_dropout_rate=0", "caption_dropout_every_n_epochs=0", "caption_tag_dropout_rate=0"],
-        "leave it out: every caption is used whole",
-    ),
-    (
-        &[
-            "keep_tokens_separator",
-            "secondary_separator",
-            "enable_wildcard",
-            "caption_prefix",
-            "caption_suffix",
-            "token_warmup_min=1",
-            "token_warmup_step=0",
-            "weighted_captions",
-        ],
-        "write captions as they are meant; --keep_tokens keeps the first tags in place",
-    ),
+    (&["weighted_captions"], "leave it out: (word:1.2) is trained as it is written"),
     (
         &["dataset_config", "dataset_class", "in_json", "dataset_repeats=1", "debug_dataset", "cache_info"],
         "use --train_data_dir with REPEATS_NAME folders",
@@ -85,19 +66,6 @@ const REFUSED: [(&[&str], &str); 23] = [
     ),
     (&["network_dropout=0", "scale_weight_norms=0"], "leave it out; a lower --network_alpha also slows learning"),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
-    (&["loss_type=l2", "debiased_estimation_loss"], "leave it out; --min_snr_gamma=5 also smooths the loss"),
-    (
-        &[
-            "noise_offset_random_strength",
-            "multires_noise_iterations=0",
-            "adaptive_noise_scale=0",
-            "ip_noise_gamma=0",
-            "ip_noise_gamma_random_strength",
-            "min_timestep=0",
-            "max_timestep=1000",
-        ],
-        "leave it out; --noise_offset is the change of noise that works today",
-    ),
     (
         &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],
         "use --lr_scheduler with one of the six schedules that --help lists",

@@ -3,6 +3,7 @@
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
 //! between the two. This crate knows no tensors and reads no file but the recipe itself.
 
+pub mod captions;
 pub mod data;
 pub mod diffusion;
 pub mod model;
@@ -68,6 +69,9 @@ pub struct RawRecipe {
     /// Image folders, captions, buckets.
     #[command(flatten)]
     pub data: data::RawData,
+    /// What happens to captions.
+    #[command(flatten)]
+    pub captions: captions::RawCaptions,
     /// The adapter that is trained.
     #[command(flatten)]
     pub network: network::RawNetwork,
@@ -112,7 +116,8 @@ impl RawRecipe {
     /// The recipe, of use only if `report` holds no problem afterwards.
     fn resolve_into(&self, report: &mut Report) -> Recipe {
         let model = self.model.resolve(report);
-        let data = self.data.resolve(&model.checkpoint, report);
+        let captions = self.captions.resolve(report);
+        let data = self.data.resolve(&model.checkpoint, captions, report);
         let network = self.network.resolve(report);
         let optim = self.optim.resolve(network.scope, report);
         let diffusion = self.diffusion.resolve(data.reg_dir.is_some(), report);
@@ -126,6 +131,7 @@ impl From<&Recipe> for RawRecipe {
         Self {
             model: (&recipe.model).into(),
             data: (&recipe.data).into(),
+            captions: (&recipe.data.captions).into(),
             network: (&recipe.network).into(),
             optim: (&recipe.optim).into(),
             diffusion: (&recipe.diffusion).into(),

@@ -95,4 +95,15 @@ impl Report {
             _ => given.unwrap_or(default),
         }
     }
+
+    /// `given` or 0; a problem unless it lies between 0 and 1.
+    pub(crate) fn share(&mut self, option: &str, given: Option<f64>) -> f64 {
+        match given {
+            Some(value) if !(0.0..=1.0).contains(&value) => {
+                self.problem(option, format!("{value} is not a share"), "use a number from 0 to 1, such as 0.1");
+                0.0
+            }
+            _ => given.unwrap_or(0.0),
+        }
+    }
 }

@@ -52,6 +52,10 @@ impl Latents {
 pub struct LatentCache {
     /// Per item: upright, mirrored.
     latents: Vec<[Option<Latents>; 2]>,
+    /// Per item: the whole image where each use draws a crop, so that its latents cannot be kept.
+    uncropped: Vec<Option<(Rgb, Placement)>>,
+    /// Encodes such crops; `None` if there are none.
+    encoder: Option<Encoder>,
     /// One sample per image for the whole run (`--cache_latents`), not one per use.
     fixed: bool,
     seed: Seed,
@@ -60,7 +64,7 @@ pub struct LatentCache {
 impl LatentCache {
     /// Decodes and encodes all images; names the first that fails.
     pub fn fill(
-        encoder: &Encoder,
+        encoder: Encoder,
         (dataset, placements): (&Dataset, &[Placement]),
         data: &Data,
         seed: Seed,
@@ -68,29 +72,39 @@ impl LatentCache {
     ) -> Result<Self> {
         let device = Device::flex();
         let total = dataset.items.iter().filter(|item| item.uses > 0).count();
-        let mut latents = Vec::with_capacity(dataset.items.len());
+        let (mut latents, mut uncropped) = (Vec::with_capacity(dataset.items.len()), Vec::new());
         let (mut done, mut transparent) = (0, Vec::new());
         for (item, placement) in dataset.items.iter().zip(placements) {
             if item.uses == 0 {
                 latents.push([None, None]);
+                uncropped.push(None);
                 continue;
             }
-            let loaded = image::load(item, placement)?;
+            let loaded = image::load_resized(item, placement)?;
             transparent.extend(loaded.transparent.then_some(item));
             let encode = |image: &Rgb| {
-                let latents = Latents::encode(encoder, image, &device);
+                let latents = Latents::encode(&encoder, image, &device);
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
-            let upright = encode(&loaded.image)?;
-            let mirrored = data.flip_aug.then(|| encode(&loaded.image.mirrored())).transpose()?;
+            let middle = image::crop(&loaded.image, placement.bucket, placement.crop);
+            let upright = encode(&middle)?;
+            let crops = data.random_crop && placement.resized != placement.bucket;
+            let mirrored = (data.flip_aug && !crops).then(|| encode(&middle.mirrored())).transpose()?;
             latents.push([Some(upright), mirrored]);
+            uncropped.push(crops.then_some((loaded.image, *placement)));
             done += 1;
             tell(Event::Cached { done, total });
         }
         if let Some(note) = transparency_note(&transparent) {
             tell(Event::Note(note));
         }
-        Ok(Self { latents, fixed: data.cache_latents, seed })
+        let crops = uncropped.iter().any(Option::is_some);
+        if data.random_crop && !crops {
+            let text = "random_crop has no effect: no image is larger than its bucket after resizing";
+            tell(Event::Note(text.into()));
+        }
+        let encoder = crops.then_some(encoder);
+        Ok(Self { latents, uncropped, encoder, fixed: data.cache_latents, seed })
     }
 
     /// Channels, height, width of an item's latents.
@@ -103,14 +117,24 @@ impl LatentCache {
     }
 
     /// Scaled latents of one use: a function of the image alone with `--cache_latents`, else of `at` = (epoch, position).
-    pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// If a crop has latents that are not finite.
+    pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Result<Vec<f32>> {
+        if let (Some((image, placement)), Some(encoder)) = (&self.uncropped[item], &self.encoder) {
+            let corner = image::draw_crop(placement, &mut self.seed.stream("crop", &[at.0, at.1]));
+            let crop = image::crop(image, placement.bucket, corner);
+            let crop = if flipped { crop.mirrored() } else { crop };
+            let latents = Latents::encode(encoder, &crop, &Device::flex())?;
+            return Ok(latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1])));
+        }
         let latents = if flipped { self.latents[item][1].as_ref() } else { None }.unwrap_or(self.upright(item));
         let mut rng = if self.fixed {
             self.seed.stream("latent of image", &[item as u64, u64::from(flipped)])
         } else {
             self.seed.stream("latent of use", &[at.0, at.1])
         };
-        latents.sample(&mut rng)
+        Ok(latents.sample(&mut rng))
     }
 }
 

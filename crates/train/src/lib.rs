@@ -9,6 +9,7 @@ pub mod encode;
 pub mod event;
 pub mod generate;
 pub mod network;
+pub mod objective;
 pub mod prompt;
 mod run;
 mod save;

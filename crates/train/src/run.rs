@@ -3,11 +3,9 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lorabake_data::caption;
 use lorabake_data::plan::Batch;
-use lorabake_diffusion::Prediction;
-use lorabake_diffusion::Weights;
 use lorabake_optim::lr;
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Every;
@@ -96,12 +94,11 @@ impl Bake<'_> {
         let mut total = 0.0;
         for (offset, batch) in group.iter().enumerate() {
             let index = at.1 + offset;
-            let inputs = self.inputs((at.0, index as u64), batch);
+            let inputs = self.inputs((at.0, index as u64), batch)?;
             let session = &self.session;
             let frozen = Frozen {
                 bundle: &session.bundle,
-                schedule: &session.schedule,
-                prediction: Prediction::Epsilon,
+                objective: &session.objective,
                 clip_skip: session.recipe.model.clip_skip,
                 device: &session.device,
             };
@@ -138,32 +135,38 @@ impl Bake<'_> {
     }
 
     /// Draws and looks up everything that batch `at` = (epoch, batch) needs.
-    fn inputs(&self, at: (u64, u64), batch: &Batch) -> Inputs {
+    fn inputs(&self, at: (u64, u64), batch: &Batch) -> Result<Inputs> {
         let (session, recipe) = (&self.session, &self.session.recipe);
         let seed = Seed(recipe.train.seed);
         let [c, h, w] = session.latents.shape(batch.entries[0].item);
         let shape = [batch.entries.len(), c, h, w];
-        let draws = Draws::new(seed, at, shape, recipe.diffusion.noise_offset);
         let items = batch.entries.iter().map(|entry| (entry, &session.dataset.items[entry.item]));
         let captions: Vec<String> = items
             .clone()
-            .map(|(entry, item)| caption::draw(&item.caption, &recipe.data.captions, seed, at.0, entry.position))
+            .map(|(entry, item)| {
+                let (step, steps) = (self.step, session.length.steps);
+                let at = caption::Use { epoch: at.0, position: entry.position, step, steps };
+                caption::draw(&item.caption, &recipe.data.captions, seed, at)
+            })
             .collect();
         let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
-        let entries = batch.entries.iter();
-        let latents = entries.flat_map(|e| session.latents.draw(e.item, e.flipped, (at.0, e.position))).collect();
+        let mut latents = Vec::with_capacity(shape.iter().product());
+        for entry in &batch.entries {
+            let item = &session.dataset.items[entry.item];
+            let drawn = session.latents.draw(entry.item, entry.flipped, (at.0, entry.position));
+            latents.extend(drawn.with_context(|| item.path.display().to_string())?);
+        }
+        let draws = Draws::new(seed, at, &latents, shape, &recipe.diffusion);
         let prompts = captions.iter().map(String::as_str);
-        Inputs {
+        Ok(Inputs {
             shape,
             latents,
             noise: draws.noise,
+            input_noise: draws.input_noise,
             timesteps: draws.timesteps,
             tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
-            weights: Weights {
-                loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
-                min_snr_gamma: recipe.diffusion.min_snr_gamma,
-            },
-        }
+            loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
+        })
     }
 
     fn rates(&self) -> Rates {

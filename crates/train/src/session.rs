@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Dataset, report, scan};
-use lorabake_diffusion::Schedule;
+use lorabake_data::{Dataset, caption, report, scan};
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
@@ -26,12 +25,13 @@ use crate::embedded;
 use crate::encode::LatentCache;
 use crate::event::Event;
 use crate::network::Network;
+use crate::objective::Objective;
 
 /// A run that is ready for its first step.
 pub struct Session {
     /// The recipe, with rank and alpha as they really are.
     pub recipe: Recipe,
-    /// The frozen networks, without the VAE's encoder: it has done its work.
+    /// The frozen networks, without the VAE's encoder: the latents have it if they need it still.
     pub bundle: Bundle,
     /// The images.
     pub dataset: Dataset,
@@ -45,8 +45,8 @@ pub struct Session {
     pub latents: LatentCache,
     /// What is trained.
     pub network: Network,
-    /// Noise levels.
-    pub schedule: Schedule,
+    /// Noise levels, prediction, loss.
+    pub objective: Objective,
     /// Prompts to tokens.
     pub tokenizer: Tokenizer,
     /// Where it runs.
@@ -79,7 +79,7 @@ impl Session {
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
-        if let Some(note) = cut_captions(&dataset, &tokenizer, recipe.model.max_token_length) {
+        if let Some(note) = cut_captions(&dataset, &tokenizer, &recipe) {
             say(Event::Note(note));
         }
         clock.lap("checkpoint read");
@@ -87,10 +87,10 @@ impl Session {
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
-        let latents = LatentCache::fill(&encoder, images, &recipe.data, seed, say)?;
+        let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;
         clock.lap("latents made");
-        let (schedule, device) = (Schedule::stable_diffusion(), Device::flex());
-        Ok(Self { recipe, bundle, dataset, layout, plan, length, latents, network, schedule, tokenizer, device })
+        let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
+        Ok(Self { recipe, bundle, dataset, layout, plan, length, latents, network, objective, tokenizer, device })
     }
 }
 
@@ -147,8 +147,12 @@ fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
 }
 
 /// A note about captions that are longer than the text encoder reads.
-fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, max_token_length: u32) -> Option<String> {
-    let cut = |caption: &str| tokenizer.cut_off(caption, max_token_length);
+fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, recipe: &Recipe) -> Option<String> {
+    let max_token_length = recipe.model.max_token_length;
+    let cut = |caption: &str| {
+        let lines = caption::lines(caption, &recipe.data.captions);
+        lines.map(|line| tokenizer.cut_off(&line, max_token_length)).max().unwrap_or(0)
+    };
     let long: Vec<_> = dataset.items.iter().filter(|item| cut(&item.caption) > 0).collect();
     let worst = long.iter().max_by_key(|item| cut(&item.caption))?;
     let remedy = if max_token_length < 225 { "; raise max_token_length to 150 or 225" } else { "" };

@@ -2,13 +2,12 @@
 //! recorded trace of another trainer can be replayed through it.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_diffusion::Schedule;
-use lorabake_diffusion::{Prediction, add_noise};
-use lorabake_diffusion::{Weights, loss};
+use lorabake_diffusion::{Measure, add_noise, loss};
 use lorabake_model::Bundle;
 
 use crate::encode::Tokens;
 use crate::network::Network;
+use crate::objective::Objective;
 
 /// What a batch brings.
 #[derive(Debug, Clone)]
@@ -17,24 +16,24 @@ pub struct Inputs {
     pub shape: [usize; 4],
     /// Scaled latents, row-major.
     pub latents: Vec<f32>,
-    /// Noise as it is added, row-major.
+    /// Noise that the network should predict, row-major.
     pub noise: Vec<f32>,
+    /// What is added to the noise of the network's input, row-major.
+    pub input_noise: Option<Vec<f32>>,
     /// 0 to 999, one per sample.
     pub timesteps: Vec<usize>,
     /// The captions.
     pub tokens: Tokens,
-    /// What makes samples count more or less.
-    pub weights: Weights,
+    /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
+    pub loss_weights: Vec<f32>,
 }
 
 /// What stays the same from step to step.
 pub struct Frozen<'a> {
     /// The networks.
     pub bundle: &'a Bundle,
-    /// The noise schedule.
-    pub schedule: &'a Schedule,
-    /// What the UNet predicts.
-    pub prediction: Prediction,
+    /// What is asked for.
+    pub objective: &'a Objective,
     /// 1 = last layer of the text encoder.
     pub clip_skip: u32,
     /// Where it runs.
@@ -49,7 +48,7 @@ pub type Gradients = Vec<Option<Vec<f32>>>;
 pub struct Output {
     /// Weighted mean over the batch.
     pub loss: f64,
-    /// Mean squared error of each sample before weighting.
+    /// Mean error of each sample before weighting.
     pub per_sample: Vec<f32>,
     /// The UNet's prediction, [B, 4, h, w].
     pub prediction: Vec<f32>,
@@ -59,20 +58,22 @@ pub struct Output {
 
 /// One forward and backward pass.
 pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
-    let device = frozen.device;
+    let Frozen { objective: Objective { schedule, prediction: asked, loss: kind, weighting }, device, .. } = *frozen;
     let tensor = |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), inputs.shape), device);
     let (latents, noise) = (tensor(&inputs.latents), tensor(&inputs.noise));
-    let target = frozen.prediction.target(frozen.schedule, latents.clone(), noise.clone(), &inputs.timesteps);
-    let noisy = add_noise(frozen.schedule, latents, noise, &inputs.timesteps);
+    let target = asked.target(schedule, latents.clone(), noise.clone(), &inputs.timesteps);
+    let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
+    let noisy = add_noise(schedule, latents, added, &inputs.timesteps);
 
     let (attached, leaves) = network.track(device);
     let context = inputs.tokens.states(&frozen.bundle.text, frozen.clip_skip, device, &attached.text);
     let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
     let prediction = frozen.bundle.unet.forward(noisy, &times, context, &attached.unet);
 
-    let factors = inputs.weights.factors(frozen.schedule, frozen.prediction, &inputs.timesteps);
+    let factors = weighting.factors(schedule, *asked, (&inputs.loss_weights, &inputs.timesteps));
     let kept = prediction.clone().inner();
-    let loss = loss(prediction, target, &factors);
+    let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps: &inputs.timesteps };
+    let loss = loss(prediction, target, measure);
     let value = f64::from(loss.mean.clone().into_scalar::<f32>());
     let mut tape = loss.mean.backward();
     let gradients = leaves.iter().flat_map(|lora| [&lora.down, &lora.up]);

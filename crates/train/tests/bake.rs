@@ -116,12 +116,91 @@ fn the_same_seed_gives_the_same_weights() {
 }
 
 #[test]
+fn every_caption_noise_and_loss_option_changes_what_is_learned() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64), (70, 64)]);
+    for image in ["0", "1"] {
+        let caption = "cat, {red|blue}, grass;;;sky ||| tree, day\ndog, river, hill, cloud, stone\n";
+        std::fs::write(dir.path().join(format!("train/2_cat/{image}.txt")), caption).unwrap();
+    }
+    // What an option needs before it can act, then the option.
+    let options = [
+        ("", "--caption_prefix=photo"),
+        ("", "--caption_suffix=photo"),
+        ("", "--caption_dropout_rate=1"),
+        ("", "--caption_dropout_every_n_epochs=1"),
+        ("", "--caption_tag_dropout_rate=0.5"),
+        ("--caption_tag_dropout_rate=1", "--keep_tokens=1"),
+        ("--caption_tag_dropout_rate=1", "--keep_tokens_separator=|||"),
+        ("", "--secondary_separator=;;;"),
+        ("", "--enable_wildcard"),
+        ("", "--token_warmup_step=10"),
+        ("--token_warmup_step=10", "--token_warmup_min=0"),
+        ("", "--loss_type=l1"),
+        ("", "--loss_type=huber"),
+        ("--loss_type=huber", "--huber_c=0.3"),
+        ("--loss_type=huber", "--huber_schedule=exponential"),
+        ("--loss_type=huber --huber_schedule=constant", "--huber_scale=3"),
+        ("--loss_type=huber", "--loss_type=smooth_l1"),
+        ("", "--debiased_estimation_loss"),
+        ("--noise_offset=0.3", "--noise_offset_random_strength"),
+        ("--noise_offset=0.3", "--adaptive_noise_scale=0.5"),
+        ("", "--multires_noise_iterations=4"),
+        ("--multires_noise_iterations=4", "--multires_noise_discount=0.9"),
+        ("", "--ip_noise_gamma=0.3"),
+        ("--ip_noise_gamma=0.3", "--ip_noise_gamma_random_strength"),
+        ("", "--min_timestep=990"),
+        ("", "--max_timestep=10"),
+        ("", "--v_parameterization"),
+        ("--v_parameterization", "--scale_v_pred_loss_like_noise_pred"),
+        ("--v_parameterization", "--zero_terminal_snr"),
+        ("", "--v_pred_like_loss=0.5"),
+    ];
+    let losses = |options: &str| {
+        let more: Vec<&str> =
+            "--max_train_steps=2 --cache_latents".split(' ').chain(options.split_whitespace()).collect();
+        run(dir.path(), "out", false, &more).losses()
+    };
+    let mut known: std::collections::BTreeMap<&str, Vec<f64>> = Default::default();
+    for (needs, option) in options {
+        let without = known.entry(needs).or_insert_with(|| losses(needs)).clone();
+        assert_ne!(without, losses(&format!("{needs} {option}")), "{option} changes nothing");
+    }
+}
+
+#[test]
+fn random_crops_are_drawn_anew_and_only_where_there_is_something_to_crop() {
+    let [tall, square] = [(64, 96), (80, 80)].map(|size| {
+        let dir = tempfile::tempdir().unwrap();
+        images(dir.path(), &[size]);
+        dir
+    });
+    let bake = |dir: &tempfile::TempDir, more: &[&str]| {
+        run(dir.path(), "out", false, &[&["--max_train_steps=3", "--flip_aug"], more].concat())
+    };
+    let told = |run: &Run| {
+        let note = |event: &Event| if let Event::Note(text) = event { text.contains("random_crop") } else { false };
+        run.events.iter().any(note)
+    };
+    let (plain, random) = (bake(&tall, &[]), bake(&tall, &["--random_crop"]));
+    assert_ne!(plain.losses(), random.losses());
+    assert_eq!(random.losses(), bake(&tall, &["--random_crop"]).losses());
+    assert!(!told(&random));
+    assert_eq!(random.lora().metadata["ss_random_crop"], "True");
+    // Nothing of a square image is cropped away.
+    let (plain, random) = (bake(&square, &[]), bake(&square, &["--random_crop"]));
+    assert_eq!(plain.losses(), random.losses());
+    assert!(told(&random));
+}
+
+#[test]
 fn accumulated_batches_equal_one_large_batch() {
     // Checked on the step itself, since the draws of two batches of two are not those of one batch of four. 128 px: at
     // 64 px the lowest level is one pixel wide, and its group norms of one channel × one pixel amplify rounding by 1/√ε.
-    use lorabake_diffusion::{Prediction, Schedule, Weights};
+    use lorabake_recipe::diffusion::Diffusion;
     use lorabake_train::draws::Draws;
     use lorabake_train::encode::Tokens;
+    use lorabake_train::objective::Objective;
     use lorabake_train::step::{Frozen, Inputs, step};
     use lorabake_train::update::accumulate;
 
@@ -132,23 +211,25 @@ fn accumulated_batches_equal_one_large_batch() {
     network.modules.iter_mut().for_each(|module| module.up.fill(0.02));
     let tokenizer = lorabake_model::tokenizer::Tokenizer::new();
     let prompts = ["a cat", "a dog, running", "", "sky"];
-    let draws = Draws::new(seed, (0, 0), [4, 4, 16, 16], None);
-    let latents = Draws::new(seed, (1, 0), [4, 4, 16, 16], None).noise;
+    let settings = Diffusion { min_snr_gamma: Some(5.0), ..Diffusion::default() };
+    let draw = |epoch, latents: &[f32]| Draws::new(seed, (epoch, 0), latents, [4, 4, 16, 16], &settings);
+    let latents = draw(1, &[0.0; 4096]).noise;
+    let draws = draw(0, &latents);
     let inputs = |range: std::ops::Range<usize>| {
         let values = range.start * 1024..range.end * 1024;
         Inputs {
             shape: [range.len(), 4, 16, 16],
             latents: latents[values.clone()].to_vec(),
             noise: draws.noise[values].to_vec(),
+            input_noise: None,
             timesteps: draws.timesteps[range.clone()].to_vec(),
             tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75),
-            weights: Weights { loss_weights: [1.0, 0.5, 1.0, 1.0][range].to_vec(), min_snr_gamma: Some(5.0) },
+            loss_weights: [1.0, 0.5, 1.0, 1.0][range].to_vec(),
         }
     };
     let device = burn::tensor::Device::flex();
-    let schedule = Schedule::stable_diffusion();
-    let frozen =
-        Frozen { bundle: &bundle, schedule: &schedule, prediction: Prediction::Epsilon, clip_skip: 1, device: &device };
+    let objective = Objective::new(&settings);
+    let frozen = Frozen { bundle: &bundle, objective: &objective, clip_skip: 1, device: &device };
     let whole = step(&frozen, &network, &inputs(0..4));
     let mut sum = None;
     let halves = [0..2, 2..4].map(|range| step(&frozen, &network, &inputs(range)));

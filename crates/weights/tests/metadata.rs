@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
-use lorabake_recipe::data::{Buckets, CaptionRules, Data};
-use lorabake_recipe::diffusion::Diffusion;
+use lorabake_recipe::captions::CaptionRules;
+use lorabake_recipe::data::{Buckets, Data};
+use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
 use lorabake_recipe::model::{Checkpoint, Model};
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
 use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
@@ -44,8 +45,9 @@ fn recipe(name: &str) -> Recipe {
             resolution: (128, 128),
             buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
             batch_size: 1,
-            captions: CaptionRules { shuffle: true, keep_tokens: 1, separator: ",".into() },
+            captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
             flip_aug: false,
+            random_crop: false,
             cache_latents: name != "a_lora_adamw",
         },
         network: Network {
@@ -55,7 +57,7 @@ fn recipe(name: &str) -> Recipe {
             weights: None,
             dim_from_weights: false,
         },
-        diffusion: Diffusion { prior_loss_weight: 1.0, min_snr_gamma: None, noise_offset: None },
+        diffusion: Diffusion::default(),
         optim: Optim {
             optimizer: Optimizer::AdamW(Default::default()),
             unet_lr: 1e-3,
@@ -189,7 +191,7 @@ fn metadata_is_that_of_sd_scripts() {
         facts.typed.clip_skip = Some(2);
         recipe.model.max_token_length = 225;
         recipe.diffusion.min_snr_gamma = Some(5.0);
-        recipe.diffusion.noise_offset = Some(0.1);
+        recipe.diffusion.noise_offset = Some(NoiseOffset { strength: 0.1, random: false, adaptive: None });
         recipe.data.flip_aug = true;
         recipe.optim.schedule =
             Schedule { kind: ScheduleKind::CosineWithRestarts { cycles: 3 }, warmup: Warmup::Steps(2) };
@@ -221,10 +223,64 @@ fn metadata_is_that_of_sd_scripts() {
         recipe.train.accumulation = 2;
         recipe.optim.schedule.kind = ScheduleKind::Cosine;
     });
+    check("n_fp16save", |recipe, _| {
+        recipe.train.seed = 45;
+        recipe.output.comment = Some("hello world".into());
+        recipe.data.captions.dropout_every_n_epochs = 2;
+    });
     check("o_unet_only", |recipe, _| {
         recipe.train.seed = 46;
         recipe.network.scope = Scope::UnetOnly;
     });
+}
+
+/// Values as `str()` and the arguments' own types spell them in sd-scripts; no recorded run has these options.
+#[test]
+fn noise_and_loss_are_told() {
+    let saved = saved("a_lora_adamw");
+    let mut recipe = recipe("a_lora_adamw");
+    recipe.data.captions.dropout_rate = 0.1;
+    recipe.data.captions.tag_dropout_rate = 0.25;
+    recipe.diffusion = Diffusion {
+        loss: Loss::Huber(Huber { schedule: HuberSchedule::Exponential, c: 0.2, scale: 2.0 }),
+        debiased_estimation: true,
+        noise_offset: Some(NoiseOffset { strength: 0.05, random: true, adaptive: Some(-0.01) }),
+        multires: Some(Multires { iterations: 6, discount: 0.4 }),
+        input_noise: Some(InputNoise { gamma: 0.1, random: true }),
+        max_timestep: 500,
+        v_parameterization: true,
+        zero_terminal_snr: true,
+        ..Diffusion::default()
+    };
+    let built = build(&recipe, &facts(&saved, &recipe));
+    let changed: Vec<(&str, &str)> = built
+        .iter()
+        .filter(|(key, value)| {
+            !OURS.contains(&key.as_str()) && !OTHERS.contains(&key.as_str()) && saved.get(*key) != Some(*value)
+        })
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    let expected = [
+        ("modelspec.prediction_type", "v"),
+        ("modelspec.timestep_range", "0,500"),
+        ("ss_adaptive_noise_scale", "-0.01"),
+        ("ss_base_model_version", "sd_v1_v"),
+        ("ss_caption_dropout_rate", "0.1"),
+        ("ss_caption_tag_dropout_rate", "0.25"),
+        ("ss_debiased_estimation", "True"),
+        ("ss_huber_c", "0.2"),
+        ("ss_huber_scale", "2.0"),
+        ("ss_huber_schedule", "exponential"),
+        ("ss_ip_noise_gamma", "0.1"),
+        ("ss_ip_noise_gamma_random_strength", "True"),
+        ("ss_loss_type", "huber"),
+        ("ss_multires_noise_discount", "0.4"),
+        ("ss_multires_noise_iterations", "6"),
+        ("ss_noise_offset", "0.05"),
+        ("ss_noise_offset_random_strength", "True"),
+        ("ss_zero_terminal_snr", "True"),
+    ];
+    assert_eq!(changed, expected);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
+use half::f16;
 use lorabake_train::step::Output;
 
 use super::trace::{MicroStep, Trace};
@@ -104,8 +105,9 @@ impl Errors {
         }
     }
 
-    /// Final weights against `final.flat`, and the norms of all of them against `final.norms`.
-    pub fn compare_weights(&mut self, trace: &Trace, ours: &BTreeMap<String, Vec<f32>>) -> Result<()> {
+    /// Final weights against `final.flat`, and the norms of all of them against `final.norms`. With `halves` the
+    /// recorded ones are those of a file in f16.
+    pub fn compare_weights(&mut self, trace: &Trace, ours: &BTreeMap<String, Vec<f32>>, halves: bool) -> Result<()> {
         let initial = trace.initial()?;
         let keys: Vec<_> = initial.keys().filter(|key| !key.ends_with(".alpha")).collect();
         let noise = noise(trace, &keys)?;
@@ -123,7 +125,7 @@ impl Errors {
             if left_out(key) {
                 continue;
             }
-            error += squares(ours, theirs);
+            error += if halves { squares(&unrounded(ours, theirs), theirs) } else { squares(ours, theirs) };
             change += squares(theirs, start);
         }
         ensure!(at == flat.len() && change > 0.0, "final.flat holds other tensors than expected");
@@ -133,13 +135,38 @@ impl Errors {
         let (mut error, mut change) = (0.0, 0.0);
         let measured = keys.iter().zip(norms.chunks_exact(2)).filter(|(key, _)| !left_out(key));
         for (key, norms) in measured {
-            let moved = squares(&ours[*key], &initial[*key].1).sqrt();
+            let saved = |value: &f32| if halves { f16::from_f32(*value).to_f32() } else { *value };
+            let ours: Vec<f32> = ours[*key].iter().map(saved).collect();
+            let moved = squares(&ours, &initial[*key].1).sqrt();
             error += (moved - f64::from(norms[1])).powi(2);
             change += f64::from(norms[1]).powi(2);
         }
         self.weights = self.weights.max((error / change).sqrt());
         Ok(())
     }
+}
+
+/// Our values, each moved towards the recorded half by as much as rounding may have moved the recording: what rounds to
+/// that half equals it, and anything else is as far away as from the end of what does.
+fn unrounded(ours: &[f32], theirs: &[f32]) -> Vec<f32> {
+    let value = |(ours, theirs): (&f32, &f32)| {
+        let half = f16::from_f32(*theirs);
+        if f16::from_f32(*ours) == half {
+            return *theirs;
+        }
+        let neighbour = match half.to_bits() & 0x7fff {
+            0 => f16::from_bits(1).to_f32().copysign(*ours),
+            bits if ours.abs() > theirs.abs() && ours.signum() == theirs.signum() => magnitude(bits + 1, *theirs),
+            bits => magnitude(bits - 1, *theirs),
+        };
+        theirs + (ours - 0.5 * (theirs + neighbour))
+    };
+    ours.iter().zip(theirs).map(value).collect()
+}
+
+/// The half of these bits, with the sign of `like`.
+fn magnitude(bits: u16, like: f32) -> f32 {
+    f16::from_bits(bits).to_f32().copysign(like)
 }
 
 /// Name of the module that a key belongs to.
@@ -182,4 +209,21 @@ fn squares(a: &[f32], b: &[f32]) -> f64 {
 fn distance(ours: &[f32], theirs: &[f32]) -> Result<f64> {
     ensure!(ours.len() == theirs.len(), "a prediction of another size");
     Ok((squares(ours, theirs) / theirs.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>()).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_to_halves_is_no_error_and_more_is() {
+        let step = 2.0_f32.powi(-10);
+        let half = 1.0 + 4.0 * step;
+        let ours = [half + 0.49 * step, half - 0.49 * step, half + 0.75 * step, half - 1.5 * step, -half];
+        let moved: Vec<f32> = unrounded(&ours, &[half; 5]).iter().map(|value| (value - half) / step).collect();
+        assert_eq!(moved[..4], [0.0, 0.0, 0.25, -1.0]);
+        assert!(moved[4] < -2000.0, "{}", moved[4]);
+        assert_eq!(unrounded(&[1e-3, -1e-9], &[0.0, 0.0])[1], 0.0);
+        assert!((unrounded(&[1e-3], &[0.0])[0] - 1e-3).abs() < 1e-7);
+    }
 }

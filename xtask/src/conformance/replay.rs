@@ -6,14 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
-use lorabake_diffusion::{Prediction, Schedule, Weights};
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
+use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::train::Duration;
 use lorabake_recipe::{ParseError, Recipe, parse_train};
 use lorabake_train::encode::Tokens;
 use lorabake_train::network::Network;
+use lorabake_train::objective::Objective;
 use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
 use lorabake_train::update::{Rates, Updater, accumulate};
 use lorabake_weights::{Checkpoint, Part};
@@ -87,7 +88,11 @@ impl Replay<'_> {
         self.update(&mut updater, gradients.context("a trace without a batch")?, update)?;
         ensure!(update + 1 == self.trace.meta.opt_steps.len(), "the trace has updates without batches");
         let ours: BTreeMap<_, _> = self.network.tensors().into_iter().map(|(key, _, values)| (key, values)).collect();
-        self.errors.compare_weights(self.trace, &ours)?;
+        self.errors.compare_weights(
+            self.trace,
+            &ours,
+            self.recipe.output.save_precision == Some(SavePrecision::F16),
+        )?;
         Ok(self.errors)
     }
 
@@ -107,17 +112,14 @@ impl Replay<'_> {
             shape: shape.try_into().ok().context("noise has four dimensions")?,
             latents,
             noise,
+            input_noise: None,
             timesteps: micro.timesteps.clone(),
             tokens: Tokens { rows, chunks },
-            weights: Weights {
-                loss_weights: micro.loss_weights.clone(),
-                min_snr_gamma: self.recipe.diffusion.min_snr_gamma,
-            },
+            loss_weights: micro.loss_weights.clone(),
         };
         let frozen = Frozen {
             bundle: self.bundle,
-            schedule: &Schedule::stable_diffusion(),
-            prediction: Prediction::Epsilon,
+            objective: &Objective::new(&self.recipe.diffusion),
             clip_skip: self.recipe.model.clip_skip,
             device: &Device::flex(),
         };

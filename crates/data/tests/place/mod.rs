@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use lorabake_data::{Dataset, Reason, scan};
-use lorabake_recipe::data::{Buckets, CaptionRules, Data};
+use lorabake_recipe::captions::CaptionRules;
+use lorabake_recipe::data::{Buckets, Data};
 use tempfile::TempDir;
 
 /// A folder that is filled line by line and deleted at the end.
@@ -40,8 +41,9 @@ impl Place {
             resolution: (128, 128),
             buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
             batch_size: 1,
-            captions: CaptionRules { shuffle: false, keep_tokens: 0, separator: ",".into() },
+            captions: CaptionRules::default(),
             flip_aug: false,
+            random_crop: false,
             cache_latents: true,
         }
     }

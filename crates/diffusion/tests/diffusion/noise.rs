@@ -30,13 +30,13 @@ fn noise_is_unit_normal() {
 fn the_generator_alone_decides() {
     assert_eq!(unit_normal(&mut rng(1), 64), unit_normal(&mut rng(1), 64));
     assert_ne!(unit_normal(&mut rng(1), 64), unit_normal(&mut rng(2), 64));
-    assert_eq!(draw_timesteps(&mut rng(1), 64), draw_timesteps(&mut rng(1), 64));
-    assert_ne!(draw_timesteps(&mut rng(1), 64), draw_timesteps(&mut rng(2), 64));
+    assert_eq!(draw_timesteps(&mut rng(1), 64, 0..1000), draw_timesteps(&mut rng(1), 64, 0..1000));
+    assert_ne!(draw_timesteps(&mut rng(1), 64, 0..1000), draw_timesteps(&mut rng(2), 64, 0..1000));
 }
 
 #[test]
 fn timesteps_are_uniform_over_all_thousand() {
-    let timesteps = draw_timesteps(&mut rng(3), 200_000);
+    let timesteps = draw_timesteps(&mut rng(3), 200_000, 0..1000);
     let mut count = [0_usize; 1000];
     timesteps.iter().for_each(|t| count[*t] += 1);
     // Expected 200 each, standard deviation 14: six of them.
@@ -45,15 +45,15 @@ fn timesteps_are_uniform_over_all_thousand() {
 
 #[test]
 fn noise_offset_moves_each_channel_of_each_sample_as_a_whole() {
-    let (samples_and_channels, plane, strength) = (20_000, 6, 0.1);
+    let (samples_and_channels, plane, strength) = (20_000, 6, 0.1_f32);
     let plain = unit_normal(&mut rng(4), samples_and_channels * plane);
     let mut moved = plain.clone();
-    add_noise_offset(&mut moved, plane, strength, &mut rng(5));
+    add_noise_offset(&mut moved, plane, &vec![strength; samples_and_channels], &mut rng(5));
     let shifts: Vec<f32> = moved.iter().zip(&plain).map(|(a, b)| a - b).collect();
     for channel in shifts.chunks_exact(plane) {
         assert!(channel.iter().all(|shift| (shift - channel[0]).abs() < 1e-6), "{channel:?}");
     }
-    let units: Vec<f32> = shifts.iter().step_by(plane).map(|shift| shift / strength as f32).collect();
+    let units: Vec<f32> = shifts.iter().step_by(plane).map(|shift| shift / strength).collect();
     let [mean, variance, _] = moments(&units);
     assert!(mean.abs() < 0.029, "mean {mean}");
     assert!((variance - 1.0).abs() < 0.04, "variance {variance}");

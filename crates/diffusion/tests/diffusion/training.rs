@@ -1,7 +1,7 @@
 //! Schedule, noising, targets and losses against sd-scripts, and the gradient against its closed form.
 
 use burn::tensor::Tensor;
-use lorabake_diffusion::{Prediction, Schedule, TRAIN_STEPS, Weights, add_noise, guide, loss};
+use lorabake_diffusion::{LossKind, Measure, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
 
 use crate::golden::{Golden, assert_close, values};
 
@@ -33,8 +33,8 @@ fn min_snr_weights_equal_the_tables_of_sd_scripts() {
     let timesteps: Vec<usize> = (0..TRAIN_STEPS).collect();
     for (name, prediction) in [("eps", Prediction::Epsilon), ("v", Prediction::V)] {
         for gamma in [1, 5] {
-            let weights = Weights { loss_weights: vec![1.0; TRAIN_STEPS], min_snr_gamma: Some(f64::from(gamma)) };
-            let factors = weights.factors(&schedule, prediction, &timesteps);
+            let weighting = Weighting { min_snr_gamma: Some(f64::from(gamma)), ..Weighting::default() };
+            let factors = weighting.factors(&schedule, prediction, (&[1.0; TRAIN_STEPS], &timesteps));
             let expected = golden.floats(&format!("table.min_snr_{name}_gamma{gamma}"));
             for (t, (factor, expected)) in factors.into_iter().zip(expected).enumerate() {
                 assert_close(&[factor], &[expected], 5e-7, &format!("min-SNR {gamma}, {name} at {t}"));
@@ -63,9 +63,10 @@ fn losses_equal_those_of_sd_scripts() {
     let schedule = Schedule::stable_diffusion();
     for (name, prediction) in PREDICTIONS {
         let part = |part: &str| format!("{name}.{part}");
-        let weights = Weights { loss_weights: golden.floats(&part("loss_weights")), min_snr_gamma: None };
-        let factors = weights.factors(&schedule, prediction, &golden.timesteps(&part("timesteps")));
-        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), &factors);
+        let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
+        let factors = Weighting::default().factors(&schedule, prediction, (&loss_weights, &timesteps));
+        let measure = Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps };
+        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), measure);
         assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
         assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
     }
@@ -82,8 +83,9 @@ fn weighted_losses_equal_those_of_sd_scripts() {
     ];
     for (name, prediction, min_snr_gamma) in traces {
         let part = |part: &str| format!("{name}.{part}");
-        let weights = Weights { loss_weights: golden.floats(&part("loss_weights")), min_snr_gamma };
-        let factors = weights.factors(&schedule, prediction, &golden.timesteps(&part("timesteps")));
+        let weighting = Weighting { min_snr_gamma, ..Weighting::default() };
+        let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
+        let factors = weighting.factors(&schedule, prediction, (&loss_weights, &timesteps));
         let errors = golden.floats(&part("mse_per_sample"));
         let expected = golden.floats(&part("loss_after_snr_weight"));
         assert!(errors.len() >= 10);
@@ -98,12 +100,13 @@ fn the_gradient_is_its_closed_form() {
     let golden = Golden::open(SD_SCRIPTS);
     let schedule = Schedule::stable_diffusion();
     let (output, target) = (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.target"));
-    let weights = Weights { loss_weights: vec![1.0, 0.5], min_snr_gamma: Some(5.0) };
-    let factors = weights.factors(&schedule, Prediction::Epsilon, &[40, 300]);
+    let weighting = Weighting { min_snr_gamma: Some(5.0), ..Weighting::default() };
+    let factors = weighting.factors(&schedule, Prediction::Epsilon, (&[1.0, 0.5], &[40, 300]));
     assert!(factors[0] != factors[1] && factors.iter().all(|factor| *factor != 1.0), "{factors:?}");
 
     let leaf = output.clone().autodiff().require_grad();
-    let result = loss(leaf.clone(), target.clone(), &factors);
+    let measure = Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300] };
+    let result = loss(leaf.clone(), target.clone(), measure);
     assert!(!result.per_sample.is_autodiff(), "the errors are still on the tape");
     let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");
 

@@ -67,7 +67,7 @@ fn the_powershell_script_fails_on_one_option_only() {
 #[test]
 fn the_bash_script_fails_on_three_options_only() {
     let unsupported = "known to sd-scripts, but lorabake does not support it yet; leave it out";
-    let augmentation = "--flip_aug is the augmentation that works today";
+    let augmentation = "--flip_aug and --random_crop work";
     let expected = format!(
         "--color_aug: {unsupported}; {augmentation}\n\
          --face_crop_aug_range: {unsupported}; {augmentation}\n{NO_FP16}"

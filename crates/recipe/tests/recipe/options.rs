@@ -45,6 +45,10 @@ fn example(name: &str) -> &'static str {
         "bucket_reso_steps" => "128",
         "caption_extension" | "caption_extention" => ".cap",
         "caption_separator" => ";",
+        "caption_prefix" | "caption_suffix" | "keep_tokens_separator" | "secondary_separator" => "word",
+        "caption_dropout_rate" | "caption_tag_dropout_rate" => "0.5",
+        "loss_type" => "huber",
+        "huber_schedule" => "constant",
         name if name.ends_with("_dir") || name.ends_with("_path") || name.ends_with("_weights") => "elsewhere",
         "output_name" | "training_comment" | "log_prefix" => "word",
         _ => "2",
@@ -60,8 +64,13 @@ fn every_option_parses_with_equals_sign_with_space_and_with_hyphens() {
         let flag = arg.get_num_args().is_some_and(|range| range.min_values() == 0)
             && !matches!(arg.get_action(), ArgAction::Append);
         let hyphens = name.replace('_', "-");
-        // --dim_from_weights needs the file, and with it the rank has no effect.
-        let line = format!("{ENOUGH} --network_weights=a.safetensors");
+        // --dim_from_weights needs the file, and with it the rank has no effect; so it is with other needs.
+        let needs = match name {
+            "adaptive_noise_scale" => "--noise_offset=0.1",
+            "scale_v_pred_loss_like_noise_pred" => "--v_parameterization",
+            _ => "",
+        };
+        let line = format!("{ENOUGH} --network_weights=a.safetensors {needs}");
         let forms = if flag {
             [format!("--{name}"), format!("--{hyphens}"), format!("--{name}=true")]
         } else {
@@ -84,7 +93,7 @@ fn help_and_version_are_answers() {
     assert_eq!(help.exit_code(), 0);
     let help = help.to_string();
     for heading in
-        ["Recipe file:", "Model:", "Images and captions:", "LoRA:", "Learning:", "Noise and loss:", "Run:", "Results:"]
+        ["Recipe file:", "Model:", "Images:", "Captions:", "LoRA:", "Learning:", "Noise and loss:", "Run:", "Results:"]
     {
         assert!(help.contains(heading), "{heading} is missing in\n{help}");
     }

@@ -65,9 +65,17 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         eps=1e-9 --unet_lr=3e-5 --text_encoder_lr=1e-5 --lr_scheduler=polynomial --lr_scheduler_power=1.5 \
         --lr_warmup_steps=100 --max_grad_norm=0 --gradient_accumulation_steps=4 --mixed_precision=bf16 \
         --threads=2 --save_precision=fp16 --save_every_n_epochs=2 --save_every_n_steps=100 \
-        --training_comment=\"hi\" --no_metadata --logging_dir=logs --log_prefix=a";
+        --training_comment=\"hi\" --no_metadata --logging_dir=logs --log_prefix=a \
+        --keep_tokens_separator=||| --secondary_separator=;;; --enable_wildcard --caption_prefix=a --caption_suffix=b \
+        --caption_dropout_rate=0.1 --caption_dropout_every_n_epochs=3 --caption_tag_dropout_rate=0.2 \
+        --token_warmup_min=2 --token_warmup_step=0.25 --loss_type=huber --huber_schedule=exponential --huber_c=0.2 \
+        --huber_scale=0.5 --debiased_estimation_loss --noise_offset_random_strength --adaptive_noise_scale=-0.01 \
+        --multires_noise_iterations=6 --multires_noise_discount=0.4 --ip_noise_gamma=0.1 \
+        --ip_noise_gamma_random_strength --min_timestep=10 --max_timestep=990 --v_parameterization \
+        --zero_terminal_snr --scale_v_pred_loss_like_noise_pred";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
-        --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights";
+        --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
+        --loss_type=smooth_l1 --huber_schedule=constant --v_pred_like_loss=0.5 --multires_noise_iterations=6";
     let every_optimizer = Optimizer::NAMES.iter().map(|name| format!("{ENOUGH} --optimizer_type={name}"));
     let prodigy =
         "--optimizer_type=Prodigy --optimizer_args decouple=False d_coef=2 growth_rate=1.02 beta3=0.9 slice_p=11";
@@ -97,6 +105,8 @@ pretrained_model_name_or_path = "m.safetensors"
 train_data_dir = "images"
 resolution = "512"
 flip_aug = true
+
+[captions]
 
 [network]
 network_dim = 32

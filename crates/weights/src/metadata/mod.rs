@@ -5,6 +5,7 @@
 //! The hashes over the tensors (`sshs_*`) are added where the file is written, in [`crate::lora_save`].
 
 mod dataset;
+mod diffusion;
 pub mod hashes;
 mod python;
 
@@ -83,39 +84,23 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 32] = [
-    ("ss_adaptive_noise_scale", "None"),
-    ("ss_caption_dropout_every_n_epochs", "0"),
-    ("ss_caption_dropout_rate", "0.0"),
-    ("ss_caption_tag_dropout_rate", "0.0"),
+const ABSENT: [(&str, &str); 16] = [
     ("ss_color_aug", "False"),
-    ("ss_debiased_estimation", "False"),
     ("ss_face_crop_aug_range", "None"),
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
     ("ss_gradient_checkpointing", "False"),
-    ("ss_huber_c", "0.1"),
-    ("ss_huber_scale", "1.0"),
-    ("ss_huber_schedule", "snr"),
-    ("ss_ip_noise_gamma", "None"),
-    ("ss_ip_noise_gamma_random_strength", "False"),
-    ("ss_loss_type", "l2"),
     ("ss_lowram", "False"),
     ("ss_max_validation_steps", "None"),
-    ("ss_multires_noise_discount", "0.3"),
-    ("ss_multires_noise_iterations", "None"),
     ("ss_network_dropout", "None"),
-    ("ss_noise_offset_random_strength", "False"),
     ("ss_num_validation_images", "0"),
-    ("ss_random_crop", "False"),
     ("ss_resize_interpolation", "None"),
     ("ss_scale_weight_norms", "None"),
     ("ss_validate_every_n_epochs", "None"),
     ("ss_validate_every_n_steps", "None"),
     ("ss_validation_seed", "None"),
     ("ss_validation_split", "0.0"),
-    ("ss_zero_terminal_snr", "False"),
 ];
 
 /// The metadata of a file that a bake of `recipe` saves. With `--dim_from_weights` the recipe must already hold the
@@ -127,6 +112,7 @@ pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
     network(&mut entries, recipe);
     run(&mut entries, recipe, facts);
     learning(&mut entries, recipe, facts);
+    diffusion::put(&mut entries, &recipe.diffusion);
     images(&mut entries, recipe);
     dataset::put(&mut entries, &facts.dataset);
     entries.put("lorabake_version", env!("CARGO_PKG_VERSION"));
@@ -150,7 +136,7 @@ impl Entries {
 
 fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     entries.put("ss_v2", boolean(false));
-    entries.put("ss_base_model_version", "sd_v1");
+    entries.put("ss_base_model_version", if recipe.diffusion.v_parameterization { "sd_v1_v" } else { "sd_v1" });
     entries.put("ss_sd_model_name", &facts.model_name);
     if let Some(hashes) = &facts.model_hashes {
         entries.put("ss_sd_model_hash", &hashes.legacy);
@@ -219,9 +205,6 @@ fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     };
     entries.put("ss_lr_warmup_steps", warmup);
     entries.put("ss_max_grad_norm", float(optim.max_grad_norm));
-    entries.put("ss_prior_loss_weight", float(recipe.diffusion.prior_loss_weight));
-    entries.put("ss_min_snr_gamma", optional(recipe.diffusion.min_snr_gamma.map(float)));
-    entries.put("ss_noise_offset", optional(recipe.diffusion.noise_offset.map(float)));
 }
 
 /// The optimizer's Python class, with the settings that differ from its defaults.
@@ -243,9 +226,13 @@ fn images(entries: &mut Entries, recipe: &Recipe) {
     entries.put("ss_total_batch_size", data.batch_size * recipe.train.accumulation);
     entries.put("ss_resolution", format!("({}, {})", data.resolution.0, data.resolution.1));
     entries.put("ss_flip_aug", boolean(data.flip_aug));
+    entries.put("ss_random_crop", boolean(data.random_crop));
     entries.put("ss_cache_latents", boolean(data.cache_latents));
     entries.put("ss_shuffle_caption", boolean(data.captions.shuffle));
     entries.put("ss_keep_tokens", data.captions.keep_tokens);
+    entries.put("ss_caption_dropout_rate", float(data.captions.dropout_rate));
+    entries.put("ss_caption_dropout_every_n_epochs", data.captions.dropout_every_n_epochs);
+    entries.put("ss_caption_tag_dropout_rate", float(data.captions.tag_dropout_rate));
     let buckets = data.buckets.as_ref();
     entries.put("ss_enable_bucket", boolean(buckets.is_some()));
     entries.put("ss_bucket_no_upscale", boolean(buckets.is_some_and(|buckets| buckets.no_upscale)));
@@ -262,7 +249,12 @@ fn model_spec(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     entries.put("modelspec.title", &recipe.output.name);
     entries.put("modelspec.resolution", format!("{}x{}", recipe.data.resolution.0, recipe.data.resolution.1));
     entries.put("modelspec.date", python::local_date(facts.finished_at));
-    entries.put("modelspec.prediction_type", "epsilon");
+    let range = (recipe.diffusion.min_timestep, recipe.diffusion.max_timestep);
+    if range != (0, 1000) {
+        entries.put("modelspec.timestep_range", format!("{},{}", range.0, range.1));
+    }
+    let prediction = if recipe.diffusion.v_parameterization { "v" } else { "epsilon" };
+    entries.put("modelspec.prediction_type", prediction);
     if let Some(layer) = facts.typed.clip_skip {
         entries.put("modelspec.encoder_layer", layer);
     }
