@@ -72,15 +72,8 @@ const REFUSED: [(&[&str], &str); 19] = [
     ),
     (&["full_fp16", "full_bf16", "fp8_base", "fp8_base_unet"], "use --mixed_precision=bf16 to save memory"),
     (
-        &[
-            "save_state",
-            "save_state_on_train_end",
-            "resume",
-            "initial_epoch",
-            "initial_step",
-            "skip_until_initial_step",
-        ],
-        "continue from a snapshot with --network_weights, which starts the optimizer afresh",
+        &["initial_epoch", "initial_step", "skip_until_initial_step"],
+        "use --resume, which goes on exactly where the saved state was",
     ),
     (
         &[

@@ -26,6 +26,17 @@ pub enum Every {
     Steps(u64),
 }
 
+/// When the state is saved from which a run can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveState {
+    /// Not at all.
+    Never,
+    /// `--save_state_on_train_end`: when training ends, Ctrl-C included.
+    AtEnd,
+    /// `--save_state`: with every snapshot and at the end.
+    Always,
+}
+
 /// Output section of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -37,6 +48,10 @@ pub struct Output {
     pub save_precision: Option<SavePrecision>,
     /// Snapshots; both kinds may be asked for.
     pub snapshots: Vec<Every>,
+    /// States to go on from.
+    pub save_state: SaveState,
+    /// Go on from the state in this folder (`--resume`).
+    pub resume: Option<PathBuf>,
     /// Free text kept in the file's metadata (`--training_comment`).
     pub comment: Option<String>,
     /// Leave run metadata out of the file (`--no_metadata`).
@@ -71,6 +86,16 @@ pub struct RawOutput {
     /// Save a snapshot after every so many steps.
     #[arg(long, value_name = "STEPS")]
     pub save_every_n_steps: Option<u32>,
+    /// With every snapshot and at the end, save the state of the run too, from which --resume goes on exactly.
+    #[arg(long)]
+    pub save_state: Option<bool>,
+    /// Save the state of the run when it ends, by itself or by Ctrl-C.
+    #[arg(long)]
+    pub save_state_on_train_end: Option<bool>,
+    /// Go on from a saved state, a folder called NAME-state: with the same options the result is that of a run without
+    /// the stop, number by number.
+    #[arg(long, value_name = "FOLDER")]
+    pub resume: Option<PathBuf>,
     /// A remark that is kept in the file's metadata.
     #[arg(long, value_name = "TEXT")]
     pub training_comment: Option<String>,
@@ -103,10 +128,24 @@ impl RawOutput {
             name: self.name(report),
             save_precision: self.save_precision(report),
             snapshots: epochs.into_iter().chain(steps).collect(),
+            save_state: self.save_state(report),
+            resume: self.resume.clone(),
             comment: self.training_comment.clone(),
             no_metadata: self.no_metadata == Some(true),
             logging_dir: self.logging_dir.clone(),
             log_prefix: self.log_prefix.clone(),
+        }
+    }
+
+    fn save_state(&self, report: &mut Report) -> SaveState {
+        match (self.save_state == Some(true), self.save_state_on_train_end == Some(true)) {
+            (true, true) => {
+                report.note("save_state_on_train_end", "has no effect with --save_state, which saves at the end too");
+                SaveState::Always
+            }
+            (true, false) => SaveState::Always,
+            (false, true) => SaveState::AtEnd,
+            (false, false) => SaveState::Never,
         }
     }
 
@@ -160,6 +199,9 @@ impl From<&Output> for RawOutput {
             output_dir: Some(output.dir.clone()),
             output_name: Some(output.name.clone()),
             save_precision,
+            save_state: (output.save_state == SaveState::Always).then_some(true),
+            save_state_on_train_end: (output.save_state == SaveState::AtEnd).then_some(true),
+            resume: output.resume.clone(),
             training_comment: output.comment.clone(),
             no_metadata: Some(output.no_metadata),
             logging_dir: output.logging_dir.clone(),

@@ -22,6 +22,17 @@ impl LossAverage {
         }
     }
 
+    /// Everything that the next mean depends on: the losses, then their running total.
+    pub fn to_numbers(&self) -> Vec<f64> {
+        self.losses.iter().copied().chain([self.total]).collect()
+    }
+
+    /// The inverse of [`Self::to_numbers`].
+    pub fn from_numbers(mut numbers: Vec<f64>) -> Self {
+        let total = numbers.pop().unwrap_or_default();
+        Self { losses: numbers, total }
+    }
+
     /// The mean; 0 before the first loss.
     pub fn mean(&self) -> f64 {
         if self.losses.is_empty() { 0.0 } else { self.total / self.losses.len() as f64 }

@@ -14,6 +14,7 @@ pub mod prompt;
 mod run;
 mod save;
 pub mod session;
+pub mod state;
 pub mod step;
 pub mod update;
 

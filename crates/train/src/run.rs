@@ -8,7 +8,7 @@ use lorabake_data::caption;
 use lorabake_data::plan::Batch;
 use lorabake_optim::lr;
 use lorabake_recipe::Parsed;
-use lorabake_recipe::output::Every;
+use lorabake_recipe::output::{Every, SaveState};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::{Part, names};
 
@@ -18,6 +18,7 @@ use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
 use crate::save::Saver;
 use crate::session::Session;
+use crate::state::{self, Position, Saved};
 use crate::step::{Frozen, Gradients, Inputs, step};
 use crate::update::{Rates, Updater, accumulate};
 
@@ -30,17 +31,50 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
         // Fails only where the pool exists already, as in a test that bakes twice.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
-    let session = Session::prepare(parsed, events)?;
-    let saver = Saver::new(parsed, &session)?;
-    Bake {
-        updater: Updater::new(&session.recipe.optim),
-        saver,
-        session,
-        events,
-        average: LossAverage::default(),
-        step: 0,
+    let resumed = parsed.recipe.output.resume.as_deref().map(state::load).transpose()?;
+    let parsed = &with_seed_of(parsed, resumed.as_ref())?;
+    let mut session = Session::prepare(parsed, events)?;
+    let mut updater = Updater::new(&session.recipe.optim);
+    let (mut step, mut average) = (0, LossAverage::default());
+    if let Some(saved) = resumed {
+        step = check_position(&session, saved.position, events)?;
+        average = saved.restore(&mut session.network, &mut updater)?;
     }
-    .run(commands)
+    let saver = Saver::new(parsed, &session)?;
+    Bake { updater, saver, session, events, average, step }.run(commands)
+}
+
+/// The options with the seed of the run that is resumed.
+fn with_seed_of(parsed: &Parsed, resumed: Option<&Saved>) -> Result<Parsed> {
+    let mut parsed = parsed.clone();
+    if let Some(Saved { position, .. }) = resumed {
+        if parsed.raw.train.seed.is_some() && parsed.recipe.train.seed != position.seed {
+            let given = parsed.recipe.train.seed;
+            bail!("seed {given}: the run that is resumed has seed {}; give that one, or none", position.seed);
+        }
+        parsed.recipe.train.seed = position.seed;
+    }
+    Ok(parsed)
+}
+
+/// The step at which the resumed run stands, if there is anything left to do.
+fn check_position(session: &Session, position: Position, events: &Sender<Event>) -> Result<u64> {
+    let (length, Position { step, batches_per_epoch, .. }) = (session.length, position);
+    if step >= length.steps {
+        bail!(
+            "resume: the state stands at step {step} and the run ends at {}; raise max_train_epochs or max_train_steps",
+            length.steps
+        );
+    }
+    if batches_per_epoch != length.batches_per_epoch {
+        let text = format!(
+            "resume: an epoch had {batches_per_epoch} batches and now has {}; training goes on with these images",
+            length.batches_per_epoch
+        );
+        events.send(Event::Note(text)).unwrap_or_default();
+    }
+    events.send(Event::Note(format!("going on after step {step}"))).unwrap_or_default();
+    Ok(step)
 }
 
 struct Bake<'a> {
@@ -64,10 +98,11 @@ impl Bake<'_> {
             parameters: self.session.network.parameters(),
         }));
         let started = Instant::now();
-        let (mut epoch, mut stopped) = (0, false);
+        let (mut epoch, mut stopped) = (self.step / length.steps_per_epoch, false);
         while epoch < length.epochs && !stopped {
             let batches = self.session.plan.epoch(epoch);
-            for (index, group) in batches.chunks(accumulation).enumerate() {
+            let done = (self.step - epoch * length.steps_per_epoch) as usize;
+            for (index, group) in batches.chunks(accumulation).enumerate().skip(done) {
                 self.optimize((epoch, index * accumulation), group)?;
                 self.save_by_steps(epoch)?;
                 stopped = wants_stop(commands);
@@ -82,7 +117,11 @@ impl Bake<'_> {
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        let file = self.save(&names::last(&self.session.recipe.output.name.clone()), epoch)?;
+        let name = names::last(&self.session.recipe.output.name);
+        let file = self.save(&name, epoch)?;
+        if self.session.recipe.output.save_state == SaveState::AtEnd {
+            self.save_state(&name)?;
+        }
         let (steps, average) = (self.step, self.average.mean());
         Ok(Outcome { file, steps, planned: length.steps, average, seconds })
     }
@@ -208,7 +247,24 @@ impl Bake<'_> {
 
     fn save(&mut self, name: &str, epoch: u64) -> Result<std::path::PathBuf> {
         let tell = |event| self.events.send(event).unwrap_or_default();
-        self.saver.save(&self.session.network, name, (epoch, self.step), tell)
+        let file = self.saver.save(&self.session.network, name, (epoch, self.step), tell)?;
+        if self.session.recipe.output.save_state == SaveState::Always {
+            self.save_state(name)?;
+        }
+        Ok(file)
+    }
+
+    /// Saves the state that belongs to the file `name`.
+    fn save_state(&self, name: &str) -> Result<()> {
+        let dir = self.session.recipe.output.dir.join(names::state_of(name));
+        let position = Position {
+            step: self.step,
+            seed: self.session.recipe.train.seed,
+            batches_per_epoch: self.session.length.batches_per_epoch,
+        };
+        state::save(&dir, &self.session.network, &self.updater, position, &self.average)?;
+        self.tell(Event::Saved(dir));
+        Ok(())
     }
 
     fn tell(&self, event: Event) {

@@ -102,6 +102,7 @@ fn without_folders(recipe: &Recipe) -> Recipe {
     recipe.network.weights.as_mut().map(short);
     short(&mut recipe.output.dir);
     recipe.output.logging_dir.as_mut().map(short);
+    recipe.output.resume.as_mut().map(short);
     recipe
 }
 

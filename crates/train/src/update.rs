@@ -1,7 +1,7 @@
 //! Gradients of one or more batches → new values of the network.
 
 use lorabake_optim::clip::clip_grad_norm;
-use lorabake_optim::{Group, Optimizer, Trainable};
+use lorabake_optim::{Group, Optimizer, State, Trainable};
 use lorabake_recipe::optim::Optim;
 use lorabake_weights::Part;
 
@@ -50,6 +50,20 @@ impl Updater {
             own.map_or(first, |rates| rates[0])
         };
         Rates { text: shown(&groups[0]), unet: shown(&groups[1]) }
+    }
+
+    /// A copy of the optimizer's state.
+    pub fn state(&self) -> State {
+        self.optimizer.state()
+    }
+
+    /// Takes over a saved state.
+    ///
+    /// # Errors
+    /// If it belongs to another optimizer or to other modules.
+    pub fn load_state(&mut self, state: State, network: &Network) -> Result<(), lorabake_optim::Error> {
+        let shapes = network.modules.iter().flat_map(|module| [&module.plan.down[..], &module.plan.up[..]]);
+        self.optimizer.load_state(state, &shapes.collect::<Vec<_>>())
     }
 
     /// Clips the gradients together and updates the network; returns their norm from before clipping.

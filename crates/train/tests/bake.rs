@@ -24,6 +24,7 @@ fn images(dir: &Path, sizes: &[(u32, u32)]) {
     }
 }
 
+#[derive(Debug)]
 struct Run {
     outcome: Outcome,
     events: Vec<Event>,
@@ -32,6 +33,10 @@ struct Run {
 
 /// Bakes with options that keep it short; `stop` before the first step asks for an early end.
 fn run(dir: &Path, out: &str, stop: bool, more: &[&str]) -> Run {
+    try_run(dir, out, stop, more).unwrap()
+}
+
+fn try_run(dir: &Path, out: &str, stop: bool, more: &[&str]) -> anyhow::Result<Run> {
     let out = dir.join(out);
     let pair = |name: &str, path: &Path| [OsString::from(name), path.into()];
     let mut argv: Vec<OsString> = Vec::new();
@@ -45,9 +50,9 @@ fn run(dir: &Path, out: &str, stop: bool, more: &[&str]) -> Run {
     if stop {
         orders.send(Command::Stop).unwrap();
     }
-    let outcome = bake(&parsed, &events, &commands).unwrap();
+    let outcome = bake(&parsed, &events, &commands)?;
     drop(events);
-    Run { outcome, events: heard.iter().collect(), out }
+    Ok(Run { outcome, events: heard.iter().collect(), out })
 }
 
 impl Run {
@@ -289,5 +294,55 @@ fn bf16_weights_give_nearly_the_same_loss() {
         ["no", "bf16"].map(|p| run(dir.path(), p, false, &["--max_train_steps=4", &format!("--mixed_precision={p}")]));
     for (a, b) in exact.losses().into_iter().zip(rounded.losses()) {
         assert!(a != b && (a - b).abs() < 0.01 * a, "{a} and {b}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_in_the_same_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64), (64, 64), (96, 64)]);
+    // 6 uses in batches of 2, two batches a step: 2 steps an epoch; step 3 is in the middle of the second.
+    let common = [
+        "--max_train_steps=5",
+        "--output_name=cat",
+        "--train_batch_size=2",
+        "--gradient_accumulation_steps=2",
+        "--shuffle_caption",
+        "--flip_aug",
+        "--lr_scheduler=cosine",
+    ];
+    for optimizer in ["AdamW", "AdamW8bit", "Prodigy", "DAdaptAdam"] {
+        let name = format!("--optimizer_type={optimizer}");
+        let more = [&common[..], &[&name, "--learning_rate=0.5"]].concat();
+        let whole = run(dir.path(), &format!("{optimizer}-whole"), false, &more);
+        let saving = [&more[..], &["--save_state", "--save_every_n_steps=3"]].concat();
+        let out = format!("{optimizer}-first");
+        run(dir.path(), &out, false, &saving);
+        let resume = format!("--resume={}", dir.path().join(&out).join("cat-step00000003-state").display());
+        let rest = run(dir.path(), &format!("{optimizer}-rest"), false, &[&more[..], &[&resume]].concat());
+        assert_eq!(rest.losses(), whole.losses()[3..], "{optimizer}");
+        assert_eq!(rest.outcome.average, whole.outcome.average, "{optimizer}");
+        assert_eq!(far_apart(&rest.lora(), &whole.lora()), 0.0, "{optimizer}");
+    }
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &[(64, 64)]);
+    let first = run(dir.path(), "a", false, &["--max_train_steps=1", "--save_state_on_train_end", "--output_name=cat"]);
+    assert_eq!(first.files(), ["cat-state", "cat.safetensors"]);
+    let state = format!("--resume={}", first.out.join("cat-state").display());
+    for (more, said) in [
+        (vec!["--max_train_steps=1"], "stands at step 1 and the run ends at 1"),
+        (vec!["--max_train_steps=2", "--seed=9"], "has seed 7"),
+        (vec!["--max_train_steps=2", "--network_dim=3"], "another rank"),
+        (vec!["--max_train_steps=2", "--network_alpha=2"], "another --network_alpha"),
+        (vec!["--max_train_steps=2", "--optimizer_type=Lion"], "another optimizer"),
+        (vec!["--max_train_steps=2", "--resume=nowhere"], "there is no lorabake_state.safetensors"),
+    ] {
+        let error = try_run(dir.path(), "b", false, &[&[state.as_str()], &more[..]].concat()).unwrap_err();
+        assert!(format!("{error:#}").contains(said), "{error:#}");
+        assert!(!dir.path().join("b").exists());
     }
 }

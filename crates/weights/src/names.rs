@@ -15,6 +15,11 @@ pub fn at_step(name: &str, step: u64) -> String {
     format!("{name}-step{step:08}.safetensors")
 }
 
+/// The folder of the state that belongs to a file of the above names.
+pub fn state_of(file: &str) -> String {
+    format!("{}-state", file.trim_end_matches(".safetensors"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +29,6 @@ mod tests {
         assert_eq!(last("penny"), "penny.safetensors");
         assert_eq!(at_epoch("penny", 3), "penny-000003.safetensors");
         assert_eq!(at_step("penny", 1200), "penny-step00001200.safetensors");
+        assert_eq!(state_of(&at_epoch("penny", 3)), "penny-000003-state");
     }
 }

@@ -16,7 +16,7 @@ use lorabake_recipe::model::{Checkpoint, Model};
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
 use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::{AdaFactor, AdamW, AdamW8bit};
-use lorabake_recipe::output::Output;
+use lorabake_recipe::output::{Output, SaveState};
 use lorabake_recipe::train::{Duration, Precision, Train};
 use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed, build};
 
@@ -78,6 +78,8 @@ fn recipe(name: &str) -> Recipe {
             name: name.into(),
             save_precision: None,
             snapshots: Vec::new(),
+            save_state: SaveState::Never,
+            resume: None,
             comment: None,
             no_metadata: false,
             logging_dir: None,
