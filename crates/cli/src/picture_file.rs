@@ -1,9 +1,9 @@
 //! PNG files: pixels and the web UI's `parameters` text, whole or not at all; and where the next one goes.
 
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use lorabake_train::whole_file;
 
 /// Pixels of a picture.
 pub struct Pixels {
@@ -81,29 +81,19 @@ pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> {
 }
 
 fn write(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".lorabake-").suffix(".part");
-    // Not the private mode of temporary files: the mode that any new file gets.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let beside = builder.tempfile_in(folder)?;
-    let mut out = BufWriter::new(beside.as_file());
-    let mut encoder = png::Encoder::new(&mut out, u32::try_from(pixels.width)?, u32::try_from(pixels.height)?);
-    encoder.set_color(png::ColorType::Rgb);
-    // A tEXt chunk holds Latin-1 only; Pillow, and so the web UI, takes iTXt for everything else.
-    if parameters.chars().all(|c| u32::from(c) < 256) {
-        encoder.add_text_chunk("parameters".into(), parameters.into())?;
-    } else {
-        encoder.add_itxt_chunk("parameters".into(), parameters.into())?;
-    }
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(&pixels.rgb)?;
-    writer.finish()?;
-    out.flush()?;
-    drop(out);
-    beside.as_file().sync_all()?;
-    beside.persist(path)?;
+    let (width, height) = (u32::try_from(pixels.width)?, u32::try_from(pixels.height)?);
+    whole_file::write(path, |out| {
+        let mut encoder = png::Encoder::new(out, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        // A tEXt chunk holds Latin-1 only; Pillow, and so the web UI, takes iTXt for everything else.
+        if parameters.chars().all(|c| u32::from(c) < 256) {
+            encoder.add_text_chunk("parameters".into(), parameters.into())?;
+        } else {
+            encoder.add_itxt_chunk("parameters".into(), parameters.into())?;
+        }
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&pixels.rgb)?;
+        Ok(writer.finish()?)
+    })?;
     Ok(())
 }

@@ -18,4 +18,5 @@ pub mod state;
 pub mod step;
 pub mod update;
 
+pub use lorabake_weights::whole_file;
 pub use run::bake;

@@ -13,6 +13,7 @@ pub mod lora_save;
 pub mod metadata;
 pub mod names;
 pub mod tensor_file;
+pub mod whole_file;
 
 pub use checkpoint::Checkpoint;
 pub use error::Error;

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::metadata::hashes;
+use crate::whole_file;
 
 /// A tensor as it goes to the file.
 #[derive(Debug, Clone)]
@@ -85,7 +86,11 @@ pub fn save_raw(
     metadata.insert("sshs_model_hash".into(), model_hash.clone());
     metadata.insert("sshs_legacy_hash".into(), legacy_hash.clone());
     let header = header(&tensors, &metadata).map_err(failed)?;
-    write_whole(path, &header, &tensors).map_err(failed)?;
+    let fill = |out: &mut io::BufWriter<&std::fs::File>| {
+        out.write_all(&header)?;
+        tensors.iter().try_for_each(|tensor| out.write_all(&tensor.bytes))
+    };
+    whole_file::write(path, fill).map_err(failed)?;
     Ok((model_hash, legacy_hash))
 }
 
@@ -149,30 +154,4 @@ fn model_hashes(header: &[u8], tensors: &[RawTensor]) -> (String, String) {
         window.update(&tensor.bytes);
     }
     (hashes::hex(&all.finalize()), window.finish())
-}
-
-/// Writes beside `path`, flushes to disk, renames.
-fn write_whole(path: &Path, header: &[u8], tensors: &[RawTensor]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".lorabake-").suffix(".part");
-    // Not the private mode of temporary files: the mode that any new file gets.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let beside = builder.tempfile_in(folder)?;
-    let mut out = io::BufWriter::with_capacity(1 << 20, beside.as_file());
-    out.write_all(header)?;
-    for tensor in tensors {
-        out.write_all(&tensor.bytes)?;
-    }
-    out.flush()?;
-    drop(out);
-    beside.as_file().sync_all()?;
-    beside.persist(path).map_err(|error| error.error)?;
-    // The rename is on disk once its folder is; some systems cannot flush a folder, and the file is whole anyway.
-    if let Ok(folder) = std::fs::File::open(folder) {
-        folder.sync_all().ok();
-    }
-    Ok(())
 }

@@ -37,7 +37,7 @@ const D: f64 = 1e-4;
 /// In this one the first gradient of one value of the up factor is 2.8e-9, where the tensor's others are around 2e-4:
 /// what is left when a sum cancels. Its last digits are rounding (1e-9 more gives the recorded weight), and Adam's
 /// first step, g / (|g| + 1e-8), turns them into a step that is 5 % longer or shorter. With states in 32 bits that passes
-/// (`e_adamw8bit`, 5e-4); in 8 bits it moves values of the down factor over the edges between codes.
+/// (`e_adamw8bit`, 7e-4); in 8 bits it moves values of the down factor over the edges between codes.
 const CHAOTIC: [(&str, &str); 1] =
     [("e_adamw8bit_q", "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_out_0")];
 
