@@ -92,7 +92,8 @@ impl Progress {
                 self.counter = Some(Counter::new("training", plan.steps));
             }
             Event::Stepped(step) => self.step(step),
-            Event::EpochEnded { .. } => {}
+            // The picture's file is told where it is saved.
+            Event::EpochEnded { .. } | Event::Painted(_) => {}
             Event::Saved(path) => self.say(&format!("saved {}", path.display())),
         }
     }

@@ -9,7 +9,7 @@ use crate::argv::Given;
 use crate::report::{Note, Problem};
 
 /// Options that change nothing here, each with the reason; those that end in `=` take a value.
-const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
+const WITHOUT_EFFECT: [(&[&str], &str); 16] = [
     (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
     (
         &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
@@ -28,7 +28,6 @@ const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
     (&["use_safetensors"], "results are always safetensors files"),
     (&["disable_mmap_load_safetensors"], "it changes how a file is read, not what is read"),
     (&["skip_cache_check"], "lorabake keeps no cache on disk yet, so there is none to check"),
-    (&["sample_prompts=", "sample_sampler="], "pictures during training are not built yet"),
     (
         &["lr_decay_steps=", "lr_scheduler_timescale=", "lr_scheduler_min_lr_ratio="],
         "none of the schedules that lorabake has uses it",
@@ -46,7 +45,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 19] = [
+const REFUSED: [(&[&str], &str); 18] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (
@@ -75,20 +74,7 @@ const REFUSED: [(&[&str], &str); 19] = [
         &["initial_epoch", "initial_step", "skip_until_initial_step"],
         "use --resume, which goes on exactly where the saved state was",
     ),
-    (
-        &[
-            "save_n_epoch_ratio=0",
-            "save_last_n_epochs=0",
-            "save_last_n_epochs_state=0",
-            "save_last_n_steps=0",
-            "save_last_n_steps_state=0",
-        ],
-        "use --save_every_n_epochs, and delete what you do not need",
-    ),
-    (
-        &["sample_every_n_steps=0", "sample_every_n_epochs=0", "sample_at_first", "validation_split=0"],
-        "leave it out, save snapshots with --save_every_n_epochs and compare them afterwards",
-    ),
+    (&["validation_split=0"], "leave it out, save snapshots with --save_every_n_epochs and compare them afterwards"),
     (
         &[
             "huggingface_repo_id",

@@ -6,11 +6,13 @@
 pub mod captions;
 pub mod data;
 pub mod diffusion;
+pub mod keep;
 pub mod model;
 pub mod network;
 pub mod optim;
 pub mod optimizer;
 pub mod output;
+pub mod samples;
 pub mod seed;
 pub mod train;
 
@@ -47,6 +49,8 @@ pub struct Recipe {
     pub train: train::Train,
     /// Where results and logs go.
     pub output: output::Output,
+    /// Pictures while it trains.
+    pub samples: Option<samples::Samples>,
 }
 
 impl Recipe {
@@ -87,6 +91,9 @@ pub struct RawRecipe {
     /// Where results and logs go.
     #[command(flatten)]
     pub output: output::RawOutput,
+    /// Pictures while it trains.
+    #[command(flatten)]
+    pub samples: samples::RawSamples,
 }
 
 /// A recipe that makes sense, and what its author should know about it.
@@ -122,7 +129,8 @@ impl RawRecipe {
         let optim = self.optim.resolve(network.scope, report);
         let diffusion = self.diffusion.resolve(data.reg_dir.is_some(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
-        Recipe { model, data, network, diffusion, optim, train, output }
+        let samples = self.samples.resolve(report);
+        Recipe { model, data, network, diffusion, optim, train, output, samples }
     }
 }
 
@@ -137,6 +145,7 @@ impl From<&Recipe> for RawRecipe {
             diffusion: (&recipe.diffusion).into(),
             train: (&recipe.train).into(),
             output: (&recipe.output).into(),
+            samples: recipe.samples.as_ref().map(Into::into).unwrap_or_default(),
         }
     }
 }

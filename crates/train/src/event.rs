@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::generate::{Picture, Request};
+
 /// Something that happened; consumers print it, log it or draw it.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -36,6 +38,21 @@ pub enum Event {
     },
     /// A file was written.
     Saved(PathBuf),
+    /// A picture was painted while training.
+    Painted(Box<Painted>),
+}
+
+/// A picture of a prompt of `--sample_prompts`.
+#[derive(Debug, Clone)]
+pub struct Painted {
+    /// When, as file names have it: `e000003` after an epoch, `000150` after a step.
+    pub moment: String,
+    /// Which prompt, from 0.
+    pub index: usize,
+    /// The prompt and how it was painted.
+    pub request: Request,
+    /// The picture.
+    pub picture: Picture,
 }
 
 /// The length and size of a run.

@@ -8,7 +8,7 @@ use lorabake_data::caption;
 use lorabake_data::plan::Batch;
 use lorabake_optim::lr;
 use lorabake_recipe::Parsed;
-use lorabake_recipe::output::{Every, SaveState};
+use lorabake_recipe::output::SaveState;
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::{Part, names};
 
@@ -16,6 +16,8 @@ use crate::average::LossAverage;
 use crate::draws::Draws;
 use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
+use crate::prune::{self, Snapshot};
+use crate::sample::Moment;
 use crate::save::Saver;
 use crate::session::Session;
 use crate::state::{self, Position, Saved};
@@ -97,14 +99,20 @@ impl Bake<'_> {
             text_modules: self.session.network.count(Part::TextEncoder),
             parameters: self.session.network.parameters(),
         }));
+        if self.step == 0 {
+            self.paint(Moment::Step(0));
+        }
         let started = Instant::now();
         let (mut epoch, mut stopped) = (self.step / length.steps_per_epoch, false);
         while epoch < length.epochs && !stopped {
             let batches = self.session.plan.epoch(epoch);
             let done = (self.step - epoch * length.steps_per_epoch) as usize;
             for (index, group) in batches.chunks(accumulation).enumerate().skip(done) {
-                self.optimize((epoch, index * accumulation), group)?;
+                if let Err(error) = self.optimize((epoch, index * accumulation), group) {
+                    return Err(self.rescue(error, epoch));
+                }
                 self.save_by_steps(epoch)?;
+                self.paint(Moment::Step(self.step));
                 stopped = wants_stop(commands);
                 if stopped || self.step == length.steps {
                     break;
@@ -114,6 +122,9 @@ impl Bake<'_> {
             self.tell(Event::EpochEnded { epoch, average: self.average.mean() });
             if !stopped && epoch < length.epochs {
                 self.save_by_epochs(epoch)?;
+            }
+            if !stopped {
+                self.paint(Moment::Epoch(epoch));
             }
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -224,25 +235,58 @@ impl Bake<'_> {
     fn blame(&self, batch: &Batch) -> String {
         let paths = batch.entries.iter().map(|entry| self.session.dataset.items[entry.item].path.display().to_string());
         let images = paths.collect::<Vec<_>>().join(", ");
-        format!(" with {images}; nothing is saved of this step. Lower the learning rates, or leave these images out")
+        format!(" with {images}; lower the learning rates, or leave these images out")
     }
 
     fn save_by_steps(&mut self, epoch: u64) -> Result<()> {
-        let due = |every: &Every| matches!(every, Every::Steps(n) if self.step.is_multiple_of(*n));
-        if self.session.recipe.output.snapshots.iter().any(due) {
+        let Some(every) = prune::every_steps(&self.session.recipe.output) else { return Ok(()) };
+        if self.step.is_multiple_of(every) {
             let name = names::at_step(&self.session.recipe.output.name, self.step);
             self.save(&name, epoch + 1)?;
+            self.prune(Snapshot::Step(self.step, every));
         }
         Ok(())
     }
 
     fn save_by_epochs(&mut self, epoch: u64) -> Result<()> {
-        let due = |every: &Every| matches!(every, Every::Epochs(n) if epoch.is_multiple_of(*n));
-        if self.session.recipe.output.snapshots.iter().any(due) {
-            let name = names::at_epoch(&self.session.recipe.output.name, epoch);
-            self.save(&name, epoch)?;
-        }
+        let output = &self.session.recipe.output;
+        let every = output.snapshots.iter().find_map(|every| every.in_epochs(self.session.length.epochs));
+        let Some(every) = every.filter(|every| epoch.is_multiple_of(*every)) else { return Ok(()) };
+        let name = names::at_epoch(&output.name, epoch);
+        self.save(&name, epoch)?;
+        self.prune(Snapshot::Epoch(epoch, every));
         Ok(())
+    }
+
+    fn prune(&self, saved: Snapshot) {
+        for path in prune::prune(&self.session.recipe.output, saved) {
+            self.tell(Event::Note(format!("{}: it is no longer kept, but cannot be deleted", path.display())));
+        }
+    }
+
+    fn paint(&self, moment: Moment) {
+        let Session { sampling, bundle, tokenizer, device, network, .. } = &self.session;
+        if let Some(sampling) = sampling.as_ref().filter(|sampling| sampling.due(moment)) {
+            sampling.paint((bundle, tokenizer, device), network, moment, |event| self.tell(event));
+        }
+    }
+
+    /// Keeps what was learned before a step that failed; the error then says where it is.
+    fn rescue(&mut self, error: anyhow::Error, epoch: u64) -> anyhow::Error {
+        if self.step == 0 {
+            return error;
+        }
+        let name = names::at_step(&self.session.recipe.output.name, self.step);
+        let kept = self.save(&name, epoch + 1).and_then(|file| self.save_state(&name).map(|()| file));
+        match kept {
+            Ok(file) => error.context(format!(
+                "the run ended in step {}; what was learned until then is in {}, and --resume {} goes on from there",
+                self.step + 1,
+                file.display(),
+                names::state_of(&name)
+            )),
+            Err(why) => error.context(format!("the run ended, and what was learned cannot be saved: {why:#}")),
+        }
     }
 
     fn save(&mut self, name: &str, epoch: u64) -> Result<std::path::PathBuf> {

@@ -26,6 +26,7 @@ use crate::encode::LatentCache;
 use crate::event::Event;
 use crate::network::Network;
 use crate::objective::Objective;
+use crate::sample::{self, Sampling};
 
 /// A run that is ready for its first step.
 pub struct Session {
@@ -51,6 +52,8 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     /// Where it runs.
     pub device: Device,
+    /// Pictures while it trains.
+    pub(crate) sampling: Option<Sampling>,
 }
 
 impl Session {
@@ -70,12 +73,14 @@ impl Session {
         let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
         refuse_unwritable(&recipe.output.dir)?;
+        let wanted = sample::requests(&recipe, &say)?;
         let lengths = (length, recipe.train.duration);
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
         let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
-        let mut bundle = Bundle::load(&checkpoint, Parts::Training, storage(recipe.train.precision))?;
+        let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
+        let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
@@ -89,8 +94,22 @@ impl Session {
         let images = (&dataset, layout.placements.as_slice());
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;
         clock.lap("latents made");
+        let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
-        Ok(Self { recipe, bundle, dataset, layout, plan, length, latents, network, objective, tokenizer, device })
+        Ok(Self {
+            recipe,
+            bundle,
+            dataset,
+            layout,
+            plan,
+            length,
+            latents,
+            network,
+            objective,
+            tokenizer,
+            device,
+            sampling,
+        })
     }
 }
 
