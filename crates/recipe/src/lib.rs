@@ -6,6 +6,7 @@
 pub mod captions;
 pub mod data;
 pub mod diffusion;
+pub mod import;
 pub mod model;
 pub mod network;
 pub mod optim;
@@ -21,6 +22,7 @@ mod names;
 mod optimizer_args;
 mod pairs;
 mod parse;
+mod preset;
 mod report;
 mod setting;
 
