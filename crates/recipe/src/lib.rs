@@ -3,6 +3,7 @@
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
 //! between the two. This crate knows no tensors and reads no file but the recipe itself.
 
+pub mod advise;
 pub mod captions;
 pub mod data;
 pub mod diffusion;
