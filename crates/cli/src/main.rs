@@ -2,8 +2,10 @@
 
 mod bake;
 mod cmd {
+    pub mod advise;
     pub mod demo;
     pub mod generate;
+    pub mod import;
     pub mod train;
 }
 mod grid;
@@ -24,6 +26,10 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 enum Command {
     /// Bake a LoRA from a folder of images, with the options of kohya's sd-scripts
     Train,
+    /// Write a recipe for your subject, each value with its reason
+    Advise(cmd::advise::Args),
+    /// Turn a preset of the kohya GUI or OneTrainer, or the settings inside a LoRA, into a recipe file
+    Import(cmd::import::Args),
     /// Make pictures from prompts, with or without LoRAs
     Generate(cmd::generate::Args),
     /// Bake the example LoRA on the small model inside the program, and show the difference that it makes
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
     } else {
         match read(argv) {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),
+            Ok(Command::Advise(args)) => cmd::advise::run(&args),
+            Ok(Command::Import(args)) => cmd::import::run(&args),
             Ok(_) => cmd::demo::run(),
             Err(error) => return words::refuse(&error),
         }

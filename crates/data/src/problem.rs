@@ -241,6 +241,12 @@ pub enum Problem {
         /// Repeats in its name.
         repeats: u32,
     },
+    /// The folder of regularization images is empty.
+    #[error("--reg_data_dir {}: it holds no images, so there is no regularization", dir.display())]
+    NoRegularization {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Regularization images are not all used.
     #[error(
         "{unused} of {images} regularization images are not used: training images × repeats are only {train}; \

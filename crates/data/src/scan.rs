@@ -128,6 +128,11 @@ fn read_root(dataset: &mut Dataset, data: &Data, root: &Root) -> Result<(), Erro
         return Err(Errors(errors));
     }
     if dataset.items.len() == before {
+        // The guides point --reg_data_dir at an empty folder when there is no regularization.
+        if root.is_reg && images_below(root.dir) == 0 {
+            dataset.problems.push(Problem::NoRegularization { dir: root.dir.into() });
+            return Ok(());
+        }
         return Err(misplaced::explain(root).into());
     }
     dataset.left_out.extend(left_out);

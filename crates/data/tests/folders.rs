@@ -233,6 +233,19 @@ fn a_missing_regularization_folder_is_an_error() {
 }
 
 #[test]
+fn an_empty_regularization_folder_is_none_at_all() {
+    let place = Place::new();
+    place.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "penny").file("reg/readme.txt", "leave empty");
+    let dataset = scan(&place.data_with_reg()).unwrap();
+    let told: Vec<String> = dataset.problems.iter().map(|problem| place.plain(&problem.to_string())).collect();
+    assert_eq!(told, ["--reg_data_dir reg: it holds no images, so there is no regularization"]);
+    assert_eq!(dataset.items.iter().map(|item| (item.uses, item.is_reg)).collect::<Vec<_>>(), [(4, false)]);
+    // Images at a wrong level are meant to be used.
+    place.image("reg/girl.png", 9, 9);
+    assert!(scan(&place.data_with_reg()).is_err());
+}
+
+#[test]
 fn surplus_regularization_images_are_named() {
     let place = Place::new();
     place.image("train/3_penny/a.png", 9, 9);

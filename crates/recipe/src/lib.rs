@@ -3,9 +3,11 @@
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
 //! between the two. This crate knows no tensors and reads no file but the recipe itself.
 
+pub mod advise;
 pub mod captions;
 pub mod data;
 pub mod diffusion;
+pub mod import;
 pub mod keep;
 pub mod model;
 pub mod network;
@@ -23,6 +25,7 @@ mod names;
 mod optimizer_args;
 mod pairs;
 mod parse;
+mod preset;
 mod report;
 mod setting;
 

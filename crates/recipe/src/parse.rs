@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Command, FromArgMatches};
 
 use crate::argv::{self, Given};
 use crate::report::{Note, Problem, Problems, Report};
-use crate::{RawRecipe, Recipe, file, foreign, names};
+use crate::{RawRecipe, Recipe, file, foreign, import, names, preset};
 
 /// Everything that follows `lorabake train`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
@@ -28,9 +28,18 @@ struct TrainArgs {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Recipe file", rename_all = "verbatim")]
 struct RawPlace {
-    /// Read options from a TOML file; the command line wins over it. The suffix .toml may be left out.
+    /// Read options from a TOML file, or from the .json of a kohya GUI or OneTrainer preset; the command line wins over
+    /// it. The suffix .toml may be left out.
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
+    /// Train as this LoRA was trained, going by the settings inside the .safetensors file; everything else that is
+    /// given wins over them.
+    #[arg(long, value_name = "FILE")]
+    like: Option<PathBuf>,
+    /// Begin with tried settings, over which everything else that is given wins: easy, for most characters with little
+    /// effort, by DAdaptAdam or, with --optimizer_type=Prodigy, by that.
+    #[arg(long, value_name = "easy")]
+    preset: Option<String>,
     /// Write all options to the file that --config_file names, and stop.
     #[arg(long)]
     output_config: Option<bool>,
@@ -80,13 +89,21 @@ pub fn parse_train(argv: &[OsString]) -> Result<Parsed, ParseError> {
     }
     let (options, problems) = argv::split(argv);
     let mut intake = Intake::new(problems);
-    let mut line = TrainArgs::default();
-    let place = options.iter().filter(|given| ["config_file", "output_config"].contains(&given.name.as_str()));
-    place.for_each(|given| intake.take(given, &mut line));
-    let write_to = intake.read_file(&line.place, &mut line.recipe);
-    let others = options.iter().filter(|given| !["config_file", "output_config"].contains(&given.name.as_str()));
-    others.for_each(|given| intake.take(given, &mut line));
-    intake.resolve(line.recipe, write_to)
+    let mut args = TrainArgs::default();
+    let (place, line): (Vec<Given>, Vec<Given>) = options.into_iter().partition(is_place);
+    place.iter().for_each(|given| intake.take(given, &mut args));
+    let (file, write_to) = intake.read_file(&args.place);
+    let model = intake.model(&args.place, &[&file, &line]);
+    let preset = intake.preset(&args.place, &[&model, &file, &line]);
+    for given in [&preset, &model, &file, &line].into_iter().flatten() {
+        intake.take(given, &mut args);
+    }
+    intake.resolve(args.recipe, write_to)
+}
+
+/// Whether an option says where the recipe is, and not what.
+fn is_place(given: &Given) -> bool {
+    ["config_file", "output_config", "like", "preset"].contains(&given.name.as_str())
 }
 
 /// Reads and resolves the text of a recipe file, for instance the one that is kept in a LoRA's metadata; `path` serves
@@ -97,7 +114,8 @@ pub fn parse_train(argv: &[OsString]) -> Result<Parsed, ParseError> {
 pub fn parse_toml(text: &str, path: &Path) -> Result<Parsed, ParseError> {
     let mut intake = Intake::new(Vec::new());
     let mut args = TrainArgs::default();
-    intake.take_text(text, path, &mut args.recipe);
+    let options = intake.read_text(text, path);
+    options.iter().for_each(|given| intake.take(given, &mut args));
     intake.resolve(args.recipe, None)
 }
 
@@ -137,15 +155,18 @@ impl Intake {
         Self { command: command(), report: Report { problems, notes: Vec::new() } }
     }
 
-    /// Reads `--config_file` into `recipe`, or finds out where `--output_config` has to write.
-    fn read_file(&mut self, place: &RawPlace, recipe: &mut RawRecipe) -> Option<PathBuf> {
+    /// The options in `--config_file`, or the file that `--output_config` has to write.
+    fn read_file(&mut self, place: &RawPlace) -> (Vec<Given>, Option<PathBuf>) {
         let writes = place.output_config == Some(true);
         let Some(mut path) = place.config_file.clone() else {
             if writes {
                 self.report.problem("output_config", "there is no file to write to", "name it with --config_file");
             }
-            return None;
+            return (Vec::new(), None);
         };
+        if !writes && path.extension().is_some_and(|suffix| suffix == "json") {
+            return (self.import("config_file", &path), None);
+        }
         if path.extension().is_none_or(|suffix| suffix != "toml") {
             path.as_mut_os_string().push(".toml");
         }
@@ -154,31 +175,70 @@ impl Intake {
                 let what = format!("{} exists already, and --output_config overwrites nothing", path.display());
                 self.report.problem("config_file", what, "name another file, or delete that one");
             }
-            return Some(path);
+            return (Vec::new(), Some(path));
         }
         match std::fs::read_to_string(&path) {
-            Ok(text) => self.take_text(&text, &path, recipe),
+            Ok(text) => return (self.read_text(&text, &path), None),
             Err(error) => {
                 let what = format!("{} cannot be read ({error})", path.display());
                 self.report.problem("config_file", what, "name a TOML file that exists");
             }
         }
-        None
+        (Vec::new(), None)
     }
 
-    fn take_text(&mut self, text: &str, path: &Path, recipe: &mut RawRecipe) {
+    fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {
         let (options, problems) = file::options(text, path);
         self.report.problems.extend(problems);
-        let mut args = TrainArgs { place: RawPlace::default(), recipe: std::mem::take(recipe) };
-        for given in &options {
-            if ["config_file", "output_config"].contains(&given.name.as_str()) {
-                let problem = given.problem("it belongs on the command line", "leave it out of the file");
+        let (place, options): (Vec<Given>, Vec<Given>) = options.into_iter().partition(is_place);
+        let misplaced =
+            place.iter().map(|given| given.problem("it belongs on the command line", "leave it out of the file"));
+        self.report.problems.extend(misplaced);
+        options
+    }
+
+    /// Another program's settings; what has no counterpart is told.
+    fn import(&mut self, option: &str, path: &Path) -> Vec<Given> {
+        match import::import(path) {
+            Ok(imported) => {
+                for line in imported.told() {
+                    self.report.note(option, format!("{line} (left out of {})", path.display()));
+                }
+                imported.givens(path)
+            }
+            Err(problem) => {
                 self.report.problems.push(problem);
-            } else {
-                self.take(given, &mut args);
+                Vec::new()
             }
         }
-        *recipe = args.recipe;
+    }
+
+    /// The settings of the LoRA that `--like` names, without those that `layers` overrule.
+    fn model(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
+        let Some(path) = &place.like else { return Vec::new() };
+        let explicit: Vec<&str> =
+            layers.iter().flat_map(|layer| layer.iter()).map(|given| given.name.as_str()).collect();
+        let kept = self.import("like", path).into_iter().filter(|given| {
+            let of_other_optimizer = given.name == "optimizer_args" && preset::overruled("optimizer_type", &explicit);
+            !of_other_optimizer && !preset::overruled(&given.name, &explicit)
+        });
+        kept.collect()
+    }
+
+    /// The settings of `--preset`, without those that `layers` overrule.
+    fn preset(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
+        let Some(name) = &place.preset else { return Vec::new() };
+        let explicit: Vec<&Given> = layers.iter().flat_map(|layer| layer.iter()).collect();
+        match preset::options(name, &explicit) {
+            Ok((options, note)) => {
+                self.report.notes.push(note);
+                options
+            }
+            Err(problem) => {
+                self.report.problems.push(problem);
+                Vec::new()
+            }
+        }
     }
 
     /// Puts one option into `args`; a later one replaces an earlier one.

@@ -54,7 +54,8 @@ pub struct RawTrain {
     /// [default: 1]
     #[arg(long, value_name = "BATCHES")]
     pub gradient_accumulation_steps: Option<u32>,
-    /// Arithmetic of the frozen model: no (32-bit floats throughout) or bf16 (half the memory). [default: no]
+    /// Arithmetic of the frozen model: no (32-bit floats throughout) or bf16 (half the memory). fp16 is taken for no.
+    /// [default: no]
     #[arg(long, value_name = "no|bf16")]
     pub mixed_precision: Option<String>,
     /// Where randomness starts: the same seed and options give the same result. If all else fails, try another.
@@ -100,10 +101,10 @@ impl RawTrain {
         match text.to_ascii_lowercase().as_str() {
             "no" => return Precision::No,
             "bf16" => return Precision::Bf16,
-            "fp16" => report.problem(
+            "fp16" => report.note(
                 "mixed_precision",
-                "processors have no fp16 arithmetic worth using, and its narrow range loses small gradients",
-                "use bf16, which takes the same memory, or no",
+                "processors have no fp16 arithmetic worth using, so 32-bit floats are used, which is more exact; bf16 \
+                 takes less memory",
             ),
             _ => report.problem("mixed_precision", format!("`{text}` is not a precision"), "use no or bf16"),
         }

@@ -1,91 +1,160 @@
-//! The two sample scripts at the end of the guide (guide.txt), their variables filled in as the scripts do.
+//! The two sample scripts at the end of the guide run with only their launch line replaced: read as PowerShell and bash
+//! read them, they are a recipe.
+//!
+//! guide_script.ps1 and guide_script.sh are the scripts' own lines; only their comments are left out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use lorabake_recipe::optim::{Optimizer, ScheduleKind};
+use lorabake_recipe::output::SavePrecision;
+use lorabake_recipe::train::{Duration, Precision};
+use lorabake_recipe::{ParseError, Parsed, Recipe, parse_train};
 
-use crate::{parse, problems};
+const POWERSHELL: &str = include_str!("guide_script.ps1");
+const BASH: &str = include_str!("guide_script.sh");
+const LAUNCHER: &str = "accelerate launch --num_cpu_threads_per_process 8 train_network.py ";
 
-const POWERSHELL: &str = r"
-    --network_module=networks.lora
-    --pretrained_model_name_or_path=X:\SD\voldy\models\Stable-diffusion\animefull-final-pruned.ckpt
-    --train_data_dir=X:\SD\training\my_concepts_folder --reg_data_dir=X:\SD\training\reg
-    --output_dir=X:\SD\voldy\models\lora
-    --caption_extension=.txt --shuffle_caption --keep_tokens=1
-    --prior_loss_weight=1
-    --resolution=512
-    --enable_bucket --min_bucket_reso=320 --max_bucket_reso=960
-    --train_batch_size=1
-    --learning_rate=0.0001 --unet_lr=0.0001 --text_encoder_lr=0.00005
-    --max_train_epochs=8
-    --mixed_precision=fp16 --save_precision=fp16
-    --optimizer_type=AdamW8bit --xformers
-    --save_every_n_epochs=1
-    --save_model_as=safetensors
-    --clip_skip=2
-    --seed=420
-    --flip_aug
-    --network_dim=128 --network_alpha=128
-    --max_token_length=225
-    --cache_latents
-    --lr_scheduler=cosine_with_restarts
-    --noise_offset=0.0";
+/// The two augmentations that the bash script asks for; where they are refused, they are all that is.
+const AUGMENTATIONS: [&str; 2] = ["color_aug", "face_crop_aug_range"];
 
-const BASH: &str = "
-    --network_module=networks.lora
-    --pretrained_model_name_or_path=/mnt/DATA/AI/stable-diffusion-models/Stable-diffusion//animefinal-full-pruned.ckpt
-    --train_data_dir=/mnt/DATA/AI/sd-scripts/SETS/penny/ --reg_data_dir=/mnt/DATA/AI/sd-scripts/SETS/penny/reg/
-    --output_dir=/mnt/DATA/AI/stable-diffusion-webui//models/LORA/
-    --output_name=penny_last_e6_n160
-    --caption_extension=.txt --shuffle_caption
-    --prior_loss_weight=1
-    --network_alpha=160
-    --resolution=512
-    --enable_bucket --min_bucket_reso=320 --max_bucket_reso=768
-    --train_batch_size=2
-    --gradient_accumulation_steps=1
-    --learning_rate=0.0001 --unet_lr=0.0001 --text_encoder_lr=0.00005
-    --max_train_epochs=6
-    --mixed_precision=fp16 --save_precision=fp16
-    --use_8bit_adam --xformers
-    --save_every_n_epochs=2
-    --save_model_as=safetensors
-    --clip_skip=2
-    --seed=420
-    --flip_aug --color_aug --face_crop_aug_range=2.0,4.0
-    --network_dim=160
-    --max_token_length=150
-    --lr_scheduler=cosine_with_restarts
-    --training_comment=LORA:penny";
-
-const NO_FP16: &str = "--mixed_precision: processors have no fp16 arithmetic worth using, and its narrow range loses \
-                       small gradients; use bf16, which takes the same memory, or no\n";
-
-#[test]
-fn the_powershell_script_fails_on_one_option_only() {
-    assert_eq!(problems(POWERSHELL), NO_FP16);
+/// The words behind the launch line, with the variables filled in. `escape` is what a shell has at the end of a line
+/// that goes on.
+fn words(script: &str, escape: char, variables: &BTreeMap<String, String>) -> Vec<String> {
+    let (_, command) = script.split_once(LAUNCHER).expect("the script has the launch line");
+    let command = command.replace(&format!("{escape}\n"), " ");
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = command.trim().chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '$' => {
+                let braced = rest.next_if_eq(&'{').is_some();
+                let mut name = String::new();
+                while let Some(c) = rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+                    name.push(c);
+                }
+                assert_eq!(braced, rest.next_if(|c| braced && *c == '}').is_some());
+                word += &variables[&name];
+            }
+            c if c.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
 }
 
-#[test]
-fn the_bash_script_fails_on_three_options_only() {
-    let unsupported = "known to sd-scripts, but lorabake does not support it yet; leave it out";
-    let augmentation = "--flip_aug and --random_crop work";
-    let expected = format!(
-        "--color_aug: {unsupported}; {augmentation}\n\
-         --face_crop_aug_range: {unsupported}; {augmentation}\n{NO_FP16}"
-    );
-    assert_eq!(problems(BASH), expected);
+/// `$name = value`, with numbers as .NET writes them: 0.00005 becomes 5E-05.
+fn powershell() -> Vec<String> {
+    let mut variables = BTreeMap::<String, String>::new();
+    for (name, value) in POWERSHELL.lines().filter_map(|line| line.strip_prefix('$')?.split_once('=')) {
+        let value = value.trim().trim_end_matches(';');
+        let text = match value.split_once(" * ") {
+            Some((a, b)) => dot_net(number(&variables[&a[1..]]) * number(&variables[&b[1..]])),
+            None if value.starts_with('"') => value.trim_matches('"').to_owned(),
+            None => dot_net(number(value)),
+        };
+        variables.insert(name.trim().to_owned(), text);
+    }
+    words(POWERSHELL, '`', &variables)
 }
 
-#[test]
-fn without_it_the_powershell_script_means_what_it_says() {
-    let line = POWERSHELL.replace("--mixed_precision=fp16", "--mixed_precision=bf16");
-    let recipe = parse(&line).unwrap().recipe;
+fn number(text: &str) -> f64 {
+    text.parse().unwrap()
+}
+
+fn dot_net(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-4 {
+        let (digits, exponent) =
+            format!("{value:E}").split_once('E').map(|(d, e)| (d.to_owned(), e.to_owned())).unwrap();
+        return format!("{digits}E-{:0>2}", exponent.trim_start_matches('-'));
+    }
+    value.to_string()
+}
+
+/// `NAME="value"` and `local name="value"`, which may use those before them.
+fn bash() -> Vec<String> {
+    let mut variables = BTreeMap::<String, String>::new();
+    for line in BASH.lines() {
+        let Some((name, value)) = line.trim().trim_start_matches("local ").split_once("=\"") else { continue };
+        if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let mut value = value.trim_end_matches('"').to_owned();
+            for (name, known) in &variables {
+                value = value.replace(&format!("${name}"), known);
+            }
+            variables.insert(name.to_owned(), value);
+        }
+    }
+    words(BASH, '\\', &variables)
+}
+
+fn bake(words: &[String]) -> Result<Parsed, ParseError> {
+    parse_train(&words.iter().map(OsString::from).collect::<Vec<_>>())
+}
+
+fn told(parsed: &Parsed, option: &str) -> String {
+    parsed.notes.iter().filter(|note| note.option == option).map(ToString::to_string).collect()
+}
+
+/// What both scripts say alike.
+fn check_what_is_common(recipe: &Recipe) {
     assert_eq!(recipe.data.resolution, (512, 512));
-    assert_eq!(recipe.data.buckets.map(|buckets| (buckets.min, buckets.max, buckets.step)), Some((320, 960, 64)));
-    assert_eq!((recipe.data.captions.shuffle, recipe.data.captions.keep_tokens), (true, 1));
-    assert_eq!((recipe.network.linear.rank, recipe.network.linear.alpha), (128, 128.0));
+    assert!(recipe.data.captions.shuffle && recipe.data.flip_aug);
+    assert_eq!(recipe.data.caption_extension.as_deref(), Some(".txt"));
     assert_eq!(recipe.optim.optimizer, Optimizer::AdamW8bit(Default::default()));
     assert_eq!((recipe.optim.unet_lr, recipe.optim.text_encoder_lr), (1e-4, 5e-5));
     assert_eq!(recipe.optim.schedule.kind, ScheduleKind::CosineWithRestarts { cycles: 1 });
-    assert_eq!((recipe.model.clip_skip, recipe.model.max_token_length), (2, 225));
-    assert_eq!((recipe.train.seed, recipe.diffusion.noise_offset), (420, None));
+    assert_eq!(recipe.output.save_precision, Some(SavePrecision::F16));
+    assert_eq!((recipe.model.clip_skip, recipe.train.seed), (2, 420));
+    assert_eq!((recipe.train.precision, recipe.diffusion.noise_offset), (Precision::No, None));
+}
+
+#[test]
+fn the_powershell_script_runs_with_only_its_launch_line_replaced() {
+    let parsed = bake(&powershell()).unwrap_or_else(|error| panic!("{error}"));
+    let recipe = &parsed.recipe;
+    check_what_is_common(recipe);
+    assert_eq!(recipe.data.train_dir.to_str(), Some(r"X:\SD\training\my_concepts_folder"));
+    assert_eq!(
+        recipe.data.buckets.as_ref().map(|buckets| (buckets.min, buckets.max, buckets.step)),
+        Some((320, 960, 64))
+    );
+    assert_eq!((recipe.data.captions.keep_tokens, recipe.data.cache_latents), (1, true));
+    assert_eq!((recipe.network.linear.rank, recipe.network.linear.alpha), (128, 128.0));
+    assert_eq!((recipe.model.max_token_length, recipe.train.duration), (225, Duration::Epochs(8)));
+    assert!(told(&parsed, "mixed_precision").contains("32-bit"), "{:?}", parsed.notes);
+    assert!(told(&parsed, "xformers").contains("own memory-saving attention"), "{:?}", parsed.notes);
+}
+
+#[test]
+fn powershell_hands_small_numbers_over_in_its_own_spelling() {
+    let words = powershell();
+    assert!(words.contains(&"--text_encoder_lr=5E-05".to_owned()), "{words:?}");
+    assert!(words.contains(&"--keep_tokens=1".to_owned()), "{words:?}");
+}
+
+#[test]
+fn the_bash_script_runs_with_only_its_launch_line_replaced() {
+    let parsed = match bake(&bash()) {
+        Ok(parsed) => parsed,
+        Err(ParseError::Unusable(problems)) => {
+            let refused: Vec<_> = problems.0.iter().filter_map(|problem| problem.option.as_deref()).collect();
+            assert_eq!(refused, AUGMENTATIONS, "{problems}");
+            let rest = bash().into_iter().filter(|word| !AUGMENTATIONS.iter().any(|option| word.contains(option)));
+            bake(&rest.collect::<Vec<_>>()).unwrap_or_else(|error| panic!("{error}"))
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let recipe = &parsed.recipe;
+    check_what_is_common(recipe);
+    assert_eq!(recipe.output.name, "penny_last_e6_n160");
+    let (train, reg) = (recipe.data.train_dir.to_str(), recipe.data.reg_dir.as_ref().and_then(|dir| dir.to_str()));
+    assert_eq!(train, Some("/mnt/DATA/AI/sd-scripts/SETS/penny/"));
+    assert_eq!(reg, Some("/mnt/DATA/AI/sd-scripts/SETS/penny/reg/"));
+    assert_eq!((recipe.data.batch_size, recipe.data.cache_latents), (2, false));
+    assert_eq!((recipe.network.linear.rank, recipe.network.linear.alpha), (160, 160.0));
+    assert_eq!((recipe.model.max_token_length, recipe.train.duration), (150, Duration::Epochs(6)));
+    assert_eq!(recipe.output.comment.as_deref(), Some("LORA:penny"));
 }

@@ -1,6 +1,8 @@
 //! Tests of what users type: command lines and recipe files in, messages and recipes out.
 
+mod advise;
 mod guide;
+mod imports;
 mod messages;
 mod optimizers;
 mod options;
