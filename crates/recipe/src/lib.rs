@@ -3,9 +3,11 @@
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
 //! between the two. This crate knows no tensors and reads no file but the recipe itself.
 
+pub mod blocks;
 pub mod captions;
 pub mod data;
 pub mod diffusion;
+pub mod lora_plus;
 pub mod model;
 pub mod network;
 pub mod optim;
@@ -120,6 +122,7 @@ impl RawRecipe {
         let data = self.data.resolve(&model.checkpoint, captions, report);
         let network = self.network.resolve(report);
         let optim = self.optim.resolve(network.scope, report);
+        blocks::check(&self.network, &network, &optim.optimizer, report);
         let diffusion = self.diffusion.resolve(data.reg_dir.is_some(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
         Recipe { model, data, network, diffusion, optim, train, output }
