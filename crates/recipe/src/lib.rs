@@ -4,11 +4,13 @@
 //! between the two. This crate knows no tensors and reads no file but the recipe itself.
 
 pub mod advise;
+pub mod blocks;
 pub mod captions;
 pub mod data;
 pub mod diffusion;
 pub mod import;
 pub mod keep;
+pub mod lora_plus;
 pub mod model;
 pub mod network;
 pub mod optim;
@@ -130,6 +132,7 @@ impl RawRecipe {
         let data = self.data.resolve(&model.checkpoint, captions, report);
         let network = self.network.resolve(report);
         let optim = self.optim.resolve(network.scope, report);
+        blocks::check(&self.network, &network, &optim.optimizer, report);
         let diffusion = self.diffusion.resolve(data.reg_dir.is_some(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
         let samples = self.samples.resolve(report);

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::block_plan::Row;
 use crate::generate::{Picture, Request};
+use crate::max_norm::Norms;
 
 /// Something that happened; consumers print it, log it or draw it.
 #[derive(Debug, Clone)]
@@ -68,6 +70,8 @@ pub struct Plan {
     pub text_modules: usize,
     /// Trainable numbers.
     pub parameters: usize,
+    /// Rank and rate of each block of the UNet, where they differ; else empty.
+    pub blocks: Vec<Row>,
 }
 
 /// One optimizer step.
@@ -81,12 +85,15 @@ pub struct Step {
     pub loss: f64,
     /// Moving average over one epoch's worth of batches, as sd-scripts shows it.
     pub average: f64,
-    /// Learning rate of each optimizer group in this step: (`textencoder` or `unet`, rate).
-    pub rates: Vec<(&'static str, f64)>,
+    /// Learning rate of each optimizer group in this step, by sd-scripts' names: `textencoder`, `unet`, `unet_block4`, each
+    /// also with ` plus`.
+    pub rates: Vec<(String, f64)>,
     /// The same multiplied with d, as the step left it; empty unless the optimizer is an adaptive one.
-    pub d_times_lr: Vec<(&'static str, f64)>,
+    pub d_times_lr: Vec<(String, f64)>,
     /// L2 norm of all gradients before clipping.
     pub gradient_norm: f64,
+    /// Norms of the layers' changes, with `--scale_weight_norms`.
+    pub norms: Option<Norms>,
     /// Wall time of the step in seconds.
     pub seconds: f64,
 }

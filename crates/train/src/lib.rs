@@ -3,11 +3,14 @@
 //! The only library that sees all stages. It emits [`event::Event`]s, polls [`event::Command`]s and prints nothing.
 
 pub mod average;
+pub mod block_plan;
 pub mod draws;
 pub mod embedded;
 pub mod encode;
 pub mod event;
 pub mod generate;
+pub mod groups;
+pub mod max_norm;
 pub mod network;
 pub mod objective;
 pub mod prompt;

@@ -13,16 +13,18 @@ use lorabake_recipe::seed::Seed;
 use lorabake_weights::{Part, names};
 
 use crate::average::LossAverage;
+use crate::block_plan;
 use crate::draws::Draws;
 use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
+use crate::groups::Groups;
 use crate::prune::{self, Snapshot};
 use crate::sample::Moment;
 use crate::save::Saver;
 use crate::session::Session;
 use crate::state::{self, Position, Saved};
 use crate::step::{Frozen, Gradients, Inputs, step};
-use crate::update::{Rates, Updater, accumulate};
+use crate::update::{Updater, accumulate};
 
 /// Bakes a LoRA: prepares, trains, saves.
 ///
@@ -36,7 +38,8 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
     let resumed = parsed.recipe.output.resume.as_deref().map(state::load).transpose()?;
     let parsed = &with_seed_of(parsed, resumed.as_ref())?;
     let mut session = Session::prepare(parsed, events)?;
-    let mut updater = Updater::new(&session.recipe.optim);
+    let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
+    let mut updater = Updater::new(&session.recipe, groups);
     let (mut step, mut average) = (0, LossAverage::default());
     if let Some(saved) = resumed {
         step = check_position(&session, saved.position, events)?;
@@ -98,6 +101,7 @@ impl Bake<'_> {
             unet_modules: self.session.network.count(Part::Unet),
             text_modules: self.session.network.count(Part::TextEncoder),
             parameters: self.session.network.parameters(),
+            blocks: block_plan::rows(&self.session),
         }));
         if self.step == 0 {
             self.paint(Moment::Step(0));
@@ -160,11 +164,11 @@ impl Bake<'_> {
             total += output.loss;
             accumulate(&mut gradients, output.gradients, session.recipe.train.accumulation);
         }
-        let rates = self.rates();
-        let shown = self.updater.shown_rates(&self.session.network, rates);
+        let factor = self.rate_factor();
+        let rates = self.updater.shown_rates(factor);
         let gradients = gradients.expect("a group has batches");
-        let gradient_norm = self.updater.update(&mut self.session.network, gradients, rates);
-        if !gradient_norm.is_finite() {
+        let updated = self.updater.update(&mut self.session.network, gradients, factor);
+        if !updated.gradient_norm.is_finite() {
             bail!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
         }
         self.step += 1;
@@ -173,12 +177,10 @@ impl Bake<'_> {
             epoch: at.0 + 1,
             loss: total / group.len() as f64,
             average: self.average.mean(),
-            rates: self.named_rates(shown),
-            d_times_lr: self
-                .updater
-                .d()
-                .map_or_else(Vec::new, |d| self.named_rates(Rates { text: d * rates.text, unet: d * rates.unet })),
-            gradient_norm,
+            rates,
+            d_times_lr: self.updater.d_times_lr(factor),
+            gradient_norm: updated.gradient_norm,
+            norms: updated.norms,
             seconds: started.elapsed().as_secs_f64(),
         }));
         Ok(())
@@ -219,17 +221,10 @@ impl Bake<'_> {
         })
     }
 
-    fn rates(&self) -> Rates {
+    /// What the schedule multiplies all rates with in the next step.
+    fn rate_factor(&self) -> f64 {
         let optim = &self.session.recipe.optim;
-        let factor = lr::factor(&optim.schedule, optim.learning_rate, self.step, self.session.length.steps);
-        Rates { text: optim.text_encoder_lr * factor, unet: optim.unet_lr * factor }
-    }
-
-    /// The rates of the parts that are trained, under TensorBoard's names.
-    fn named_rates(&self, rates: Rates) -> Vec<(&'static str, f64)> {
-        let has = |part| self.session.network.count(part) > 0;
-        let text = has(Part::TextEncoder).then_some(("textencoder", rates.text));
-        text.into_iter().chain(has(Part::Unet).then_some(("unet", rates.unet))).collect()
+        lr::factor(&optim.schedule, optim.learning_rate, self.step, self.session.length.steps)
     }
 
     fn blame(&self, batch: &Batch) -> String {

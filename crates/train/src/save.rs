@@ -35,6 +35,7 @@ impl Saver {
             unet_lr: parsed.raw.optim.unet_lr,
             text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
             clip_skip: parsed.raw.model.clip_skip,
+            network_args: network_args(parsed),
         };
         let started_at = metadata::now();
         let facts = RunFacts {
@@ -84,6 +85,13 @@ impl Saver {
         tell(Event::Saved(path.clone()));
         Ok(path)
     }
+}
+
+/// `--network_args` as typed; named blocks as the lists that sd-scripts has for them.
+fn network_args(parsed: &Parsed) -> Vec<String> {
+    let raw = &parsed.raw.network;
+    let named = raw.block_lr_weight.as_ref().map(|_| parsed.recipe.network.blocks.lr_args());
+    raw.network_args.iter().flatten().cloned().chain(named.unwrap_or_default()).collect()
 }
 
 fn file_name(path: &Path) -> String {

@@ -90,6 +90,9 @@ impl Session {
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
+        if network.modules.is_empty() {
+            bail!("nothing is left to train: no layer is in a block with a rank and a learning rate above 0");
+        }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;

@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
+use lorabake_recipe::keep::Keep;
+use lorabake_recipe::lora_plus::LoraPlus;
 use lorabake_recipe::model::{Checkpoint, Model};
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
 use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
@@ -53,6 +56,9 @@ fn recipe(name: &str) -> Recipe {
         network: Network {
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
             conv: None,
+            blocks: Blocks::default(),
+            lora_plus: LoraPlus::default(),
+            max_norm: None,
             scope: Scope::Both,
             weights: None,
             dim_from_weights: false,
@@ -78,6 +84,7 @@ fn recipe(name: &str) -> Recipe {
             name: name.into(),
             save_precision: None,
             snapshots: Vec::new(),
+            keep: Keep::default(),
             save_state: SaveState::Never,
             resume: None,
             comment: None,
@@ -85,6 +92,7 @@ fn recipe(name: &str) -> Recipe {
             logging_dir: None,
             log_prefix: None,
         },
+        samples: None,
     }
 }
 
@@ -116,7 +124,12 @@ fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
             legacy: saved["ss_sd_model_hash"].clone(),
             sha256: saved["ss_new_sd_model_hash"].clone(),
         }),
-        typed: Typed { unet_lr: None, text_encoder_lr: Some(5e-4), clip_skip: Some(recipe.model.clip_skip) },
+        typed: Typed {
+            unet_lr: None,
+            text_encoder_lr: Some(5e-4),
+            clip_skip: Some(recipe.model.clip_skip),
+            network_args: Vec::new(),
+        },
         recipe_toml: "network_dim = 4\n".into(),
     }
 }
@@ -200,7 +213,10 @@ fn metadata_is_that_of_sd_scripts() {
         facts.dataset.bucket_info =
             Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
     });
-    check("c_c3lier", |recipe, _| recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 }));
+    check("c_c3lier", |recipe, facts| {
+        recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
+        facts.typed.network_args = vec!["conv_dim=1".into(), "conv_alpha=1".into()];
+    });
     check("e_adamw_wd", |recipe, _| {
         recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
     });
@@ -213,6 +229,28 @@ fn metadata_is_that_of_sd_scripts() {
         recipe.optim.learning_rate = 0.5;
         recipe.optim.max_grad_norm = 0.05;
         facts.typed.text_encoder_lr = Some(0.25);
+    });
+    check("f_maxnorm", |recipe, facts| {
+        recipe.network.max_norm = Some(1.0);
+        (recipe.optim.learning_rate, facts.typed.text_encoder_lr) = (5e-2, Some(5e-2));
+    });
+    check("g_block_lr_cosine", |recipe, facts| {
+        recipe.train.seed = 13;
+        let typed = [
+            "down_lr_weight=cosine+.25",
+            "mid_lr_weight=1",
+            "up_lr_weight=reverse_linear",
+            "block_lr_zero_threshold=0.1",
+        ];
+        facts.typed.network_args = typed.map(String::from).into();
+    });
+    check("g_block_dims", |recipe, facts| {
+        recipe.network.linear.rank = 2;
+        let (dims, alphas) =
+            ("2,2,2,2,2,2,1,1,1,1,1,1,3,1,1,1,1,1,1,2,2,2,2,2,2", "1,1,1,1,1,1,0.5,0.5,0.5,0.5,0.5,0.5,");
+        let dims = format!("block_dims={dims}");
+        let alphas = format!("block_alphas={alphas}2,1,1,1,1,1,1,1.5,1.5,1.5,1.5,1.5,1.5");
+        facts.typed.network_args = vec![dims, alphas];
     });
     check("i_reg", |recipe, facts| {
         recipe.data.batch_size = 2;
@@ -290,8 +328,9 @@ fn no_metadata_keeps_what_sd_scripts_keeps() {
     let saved = saved("c_c3lier");
     let mut recipe = recipe("c_c3lier");
     recipe.output.no_metadata = true;
-    recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
-    let built = build(&recipe, &facts(&saved, &recipe));
+    let mut facts = facts(&saved, &recipe);
+    facts.typed.network_args = vec!["conv_dim=1".into(), "conv_alpha=1".into()];
+    let built = build(&recipe, &facts);
     let kept: Vec<&str> = built.keys().map(String::as_str).filter(|key| !key.starts_with("modelspec.")).collect();
     assert_eq!(
         kept,
@@ -312,7 +351,7 @@ fn ours_is_named_and_the_recipe_travels() {
     let saved = saved("a_lora_adamw");
     let mut recipe = recipe("a_lora_adamw");
     let mut facts = facts(&saved, &recipe);
-    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None };
+    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None, network_args: Vec::new() };
     recipe.data.buckets = None;
     facts.dataset.bucket_info = None;
     facts.model_hashes = None;
@@ -327,7 +366,8 @@ fn ours_is_named_and_the_recipe_travels() {
         assert_eq!(built[key], value);
     }
     let effective = Typed::effective(&recipe);
-    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1) });
+    let network_args = Vec::new();
+    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1), network_args });
 }
 
 /// Hashes by Python's `hashlib` over the same bytes, cut as sd-scripts' `model_hash` does.

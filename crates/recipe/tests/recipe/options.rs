@@ -24,7 +24,7 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let command = command();
     let own = command.get_arguments().filter_map(|arg| arg.get_long());
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
-    assert_eq!(new, ["like", "preset", "threads"]);
+    assert_eq!(new, ["like", "preset", "block_lr_weight", "threads"]);
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.
@@ -35,6 +35,7 @@ fn example(name: &str) -> &'static str {
     match name {
         "network_module" => "networks.lora",
         "network_args" => "conv_dim=4",
+        "block_lr_weight" => "IN04=0.2",
         "optimizer_type" => "adamw",
         "optimizer_args" => "eps=1e-6",
         "lr_scheduler" => "cosine",

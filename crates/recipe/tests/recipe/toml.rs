@@ -83,12 +83,17 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
     let every_optimizer = Optimizer::NAMES.iter().map(|name| format!("{ENOUGH} --optimizer_type={name}"));
     let prodigy =
         "--optimizer_type=Prodigy --optimizer_args decouple=False d_coef=2 growth_rate=1.02 beta3=0.9 slice_p=11";
+    let blocks = "--network_args down_lr_weight=sine up_lr_weight=0,1 block_alphas=1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,\
+        1,1,1,1,1,1,1,0.5 loraplus_lr_ratio=16 loraplus_unet_lr_ratio=4";
+    let conv_blocks = "conv_block_dims=0,0,0,2,2,2,2,2,2,2,2,2,4,2,2,2,2,2,2,2,2,2,2,2,2 conv_alpha=0";
     let lines = [
         "--train_data_dir=images --output_dir=out".to_owned(),
         ENOUGH.to_owned(),
         format!("{ENOUGH} {every_option}"),
         format!("--train_data_dir=images --output_dir=out {other}"),
         format!("{ENOUGH} {prodigy}"),
+        format!("{ENOUGH} {blocks}"),
+        format!("{ENOUGH} --block_lr_weight=IN=0,M00=0.3 --scale_weight_norms=1 --network_args {conv_blocks}"),
     ];
     for line in lines.into_iter().chain(every_optimizer) {
         let recipe = parse(&line).unwrap().recipe;
