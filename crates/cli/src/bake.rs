@@ -1,11 +1,11 @@
 //! Runs a bake on a thread of its own, shows its events, and passes Ctrl-C on to it.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
 use lorabake_train::event::{Command, Event, Outcome, Painted};
@@ -65,7 +65,7 @@ struct Watch {
     progress: Progress,
     log: Option<Log>,
     commands: Sender<Command>,
-    asked: Arc<AtomicBool>,
+    asked: &'static AtomicBool,
 }
 
 impl Watch {
@@ -145,15 +145,16 @@ fn check_logging_dir(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Set by the first Ctrl-C; the second ends the program.
-fn ask_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let asked = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&asked);
-    let handler = move || {
-        if flag.swap(true, Ordering::Relaxed) {
+/// Set by the first Ctrl-C; the second ends the program. One for all bakes of the process.
+fn ask_ctrl_c() -> Result<&'static AtomicBool> {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    static WATCHED: OnceLock<Result<(), String>> = OnceLock::new();
+    let handler = || {
+        if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED);
         }
     };
-    ctrlc::set_handler(handler).context("Ctrl-C cannot be watched")?;
-    Ok(asked)
+    let watched = WATCHED.get_or_init(|| ctrlc::set_handler(handler).map_err(|error| error.to_string()));
+    watched.as_ref().map_err(|error| anyhow!("Ctrl-C cannot be watched: {error}"))?;
+    Ok(&ASKED)
 }

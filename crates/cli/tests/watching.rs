@@ -102,3 +102,29 @@ fn broken_numbers_end_the_run_and_keep_what_was_before() {
     assert!(files[0].starts_with("out/hot-step0000000") && files[0].ends_with("-state/lorabake_state.safetensors"));
     assert_eq!(files[0].replace("-state/lorabake_state", ""), files[1]);
 }
+
+#[test]
+fn stages_go_on_from_one_another() {
+    let bench = Bench::new();
+    bench.images("set/2_penny", 1);
+    bench.images("finer/1_penny", 2);
+    let common = "output_dir = 'out'\noutput_name = 'p'\nresolution = 64\nnetwork_dim = 2\nseed = 3\n\
+                  max_train_steps = 2\nlearning_rate = 1e-3\n";
+    bench
+        .write("one.toml", format!("{common}train_data_dir = 'set'\n[[stage]]\n[[stage]]\ntrain_data_dir = 'finer'\n"));
+    let done = bench.run(&["train", "--config_file=one.toml"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(
+        done.stderr.contains("stage 1 of 2: p-stage1") && done.stderr.contains("stage 2 of 2: p\n"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(bench.files("out"), ["out/p-stage1.safetensors", "out/p.safetensors"]);
+    // The second stage is what a run by hand makes of the first one's file.
+    bench.write("two.toml", format!("{}train_data_dir = 'finer'\n", common.replace("seed = 3", "seed = 4")));
+    let by_hand =
+        ["train", "--config_file=two.toml", "--network_weights=out/p-stage1.safetensors", "--output_dir=hand"];
+    let done = bench.run(&by_hand);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(lora_tensors(&bench.path("out/p.safetensors")) == lora_tensors(&bench.path("hand/p.safetensors")));
+}

@@ -30,10 +30,12 @@ mod parse;
 mod preset;
 mod report;
 mod setting;
+mod stages;
 
 pub use file::WriteError;
 pub use parse::{ParseError, Parsed, command, parse_toml, parse_train};
 pub use report::{Note, Problem, Problems};
+pub use stages::parse_run;
 
 use report::Report;
 

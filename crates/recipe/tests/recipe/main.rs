@@ -7,6 +7,7 @@ mod imports;
 mod messages;
 mod optimizers;
 mod options;
+mod stages;
 mod toml;
 
 use std::ffi::OsString;
