@@ -127,13 +127,13 @@ fn asked_for(argv: &[OsString]) -> Option<String> {
 }
 
 /// Options on their way into a recipe, and what there is to say about them.
-struct Intake {
+pub(crate) struct Intake {
     command: Command,
-    report: Report,
+    pub(crate) report: Report,
 }
 
 impl Intake {
-    fn new(problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
         Self { command: command(), report: Report { problems, notes: Vec::new() } }
     }
 
@@ -164,6 +164,13 @@ impl Intake {
             }
         }
         None
+    }
+
+    /// Puts options of a file into `recipe`.
+    pub(crate) fn take_into(&mut self, options: &[Given], recipe: &mut RawRecipe) {
+        let mut args = TrainArgs { place: RawPlace::default(), recipe: std::mem::take(recipe) };
+        options.iter().for_each(|given| self.take(given, &mut args));
+        *recipe = args.recipe;
     }
 
     fn take_text(&mut self, text: &str, path: &Path, recipe: &mut RawRecipe) {

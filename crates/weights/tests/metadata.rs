@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
 use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::data::{Buckets, Data};
+use lorabake_recipe::data::{Buckets, Data, RegPairing};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
 use lorabake_recipe::model::{Checkpoint, Model};
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
@@ -48,6 +48,11 @@ fn recipe(name: &str) -> Recipe {
             captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
             flip_aug: false,
             random_crop: false,
+            color_aug: false,
+            face_crop: None,
+            reg_pairing: RegPairing::Count,
+            mask: None,
+            config: None,
             cache_latents: name != "a_lora_adamw",
         },
         network: Network {
@@ -243,6 +248,7 @@ fn noise_and_loss_are_told() {
     let mut recipe = recipe("a_lora_adamw");
     recipe.data.captions.dropout_rate = 0.1;
     recipe.data.captions.tag_dropout_rate = 0.25;
+    (recipe.data.color_aug, recipe.data.face_crop) = (true, Some((2.0, 4.5)));
     recipe.diffusion = Diffusion {
         loss: Loss::Huber(Huber { schedule: HuberSchedule::Exponential, c: 0.2, scale: 2.0 }),
         debiased_estimation: true,
@@ -269,7 +275,9 @@ fn noise_and_loss_are_told() {
         ("ss_base_model_version", "sd_v1_v"),
         ("ss_caption_dropout_rate", "0.1"),
         ("ss_caption_tag_dropout_rate", "0.25"),
+        ("ss_color_aug", "True"),
         ("ss_debiased_estimation", "True"),
+        ("ss_face_crop_aug_range", "(2.0, 4.5)"),
         ("ss_huber_c", "0.2"),
         ("ss_huber_scale", "2.0"),
         ("ss_huber_schedule", "exponential"),

@@ -65,7 +65,8 @@ fn losses_equal_those_of_sd_scripts() {
         let part = |part: &str| format!("{name}.{part}");
         let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
         let factors = Weighting::default().factors(&schedule, prediction, (&loss_weights, &timesteps));
-        let measure = Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps };
+        let measure =
+            Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask: None };
         let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), measure);
         assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
         assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
@@ -105,7 +106,8 @@ fn the_gradient_is_its_closed_form() {
     assert!(factors[0] != factors[1] && factors.iter().all(|factor| *factor != 1.0), "{factors:?}");
 
     let leaf = output.clone().autodiff().require_grad();
-    let measure = Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300] };
+    let measure =
+        Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300], mask: None };
     let result = loss(leaf.clone(), target.clone(), measure);
     assert!(!result.per_sample.is_autodiff(), "the errors are still on the tape");
     let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");

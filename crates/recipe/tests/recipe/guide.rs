@@ -65,14 +65,18 @@ fn the_powershell_script_fails_on_one_option_only() {
 }
 
 #[test]
-fn the_bash_script_fails_on_three_options_only() {
-    let unsupported = "known to sd-scripts, but lorabake does not support it yet; leave it out";
-    let augmentation = "--flip_aug and --random_crop work";
-    let expected = format!(
-        "--color_aug: {unsupported}; {augmentation}\n\
-         --face_crop_aug_range: {unsupported}; {augmentation}\n{NO_FP16}"
-    );
-    assert_eq!(problems(BASH), expected);
+fn the_bash_script_fails_on_one_option_only() {
+    assert_eq!(problems(BASH), NO_FP16);
+}
+
+#[test]
+fn without_it_the_bash_script_is_told_that_buckets_are_not_cropped_to_faces() {
+    let parsed = parse(&BASH.replace("--mixed_precision=fp16", "--mixed_precision=bf16")).unwrap();
+    assert!(parsed.recipe.data.color_aug && parsed.recipe.data.face_crop.is_none());
+    let told: String = parsed.notes.iter().map(|note| format!("{note}\n")).collect();
+    let buckets = "--face_crop_aug_range: has no effect with --enable_bucket, as in sd-scripts: buckets are not cropped \
+                   to faces\n";
+    assert!(told.contains(buckets), "{told}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of what users type: command lines and recipe files in, messages and recipes out.
 
+mod dataset_config;
 mod guide;
 mod messages;
 mod optimizers;

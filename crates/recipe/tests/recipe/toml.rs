@@ -72,9 +72,11 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --huber_scale=0.5 --debiased_estimation_loss --noise_offset_random_strength --adaptive_noise_scale=-0.01 \
         --multires_noise_iterations=6 --multires_noise_discount=0.4 --ip_noise_gamma=0.1 \
         --ip_noise_gamma_random_strength --min_timestep=10 --max_timestep=990 --v_parameterization \
-        --zero_terminal_snr --scale_v_pred_loss_like_noise_pred";
+        --zero_terminal_snr --scale_v_pred_loss_like_noise_pred \
+        --reg_pairing=same_name --masked_loss --conditioning_data_dir=masks --weighted_captions";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
         --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
+        --color_aug --face_crop_aug_range=2.0,4.5 --alpha_mask \
         --loss_type=smooth_l1 --huber_schedule=constant --v_pred_like_loss=0.5 --multires_noise_iterations=6";
     let every_optimizer = Optimizer::NAMES.iter().map(|name| format!("{ENOUGH} --optimizer_type={name}"));
     let prodigy =
