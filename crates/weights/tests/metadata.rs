@@ -38,23 +38,7 @@ fn recipe(name: &str) -> Recipe {
             clip_skip: 1,
             max_token_length: 75,
         },
-        data: Data {
-            train_dir: "data/sq".into(),
-            reg_dir: None,
-            caption_extension: Some(".txt".into()),
-            resolution: (128, 128),
-            buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
-            batch_size: 1,
-            captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
-            flip_aug: false,
-            random_crop: false,
-            color_aug: false,
-            face_crop: None,
-            reg_pairing: RegPairing::Count,
-            mask: None,
-            config: None,
-            cache_latents: name != "a_lora_adamw",
-        },
+        data: images(name),
         network: Network {
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
             conv: None,
@@ -90,6 +74,26 @@ fn recipe(name: &str) -> Recipe {
             logging_dir: None,
             log_prefix: None,
         },
+    }
+}
+
+fn images(name: &str) -> Data {
+    Data {
+        train_dir: "data/sq".into(),
+        reg_dir: None,
+        caption_extension: Some(".txt".into()),
+        resolution: (128, 128),
+        buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
+        batch_size: 1,
+        captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
+        flip_aug: false,
+        random_crop: false,
+        color_aug: false,
+        face_crop: None,
+        reg_pairing: RegPairing::Count,
+        mask: None,
+        config: None,
+        cache_latents: name != "a_lora_adamw",
     }
 }
 
