@@ -55,7 +55,15 @@ impl Facts {
         let dirs = |is_reg: bool| {
             let folders = dataset.folders.iter().filter(move |folder| folder.is_reg == is_reg);
             let dir = |f: &Folder| Dir { name: f.name.clone(), n_repeats: f.repeats, img_count: f.images };
-            folders.map(dir).collect()
+            let mut dirs: Vec<Dir> = folders.map(dir).collect();
+            // A folder that several subsets use is there as often; sd-scripts numbers its name.
+            for at in (0..dirs.len()).rev() {
+                let earlier = dirs[..at].iter().filter(|dir| dir.name == dirs[at].name).count();
+                if earlier > 0 {
+                    dirs[at].name += &format!(" ({})", earlier + 1);
+                }
+            }
+            dirs
         };
         Self {
             train_images: images(false),
@@ -72,6 +80,11 @@ fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {
     let mut folders: Vec<(String, Vec<(String, u64)>)> = Vec::new();
     let mut places: HashMap<(usize, String), usize> = HashMap::new();
     for item in &dataset.items {
+        // Captions of a folder that was in another data set already count once.
+        let path = &dataset.folders[item.folder].path;
+        if dataset.folders[..item.folder].iter().any(|earlier| earlier.path == *path) {
+            continue;
+        }
         let name = &dataset.folders[item.folder].name;
         let folder = folders.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
             folders.push((name.clone(), Vec::new()));

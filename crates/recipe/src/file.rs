@@ -93,7 +93,8 @@ impl Reading<'_> {
     }
 }
 
-fn text(value: Value) -> String {
+/// A value as the command line would spell it.
+pub(crate) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         // Without a fraction where there is none, so that 10.0 will do for 10.
@@ -102,7 +103,7 @@ fn text(value: Value) -> String {
     }
 }
 
-fn broken(error: &toml::de::Error, text: &str, path: &Path) -> Problem {
+pub(crate) fn broken(error: &toml::de::Error, text: &str, path: &Path) -> Problem {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
     Problem {

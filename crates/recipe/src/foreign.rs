@@ -9,7 +9,7 @@ use crate::argv::Given;
 use crate::report::{Note, Problem};
 
 /// Options that change nothing here, each with the reason; those that end in `=` take a value.
-const WITHOUT_EFFECT: [(&[&str], &str); 16] = [
+const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
     (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
     (
         &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
@@ -27,6 +27,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 16] = [
     (&["tokenizer_cache_dir="], "the tokenizer is inside the program"),
     (&["use_safetensors"], "results are always safetensors files"),
     (&["disable_mmap_load_safetensors"], "it changes how a file is read, not what is read"),
+    (&["cache_info"], "looking through the images takes seconds, and is done in every run"),
     (&["skip_cache_check"], "lorabake keeps no cache on disk yet, so there is none to check"),
     (
         &["lr_decay_steps=", "lr_scheduler_timescale=", "lr_scheduler_min_lr_ratio="],
@@ -45,18 +46,13 @@ const WITHOUT_EFFECT: [(&[&str], &str); 16] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 18] = [
+const REFUSED: [(&[&str], &str); 16] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
+    (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
     (
-        &["color_aug", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
-        "leave it out; --flip_aug and --random_crop work",
-    ),
-    (&["masked_loss", "conditioning_data_dir"], "leave it out: whole images are trained"),
-    (&["weighted_captions"], "leave it out: (word:1.2) is trained as it is written"),
-    (
-        &["dataset_config", "dataset_class", "in_json", "dataset_repeats=1", "debug_dataset", "cache_info"],
-        "use --train_data_dir with REPEATS_NAME folders",
+        &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],
+        "use --train_data_dir with REPEATS_NAME folders, or --dataset_config",
     ),
     (&["cache_latents_to_disk"], "use --cache_latents, which keeps them in memory"),
     (

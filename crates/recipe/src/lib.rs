@@ -1,12 +1,13 @@
 //! What the user wants: kohya flags and TOML in, one validated [`Recipe`] out.
 //!
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
-//! between the two. This crate knows no tensors and reads no file but the recipe itself.
+//! between the two. This crate knows no tensors and reads no file but the recipe itself and its `--dataset_config`.
 
 pub mod advise;
 pub mod blocks;
 pub mod captions;
 pub mod data;
+pub mod dataset_config;
 pub mod diffusion;
 pub mod import;
 pub mod keep;
@@ -130,15 +131,33 @@ impl RawRecipe {
     /// The recipe, of use only if `report` holds no problem afterwards.
     fn resolve_into(&self, report: &mut Report) -> Recipe {
         let model = self.model.resolve(report);
-        let captions = self.captions.resolve(report);
-        let data = self.data.resolve(&model.checkpoint, captions, report);
+        let data = self.images(&model, report);
         let network = self.network.resolve(report);
         let optim = self.optim.resolve(network.scope, report);
         blocks::check(&self.network, &network, &optim.optimizer, report);
-        let diffusion = self.diffusion.resolve(data.reg_dir.is_some(), report);
+        let diffusion = self.diffusion.resolve(data.has_reg(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
         let samples = self.samples.resolve(report);
         Recipe { model, data, network, diffusion, optim, train, output, samples }
+    }
+
+    fn images(&self, model: &model::Model, report: &mut Report) -> data::Data {
+        let Some(file) = self.data.dataset_config.as_deref() else {
+            let captions = self.captions.resolve(report);
+            let data = self.data.resolve(&model.checkpoint, captions, report);
+            if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
+                report.note("reg_pairing", "has no effect without --reg_data_dir");
+            }
+            return data;
+        };
+        // What stands outside the file is told about with the folders that it is for.
+        let told = &mut Report::default();
+        let mut data = self.data.resolve(&model.checkpoint, self.captions.resolve(told), told);
+        data.config = Some(dataset_config::read(file, self, report));
+        if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
+            report.note("reg_pairing", "has no effect without a subset with is_reg");
+        }
+        data
     }
 }
 

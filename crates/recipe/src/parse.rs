@@ -155,15 +155,15 @@ fn asked_for(argv: &[OsString]) -> Option<String> {
 }
 
 /// Options on their way into a recipe, and what there is to say about them.
-struct Intake {
+pub(crate) struct Intake {
     command: Command,
-    report: Report,
+    pub(crate) report: Report,
     /// What each `[[stage]]` of the recipe file says.
     stages: Vec<Vec<Given>>,
 }
 
 impl Intake {
-    fn new(problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
         Self { command: command(), report: Report { problems, notes: Vec::new() }, stages: Vec::new() }
     }
 
@@ -202,6 +202,13 @@ impl Intake {
             }
         }
         (Vec::new(), None)
+    }
+
+    /// Puts options of a file into `recipe`.
+    pub(crate) fn take_into(&mut self, options: &[Given], recipe: &mut RawRecipe) {
+        let mut args = TrainArgs { place: RawPlace::default(), recipe: std::mem::take(recipe) };
+        options.iter().for_each(|given| self.take(given, &mut args));
+        *recipe = args.recipe;
     }
 
     fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {

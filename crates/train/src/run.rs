@@ -198,16 +198,21 @@ impl Bake<'_> {
             .map(|(entry, item)| {
                 let (step, steps) = (self.step, session.length.steps);
                 let at = caption::Use { epoch: at.0, position: entry.position, step, steps };
-                caption::draw(&item.caption, &recipe.data.captions, seed, at)
+                caption::draw(&item.caption, &session.dataset.settings(&recipe.data, item).captions, seed, at)
             })
             .collect();
         let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
-        let mut latents = Vec::with_capacity(shape.iter().product());
+        let (mut latents, mut masks) = (Vec::with_capacity(shape.iter().product()), Vec::new());
         for entry in &batch.entries {
             let item = &session.dataset.items[entry.item];
             let drawn = session.latents.draw(entry.item, entry.flipped, (at.0, entry.position));
-            latents.extend(drawn.with_context(|| item.path.display().to_string())?);
+            let drawn = drawn.with_context(|| item.path.display().to_string())?;
+            latents.extend(drawn.latents);
+            masks.push(drawn.mask);
         }
+        // An image without a mask counts everywhere.
+        let has_mask = masks.iter().any(Option::is_some);
+        let mask = masks.into_iter().flat_map(|mask| mask.unwrap_or_else(|| vec![1.0; h * w]));
         let draws = Draws::new(seed, at, &latents, shape, &recipe.diffusion);
         let prompts = captions.iter().map(String::as_str);
         Ok(Inputs {
@@ -216,8 +221,14 @@ impl Bake<'_> {
             noise: draws.noise,
             input_noise: draws.input_noise,
             timesteps: draws.timesteps,
-            tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
+            tokens: Tokens::new(
+                &session.tokenizer,
+                prompts,
+                recipe.model.max_token_length,
+                recipe.data.captions.weighted,
+            ),
             loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
+            mask: has_mask.then(|| mask.collect()),
         })
     }
 

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use lorabake_data::facts::Facts;
+use lorabake_recipe::data::Mask;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Parsed, Recipe};
@@ -107,6 +108,12 @@ fn without_folders(recipe: &Recipe) -> Recipe {
     }
     short(&mut recipe.data.train_dir);
     recipe.data.reg_dir.as_mut().map(short);
+    if let Some(Mask::Folder(dir)) = &mut recipe.data.mask {
+        short(dir);
+    }
+    if let Some(config) = &mut recipe.data.config {
+        short(&mut config.file);
+    }
     recipe.network.weights.as_mut().map(short);
     short(&mut recipe.output.dir);
     recipe.output.logging_dir.as_mut().map(short);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Dataset, caption, report, scan};
+use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
@@ -22,7 +22,7 @@ use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::{Checkpoint, Part};
 
 use crate::embedded;
-use crate::encode::LatentCache;
+use crate::encode::{LatentCache, weighted_ids};
 use crate::event::Event;
 use crate::network::Network;
 use crate::objective::Objective;
@@ -171,18 +171,20 @@ fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
 /// A note about captions that are longer than the text encoder reads.
 fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, recipe: &Recipe) -> Option<String> {
     let max_token_length = recipe.model.max_token_length;
-    let cut = |caption: &str| {
-        let lines = caption::lines(caption, &recipe.data.captions);
-        lines.map(|line| tokenizer.cut_off(&line, max_token_length)).max().unwrap_or(0)
+    let cut = |item: &Item| {
+        let rules = &dataset.settings(&recipe.data, item).captions;
+        let tokens = |line: String| weighted_ids(tokenizer, &line, rules.weighted).0.len();
+        let longest = caption::lines(&item.caption, rules).map(tokens).max().unwrap_or(0);
+        longest.saturating_sub(max_token_length as usize)
     };
-    let long: Vec<_> = dataset.items.iter().filter(|item| cut(&item.caption) > 0).collect();
-    let worst = long.iter().max_by_key(|item| cut(&item.caption))?;
+    let long: Vec<_> = dataset.items.iter().filter(|item| cut(item) > 0).collect();
+    let worst = long.iter().max_by_key(|item| cut(item))?;
     let remedy = if max_token_length < 225 { "; raise max_token_length to 150 or 225" } else { "" };
     Some(format!(
         "{} captions are longer than {max_token_length} tokens and lose their end (most: {}, {} tokens){remedy}",
         long.len(),
         worst.path.display(),
-        cut(&worst.caption)
+        cut(worst)
     ))
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::data::{Buckets, Data};
+use lorabake_recipe::data::{Buckets, Data, RegPairing};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
 use lorabake_recipe::keep::Keep;
 use lorabake_recipe::lora_plus::LoraPlus;
@@ -41,18 +41,7 @@ fn recipe(name: &str) -> Recipe {
             clip_skip: 1,
             max_token_length: 75,
         },
-        data: Data {
-            train_dir: "data/sq".into(),
-            reg_dir: None,
-            caption_extension: Some(".txt".into()),
-            resolution: (128, 128),
-            buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
-            batch_size: 1,
-            captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
-            flip_aug: false,
-            random_crop: false,
-            cache_latents: name != "a_lora_adamw",
-        },
+        data: images(name),
         network: Network {
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
             conv: None,
@@ -93,6 +82,26 @@ fn recipe(name: &str) -> Recipe {
             log_prefix: None,
         },
         samples: None,
+    }
+}
+
+fn images(name: &str) -> Data {
+    Data {
+        train_dir: "data/sq".into(),
+        reg_dir: None,
+        caption_extension: Some(".txt".into()),
+        resolution: (128, 128),
+        buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
+        batch_size: 1,
+        captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
+        flip_aug: false,
+        random_crop: false,
+        color_aug: false,
+        face_crop: None,
+        reg_pairing: RegPairing::Count,
+        mask: None,
+        config: None,
+        cache_latents: name != "a_lora_adamw",
     }
 }
 
@@ -281,6 +290,7 @@ fn noise_and_loss_are_told() {
     let mut recipe = recipe("a_lora_adamw");
     recipe.data.captions.dropout_rate = 0.1;
     recipe.data.captions.tag_dropout_rate = 0.25;
+    (recipe.data.color_aug, recipe.data.face_crop) = (true, Some((2.0, 4.5)));
     recipe.diffusion = Diffusion {
         loss: Loss::Huber(Huber { schedule: HuberSchedule::Exponential, c: 0.2, scale: 2.0 }),
         debiased_estimation: true,
@@ -307,7 +317,9 @@ fn noise_and_loss_are_told() {
         ("ss_base_model_version", "sd_v1_v"),
         ("ss_caption_dropout_rate", "0.1"),
         ("ss_caption_tag_dropout_rate", "0.25"),
+        ("ss_color_aug", "True"),
         ("ss_debiased_estimation", "True"),
+        ("ss_face_crop_aug_range", "(2.0, 4.5)"),
         ("ss_huber_c", "0.2"),
         ("ss_huber_scale", "2.0"),
         ("ss_huber_schedule", "exponential"),

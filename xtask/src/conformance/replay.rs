@@ -121,8 +121,9 @@ impl Replay<'_> {
             noise,
             input_noise: None,
             timesteps: micro.timesteps.clone(),
-            tokens: Tokens { rows, chunks },
+            tokens: Tokens { rows, chunks, weights: None },
             loss_weights: micro.loss_weights.clone(),
+            mask: None,
         };
         let frozen = Frozen {
             bundle: self.bundle,

@@ -88,9 +88,7 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 15] = [
-    ("ss_color_aug", "False"),
-    ("ss_face_crop_aug_range", "None"),
+const ABSENT: [(&str, &str); 13] = [
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
@@ -233,6 +231,9 @@ fn images(entries: &mut Entries, recipe: &Recipe) {
     entries.put("ss_resolution", format!("({}, {})", data.resolution.0, data.resolution.1));
     entries.put("ss_flip_aug", boolean(data.flip_aug));
     entries.put("ss_random_crop", boolean(data.random_crop));
+    entries.put("ss_color_aug", boolean(data.color_aug));
+    let range = data.face_crop.map(|(least, most)| format!("({}, {})", float(least), float(most)));
+    entries.put("ss_face_crop_aug_range", optional(range));
     entries.put("ss_cache_latents", boolean(data.cache_latents));
     entries.put("ss_shuffle_caption", boolean(data.captions.shuffle));
     entries.put("ss_keep_tokens", data.captions.keep_tokens);
