@@ -2,11 +2,13 @@
 //!
 //! Plain values with sd-scripts' meaning and order; spelling them as JSON is the metadata writer's work.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use lorabake_recipe::data::Data;
 
 use crate::bucket::Layout;
 use crate::problem::Size;
-use crate::scan::{Dataset, Folder};
+use crate::scan::{Dataset, Folder, Item};
 
 /// Facts about a data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +76,33 @@ impl Facts {
             bucket_info: layout.bucketing.then(|| bucket_info(dataset, layout)),
         }
     }
+}
+
+/// The facts of each data set of a `--dataset_config` by itself; none without one.
+pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<Facts> {
+    let Some(config) = &data.config else { return Vec::new() };
+    let last = config.subsets.iter().map(|subset| subset.dataset).max().unwrap_or(0);
+    let facts = |group: usize| {
+        let mut own = Dataset { folders: Vec::new(), items: Vec::new(), left_out: Vec::new(), problems: Vec::new() };
+        let mut placed = Layout { placements: Vec::new(), buckets: Vec::new(), bucketing: false, problems: Vec::new() };
+        for (index, folder) in dataset.folders.iter().enumerate() {
+            let Some(subset) = folder.subset.map(|subset| &config.subsets[subset]) else { continue };
+            if subset.dataset != group {
+                continue;
+            }
+            placed.bucketing |= subset.settings.buckets.is_some();
+            for (item, placement) in dataset.items.iter().zip(&layout.placements).filter(|(i, _)| i.folder == index) {
+                own.items.push(Item { folder: own.folders.len(), ..item.clone() });
+                placed.placements.push(*placement);
+            }
+            own.folders.push(folder.clone());
+        }
+        let used = own.items.iter().zip(&placed.placements).filter(|(item, _)| item.uses > 0);
+        let buckets: BTreeSet<Size> = used.map(|(_, placement)| placement.bucket).collect();
+        placed.buckets = buckets.into_iter().collect();
+        Facts::new(&own, &placed)
+    };
+    (0..=last).map(facts).collect()
 }
 
 fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {

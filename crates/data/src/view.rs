@@ -11,16 +11,18 @@ use crate::problem::Error;
 use crate::resize;
 use crate::scan::Item;
 
-/// An image, decoded, of which uses can be drawn.
+/// An image of which uses can be drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
-    /// Resized to cover its bucket; around a face, as it is in the file.
-    image: Rgb,
-    /// The mask, of the same size.
-    mask: Option<Rgb>,
+    item: Item,
+    /// Image and mask, resized to cover the bucket; `None` where uses differ in size: photos are large, so that they are
+    /// read at each use instead of being kept.
+    kept: Option<View>,
     placement: Placement,
     crop: Crop,
     colors: bool,
+    /// The alpha channel is the mask.
+    alpha: bool,
     /// Some pixels are not opaque, and their alpha is not used: what they hid is now seen.
     pub transparent: bool,
 }
@@ -32,7 +34,7 @@ enum Crop {
     Face(FaceFrame),
 }
 
-/// One use of an image, of the size of its bucket.
+/// One use of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     /// The pixels.
@@ -44,7 +46,11 @@ pub struct View {
 impl View {
     /// The mirror image, left and right exchanged.
     pub fn mirrored(&self) -> Self {
-        Self { image: self.image.mirrored(), mask: self.mask.as_ref().map(Rgb::mirrored) }
+        self.map(Rgb::mirrored)
+    }
+
+    fn map(&self, change: impl Fn(&Rgb) -> Rgb) -> Self {
+        Self { image: change(&self.image), mask: self.mask.as_ref().map(change) }
     }
 }
 
@@ -55,30 +61,16 @@ impl Source {
             .face_crop
             .zip(Face::in_name(&item.path))
             .and_then(|(range, face)| FaceFrame::new(face, (item.size, placement.bucket), range, data.random_crop));
-        let Loaded { image, transparent } = image::decode_item(item)?;
         let alpha = data.mask == Some(Mask::Alpha);
-        let mask = match &item.mask {
-            Some(path) => Some(image::decode(path)?.image),
-            None if alpha => Some(image::decode_alpha(&item.path)?),
-            None => None,
-        };
         let crop = match frame {
             Some(frame) => Crop::Face(frame),
             None if data.random_crop && placement.resized != placement.bucket => Crop::Anywhere,
             None => Crop::Middle,
         };
-        let covering = |image: Rgb| match crop {
-            Crop::Face(_) => image,
-            Crop::Middle | Crop::Anywhere => resize::resize(&image, placement.resized),
-        };
-        Ok(Self {
-            image: covering(image),
-            mask: mask.map(covering),
-            placement: *placement,
-            crop,
-            colors: data.color_aug,
-            transparent: transparent && !alpha,
-        })
+        let (whole, transparent) = read(item, alpha)?;
+        let kept = frame.is_none().then(|| whole.map(|image| resize::resize(image, placement.resized)));
+        let (item, placement, transparent) = (item.clone(), *placement, transparent && !alpha);
+        Ok(Self { item, kept, placement, crop, colors: data.color_aug, alpha, transparent })
     }
 
     /// Whether uses differ by more than being mirrored.
@@ -101,33 +93,53 @@ impl Source {
     }
 
     /// The middle of the image in its own colours.
-    pub fn still(&self) -> View {
+    ///
+    /// # Errors
+    /// If the file has to be read again and cannot be.
+    pub fn still(&self) -> Result<View, Error> {
         let Placement { resized, bucket, crop, .. } = self.placement;
         self.view(|image| image::crop(&resize::resize(image, resized), bucket, crop))
     }
 
     /// The use `at` = (epoch, position): the same for the same seed, whatever was drawn before.
-    pub fn draw(&self, seed: Seed, at: (u64, u64)) -> View {
+    ///
+    /// # Errors
+    /// If the file has to be read again and cannot be.
+    pub fn draw(&self, seed: Seed, at: (u64, u64)) -> Result<View, Error> {
         let stream = |name| seed.stream(name, &[at.0, at.1]);
         let mut view = match self.crop {
-            Crop::Middle => self.still(),
+            Crop::Middle => self.still()?,
             Crop::Anywhere => {
                 let corner = image::draw_crop(&self.placement, &mut stream("crop"));
-                self.view(|image| image::crop(image, self.placement.bucket, corner))
+                self.view(|image| image::crop(image, self.placement.bucket, corner))?
             }
             Crop::Face(frame) => {
                 let drawn = frame.draw(&mut stream("face crop"));
-                self.view(|image| image::crop(&resize::resize(image, drawn.resized), frame.target, drawn.at))
+                self.view(|image| image::crop(&resize::resize(image, drawn.resized), frame.target, drawn.at))?
             }
         };
         if let Some(shift) = self.colors.then(|| ColorShift::draw(&mut stream("color"))).flatten() {
             view.image = shift.apply(&view.image);
         }
-        view
+        Ok(view)
     }
 
     /// Image and mask, brought to size in the same way.
-    fn view(&self, cut: impl Fn(&Rgb) -> Rgb) -> View {
-        View { image: cut(&self.image), mask: self.mask.as_ref().map(cut) }
+    fn view(&self, cut: impl Fn(&Rgb) -> Rgb) -> Result<View, Error> {
+        match &self.kept {
+            Some(kept) => Ok(kept.map(cut)),
+            None => Ok(read(&self.item, self.alpha)?.0.map(cut)),
+        }
     }
+}
+
+/// An item's image and mask as they are in the files, and whether some pixels are not opaque.
+fn read(item: &Item, alpha: bool) -> Result<(View, bool), Error> {
+    let Loaded { image, transparent } = image::decode_item(item)?;
+    let mask = match &item.mask {
+        Some(path) => Some(image::decode(path)?.image),
+        None if alpha => Some(image::decode_alpha(&item.path)?),
+        None => None,
+    };
+    Ok((View { image, mask }, transparent))
 }

@@ -154,7 +154,7 @@ fn source(data: &Data) -> Source {
 }
 
 fn views(source: &Source) -> Vec<View> {
-    (0..60).map(|position| source.draw(Seed(5), (0, position))).collect()
+    (0..60).map(|position| source.draw(Seed(5), (0, position)).unwrap()).collect()
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn without_augmentation_every_use_is_the_same() {
     place.image("train/1_x/penny_50_40_70_60.png", 300, 200);
     let data = Data { buckets: None, cache_latents: false, ..place.data() };
     let source = source(&data);
-    assert!(!source.varies() && views(&source).iter().all(|view| *view == source.still()));
+    assert!(!source.varies() && views(&source).iter().all(|view| *view == source.still().unwrap()));
 }
 
 #[test]
@@ -173,9 +173,9 @@ fn colours_vary_and_come_again_with_the_same_seed() {
     let data = Data { color_aug: true, cache_latents: false, ..place.data() };
     let source = source(&data);
     let views = views(&source);
-    let changed = views.iter().filter(|view| **view != source.still()).count();
+    let changed = views.iter().filter(|view| **view != source.still().unwrap()).count();
     assert!((10..35).contains(&changed), "{changed}");
-    assert_eq!(source.draw(Seed(5), (0, 7)), views[7]);
+    assert_eq!(source.draw(Seed(5), (0, 7)).unwrap(), views[7]);
 }
 
 #[test]
@@ -213,16 +213,17 @@ fn alpha_is_a_mask_and_no_longer_a_warning() {
     place.file("train/1_x/a.png", bytes.into_inner());
     let data = Data { mask: Some(Mask::Alpha), ..place.data() };
     let masked = source(&data);
-    let weights = mask::weights(&masked.still().mask.unwrap());
+    let weights = mask::weights(&masked.still().unwrap().mask.unwrap());
     let row: Vec<f32> = [[0.0; 8], [1.0; 8]].concat();
     assert!(weights.chunks_exact(16).all(|weights| weights == row), "{weights:?}");
-    let mirrored = masked.still().mirrored();
+    let mirrored = masked.still().unwrap().mirrored();
     assert_eq!(mask::weights(&mirrored.mask.unwrap())[..8], [1.0; 8]);
     assert!(!masked.transparent && source(&place.data()).transparent);
-    assert_eq!(source(&place.data()).still().mask, None);
+    assert_eq!(source(&place.data()).still().unwrap().mask, None);
     // No alpha channel: everything counts.
     let plain = Place::new();
     plain.image("train/1_x/a.png", 128, 128);
-    let weights = mask::weights(&source(&Data { mask: Some(Mask::Alpha), ..plain.data() }).still().mask.unwrap());
+    let weights =
+        mask::weights(&source(&Data { mask: Some(Mask::Alpha), ..plain.data() }).still().unwrap().mask.unwrap());
     assert!(weights.iter().all(|weight| *weight == 1.0));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use lorabake_data::bucket::Layout;
-use lorabake_data::facts::{Dir, Facts};
+use lorabake_data::facts::{self, Dir, Facts};
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Reason, report, scan};
 use lorabake_recipe::data::{Buckets, Data, Mask, RegPairing};
@@ -157,6 +157,14 @@ fn data_sets_are_told_and_counted_one_by_one() {
     assert_eq!(facts.dataset_dirs, [dir("a", 3, 2), dir("a (2)", 1, 2), dir("b", 5, 1)]);
     let of = |folder: &str| facts.tag_frequency.iter().find(|(name, _)| name == folder).unwrap().1[0].clone();
     assert_eq!((of("a"), of("b")), (("one".to_owned(), 2), ("one".to_owned(), 1)));
+    let [large, small]: [Facts; 2] = facts::of_sets(&dataset, &layout, &data).try_into().unwrap();
+    assert_eq!((large.train_images, large.reg_images, small.train_images, small.reg_images), (6, 2, 7, 0));
+    assert_eq!(
+        (&large.dataset_dirs, &small.dataset_dirs),
+        (&vec![dir("a", 3, 2)], &vec![dir("a", 1, 2), dir("b", 5, 1)])
+    );
+    assert_eq!((large.bucket_info, small.bucket_info.unwrap().buckets), (None, vec![((64, 64), 7)]));
+    assert_eq!(small.tag_frequency[0].1[0], ("one".to_owned(), 2));
     let expected = "\
 data set 1  128 × 128, batches of 2
 ├─ a                      2 images   all captioned   × 3 = 6

@@ -99,7 +99,7 @@ impl LatentCache {
                 let latents = Latents::encode(&encoder, image, &device);
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
-            let still = source.still();
+            let still = source.still()?;
             let upright = encode(&still.image)?;
             let weights = still.mask.as_ref().map(mask::weights);
             seen.look(item, &source, weights.as_deref());
@@ -128,10 +128,10 @@ impl LatentCache {
     /// One use: a function of the image alone with `--cache_latents`, else of `at` = (epoch, position).
     ///
     /// # Errors
-    /// If the use has latents that are not finite.
+    /// If the use has latents that are not finite, or its file is gone.
     pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Result<Drawn> {
         if let (Some(source), Some(encoder)) = (&self.sources[item], &self.encoder) {
-            let view = source.draw(self.seed, at);
+            let view = source.draw(self.seed, at)?;
             let view = if flipped { view.mirrored() } else { view };
             let latents = Latents::encode(encoder, &view.image, &Device::flex())?;
             let latents = latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1]));

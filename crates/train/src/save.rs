@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
-use lorabake_data::facts::Facts;
+use lorabake_data::facts::{self, Facts};
 use lorabake_recipe::data::Mask;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
@@ -48,7 +48,13 @@ impl Saver {
             num_epochs: session.length.epochs,
             max_train_steps: session.length.steps,
             batches_per_epoch: session.length.batches_per_epoch,
-            dataset: dataset_facts(Facts::new(&session.dataset, &session.layout)),
+            dataset: DatasetFacts {
+                sets: facts::of_sets(&session.dataset, &session.layout, &recipe.data)
+                    .into_iter()
+                    .map(dataset_facts)
+                    .collect(),
+                ..dataset_facts(Facts::new(&session.dataset, &session.layout))
+            },
             model_name,
             model_hashes: known,
             typed,
@@ -134,5 +140,6 @@ fn dataset_facts(facts: Facts) -> DatasetFacts {
         bucket_info: facts
             .bucket_info
             .map(|info| BucketInfo { buckets: info.buckets, mean_img_ar_error: info.mean_img_ar_error }),
+        sets: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ use lorabake_recipe::Recipe;
 use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
+use lorabake_recipe::dataset_config::{DatasetConfig, Subset};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
 use lorabake_recipe::keep::Keep;
 use lorabake_recipe::lora_plus::LoraPlus;
@@ -127,6 +128,7 @@ fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
             },
             tag_frequency: ordered(&saved["ss_tag_frequency"]),
             bucket_info: Some(BucketInfo { buckets: vec![((128, 128), 24)], mean_img_ar_error: 0.0 }),
+            sets: Vec::new(),
         },
         model_name: "sd15_tiny.safetensors".into(),
         model_hashes: Some(ModelHashes {
@@ -333,6 +335,32 @@ fn noise_and_loss_are_told() {
         ("ss_zero_terminal_snr", "True"),
     ];
     assert_eq!(changed, expected);
+}
+
+/// In the order and spelling of the dictionary that sd-scripts' `train_network.py` makes; no recorded run has one.
+#[test]
+fn data_sets_of_a_file_are_told_one_by_one() {
+    let saved = saved("a_lora_adamw");
+    let mut recipe = recipe("a_lora_adamw");
+    let set = DatasetFacts { sets: Vec::new(), ..facts(&saved, &recipe).dataset };
+    let subset = |train_dir: &str, is_reg| Subset {
+        dataset: 0,
+        repeats: 4,
+        class_tokens: if is_reg { "girl".into() } else { String::new() },
+        is_reg,
+        settings: Data { train_dir: train_dir.into(), ..recipe.data.clone() },
+    };
+    let subsets = vec![subset("/somewhere/4_penny", false), subset("reg", true)];
+    recipe.data.config = Some(DatasetConfig { file: "sets.toml".into(), subsets });
+    let mut facts = facts(&saved, &recipe);
+    facts.dataset.sets = vec![set];
+    let built = build(&recipe, &facts);
+    let expected = include_str!("golden/ss_datasets.json").replace("TAGS", &saved["ss_tag_frequency"]);
+    assert_eq!(built["ss_datasets"], expected.trim_end());
+    for gone in ["ss_resolution", "ss_bucket_info", "ss_batch_size_per_device", "ss_reg_dataset_dirs"] {
+        assert!(!built.contains_key(gone), "{gone}");
+    }
+    assert_eq!(built["ss_tag_frequency"], saved["ss_tag_frequency"]);
 }
 
 #[test]

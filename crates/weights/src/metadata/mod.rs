@@ -5,6 +5,7 @@
 //! The hashes over the tensors (`sshs_*`) are added where the file is written, in [`crate::lora_save`].
 
 mod dataset;
+mod datasets;
 mod diffusion;
 pub mod hashes;
 mod python;
@@ -116,6 +117,9 @@ pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
     diffusion::put(&mut entries, &recipe.diffusion);
     images(&mut entries, recipe);
     dataset::put(&mut entries, &facts.dataset);
+    if let Some(config) = &recipe.data.config {
+        datasets::put(&mut entries, config, &facts.dataset.sets);
+    }
     entries.put("lorabake_version", env!("CARGO_PKG_VERSION"));
     entries.put("lorabake_recipe", &facts.recipe_toml);
     if recipe.output.no_metadata {
