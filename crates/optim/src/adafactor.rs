@@ -129,7 +129,7 @@ impl Optimizer for Adafactor {
         for group in groups {
             let pace = Pace { own, lr: group.lr, decay: group.weight_decay.unwrap_or(own.weight_decay) };
             let first = |param: &Trainable| {
-                assert_eq!(param.value.len(), param.shape.iter().product(), "values do not fill the shape");
+                assert_eq!(param.value.len(), param.shape.iter().product::<usize>(), "values do not fill the shape");
                 Slot { steps: 0, tensors: lengths(own, param.shape).map(|len| vec![0.0; len]) }
             };
             self.memory.walk(params, group, first, |turn| update(&pace, turn));

@@ -5,6 +5,7 @@
 
 pub mod advise;
 pub mod captions;
+pub mod dampening;
 pub mod data;
 pub mod diffusion;
 pub mod import;

@@ -7,6 +7,7 @@ pub mod draws;
 pub mod embedded;
 pub mod encode;
 pub mod event;
+pub mod foresee;
 pub mod generate;
 pub mod network;
 pub mod objective;

@@ -167,6 +167,7 @@ impl Bake<'_> {
                 .updater
                 .d()
                 .map_or_else(Vec::new, |d| self.named_rates(Rates { text: d * rates.text, unet: d * rates.unet })),
+            d: self.updater.d(),
             gradient_norm,
             seconds: started.elapsed().as_secs_f64(),
         }));

@@ -1,6 +1,7 @@
 //! Tests of what users type: command lines and recipe files in, messages and recipes out.
 
 mod advise;
+mod dampening;
 mod guide;
 mod imports;
 mod messages;
