@@ -121,7 +121,7 @@ impl Sizes {
 ///
 /// The 1.6 GB is what a step added to the memory before it in runs of SD1.5 at 512 × 512, f32, rank 16, on 2 cores in
 /// November 2026: 1.62 GB with batch 1, 3.22 with batch 2. There the whole came to 6.7 GB while reading and 5.7 (7.3)
-/// while training, with bf16 to 5.0 and 3.2; `tests/forecast.rs` compares.
+/// while training (5.0 at 384 × 384), with bf16 to 5.0 and 3.2; `tests/forecast.rs` compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// UNet and text encoder, with the program itself.

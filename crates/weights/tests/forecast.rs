@@ -115,6 +115,7 @@ fn memory_is_about_what_was_measured() {
     for (options, precision, reading, training) in [
         ("", Precision::No, 6.7, 5.68),
         ("--train_batch_size=2", Precision::No, 6.7, 7.28),
+        ("--resolution=384", Precision::No, 6.7, 5.04),
         ("", Precision::Bf16, 4.97, 3.22),
     ] {
         let Recipe { data, optim, .. } = recipe(&format!("--resolution=512 {options}"));
