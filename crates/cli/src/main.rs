@@ -7,9 +7,12 @@ mod cmd {
     pub mod demo;
     pub mod generate;
     pub mod import;
+    pub mod plan;
     pub mod train;
 }
+mod graph;
 mod grid;
+mod jsonl;
 mod paint;
 mod picture_file;
 mod progress;
@@ -27,6 +30,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 enum Command {
     /// Bake a LoRA from a folder of images, with the options of kohya's sd-scripts
     Train,
+    /// Show what a recipe will do: steps, learning rates, memory, file size; trains nothing
+    Plan,
     /// Write a recipe for your subject, each value with its reason
     Advise(cmd::advise::Args),
     /// Turn a preset of the kohya GUI or OneTrainer, or the settings inside a LoRA, into a recipe file
@@ -42,6 +47,8 @@ fn main() -> ExitCode {
     let done = if argv.get(1).is_some_and(|word| word == "train") {
         // Its options are judged by the recipe, all at once, and not by clap.
         cmd::train::run(&argv[2..])
+    } else if argv.get(1).is_some_and(|word| word == "plan") {
+        cmd::plan::run(&argv[2..])
     } else {
         match read(argv) {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),

@@ -12,9 +12,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lorabake_recipe::output::Output;
 use lorabake_train::event::Event;
 
-/// An open event file.
+use crate::jsonl::Lines;
+
+/// An open event file, with the same as JSON lines beside it.
 pub struct Log {
     file: File,
+    lines: Lines,
 }
 
 impl Log {
@@ -33,7 +36,7 @@ impl Log {
     fn create(folder: &Path) -> io::Result<Self> {
         let seconds = now() as u64;
         let path: PathBuf = folder.join(format!("events.out.tfevents.{seconds}.lorabake.{}.0", std::process::id()));
-        let mut log = Self { file: File::create_new(path)? };
+        let mut log = Self { file: File::create_new(path)?, lines: Lines::create(folder)? };
         let mut event = wall_time();
         bytes_field(&mut event, 3, b"brain.Event:2");
         log.record(&event)?;
@@ -45,6 +48,7 @@ impl Log {
     /// # Errors
     /// When the disk is full or gone.
     pub fn show(&mut self, event: &Event) -> io::Result<()> {
+        self.lines.show(event)?;
         match event {
             Event::Stepped(step) => {
                 self.scalar("loss/current", step.loss, step.step)?;
@@ -128,7 +132,8 @@ mod tests {
     fn a_record_is_the_one_that_tensorboard_writes() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::create(folder.path()).unwrap();
-        let path = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+        let mut files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let path = files.find(|path| path.to_string_lossy().contains("tfevents")).unwrap();
         let header = std::fs::metadata(&path).unwrap().len() as usize;
         log.scalar("loss/current", 0.25, 300).unwrap();
         let mut bytes = std::fs::read(&path).unwrap().split_off(header);

@@ -34,11 +34,15 @@ fn a_lora_is_baked_and_used() {
     assert_eq!(tensors.len(), 3 * (192 + 72));
     assert!(tensors.iter().any(|(name, values)| name.ends_with("lora_up.weight") && values.iter().any(|v| *v != 0.0)));
     let logs = bench.files("logs");
-    assert_eq!(logs.len(), 1, "{logs:?}");
+    assert_eq!(logs.len(), 2, "{logs:?}");
     assert!(
         logs[0].starts_with("logs/first-20") && logs[0].contains("/network_train/events.out.tfevents."),
         "{logs:?}"
     );
+    let lines = std::fs::read_to_string(bench.path(&logs[1])).unwrap();
+    let steps: Vec<&str> = lines.lines().filter(|line| line.starts_with("{\"event\":\"step\"")).collect();
+    assert_eq!(steps.len(), 2, "{lines}");
+    assert!(steps[1].starts_with("{\"event\":\"step\",\"step\":2,") && steps[1].contains("\"unet\":"), "{lines}");
 
     let prompt = "a penny <lora:last:4>";
     let generate = ["generate", "--steps", "2", "--width", "64", "--seed", "7", "--prompt"];

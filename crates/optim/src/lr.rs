@@ -73,6 +73,15 @@ pub fn factor(schedule: &Schedule, learning_rate: f64, step: u64, total_steps: u
     }
 }
 
+/// [`factor`] at `points` updates from the first to the last, for a picture of the schedule; every update if there are
+/// fewer.
+pub fn curve(schedule: &Schedule, learning_rate: f64, total_steps: u64, points: usize) -> Vec<f64> {
+    let last = total_steps.saturating_sub(1);
+    let points = (points as u64).clamp(1, last + 1);
+    let step = |point: u64| (last * point).checked_div(points - 1).unwrap_or(0);
+    (0..points).map(|point| factor(schedule, learning_rate, step(point), total_steps)).collect()
+}
+
 /// 1 at 0, 0 at 1.
 fn half_cosine(progress: f64) -> f64 {
     (0.5 * (1.0 + (PI * progress).cos())).max(0.0)

@@ -1,7 +1,7 @@
 //! Schedules against rates recorded from sd-scripts (`golden/lr_schedules.json`, a copy of the conformance pack's
 //! table `lr_schedules_open.json`).
 
-use lorabake_optim::lr::{check, factor, total_steps};
+use lorabake_optim::lr::{check, curve, factor, total_steps};
 use lorabake_recipe::optim::{Schedule, ScheduleKind, Warmup};
 use lorabake_recipe::train::Duration;
 use serde_json::Value;
@@ -90,4 +90,19 @@ fn steps_are_updates() {
     assert_eq!(total_steps(Duration::Epochs(3), 10, 4), 9);
     assert_eq!(total_steps(Duration::Epochs(3), 8, 4), 6);
     assert_eq!(total_steps(Duration::Steps(7), 10, 4), 7);
+}
+
+#[test]
+fn a_curve_goes_from_the_first_update_to_the_last() {
+    let kind = ScheduleKind::CosineWithRestarts { cycles: 3 };
+    let schedule = Schedule { kind, warmup: Warmup::Steps(10) };
+    let points = curve(&schedule, 1e-4, 1000, 120);
+    let ends = [0, 999].map(|step| factor(&schedule, 1e-4, step, 1000));
+    assert_eq!((points.len(), points[0], points[119]), (120, ends[0], ends[1]));
+    let peaks = points.windows(3).filter(|three| three[1] > three[0] && three[1] >= three[2]).count();
+    assert_eq!(peaks, 3);
+    // A short run has a point for each update.
+    let all: Vec<f64> = (0..7).map(|step| factor(&schedule, 1e-4, step, 7)).collect();
+    assert_eq!(curve(&schedule, 1e-4, 7, 120), all);
+    assert_eq!(curve(&schedule, 1e-4, 1, 120).len(), 1);
 }

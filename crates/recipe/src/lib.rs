@@ -6,6 +6,7 @@
 pub mod advise;
 pub mod blocks;
 pub mod captions;
+pub mod dampening;
 pub mod data;
 pub mod dataset_config;
 pub mod diffusion;

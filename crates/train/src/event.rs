@@ -90,6 +90,8 @@ pub struct Step {
     pub rates: Vec<(String, f64)>,
     /// The same multiplied with d, as the step left it; empty unless the optimizer is an adaptive one.
     pub d_times_lr: Vec<(String, f64)>,
+    /// That d, as the step left it; `None` unless the optimizer is an adaptive one.
+    pub d: Option<f64>,
     /// L2 norm of all gradients before clipping.
     pub gradient_norm: f64,
     /// Norms of the layers' changes, with `--scale_weight_norms`.

@@ -8,6 +8,7 @@ pub mod draws;
 pub mod embedded;
 pub mod encode;
 pub mod event;
+pub mod foresee;
 pub mod generate;
 pub mod groups;
 pub mod max_norm;

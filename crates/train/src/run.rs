@@ -179,6 +179,7 @@ impl Bake<'_> {
             average: self.average.mean(),
             rates,
             d_times_lr: self.updater.d_times_lr(factor),
+            d: self.updater.d(),
             gradient_norm: updated.gradient_norm,
             norms: updated.norms,
             seconds: started.elapsed().as_secs_f64(),

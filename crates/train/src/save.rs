@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
+use lorabake_data::Dataset;
+use lorabake_data::bucket::Layout;
 use lorabake_data::facts::{self, Facts};
+use lorabake_data::plan::Length;
 use lorabake_recipe::data::Mask;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
@@ -28,37 +31,13 @@ pub(crate) struct Saver {
 impl Saver {
     pub fn new(parsed: &Parsed, session: &Session) -> Result<Self> {
         let recipe = session.recipe.clone();
-        let (model_name, hashes, known) = match &recipe.model.checkpoint {
-            Checkpoint::Embedded => (embedded::NAME.to_string(), None, Some(ModelHashes::of_bytes(embedded::bytes()))),
-            Checkpoint::File(path) => (file_name(path), Some(ModelHashes::in_background(path.clone())), None),
-        };
-        let typed = Typed {
-            unet_lr: parsed.raw.optim.unet_lr,
-            text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
-            clip_skip: parsed.raw.model.clip_skip,
-            network_args: network_args(parsed),
-        };
-        let started_at = metadata::now();
-        let facts = RunFacts {
-            session_id: (started_at * 1e6) as u64 as u32 ^ std::process::id().rotate_left(16),
-            started_at,
-            finished_at: started_at,
-            steps: 0,
-            epoch: 0,
-            num_epochs: session.length.epochs,
-            max_train_steps: session.length.steps,
-            batches_per_epoch: session.length.batches_per_epoch,
-            dataset: DatasetFacts {
-                sets: facts::of_sets(&session.dataset, &session.layout, &recipe.data)
-                    .into_iter()
-                    .map(dataset_facts)
-                    .collect(),
-                ..dataset_facts(Facts::new(&session.dataset, &session.layout))
-            },
-            model_name,
-            model_hashes: known,
-            typed,
-            recipe_toml: without_folders(&recipe).to_toml().context("the recipe cannot be kept in the file")?,
+        let mut facts = run_facts(parsed, &recipe, (&session.dataset, &session.layout), session.length)?;
+        let hashes = match &recipe.model.checkpoint {
+            Checkpoint::Embedded => {
+                facts.model_hashes = Some(ModelHashes::of_bytes(embedded::bytes()));
+                None
+            }
+            Checkpoint::File(path) => Some(ModelHashes::in_background(path.clone())),
         };
         Ok(Self { facts, recipe, hashes })
     }
@@ -99,6 +78,43 @@ fn network_args(parsed: &Parsed) -> Vec<String> {
     let raw = &parsed.raw.network;
     let named = raw.block_lr_weight.as_ref().map(|_| parsed.recipe.network.blocks.lr_args());
     raw.network_args.iter().flatten().cloned().chain(named.unwrap_or_default()).collect()
+}
+
+/// What a run that begins now has to tell, without the checkpoint's hashes.
+pub(crate) fn run_facts(
+    parsed: &Parsed,
+    recipe: &Recipe,
+    (dataset, layout): (&Dataset, &Layout),
+    length: Length,
+) -> Result<RunFacts> {
+    let typed = Typed {
+        unet_lr: parsed.raw.optim.unet_lr,
+        text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
+        clip_skip: parsed.raw.model.clip_skip,
+        network_args: network_args(parsed),
+    };
+    let started_at = metadata::now();
+    Ok(RunFacts {
+        session_id: (started_at * 1e6) as u64 as u32 ^ std::process::id().rotate_left(16),
+        started_at,
+        finished_at: started_at,
+        steps: 0,
+        epoch: 0,
+        num_epochs: length.epochs,
+        max_train_steps: length.steps,
+        batches_per_epoch: length.batches_per_epoch,
+        dataset: DatasetFacts {
+            sets: facts::of_sets(dataset, layout, &recipe.data).into_iter().map(dataset_facts).collect(),
+            ..dataset_facts(Facts::new(dataset, layout))
+        },
+        model_name: match &recipe.model.checkpoint {
+            Checkpoint::Embedded => embedded::NAME.to_string(),
+            Checkpoint::File(path) => file_name(path),
+        },
+        model_hashes: None,
+        typed,
+        recipe_toml: without_folders(recipe).to_toml().context("the recipe cannot be kept in the file")?,
+    })
 }
 
 fn file_name(path: &Path) -> String {

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod error;
+pub mod forecast;
 pub mod keys;
 pub mod loader;
 pub mod lora_file;

@@ -129,12 +129,13 @@ fn header<K: serde::Serialize>(tensors: &[RawTensor], metadata: &K) -> io::Resul
     let mut json = format!("{{\"__metadata__\":{}", serde_json::to_string(metadata)?);
     let mut start = 0;
     let mut seen = std::collections::BTreeSet::new();
-    for RawTensor { name, dtype, shape, bytes } in tensors {
+    for RawTensor { name, dtype, shape, .. } in tensors {
         if !seen.insert(name) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("two tensors are named {name}")));
         }
-        let entry = Entry { dtype: *dtype, shape, data_offsets: (start, start + bytes.len()) };
-        start += bytes.len();
+        let length = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        let entry = Entry { dtype: *dtype, shape, data_offsets: (start, start + length) };
+        start += length;
         json.push_str(&format!(",{}:{}", serde_json::to_string(name)?, serde_json::to_string(&entry)?));
     }
     json.push('}');
@@ -142,6 +143,22 @@ fn header<K: serde::Serialize>(tensors: &[RawTensor], metadata: &K) -> io::Resul
     let mut header = (json.len() as u64).to_le_bytes().to_vec();
     header.extend(json.into_bytes());
     Ok(header)
+}
+
+/// Bytes before the tensors of a file that [`save`] would write with this metadata.
+pub(crate) fn header_bytes(tensors: &[(String, Vec<usize>)], dtype: Dtype, metadata: &BTreeMap<String, String>) -> u64 {
+    let empty = |(name, shape): &(String, Vec<usize>)| RawTensor {
+        name: name.clone(),
+        dtype,
+        shape: shape.clone(),
+        bytes: Vec::new(),
+    };
+    let mut tensors: Vec<RawTensor> = tensors.iter().map(empty).collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut metadata = metadata.clone();
+    metadata.insert("sshs_model_hash".into(), "0".repeat(64));
+    metadata.insert("sshs_legacy_hash".into(), "0".repeat(8));
+    header(&tensors, &metadata).map_or(0, |header| header.len() as u64)
 }
 
 /// `sshs_model_hash` and `sshs_legacy_hash` of a file that has this header before its tensors.

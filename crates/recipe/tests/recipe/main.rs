@@ -2,6 +2,7 @@
 
 mod advise;
 mod blocks;
+mod dampening;
 mod dataset_config;
 mod guide;
 mod imports;

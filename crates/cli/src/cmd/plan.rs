@@ -1,0 +1,116 @@
+//! `lorabake plan`: what a recipe will do, before anything runs.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use lorabake_recipe::dampening::{Dampening, dampening};
+use lorabake_recipe::network::Scope;
+use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_train};
+use lorabake_train::foresee::{Foresight, foresee};
+
+use super::train;
+use crate::{graph, words};
+
+const USAGE: &str = "\
+Shows what `lorabake train` would do with a recipe, and trains nothing.
+
+Usage: lorabake plan [RECIPE] [OPTIONS]
+
+RECIPE is short for --config_file RECIPE. Options are those of train:
+";
+
+/// Shows what `argv`, the words behind `lorabake plan`, would make `lorabake train` do.
+///
+/// # Errors
+/// What would end the bake before its first step.
+pub fn run(argv: &[OsString]) -> Result<ExitCode> {
+    let mut argv = argv.to_vec();
+    if argv.first().is_some_and(|word| !word.to_string_lossy().starts_with('-')) {
+        argv.insert(0, "--config_file".into());
+    }
+    let parsed = match parse_train(&argv) {
+        Ok(parsed) => parsed,
+        Err(ParseError::Asked(text)) => {
+            words::result(&format!("{USAGE}\n{text}"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error @ ParseError::Unusable(_)) => return Ok(train::refuse(&error)),
+    };
+    parsed.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let foresight = foresee(&parsed, graph::POINTS)?;
+    let sections = [
+        foresight.found.clone(),
+        schedule(&foresight),
+        rates(&foresight.recipe),
+        brakes(&foresight.recipe),
+        cost(&foresight),
+    ];
+    words::result(&sections.join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schedule(foresight: &Foresight) -> String {
+    let Foresight { recipe, length, curve, .. } = foresight;
+    let name = RawRecipe::from(recipe).optim.lr_scheduler.unwrap_or_default();
+    let title = match recipe.optim.optimizer.sets_own_rates() {
+        true => format!("{} sets its own rates from step to step", recipe.optim.optimizer.name()),
+        false => format!("learning rate: {name}"),
+    };
+    let per_epoch =
+        format!("{} steps per epoch, {} epochs, {} steps", length.steps_per_epoch, length.epochs, length.steps);
+    let picture = graph::draw(curve, ["step 1", &format!("step {}", length.steps)]);
+    format!("{title}; {per_epoch}\n{picture}")
+}
+
+/// Rates as they act: the LoRA's output is scaled by alpha over rank.
+fn rates(recipe: &Recipe) -> String {
+    let (size, optim) = (recipe.network.linear, &recipe.optim);
+    let scale = size.alpha / size.rank as f64;
+    let parts = [
+        ("text encoder", optim.text_encoder_lr, recipe.network.scope != Scope::UnetOnly),
+        ("UNet", optim.unet_lr, recipe.network.scope != Scope::TextEncoderOnly),
+    ];
+    let factor = if optim.optimizer.adapts() { " × d, which is found while training" } else { "" };
+    let mut text = "effective learning rate = rate × alpha ÷ rank\n".to_owned();
+    for (part, rate, _) in parts.into_iter().filter(|(.., trained)| *trained) {
+        text += &format!("  {part:<13} {rate} × {} ÷ {} = {:.3e}{factor}\n", size.alpha, size.rank, rate * scale);
+    }
+    text
+}
+
+fn brakes(recipe: &Recipe) -> String {
+    let mut text = "what slows learning (arrows: the guide's, one is a noticeable small decrease)\n".to_owned();
+    for Dampening { setting, arrows, effect } in dampening(recipe) {
+        let shown = match arrows.map(f64::round) {
+            Some(count) if count >= 1.0 => "↑".repeat((count as usize).min(12)),
+            Some(count) if count <= -1.0 => "↓".repeat((-count as usize).min(12)),
+            _ => "–".to_owned(),
+        };
+        text += &format!("  {setting:<20} {shown:<12} {effect}\n");
+    }
+    if recipe.optim.optimizer.adapts() {
+        text += &format!("  {} makes up for most of this itself\n", recipe.optim.optimizer.name());
+    }
+    text
+}
+
+fn cost(foresight: &Foresight) -> String {
+    let Foresight { memory, modules, parameters, file_bytes, files, recipe, .. } = foresight;
+    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
+    let name = &recipe.output.name;
+    format!(
+        "memory: about {} at most: {} while the checkpoint is read, {} while training\n  \
+         frozen model {}, a step {}, the LoRA with gradients and optimizer {}\n\
+         file: {name}.safetensors, {:.1} MB ({file_bytes} bytes, give or take a few digits of times in its metadata){several}\n  \
+         {parameters} numbers in {modules} modules\n",
+        gb(memory.peak()),
+        gb(memory.reading),
+        gb(memory.training()),
+        gb(memory.frozen),
+        gb(memory.step),
+        gb(memory.trained),
+        *file_bytes as f64 / 1e6,
+    )
+}

@@ -1,0 +1,102 @@
+//! Recipes from elsewhere, advice, and what `plan` foretells, as the program shows them.
+
+mod bench;
+
+use bench::Bench;
+
+const GUI: &str = r#"{"LoRA_type": "Standard", "network_dim": 3, "network_alpha": 1, "max_resolution": "64,64",
+    "learning_rate": 0.01, "optimizer": "AdamW", "lr_scheduler": "constant", "epoch": 1, "seed": "7",
+    "model_list": "custom"}"#;
+
+/// The number before `word` in a line that begins with `start`.
+fn number(text: &str, start: &str, word: &str) -> u64 {
+    let line = text.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_else(|| panic!("{text}"));
+    let before = line.split(word).next().unwrap().trim_end();
+    before.rsplit([' ', '(']).next().unwrap().parse().unwrap_or_else(|_| panic!("{line}"))
+}
+
+#[test]
+fn a_plan_foretells_the_run_and_trains_nothing() {
+    let bench = Bench::new();
+    bench.images("set/3_penny", 2);
+    let options = ["--lr_scheduler=cosine", "--save_precision=fp16", "--save_every_n_steps=1"];
+    let mut words = Bench::training(&options);
+    words[0] = "plan";
+    let plan = bench.run(&words);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    for told in [
+        "2 images × 3 repeats",
+        "learning rate: cosine; 6 steps per epoch, 1 epochs, 2 steps",
+        "×1 ┤",
+        "effective learning rate = rate × alpha ÷ rank",
+        "UNet          0.01 × 1 ÷ 2 = 5.000e-3",
+        "network_alpha 1",
+        "memory: about ",
+        "3 files with the snapshots",
+        "264 modules",
+    ] {
+        assert!(plan.stdout.contains(told), "{told}: {}", plan.stdout);
+    }
+    assert_eq!(bench.files("out"), Vec::<String>::new());
+
+    let done = bench.train(&options);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let written = std::fs::metadata(bench.path("out/last.safetensors")).unwrap().len();
+    let foretold = number(&plan.stdout, "file: last.safetensors", "bytes");
+    // Times in the metadata have a few digits more or less.
+    assert!(written.abs_diff(foretold) <= 24, "{written} bytes, {foretold} foretold");
+    assert_eq!(bench.files("out").len(), 3, "{:?}", bench.files("out"));
+}
+
+#[test]
+fn a_plan_takes_a_recipe_file_and_refuses_what_training_refuses() {
+    let bench = Bench::new();
+    bench.images("set/1_penny", 1);
+    bench.write("penny.toml", "train_data_dir = 'set'\noutput_dir = 'out'\nresolution = 64\nnetwork_dim = 2\n");
+    let plan = bench.run(&["plan", "penny.toml", "--max_train_epochs=3"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    assert!(plan.stdout.contains("1 steps per epoch, 3 epochs, 3 steps"), "{}", plan.stdout);
+    bench.run(&["plan", "penny.toml", "--clip_skip=99"]).refused(2, &["--clip_skip: 99 is not a layer"]);
+    bench.run(&["plan", "penny.toml", "--train_data_dir=nowhere"]).refused(1, &["nowhere"]);
+}
+
+#[test]
+fn a_preset_of_the_gui_is_imported_and_trained() {
+    let bench = Bench::new();
+    bench.images("set/2_penny", 1);
+    bench.write("gui.json", GUI);
+    let told = "model_list = custom: it concerns the GUI itself";
+    let imported = bench.run(&["import", "gui.json"]);
+    assert_eq!(imported.code, 0, "{}", imported.stderr);
+    assert!(imported.stderr.contains(&format!("left out: {told}")), "{}", imported.stderr);
+    assert!(imported.stderr.contains("to be added: --train_data_dir: "), "{}", imported.stderr);
+    assert!(imported.stdout.contains("\nnetwork_dim = 3\n"), "{}", imported.stdout);
+    let places = "train_data_dir = 'set'\noutput_dir = 'a'\n";
+    bench.write("gui.toml", format!("{}{places}", imported.stdout));
+    assert_eq!(bench.run(&["train", "--config_file=gui.toml"]).code, 0);
+    let direct = bench.run(&["train", "--config_file=gui.json", "--train_data_dir=set", "--output_dir=b"]);
+    assert_eq!(direct.code, 0, "{}", direct.stderr);
+    assert!(direct.stderr.contains(&format!("note: --config_file: {told}")), "{}", direct.stderr);
+    let [a, b] = ["a/last.safetensors", "b/last.safetensors"].map(|name| bench::lora_tensors(&bench.path(name)));
+    assert_eq!(a, b);
+    // A LoRA made like that one is that one.
+    let like = ["train", "--like=a/last.safetensors", "--train_data_dir=set", "--output_dir=c", "--output_name=last"];
+    let done = bench.run(&like);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(bench::lora_tensors(&bench.path("c/last.safetensors")), a);
+    bench.run(&["import", "gui.toml"]).refused(2, &["gui.toml: it is not JSON"]);
+}
+
+#[test]
+fn advice_is_a_recipe() {
+    let bench = Bench::new();
+    let advice = bench.run(&["advise", "--category", "c", "--images", "60"]);
+    assert_eq!(advice.code, 0, "{}", advice.stderr);
+    assert!(advice.stdout.starts_with("# for a character of category C"), "{}", advice.stdout);
+    bench.write("advice.toml", &advice.stdout);
+    bench.images("my_images/1_penny", 1);
+    let plan = bench.run(&["plan", "advice", "--max_train_epochs=2"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    assert!(plan.stdout.contains("× d, which is found while training"), "{}", plan.stdout);
+    bench.run(&["advise", "--category", "J", "--images", "60"]).refused(2, &["use style, concept, vehicle"]);
+}

@@ -1,0 +1,185 @@
+//! What a LoRA of a recipe will take on disk and in memory, from a checkpoint's names and shapes alone.
+//!
+//! Which layers are adapted follows sd-scripts' `networks.lora`; it is checked against files that it made. No weights
+//! are read, so this answers at once, also for models that would not fit into memory.
+
+use std::collections::BTreeMap;
+
+use lorabake_recipe::data::Data;
+use lorabake_recipe::network::{Network, Scope};
+use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::output::SavePrecision;
+use lorabake_recipe::train::Precision;
+use safetensors::Dtype;
+
+use crate::checkpoint::Checkpoint;
+use crate::keys::kohya::kohya_name;
+use crate::keys::{Part, diffusers_names, part_of};
+use crate::lora_save;
+
+/// A tensor of a LoRA file: its key and shape.
+pub type LoraTensor = (String, Vec<usize>);
+
+/// The tensors of the LoRA that `network` asks for, given a checkpoint's keys with their shapes.
+///
+/// With `--dim_from_weights` the file of those weights says it instead.
+pub fn lora_tensors(keys: &[(&str, &[usize])], network: &Network) -> Vec<LoraTensor> {
+    let names: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+    let mut tensors = Vec::new();
+    for part in [Part::TextEncoder, Part::Unet] {
+        let left_alone = if part == Part::Unet { Scope::TextEncoderOnly } else { Scope::UnetOnly };
+        if network.scope == left_alone {
+            continue;
+        }
+        for (key, name) in diffusers_names(part, &names) {
+            let shape = keys.iter().find(|(own, _)| *own == key).map_or(&[][..], |(_, shape)| *shape);
+            let path = name.as_deref().and_then(|name| name.strip_suffix(".weight"));
+            let Some((path, rank)) = path.and_then(|path| Some((path, rank(path, shape, network)?))) else { continue };
+            let Some(module) = kohya_name(part, path) else { continue };
+            let (down, up) = match *shape {
+                [outputs, inputs] => (vec![rank, inputs], vec![outputs, rank]),
+                [outputs, inputs, a, b] => (vec![rank, inputs, a, b], vec![outputs, rank, 1, 1]),
+                _ => continue,
+            };
+            tensors.push((format!("{module}.alpha"), Vec::new()));
+            tensors.push((format!("{module}.lora_down.weight"), down));
+            tensors.push((format!("{module}.lora_up.weight"), up));
+        }
+    }
+    tensors
+}
+
+/// The rank of the layer at a diffusers path, if it gets a LoRA.
+fn rank(path: &str, shape: &[usize], network: &Network) -> Option<usize> {
+    if shape.len() < 2 {
+        return None;
+    }
+    let has = |words: &[&str]| words.iter().any(|word| path.contains(word));
+    if has(&[".attentions.", ".self_attn.", ".mlp."]) {
+        return Some(network.linear.rank);
+    }
+    let conv = network.conv.filter(|_| has(&[".resnets.", ".downsamplers.", ".upsamplers."]))?;
+    Some(if shape.get(2).is_some_and(|kernel| *kernel > 1) { conv.rank } else { network.linear.rank })
+}
+
+/// Bytes of a LoRA file with these tensors and this metadata (without the two hashes, which are added).
+///
+/// Times and random numbers in the metadata are a few digits longer or shorter from run to run; the rest is exact.
+pub fn file_bytes(tensors: &[LoraTensor], precision: SavePrecision, metadata: &BTreeMap<String, String>) -> u64 {
+    let dtype = match precision {
+        SavePrecision::F32 => Dtype::F32,
+        SavePrecision::F16 => Dtype::F16,
+        SavePrecision::Bf16 => Dtype::BF16,
+    };
+    let numbers: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    lora_save::header_bytes(tensors, dtype, metadata) + (numbers * dtype.bitsize() / 8) as u64
+}
+
+/// How large a checkpoint's networks are, in values; the file in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Matrices and kernels of UNet and text encoder.
+    pub matrices: u64,
+    /// Norms and biases of both.
+    pub others: u64,
+    /// All of the UNet.
+    pub unet: u64,
+    /// All of the VAE.
+    pub vae: u64,
+    /// The tensors' bytes.
+    pub file: u64,
+}
+
+impl Sizes {
+    /// Counts a checkpoint's tensors.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let mut sizes = Self::default();
+        for name in checkpoint.names() {
+            let shape = checkpoint.shape(name).unwrap_or_default();
+            let values = shape.iter().product::<usize>() as u64;
+            sizes.file += values * checkpoint.dtype(name).map_or(4, |dtype| dtype.bitsize() as u64 / 8);
+            match part_of(name) {
+                Some(Part::Vae) => sizes.vae += values,
+                Some(part) => {
+                    *(if shape.len() > 1 { &mut sizes.matrices } else { &mut sizes.others }) += values;
+                    sizes.unet += if part == Part::Unet { values } else { 0 };
+                }
+                None => {}
+            }
+        }
+        sizes
+    }
+}
+
+/// Memory that a run takes, in bytes.
+///
+/// - frozen: 4 bytes a value; with bf16, matrices take 2.
+/// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
+///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
+/// - trained: 4 bytes × (value, gradient), and the optimizer's state.
+/// - reading: frozen, the VAE in f32 and the mapped file, all at the same time.
+///
+/// The 1.6 GB is what a step added to the memory before it in runs of SD1.5 at 512 × 512, f32, rank 16, on 2 cores in
+/// November 2026: 1.62 GB with batch 1, 3.22 with batch 2. There the whole came to 6.7 GB while reading and 5.7 (7.3)
+/// while training (5.0 at 384 × 384), with bf16 to 5.0 and 3.2; `tests/forecast.rs` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// UNet and text encoder, with the program itself.
+    pub frozen: u64,
+    /// What one step keeps for its backward pass.
+    pub step: u64,
+    /// The LoRA, its gradients and what the optimizer keeps.
+    pub trained: u64,
+    /// While the checkpoint is read.
+    pub reading: u64,
+}
+
+/// The program itself, latents and what the allocator holds back; measured.
+const PROGRAM: u64 = 130_000_000;
+/// What a step of SD1.5 keeps for one image of 512 × 512; measured.
+const STEP_512: f64 = 1.6e9;
+/// Values of SD1.5's UNet, by which that is scaled to other models.
+const SD15_UNET: f64 = 859_520_964.0;
+
+impl Memory {
+    /// What training `trained` values from a model of these sizes will take.
+    pub fn of(sizes: Sizes, trained: u64, data: &Data, (optimizer, precision): (&Optimizer, Precision)) -> Self {
+        let width = if precision == Precision::Bf16 { 2 } else { 4 };
+        let frozen = width * sizes.matrices + 4 * sizes.others;
+        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
+        let share = pixels / (512.0 * 512.0) * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
+        Self {
+            frozen: frozen + PROGRAM,
+            step: (STEP_512 * share) as u64,
+            trained: (trained as f64 * (8.0 + state_bytes(optimizer))) as u64,
+            reading: frozen + PROGRAM + 4 * sizes.vae + sizes.file,
+        }
+    }
+
+    /// The most while training.
+    pub fn training(&self) -> u64 {
+        self.frozen + self.step + self.trained
+    }
+
+    /// The most at any time.
+    pub fn peak(&self) -> u64 {
+        self.reading.max(self.training())
+    }
+}
+
+/// Bytes that an optimizer keeps for each value that is trained.
+pub fn state_bytes(optimizer: &Optimizer) -> f64 {
+    match optimizer {
+        Optimizer::AdamW(_) => 8.0,
+        // Two 8-bit codes and, for each 256 values, two f32 scales.
+        Optimizer::AdamW8bit(_) => 2.0 + 8.0 / 256.0,
+        Optimizer::Lion(_) | Optimizer::SGDNesterov(_) => 4.0,
+        Optimizer::Lion8bit(_) | Optimizer::SGDNesterov8bit(_) => 1.0 + 4.0 / 256.0,
+        Optimizer::DAdaptAdamPreprint(_) | Optimizer::DAdaptAdam(_) | Optimizer::DAdaptAdaGrad(_) => 12.0,
+        Optimizer::DAdaptAdan(_) => 20.0,
+        Optimizer::DAdaptSGD(_) | Optimizer::DAdaptLion(_) => 8.0,
+        // Rows and columns only; a factor of a LoRA is long and thin, so its row or column is next to nothing.
+        Optimizer::AdaFactor(own) => own.beta1.map_or(0.0, |_| 4.0),
+        Optimizer::Prodigy(_) => 16.0,
+    }
+}
