@@ -5,11 +5,22 @@
 //! layer knows an algorithm.
 
 mod adapters;
+mod dora;
+mod dropout;
+mod dylora;
+mod ia3;
+mod loha;
+mod lokr;
 mod lora;
+mod method;
 mod plan;
 mod site;
+mod tucker;
 
-pub use adapters::Adapters;
+pub use adapters::{Adapter, Adapters};
+pub use dropout::Masks;
+pub use lokr::{Form, Kronecker, factors};
 pub use lora::Lora;
-pub use plan::{PlannedLora, plan_lora};
+pub use method::{Method, Named, Parameter, Start};
+pub use plan::{Chance, Planned, plan, rule_of};
 pub use site::{Kind, Role, Site, SiteId, Sites};

@@ -64,7 +64,7 @@ const REFUSED: [(&[&str], &str); 19] = [
         &["cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk", "text_encoder_batch_size"],
         "leave it out; it belongs to SDXL and newer models",
     ),
-    (&["network_dropout=0", "scale_weight_norms=0"], "leave it out; a lower --network_alpha also slows learning"),
+    (&["scale_weight_norms=0"], "leave it out; a lower --network_alpha also slows learning"),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
     (
         &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],

@@ -3,6 +3,7 @@
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
 //! between the two. This crate knows no tensors and reads no file but the recipe itself.
 
+pub mod adapter;
 pub mod captions;
 pub mod data;
 pub mod diffusion;
@@ -11,6 +12,7 @@ pub mod network;
 pub mod optim;
 pub mod optimizer;
 pub mod output;
+pub mod preset;
 pub mod seed;
 pub mod train;
 

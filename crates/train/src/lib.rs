@@ -3,6 +3,7 @@
 //! The only library that sees all stages. It emits [`event::Event`]s, polls [`event::Command`]s and prints nothing.
 
 pub mod average;
+pub mod chances;
 pub mod draws;
 pub mod embedded;
 pub mod encode;

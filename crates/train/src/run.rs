@@ -13,6 +13,7 @@ use lorabake_recipe::seed::Seed;
 use lorabake_weights::{Part, names};
 
 use crate::average::LossAverage;
+use crate::chances::Chances;
 use crate::draws::Draws;
 use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
@@ -203,6 +204,7 @@ impl Bake<'_> {
             noise: draws.noise,
             input_noise: draws.input_noise,
             timesteps: draws.timesteps,
+            chances: Chances::new(seed, at, &recipe.network),
             tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
             loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
         })

@@ -1,5 +1,6 @@
 //! Gradients of one or more batches → new values of the network.
 
+use lorabake_adapter::Parameter;
 use lorabake_optim::clip::clip_grad_norm;
 use lorabake_optim::{Group, Optimizer, State, Trainable};
 use lorabake_recipe::optim::Optim;
@@ -62,7 +63,8 @@ impl Updater {
     /// # Errors
     /// If it belongs to another optimizer or to other modules.
     pub fn load_state(&mut self, state: State, network: &Network) -> Result<(), lorabake_optim::Error> {
-        let shapes = network.modules.iter().flat_map(|module| [&module.plan.down[..], &module.plan.up[..]]);
+        let parameters = network.modules.iter().flat_map(|module| &module.plan.parameters);
+        let shapes = parameters.map(|parameter| parameter.shape.as_slice());
         self.optimizer.load_state(state, &shapes.collect::<Vec<_>>())
     }
 
@@ -75,12 +77,10 @@ impl Updater {
             return norm;
         }
         let groups = groups(network, rates);
-        let values = network.modules.iter_mut().flat_map(|module| {
-            [(&mut module.down, module.plan.down.as_slice()), (&mut module.up, module.plan.up.as_slice())]
-        });
-        let mut trainables: Vec<Trainable<'_>> = values
+        let mut trainables: Vec<Trainable<'_>> = network
+            .trainables()
             .zip(&gradients)
-            .map(|((value, shape), grad)| Trainable { value: value.as_mut_slice(), shape, grad: grad.as_deref() })
+            .map(|((value, Parameter { shape, .. }), grad)| Trainable { value, shape, grad: grad.as_deref() })
             .collect();
         self.optimizer.step(&mut trainables, &groups);
         norm
@@ -89,7 +89,7 @@ impl Updater {
 
 /// The text encoder's tensors, then the UNet's; either may be empty.
 fn groups(network: &Network, rates: Rates) -> [Group; 2] {
-    let tensors = |part| 2 * network.count(part);
+    let tensors = |part| network.tensor_count(part);
     let text = tensors(Part::TextEncoder);
     let group = |lr, range| Group { lr, weight_decay: None, range };
     [group(rates.text, 0..text), group(rates.unet, text..text + tensors(Part::Unet))]

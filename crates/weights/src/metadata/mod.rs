@@ -84,7 +84,7 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 16] = [
+const ABSENT: [(&str, &str); 15] = [
     ("ss_color_aug", "False"),
     ("ss_face_crop_aug_range", "None"),
     ("ss_fp8_base", "False"),
@@ -93,7 +93,6 @@ const ABSENT: [(&str, &str); 16] = [
     ("ss_gradient_checkpointing", "False"),
     ("ss_lowram", "False"),
     ("ss_max_validation_steps", "None"),
-    ("ss_network_dropout", "None"),
     ("ss_num_validation_images", "0"),
     ("ss_resize_interpolation", "None"),
     ("ss_scale_weight_norms", "None"),
@@ -149,12 +148,18 @@ fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
 
 fn network(entries: &mut Entries, recipe: &Recipe) {
     let network = &recipe.network;
-    entries.put("ss_network_module", "networks.lora");
+    entries.put("ss_network_module", network.module());
     entries.put("ss_network_dim", network.linear.rank);
     entries.put("ss_network_alpha", float(network.linear.alpha));
-    if let Some(conv) = network.conv {
-        let (rank, alpha) = (conv.rank.to_string(), conv.alpha.to_string());
-        let arguments = [("conv_dim", Some(rank)), ("conv_alpha", Some(alpha)), ("dropout", None)];
+    let dropout = (network.dropout.neuron > 0.0).then_some(network.dropout.neuron);
+    entries.put("ss_network_dropout", python::optional(dropout.map(float)));
+    if !network.args.is_empty() {
+        // As typed; sd-scripts adds --network_dropout, a number, unless the arguments have one.
+        let typed = network.args.iter().map(|(key, value)| (key.as_str(), serde_json::json!(value)));
+        let mut arguments: Vec<(&str, serde_json::Value)> = typed.collect();
+        if !arguments.iter().any(|(key, _)| *key == "dropout") {
+            arguments.push(("dropout", serde_json::json!(dropout)));
+        }
         entries.put("ss_network_args", json(&python::Ordered(&arguments)));
     }
 }
