@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::adapter::{Adapter, Dropout};
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
@@ -31,6 +32,10 @@ fn saved(trace: &str) -> Metadata {
 }
 
 /// The options of a_lora_adamw.
+fn conv_args() -> Vec<(String, String)> {
+    [("conv_dim", "1"), ("conv_alpha", "1")].map(|(key, value)| (key.to_string(), value.to_string())).into()
+}
+
 fn recipe(name: &str) -> Recipe {
     Recipe {
         model: Model {
@@ -51,6 +56,9 @@ fn recipe(name: &str) -> Recipe {
             cache_latents: name != "a_lora_adamw",
         },
         network: Network {
+            adapter: Adapter::Lora,
+            dropout: Dropout::default(),
+            args: Vec::new(),
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
             conv: None,
             scope: Scope::Both,
@@ -200,7 +208,7 @@ fn metadata_is_that_of_sd_scripts() {
         facts.dataset.bucket_info =
             Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
     });
-    check("c_c3lier", |recipe, _| recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 }));
+    check("c_c3lier", |recipe, _| recipe.network.args = conv_args());
     check("e_adamw_wd", |recipe, _| {
         recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
     });
@@ -290,7 +298,7 @@ fn no_metadata_keeps_what_sd_scripts_keeps() {
     let saved = saved("c_c3lier");
     let mut recipe = recipe("c_c3lier");
     recipe.output.no_metadata = true;
-    recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
+    recipe.network.args = conv_args();
     let built = build(&recipe, &facts(&saved, &recipe));
     let kept: Vec<&str> = built.keys().map(String::as_str).filter(|key| !key.starts_with("modelspec.")).collect();
     assert_eq!(

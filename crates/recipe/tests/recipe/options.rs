@@ -30,8 +30,9 @@ fn every_option_but_one_is_one_of_sd_scripts() {
 /// A value that each option takes; flags have none.
 fn example(name: &str) -> &'static str {
     match name {
-        "network_module" => "networks.lora",
+        "network_module" => "lycoris.kohya",
         "network_args" => "conv_dim=4",
+        "network_dropout" => "0.1",
         "optimizer_type" => "adamw",
         "optimizer_args" => "eps=1e-6",
         "lr_scheduler" => "cosine",
