@@ -6,12 +6,23 @@
 
 mod adapters;
 mod block;
+mod dora;
+mod dropout;
+mod dylora;
+mod ia3;
+mod loha;
+mod lokr;
 mod lora;
+mod method;
 mod plan;
 mod site;
+mod tucker;
 
-pub use adapters::Adapters;
-pub use block::{block_of, size_blocks};
+pub use adapters::{Adapter, Adapters};
+pub use block::block_of;
+pub use dropout::Masks;
+pub use lokr::{Form, Kronecker, factors};
 pub use lora::Lora;
-pub use plan::{PlannedLora, plan_lora};
+pub use method::{Method, Named, Parameter, Start};
+pub use plan::{Chance, Planned, plan, rule_of};
 pub use site::{Kind, Role, Site, SiteId, Sites};

@@ -1,6 +1,6 @@
 //! The adaptable layers of a network, numbered.
 
-use lorabake_ops::ConvShape;
+use lorabake_ops::{ConvShape, FrozenMatrix};
 
 /// Number of an adaptable layer within its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,32 @@ pub enum Kind {
     },
     /// A 2-D convolution.
     Conv(ConvShape),
+}
+
+impl Kind {
+    /// Width, or channels, of the input.
+    pub fn inputs(self) -> usize {
+        match self {
+            Self::Linear { inputs, .. } => inputs,
+            Self::Conv(shape) => shape.inputs,
+        }
+    }
+
+    /// Width, or channels, of the output.
+    pub fn outputs(self) -> usize {
+        match self {
+            Self::Linear { outputs, .. } => outputs,
+            Self::Conv(shape) => shape.outputs,
+        }
+    }
+
+    /// Side of the kernel; 1 for a linear layer.
+    pub fn kernel(self) -> usize {
+        match self {
+            Self::Linear { .. } => 1,
+            Self::Conv(shape) => shape.kernel,
+        }
+    }
 }
 
 /// Which part of a network a layer belongs to; adapters choose their layers by it.
@@ -48,22 +74,31 @@ pub struct Site {
 
 /// All adaptable layers of one network, in the order in which they were built.
 #[derive(Debug, Clone, Default)]
-pub struct Sites(Vec<Site>);
+pub struct Sites {
+    sites: Vec<Site>,
+    weights: Vec<FrozenMatrix>,
+}
 
 impl Sites {
-    /// Registers a layer.
-    pub fn add(&mut self, site: Site) -> SiteId {
-        self.0.push(site);
-        SiteId(self.0.len() - 1)
+    /// Registers a layer with its frozen weight, [out, in] or [out, in·k·k].
+    pub fn add(&mut self, site: Site, weight: FrozenMatrix) -> SiteId {
+        self.sites.push(site);
+        self.weights.push(weight);
+        SiteId(self.sites.len() - 1)
+    }
+
+    /// The frozen weight of the layer of this number.
+    pub fn weight(&self, id: SiteId) -> &FrozenMatrix {
+        &self.weights[id.0]
     }
 
     /// Every layer with its number.
     pub fn iter(&self) -> impl Iterator<Item = (SiteId, &Site)> {
-        self.0.iter().enumerate().map(|(index, site)| (SiteId(index), site))
+        self.sites.iter().enumerate().map(|(index, site)| (SiteId(index), site))
     }
 
     /// The layer of this number.
     pub fn get(&self, id: SiteId) -> &Site {
-        &self.0[id.0]
+        &self.sites[id.0]
     }
 }

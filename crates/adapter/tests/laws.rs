@@ -1,7 +1,7 @@
 //! Laws of the LoRA bypass: it equals the effective weight, starts as nothing, and adds up.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Adapters, Kind, Lora, PlannedLora, Role, Site, Sites, plan_lora};
+use lorabake_adapter::{Adapters, Kind, Lora, Method, Planned, Role, Site, Sites, plan};
 use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, Storage};
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
@@ -32,7 +32,9 @@ fn effective(weight: &[f32], lora: &Lora) -> Vec<f32> {
 
 fn site(kind: Kind) -> (Sites, lorabake_adapter::SiteId) {
     let mut sites = Sites::default();
-    let id = sites.add(Site { path: "layer".into(), kind, role: Role::Transformer });
+    let columns = kind.inputs() * kind.kernel() * kind.kernel();
+    let weight = FrozenMatrix::new(kind.outputs(), columns, numbers(kind.outputs() * columns, 1), Storage::F32);
+    let id = sites.add(Site { path: "layer".into(), kind, role: Role::Transformer }, weight);
     (sites, id)
 }
 
@@ -42,7 +44,7 @@ fn bypass_of_a_linear_layer_is_its_effective_weight() {
     let weight = numbers(outputs * inputs, 1);
     let bias = Some(numbers(outputs, 2));
     let layer = |weight| FrozenLinear::new(FrozenMatrix::new(outputs, inputs, weight, Storage::F32), bias.clone());
-    let lora = Lora { down: tensor([rank, inputs], 3), up: tensor([outputs, rank], 4), scale: 0.7 };
+    let lora = Lora { down: tensor([rank, inputs], 3), up: tensor([outputs, rank], 4), mid: None, scale: 0.7 };
     let (_, id) = site(Kind::Linear { inputs, outputs });
     let mut adapters = Adapters::default();
     adapters.attach(id, lora.clone());
@@ -60,7 +62,8 @@ fn bypass_of_a_convolution_is_its_effective_weight() {
             let weight = FrozenMatrix::new(shape.outputs, shape.patch(), weight, Storage::F32);
             FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)))
         };
-        let lora = Lora { down: tensor([2, shape.patch()], 3), up: tensor([shape.outputs, 2], 4), scale: 1.3 };
+        let lora =
+            Lora { down: tensor([2, shape.patch()], 3), up: tensor([shape.outputs, 2], 4), mid: None, scale: 1.3 };
         let (_, id) = site(Kind::Conv(shape));
         let mut adapters = Adapters::default();
         adapters.attach(id, lora.clone());
@@ -76,8 +79,9 @@ fn a_fresh_adapter_changes_nothing_and_several_add_up() {
     let weight = FrozenMatrix::new(outputs, inputs, numbers(outputs * inputs, 1), Storage::F32);
     let layer = FrozenLinear::new(weight, None);
     let (sites, id) = site(Kind::Linear { inputs, outputs });
-    let plan = PlannedLora::new(&sites, id, RankAlpha { rank: 4, alpha: 2.0 });
-    let down = plan.initial_down(&mut Seed(7).stream("init", &[0]));
+    let method = Method::Lora { size: RankAlpha { rank: 4, alpha: 2.0 }, tucker: false };
+    let plan = Planned::new(&sites, id, method, None);
+    let down = plan.initial(&sites, &mut Seed(7).stream("init", &[0])).swap_remove(0);
     let bound = 1.0 / (inputs as f32).sqrt();
     assert!(down.iter().all(|x| x.abs() <= bound) && down.iter().any(|x| x.abs() > 0.8 * bound));
     let down = Tensor::from_data(TensorData::new(down, [4, inputs]), &Device::flex());
@@ -85,10 +89,13 @@ fn a_fresh_adapter_changes_nothing_and_several_add_up() {
 
     let base = values(layer.forward(x.clone()));
     let mut fresh = Adapters::default();
-    fresh.attach(id, Lora { down: down.clone(), up: Tensor::zeros([outputs, 4], &Device::flex()), scale: 0.5 });
+    fresh.attach(
+        id,
+        Lora { down: down.clone(), up: Tensor::zeros([outputs, 4], &Device::flex()), mid: None, scale: 0.5 },
+    );
     assert_eq!(values(fresh.linear(id, &layer, x.clone())), base, "bit for bit");
 
-    let lora = |salt| Lora { down: down.clone(), up: tensor([outputs, 4], salt), scale: 0.5 };
+    let lora = |salt| Lora { down: down.clone(), up: tensor([outputs, 4], salt), mid: None, scale: 0.5 };
     let with = |loras: &[Lora]| {
         let mut adapters = Adapters::default();
         loras.iter().for_each(|lora| adapters.attach(id, lora.clone()));
@@ -97,6 +104,11 @@ fn a_fresh_adapter_changes_nothing_and_several_add_up() {
     let (one, other, both) = (with(&[lora(1)]), with(&[lora(2)]), with(&[lora(1), lora(2)]));
     let sum: Vec<f32> = one.iter().zip(&other).zip(&base).map(|((a, b), base)| a + b - base).collect();
     assert_close(&both, &sum);
+}
+
+fn recipe() -> lorabake_recipe::Recipe {
+    let words = ["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(std::ffi::OsString::from);
+    lorabake_recipe::parse_train(&words).unwrap().recipe
 }
 
 #[test]
@@ -111,11 +123,15 @@ fn plans_follow_role_and_kernel() {
         (Kind::Conv(narrow), Role::Residual),
         (Kind::Conv(wide), Role::Stem),
     ] {
-        sites.add(Site { path: String::new(), kind, role });
+        let weight = FrozenMatrix::new(0, 0, Vec::new(), Storage::F32);
+        sites.add(Site { path: String::new(), kind, role }, weight);
     }
     let (linear, conv) = (RankAlpha { rank: 8, alpha: 4.0 }, RankAlpha { rank: 2, alpha: 1.0 });
     let shapes = |conv| -> Vec<_> {
-        plan_lora(&sites, linear, conv).into_iter().map(|plan| (plan.down, plan.up, plan.size)).collect()
+        let mut network = recipe().network;
+        (network.linear, network.conv) = (linear, conv);
+        let shape = |planned: &Planned, index: usize| planned.parameters[index].shape.clone();
+        plan(&sites, &network).iter().map(|p| (shape(p, 0), shape(p, 1), p.method.size().unwrap())).collect()
     };
     assert_eq!(shapes(None), [(vec![8, 4], vec![6, 8], linear), (vec![8, 4, 1, 1], vec![6, 8, 1, 1], linear)]);
     assert_eq!(

@@ -56,7 +56,7 @@ fn tracked(golden: &Golden, prefix: &str, sites: &Sites) -> (Adapters, Vec<(Stri
     for name in golden.names() {
         let Some(path) = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(".down")) else { continue };
         let leaf = |part| factor(golden, &format!("{prefix}{path}.{part}")).autodiff().require_grad();
-        let lora = Lora { down: leaf("down"), up: leaf("up"), scale: 0.5 };
+        let lora = Lora { down: leaf("down"), up: leaf("up"), mid: None, scale: 0.5 };
         adapters.attach(site(sites, path), lora.clone());
         loras.push((path.to_string(), lora));
     }

@@ -69,6 +69,16 @@ impl FrozenConv {
         Self(Arc::new(Conv { shape, weight, bias }))
     }
 
+    /// The bias, [out].
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.0.bias.as_deref()
+    }
+
+    /// The frozen weight, [out, in·k·k].
+    pub fn weight(&self) -> &FrozenMatrix {
+        &self.0.weight
+    }
+
     /// Its geometry.
     pub fn shape(&self) -> ConvShape {
         self.0.shape

@@ -36,6 +36,11 @@ impl FrozenLinear {
         self.0.weight.rows()
     }
 
+    /// The bias, [out].
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.0.bias.as_deref()
+    }
+
     /// The frozen weight, [out, in].
     pub fn weight(&self) -> &FrozenMatrix {
         &self.0.weight

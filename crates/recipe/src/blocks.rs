@@ -76,16 +76,6 @@ impl Blocks {
             .map(|(side, list)| format!("{side}_lr_weight={}", joined(list)))
             .into()
     }
-
-    /// Everything as sd-scripts takes it in `--network_args`.
-    pub(crate) fn args(&self) -> Vec<String> {
-        let sizes = [("block", self.linear), ("conv_block", self.conv)].into_iter();
-        let sizes = sizes.filter_map(|(prefix, sizes)| Some((prefix, sizes?))).flat_map(|(prefix, sizes)| {
-            let (dims, alphas) = (sizes.map(|size| size.rank), sizes.map(|size| size.alpha));
-            [format!("{prefix}_dims={}", joined(&dims)), format!("{prefix}_alphas={}", joined(&alphas))]
-        });
-        self.lr_args().into_iter().chain(sizes).collect()
-    }
 }
 
 fn joined<T: ToString>(list: &[T]) -> String {

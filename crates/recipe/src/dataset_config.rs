@@ -103,7 +103,12 @@ pub(crate) fn read(path: &Path, line: &RawRecipe, report: &mut Report) -> Datase
             Ok(table) => reading.file(&table),
         },
     }
-    DatasetConfig { file: path.to_owned(), subsets: reading.subsets }
+    let Reading { subsets, report, .. } = reading;
+    if subsets.iter().any(|subset| subset.settings.mask.is_some()) {
+        // A mask in one subset is enough for the option to act.
+        report.notes.retain(|note| note.option != "masked_loss");
+    }
+    DatasetConfig { file: path.to_owned(), subsets }
 }
 
 struct Reading<'a> {

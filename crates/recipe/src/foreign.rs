@@ -46,7 +46,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 16] = [
+const REFUSED: [(&[&str], &str); 15] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
@@ -59,7 +59,6 @@ const REFUSED: [(&[&str], &str); 16] = [
         &["cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk", "text_encoder_batch_size"],
         "leave it out; it belongs to SDXL and newer models",
     ),
-    (&["network_dropout=0"], "leave it out; a lower --network_alpha also slows learning"),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
     (
         &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],

@@ -3,6 +3,7 @@
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
 //! between the two. This crate knows no tensors and reads no file but the recipe itself and its `--dataset_config`.
 
+pub mod adapter;
 pub mod advise;
 pub mod blocks;
 pub mod captions;
@@ -13,6 +14,7 @@ pub mod diffusion;
 pub mod import;
 pub mod keep;
 pub mod lora_plus;
+pub mod lycoris_preset;
 pub mod model;
 pub mod network;
 pub mod optim;

@@ -29,10 +29,4 @@ impl LoraPlus {
         });
         Self { unet: unet.or(both), text_encoder: text_encoder.or(both) }
     }
-
-    /// As `--network_args` takes it.
-    pub(crate) fn args(self) -> impl Iterator<Item = String> {
-        let ratios = [(KEYS[1], self.unet), (KEYS[2], self.text_encoder)].into_iter();
-        ratios.filter_map(|(key, ratio)| Some(format!("{key}={}", ratio?)))
-    }
 }

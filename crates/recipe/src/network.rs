@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::adapter::{self, Adapter, Beside, Dropout};
 use crate::blocks::{self, Blocks};
-use crate::lora_plus::{self, LoraPlus};
-use crate::pairs::{Pairs, value_of};
+use crate::lora_plus::LoraPlus;
+use crate::pairs::Pairs;
 use crate::report::Report;
 
 /// Which networks get adapters.
@@ -32,6 +33,8 @@ pub struct RankAlpha {
 /// Network section of a recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
+    /// What is trained on each layer.
+    pub adapter: Adapter,
     /// Linear layers and 1×1 convolutions of the transformers.
     pub linear: RankAlpha,
     /// 3×3 convolutions too (C3Lier), by `--network_args conv_dim=… conv_alpha=…` or `conv_block_dims=…`.
@@ -48,13 +51,29 @@ pub struct Network {
     pub weights: Option<PathBuf>,
     /// Take rank and alpha from `weights` (`--dim_from_weights`); `linear` and `conv` mean nothing then.
     pub dim_from_weights: bool,
+    /// What chance leaves out.
+    pub dropout: Dropout,
+    /// `--network_args` as they were typed.
+    pub args: Vec<(String, String)>,
+}
+
+impl Network {
+    /// `--network_module`
+    pub fn module(&self) -> &'static str {
+        match self.adapter {
+            Adapter::Lora => MODULES[0],
+            Adapter::DyLora(_) => MODULES[1],
+            Adapter::Lycoris(_) => MODULES[2],
+        }
+    }
 }
 
 /// What may be typed about the adapter; the field comments are the texts of `--help`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
 #[command(next_help_heading = "LoRA", rename_all = "verbatim")]
 pub struct RawNetwork {
-    /// Kind of adapter; only networks.lora for now. [default: networks.lora]
+    /// Kind of adapter: networks.lora, networks.dylora, or lycoris.kohya with algo=loha, lokr, ... in --network_args.
+    /// [default: networks.lora]
     #[arg(long, value_name = "MODULE")]
     pub network_module: Option<String>,
     /// Rank: how much the LoRA can learn, and how large its file is. 32 to 64 suits characters, 64 to 128 styles.
@@ -67,7 +86,8 @@ pub struct RawNetwork {
     pub network_alpha: Option<f64>,
     /// More settings of the adapter: conv_dim=RANK conv_alpha=ALPHA also trains the 3x3 convolutions (LoCon);
     /// block_dims, block_alphas, conv_block_dims, conv_block_alphas, down_lr_weight, mid_lr_weight, up_lr_weight and
-    /// block_lr_zero_threshold for single blocks; loraplus_lr_ratio=16 for LoRA+.
+    /// block_lr_zero_threshold for single blocks; loraplus_lr_ratio=16 for LoRA+; rank_dropout, module_dropout; algo,
+    /// preset and others of lycoris.kohya; unit of networks.dylora.
     #[arg(long, value_name = "NAME=VALUE")]
     pub network_args: Option<Vec<String>>,
     /// Factors of the learning rate in single blocks of the UNet, such as IN=0,IN04-IN08=0.2,M00=1,OUT=0.5; what comes
@@ -78,6 +98,9 @@ pub struct RawNetwork {
     /// overtrain, and helps several LoRAs to get along. [default: off]
     #[arg(long, value_name = "NORM")]
     pub scale_weight_norms: Option<f64>,
+    /// Share of the values inside each LoRA that is left out by chance in every step, 0.1 to 0.5; with networks.lora.
+    #[arg(long, value_name = "SHARE")]
+    pub network_dropout: Option<f64>,
     /// Go on training this LoRA file instead of starting from nothing.
     #[arg(long, value_name = "FILE")]
     pub network_weights: Option<PathBuf>,
@@ -92,16 +115,11 @@ pub struct RawNetwork {
     pub network_train_text_encoder_only: Option<bool>,
 }
 
+/// Adapters that lorabake trains.
+const MODULES: [&str; 3] = ["networks.lora", "networks.dylora", "lycoris.kohya"];
 /// Other adapters that sd-scripts and LyCORIS bring.
-const OTHER_MODULES: [&str; 7] = [
-    "lycoris.kohya",
-    "networks.dylora",
-    "networks.lora_fa",
-    "networks.loha",
-    "networks.lokr",
-    "networks.oft",
-    "locon.locon_kohya",
-];
+const OTHER_MODULES: [&str; 5] =
+    ["networks.lora_fa", "networks.loha", "networks.lokr", "networks.oft", "locon.locon_kohya"];
 
 impl RawNetwork {
     pub(crate) fn resolve(&self, report: &mut Report) -> Network {
@@ -111,24 +129,44 @@ impl RawNetwork {
             let remedy = "give the LoRA file with --network_weights, or leave this out";
             report.problem("dim_from_weights", "there is no file to take the rank from", remedy);
         }
-        let args = self.args(report);
+        let module = self.network_module.as_deref().unwrap_or(MODULES[0]);
+        let args = Pairs {
+            option: "network_args",
+            owner: module,
+            known: &adapter::known(module),
+            later: &adapter::later(module),
+        };
+        let args = args.read(self.network_args.as_ref(), report);
         let blocks = blocks::resolve(self, &args, report);
+        let linear = if dim_from_weights { self.unused_rank(report) } else { self.linear(report) };
+        let beside = Beside { linear, dropout: self.network_dropout, from_file: dim_from_weights };
+        let lora_plus = LoraPlus::resolve(&args, report);
+        // Named blocks as the lists that sd-scripts has for them.
+        let named = self.block_lr_weight.as_ref().map(|_| blocks.lr_args()).unwrap_or_default();
+        let read = adapter::read(module, args, (&beside, &blocks), report);
+        let typed = read.args.into_iter().chain(named.iter().filter_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            Some((key.to_owned(), value.to_owned()))
+        }));
         Network {
-            linear: if dim_from_weights { self.unused_rank(report) } else { self.linear(report) },
-            conv: self.conv(&args, &blocks, report),
+            adapter: read.adapter,
+            linear,
+            conv: read.conv,
             blocks,
-            lora_plus: LoraPlus::resolve(&args, report),
+            lora_plus,
             max_norm: Some(report.amount("scale_weight_norms", self.scale_weight_norms, 0.0))
                 .filter(|norm| *norm > 0.0),
             scope: self.scope(report),
             weights: self.network_weights.clone(),
             dim_from_weights,
+            dropout: read.dropout,
+            args: typed.collect(),
         }
     }
 
     fn check_module(&self, report: &mut Report) {
         let Some(module) = &self.network_module else { return };
-        if module == "networks.lora" {
+        if MODULES.contains(&module.as_str()) {
             return;
         }
         let what = if OTHER_MODULES.contains(&module.as_str()) {
@@ -136,7 +174,7 @@ impl RawNetwork {
         } else {
             format!("there is no adapter called `{module}`")
         };
-        report.problem("network_module", what, "use networks.lora; --network_args conv_dim=8 makes it a LoCon");
+        report.problem("network_module", what, format!("use {}", MODULES.join(", ")));
     }
 
     fn linear(&self, report: &mut Report) -> RankAlpha {
@@ -165,39 +203,6 @@ impl RawNetwork {
         RankAlpha { rank: 4, alpha: 1.0 }
     }
 
-    /// The pairs of `--network_args`.
-    fn args(&self, report: &mut Report) -> Vec<(&str, &str)> {
-        let known = [&["conv_dim", "conv_alpha"], &blocks::KEYS[..], &lora_plus::KEYS].concat();
-        let pairs = Pairs { option: "network_args", owner: "networks.lora", known: &known, later: &LATER_ARGS };
-        pairs.read(self.network_args.as_ref(), report)
-    }
-
-    fn conv(&self, args: &[(&str, &str)], blocks: &Blocks, report: &mut Report) -> Option<RankAlpha> {
-        let option = "network_args";
-        let (dim, alpha_text) = (value_of(args, "conv_dim"), value_of(args, "conv_alpha"));
-        if self.dim_from_weights == Some(true) {
-            if dim.or(alpha_text).is_some() {
-                let text = "conv_dim and conv_alpha have no effect with --dim_from_weights: the file decides";
-                report.note(option, text);
-            }
-            return None;
-        }
-        let Some(dim) = dim else {
-            if alpha_text.is_some() && blocks.conv.is_none() {
-                report.problem(option, "conv_alpha means nothing without conv_dim", "add conv_dim=8, or leave it out");
-            }
-            // The blocks' own sizes count; this one says that there are any.
-            let first = |sizes: [RankAlpha; blocks::COUNT]| sizes.into_iter().find(|size| size.rank > 0);
-            return blocks.conv.map(|sizes| first(sizes).unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
-        };
-        let Some(rank) = dim.parse::<usize>().ok().filter(|rank| *rank > 0) else {
-            report.problem(option, format!("conv_dim={dim} is not a rank"), "use a whole number, 1 or more");
-            return None;
-        };
-        let given = alpha_text.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
-        Some(RankAlpha { rank, alpha: alpha(option, given, rank, report) })
-    }
-
     fn scope(&self, report: &mut Report) -> Scope {
         match (self.network_train_unet_only == Some(true), self.network_train_text_encoder_only == Some(true)) {
             (false, false) => Scope::Both,
@@ -212,26 +217,8 @@ impl RawNetwork {
     }
 }
 
-/// Keys of `--network_args` that `networks.lora` of sd-scripts or LyCORIS take, and that are not built yet.
-const LATER_ARGS: [&str; 14] = [
-    "rank_dropout",
-    "module_dropout",
-    "dropout",
-    "algo",
-    "preset",
-    "factor",
-    "unit",
-    "block_size",
-    "use_tucker",
-    "use_scalar",
-    "decompose_both",
-    "dora_wd",
-    "train_norm",
-    "verbose",
-];
-
 /// Alpha as sd-scripts reads it: 1 unless given, and 0 stands for the rank.
-fn alpha(option: &str, given: Option<f64>, rank: usize, report: &mut Report) -> f64 {
+pub(crate) fn alpha(option: &str, given: Option<f64>, rank: usize, report: &mut Report) -> f64 {
     let alpha = report.amount(option, given, 1.0);
     if alpha > rank as f64 {
         let scale = alpha / rank as f64;
@@ -246,17 +233,16 @@ fn alpha(option: &str, given: Option<f64>, rank: usize, report: &mut Report) -> 
 
 impl From<&Network> for RawNetwork {
     fn from(network: &Network) -> Self {
-        let conv = network.conv.map(|conv| [format!("conv_dim={}", conv.rank), format!("conv_alpha={}", conv.alpha)]);
-        let args = conv.into_iter().flatten().chain(network.blocks.args()).chain(network.lora_plus.args());
-        let args: Vec<String> = args.collect();
+        let typed: Vec<String> = network.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let by_hand = (!network.dim_from_weights).then_some(network.linear);
         Self {
-            network_module: Some("networks.lora".to_owned()),
+            network_module: Some(network.module().to_owned()),
             network_dim: by_hand.map(|linear| linear.rank as u32),
             network_alpha: by_hand.map(|linear| linear.alpha),
-            network_args: (!args.is_empty()).then_some(args),
+            network_args: (!typed.is_empty()).then_some(typed),
             block_lr_weight: None,
             scale_weight_norms: network.max_norm,
+            network_dropout: (network.dropout.neuron > 0.0).then_some(network.dropout.neuron),
             network_weights: network.weights.clone(),
             dim_from_weights: Some(network.dim_from_weights),
             network_train_unet_only: Some(network.scope == Scope::UnetOnly),

@@ -34,8 +34,9 @@ pub fn rows(session: &Session) -> Vec<Row> {
             |module: &&Module| module.part == Part::Unet && block_of(&sites.get(module.plan.site).path) == Some(block);
         let modules: Vec<&Module> = network.modules.iter().filter(here).collect();
         let size = |wide: bool| {
-            let of_kind = |module: &&&Module| (module.plan.down.get(2).is_some_and(|side| *side > 1)) == wide;
-            modules.iter().find(of_kind).map(|module| (module.plan.size.rank, module.plan.size.alpha))
+            let of_kind = |module: &&&Module| (module.plan.layer.kernel() > 1) == wide;
+            let size = modules.iter().find(of_kind)?.plan.method.size()?;
+            Some((size.rank, size.alpha))
         };
         let rate = session.recipe.optim.unet_lr * settings.blocks.lr(block);
         Row {

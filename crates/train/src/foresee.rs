@@ -1,21 +1,25 @@
-//! What a run will be, before any of it: images, steps, schedule, memory, the file. No weights are read and nothing is
-//! written; images and checkpoint are opened as far as their headers.
+//! What a run will be, before any of it: images, steps, schedule, memory, the file. Nothing is written; images and
+//! checkpoint are opened as far as their headers, except where only the networks tell what an adapter will be.
 
 use anyhow::Result;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{report, scan};
+use lorabake_model::{Bundle, Parts};
 use lorabake_optim::lr;
+use lorabake_recipe::adapter::Adapter;
+use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora_file::{LoraFile, LoraModule};
 use lorabake_weights::metadata::{self, ModelHashes};
 
+use crate::network::Network;
 use crate::save;
-use crate::session::open_checkpoint;
+use crate::session::{open_checkpoint, storage};
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
@@ -62,6 +66,12 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
             tensors
         }
+        _ if recipe.network.adapter != Adapter::Lora || recipe.network.blocks != Blocks::default() => {
+            // Which layers and sizes these have is decided on the networks themselves.
+            let bundle = Bundle::load(&checkpoint, Parts::Training, storage(recipe.train.precision))?;
+            let network = Network::fresh(&recipe.network, &bundle, Seed(0));
+            network.tensors().into_iter().map(|(key, shape, _)| (key, shape)).collect()
+        }
         _ => {
             let shape = |name| checkpoint.shape(name).unwrap_or_default();
             let keys: Vec<(&str, &[usize])> =
@@ -94,14 +104,12 @@ fn tensors_of(file: &LoraFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlp
     };
     let kept = || file.modules.iter().filter(|module| left_alone.is_none_or(|part| !module.name.starts_with(part)));
     let tensors = kept().flat_map(|module| {
-        let key = |leaf: &str| format!("{}.{leaf}", module.name);
-        [
-            (key("alpha"), Vec::new()),
-            (key("lora_down.weight"), module.down.shape.clone()),
-            (key("lora_up.weight"), module.up.shape.clone()),
-        ]
+        let own = module.tensors.iter();
+        let own = own.map(|(leaf, tensor)| (format!("{}.{leaf}", module.name), tensor.shape.clone()));
+        std::iter::once((format!("{}.alpha", module.name), Vec::new())).chain(own)
     });
-    let size = kept().next().map(|module| RankAlpha { rank: module.rank(), alpha: f64::from(module.alpha) });
+    let rank = |module: &LoraModule| module.tensors.get("lora_down.weight").map(|down| down.shape[0]);
+    let size = kept().find_map(|module| Some(RankAlpha { rank: rank(module)?, alpha: f64::from(module.alpha) }));
     (tensors.collect(), size)
 }
 

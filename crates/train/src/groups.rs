@@ -19,7 +19,7 @@ struct Planned {
     tensors: usize,
 }
 
-/// The groups, and the order in which they hold the network's tensors (down, up, down, up, …).
+/// The groups, and the order in which they hold the network's tensors (module by module).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Groups {
     planned: Vec<Planned>,
@@ -33,7 +33,8 @@ impl Groups {
     pub fn new(network: &Network, recipe: &Recipe, bundle: &Bundle) -> Self {
         let (optim, settings) = (&recipe.optim, &recipe.network);
         let mut tensors: Vec<((usize, bool), String, f64, usize)> = Vec::new();
-        for (index, module) in network.modules.iter().enumerate() {
+        let mut count = 0..;
+        for module in &network.modules {
             let (block, name, rate, ratio) = if module.part == Part::TextEncoder {
                 (0, "textencoder".to_owned(), optim.text_encoder_lr, settings.lora_plus.text_encoder)
             } else if settings.blocks.lr.is_some() {
@@ -45,10 +46,12 @@ impl Groups {
             } else {
                 (1, "unet".to_owned(), optim.unet_lr, settings.lora_plus.unet)
             };
-            tensors.push(((block, false), name.clone(), rate, 2 * index));
-            let plus = ratio.map(|ratio| (format!("{name} plus"), rate * ratio));
-            let (name, up_rate) = plus.unwrap_or((name, rate));
-            tensors.push(((block, ratio.is_some()), name, up_rate, 2 * index + 1));
+            for (parameter, index) in module.plan.parameters.iter().zip(&mut count) {
+                let ratio = ratio.filter(|_| parameter.name.contains("lora_up"));
+                let plus = ratio.map(|ratio| (format!("{name} plus"), rate * ratio));
+                let (name, rate) = plus.unwrap_or((name.clone(), rate));
+                tensors.push(((block, ratio.is_some()), name, rate, index));
+            }
         }
         tensors.sort_by_key(|(place, ..)| *place);
         let (trained, untrained): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|(_, _, rate, _)| *rate != 0.0);

@@ -4,6 +4,7 @@
 
 pub mod average;
 pub mod block_plan;
+pub mod chances;
 pub mod draws;
 pub mod embedded;
 pub mod encode;

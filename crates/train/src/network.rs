@@ -1,31 +1,35 @@
-//! The LoRA as the trainer holds it: named modules with host values, made from a plan or a file.
+//! The adapters as the trainer holds them: named modules with host values, made from a plan or a file.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Adapters, Lora, PlannedLora, Sites, plan_lora, size_blocks};
+use lorabake_adapter::{Adapters, Chance, Method, Named, Parameter, Planned, Sites, plan};
 use lorabake_model::Bundle;
+use lorabake_recipe::adapter::Adapter;
 use lorabake_recipe::network::{self, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
 use lorabake_weights::keys::kohya::kohya_name;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora_file::{LoraFile, LoraModule};
 
-/// One LoRA module.
+use crate::chances::Chances;
+
+/// One module: the adapter of one layer.
 #[derive(Debug, Clone)]
 pub struct Module {
     /// kohya's name, for instance `lora_unet_mid_block_attentions_0_proj_in`.
     pub name: String,
     /// Text encoder or UNet.
     pub part: Part,
-    /// Layer, rank, alpha and shapes.
-    pub plan: PlannedLora,
-    /// Values of the down factor, row-major.
-    pub down: Vec<f32>,
-    /// Values of the up factor, row-major.
-    pub up: Vec<f32>,
+    /// Layer, kind, size and parameters.
+    pub plan: Planned,
+    /// Values of each parameter, row-major.
+    pub values: Vec<Vec<f32>>,
 }
+
+/// A tensor of a file: key, shape, values.
+pub type FileTensor = (String, Vec<usize>, Vec<f32>);
 
 /// All modules, the text encoder's first, each part in the order of its layers.
 #[derive(Debug, Clone)]
@@ -58,25 +62,21 @@ impl Strength {
 }
 
 impl Network {
-    /// A fresh LoRA: down from the seed's stream `init`, up zero.
+    /// Fresh adapters: first values from the seed's stream `init`.
     pub fn fresh(settings: &network::Network, bundle: &Bundle, seed: Seed) -> Self {
         let mut modules = Vec::new();
         for (part, sites) in parts(settings.scope, bundle) {
-            let mut plans = plan_lora(sites, settings.linear, settings.conv);
-            if part == Part::Unet {
-                plans = size_blocks(sites, plans, &settings.blocks, (settings.linear, settings.conv));
-            }
-            for plan in plans {
+            for plan in plan(sites, settings) {
                 let name = module_name(part, sites, &plan);
-                let down = plan.initial_down(&mut seed.stream("init", &[part_index(part), modules.len() as u64]));
-                let up = vec![0.0; plan.up.iter().product()];
-                modules.push(Module { name, part, plan, down, up });
+                let mut rng = seed.stream("init", &[part_index(part), modules.len() as u64]);
+                let values = plan.initial(sites, &mut rng);
+                modules.push(Module { name, part, plan, values });
             }
         }
         Self { modules }
     }
 
-    /// Exactly the modules of a LoRA file, with the ranks and alphas that they have there.
+    /// Exactly the modules of a LoRA file, of the kinds, ranks and alphas that they have there.
     ///
     /// # Errors
     /// When the file has modules for layers that these networks lack, or of another size.
@@ -90,26 +90,11 @@ impl Network {
             for (site, _) in sites.iter() {
                 let Some(name) = kohya_name(part, &sites.get(site).path) else { continue };
                 let Some(module) = by_name.get(name.as_str()) else { continue };
-                let size = RankAlpha { rank: module.rank(), alpha: f64::from(module.alpha) };
-                let plan = PlannedLora::new(sites, site, size);
-                let flat = |shape: &[usize]| (shape[0], shape[1..].iter().product::<usize>());
-                if flat(&module.down.shape) != flat(&plan.down) || flat(&module.up.shape) != flat(&plan.up) {
-                    bail!(
-                        "{label}: {name} has factors {:?} and {:?}, this checkpoint needs {:?} and {:?}; \
-                         the LoRA was made for another model",
-                        module.down.shape,
-                        module.up.shape,
-                        plan.down,
-                        plan.up
-                    );
-                }
-                modules.push(Module {
-                    name,
-                    part,
-                    plan,
-                    down: module.down.values.clone(),
-                    up: module.up.values.clone(),
-                });
+                let plan = Planned::of_tensors(sites, site, f64::from(module.alpha), &named(module));
+                let plan =
+                    plan.map_err(|reason| anyhow!("{label}: {name}: {reason}; the LoRA was made for another model"))?;
+                let values = take(&plan, module).map_err(|key| anyhow!("{label}: {name}.{key} is of another size"))?;
+                modules.push(Module { name, part, plan, values });
             }
         }
         if modules.len() < file.modules.len() {
@@ -132,20 +117,36 @@ impl Network {
         let mut taken = 0;
         for module in &mut self.modules {
             let Some(source) = left.remove(module.name.as_str()) else { continue };
-            if source.plan.size.rank != module.plan.size.rank {
-                bail!(
-                    "network_weights: {} has rank {} in the file and network_dim asks for {}; \
-                     use the file's rank or --dim_from_weights",
-                    module.name,
-                    source.plan.size.rank,
-                    module.plan.size.rank
-                );
-            }
-            module.down.clone_from(&source.down);
-            module.up.clone_from(&source.up);
+            let tensors = source.plan.to_file(&source.values);
+            let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
+            module.values = module.plan.of_file(get).map_err(|_| misfit(module, source))?;
             taken += 1;
         }
         Ok((taken, left.into_keys().map(str::to_string).collect()))
+    }
+
+    /// Modules of DyLoRA in place of plain ones, where the recipe asks for that: files do not tell the two apart.
+    pub fn in_blocks(&mut self, adapter: &Adapter, bundle: &Bundle) -> Result<()> {
+        if !matches!(adapter, Adapter::Lycoris(_))
+            && let Some(other) = self.modules.iter().find(|m| m.plan.dora.is_some() || m.plan.method.name() != "LoRA")
+        {
+            let kind = if other.plan.dora.is_some() { "DoRA" } else { other.plan.method.name() };
+            bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
+        }
+        let Adapter::DyLora(blocks) = adapter else { return Ok(()) };
+        for module in &mut self.modules {
+            let Method::Lora { size, .. } = module.plan.method else { continue };
+            if !size.rank.is_multiple_of(blocks.size) {
+                bail!("network_weights: {} has rank {}, which unit does not divide", module.name, size.rank);
+            }
+            let sites = if module.part == Part::Unet { bundle.unet.sites() } else { bundle.text.sites() };
+            let plan = Planned::new(sites, module.plan.site, Method::DyLora { size, blocks: *blocks }, None);
+            let tensors = module.plan.to_file(&module.values);
+            let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
+            module.values = plan.of_file(get).map_err(|key| anyhow!("network_weights: {}.{key}", module.name))?;
+            module.plan = plan;
+        }
+        Ok(())
     }
 
     /// Leaves only the modules that `scope` trains.
@@ -164,7 +165,34 @@ impl Network {
 
     /// Number of trainable values.
     pub fn parameters(&self) -> usize {
-        self.modules.iter().map(|module| module.down.len() + module.up.len()).sum()
+        self.modules.iter().flat_map(|module| &module.values).map(Vec::len).sum()
+    }
+
+    /// Number of trainable tensors of one part.
+    pub fn tensor_count(&self, part: Part) -> usize {
+        self.modules.iter().filter(|module| module.part == part).map(|module| module.values.len()).sum()
+    }
+
+    /// Every trainable tensor, in the order of the modules.
+    pub fn trainables(&mut self) -> impl Iterator<Item = (&mut Vec<f32>, &Parameter)> {
+        self.modules.iter_mut().flat_map(|module| module.values.iter_mut().zip(&module.plan.parameters))
+    }
+
+    /// Every trainable tensor under the name that states have for it.
+    pub fn state(&self) -> impl Iterator<Item = (String, &Vec<f32>)> {
+        self.modules.iter().flat_map(|module| {
+            let key = |parameter: &Parameter| format!("{}.{}", module.name, parameter.name);
+            module.plan.parameters.iter().map(key).zip(&module.values)
+        })
+    }
+
+    /// What the modules' changes are scaled with, under the names that states have for it.
+    pub fn alphas(&self) -> Vec<(String, Vec<f32>)> {
+        let alpha = |module: &Module| {
+            let size = module.plan.method.size()?;
+            Some((format!("{}.alpha", module.name), vec![size.alpha as f32]))
+        };
+        self.modules.iter().filter_map(alpha).collect()
     }
 
     /// The modules as adapters without tape, at `strength`.
@@ -172,52 +200,65 @@ impl Network {
         for module in &self.modules {
             let factor = if module.part == Part::Unet { strength.unet } else { strength.text };
             if factor != 0.0 {
-                let lora = module.lora(device, factor);
-                to.part_mut(module.part).attach(module.plan.site, lora);
+                let values = module.tensors(device);
+                let adapter = module.plan.adapter(values, factor, &Chance::default());
+                to.part_mut(module.part).attach(module.plan.site, adapter);
             }
         }
     }
 
-    /// The modules as adapters whose factors are leaves of the tape, and these leaves in module order.
-    pub fn track(&self, device: &Device) -> (Attached, Vec<Lora>) {
+    /// The modules as adapters, and the leaves of the tape in the order of [`Self::trainables`]; what `chances` leaves
+    /// out has none.
+    pub fn track(&self, device: &Device, chances: &Chances) -> (Attached, Vec<Option<Tensor<2>>>) {
         let mut attached = Attached::default();
-        let leaves = self.modules.iter().map(|module| {
-            let lora = module.lora(device, 1.0);
-            let (down, up) = (lora.down.autodiff().require_grad(), lora.up.autodiff().require_grad());
-            let lora = Lora { down, up, scale: lora.scale };
-            attached.part_mut(module.part).attach(module.plan.site, lora.clone());
-            lora
-        });
-        let leaves = leaves.collect();
+        let mut leaves = Vec::new();
+        for (index, module) in self.modules.iter().enumerate() {
+            let chance = chances.of(index, module);
+            let mut values = module.tensors(device);
+            for (parameter, value) in values.iter_mut().enumerate() {
+                let mut leaf = value.clone().autodiff();
+                let trains = module.plan.trains(parameter, &chance);
+                if trains {
+                    leaf = leaf.require_grad();
+                }
+                *value = leaf.clone();
+                leaves.push(trains.then_some(leaf));
+            }
+            attached.part_mut(module.part).attach(module.plan.site, module.plan.adapter(values, 1.0, &chance));
+        }
         (attached, leaves)
     }
 
-    /// Everything that goes into a file: (key, shape, values).
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    /// Everything that goes into a file.
+    pub fn tensors(&self) -> Vec<FileTensor> {
         let tensors = self.modules.iter().flat_map(|module| {
             let key = |leaf: &str| format!("{}.{leaf}", module.name);
-            [
-                (key("alpha"), vec![], vec![module.plan.size.alpha as f32]),
-                (key("lora_down.weight"), module.plan.down.clone(), module.down.clone()),
-                (key("lora_up.weight"), module.plan.up.clone(), module.up.clone()),
-            ]
+            let own = module.plan.to_file(&module.values).into_iter();
+            let own = own.map(move |(leaf, shape, values)| (format!("{}.{leaf}", module.name), shape, values));
+            let scalar = match module.plan.method {
+                Method::Ia3 { on_input } => (key("on_input"), vec![], vec![f32::from(u8::from(on_input))]),
+                method => {
+                    let alpha = method.size().map_or(0.0, |RankAlpha { alpha, .. }| alpha);
+                    (key("alpha"), vec![], vec![alpha as f32])
+                }
+            };
+            std::iter::once(scalar).chain(own)
         });
         tensors.collect()
     }
 }
 
 impl Module {
-    fn lora(&self, device: &Device, strength: f64) -> Lora {
-        let RankAlpha { rank, alpha } = self.plan.size;
-        let matrix = |values: &[f32], rows: usize| {
-            let columns = values.len() / rows;
-            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, columns]), device)
+    /// ΔW, [out, in·k·k], before any weight decomposition; `None` for (IA)^3, whose change is a share of the layer.
+    pub fn change(&self, device: &Device) -> Option<Tensor<2>> {
+        self.plan.adapter(self.tensors(device), 1.0, &Chance::default()).change()
+    }
+
+    fn tensors(&self, device: &Device) -> Vec<Tensor<2>> {
+        let tensor = |(values, parameter): (&Vec<f32>, &Parameter)| {
+            Tensor::<2>::from_data(TensorData::new(values.clone(), parameter.matrix()), device)
         };
-        Lora {
-            down: matrix(&self.down, rank),
-            up: matrix(&self.up, self.plan.up[0]),
-            scale: alpha / rank as f64 * strength,
-        }
+        self.values.iter().zip(&self.plan.parameters).map(tensor).collect()
     }
 }
 
@@ -238,10 +279,35 @@ fn parts(scope: Scope, bundle: &Bundle) -> Vec<(Part, &Sites)> {
     }
 }
 
-fn module_name(part: Part, sites: &Sites, plan: &PlannedLora) -> String {
+fn module_name(part: Part, sites: &Sites, plan: &Planned) -> String {
     kohya_name(part, &sites.get(plan.site).path).expect("UNet and text encoder layers have kohya names")
 }
 
 fn part_index(part: Part) -> u64 {
     u64::from(part == Part::Unet)
+}
+
+fn named(module: &LoraModule) -> Named<'_> {
+    let shapes = module.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice())).collect();
+    Named { shapes, on_input: module.on_input }
+}
+
+/// The values of a file's module in the order of the plan; the key of what does not fit otherwise.
+fn take(plan: &Planned, module: &LoraModule) -> Result<Vec<Vec<f32>>, String> {
+    plan.of_file(|name| module.tensors.get(name).map(|tensor| tensor.values.as_slice()))
+}
+
+/// Why a file's module cannot be the start of ours.
+fn misfit(ours: &Module, file: &Module) -> anyhow::Error {
+    let rank = |module: &Module| module.plan.method.size().map_or(0, |size| size.rank);
+    let (name, kind, other) = (&ours.name, file.plan.method.name(), ours.plan.method.name());
+    if kind != other && !(kind == "LoRA" && other == "DyLoRA") {
+        return anyhow!("network_weights: {name} is a {kind} in the file and the options ask for a {other}");
+    }
+    anyhow!(
+        "network_weights: {name} has rank {} in the file and network_dim asks for {}, or they differ in another setting; \
+         use those of the file or --dim_from_weights",
+        rank(file),
+        rank(ours)
+    )
 }

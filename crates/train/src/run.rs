@@ -14,6 +14,7 @@ use lorabake_weights::{Part, names};
 
 use crate::average::LossAverage;
 use crate::block_plan;
+use crate::chances::Chances;
 use crate::draws::Draws;
 use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
@@ -222,6 +223,7 @@ impl Bake<'_> {
             noise: draws.noise,
             input_noise: draws.input_noise,
             timesteps: draws.timesteps,
+            chances: Chances::new(seed, at, &recipe.network),
             tokens: Tokens::new(
                 &session.tokenizer,
                 prompts,

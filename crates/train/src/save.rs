@@ -73,13 +73,6 @@ impl Saver {
     }
 }
 
-/// `--network_args` as typed; named blocks as the lists that sd-scripts has for them.
-fn network_args(parsed: &Parsed) -> Vec<String> {
-    let raw = &parsed.raw.network;
-    let named = raw.block_lr_weight.as_ref().map(|_| parsed.recipe.network.blocks.lr_args());
-    raw.network_args.iter().flatten().cloned().chain(named.unwrap_or_default()).collect()
-}
-
 /// What a run that begins now has to tell, without the checkpoint's hashes.
 pub(crate) fn run_facts(
     parsed: &Parsed,
@@ -91,7 +84,6 @@ pub(crate) fn run_facts(
         unet_lr: parsed.raw.optim.unet_lr,
         text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
         clip_skip: parsed.raw.model.clip_skip,
-        network_args: network_args(parsed),
     };
     let started_at = metadata::now();
     Ok(RunFacts {

@@ -210,10 +210,13 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
     let mut from_file = Network::from_file(&LoraFile::open(&path)?, &label, bundle)?;
     if recipe.network.dim_from_weights {
         from_file.keep(recipe.network.scope);
+        from_file.in_blocks(&recipe.network.adapter, bundle)?;
         let Some(first) = from_file.modules.first() else {
             bail!("network_weights {label}: it has no modules for the part that is trained");
         };
-        recipe.network.linear = first.plan.size;
+        if let Some(size) = first.plan.method.size() {
+            recipe.network.linear = size;
+        }
         recipe.network.conv = wide_size(&from_file);
         return Ok(from_file);
     }
@@ -235,6 +238,6 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
 
 /// Rank and alpha of the file's 3×3 convolutions, if it has any.
 fn wide_size(network: &Network) -> Option<RankAlpha> {
-    let wide = |module: &&crate::network::Module| module.part == Part::Unet && module.plan.down.get(2) == Some(&3);
-    network.modules.iter().find(wide).map(|module| module.plan.size)
+    let wide = |module: &&crate::network::Module| module.part == Part::Unet && module.plan.layer.kernel() == 3;
+    network.modules.iter().find(wide).and_then(|module| module.plan.method.size())
 }

@@ -50,7 +50,7 @@ pub fn save(dir: &Path, network: &Network, updater: &Updater, position: Position
     let mut put = |name: String, dtype, width: usize, bytes: Vec<u8>| {
         tensors.push(RawTensor { name, dtype, shape: vec![bytes.len() / width], bytes });
     };
-    for (key, _, values) in network.tensors() {
+    for (key, values) in network.state().chain(network.alphas().iter().map(|(key, value)| (key.clone(), value))) {
         put(format!("network.{key}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
     let State { tensors: floats, bytes: codes, scalars } = updater.state();
@@ -115,22 +115,23 @@ impl Saved {
     /// # Errors
     /// When modules, ranks or the optimizer are others than those of the saved run; nothing is changed then.
     pub fn restore(self, network: &mut Network, updater: &mut Updater) -> Result<LossAverage> {
-        let ours = network.tensors();
-        let fits = |(key, _, values): &(String, Vec<usize>, Vec<f32>)| {
-            self.values.get(key).is_some_and(|saved| saved.len() == values.len())
-        };
-        if ours.len() != self.values.len() || !ours.iter().all(fits) {
+        let alphas = network.alphas();
+        let fits =
+            |(key, values): (String, &Vec<f32>)| self.values.get(&key).is_some_and(|saved| saved.len() == values.len());
+        let scalars = alphas.iter().map(|(key, value)| (key.clone(), value));
+        if network.state().count() + alphas.len() != self.values.len() || !network.state().chain(scalars).all(fits) {
             bail!("resume: the state is of other modules or another rank; give the options of the first run");
         }
-        for (key, _, values) in ours.iter().filter(|(key, ..)| key.ends_with(".alpha")) {
+        for (key, values) in &alphas {
             if self.values[key] != *values {
                 bail!("resume: the state was trained with another --network_alpha ({key}); give that of the first run");
             }
         }
         updater.load_state(self.optimizer, network).context("resume: the state is of another optimizer")?;
         for module in &mut network.modules {
-            module.down.clone_from(&self.values[&format!("{}.lora_down.weight", module.name)]);
-            module.up.clone_from(&self.values[&format!("{}.lora_up.weight", module.name)]);
+            for (parameter, values) in module.plan.parameters.iter().zip(&mut module.values) {
+                values.clone_from(&self.values[&format!("{}.{}", module.name, parameter.name)]);
+            }
         }
         Ok(self.average)
     }

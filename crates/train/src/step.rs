@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_diffusion::{Measure, add_noise, loss};
 use lorabake_model::Bundle;
 
+use crate::chances::Chances;
 use crate::encode::Tokens;
 use crate::network::Network;
 use crate::objective::Objective;
@@ -22,6 +23,8 @@ pub struct Inputs {
     pub input_noise: Option<Vec<f32>>,
     /// 0 to 999, one per sample.
     pub timesteps: Vec<usize>,
+    /// What chance decides about the adapters.
+    pub chances: Chances,
     /// The captions.
     pub tokens: Tokens,
     /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
@@ -42,7 +45,7 @@ pub struct Frozen<'a> {
     pub device: &'a Device,
 }
 
-/// Gradients in the order of [`Network::modules`]: down, up, down, up, …
+/// Gradients in the order of [`Network::trainables`]; `None` where nothing was to be trained.
 pub type Gradients = Vec<Option<Vec<f32>>>;
 
 /// What a batch gives.
@@ -67,7 +70,7 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
     let noisy = add_noise(schedule, latents, added, &inputs.timesteps);
 
-    let (attached, leaves) = network.track(device);
+    let (attached, leaves) = network.track(device, &inputs.chances);
     let context = inputs.tokens.states(&frozen.bundle.text, frozen.clip_skip, device, &attached.text);
     let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
     let prediction = frozen.bundle.unet.forward(noisy, &times, context, &attached.unet);
@@ -79,8 +82,7 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let loss = loss(prediction, target, measure);
     let value = f64::from(loss.mean.clone().into_scalar::<f32>());
     let mut tape = loss.mean.backward();
-    let gradients = leaves.iter().flat_map(|lora| [&lora.down, &lora.up]);
-    let gradients = gradients.map(|leaf| leaf.grad_remove(&mut tape).map(numbers)).collect();
+    let gradients = leaves.iter().map(|leaf| leaf.as_ref()?.grad_remove(&mut tape).map(numbers)).collect();
     Output { loss: value, per_sample: numbers(loss.per_sample), prediction: numbers(kept), gradients }
 }
 

@@ -1,5 +1,6 @@
 //! Gradients of one or more batches → new values of the network.
 
+use lorabake_adapter::Parameter;
 use lorabake_optim::clip::clip_grad_norm;
 use lorabake_optim::{Optimizer, State, Trainable};
 use lorabake_recipe::Recipe;
@@ -74,7 +75,8 @@ impl Updater {
     /// # Errors
     /// If it belongs to another optimizer or to other modules.
     pub fn load_state(&mut self, state: State, network: &Network) -> Result<(), lorabake_optim::Error> {
-        let shapes = network.modules.iter().flat_map(|module| [&module.plan.down[..], &module.plan.up[..]]);
+        let parameters = network.modules.iter().flat_map(|module| &module.plan.parameters);
+        let shapes = parameters.map(|parameter| parameter.shape.as_slice());
         self.optimizer.load_state(state, &self.groups.sorted(shapes))
     }
 
@@ -86,14 +88,9 @@ impl Updater {
         if !gradient_norm.is_finite() {
             return Updated { gradient_norm, norms: None };
         }
-        let values = network.modules.iter_mut().flat_map(|module| {
-            [(&mut module.down, module.plan.down.as_slice()), (&mut module.up, module.plan.up.as_slice())]
-        });
-        let trainables = values.zip(&gradients).map(|((value, shape), grad)| Trainable {
-            value: value.as_mut_slice(),
-            shape,
-            grad: grad.as_deref(),
-        });
+        let tensors = network.trainables().zip(&gradients);
+        let trainables =
+            tensors.map(|((value, Parameter { shape, .. }), grad)| Trainable { value, shape, grad: grad.as_deref() });
         self.optimizer.step(&mut self.groups.sorted(trainables), &self.groups.at(factor));
         Updated { gradient_norm, norms: self.max_norm.map(|limit| limit_norms(network, limit)) }
     }

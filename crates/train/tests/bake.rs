@@ -77,7 +77,7 @@ fn far_apart(a: &LoraFile, b: &LoraFile) -> f64 {
     assert_eq!(a.modules.len(), b.modules.len());
     let (mut error, mut size) = (0.0, 0.0);
     for (a, b) in a.modules.iter().zip(&b.modules) {
-        for (a, b) in [(&a.down, &b.down), (&a.up, &b.up)] {
+        for (a, b) in a.tensors.values().zip(b.tensors.values()) {
             error += a.values.iter().zip(&b.values).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
             size += b.values.iter().map(|b| f64::from(*b).powi(2)).sum::<f64>();
         }
@@ -100,7 +100,10 @@ fn a_bake_saves_what_was_asked_for_and_learns() {
     assert_eq!(run.files(), expected);
     let lora = run.lora();
     assert_eq!(lora.modules.len(), 264);
-    assert!(lora.modules.iter().any(|module| module.up.values.iter().any(|x| x.abs() > 1e-4)), "nothing was learned");
+    assert!(
+        lora.modules.iter().any(|module| module.tensors["lora_up.weight"].values.iter().any(|x| x.abs() > 1e-4)),
+        "nothing was learned"
+    );
     assert_eq!(lora.metadata["ss_steps"], "18");
     assert_eq!(lora.metadata["ss_epoch"], "3");
     assert!(!lora.metadata["lorabake_recipe"].contains(&*dir.path().to_string_lossy()), "folders stay private");
@@ -213,7 +216,7 @@ fn accumulated_batches_equal_one_large_batch() {
     let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
     let seed = lorabake_recipe::seed::Seed(3);
     let mut network = Network::fresh(&recipe.unwrap().recipe.network, &bundle, seed);
-    network.modules.iter_mut().for_each(|module| module.up.fill(0.02));
+    network.modules.iter_mut().for_each(|module| module.values[1].fill(0.02));
     let tokenizer = lorabake_model::tokenizer::Tokenizer::new();
     let prompts = ["a cat", "a dog, running", "", "sky"];
     let settings = Diffusion { min_snr_gamma: Some(5.0), ..Diffusion::default() };
@@ -228,6 +231,7 @@ fn accumulated_batches_equal_one_large_batch() {
             noise: draws.noise[values].to_vec(),
             input_noise: None,
             timesteps: draws.timesteps[range.clone()].to_vec(),
+            chances: lorabake_train::chances::Chances::None,
             tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75, false),
             loss_weights: [1.0, 0.5, 1.0, 1.0][range].to_vec(),
             mask: None,
@@ -283,7 +287,7 @@ fn only_what_is_asked_for_is_trained() {
         let lora = run.lora();
         assert_eq!(lora.modules.len(), count);
         assert!(lora.modules.iter().all(|module| module.name.starts_with(prefix)));
-        assert!(lora.modules.iter().any(|module| module.up.values.iter().any(|x| *x != 0.0)));
+        assert!(lora.modules.iter().any(|module| module.tensors["lora_up.weight"].values.iter().any(|x| *x != 0.0)));
     }
 }
 

@@ -23,7 +23,11 @@ fn steps(dir: &Path, more: &[&str]) -> (Vec<Step>, f32) {
     drop(events);
     let step = |event| if let Event::Stepped(step) = event { Some(step) } else { None };
     let lora = LoraFile::open(&outcome.file).unwrap();
-    let up = lora.modules.iter().flat_map(|module| &module.up.values).fold(0f32, |most, x| most.max(x.abs()));
+    let up = lora
+        .modules
+        .iter()
+        .flat_map(|module| &module.tensors["lora_up.weight"].values)
+        .fold(0f32, |most, x| most.max(x.abs()));
     (heard.iter().filter_map(step).collect(), up)
 }
 

@@ -1,7 +1,8 @@
 //! Reading a LoRA file in kohya's format: one [`LoraModule`] for every adapted layer.
 //!
-//! Reads what sd-scripts' `networks.lora` and LyCORIS' `locon` write. Other kinds of adapter are recognised by their
-//! tensors and named. Whether a module fits a model is for whoever attaches it.
+//! Reads what sd-scripts' `networks.lora` and `networks.dylora` write, and LyCORIS' LoCon, LoHa, LoKr and IA3, with DoRA.
+//! Other kinds of adapter are recognised by their tensors and named. Whether a module fits a model is for whoever
+//! attaches it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,19 +22,19 @@ pub struct LoraFile {
     pub problems: Vec<Problem>,
 }
 
-/// The adapter of one layer: ΔW = alpha ÷ rank × up · (mid ·) down.
+/// The adapter of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoraModule {
     /// Kohya's name, such as `lora_unet_mid_block_attentions_0_proj_in`.
     pub name: String,
-    /// `lora_down.weight`: (rank, in) or (rank, in, k, k).
-    pub down: LoraTensor,
-    /// `lora_up.weight`: (out, rank) or (out, rank, 1, 1).
-    pub up: LoraTensor,
-    /// `lora_mid.weight` of the Tucker form: (rank, rank, k, k).
-    pub mid: Option<LoraTensor>,
+    /// The kind that its tensors show.
+    pub kind: &'static str,
+    /// Its tensors by name, such as `lora_down.weight`, without `alpha` and `on_input`.
+    pub tensors: BTreeMap<String, LoraTensor>,
     /// `alpha`; the rank where the file has none.
     pub alpha: f32,
+    /// `on_input` of IA3.
+    pub on_input: Option<bool>,
 }
 
 /// Values with their shape, row-major.
@@ -60,19 +61,16 @@ impl fmt::Display for Problem {
     }
 }
 
-impl LoraModule {
-    /// Inner dimension.
-    pub fn rank(&self) -> usize {
-        self.down.shape[0]
-    }
-}
+/// Kinds that we read: name, tensors that each has, and those that it may have.
+const KINDS: [(&str, &[&str], &[&str]); 4] = [
+    ("LoRA", &["lora_down.weight", "lora_up.weight"], &["lora_mid.weight"]),
+    ("LoHa", &["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"], &["hada_t1", "hada_t2"]),
+    ("LoKr", &[], &["lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"]),
+    ("IA3", &["weight", "on_input"], &[]),
+];
 
 /// Tensor suffixes of adapters that we cannot read yet, with the kind's name.
-const FOREIGN: [(&str, &str); 15] = [
-    ("hada_", "LyCORIS LoHa"),
-    ("lokr_", "LyCORIS LoKr"),
-    ("on_input", "LyCORIS IA3"),
-    ("weight", "LyCORIS IA3"),
+const FOREIGN: [(&str, &str); 10] = [
     ("oft_", "LyCORIS OFT"),
     ("rescale", "LyCORIS OFT"),
     ("a1.", "LyCORIS GLoRA"),
@@ -83,7 +81,6 @@ const FOREIGN: [(&str, &str); 15] = [
     ("diff", "LyCORIS full difference"),
     ("w_norm", "LyCORIS norm"),
     ("b_norm", "LyCORIS norm"),
-    ("dora_scale", "DoRA"),
 ];
 
 impl LoraFile {
@@ -155,46 +152,70 @@ fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
 
 /// The module's tensors, or why they cannot be used.
 fn read_module(file: &TensorFile, name: &str, suffixes: &[&str]) -> Result<Result<LoraModule, String>, Error> {
-    const KNOWN: [&str; 4] = ["lora_down.weight", "lora_up.weight", "lora_mid.weight", "alpha"];
-    if let Some(suffix) = suffixes.iter().find(|suffix| !KNOWN.contains(suffix)) {
+    let known = |suffix: &&&str| KINDS.iter().any(|(_, needed, more)| needed.contains(suffix) || more.contains(suffix));
+    let stranger = |suffix: &&&str| !known(suffix) && !["alpha", "dora_scale"].contains(*suffix);
+    if let Some(suffix) = suffixes.iter().find(stranger) {
         return Ok(Err(match FOREIGN.iter().find(|(start, _)| suffix.starts_with(start)) {
             Some((_, kind)) => format!("it is a {kind} adapter, which is not supported yet"),
             None => format!("unknown tensor {suffix}"),
         }));
     }
-    let read = |suffix: &str| -> Result<Option<LoraTensor>, Error> {
+    let (kind, needed) = match kind_of(suffixes) {
+        Ok(kind) => kind,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if let Some(missing) = needed.iter().find(|suffix| !suffixes.contains(suffix)) {
+        return Ok(Err(format!("{missing} is missing")));
+    }
+    let mut tensors = BTreeMap::new();
+    for suffix in suffixes {
         let key = format!("{name}.{suffix}");
-        let Some(shape) = file.shape(&key) else { return Ok(None) };
-        Ok(Some(LoraTensor { shape: shape.to_vec(), values: file.read_f32(&key)? }))
-    };
-    let (Some(down), Some(up)) = (read("lora_down.weight")?, read("lora_up.weight")?) else {
-        return Ok(Err("lora_down.weight or lora_up.weight is missing".into()));
-    };
-    let mid = read("lora_mid.weight")?;
-    let alpha = read("alpha")?;
-    if let Some(reason) = misfit(&down, &up, mid.as_ref(), alpha.as_ref()) {
+        let Some(shape) = file.shape(&key) else { continue };
+        tensors.insert(suffix.to_string(), LoraTensor { shape: shape.to_vec(), values: file.read_f32(&key)? });
+    }
+    let (alpha, on_input) = (tensors.remove("alpha"), tensors.remove("on_input"));
+    if let Some(reason) = misfit(&tensors, alpha.as_ref().into_iter().chain(&on_input)) {
         return Ok(Err(reason));
     }
-    let alpha = alpha.map_or(down.shape[0] as f32, |alpha| alpha.values[0]);
-    Ok(Ok(LoraModule { name: name.to_string(), down, up, mid, alpha }))
+    let alpha = alpha.map_or_else(|| rank(&tensors) as f32, |alpha| alpha.values[0]);
+    let on_input = on_input.map(|flag| flag.values[0] != 0.0);
+    Ok(Ok(LoraModule { name: name.to_string(), kind, tensors, alpha, on_input }))
 }
 
-/// Why these tensors do not go together, if so.
-fn misfit(down: &LoraTensor, up: &LoraTensor, mid: Option<&LoraTensor>, alpha: Option<&LoraTensor>) -> Option<String> {
-    let rank = match (down.shape.as_slice(), up.shape.as_slice()) {
-        ([rank, _], [_, other]) | ([rank, _, _, _], [_, other, 1, 1]) if rank == other && *rank > 0 => *rank,
-        (down, up) => return Some(format!("lora_down {down:?} and lora_up {up:?} do not fit together")),
-    };
-    if let Some(mid) = mid {
-        match (mid.shape.as_slice(), down.shape.as_slice()) {
-            ([a, b, _, _], [_, _, 1, 1]) if *a == rank && *b == rank => {}
-            (shape, _) => return Some(format!("lora_mid {shape:?} does not fit lora_down {:?}", down.shape)),
-        }
+/// Name of the kind that has such tensors, and those that it needs.
+fn kind_of(suffixes: &[&str]) -> Result<(&'static str, &'static [&'static str]), String> {
+    let mut kinds =
+        KINDS.iter().filter(|(_, needed, more)| suffixes.iter().any(|s| needed.contains(s) || more.contains(s)));
+    match (kinds.next(), kinds.next()) {
+        (Some((kind, needed, _)), None) => Ok((kind, needed)),
+        (Some((one, ..)), Some((other, ..))) => Err(format!("it has tensors of {one} and of {other}")),
+        (None, _) => Err("it has an alpha or dora_scale and nothing else".into()),
     }
-    if alpha.is_some_and(|alpha| alpha.values.len() != 1) {
+}
+
+/// Inner dimension: rows of the tensor that has as many as the rank; 1 if there is none.
+fn rank(tensors: &BTreeMap<String, LoraTensor>) -> usize {
+    let rows = ["lora_down.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b"];
+    rows.iter().find_map(|name| tensors.get(*name)?.shape.first().copied()).unwrap_or(1)
+}
+
+/// Why these tensors do not go together, if so. Whether they fit a layer is for whoever knows it.
+fn misfit<'t>(
+    tensors: &BTreeMap<String, LoraTensor>,
+    mut scalars: impl Iterator<Item = &'t LoraTensor>,
+) -> Option<String> {
+    if scalars.any(|scalar| scalar.values.len() != 1) {
         return Some("alpha is not one number".into());
     }
-    let all = [Some(down), Some(up), mid, alpha];
-    let broken = all.into_iter().flatten().any(|tensor| tensor.values.iter().any(|value| !value.is_finite()));
+    if let (Some(down), Some(up)) = (tensors.get("lora_down.weight"), tensors.get("lora_up.weight")) {
+        let fit = match (down.shape.as_slice(), up.shape.as_slice()) {
+            ([rank, _] | [rank, _, _, _], [_, other] | [_, other, 1, 1]) => rank == other && *rank > 0,
+            _ => false,
+        };
+        if !fit {
+            return Some(format!("lora_down {:?} and lora_up {:?} do not fit together", down.shape, up.shape));
+        }
+    }
+    let broken = tensors.values().any(|tensor| tensor.values.iter().any(|value| !value.is_finite()));
     broken.then(|| "it holds values that are infinite or not a number; the training that made it has failed".into())
 }

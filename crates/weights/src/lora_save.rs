@@ -2,7 +2,7 @@
 //!
 //! Container: safetensors, tensors sorted as its library sorts them (wider types first, then by name), header padded to
 //! eight bytes. Metadata is sorted, where the Python library leaves the order to chance: equal runs give equal files.
-//! Hashes: sd-scripts `precalculate_safetensors_hashes`. Nothing here knows what the tensors are for.
+//! Hashes: sd-scripts `precalculate_safetensors_hashes`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -59,7 +59,11 @@ pub fn save(
         if values.len() != shape.iter().product::<usize>() {
             return Err(Error::SaveShape { path: path.into(), name, values: values.len(), shape });
         }
-        let (dtype, bytes, finite) = encode(&values, precision);
+        let (dtype, bytes, finite) = match precision {
+            // LyCORIS' only integers, which sd-scripts keeps unless it converts everything.
+            SavePrecision::F32 if name.ends_with(".on_input") => whole(&values),
+            _ => encode(&values, precision),
+        };
         if !finite {
             not_finite.push(name.clone());
         }
@@ -92,6 +96,11 @@ pub fn save_raw(
     };
     whole_file::write(path, fill).map_err(failed)?;
     Ok((model_hash, legacy_hash))
+}
+
+/// As 64-bit integers.
+fn whole(values: &[f32]) -> (Dtype, Vec<u8>, bool) {
+    (Dtype::I64, values.iter().flat_map(|value| (*value as i64).to_le_bytes()).collect(), true)
 }
 
 /// Converts to the saved type, rounding to nearest even as torch does. Also whether all results are finite.

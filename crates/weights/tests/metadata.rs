@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::adapter::{Adapter, Dropout};
 use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
@@ -35,6 +36,16 @@ fn saved(trace: &str) -> Metadata {
 }
 
 /// The options of a_lora_adamw.
+fn conv_args() -> Vec<(String, String)> {
+    typed(&["conv_dim=1", "conv_alpha=1"])
+}
+
+/// `--network_args` as a recipe keeps them.
+fn typed(args: &[&str]) -> Vec<(String, String)> {
+    let pairs = args.iter().filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
 fn recipe(name: &str) -> Recipe {
     Recipe {
         model: Model {
@@ -44,6 +55,9 @@ fn recipe(name: &str) -> Recipe {
         },
         data: images(name),
         network: Network {
+            adapter: Adapter::Lora,
+            dropout: Dropout::default(),
+            args: Vec::new(),
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
             conv: None,
             blocks: Blocks::default(),
@@ -135,12 +149,7 @@ fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
             legacy: saved["ss_sd_model_hash"].clone(),
             sha256: saved["ss_new_sd_model_hash"].clone(),
         }),
-        typed: Typed {
-            unet_lr: None,
-            text_encoder_lr: Some(5e-4),
-            clip_skip: Some(recipe.model.clip_skip),
-            network_args: Vec::new(),
-        },
+        typed: Typed { unet_lr: None, text_encoder_lr: Some(5e-4), clip_skip: Some(recipe.model.clip_skip) },
         recipe_toml: "network_dim = 4\n".into(),
     }
 }
@@ -224,10 +233,7 @@ fn metadata_is_that_of_sd_scripts() {
         facts.dataset.bucket_info =
             Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
     });
-    check("c_c3lier", |recipe, facts| {
-        recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
-        facts.typed.network_args = vec!["conv_dim=1".into(), "conv_alpha=1".into()];
-    });
+    check("c_c3lier", |recipe, _| recipe.network.args = conv_args());
     check("e_adamw_wd", |recipe, _| {
         recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
     });
@@ -245,23 +251,22 @@ fn metadata_is_that_of_sd_scripts() {
         recipe.network.max_norm = Some(1.0);
         (recipe.optim.learning_rate, facts.typed.text_encoder_lr) = (5e-2, Some(5e-2));
     });
-    check("g_block_lr_cosine", |recipe, facts| {
+    check("g_block_lr_cosine", |recipe, _| {
         recipe.train.seed = 13;
-        let typed = [
+        recipe.network.args = typed(&[
             "down_lr_weight=cosine+.25",
             "mid_lr_weight=1",
             "up_lr_weight=reverse_linear",
             "block_lr_zero_threshold=0.1",
-        ];
-        facts.typed.network_args = typed.map(String::from).into();
+        ]);
     });
-    check("g_block_dims", |recipe, facts| {
+    check("g_block_dims", |recipe, _| {
         recipe.network.linear.rank = 2;
         let (dims, alphas) =
             ("2,2,2,2,2,2,1,1,1,1,1,1,3,1,1,1,1,1,1,2,2,2,2,2,2", "1,1,1,1,1,1,0.5,0.5,0.5,0.5,0.5,0.5,");
         let dims = format!("block_dims={dims}");
         let alphas = format!("block_alphas={alphas}2,1,1,1,1,1,1,1.5,1.5,1.5,1.5,1.5,1.5");
-        facts.typed.network_args = vec![dims, alphas];
+        recipe.network.args = typed(&[&dims, &alphas]);
     });
     check("i_reg", |recipe, facts| {
         recipe.data.batch_size = 2;
@@ -368,9 +373,8 @@ fn no_metadata_keeps_what_sd_scripts_keeps() {
     let saved = saved("c_c3lier");
     let mut recipe = recipe("c_c3lier");
     recipe.output.no_metadata = true;
-    let mut facts = facts(&saved, &recipe);
-    facts.typed.network_args = vec!["conv_dim=1".into(), "conv_alpha=1".into()];
-    let built = build(&recipe, &facts);
+    recipe.network.args = conv_args();
+    let built = build(&recipe, &facts(&saved, &recipe));
     let kept: Vec<&str> = built.keys().map(String::as_str).filter(|key| !key.starts_with("modelspec.")).collect();
     assert_eq!(
         kept,
@@ -391,7 +395,7 @@ fn ours_is_named_and_the_recipe_travels() {
     let saved = saved("a_lora_adamw");
     let mut recipe = recipe("a_lora_adamw");
     let mut facts = facts(&saved, &recipe);
-    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None, network_args: Vec::new() };
+    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None };
     recipe.data.buckets = None;
     facts.dataset.bucket_info = None;
     facts.model_hashes = None;
@@ -406,8 +410,7 @@ fn ours_is_named_and_the_recipe_travels() {
         assert_eq!(built[key], value);
     }
     let effective = Typed::effective(&recipe);
-    let network_args = Vec::new();
-    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1), network_args });
+    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1) });
 }
 
 /// Hashes by Python's `hashlib` over the same bytes, cut as sd-scripts' `model_hash` does.

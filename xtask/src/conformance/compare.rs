@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
-use lorabake_recipe::network::RankAlpha;
 use lorabake_train::max_norm::Norms;
-use lorabake_train::network::Network;
 use lorabake_train::step::Output;
 
-use super::trace::{MaxNorm, MicroStep, Trace};
+use super::trace::{MaxNorm, MicroStep, Trace, trained};
 
 /// Keys that a trace with `final_keys: some` keeps whole.
 const SOME: [&str; 11] = [
@@ -66,18 +64,6 @@ impl Errors {
         let within =
             self.loss <= LOSS && self.gradient <= GRADIENT && self.weights <= WEIGHTS && self.d.is_none_or(|d| d <= D);
         within && self.complaints.is_empty() && self.updates > 0
-    }
-
-    /// What we would train: the same layers with the same ranks and alphas as were recorded.
-    pub fn compare_modules(&mut self, ours: &Network, recorded: &Network) {
-        let sizes = |network: &Network| -> BTreeMap<String, RankAlpha> {
-            network.modules.iter().map(|module| (module.name.clone(), module.plan.size)).collect()
-        };
-        let (ours, recorded) = (sizes(ours), sizes(recorded));
-        let differs = |name: &&String| ours.get(*name) != recorded.get(*name);
-        if let Some(first) = ours.keys().chain(recorded.keys()).find(differs) {
-            self.complaints.push(format!("{first}: {:?}, recorded {:?}", ours.get(first), recorded.get(first)));
-        }
     }
 
     pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &Output) -> Result<()> {
@@ -141,11 +127,12 @@ impl Errors {
     /// recorded ones are those of a file in f16.
     pub fn compare_weights(&mut self, trace: &Trace, ours: &BTreeMap<String, Vec<f32>>, halves: bool) -> Result<()> {
         let initial = trace.initial()?;
-        let keys: Vec<_> = initial.keys().filter(|key| !key.ends_with(".alpha")).collect();
-        let noise = noise(trace, &keys)?;
+        let keys: Vec<_> = trained(&initial).collect();
+        let noise = noise(trace)?;
         let chaotic = |key: &str| CHAOTIC.contains(&(trace.name.as_str(), module(key)));
-        let left_out = |key: &str| noise.contains(key) || chaotic(key);
-        (self.noise, self.chaotic) = (noise.len(), keys.iter().filter(|key| chaotic(key)).count());
+        let left_out = |key: &str| noise.contains(module(key)) || chaotic(key);
+        let noisy = keys.iter().filter(|key| noise.contains(module(key))).count();
+        (self.noise, self.chaotic) = (noisy, keys.iter().filter(|key| chaotic(key)).count());
         let whole = |key: &&&String| trace.meta.final_keys == "all" || SOME.iter().any(|part| key.contains(part));
         let (_, flat) = trace.values("final.flat")?;
         let (mut at, mut error, mut change) = (0, 0.0, 0.0);
@@ -206,12 +193,13 @@ fn module(key: &str) -> &str {
     key.split('.').next().unwrap_or(key)
 }
 
-/// Keys of modules whose recorded gradients never exceed f32's epsilon of the whole gradient's norm.
+/// Modules whose recorded gradients never exceed f32's epsilon of the whole gradient's norm.
 ///
 /// Their exact gradient is zero (in the pack: time projections into blocks of one channel per group, whose group norm
 /// removes what they add), and Adam turns any rounding noise into steps of full length, here as in the recording. One
 /// small factor alone is no sign of it: while the up factor is small, so is the gradient of the down factor.
-fn noise<'k>(trace: &Trace, keys: &[&'k String]) -> Result<BTreeSet<&'k str>> {
+fn noise(trace: &Trace) -> Result<BTreeSet<String>> {
+    let keys = trace.parameters()?;
     let mut largest = BTreeMap::new();
     for update in 0..trace.meta.opt_steps.len() {
         let Ok((_, norms)) = trace.values(&format!("opt.{update:03}.grad_norms")) else { continue };
@@ -224,8 +212,8 @@ fn noise<'k>(trace: &Trace, keys: &[&'k String]) -> Result<BTreeSet<&'k str>> {
             *most = share(norm).max(*most);
         }
     }
-    let small = |key: &str| largest.get(module(key)).is_some_and(|share| *share < f64::from(f32::EPSILON));
-    Ok(keys.iter().map(|key| key.as_str()).filter(|key| small(key)).collect())
+    let small = largest.into_iter().filter(|(_, share)| *share < f64::from(f32::EPSILON));
+    Ok(small.map(|(name, _)| name.to_string()).collect())
 }
 
 fn relative(ours: f64, theirs: f64) -> f64 {

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
+use lorabake_adapter::Method;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
+use lorabake_recipe::adapter::Rule;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 use lorabake_recipe::{ParseError, Recipe, parse_train};
+use lorabake_train::chances::Chances;
 use lorabake_train::encode::Tokens;
 use lorabake_train::groups::Groups;
-use lorabake_train::network::Network;
+use lorabake_train::network::{Module, Network};
 use lorabake_train::objective::Objective;
 use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
 use lorabake_train::update::{Updater, accumulate};
@@ -34,8 +37,8 @@ pub enum Verdict {
 
 /// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none.
 pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
-    if let Some(version) = &trace.meta.lycoris {
-        return Ok(Verdict::Unsupported(format!("LyCORIS {version} networks")));
+    if let Some(version) = trace.meta.versions.lycoris.as_ref().filter(|version| version.starts_with("1.")) {
+        return Ok(Verdict::Unsupported(format!("the IA3 of LyCORIS {version}, which scaled the bias too")));
     }
     let recipe = match parse(trace) {
         Ok(recipe) => recipe,
@@ -51,19 +54,37 @@ pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
         Err(error) => return Err(error.into()),
     };
     let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::F32)?;
-    let network = Network::from_file(&trace.initial_lora()?, &trace.meta.init, &bundle)?;
-    let expected = trace.initial()?.keys().filter(|key| key.ends_with(".lora_down.weight")).count();
-    ensure!(network.modules.len() == expected, "{} of {expected} modules found", network.modules.len());
-    let mut errors = Errors::default();
-    if recipe.network.weights.is_none() {
-        errors.compare_modules(&Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed)), &network);
+    let network = network(trace, &recipe, &bundle)?;
+    Replay { trace, recipe, bundle: &bundle, network, errors: Errors::default() }.run().map(Verdict::Replayed)
+}
+
+/// The network that the recipe asks for, which must have the recorded modules and shapes, with the recorded values.
+fn network(trace: &Trace, recipe: &Recipe, bundle: &Bundle) -> Result<Network> {
+    let recorded = Network::from_file(&trace.initial_lora()?, &trace.meta.init, bundle)?;
+    if recipe.network.dim_from_weights {
+        return Ok(recorded);
     }
-    Replay { trace, recipe, bundle: &bundle, network, errors }.run().map(Verdict::Replayed)
+    let mut network = Network::fresh(&recipe.network, bundle, Seed(0));
+    let (taken, left) = network.take_values(&recorded)?;
+    ensure!(left.is_empty(), "{} recorded modules are not planned (first: {})", left.len(), left[0]);
+    ensure!(taken == network.modules.len(), "{taken} of {} planned modules were recorded", network.modules.len());
+    let initial = trace.initial()?;
+    for (key, shape, values) in network.tensors() {
+        let Some((recorded, numbers)) = initial.get(&key) else { bail!("{key} was not recorded") };
+        ensure!(*recorded == shape, "{key} has shape {shape:?}, recorded {recorded:?}");
+        ensure!(!key.ends_with(".alpha") || *numbers == values, "{key} is {values:?}, recorded {numbers:?}");
+    }
+    Ok(network)
 }
 
 /// The recorded command line as our own parser takes it; its first refusal is the reason if it is not taken.
 fn parse(trace: &Trace) -> Result<Recipe, String> {
-    let argv: Vec<OsString> = trace.meta.args.iter().map(OsString::from).collect();
+    let presets = trace.pack.join("presets");
+    let here = |word: &String| match word.strip_prefix("preset=") {
+        Some(file) => format!("preset={}", presets.join(file).display()).into(),
+        None => OsString::from(word),
+    };
+    let argv: Vec<OsString> = trace.meta.args.iter().map(here).collect();
     parse_train(&argv).map(|parsed| parsed.recipe).map_err(|error| match error {
         ParseError::Unusable(problems) => problems.0.first().map_or_else(String::new, ToString::to_string),
         ParseError::Asked(_) => "it asks for help".to_string(),
@@ -121,6 +142,7 @@ impl Replay<'_> {
             noise,
             input_noise: None,
             timesteps: micro.timesteps.clone(),
+            chances: self.chances(micro)?,
             tokens: Tokens { rows, chunks, weights: None },
             loss_weights: micro.loss_weights.clone(),
             mask: None,
@@ -132,6 +154,24 @@ impl Replay<'_> {
             device: &Device::flex(),
         };
         Ok(step(&frozen, &self.network, &inputs))
+    }
+
+    /// The recorded draws of DyLoRA: sd-scripts draws a rank, LyCORIS a block.
+    fn chances(&self, micro: &MicroStep) -> Result<Chances> {
+        if micro.dylora_draws.is_empty() {
+            return Ok(Chances::None);
+        }
+        let drawn: BTreeMap<&str, usize> =
+            self.trace.meta.dylora_modules.iter().map(String::as_str).zip(micro.dylora_draws.iter().copied()).collect();
+        let start = |module: &Module| {
+            let Method::DyLora { blocks, .. } = module.plan.method else { return Ok(0) };
+            let drawn = *drawn.get(module.name.as_str()).with_context(|| format!("{} was not drawn", module.name))?;
+            Ok(match blocks.rule {
+                Rule::Kohya => drawn - drawn % blocks.size,
+                Rule::Lycoris => drawn * blocks.size,
+            })
+        };
+        Ok(Chances::Starts(self.network.modules.iter().map(start).collect::<Result<_>>()?))
     }
 
     /// Updates with the rates of our own schedule, which must be the recorded ones.

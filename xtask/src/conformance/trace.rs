@@ -14,10 +14,20 @@ pub struct Meta {
     pub args: Vec<String>,
     pub model: String,
     pub init: String,
-    pub lycoris: Option<String>,
+    pub versions: Versions,
     pub final_keys: String,
+    pub param_order: String,
+    /// Modules in the order of `dylora_draws`.
+    #[serde(default)]
+    pub dylora_modules: Vec<String>,
     pub micro_steps: Vec<MicroStep>,
     pub opt_steps: Vec<OptStep>,
+}
+
+/// Of the programs that made the recording.
+#[derive(Debug, Deserialize)]
+pub struct Versions {
+    pub lycoris: Option<String>,
 }
 
 /// One forward and backward pass.
@@ -30,6 +40,9 @@ pub struct MicroStep {
     pub latents: Vec<String>,
     pub timesteps: Vec<usize>,
     pub loss_weights: Vec<f32>,
+    /// DyLoRA's random number of each module.
+    #[serde(default)]
+    pub dylora_draws: Vec<usize>,
     pub mse_per_sample: Vec<f64>,
     pub loss: f64,
 }
@@ -119,22 +132,40 @@ impl Trace {
     /// The initial weights as a LoRA file would give them.
     pub fn initial_lora(&self) -> Result<LoraFile> {
         let tensors = self.initial()?;
-        let names = tensors.keys().filter_map(|key| key.strip_suffix(".lora_down.weight"));
-        let module = |name: &str| {
-            let leaf =
-                |leaf: &str| tensors.get(&format!("{name}.{leaf}")).with_context(|| format!("{name}: no {leaf}"));
-            let tensor = |part: &str| {
-                leaf(part).map(|(shape, values)| LoraTensor { shape: shape.clone(), values: values.clone() })
-            };
-            Ok(LoraModule {
+        let mut modules: BTreeMap<&str, LoraModule> = BTreeMap::new();
+        for (key, (shape, values)) in &tensors {
+            let (name, leaf) = key.split_once('.').with_context(|| format!("{key} is no tensor of a module"))?;
+            let module = modules.entry(name).or_insert_with(|| LoraModule {
                 name: name.to_string(),
-                down: tensor("lora_down.weight")?,
-                up: tensor("lora_up.weight")?,
-                mid: None,
-                alpha: leaf("alpha")?.1[0],
-            })
-        };
-        let modules = names.map(module).collect::<Result<_>>()?;
-        Ok(LoraFile { metadata: BTreeMap::new(), modules, problems: Vec::new() })
+                kind: "",
+                tensors: BTreeMap::new(),
+                alpha: 1.0,
+                on_input: None,
+            });
+            match leaf {
+                "alpha" => module.alpha = values[0],
+                "on_input" => module.on_input = Some(values[0] != 0.0),
+                _ => {
+                    let tensor = LoraTensor { shape: shape.clone(), values: values.clone() };
+                    module.tensors.insert(leaf.to_string(), tensor);
+                }
+            }
+        }
+        Ok(LoraFile { metadata: BTreeMap::new(), modules: modules.into_values().collect(), problems: Vec::new() })
     }
+
+    /// Names of the trained tensors in the order in which the trace lists their norms.
+    pub fn parameters(&self) -> Result<Vec<String>> {
+        if self.meta.param_order == "init" {
+            return Ok(trained(&self.initial()?).cloned().collect());
+        }
+        let path = self.pack.join("inits").join(&self.meta.param_order);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_str(&text).with_context(|| path.display().to_string())
+    }
+}
+
+/// The keys of tensors that are trained.
+pub fn trained(initial: &BTreeMap<String, Values>) -> impl Iterator<Item = &String> {
+    initial.keys().filter(|key| !key.ends_with(".alpha") && !key.ends_with(".on_input"))
 }

@@ -58,14 +58,16 @@ impl<'l, 'c> Builder<'l, 'c> {
         let weight = self.loader.take(&format!("{path}.weight"), &[outputs, inputs]);
         let weight = FrozenMatrix::new(outputs, inputs, weight, self.storage);
         let site = Site { path: path.to_string(), kind: Kind::Linear { inputs, outputs }, role };
-        Linear { base: FrozenLinear::new(weight, bias), site: self.sites.add(site) }
+        let site = self.sites.add(site, weight.clone());
+        Linear { base: FrozenLinear::new(weight, bias), site }
     }
 
     /// A convolution with bias.
     pub fn conv(&mut self, path: &str, shape: ConvShape, role: Role) -> Conv2d {
         let base = self.frozen_conv(path, shape);
         let site = Site { path: path.to_string(), kind: Kind::Conv(shape), role };
-        Conv2d { base, site: self.sites.add(site) }
+        let site = self.sites.add(site, base.weight().clone());
+        Conv2d { base, site }
     }
 
     /// A convolution with bias that no adapter may bypass (the VAE's).

@@ -33,9 +33,10 @@ const PLACE: [&str; 4] = ["config_file", "output_config", "like", "preset"];
 /// A value that each option takes; flags have none.
 fn example(name: &str) -> &'static str {
     match name {
-        "network_module" => "networks.lora",
+        "network_module" => "lycoris.kohya",
         "network_args" => "conv_dim=4",
         "block_lr_weight" => "IN04=0.2",
+        "network_dropout" => "0.1",
         "optimizer_type" => "adamw",
         "optimizer_args" => "eps=1e-6",
         "lr_scheduler" => "cosine",

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorabake_recipe::Recipe;
-use lorabake_recipe::network::RawNetwork;
 use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::Setting;
 use lorabake_recipe::train::Precision;
@@ -63,8 +62,6 @@ pub struct Typed {
     pub text_encoder_lr: Option<f64>,
     /// `--clip_skip`
     pub clip_skip: Option<u32>,
-    /// `--network_args`, each `key=value`
-    pub network_args: Vec<String>,
 }
 
 impl Typed {
@@ -74,7 +71,6 @@ impl Typed {
             unet_lr: Some(recipe.optim.unet_lr),
             text_encoder_lr: Some(recipe.optim.text_encoder_lr),
             clip_skip: Some(recipe.model.clip_skip),
-            network_args: RawNetwork::from(&recipe.network).network_args.unwrap_or_default(),
         }
     }
 }
@@ -89,14 +85,13 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 13] = [
+const ABSENT: [(&str, &str); 12] = [
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
     ("ss_gradient_checkpointing", "False"),
     ("ss_lowram", "False"),
     ("ss_max_validation_steps", "None"),
-    ("ss_network_dropout", "None"),
     ("ss_num_validation_images", "0"),
     ("ss_resize_interpolation", "None"),
     ("ss_validate_every_n_epochs", "None"),
@@ -111,7 +106,7 @@ pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
     let mut entries = Entries::default();
     ABSENT.iter().for_each(|(key, value)| entries.put(key, *value));
     model(&mut entries, recipe, facts);
-    network(&mut entries, recipe, &facts.typed);
+    network(&mut entries, recipe);
     run(&mut entries, recipe, facts);
     learning(&mut entries, recipe, facts);
     diffusion::put(&mut entries, &recipe.diffusion);
@@ -152,17 +147,21 @@ fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     entries.put("ss_max_token_length", optional((length != 75).then_some(length)));
 }
 
-fn network(entries: &mut Entries, recipe: &Recipe, typed: &Typed) {
+fn network(entries: &mut Entries, recipe: &Recipe) {
     let network = &recipe.network;
-    entries.put("ss_network_module", "networks.lora");
+    entries.put("ss_network_module", network.module());
     entries.put("ss_network_dim", network.linear.rank);
     entries.put("ss_network_alpha", float(network.linear.alpha));
     entries.put("ss_scale_weight_norms", optional(network.max_norm.map(float)));
-    if !typed.network_args.is_empty() {
-        let pairs = typed.network_args.iter().filter_map(|text| text.split_once('='));
-        // sd-scripts hands --network_dropout on in this way, unless the file decides what is made.
-        let dropout = (!network.dim_from_weights).then_some(("dropout", None));
-        let arguments: Vec<_> = pairs.map(|(key, value)| (key, Some(value))).chain(dropout).collect();
+    let dropout = (network.dropout.neuron > 0.0).then_some(network.dropout.neuron);
+    entries.put("ss_network_dropout", optional(dropout.map(float)));
+    if !network.args.is_empty() {
+        // As typed; sd-scripts adds --network_dropout, a number, unless the arguments have one or the file decides.
+        let typed = network.args.iter().map(|(key, value)| (key.as_str(), serde_json::json!(value)));
+        let mut arguments: Vec<(&str, serde_json::Value)> = typed.collect();
+        if !network.dim_from_weights && !arguments.iter().any(|(key, _)| *key == "dropout") {
+            arguments.push(("dropout", serde_json::json!(dropout)));
+        }
         entries.put("ss_network_args", json(&python::Ordered(&arguments)));
     }
 }

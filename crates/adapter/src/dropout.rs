@@ -1,0 +1,91 @@
+//! Dropout of adapters: whole modules, ranks, single values ("neurons"). Every mask is a function of seed, pass, module.
+//!
+//! sd-scripts masks what stands between down and up, per sample. LyCORIS masks rows of ΔW, that is outputs, without
+//! scaling the others up, and has no dropout of single values where it forms the whole weight, which is its default.
+
+use burn::tensor::{Tensor, TensorData};
+use lorabake_recipe::adapter::{Dropout, Rule};
+use lorabake_recipe::seed::Seed;
+use rand::Rng;
+
+/// The masks of one module in one pass.
+pub struct Dropped {
+    settings: Dropout,
+    rule: Rule,
+    rng: Box<dyn rand::RngCore>,
+}
+
+/// Where the masks of one module in one pass come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Masks {
+    /// How much is dropped.
+    pub settings: Dropout,
+    /// How.
+    pub rule: Rule,
+    /// The run's seed.
+    pub seed: Seed,
+    /// (epoch, batch, module).
+    pub at: [u64; 3],
+}
+
+impl Masks {
+    /// The masks, or nothing if the whole module is dropped.
+    pub(crate) fn draw(&self) -> Option<Dropped> {
+        let mut rng = Box::new(self.seed.stream("network_dropout", &self.at));
+        let dropped = self.settings.module > 0.0 && rng.random::<f64>() < self.settings.module;
+        (!dropped).then(|| Dropped { settings: self.settings, rule: self.rule, rng })
+    }
+}
+
+impl Dropped {
+    /// For what stands between down and up of a linear layer, [B·T, r].
+    pub(crate) fn ranks_last(&mut self, inner: Tensor<2>, batch: usize) -> Tensor<2> {
+        if self.rule == Rule::Lycoris {
+            return inner;
+        }
+        let [rows, rank] = inner.dims();
+        let inner = self.neurons(inner);
+        let Some(mask) = self.per_sample(batch * rank) else { return inner };
+        let mask = Tensor::<3>::from_data(TensorData::new(mask, [batch, 1, rank]), &inner.device());
+        (inner.reshape([batch, rows / batch, rank]) * mask).reshape([rows, rank])
+    }
+
+    /// For what stands between down and up of a convolution, [B, r, H, W].
+    pub(crate) fn ranks_second(&mut self, inner: Tensor<4>) -> Tensor<4> {
+        if self.rule == Rule::Lycoris {
+            return inner;
+        }
+        let [batch, rank, ..] = inner.dims();
+        let inner = self.neurons(inner);
+        let Some(mask) = self.per_sample(batch * rank) else { return inner };
+        let mask = Tensor::<4>::from_data(TensorData::new(mask, [batch, rank, 1, 1]), &inner.device());
+        inner * mask
+    }
+
+    /// LyCORIS' mask of outputs, 0 or 1.
+    pub(crate) fn outputs(&mut self, count: usize) -> Option<Vec<f32>> {
+        let p = self.settings.rank;
+        (self.rule == Rule::Lycoris && p > 0.0).then(|| self.mask(count, p, 1.0))
+    }
+
+    fn neurons<const D: usize>(&mut self, inner: Tensor<D>) -> Tensor<D> {
+        let p = self.settings.neuron;
+        if p == 0.0 {
+            return inner;
+        }
+        let shape = inner.dims();
+        let mask = self.mask(shape.iter().product(), p, 1.0 / (1.0 - p));
+        let mask = Tensor::<D>::from_data(TensorData::new(mask, shape), &inner.device());
+        inner * mask
+    }
+
+    fn per_sample(&mut self, count: usize) -> Option<Vec<f32>> {
+        let p = self.settings.rank;
+        (p > 0.0).then(|| self.mask(count, p, 1.0 / (1.0 - p)))
+    }
+
+    /// 0 with probability `p`, otherwise `kept`.
+    fn mask(&mut self, count: usize, p: f64, kept: f64) -> Vec<f32> {
+        (0..count).map(|_| if self.rng.random::<f64>() < p { 0.0 } else { kept as f32 }).collect()
+    }
+}
