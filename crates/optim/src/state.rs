@@ -16,6 +16,18 @@ pub struct State {
 }
 
 impl State {
+    /// The same state for trainables in another order: what belonged to index `i` belongs to `index(i)`.
+    pub fn renumbered(self, index: impl Fn(usize) -> usize) -> Self {
+        fn all<T>(entries: BTreeMap<String, T>, index: impl Fn(usize) -> usize) -> BTreeMap<String, T> {
+            let renamed = |name: String| match name.rsplit_once('.').map(|(entry, old)| (entry, old.parse::<usize>())) {
+                Some((entry, Ok(old))) => format!("{entry}.{}", index(old)),
+                _ => name,
+            };
+            entries.into_iter().map(|(name, value)| (renamed(name), value)).collect()
+        }
+        Self { tensors: all(self.tensors, &index), bytes: all(self.bytes, &index), scalars: all(self.scalars, &index) }
+    }
+
     /// Removes and returns a tensor that must be `len` long.
     pub(crate) fn take_tensor(&mut self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
         sized(self.tensors.remove(name), name, len)

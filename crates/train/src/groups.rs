@@ -77,6 +77,16 @@ impl Groups {
         self.planned.iter().map(|planned| planned.name.clone()).zip(values).collect()
     }
 
+    /// The number in the network of the tensor that is number `place` in the groups.
+    pub fn in_network(&self, place: usize) -> usize {
+        self.order.get(place).copied().unwrap_or(place)
+    }
+
+    /// The number in the groups of the tensor that is number `index` in the network.
+    pub fn in_groups(&self, index: usize) -> usize {
+        self.order.iter().position(|other| *other == index).unwrap_or(index)
+    }
+
     /// Brings what belongs to the network's tensors into the order of the groups.
     pub fn sorted<T>(&self, tensors: impl IntoIterator<Item = T>) -> Vec<T> {
         let mut tensors: Vec<Option<T>> = tensors.into_iter().map(Some).collect();

@@ -65,9 +65,9 @@ impl Updater {
         self.groups.named(rates)
     }
 
-    /// A copy of the optimizer's state.
+    /// A copy of the optimizer's state, numbered by the network's tensors, so that it outlives a change of groups.
     pub fn state(&self) -> State {
-        self.optimizer.state()
+        self.optimizer.state().renumbered(|place| self.groups.in_network(place))
     }
 
     /// Takes over a saved state.
@@ -77,6 +77,7 @@ impl Updater {
     pub fn load_state(&mut self, state: State, network: &Network) -> Result<(), lorabake_optim::Error> {
         let parameters = network.modules.iter().flat_map(|module| &module.plan.parameters);
         let shapes = parameters.map(|parameter| parameter.shape.as_slice());
+        let state = state.renumbered(|index| self.groups.in_groups(index));
         self.optimizer.load_state(state, &self.groups.sorted(shapes))
     }
 

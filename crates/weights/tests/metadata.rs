@@ -219,6 +219,31 @@ fn the_rates_that_ada_factor_ignores_are_not_told() {
 }
 
 #[test]
+fn metadata_of_blocks_and_norms_is_that_of_sd_scripts() {
+    check("f_maxnorm", |recipe, facts| {
+        recipe.network.max_norm = Some(1.0);
+        (recipe.optim.learning_rate, facts.typed.text_encoder_lr) = (5e-2, Some(5e-2));
+    });
+    check("g_block_lr_cosine", |recipe, _| {
+        recipe.train.seed = 13;
+        recipe.network.args = typed(&[
+            "down_lr_weight=cosine+.25",
+            "mid_lr_weight=1",
+            "up_lr_weight=reverse_linear",
+            "block_lr_zero_threshold=0.1",
+        ]);
+    });
+    check("g_block_dims", |recipe, _| {
+        recipe.network.linear.rank = 2;
+        let (dims, alphas) =
+            ("2,2,2,2,2,2,1,1,1,1,1,1,3,1,1,1,1,1,1,2,2,2,2,2,2", "1,1,1,1,1,1,0.5,0.5,0.5,0.5,0.5,0.5,");
+        let dims = format!("block_dims={dims}");
+        let alphas = format!("block_alphas={alphas}2,1,1,1,1,1,1,1.5,1.5,1.5,1.5,1.5,1.5");
+        recipe.network.args = typed(&[&dims, &alphas]);
+    });
+}
+
+#[test]
 fn metadata_is_that_of_sd_scripts() {
     check("a_lora_adamw", |_, _| {});
     check("b_minsnr_offset_225", |recipe, facts| {
@@ -246,27 +271,6 @@ fn metadata_is_that_of_sd_scripts() {
         recipe.optim.learning_rate = 0.5;
         recipe.optim.max_grad_norm = 0.05;
         facts.typed.text_encoder_lr = Some(0.25);
-    });
-    check("f_maxnorm", |recipe, facts| {
-        recipe.network.max_norm = Some(1.0);
-        (recipe.optim.learning_rate, facts.typed.text_encoder_lr) = (5e-2, Some(5e-2));
-    });
-    check("g_block_lr_cosine", |recipe, _| {
-        recipe.train.seed = 13;
-        recipe.network.args = typed(&[
-            "down_lr_weight=cosine+.25",
-            "mid_lr_weight=1",
-            "up_lr_weight=reverse_linear",
-            "block_lr_zero_threshold=0.1",
-        ]);
-    });
-    check("g_block_dims", |recipe, _| {
-        recipe.network.linear.rank = 2;
-        let (dims, alphas) =
-            ("2,2,2,2,2,2,1,1,1,1,1,1,3,1,1,1,1,1,1,2,2,2,2,2,2", "1,1,1,1,1,1,0.5,0.5,0.5,0.5,0.5,0.5,");
-        let dims = format!("block_dims={dims}");
-        let alphas = format!("block_alphas={alphas}2,1,1,1,1,1,1,1.5,1.5,1.5,1.5,1.5,1.5");
-        recipe.network.args = typed(&[&dims, &alphas]);
     });
     check("i_reg", |recipe, facts| {
         recipe.data.batch_size = 2;
