@@ -50,12 +50,6 @@ pub struct Loaded<T> {
     pub transparent: bool,
 }
 
-/// Decodes the item's file and brings it to its place. Fails with a message that names the file.
-pub fn load(item: &Item, placement: &Placement) -> Result<Loaded<Rgb>, Error> {
-    let Loaded { image, transparent } = decode_item(item)?;
-    Ok(Loaded { image: fit(&image, placement), transparent })
-}
-
 /// Decodes the item's file, whose size has to be what the scan saw.
 pub(crate) fn decode_item(item: &Item) -> Result<Loaded<Rgb>, Error> {
     let loaded = decode(&item.path)?;

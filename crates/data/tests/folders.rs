@@ -3,6 +3,7 @@
 use std::fs;
 
 use lorabake_data::bucket::Layout;
+use lorabake_data::view::Source;
 use lorabake_data::{Problem, Reason, image as pixels, scan};
 use lorabake_recipe::data::{Buckets, Data};
 
@@ -264,10 +265,11 @@ fn an_item_that_changed_since_the_scan_is_refused() {
     place.image("train/4_p/a.png", 90, 90);
     let dataset = place.scan();
     let layout = Layout::new(&dataset, &place.data()).unwrap();
-    let loaded = pixels::load(&dataset.items[0], &layout.placements[0]).unwrap();
-    assert_eq!((loaded.image.width, loaded.image.height, loaded.image.data.len()), (128, 128, 3 * 128 * 128));
+    let load = || Source::load(&dataset.items[0], &layout.placements[0], &place.data());
+    let image = load().unwrap().still().unwrap().image;
+    assert_eq!((image.width, image.height, image.data.len()), (128, 128, 3 * 128 * 128));
     place.image("train/4_p/a.png", 80, 90);
-    let error = pixels::load(&dataset.items[0], &layout.placements[0]).unwrap_err().to_string();
+    let error = load().unwrap_err().to_string();
     assert!(place.plain(&error).starts_with("train/4_p/a.png: the image is 80 × 90 now but was 90 × 90"), "{error}");
 }
 
