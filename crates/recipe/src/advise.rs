@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::preset::{Setting, easy};
+use crate::easy::{Setting, easy};
 
 /// What is to be learnt, in the guide's categories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,15 +4,15 @@
 use anyhow::Result;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{report, scan};
+use lorabake_data::{Dataset, report, scan};
 use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::{Parsed, Recipe};
+use lorabake_recipe::{Parsed, RawRecipe, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
-use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::metadata::{self, ModelHashes};
+use lorabake_weights::tensor_file::TensorFile;
 
 use crate::save;
 use crate::session::open_checkpoint;
@@ -28,16 +28,23 @@ pub struct Foresight {
     pub length: Length,
     /// What the rates are multiplied with, from the first step to the last.
     pub curve: Vec<f64>,
-    /// Layers that get a LoRA.
-    pub modules: usize,
-    /// Trainable numbers.
-    pub parameters: u64,
-    /// Bytes of the file.
-    pub file_bytes: u64,
+    /// The LoRA itself; `None` for kinds of adapters whose tensors are only known when the model is built.
+    pub lora: Option<Size>,
     /// Files that are written: snapshots and the last.
     pub files: u64,
     /// Memory in bytes.
     pub memory: Memory,
+}
+
+/// How large a LoRA will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Layers that it adapts.
+    pub modules: usize,
+    /// Trainable numbers.
+    pub parameters: u64,
+    /// Bytes of its file.
+    pub bytes: u64,
 }
 
 /// Looks ahead; the curve has at most `points` values.
@@ -56,53 +63,69 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let found = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
 
     let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
-    let tensors = match &recipe.network.weights {
+    let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
-            let (tensors, size) = tensors_of(&LoraFile::open(path)?, recipe.network.scope);
+            let (tensors, size) = tensors_of(&TensorFile::open(&path)?, recipe.network.scope);
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
-            tensors
+            Some(tensors)
         }
-        _ => {
+        _ => is_plain(&recipe).then(|| {
             let shape = |name| checkpoint.shape(name).unwrap_or_default();
             let keys: Vec<(&str, &[usize])> =
                 checkpoint.names().iter().map(|name| (name.as_str(), shape(name))).collect();
             lora_tensors(&keys, &recipe.network)
-        }
+        }),
     };
-    let factors = tensors.iter().filter(|(_, shape)| !shape.is_empty());
-    let parameters = factors.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    let lora = tensors.map(|tensors| size(&tensors, parsed, &recipe, (&dataset, &layout, length))).transpose()?;
+    let run = (&recipe.optim.optimizer, recipe.train.precision);
+    let trained = lora.map_or(0, |lora| lora.parameters);
+    let memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
+    let files = files(&recipe, length);
+    Ok(Foresight { recipe, found, length, curve, lora, files, memory })
+}
 
-    let mut facts = save::facts(parsed, &recipe, (&dataset, &layout), length)?;
+/// Whether the LoRA's tensors follow from rank and layers alone.
+fn is_plain(recipe: &Recipe) -> bool {
+    RawRecipe::from(recipe).network.network_module.as_deref() == Some("networks.lora")
+}
+
+/// The size of the LoRA with these tensors and the metadata that this run would write.
+fn size(
+    tensors: &[LoraTensor],
+    parsed: &Parsed,
+    recipe: &Recipe,
+    (dataset, layout, length): (&Dataset, &Layout, Length),
+) -> Result<Size> {
+    let mut facts = save::facts(parsed, recipe, (dataset, layout), length)?;
     (facts.steps, facts.epoch) = (length.steps, length.epochs);
     // Hashes have one length, whatever they are.
     facts.model_hashes = Some(ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) });
     let precision = recipe.output.save_precision.unwrap_or(SavePrecision::F32);
-    let file_bytes = file_bytes(&tensors, precision, &metadata::build(&recipe, &facts));
-    let run = (&recipe.optim.optimizer, recipe.train.precision);
-    let memory = Memory::of(Sizes::of(&checkpoint), parameters, &recipe.data, run);
-    let modules = tensors.iter().filter(|(_, shape)| shape.is_empty()).count();
-    let files = files(&recipe, length);
-    Ok(Foresight { recipe, found, length, curve, modules, parameters, file_bytes, files, memory })
+    let (scalars, factors): (Vec<_>, Vec<_>) = tensors.iter().partition(|(_, shape)| shape.is_empty());
+    Ok(Size {
+        modules: scalars.len(),
+        parameters: factors.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum(),
+        bytes: file_bytes(tensors, precision, &metadata::build(recipe, &facts)),
+    })
 }
 
-/// The tensors of a LoRA file for the parts that are trained, and the size of its first module.
-fn tensors_of(file: &LoraFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
+/// The tensors of a LoRA file for the parts that are trained, and the rank and alpha of its first module.
+fn tensors_of(file: &TensorFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
     let left_alone = match scope {
         Scope::Both => None,
         Scope::UnetOnly => Some("lora_te_"),
         Scope::TextEncoderOnly => Some("lora_unet_"),
     };
-    let kept = || file.modules.iter().filter(|module| left_alone.is_none_or(|part| !module.name.starts_with(part)));
-    let tensors = kept().flat_map(|module| {
-        let key = |leaf: &str| format!("{}.{leaf}", module.name);
-        [
-            (key("alpha"), Vec::new()),
-            (key("lora_down.weight"), module.down.shape.clone()),
-            (key("lora_up.weight"), module.up.shape.clone()),
-        ]
+    let mut names = file.names();
+    names.retain(|name| name.starts_with("lora_") && left_alone.is_none_or(|part| !name.starts_with(part)));
+    let first = names.iter().find_map(|name| name.strip_suffix(".lora_down.weight"));
+    let size = first.and_then(|module| {
+        let rank = *file.shape(&format!("{module}.lora_down.weight"))?.first()?;
+        let alpha = file.read_f32(&format!("{module}.alpha")).ok()?.first().map(|alpha| f64::from(*alpha));
+        Some(RankAlpha { rank, alpha: alpha.unwrap_or(rank as f64) })
     });
-    let size = kept().next().map(|module| RankAlpha { rank: module.rank(), alpha: f64::from(module.alpha) });
-    (tensors.collect(), size)
+    let shape = |name: &String| file.shape(name).unwrap_or_default().to_vec();
+    (names.iter().map(|name| (name.clone(), shape(name))).collect(), size)
 }
 
 /// Snapshots and the last file; a snapshot after the last epoch is the last file itself.
