@@ -5,11 +5,13 @@
 //! layer knows an algorithm.
 
 mod adapters;
+mod block;
 mod lora;
 mod plan;
 mod site;
 
 pub use adapters::Adapters;
+pub use block::{block_of, size_blocks};
 pub use lora::Lora;
 pub use plan::{PlannedLora, plan_lora};
 pub use site::{Kind, Role, Site, SiteId, Sites};

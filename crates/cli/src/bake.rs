@@ -1,15 +1,18 @@
 //! Runs a bake on a thread of its own, shows its events, and passes Ctrl-C on to it.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
-use lorabake_train::event::{Command, Event, Outcome};
+use lorabake_train::event::{Command, Event, Outcome, Painted};
 
+use crate::cmd::generate::model_name;
+use crate::paint::{self, Shot};
+use crate::picture_file::{self, Pixels};
 use crate::progress::Progress;
 use crate::tensorboard::Log;
 use crate::words;
@@ -29,7 +32,7 @@ pub fn bake(parsed: &Parsed) -> Result<Outcome> {
     parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
     std::thread::scope(|scope| {
         let worker = scope.spawn(move || lorabake_train::bake(parsed, &events_in, &commands));
-        watch.until_end(&events, &parsed.recipe.output);
+        watch.until_end(&events, parsed);
         worker.join().unwrap_or_else(|_| Err(anyhow!("lorabake itself has failed, see above; please report it")))
     })
 }
@@ -62,11 +65,12 @@ struct Watch {
     progress: Progress,
     log: Option<Log>,
     commands: Sender<Command>,
-    asked: Arc<AtomicBool>,
+    asked: &'static AtomicBool,
 }
 
 impl Watch {
-    fn until_end(&mut self, events: &Receiver<Event>, output: &Output) {
+    fn until_end(&mut self, events: &Receiver<Event>, parsed: &Parsed) {
+        let output = &parsed.recipe.output;
         let (mut training, mut told) = (false, false);
         loop {
             match events.recv_timeout(Duration::from_millis(100)) {
@@ -75,6 +79,9 @@ impl Watch {
                     if matches!(event, Event::Started(_)) {
                         training = true;
                         self.begin_log(output);
+                    }
+                    if let Event::Painted(painted) = &event {
+                        self.keep_picture(painted, parsed);
                     }
                     self.log(&event);
                 }
@@ -92,6 +99,21 @@ impl Watch {
                 // If the bake has ended by itself there is nothing left to stop.
                 self.commands.send(Command::Stop).unwrap_or_default();
             }
+        }
+    }
+
+    /// Saves a picture under sd-scripts' name for it.
+    fn keep_picture(&self, painted: &Painted, parsed: &Parsed) {
+        let Painted { moment, index, request, picture } = painted;
+        let Output { dir, name, .. } = &parsed.recipe.output;
+        let date = chrono::Local::now().format("%Y%m%d%H%M%S");
+        let path = dir.join("sample").join(format!("{name}_{moment}_{index:02}_{date}_{}.png", request.seed));
+        let pixels = Pixels { width: picture.width, height: picture.height, rgb: picture.rgb.clone() };
+        let shot = Shot { typed: request.prompt.clone(), request: request.clone() };
+        let model = model_name(&parsed.recipe.model.checkpoint);
+        match picture_file::save(&path, &pixels, &paint::parameters(&shot, &model)) {
+            Ok(()) => self.progress.say(&format!("painted {}", path.display())),
+            Err(error) => self.progress.say(&format!("note: {error:#}; training goes on")),
         }
     }
 
@@ -123,15 +145,16 @@ fn check_logging_dir(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Set by the first Ctrl-C; the second ends the program.
-fn ask_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let asked = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&asked);
-    let handler = move || {
-        if flag.swap(true, Ordering::Relaxed) {
+/// Set by the first Ctrl-C; the second ends the program. One for all bakes of the process.
+fn ask_ctrl_c() -> Result<&'static AtomicBool> {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    static WATCHED: OnceLock<Result<(), String>> = OnceLock::new();
+    let handler = || {
+        if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED);
         }
     };
-    ctrlc::set_handler(handler).context("Ctrl-C cannot be watched")?;
-    Ok(asked)
+    let watched = WATCHED.get_or_init(|| ctrlc::set_handler(handler).map_err(|error| error.to_string()));
+    watched.as_ref().map_err(|error| anyhow!("Ctrl-C cannot be watched: {error}"))?;
+    Ok(&ASKED)
 }

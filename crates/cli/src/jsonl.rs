@@ -42,7 +42,7 @@ impl Lines {
 }
 
 fn of_step(step: &Step) -> String {
-    let rates = |rates: &[(&'static str, f64)]| {
+    let rates = |rates: &[(String, f64)]| {
         let pairs: Vec<String> = rates.iter().map(|(part, rate)| format!("\"{part}\":{}", number(*rate))).collect();
         format!("{{{}}}", pairs.join(","))
     };
@@ -79,10 +79,11 @@ mod tests {
             epoch: 1,
             loss: 0.125,
             average: 0.25,
-            rates: vec![("textencoder", 1.0), ("unet", 0.5)],
-            d_times_lr: vec![("textencoder", 1e-6), ("unet", 5e-7)],
+            rates: vec![("textencoder".into(), 1.0), ("unet".into(), 0.5)],
+            d_times_lr: vec![("textencoder".into(), 1e-6), ("unet".into(), 5e-7)],
             d: Some(1e-6),
             gradient_norm: f64::INFINITY,
+            norms: None,
             seconds: 2.0,
         };
         lines.show(&Event::Stepped(step.clone())).unwrap();

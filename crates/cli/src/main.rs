@@ -1,6 +1,7 @@
 //! The program `lorabake`: reads the command line, hands it to one of the commands, and prints how it ended.
 
 mod bake;
+mod blocks;
 mod cmd {
     pub mod advise;
     pub mod demo;

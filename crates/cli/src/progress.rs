@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use lorabake_train::event::{Event, Plan, Step};
 
-use crate::words;
+use crate::{blocks, words};
 
 /// Time between two plain lines.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -89,10 +89,14 @@ impl Progress {
             Event::Started(plan) => {
                 self.clear();
                 self.say(&headline(plan));
+                if !plan.blocks.is_empty() {
+                    self.say(&blocks::picture(&plan.blocks));
+                }
                 self.counter = Some(Counter::new("training", plan.steps));
             }
             Event::Stepped(step) => self.step(step),
-            Event::EpochEnded { .. } => {}
+            // The picture's file is told where it is saved.
+            Event::EpochEnded { .. } | Event::Painted(_) => {}
             Event::Saved(path) => self.say(&format!("saved {}", path.display())),
         }
     }
@@ -102,8 +106,11 @@ impl Progress {
         self.pace = Some(pace);
         // An adaptive optimizer's own rate is what the step was made with.
         let (name, used) = if step.d_times_lr.is_empty() { ("lr", &step.rates) } else { ("d*lr", &step.d_times_lr) };
-        let message =
+        let mut message =
             format!("loss {:.4}  average {:.4}  {pace:.2} s/step  {name} {}", step.loss, step.average, rates(used));
+        if let Some(norms) = &step.norms {
+            message += &format!("  {} layers scaled, average norm {:.3}", norms.keys_scaled, norms.average);
+        }
         if let Some(counter) = &mut self.counter {
             counter.set(step.step, message);
         }
@@ -126,7 +133,7 @@ impl Progress {
 }
 
 fn headline(plan: &Plan) -> String {
-    let Plan { steps, epochs, unet_modules, text_modules, parameters } = plan;
+    let Plan { steps, epochs, unet_modules, text_modules, parameters, .. } = plan;
     let parts = [(unet_modules, "UNet"), (text_modules, "text encoder")];
     let parts: Vec<_> = parts
         .iter()
@@ -137,10 +144,13 @@ fn headline(plan: &Plan) -> String {
     format!("\ntraining {steps} steps in {epochs} {epoch}: {parts}, {parameters} parameters; Ctrl-C saves and stops")
 }
 
-/// The learning rates, once if they are equal.
-fn rates(rates: &[(&str, f64)]) -> String {
-    match rates {
-        [(_, first), rest @ ..] if rest.iter().all(|(_, rate)| rate == first) => format!("{first:.2e}"),
-        _ => rates.iter().map(|(part, rate)| format!("{part} {rate:.2e}")).collect::<Vec<_>>().join(" "),
+/// The learning rates: once if they are equal, from the lowest to the highest where there are many.
+fn rates(rates: &[(String, f64)]) -> String {
+    let values = || rates.iter().map(|(_, rate)| *rate);
+    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+    match rates.len() {
+        _ if low == high => format!("{low:.2e}"),
+        0..=2 => rates.iter().map(|(part, rate)| format!("{part} {rate:.2e}")).collect::<Vec<_>>().join(" "),
+        _ => format!("{low:.2e} to {high:.2e}"),
     }
 }

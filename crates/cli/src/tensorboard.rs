@@ -2,7 +2,7 @@
 //!
 //! A file is a row of TFRecords (length, its CRC, protobuf message, its CRC); the messages are so small that they are
 //! encoded by hand. Format: TensorFlow's `event.proto`, `summary.proto` and `record_writer.cc`. Which tags there are:
-//! `generate_step_logs` of sd-scripts' `train_network.py`, for an adapter without norms of its own.
+//! `generate_step_logs` of sd-scripts' `train_network.py`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -53,6 +53,11 @@ impl Log {
             Event::Stepped(step) => {
                 self.scalar("loss/current", step.loss, step.step)?;
                 self.scalar("loss/average", step.average, step.step)?;
+                if let Some(norms) = &step.norms {
+                    self.scalar("max_norm/keys_scaled", norms.keys_scaled as f64, step.step)?;
+                    self.scalar("max_norm/max_key_norm", norms.max, step.step)?;
+                    self.scalar("norm/avg_key_norm", norms.average, step.step)?;
+                }
                 for (part, rate) in &step.rates {
                     self.scalar(&format!("lr/{part}"), *rate, step.step)?;
                 }

@@ -4,7 +4,8 @@
 //! are in f64 in the same order, so that ties and roundings fall the same way. Without bucketing there is one bucket,
 //! the resolution: sd-scripts does that too when it caches latents (uncached it refuses images of another size).
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lorabake_recipe::data::{Buckets, Data};
 
@@ -91,14 +92,26 @@ pub struct Layout {
 impl Layout {
     /// Places every item; all images that fit nowhere are reported together.
     pub fn new(dataset: &Dataset, data: &Data) -> Result<Self, Errors> {
-        let (rule, problems) = Rule::new(data.resolution, data.buckets.as_ref())?;
-        let step = data.buckets.as_ref().map_or(1, |buckets| buckets.step);
+        let (mut rules, mut problems): (BTreeMap<usize, Rule>, Vec<Problem>) = (BTreeMap::new(), Vec::new());
+        let mut bucketing = data.config.is_none() && data.buckets.is_some();
+        for item in &dataset.items {
+            let (group, own) = (dataset.group(data, item), dataset.settings(data, item));
+            if let Entry::Vacant(vacant) = rules.entry(group) {
+                let (rule, told) = Rule::new(own.resolution, own.buckets.as_ref())?;
+                vacant.insert(rule);
+                problems.extend(told);
+                bucketing |= own.buckets.is_some();
+            }
+        }
         let mut errors = Vec::new();
         let mut placements = Vec::with_capacity(dataset.items.len());
         for item in &dataset.items {
-            match rule.place(item.size) {
+            match rules[&dataset.group(data, item)].place(item.size) {
                 Some(placement) => placements.push(placement),
-                None => errors.push(Error::TooSmall { path: item.path.clone(), size: item.size, step }),
+                None => {
+                    let step = dataset.settings(data, item).buckets.as_ref().map_or(1, |buckets| buckets.step);
+                    errors.push(Error::TooSmall { path: item.path.clone(), size: item.size, step });
+                }
             }
         }
         if !errors.is_empty() {
@@ -107,7 +120,7 @@ impl Layout {
         let used = dataset.items.iter().zip(&placements).filter(|(item, _)| item.uses > 0);
         let buckets: BTreeSet<Size> = used.map(|(_, placement)| placement.bucket).collect();
         let buckets = buckets.into_iter().collect();
-        Ok(Self { placements, buckets, bucketing: data.buckets.is_some(), problems })
+        Ok(Self { placements, buckets, bucketing, problems })
     }
 }
 

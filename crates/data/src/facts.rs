@@ -2,11 +2,13 @@
 //!
 //! Plain values with sd-scripts' meaning and order; spelling them as JSON is the metadata writer's work.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use lorabake_recipe::data::Data;
 
 use crate::bucket::Layout;
 use crate::problem::Size;
-use crate::scan::{Dataset, Folder};
+use crate::scan::{Dataset, Folder, Item};
 
 /// Facts about a data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +57,15 @@ impl Facts {
         let dirs = |is_reg: bool| {
             let folders = dataset.folders.iter().filter(move |folder| folder.is_reg == is_reg);
             let dir = |f: &Folder| Dir { name: f.name.clone(), n_repeats: f.repeats, img_count: f.images };
-            folders.map(dir).collect()
+            let mut dirs: Vec<Dir> = folders.map(dir).collect();
+            // A folder that several subsets use is there as often; sd-scripts numbers its name.
+            for at in (0..dirs.len()).rev() {
+                let earlier = dirs[..at].iter().filter(|dir| dir.name == dirs[at].name).count();
+                if earlier > 0 {
+                    dirs[at].name += &format!(" ({})", earlier + 1);
+                }
+            }
+            dirs
         };
         Self {
             train_images: images(false),
@@ -68,10 +78,42 @@ impl Facts {
     }
 }
 
+/// The facts of each data set of a `--dataset_config` by itself; none without one.
+pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<Facts> {
+    let Some(config) = &data.config else { return Vec::new() };
+    let last = config.subsets.iter().map(|subset| subset.dataset).max().unwrap_or(0);
+    let facts = |group: usize| {
+        let mut own = Dataset { folders: Vec::new(), items: Vec::new(), left_out: Vec::new(), problems: Vec::new() };
+        let mut placed = Layout { placements: Vec::new(), buckets: Vec::new(), bucketing: false, problems: Vec::new() };
+        for (index, folder) in dataset.folders.iter().enumerate() {
+            let Some(subset) = folder.subset.map(|subset| &config.subsets[subset]) else { continue };
+            if subset.dataset != group {
+                continue;
+            }
+            placed.bucketing |= subset.settings.buckets.is_some();
+            for (item, placement) in dataset.items.iter().zip(&layout.placements).filter(|(i, _)| i.folder == index) {
+                own.items.push(Item { folder: own.folders.len(), ..item.clone() });
+                placed.placements.push(*placement);
+            }
+            own.folders.push(folder.clone());
+        }
+        let used = own.items.iter().zip(&placed.placements).filter(|(item, _)| item.uses > 0);
+        let buckets: BTreeSet<Size> = used.map(|(_, placement)| placement.bucket).collect();
+        placed.buckets = buckets.into_iter().collect();
+        Facts::new(&own, &placed)
+    };
+    (0..=last).map(facts).collect()
+}
+
 fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {
     let mut folders: Vec<(String, Vec<(String, u64)>)> = Vec::new();
     let mut places: HashMap<(usize, String), usize> = HashMap::new();
     for item in &dataset.items {
+        // Captions of a folder that was in another data set already count once.
+        let path = &dataset.folders[item.folder].path;
+        if dataset.folders[..item.folder].iter().any(|earlier| earlier.path == *path) {
+            continue;
+        }
         let name = &dataset.folders[item.folder].name;
         let folder = folders.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
             folders.push((name.clone(), Vec::new()));

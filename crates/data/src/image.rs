@@ -52,22 +52,44 @@ pub struct Loaded<T> {
 
 /// Decodes the item's file and brings it to its place. Fails with a message that names the file.
 pub fn load(item: &Item, placement: &Placement) -> Result<Loaded<Rgb>, Error> {
-    let Loaded { image, transparent } = load_resized(item, placement)?;
-    Ok(Loaded { image: crop(&image, placement.bucket, placement.crop), transparent })
+    let Loaded { image, transparent } = decode_item(item)?;
+    Ok(Loaded { image: fit(&image, placement), transparent })
 }
 
-/// The same without cropping: an image that covers its bucket.
-pub fn load_resized(item: &Item, placement: &Placement) -> Result<Loaded<Rgb>, Error> {
-    let Loaded { image, transparent } = decode(&item.path)?;
-    let now = (image.width, image.height);
+/// Decodes the item's file, whose size has to be what the scan saw.
+pub(crate) fn decode_item(item: &Item) -> Result<Loaded<Rgb>, Error> {
+    let loaded = decode(&item.path)?;
+    let now = (loaded.image.width, loaded.image.height);
     if now != item.size {
         return Err(Error::Image { path: item.path.clone(), fault: Fault::Changed { before: item.size, now } });
     }
-    Ok(Loaded { image: resize::resize(&image, placement.resized), transparent })
+    Ok(loaded)
 }
 
 /// Decodes a PNG, JPEG, WebP or BMP file of at most [`probe::MAX_PIXELS`] pixels into upright RGB.
 pub fn decode(path: &Path) -> Result<Loaded<Rgb>, Error> {
+    let image = upright(path)?;
+    let transparent = transparent(&image);
+    let (width, height) = (image.width(), image.height());
+    Ok(Loaded { image: Rgb { width, height, data: to_rgb8(image) }, transparent })
+}
+
+/// The alpha channel as a grey image, white if there is none.
+pub(crate) fn decode_alpha(path: &Path) -> Result<Rgb, Error> {
+    let image = upright(path)?;
+    let (width, height) = (image.width(), image.height());
+    let alpha = |x: u16| [(x >> 8) as u8; 3];
+    let data = match image {
+        DynamicImage::ImageRgba8(image) => image.pixels().flat_map(|pixel| [pixel[3]; 3]).collect(),
+        DynamicImage::ImageLumaA8(image) => image.pixels().flat_map(|pixel| [pixel[1]; 3]).collect(),
+        DynamicImage::ImageRgba16(image) => image.pixels().flat_map(|pixel| alpha(pixel[3])).collect(),
+        DynamicImage::ImageLumaA16(image) => image.pixels().flat_map(|pixel| alpha(pixel[1])).collect(),
+        _ => vec![u8::MAX; 3 * width as usize * height as usize],
+    };
+    Ok(Rgb { width, height, data })
+}
+
+fn upright(path: &Path) -> Result<DynamicImage, Error> {
     let read = || {
         let bytes = std::fs::read(path).map_err(|error| Fault::Unreadable(error.to_string()))?;
         decode_bytes(&bytes)
@@ -75,7 +97,7 @@ pub fn decode(path: &Path) -> Result<Loaded<Rgb>, Error> {
     read().map_err(|fault| Error::Image { path: path.into(), fault })
 }
 
-fn decode_bytes(bytes: &[u8]) -> Result<Loaded<Rgb>, Fault> {
+fn decode_bytes(bytes: &[u8]) -> Result<DynamicImage, Fault> {
     probe::whole(&mut Cursor::new(bytes))?;
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| Fault::Unreadable(error.to_string()))?;
@@ -85,9 +107,7 @@ fn decode_bytes(bytes: &[u8]) -> Result<Loaded<Rgb>, Fault> {
     let orientation = decoder.orientation().map_err(probe::fault)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(probe::fault)?;
     image.apply_orientation(orientation);
-    let transparent = transparent(&image);
-    let (width, height) = (image.width(), image.height());
-    Ok(Loaded { image: Rgb { width, height, data: to_rgb8(image) }, transparent })
+    Ok(image)
 }
 
 /// Resizes and crops the middle.

@@ -4,8 +4,9 @@
 //! scan::scan         folders            → Dataset (items, what is left out and why, warnings)
 //! bucket::Layout     item sizes         → one Placement per item (bucket, resize, crop)
 //! plan::Plan         uses, buckets      → the batches of an epoch, a function of (seed, epoch) only
-//! image::load        item + placement   → Pixels in [-1, 1]
+//! view::Source       item + placement   → the View (pixels, mask) of one use
 //! caption::draw      item caption       → the prompt of one use
+//! emphasis::parse    prompt             → its parts with their weights
 //! facts, report      all of the above   → metadata, text for the terminal
 //! ```
 //!
@@ -14,15 +15,22 @@
 
 pub mod bucket;
 pub mod caption;
+mod caption_files;
+pub mod color;
+pub mod emphasis;
+pub mod face;
 pub mod facts;
 pub mod image;
+pub mod mask;
 mod misplaced;
 pub mod plan;
 pub mod probe;
 pub mod problem;
+mod reg;
 pub mod report;
 mod resize;
 pub mod scan;
+pub mod view;
 
 pub use problem::{Error, Errors, Fault, Problem, Reason};
 pub use scan::{Dataset, Folder, Item, scan};

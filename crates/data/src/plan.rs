@@ -5,6 +5,8 @@
 //! `shuffle_buckets` (batches), `train_network.py` (steps). Its random order itself is not reproduced: it comes from
 //! Python's generator.
 
+use std::collections::BTreeMap;
+
 use lorabake_recipe::data::Data;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
@@ -38,50 +40,65 @@ pub struct Batch {
 /// Everything that the batches of any epoch follow from.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Per bucket, each item as often as it is used.
-    buckets: Vec<(Size, Vec<usize>)>,
-    batch_size: usize,
-    flip: bool,
+    /// Data set by data set, bucket by bucket.
+    shelves: Vec<Shelf>,
+    /// Per item, whether it may be mirrored.
+    flips: Vec<bool>,
     seed: Seed,
+}
+
+/// The uses that may share a batch.
+#[derive(Debug, Clone)]
+struct Shelf {
+    bucket: Size,
+    /// Each item as often as it is used.
+    uses: Vec<usize>,
+    batch_size: usize,
 }
 
 impl Plan {
     /// Plans for a data set whose items have been placed.
     pub fn new(dataset: &Dataset, layout: &Layout, data: &Data, seed: Seed) -> Self {
-        let uses = |bucket: Size| {
-            let here = dataset.items.iter().zip(&layout.placements).enumerate();
-            let here = here.filter(move |(_, (_, placement))| placement.bucket == bucket);
-            here.flat_map(|(index, (item, _))| std::iter::repeat_n(index, item.uses as usize)).collect()
-        };
-        let buckets = layout.buckets.iter().map(|&bucket| (bucket, uses(bucket))).collect();
-        Self { buckets, batch_size: data.batch_size.max(1), flip: data.flip_aug, seed }
+        let mut shelves: BTreeMap<(usize, Size), Shelf> = BTreeMap::new();
+        for (index, (item, placement)) in dataset.items.iter().zip(&layout.placements).enumerate() {
+            if item.uses > 0 {
+                let (bucket, batch_size) = (placement.bucket, dataset.settings(data, item).batch_size.max(1));
+                let shelf = shelves.entry((dataset.group(data, item), bucket));
+                let shelf = shelf.or_insert_with(|| Shelf { bucket, uses: Vec::new(), batch_size });
+                shelf.uses.extend(std::iter::repeat_n(index, item.uses as usize));
+            }
+        }
+        let flips = dataset.items.iter().map(|item| dataset.settings(data, item).flip_aug).collect();
+        Self { shelves: shelves.into_values().collect(), flips, seed }
     }
 
     /// Batches of every epoch; the last of a bucket may be smaller than the batch size.
     pub fn batches_per_epoch(&self) -> u64 {
-        self.buckets.iter().map(|(_, uses)| uses.len().div_ceil(self.batch_size) as u64).sum()
+        self.shelves.iter().map(|shelf| shelf.uses.len().div_ceil(shelf.batch_size) as u64).sum()
     }
 
-    /// Uses of each bucket in an epoch, in the layout's order.
+    /// Uses of each bucket in an epoch, by size; buckets of several data sets that are alike count together.
     pub fn uses_per_bucket(&self) -> impl Iterator<Item = (Size, usize)> {
-        self.buckets.iter().map(|(size, uses)| (*size, uses.len()))
+        let mut uses = BTreeMap::new();
+        self.shelves.iter().for_each(|shelf| *uses.entry(shelf.bucket).or_default() += shelf.uses.len());
+        uses.into_iter()
     }
 
     /// The batches of an epoch, counted from 0, in their order.
     pub fn epoch(&self, epoch: u64) -> Vec<Batch> {
         let mut order = self.seed.stream("order", &[epoch]);
         let mut batches = Vec::new();
-        for (bucket, uses) in &self.buckets {
+        for Shelf { bucket, uses, batch_size } in &self.shelves {
             let mut uses = uses.clone();
             uses.shuffle(&mut order);
-            batches.extend(uses.chunks(self.batch_size).map(|items| (*bucket, items.to_vec())));
+            batches.extend(uses.chunks(*batch_size).map(|items| (*bucket, items.to_vec())));
         }
         batches.shuffle(&mut order);
         let mut flip = self.seed.stream("flip", &[epoch]);
         let mut positions = 0..;
-        let mut entry = |item| Entry {
+        let mut entry = |item: usize| Entry {
             item,
-            flipped: self.flip && flip.random_bool(0.5),
+            flipped: self.flips[item] && flip.random_bool(0.5),
             position: positions.next().unwrap_or_default(),
         };
         let mut batch = |(bucket, items): (Size, Vec<usize>)| Batch {

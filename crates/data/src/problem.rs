@@ -3,7 +3,9 @@
 //! Every message is one line that names the file and the remedy. Nothing here prints.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::scan::IMAGE_DIR;
 
 /// Width and height in pixels.
 pub type Size = (u32, u32);
@@ -12,7 +14,7 @@ pub type Size = (u32, u32);
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The folder of a flag is not there or cannot be listed.
-    #[error("{flag} {}: {cause}; give the folder that holds folders such as 10_name", dir.display())]
+    #[error("{flag} {}: {cause}; {}", dir.display(), folder_remedy(flag))]
     Folder {
         /// The flag that names the folder.
         flag: &'static str,
@@ -34,11 +36,7 @@ pub enum Error {
         remedy: String,
     },
     /// There is no image that can be used.
-    #[error(
-        "{flag} {}: no images; put .png, .jpg, .webp or .bmp files into a folder inside it, e.g. {}",
-        dir.display(),
-        dir.join("10_name").display()
-    )]
+    #[error("{flag} {}: no images; put .png, .jpg, .webp or .bmp files into {}", dir.display(), inside(flag, dir))]
     NoImages {
         /// The flag that names the folder.
         flag: &'static str,
@@ -57,6 +55,44 @@ pub enum Error {
         repeats: i64,
         /// Most that are accepted.
         limit: i64,
+    },
+    /// No regularization image has the name of a training image.
+    #[error(
+        "--reg_pairing=same_name: no regularization image is called like a training image; name them alike, e.g. \
+         {example}, or leave the option out"
+    )]
+    NoPairs {
+        /// Name of a training image.
+        example: String,
+    },
+    /// The folder of masks is not there or cannot be listed.
+    #[error("--conditioning_data_dir {}: {cause}; name the folder that holds the masks", dir.display())]
+    MaskFolder {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system says.
+        cause: String,
+    },
+    /// An image has no mask.
+    #[error("{}: no mask of that name in {}; add one, all white if the whole image counts", path.display(), dir.display())]
+    NoMask {
+        /// The image.
+        path: PathBuf,
+        /// The folder of masks.
+        dir: PathBuf,
+    },
+    /// A mask is not as large as its image.
+    #[error(
+        "{}: the mask is {} × {} and its image {} × {}; make both alike",
+        path.display(), mask.0, mask.1, image.0, image.1
+    )]
+    MaskSize {
+        /// The mask.
+        path: PathBuf,
+        /// Its size.
+        mask: Size,
+        /// Size of the image.
+        image: Size,
     },
     /// An image cannot be used.
     #[error("{}: {fault}", path.display())]
@@ -198,6 +234,9 @@ pub enum Reason {
     /// There are more regularization images than training images times repeats.
     #[error("more regularization images than training images × repeats; this one is not used")]
     RegSurplus,
+    /// Pairing by name, and there is nothing to pair this one with.
+    #[error("no training image of this name is left to pair it with (--reg_pairing)")]
+    NoPartner,
 }
 
 /// A warning: training works, but probably not as meant.
@@ -260,6 +299,16 @@ pub enum Problem {
         /// Training images times repeats.
         train: u64,
     },
+    /// Pairing by name, and some training images have no regularization image.
+    #[error("{missing} of {images} training images have no regularization image of their name ({examples})")]
+    NoRegPartner {
+        /// Training images without one.
+        missing: usize,
+        /// All training images.
+        images: usize,
+        /// The first few names.
+        examples: String,
+    },
     /// A bucket limit was moved to a multiple of the step.
     #[error("{option} {from} is not a multiple of --bucket_reso_steps {step}: {to} is used")]
     BucketLimitMoved {
@@ -272,6 +321,20 @@ pub enum Problem {
         /// `--bucket_reso_steps`
         step: u32,
     },
+}
+
+fn folder_remedy(flag: &str) -> &'static str {
+    match flag {
+        IMAGE_DIR => "name the folder that holds the images themselves",
+        _ => "give the folder that holds folders such as 10_name",
+    }
+}
+
+fn inside(flag: &str, dir: &Path) -> String {
+    match flag {
+        IMAGE_DIR => "it".to_owned(),
+        _ => format!("a folder inside it, e.g. {}", dir.join("10_name").display()),
+    }
 }
 
 fn quoted(text: &str) -> String {

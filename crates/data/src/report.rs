@@ -1,10 +1,11 @@
 //! What was found, as text for a terminal: folders, buckets, what is left out, warnings, and how the number of steps
 //! comes about. Returns text; the caller prints it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use lorabake_recipe::data::Data;
+use lorabake_recipe::data::{Data, RegPairing};
 use lorabake_recipe::train::Duration;
 
 use crate::bucket::Layout;
@@ -31,19 +32,13 @@ pub fn report(dataset: &Dataset, layout: &Layout, plan: &Plan, data: &Data, run:
 
 /// A tree of the folders with images, captions and repeats.
 pub fn folders(dataset: &Dataset, data: &Data) -> String {
-    let roots =
-        [("training images", Some(&data.train_dir), false), ("regularization images", data.reg_dir.as_ref(), true)];
     let mut text = String::new();
-    for (title, dir, is_reg) in roots {
-        let Some(dir) = dir else { continue };
-        let _ = writeln!(text, "{title}  {}", dir.display());
-        let rows: Vec<[String; 4]> = dataset
-            .folders
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.is_reg == is_reg)
-            .map(|(i, f)| row(dataset, i, f))
-            .collect();
+    for (title, indices) in groups(dataset, data) {
+        let _ = writeln!(text, "{title}");
+        let by_name = |folder: &Folder| folder.is_reg && data.reg_pairing == RegPairing::SameName;
+        let rows = indices.iter().map(|&index| &dataset.folders[index]).zip(&indices);
+        let rows: Vec<[String; 4]> =
+            rows.map(|(folder, &index)| row(dataset, index, folder, by_name(folder))).collect();
         let widths: [usize; 4] = std::array::from_fn(|c| rows.iter().map(|row| width(&row[c])).max().unwrap_or(0));
         for (i, [name, images, captions, uses]) in rows.iter().enumerate() {
             let branch = if i + 1 == rows.len() { "└─" } else { "├─" };
@@ -59,18 +54,43 @@ pub fn folders(dataset: &Dataset, data: &Data) -> String {
     text
 }
 
-fn row(dataset: &Dataset, index: usize, folder: &Folder) -> [String; 4] {
+/// Titles with the folders below them: training and regularization images, or the data sets of a `--dataset_config`.
+fn groups(dataset: &Dataset, data: &Data) -> Vec<(String, Vec<usize>)> {
+    let all = || dataset.folders.iter().enumerate();
+    if let Some(config) = &data.config {
+        let mut groups: BTreeMap<usize, (String, Vec<usize>)> = BTreeMap::new();
+        for (index, folder) in all() {
+            let Some(subset) = folder.subset.and_then(|subset| config.subsets.get(subset)) else { continue };
+            let Data { resolution: (width, height), batch_size, .. } = subset.settings;
+            let number = subset.dataset + 1;
+            let title = format!("data set {number}  {width} × {height}, batches of {batch_size}");
+            groups.entry(subset.dataset).or_insert_with(|| (title, Vec::new())).1.push(index);
+        }
+        return groups.into_values().collect();
+    }
+    let roots =
+        [("training images", Some(&data.train_dir), false), ("regularization images", data.reg_dir.as_ref(), true)];
+    let group = |(title, dir, is_reg): (&str, Option<&PathBuf>, bool)| {
+        let title = format!("{title}  {}", dir?.display());
+        Some((title, all().filter(|(_, folder)| folder.is_reg == is_reg).map(|(index, _)| index).collect()))
+    };
+    roots.into_iter().filter_map(group).collect()
+}
+
+fn row(dataset: &Dataset, index: usize, folder: &Folder, by_name: bool) -> [String; 4] {
     let uses: u64 = dataset.items.iter().filter(|item| item.folder == index).map(|item| u64::from(item.uses)).sum();
     let product = folder.images as u64 * u64::from(folder.repeats);
     let captions = match folder.captioned {
+        some if by_name && some < folder.images => format!("{some} captioned, others like their training image"),
         0 if folder.class_tokens.is_empty() => "no captions".into(),
         0 => format!("caption “{}”", folder.class_tokens),
         all if all == folder.images => "all captioned".into(),
         some => format!("{some} captioned, others “{}”", folder.class_tokens),
     };
     let balanced = if uses == product { String::new() } else { format!(" → {uses} to match the training set") };
+    let reg = if folder.is_reg && folder.subset.is_some() { " (regularization)" } else { "" };
     [
-        folder.name.clone(),
+        format!("{}{reg}", folder.name),
         count(folder.images, "image"),
         captions,
         format!("× {} = {product}{balanced}", folder.repeats),
@@ -169,7 +189,9 @@ pub fn equation(dataset: &Dataset, layout: &Layout, data: &Data, (length, durati
     let reg = if reg > 0 { format!(" (+ {reg} regularization)") } else { String::new() };
     let Length { batches_per_epoch, accumulation, steps_per_epoch, epochs, steps } = length;
     let batches = count(batches_per_epoch as usize, "batch");
-    let left = format!("{} = {}{reg} → {batches} of {}", products.join(" + "), facts.train_images, data.batch_size);
+    let sizes: BTreeSet<usize> = dataset.items.iter().map(|item| dataset.settings(data, item).batch_size).collect();
+    let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+    let left = format!("{} = {}{reg} → {batches} of {sizes}", products.join(" + "), facts.train_images);
     let whole = batches_per_epoch % accumulation == 0;
     let rounded = if whole { "" } else { " (rounded up each epoch)" };
     let epochs = count(epochs as usize, "epoch");

@@ -4,17 +4,19 @@
 //! The layout is kohya's: `--train_data_dir` holds folders called `N_words`; their images are used N times per epoch,
 //! and the words are the caption of an image that has none. Source: sd-scripts
 //! `generate_dreambooth_subsets_config_by_subdirs`, `glob_images`, `load_dreambooth_dir`. Folders are taken in the
-//! order of their names (there: whatever order the file system gives), images too.
+//! order of their names (there: whatever order the file system gives), images too. With `--dataset_config` the folders,
+//! their repeats and their words stand in that file instead.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::data::Data;
+use lorabake_recipe::data::{Data, Mask, RegPairing};
+use lorabake_recipe::dataset_config::Subset;
 use rayon::prelude::*;
 
+use crate::caption_files::Captions;
 use crate::problem::{Error, Errors, Problem, Reason, Size};
-use crate::{caption, misplaced, plan, probe};
+use crate::{caption, mask, misplaced, probe, reg};
 
 /// Everything found in the folders of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +44,8 @@ pub struct Folder {
     pub class_tokens: String,
     /// Holds regularization images.
     pub is_reg: bool,
+    /// Its subset in the `--dataset_config`, whose settings are its own.
+    pub subset: Option<usize>,
     /// Images in it.
     pub images: usize,
     /// Images in it that have a caption file.
@@ -55,6 +59,10 @@ pub struct Item {
     pub path: PathBuf,
     /// Its caption, before the caption rules; with wildcards it may have several lines.
     pub caption: String,
+    /// The caption stands in a file of its own.
+    pub captioned: bool,
+    /// The image that weighs its loss (`--conditioning_data_dir`).
+    pub mask: Option<PathBuf>,
     /// The folder's repeats.
     pub repeats: u32,
     /// Uses per epoch: `repeats`, except that the regularization set is cut or repeated to match the training set.
@@ -68,6 +76,22 @@ pub struct Item {
     pub folder: usize,
 }
 
+impl Dataset {
+    /// The settings of an item: those of its subset, or those of the run.
+    pub fn settings<'d>(&self, data: &'d Data, item: &Item) -> &'d Data {
+        self.subset(data, item).map_or(data, |subset| &subset.settings)
+    }
+
+    /// The data set of the `--dataset_config` that an item belongs to; 0 without one.
+    pub fn group(&self, data: &Data, item: &Item) -> usize {
+        self.subset(data, item).map_or(0, |subset| subset.dataset)
+    }
+
+    fn subset<'d>(&self, data: &'d Data, item: &Item) -> Option<&'d Subset> {
+        data.config.as_ref()?.subsets.get(self.folders.get(item.folder)?.subset?)
+    }
+}
+
 /// The image types that are read, in lower case.
 pub const IMAGE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "bmp"];
 /// Image types that are named as such when they are left out.
@@ -75,8 +99,6 @@ const OTHER_IMAGES: [&str; 18] = [
     "gif", "tif", "tiff", "avif", "jxl", "heic", "heif", "jfif", "jp2", "svg", "ico", "psd", "tga", "exr", "hdr",
     "dng", "apng", "ppm",
 ];
-/// Suffixes of captions, in the order in which they are looked for if none is asked for.
-const CAPTION_EXTENSIONS: [&str; 2] = [".txt", ".caption"];
 /// More repeats than this are an error: a date taken for a number would fill the memory.
 const MOST_REPEATS: i64 = 100_000;
 /// More repeats than this look like a year.
@@ -86,19 +108,47 @@ const MANY_REPEATS: u32 = 500;
 pub fn scan(data: &Data) -> Result<Dataset, Errors> {
     let mut dataset = Dataset { folders: Vec::new(), items: Vec::new(), left_out: Vec::new(), problems: Vec::new() };
     let mut errors = Vec::new();
-    let roots = [(Some(&data.train_dir), "--train_data_dir", false), (data.reg_dir.as_ref(), "--reg_data_dir", true)];
-    for (dir, flag, is_reg) in roots {
-        let Some(dir) = dir else { continue };
-        if let Err(mut found) = read_root(&mut dataset, data, &Root { dir, flag, is_reg }) {
-            errors.append(&mut found.0);
+    match &data.config {
+        Some(config) => {
+            for (index, subset) in config.subsets.iter().enumerate() {
+                errors.extend(read_subset(&mut dataset, index, subset).err().into_iter().flat_map(|found| found.0));
+            }
+        }
+        None => {
+            let train = Root { dir: &data.train_dir, flag: "--train_data_dir", is_reg: false };
+            let reg = data.reg_dir.as_ref().map(|dir| Root { dir, flag: "--reg_data_dir", is_reg: true });
+            for root in [Some(train), reg].iter().flatten() {
+                errors.extend(read_root(&mut dataset, data, root).err().into_iter().flat_map(|found| found.0));
+            }
         }
     }
     if !errors.is_empty() {
         return Err(Errors(errors));
     }
-    balance(&mut dataset);
+    reg::balance(&mut dataset, data)?;
     Ok(dataset)
 }
+
+/// Reads a folder that a `--dataset_config` names.
+fn read_subset(dataset: &mut Dataset, index: usize, subset: &Subset) -> Result<(), Errors> {
+    let dir = subset.settings.train_dir.as_path();
+    let concept = Concept {
+        path: dir.to_owned(),
+        name: name(dir),
+        repeats: subset.repeats,
+        class_tokens: subset.class_tokens.clone(),
+        subset: Some(index),
+    };
+    let before = dataset.items.len();
+    read_concept(dataset, &subset.settings, &Root { dir, flag: IMAGE_DIR, is_reg: subset.is_reg }, concept)?;
+    if dataset.items.len() == before {
+        return Err(Error::NoImages { flag: IMAGE_DIR, dir: dir.to_owned() }.into());
+    }
+    Ok(())
+}
+
+/// What names a folder of a `--dataset_config` in messages.
+pub(crate) const IMAGE_DIR: &str = "image_dir";
 
 /// The folder that a flag names.
 pub(crate) struct Root<'a> {
@@ -113,6 +163,7 @@ struct Concept {
     name: String,
     repeats: u32,
     class_tokens: String,
+    subset: Option<usize>,
 }
 
 fn read_root(dataset: &mut Dataset, data: &Data, root: &Root) -> Result<(), Errors> {
@@ -139,7 +190,8 @@ fn read_root(dataset: &mut Dataset, data: &Data, root: &Root) -> Result<(), Erro
     Ok(())
 }
 
-type LeftOut = Vec<(PathBuf, Reason)>;
+/// Files and folders with the reasons why they take no part.
+pub(crate) type LeftOut = Vec<(PathBuf, Reason)>;
 
 fn concepts(root: &Root) -> Result<(Vec<Concept>, LeftOut), Error> {
     let (mut concepts, mut left_out) = (Vec::new(), Vec::new());
@@ -162,7 +214,10 @@ fn concepts(root: &Root) -> Result<(Vec<Concept>, LeftOut), Error> {
         };
         match repeats {
             ..1 => left_out.push((path, Reason::ZeroRepeats(repeats))),
-            1..=MOST_REPEATS => concepts.push(Concept { path, name, repeats: repeats as u32, class_tokens }),
+            1..=MOST_REPEATS => {
+                let repeats = repeats as u32;
+                concepts.push(Concept { path, name, repeats, class_tokens, subset: None });
+            }
             _ => return Err(Error::Repeats { path, repeats, limit: MOST_REPEATS }),
         }
     }
@@ -199,6 +254,7 @@ fn read_concept(dataset: &mut Dataset, data: &Data, root: &Root, concept: Concep
         repeats: concept.repeats,
         class_tokens: concept.class_tokens,
         is_reg: root.is_reg,
+        subset: concept.subset,
         images: pairs.len(),
         captioned: pairs.iter().filter(|(_, caption)| caption.is_some()).count(),
     };
@@ -211,10 +267,14 @@ fn read_concept(dataset: &mut Dataset, data: &Data, root: &Root, concept: Concep
             Err(mut found) => errors.append(&mut found),
         }
     }
+    if let (Some(Mask::Folder(masks)), false) = (&data.mask, folder.is_reg) {
+        errors.extend(mask::assign(masks, &folder, &mut items));
+    }
     if !errors.is_empty() {
         return Err(Errors(errors));
     }
-    dataset.problems.extend(problems(&folder, &pairs, &items));
+    let by_partner = folder.is_reg && data.reg_pairing == RegPairing::SameName;
+    dataset.problems.extend(problems(&folder, &pairs, &items, by_partner));
     dataset.items.append(&mut items);
     dataset.folders.push(folder);
     Ok(())
@@ -226,72 +286,18 @@ fn read_item(image: &Path, text: Option<&Path>, folder: &Folder, rules: &Caption
     let (repeats, is_reg) = (folder.repeats, folder.is_reg);
     match (size, caption) {
         (Ok(size), Ok(caption)) => {
-            Ok(Item { path: image.into(), caption, repeats, uses: repeats, is_reg, size, folder: 0 })
+            let (path, captioned) = (image.to_owned(), text.is_some());
+            Ok(Item { path, caption, captioned, mask: None, repeats, uses: repeats, is_reg, size, folder: 0 })
         }
         (size, caption) => Err(size.err().into_iter().chain(caption.err()).collect()),
     }
 }
 
-/// The caption files of a folder, by (image name without suffix, rank of the caption's suffix).
-struct Captions {
-    extensions: Vec<String>,
-    by_stem: HashMap<(PathBuf, usize), PathBuf>,
-}
-
-impl Captions {
-    fn new(files: &[PathBuf], asked: Option<&str>) -> Self {
-        let auto = || CAPTION_EXTENSIONS.map(str::to_owned).to_vec();
-        let extensions = asked.map_or_else(auto, |extension| vec![extension.to_lowercase()]);
-        let mut by_stem = HashMap::new();
-        for file in files {
-            let name = name(file);
-            for (rank, extension) in extensions.iter().enumerate() {
-                if let Some(stem) = strip_suffix(&name, extension) {
-                    by_stem.insert((file.with_file_name(stem), rank), file.clone());
-                }
-            }
-        }
-        Self { extensions, by_stem }
-    }
-
-    /// The caption of an image: its own name, or that name without the four numbers that a face detector appends.
-    fn of(&self, image: &Path) -> Option<PathBuf> {
-        let own = image.with_extension("");
-        let parts = name(&own).split('_').map(str::to_owned).collect::<Vec<_>>();
-        let shortened = (parts.len() >= 5).then(|| own.with_file_name(parts[..parts.len() - 4].join("_")));
-        let ranks = 0..self.extensions.len();
-        let mut tries = ranks.flat_map(|rank| [Some((own.clone(), rank)), shortened.clone().map(|stem| (stem, rank))]);
-        tries.find_map(|key| self.by_stem.get(&key?).cloned())
-    }
-
-    /// Why each file that is neither an image nor a caption in use is left out.
-    fn left_out(&self, files: Vec<PathBuf>, pairs: &[(PathBuf, Option<PathBuf>)]) -> LeftOut {
-        let used: HashSet<&Path> = pairs.iter().filter_map(|(_, caption)| caption.as_deref()).collect();
-        let stems: HashSet<PathBuf> = pairs.iter().map(|(image, _)| image.with_extension("")).collect();
-        let reason = |path: &Path| {
-            let name = name(path);
-            let is = |extension: &str| strip_suffix(&name, extension).is_some();
-            let has_image = stems.contains(&path.with_extension(""));
-            match unused(path) {
-                _ if used.contains(path) => None,
-                // Desktop litter (.DS_Store and the like) is nobody's image.
-                Some(Reason::NotAnImage) if name.starts_with('.') => None,
-                Some(Reason::NotAnImage) if self.extensions.iter().any(|extension| is(extension)) => {
-                    Some(if has_image { Reason::OtherCaptionUsed } else { Reason::CaptionWithoutImage })
-                }
-                Some(Reason::NotAnImage) if CAPTION_EXTENSIONS.into_iter().any(is) => {
-                    Some(Reason::OtherCaptionExtension(self.extensions.join(", ")))
-                }
-                other => other,
-            }
-        };
-        files.into_iter().filter_map(|path| reason(&path).map(|reason| (path, reason))).collect()
-    }
-}
-
-fn problems(folder: &Folder, pairs: &[(PathBuf, Option<PathBuf>)], items: &[Item]) -> Vec<Problem> {
+/// Warnings about a folder; `by_partner` if images without a caption get that of the training image of their name.
+fn problems(folder: &Folder, pairs: &[(PathBuf, Option<PathBuf>)], items: &[Item], by_partner: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let missing: Vec<String> = pairs.iter().filter(|(_, text)| text.is_none()).map(|(image, _)| name(image)).collect();
+    let missing = pairs.iter().filter(|(_, text)| text.is_none() && !by_partner).map(|(image, _)| name(image));
+    let missing: Vec<String> = missing.collect();
     if missing.len() == pairs.len() && folder.class_tokens.trim().is_empty() {
         problems.push(Problem::NothingToSay { folder: folder.name.clone() });
     } else if !missing.is_empty() && folder.captioned > 0 {
@@ -310,22 +316,6 @@ fn problems(folder: &Folder, pairs: &[(PathBuf, Option<PathBuf>)], items: &[Item
         problems.push(Problem::ManyRepeats { folder: folder.name.clone(), repeats: folder.repeats });
     }
     problems
-}
-
-/// Matches the regularization set to the training set; images beyond it are named as left out.
-fn balance(dataset: &mut Dataset) {
-    let images: Vec<_> = dataset.items.iter().map(|item| (item.repeats, item.is_reg)).collect();
-    for (item, uses) in dataset.items.iter_mut().zip(plan::uses(&images)) {
-        item.uses = uses;
-    }
-    let surplus: Vec<PathBuf> =
-        dataset.items.iter().filter(|item| item.uses == 0).map(|item| item.path.clone()).collect();
-    if !surplus.is_empty() {
-        let train = images.iter().filter(|(_, is_reg)| !is_reg).map(|(repeats, _)| u64::from(*repeats)).sum();
-        let reg = images.iter().filter(|(_, is_reg)| *is_reg).count();
-        dataset.problems.push(Problem::RegSurplus { unused: surplus.len(), images: reg, train });
-    }
-    dataset.left_out.extend(surplus.into_iter().map(|path| (path, Reason::RegSurplus)));
 }
 
 /// `None` for an image of a supported type; otherwise why the file is no such image.
@@ -358,10 +348,4 @@ pub(crate) fn list(root: &Root) -> Result<Vec<PathBuf>, Error> {
 /// The last part of a path, as text.
 pub(crate) fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// `name` without a suffix given in lower case, whatever the case in `name`.
-fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
-    let at = name.len().checked_sub(suffix.len())?;
-    (name.get(at..)?.to_lowercase() == suffix).then(|| &name[..at])
 }

@@ -7,7 +7,7 @@ use lorabake_data::bucket::{Layout, Rule};
 use lorabake_data::plan::{Batch, Length, Plan, uses};
 use lorabake_data::{Dataset, Item, Problem};
 use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::data::{Buckets, Data};
+use lorabake_recipe::data::{Buckets, Data, RegPairing};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 use rand::Rng;
@@ -23,7 +23,12 @@ fn data(batch_size: usize, flip_aug: bool) -> Data {
         captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
         flip_aug,
         random_crop: false,
+        color_aug: false,
+        face_crop: None,
+        reg_pairing: RegPairing::Count,
+        mask: None,
         cache_latents: true,
+        config: None,
     }
 }
 
@@ -33,6 +38,8 @@ fn random_dataset(seed: u64) -> Dataset {
     let item = |i: usize, rng: &mut rand_chacha::ChaCha8Rng| Item {
         path: PathBuf::from(format!("{i}.png")),
         caption: String::new(),
+        captioned: true,
+        mask: None,
         repeats: 1,
         uses: rng.random_range(0..6),
         is_reg: false,

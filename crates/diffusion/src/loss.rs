@@ -166,12 +166,15 @@ pub struct Measure<'a> {
     pub schedule: &'a Schedule,
     /// One per sample.
     pub timesteps: &'a [usize],
+    /// What the errors of all channels are multiplied by at each place, B × H × W, 0 to 1 (`--masked_loss`). The mean is
+    /// still over all places, as in sd-scripts, so a small mask makes for a small loss.
+    pub mask: Option<&'a [f32]>,
 }
 
 /// The loss of the network's `output` against `target`.
 ///
 /// # Shapes
-/// `output` and `target` (B, C, H, W), `factors` and `timesteps` B.
+/// `output` and `target` (B, C, H, W), `factors` and `timesteps` B, `mask` (B, 1, H, W).
 ///
 /// # Panics
 /// If the shapes do not agree.
@@ -181,7 +184,14 @@ pub fn loss(output: Tensor<4>, target: Tensor<4>, measure: Measure<'_>) -> Loss 
     assert_eq!(measure.factors.len(), batch, "one factor per sample");
     assert_eq!(measure.timesteps.len(), batch, "one timestep per sample");
     let factors = Tensor::from_data(TensorData::new(measure.factors.to_vec(), [batch]), &output.device());
-    let errors: Tensor<2> = measure.kind.errors(output - target, measure.schedule, measure.timesteps).flatten(1, 3);
+    let [_, _, height, width] = output.dims();
+    let device = output.device();
+    let mut errors = measure.kind.errors(output - target, measure.schedule, measure.timesteps);
+    if let Some(mask) = measure.mask {
+        let mask = TensorData::new(mask.to_vec(), [batch, 1, height, width]);
+        errors = errors * Tensor::from_data(mask, &device);
+    }
+    let errors: Tensor<2> = errors.flatten(1, 3);
     let per_sample: Tensor<1> = errors.mean_dim(1).reshape([batch]);
     Loss { mean: (per_sample.clone() * factors).mean(), per_sample: per_sample.inner() }
 }

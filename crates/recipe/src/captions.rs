@@ -31,6 +31,8 @@ pub struct CaptionRules {
     pub separator: String,
     /// Becomes `separator` at the end, so that what it joins counts as one tag (`--secondary_separator`).
     pub secondary_separator: Option<String>,
+    /// `(word:1.2)` and its like multiply the text encoder's states (`--weighted_captions`).
+    pub weighted: bool,
 }
 
 impl CaptionRules {
@@ -56,6 +58,7 @@ impl Default for CaptionRules {
             tag_dropout_rate: 0.0,
             separator: ",".to_owned(),
             secondary_separator: None,
+            weighted: false,
         }
     }
 }
@@ -118,6 +121,10 @@ pub struct RawCaptions {
     /// as 0.5. [default: 0, off]
     #[arg(long, value_name = "STEPS")]
     pub token_warmup_step: Option<f64>,
+    /// Give words in captions weights, as in prompts: (word), (word:1.2), [word]. A bracket that is meant as one is
+    /// written \\( or \\).
+    #[arg(long)]
+    pub weighted_captions: Option<bool>,
 }
 
 impl RawCaptions {
@@ -136,6 +143,7 @@ impl RawCaptions {
             tag_dropout_rate: report.share("caption_tag_dropout_rate", self.caption_tag_dropout_rate),
             separator: self.caption_separator.clone().unwrap_or_else(|| ",".to_owned()),
             secondary_separator: text(&self.secondary_separator),
+            weighted: self.weighted_captions == Some(true),
         };
         self.tell(&rules, report);
         rules
@@ -196,6 +204,7 @@ impl From<&CaptionRules> for RawCaptions {
             caption_tag_dropout_rate: Some(rules.tag_dropout_rate),
             token_warmup_min: rules.warmup.map(|warmup| warmup.min),
             token_warmup_step: Some(rules.warmup.map_or(0.0, |warmup| warmup.until)),
+            weighted_captions: Some(rules.weighted),
         }
     }
 }

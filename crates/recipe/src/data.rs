@@ -1,10 +1,11 @@
-//! Image folders and aspect buckets.
+//! Image folders, aspect buckets, augmentations and masks.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::captions::CaptionRules;
+use crate::dataset_config::DatasetConfig;
 use crate::model::Checkpoint;
 use crate::report::Report;
 
@@ -29,8 +30,45 @@ pub struct Data {
     pub flip_aug: bool,
     /// Crop at another place at each use, not in the middle (`--random_crop`).
     pub random_crop: bool,
+    /// Shift the hue a little, or change the gamma, at about one use in three (`--color_aug`).
+    pub color_aug: bool,
+    /// Crop around the face that the file's name tells of, so that the image's shorter side is between these two times
+    /// the face's longer side; `None` where it is off or cannot act (`--face_crop_aug_range`).
+    pub face_crop: Option<(f64, f64)>,
+    /// How regularization images and training images belong together (`--reg_pairing`).
+    pub reg_pairing: RegPairing,
+    /// What the loss is multiplied by, place by place (`--masked_loss`, `--alpha_mask`).
+    pub mask: Option<Mask>,
     /// Keep one VAE sample per image, as sd-scripts does, instead of drawing a new one at each use (`--cache_latents`).
     pub cache_latents: bool,
+    /// Folders with settings of their own, which take the place of `train_dir` and `reg_dir` (`--dataset_config`).
+    pub config: Option<DatasetConfig>,
+}
+
+impl Data {
+    /// Whether there are regularization images.
+    pub fn has_reg(&self) -> bool {
+        let subsets = self.config.iter().flat_map(|config| &config.subsets);
+        self.reg_dir.is_some() || subsets.into_iter().any(|subset| subset.is_reg)
+    }
+}
+
+/// How regularization images and training images belong together (`--reg_pairing`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegPairing {
+    /// By number: the set is repeated or cut until it is as large as the training set, as in sd-scripts.
+    Count,
+    /// By file name: an image is used as often as the training image of the same name, with its caption if it has none.
+    SameName,
+}
+
+/// Where the masks of the loss come from; white counts in full, black not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mask {
+    /// Images of the same name in this folder (`--conditioning_data_dir`).
+    Folder(PathBuf),
+    /// The images' own alpha channels (`--alpha_mask`).
+    Alpha,
 }
 
 /// Aspect-ratio bucketing as sd-scripts does it; sizes in pixels.
@@ -93,6 +131,32 @@ pub struct RawData {
     /// encoded at each use, which takes time, and --cache_latents is not possible.
     #[arg(long)]
     pub random_crop: Option<bool>,
+    /// Change hue or gamma a little at about one use in three. Every image is then encoded at each use, which takes
+    /// time, and --cache_latents is not possible.
+    #[arg(long)]
+    pub color_aug: Option<bool>,
+    /// Crop around the face in images whose name ends in its place, _CX_CY_WIDTH_HEIGHT, as face detectors write it: the
+    /// training size is this many times the face, "2.0,4.0" for between two and four times. Not with --enable_bucket.
+    #[arg(long, value_name = "LEAST,MOST")]
+    pub face_crop_aug_range: Option<String>,
+    /// Which regularization image goes with which training image: count (as many of them as training images, whatever
+    /// their names) or same_name (the one with the same file name, used as often). [default: count]
+    #[arg(long, value_name = "count|same_name")]
+    pub reg_pairing: Option<String>,
+    /// Weigh the loss by masks: images of the same name in --conditioning_data_dir, white where it counts, black where
+    /// it does not.
+    #[arg(long)]
+    pub masked_loss: Option<bool>,
+    /// Folder of the masks of --masked_loss. Each is as large as its image; only the red channel is read.
+    #[arg(long, value_name = "FOLDER")]
+    pub conditioning_data_dir: Option<PathBuf>,
+    /// Weigh the loss by the images' own alpha channels: what is transparent is not learnt.
+    #[arg(long)]
+    pub alpha_mask: Option<bool>,
+    /// TOML file with [general], [[datasets]] and [[datasets.subsets]] of sd-scripts' form, instead of --train_data_dir:
+    /// several folders with settings of their own, also at several sizes.
+    #[arg(long, value_name = "FILE")]
+    pub dataset_config: Option<PathBuf>,
     /// Encode each image once and keep the result, which makes training much faster.
     #[arg(long)]
     pub cache_latents: Option<bool>,
@@ -100,14 +164,11 @@ pub struct RawData {
 
 impl RawData {
     pub(crate) fn resolve(&self, checkpoint: &Checkpoint, captions: CaptionRules, report: &mut Report) -> Data {
-        if self.train_data_dir.is_none() {
+        if self.train_data_dir.is_none() && self.dataset_config.is_none() {
             let remedy = "give the folder that holds your REPEATS_NAME folders, for instance one with 10_penny in it";
             report.problem("train_data_dir", "the folder of images is missing", remedy);
         }
-        if self.random_crop == Some(true) && self.cache_latents == Some(true) {
-            let what = "with --cache_latents every image has one crop for the whole run";
-            report.problem("random_crop", what, "leave one of them out");
-        }
+        self.check_cache(report);
         let resolution = self.resolution(checkpoint, report);
         let buckets = self.buckets(resolution, report);
         if buckets.is_none() && [resolution.0, resolution.1].iter().any(|side| side % 64 != 0) {
@@ -124,8 +185,79 @@ impl RawData {
             captions,
             flip_aug: self.flip_aug == Some(true),
             random_crop: self.random_crop == Some(true),
+            color_aug: self.color_aug == Some(true),
+            face_crop: self.face_crop(report),
+            reg_pairing: self.reg_pairing(report),
+            mask: self.mask(report),
             cache_latents: self.cache_latents == Some(true),
+            config: None,
         }
+    }
+
+    /// What is drawn anew at each use cannot be encoded once for all.
+    fn check_cache(&self, report: &mut Report) {
+        if self.cache_latents != Some(true) {
+            return;
+        }
+        if self.random_crop == Some(true) {
+            let what = "with --cache_latents every image has one crop for the whole run";
+            report.problem("random_crop", what, "leave one of them out");
+        }
+        if self.color_aug == Some(true) {
+            let what = "with --cache_latents every image has the same colours for the whole run";
+            report.problem("color_aug", what, "leave one of them out");
+        }
+    }
+
+    fn face_crop(&self, report: &mut Report) -> Option<(f64, f64)> {
+        const OPTION: &str = "face_crop_aug_range";
+        let text = self.face_crop_aug_range.as_deref().filter(|text| !text.is_empty())?;
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
+        let range = text.split_once(',').and_then(|(least, most)| number(least).zip(number(most)));
+        let Some(range) = range.filter(|(least, most)| least <= most) else {
+            report.problem(OPTION, format!("`{text}` is not a range of sizes"), "write the least first, as in 2.0,4.0");
+            return None;
+        };
+        if self.enable_bucket == Some(true) {
+            report
+                .note(OPTION, "has no effect with --enable_bucket, as in sd-scripts: buckets are not cropped to faces");
+            return None;
+        }
+        if self.cache_latents == Some(true) {
+            report.note(OPTION, "has no effect with --cache_latents, as in sd-scripts: every image is cropped once");
+            return None;
+        }
+        Some(range)
+    }
+
+    fn reg_pairing(&self, report: &mut Report) -> RegPairing {
+        match self.reg_pairing.as_deref() {
+            None | Some("" | "count") => RegPairing::Count,
+            Some("same_name") => RegPairing::SameName,
+            Some(other) => {
+                report.problem("reg_pairing", format!("`{other}` is not a pairing"), "use count or same_name");
+                RegPairing::Count
+            }
+        }
+    }
+
+    /// A folder of masks goes before alpha channels, as in sd-scripts.
+    fn mask(&self, report: &mut Report) -> Option<Mask> {
+        let (masked, alpha) = (self.masked_loss == Some(true), self.alpha_mask == Some(true));
+        match &self.conditioning_data_dir {
+            Some(dir) if masked => {
+                if alpha {
+                    report.note("alpha_mask", "has no effect, because masks are read from --conditioning_data_dir");
+                }
+                return Some(Mask::Folder(dir.clone()));
+            }
+            Some(_) => report.note("conditioning_data_dir", "has no effect without --masked_loss"),
+            None if masked && !alpha => {
+                report.note("masked_loss", "has no effect without --conditioning_data_dir or --alpha_mask");
+            }
+            None => {}
+        }
+        alpha.then_some(Mask::Alpha)
     }
 
     fn suffix(&self, report: &mut Report) -> Option<String> {
@@ -222,7 +354,7 @@ impl From<&Data> for RawData {
     fn from(data: &Data) -> Self {
         let buckets = data.buckets.as_ref();
         Self {
-            train_data_dir: Some(data.train_dir.clone()),
+            train_data_dir: data.config.is_none().then(|| data.train_dir.clone()),
             reg_data_dir: data.reg_dir.clone(),
             caption_extension: data.caption_extension.clone(),
             caption_extention: None,
@@ -235,6 +367,16 @@ impl From<&Data> for RawData {
             train_batch_size: Some(data.batch_size as u32),
             flip_aug: Some(data.flip_aug),
             random_crop: Some(data.random_crop),
+            color_aug: Some(data.color_aug),
+            face_crop_aug_range: data.face_crop.map(|(least, most)| format!("{least},{most}")),
+            reg_pairing: (data.reg_pairing == RegPairing::SameName).then(|| "same_name".to_owned()),
+            masked_loss: Some(matches!(data.mask, Some(Mask::Folder(_)))),
+            conditioning_data_dir: match &data.mask {
+                Some(Mask::Folder(dir)) => Some(dir.clone()),
+                _ => None,
+            },
+            alpha_mask: Some(data.mask == Some(Mask::Alpha)),
+            dataset_config: data.config.as_ref().map(|config| config.file.clone()),
             cache_latents: Some(data.cache_latents),
         }
     }

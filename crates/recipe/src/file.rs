@@ -26,7 +26,8 @@ impl RawRecipe {
     }
 }
 
-/// The options in the text of a recipe file; `path` serves the messages only.
+/// The options in the text of a recipe file; `path` serves the messages only. `[[stage]]` tables are left to
+/// [`stages`].
 pub(crate) fn options(text: &str, path: &Path) -> (Vec<Given>, Vec<Problem>) {
     let table: Table = match text.parse() {
         Ok(table) => table,
@@ -36,10 +37,33 @@ pub(crate) fn options(text: &str, path: &Path) -> (Vec<Given>, Vec<Problem>) {
     for (key, value) in table {
         match value {
             Value::Table(section) => section.into_iter().for_each(|(key, value)| reading.take(&key, value)),
+            Value::Array(_) if key == STAGE => {}
             value => reading.take(&key, value),
         }
     }
     (reading.options, reading.problems)
+}
+
+/// The key of the tables that say what differs from stage to stage.
+const STAGE: &str = "stage";
+
+/// The options of each `[[stage]]` table in the text of a recipe file, in their order.
+pub(crate) fn stages(text: &str, path: &Path) -> (Vec<Vec<Given>>, Vec<Problem>) {
+    // A text that is no TOML is the concern of `options`.
+    let table: Table = text.parse().unwrap_or_default();
+    let Some(Value::Array(tables)) = table.get(STAGE) else { return (Vec::new(), Vec::new()) };
+    let mut problems = Vec::new();
+    let mut stages = Vec::new();
+    for table in tables.iter().cloned() {
+        let mut reading = Reading { path, options: Vec::new(), problems: Vec::new() };
+        match table {
+            Value::Table(section) => section.into_iter().for_each(|(key, value)| reading.take(&key, value)),
+            value => reading.take(STAGE, value),
+        }
+        problems.append(&mut reading.problems);
+        stages.push(reading.options);
+    }
+    (stages, problems)
 }
 
 struct Reading<'a> {
@@ -69,7 +93,8 @@ impl Reading<'_> {
     }
 }
 
-fn text(value: Value) -> String {
+/// A value as the command line would spell it.
+pub(crate) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         // Without a fraction where there is none, so that 10.0 will do for 10.
@@ -78,7 +103,7 @@ fn text(value: Value) -> String {
     }
 }
 
-fn broken(error: &toml::de::Error, text: &str, path: &Path) -> Problem {
+pub(crate) fn broken(error: &toml::de::Error, text: &str, path: &Path) -> Problem {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
     Problem {

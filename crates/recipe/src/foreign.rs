@@ -27,8 +27,8 @@ const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
     (&["tokenizer_cache_dir="], "the tokenizer is inside the program"),
     (&["use_safetensors"], "results are always safetensors files"),
     (&["disable_mmap_load_safetensors"], "it changes how a file is read, not what is read"),
+    (&["cache_info"], "looking through the images takes seconds, and is done in every run"),
     (&["skip_cache_check"], "lorabake keeps no cache on disk yet, so there is none to check"),
-    (&["sample_prompts=", "sample_sampler="], "pictures during training are not built yet"),
     (
         &["lr_decay_steps=", "lr_scheduler_timescale=", "lr_scheduler_min_lr_ratio="],
         "none of the schedules that lorabake has uses it",
@@ -59,25 +59,20 @@ const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 17] = [
+const REFUSED: [(&[&str], &str); 14] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
+    (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
     (
-        &["color_aug", "face_crop_aug_range", "alpha_mask", "resize_interpolation"],
-        "leave it out; --flip_aug and --random_crop work",
-    ),
-    (&["masked_loss", "conditioning_data_dir"], "leave it out: whole images are trained"),
-    (&["weighted_captions"], "leave it out: (word:1.2) is trained as it is written"),
-    (
-        &["dataset_config", "dataset_class", "in_json", "dataset_repeats=1", "debug_dataset", "cache_info"],
-        "use --train_data_dir with REPEATS_NAME folders",
+        &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],
+        "use --train_data_dir with REPEATS_NAME folders, or --dataset_config",
     ),
     (&["cache_latents_to_disk"], "use --cache_latents, which keeps them in memory"),
     (
         &["cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk", "text_encoder_batch_size"],
         "leave it out; it belongs to SDXL and newer models",
     ),
-    (&["network_dropout=0", "scale_weight_norms=0"], "leave it out; a lower --network_alpha also slows learning"),
+    (&["network_dropout=0"], "leave it out; a lower --network_alpha also slows learning"),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
     (
         &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],
@@ -87,20 +82,7 @@ const REFUSED: [(&[&str], &str); 17] = [
         &["initial_epoch", "initial_step", "skip_until_initial_step"],
         "use --resume, which goes on exactly where the saved state was",
     ),
-    (
-        &[
-            "save_n_epoch_ratio=0",
-            "save_last_n_epochs=0",
-            "save_last_n_epochs_state=0",
-            "save_last_n_steps=0",
-            "save_last_n_steps_state=0",
-        ],
-        "use --save_every_n_epochs, and delete what you do not need",
-    ),
-    (
-        &["sample_every_n_steps=0", "sample_every_n_epochs=0", "sample_at_first", "validation_split=0"],
-        "leave it out, save snapshots with --save_every_n_epochs and compare them afterwards",
-    ),
+    (&["validation_split=0"], "leave it out, save snapshots with --save_every_n_epochs and compare them afterwards"),
     (
         &[
             "huggingface_repo_id",

@@ -1,19 +1,24 @@
 //! What the user wants: kohya flags and TOML in, one validated [`Recipe`] out.
 //!
 //! Each section of the recipe has one file: what may be typed (`Raw…`), what it means once validated, and the rules
-//! between the two. This crate knows no tensors and reads no file but the recipe itself.
+//! between the two. This crate knows no tensors and reads no file but the recipe itself and its `--dataset_config`.
 
 pub mod advise;
+pub mod blocks;
 pub mod captions;
 pub mod dampening;
 pub mod data;
+pub mod dataset_config;
 pub mod diffusion;
 pub mod import;
+pub mod keep;
+pub mod lora_plus;
 pub mod model;
 pub mod network;
 pub mod optim;
 pub mod optimizer;
 pub mod output;
+pub mod samples;
 pub mod seed;
 pub mod train;
 
@@ -27,10 +32,12 @@ mod pairs;
 mod parse;
 mod report;
 mod setting;
+mod stages;
 
 pub use file::WriteError;
 pub use parse::{ParseError, Parsed, command, parse_toml, parse_train};
 pub use report::{Note, Problem, Problems};
+pub use stages::parse_run;
 
 use report::Report;
 
@@ -51,6 +58,8 @@ pub struct Recipe {
     pub train: train::Train,
     /// Where results and logs go.
     pub output: output::Output,
+    /// Pictures while it trains.
+    pub samples: Option<samples::Samples>,
 }
 
 impl Recipe {
@@ -91,6 +100,9 @@ pub struct RawRecipe {
     /// Where results and logs go.
     #[command(flatten)]
     pub output: output::RawOutput,
+    /// Pictures while it trains.
+    #[command(flatten)]
+    pub samples: samples::RawSamples,
 }
 
 /// A recipe that makes sense, and what its author should know about it.
@@ -120,13 +132,33 @@ impl RawRecipe {
     /// The recipe, of use only if `report` holds no problem afterwards.
     fn resolve_into(&self, report: &mut Report) -> Recipe {
         let model = self.model.resolve(report);
-        let captions = self.captions.resolve(report);
-        let data = self.data.resolve(&model.checkpoint, captions, report);
+        let data = self.images(&model, report);
         let network = self.network.resolve(report);
         let optim = self.optim.resolve(network.scope, report);
-        let diffusion = self.diffusion.resolve(data.reg_dir.is_some(), report);
+        blocks::check(&self.network, &network, &optim.optimizer, report);
+        let diffusion = self.diffusion.resolve(data.has_reg(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
-        Recipe { model, data, network, diffusion, optim, train, output }
+        let samples = self.samples.resolve(report);
+        Recipe { model, data, network, diffusion, optim, train, output, samples }
+    }
+
+    fn images(&self, model: &model::Model, report: &mut Report) -> data::Data {
+        let Some(file) = self.data.dataset_config.as_deref() else {
+            let captions = self.captions.resolve(report);
+            let data = self.data.resolve(&model.checkpoint, captions, report);
+            if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
+                report.note("reg_pairing", "has no effect without --reg_data_dir");
+            }
+            return data;
+        };
+        // What stands outside the file is told about with the folders that it is for.
+        let told = &mut Report::default();
+        let mut data = self.data.resolve(&model.checkpoint, self.captions.resolve(told), told);
+        data.config = Some(dataset_config::read(file, self, report));
+        if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
+            report.note("reg_pairing", "has no effect without a subset with is_reg");
+        }
+        data
     }
 }
 
@@ -141,6 +173,7 @@ impl From<&Recipe> for RawRecipe {
             diffusion: (&recipe.diffusion).into(),
             train: (&recipe.train).into(),
             output: (&recipe.output).into(),
+            samples: recipe.samples.as_ref().map(Into::into).unwrap_or_default(),
         }
     }
 }

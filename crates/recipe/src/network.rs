@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::pairs::Pairs;
+use crate::blocks::{self, Blocks};
+use crate::lora_plus::{self, LoraPlus};
+use crate::pairs::{Pairs, value_of};
 use crate::report::Report;
 
 /// Which networks get adapters.
@@ -32,8 +34,14 @@ pub struct RankAlpha {
 pub struct Network {
     /// Linear layers and 1×1 convolutions of the transformers.
     pub linear: RankAlpha,
-    /// 3×3 convolutions too (C3Lier), by `--network_args conv_dim=… conv_alpha=…`.
+    /// 3×3 convolutions too (C3Lier), by `--network_args conv_dim=… conv_alpha=…` or `conv_block_dims=…`.
     pub conv: Option<RankAlpha>,
+    /// What differs in single blocks of the UNet.
+    pub blocks: Blocks,
+    /// Faster up factors.
+    pub lora_plus: LoraPlus,
+    /// No layer's change of its weight grows beyond this L2 norm (`--scale_weight_norms`).
+    pub max_norm: Option<f64>,
     /// UNet, text encoder or both.
     pub scope: Scope,
     /// Start from this LoRA file (`--network_weights`).
@@ -57,9 +65,19 @@ pub struct RawNetwork {
     /// as the rank, that is no brake. [default: 1]
     #[arg(long, value_name = "ALPHA")]
     pub network_alpha: Option<f64>,
-    /// More settings of the adapter: conv_dim=RANK conv_alpha=ALPHA also trains the 3x3 convolutions (LoCon).
+    /// More settings of the adapter: conv_dim=RANK conv_alpha=ALPHA also trains the 3x3 convolutions (LoCon);
+    /// block_dims, block_alphas, conv_block_dims, conv_block_alphas, down_lr_weight, mid_lr_weight, up_lr_weight and
+    /// block_lr_zero_threshold for single blocks; loraplus_lr_ratio=16 for LoRA+.
     #[arg(long, value_name = "NAME=VALUE")]
     pub network_args: Option<Vec<String>>,
+    /// Factors of the learning rate in single blocks of the UNet, such as IN=0,IN04-IN08=0.2,M00=1,OUT=0.5; what comes
+    /// later wins, what is not named has 1, and a block at 0 gets no LoRA. Blocks are IN00 to IN11, M00, OUT00 to OUT11.
+    #[arg(long, value_name = "NAME=FACTOR,...")]
+    pub block_lr_weight: Option<String>,
+    /// Shrink the LoRA of a layer whenever its norm grows beyond this number; 1 is usual. It holds back layers that
+    /// overtrain, and helps several LoRAs to get along. [default: off]
+    #[arg(long, value_name = "NORM")]
+    pub scale_weight_norms: Option<f64>,
     /// Go on training this LoRA file instead of starting from nothing.
     #[arg(long, value_name = "FILE")]
     pub network_weights: Option<PathBuf>,
@@ -93,9 +111,15 @@ impl RawNetwork {
             let remedy = "give the LoRA file with --network_weights, or leave this out";
             report.problem("dim_from_weights", "there is no file to take the rank from", remedy);
         }
+        let args = self.args(report);
+        let blocks = blocks::resolve(self, &args, report);
         Network {
             linear: if dim_from_weights { self.unused_rank(report) } else { self.linear(report) },
-            conv: self.conv(dim_from_weights, report),
+            conv: self.conv(&args, &blocks, report),
+            blocks,
+            lora_plus: LoraPlus::resolve(&args, report),
+            max_norm: Some(report.amount("scale_weight_norms", self.scale_weight_norms, 0.0))
+                .filter(|norm| *norm > 0.0),
             scope: self.scope(report),
             weights: self.network_weights.clone(),
             dim_from_weights,
@@ -141,26 +165,36 @@ impl RawNetwork {
         RankAlpha { rank: 4, alpha: 1.0 }
     }
 
-    fn conv(&self, dim_from_weights: bool, report: &mut Report) -> Option<RankAlpha> {
+    /// The pairs of `--network_args`.
+    fn args(&self, report: &mut Report) -> Vec<(&str, &str)> {
+        let known = [&["conv_dim", "conv_alpha"], &blocks::KEYS[..], &lora_plus::KEYS].concat();
+        let pairs = Pairs { option: "network_args", owner: "networks.lora", known: &known, later: &LATER_ARGS };
+        pairs.read(self.network_args.as_ref(), report)
+    }
+
+    fn conv(&self, args: &[(&str, &str)], blocks: &Blocks, report: &mut Report) -> Option<RankAlpha> {
         let option = "network_args";
-        let pairs = Pairs { option, owner: "networks.lora", known: &["conv_dim", "conv_alpha"], later: &LATER_ARGS }
-            .read(self.network_args.as_ref(), report);
-        let value = |key: &str| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
-        if dim_from_weights && !pairs.is_empty() {
-            report.note(option, "conv_dim and conv_alpha have no effect with --dim_from_weights: the file decides");
-            return None;
-        }
-        let Some(dim) = value("conv_dim") else {
-            if value("conv_alpha").is_some() {
-                report.problem(option, "conv_alpha means nothing without conv_dim", "add conv_dim=8, or leave it out");
+        let (dim, alpha_text) = (value_of(args, "conv_dim"), value_of(args, "conv_alpha"));
+        if self.dim_from_weights == Some(true) {
+            if dim.or(alpha_text).is_some() {
+                let text = "conv_dim and conv_alpha have no effect with --dim_from_weights: the file decides";
+                report.note(option, text);
             }
             return None;
+        }
+        let Some(dim) = dim else {
+            if alpha_text.is_some() && blocks.conv.is_none() {
+                report.problem(option, "conv_alpha means nothing without conv_dim", "add conv_dim=8, or leave it out");
+            }
+            // The blocks' own sizes count; this one says that there are any.
+            let first = |sizes: [RankAlpha; blocks::COUNT]| sizes.into_iter().find(|size| size.rank > 0);
+            return blocks.conv.map(|sizes| first(sizes).unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
         };
         let Some(rank) = dim.parse::<usize>().ok().filter(|rank| *rank > 0) else {
             report.problem(option, format!("conv_dim={dim} is not a rank"), "use a whole number, 1 or more");
             return None;
         };
-        let given = value("conv_alpha").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+        let given = alpha_text.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
         Some(RankAlpha { rank, alpha: alpha(option, given, rank, report) })
     }
 
@@ -179,21 +213,10 @@ impl RawNetwork {
 }
 
 /// Keys of `--network_args` that `networks.lora` of sd-scripts or LyCORIS take, and that are not built yet.
-const LATER_ARGS: [&str; 25] = [
-    "block_dims",
-    "block_alphas",
-    "conv_block_dims",
-    "conv_block_alphas",
-    "down_lr_weight",
-    "mid_lr_weight",
-    "up_lr_weight",
-    "block_lr_zero_threshold",
+const LATER_ARGS: [&str; 14] = [
     "rank_dropout",
     "module_dropout",
     "dropout",
-    "loraplus_lr_ratio",
-    "loraplus_unet_lr_ratio",
-    "loraplus_text_encoder_lr_ratio",
     "algo",
     "preset",
     "factor",
@@ -223,14 +246,17 @@ fn alpha(option: &str, given: Option<f64>, rank: usize, report: &mut Report) -> 
 
 impl From<&Network> for RawNetwork {
     fn from(network: &Network) -> Self {
-        let conv =
-            network.conv.map(|conv| vec![format!("conv_dim={}", conv.rank), format!("conv_alpha={}", conv.alpha)]);
+        let conv = network.conv.map(|conv| [format!("conv_dim={}", conv.rank), format!("conv_alpha={}", conv.alpha)]);
+        let args = conv.into_iter().flatten().chain(network.blocks.args()).chain(network.lora_plus.args());
+        let args: Vec<String> = args.collect();
         let by_hand = (!network.dim_from_weights).then_some(network.linear);
         Self {
             network_module: Some("networks.lora".to_owned()),
             network_dim: by_hand.map(|linear| linear.rank as u32),
             network_alpha: by_hand.map(|linear| linear.alpha),
-            network_args: conv,
+            network_args: (!args.is_empty()).then_some(args),
+            block_lr_weight: None,
+            scale_weight_norms: network.max_norm,
             network_weights: network.weights.clone(),
             dim_from_weights: Some(network.dim_from_weights),
             network_train_unet_only: Some(network.scope == Scope::UnetOnly),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::keep::{Keep, RawKeep};
 use crate::report::Report;
 
 /// Type of the numbers in a saved file (`--save_precision`).
@@ -24,6 +25,19 @@ pub enum Every {
     Epochs(u64),
     /// `--save_every_n_steps`
     Steps(u64),
+    /// `--save_n_epoch_ratio`: so many times in the whole run, after whole epochs.
+    EpochShare(u64),
+}
+
+impl Every {
+    /// Its distance in epochs, in a run of `epochs`; `None` where steps are counted.
+    pub fn in_epochs(self, epochs: u64) -> Option<u64> {
+        match self {
+            Self::Epochs(every) => Some(every),
+            Self::EpochShare(times) => Some((epochs / times).max(1)),
+            Self::Steps(_) => None,
+        }
+    }
 }
 
 /// When the state is saved from which a run can go on.
@@ -48,6 +62,8 @@ pub struct Output {
     pub save_precision: Option<SavePrecision>,
     /// Snapshots; both kinds may be asked for.
     pub snapshots: Vec<Every>,
+    /// Which of them stay.
+    pub keep: Keep,
     /// States to go on from.
     pub save_state: SaveState,
     /// Go on from the state in this folder (`--resume`).
@@ -86,6 +102,10 @@ pub struct RawOutput {
     /// Save a snapshot after every so many steps.
     #[arg(long, value_name = "STEPS")]
     pub save_every_n_steps: Option<u32>,
+    /// How many snapshots stay.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub keep: RawKeep,
     /// With every snapshot and at the end, save the state of the run too, from which --resume goes on exactly.
     #[arg(long)]
     pub save_state: Option<bool>,
@@ -119,15 +139,13 @@ impl RawOutput {
             report.note("log_prefix", "has no effect without --logging_dir");
         }
         self.check_format(report);
-        let epochs = self.save_every_n_epochs.map(|n| report.count("save_every_n_epochs", Some(n), 1));
-        let steps = self.save_every_n_steps.map(|n| report.count("save_every_n_steps", Some(n), 1));
-        let epochs = epochs.map(|n| Every::Epochs(n.into()));
-        let steps = steps.map(|n| Every::Steps(n.into()));
+        let snapshots = self.snapshots(report);
         Output {
             dir: self.output_dir.clone().unwrap_or_default(),
             name: self.name(report),
             save_precision: self.save_precision(report),
-            snapshots: epochs.into_iter().chain(steps).collect(),
+            keep: self.keep.resolve(&snapshots, report),
+            snapshots,
             save_state: self.save_state(report),
             resume: self.resume.clone(),
             comment: self.training_comment.clone(),
@@ -135,6 +153,18 @@ impl RawOutput {
             logging_dir: self.logging_dir.clone(),
             log_prefix: self.log_prefix.clone(),
         }
+    }
+
+    fn snapshots(&self, report: &mut Report) -> Vec<Every> {
+        let epochs = self.save_every_n_epochs.map(|n| report.count("save_every_n_epochs", Some(n), 1));
+        let steps = self.save_every_n_steps.map(|n| report.count("save_every_n_steps", Some(n), 1));
+        let share = self.keep.save_n_epoch_ratio.filter(|n| *n > 0).map(|n| Every::EpochShare(n.into()));
+        if epochs.is_some() && share.is_some() {
+            // The ratio wins in sd-scripts as well.
+            report.note("save_every_n_epochs", "has no effect with --save_n_epoch_ratio, which decides");
+        }
+        let epochs = share.or(epochs.map(|n| Every::Epochs(n.into())));
+        epochs.into_iter().chain(steps.map(|n| Every::Steps(n.into()))).collect()
     }
 
     fn save_state(&self, report: &mut Report) -> SaveState {
@@ -206,12 +236,14 @@ impl From<&Output> for RawOutput {
             no_metadata: Some(output.no_metadata),
             logging_dir: output.logging_dir.clone(),
             log_prefix: output.log_prefix.clone(),
+            keep: output.keep.to_raw(&output.snapshots),
             ..Self::default()
         };
         for every in &output.snapshots {
             match *every {
                 Every::Epochs(n) => raw.save_every_n_epochs = Some(n as u32),
                 Every::Steps(n) => raw.save_every_n_steps = Some(n as u32),
+                Every::EpochShare(_) => {}
             }
         }
         raw

@@ -15,9 +15,9 @@ pub(crate) struct Pairs<'a> {
     pub(crate) later: &'a [&'a str],
 }
 
-impl<'a> Pairs<'a> {
+impl Pairs<'_> {
     /// The pairs with a known key, values trimmed. Everything else becomes a problem.
-    pub(crate) fn read(&self, given: Option<&'a Vec<String>>, report: &mut Report) -> Vec<(&'a str, &'a str)> {
+    pub(crate) fn read<'g>(&self, given: Option<&'g Vec<String>>, report: &mut Report) -> Vec<(&'g str, &'g str)> {
         let mut pairs: Vec<(&str, &str)> = Vec::new();
         for text in given.into_iter().flatten() {
             let Some((key, value)) = text.split_once('=') else {
@@ -46,4 +46,9 @@ impl<'a> Pairs<'a> {
     fn takes(&self) -> String {
         format!("{} takes {}", self.owner, self.known.join(", "))
     }
+}
+
+/// The value of a key among the pairs of an option.
+pub(crate) fn value_of<'a>(pairs: &[(&str, &'a str)], key: &str) -> Option<&'a str> {
+    pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
 }

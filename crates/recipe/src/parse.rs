@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, Command, FromArgMatches};
 
 use crate::argv::{self, Given};
 use crate::report::{Note, Problem, Problems, Report};
+use crate::stages;
 use crate::{RawRecipe, Recipe, easy, file, foreign, import, names};
 
 /// Everything that follows `lorabake train`.
@@ -84,6 +85,11 @@ impl ParseError {
 /// # Errors
 /// The text of `--help` or `--version` where one was asked for, else every problem of the command line and its file.
 pub fn parse_train(argv: &[OsString]) -> Result<Parsed, ParseError> {
+    parse_stage(argv, 0).map(|(parsed, _)| parsed)
+}
+
+/// As [`parse_train`], with what the recipe's stage `index` says; and what the stages say for themselves.
+pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<(Parsed, Vec<Vec<Given>>), ParseError> {
     if let Some(text) = asked_for(argv) {
         return Err(ParseError::Asked(text));
     }
@@ -92,13 +98,17 @@ pub fn parse_train(argv: &[OsString]) -> Result<Parsed, ParseError> {
     let mut args = TrainArgs::default();
     let (place, line): (Vec<Given>, Vec<Given>) = options.into_iter().partition(is_place);
     place.iter().for_each(|given| intake.take(given, &mut args));
-    let (file, write_to) = intake.read_file(&args.place);
+    let (mut file, write_to) = intake.read_file(&args.place);
+    if let Some(own) = intake.stages.get(index) {
+        stages::overlay(&mut file, own);
+    }
     let model = intake.model(&args.place, &[&file, &line]);
     let preset = intake.preset(&args.place, &[&model, &file, &line]);
     for given in [&preset, &model, &file, &line].into_iter().flatten() {
         intake.take(given, &mut args);
     }
-    intake.resolve(args.recipe, write_to)
+    let stages = std::mem::take(&mut intake.stages);
+    intake.resolve(args.recipe, write_to).map(|parsed| (parsed, stages))
 }
 
 /// Whether an option says where the recipe is, and not what.
@@ -145,14 +155,16 @@ fn asked_for(argv: &[OsString]) -> Option<String> {
 }
 
 /// Options on their way into a recipe, and what there is to say about them.
-struct Intake {
+pub(crate) struct Intake {
     command: Command,
-    report: Report,
+    pub(crate) report: Report,
+    /// What each `[[stage]]` of the recipe file says.
+    stages: Vec<Vec<Given>>,
 }
 
 impl Intake {
-    fn new(problems: Vec<Problem>) -> Self {
-        Self { command: command(), report: Report { problems, notes: Vec::new() } }
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self { command: command(), report: Report { problems, notes: Vec::new() }, stages: Vec::new() }
     }
 
     /// The options in `--config_file`, or the file that `--output_config` has to write.
@@ -178,13 +190,25 @@ impl Intake {
             return (Vec::new(), Some(path));
         }
         match std::fs::read_to_string(&path) {
-            Ok(text) => return (self.read_text(&text, &path), None),
+            Ok(text) => {
+                let (stages, problems) = file::stages(&text, &path);
+                self.stages = stages;
+                self.report.problems.extend(problems);
+                return (self.read_text(&text, &path), None);
+            }
             Err(error) => {
                 let what = format!("{} cannot be read ({error})", path.display());
                 self.report.problem("config_file", what, "name a TOML file that exists");
             }
         }
         (Vec::new(), None)
+    }
+
+    /// Puts options of a file into `recipe`.
+    pub(crate) fn take_into(&mut self, options: &[Given], recipe: &mut RawRecipe) {
+        let mut args = TrainArgs { place: RawPlace::default(), recipe: std::mem::take(recipe) };
+        options.iter().for_each(|given| self.take(given, &mut args));
+        *recipe = args.recipe;
     }
 
     fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {

@@ -4,12 +4,13 @@ use anyhow::{Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
 use lorabake_data::bucket::Placement;
-use lorabake_data::image::{self, Rgb};
-use lorabake_data::{Dataset, Item};
+use lorabake_data::image::Rgb;
+use lorabake_data::view::Source;
+use lorabake_data::{Dataset, Item, emphasis, mask};
 use lorabake_diffusion::unit_normal;
 use lorabake_model::LATENT_SCALE;
 use lorabake_model::text::{TextEncoder, join_chunks};
-use lorabake_model::tokenizer::{ROW, Tokenizer};
+use lorabake_model::tokenizer::{self, ROW, Tokenizer};
 use lorabake_model::vae::Encoder;
 use lorabake_recipe::data::Data;
 use lorabake_recipe::seed::Seed;
@@ -48,17 +49,28 @@ impl Latents {
     }
 }
 
-/// The latents of every image that is used, upright and mirrored where the recipe mirrors.
+/// The latents of every image that is used, upright and mirrored where it is mirrored.
 pub struct LatentCache {
     /// Per item: upright, mirrored.
     latents: Vec<[Option<Latents>; 2]>,
-    /// Per item: the whole image where each use draws a crop, so that its latents cannot be kept.
-    uncropped: Vec<Option<(Rgb, Placement)>>,
-    /// Encodes such crops; `None` if there are none.
+    /// Per item: the upright mask of the loss, at the size of latents, if it has one.
+    masks: Vec<Option<Vec<f32>>>,
+    /// Per item: the whole image where each use looks different, so that its latents cannot be kept.
+    sources: Vec<Option<Source>>,
+    /// Encodes such uses; `None` if there are none.
     encoder: Option<Encoder>,
     /// One sample per image for the whole run (`--cache_latents`), not one per use.
     fixed: bool,
     seed: Seed,
+}
+
+/// What one use of an image brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// Scaled latents, row-major.
+    pub latents: Vec<f32>,
+    /// Where the loss counts, h × w values; `None` = everywhere.
+    pub mask: Option<Vec<f32>>,
 }
 
 impl LatentCache {
@@ -72,39 +84,36 @@ impl LatentCache {
     ) -> Result<Self> {
         let device = Device::flex();
         let total = dataset.items.iter().filter(|item| item.uses > 0).count();
-        let (mut latents, mut uncropped) = (Vec::with_capacity(dataset.items.len()), Vec::new());
-        let (mut done, mut transparent) = (0, Vec::new());
+        let (mut latents, mut masks, mut sources) = (Vec::with_capacity(dataset.items.len()), Vec::new(), Vec::new());
+        let (mut done, mut seen) = (0, Seen::default());
         for (item, placement) in dataset.items.iter().zip(placements) {
             if item.uses == 0 {
                 latents.push([None, None]);
-                uncropped.push(None);
+                masks.push(None);
+                sources.push(None);
                 continue;
             }
-            let loaded = image::load_resized(item, placement)?;
-            transparent.extend(loaded.transparent.then_some(item));
+            let settings = dataset.settings(data, item);
+            let source = Source::load(item, placement, settings)?;
             let encode = |image: &Rgb| {
                 let latents = Latents::encode(&encoder, image, &device);
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
-            let middle = image::crop(&loaded.image, placement.bucket, placement.crop);
-            let upright = encode(&middle)?;
-            let crops = data.random_crop && placement.resized != placement.bucket;
-            let mirrored = (data.flip_aug && !crops).then(|| encode(&middle.mirrored())).transpose()?;
+            let still = source.still()?;
+            let upright = encode(&still.image)?;
+            let weights = still.mask.as_ref().map(mask::weights);
+            seen.look(item, &source, weights.as_deref());
+            let mirrors = settings.flip_aug && !source.varies();
+            let mirrored = mirrors.then(|| encode(&still.image.mirrored())).transpose()?;
             latents.push([Some(upright), mirrored]);
-            uncropped.push(crops.then_some((loaded.image, *placement)));
+            masks.push(weights);
+            sources.push(source.varies().then_some(source));
             done += 1;
             tell(Event::Cached { done, total });
         }
-        if let Some(note) = transparency_note(&transparent) {
-            tell(Event::Note(note));
-        }
-        let crops = uncropped.iter().any(Option::is_some);
-        if data.random_crop && !crops {
-            let text = "random_crop has no effect: no image is larger than its bucket after resizing";
-            tell(Event::Note(text.into()));
-        }
-        let encoder = crops.then_some(encoder);
-        Ok(Self { latents, uncropped, encoder, fixed: data.cache_latents, seed })
+        seen.notes(dataset, data).into_iter().for_each(|note| tell(Event::Note(note)));
+        let encoder = sources.iter().any(Option::is_some).then_some(encoder);
+        Ok(Self { latents, masks, sources, encoder, fixed: data.cache_latents, seed })
     }
 
     /// Channels, height, width of an item's latents.
@@ -116,17 +125,17 @@ impl LatentCache {
         self.latents[item][0].as_ref().expect("every image that is used has latents")
     }
 
-    /// Scaled latents of one use: a function of the image alone with `--cache_latents`, else of `at` = (epoch, position).
+    /// One use: a function of the image alone with `--cache_latents`, else of `at` = (epoch, position).
     ///
     /// # Errors
-    /// If a crop has latents that are not finite.
-    pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Result<Vec<f32>> {
-        if let (Some((image, placement)), Some(encoder)) = (&self.uncropped[item], &self.encoder) {
-            let corner = image::draw_crop(placement, &mut self.seed.stream("crop", &[at.0, at.1]));
-            let crop = image::crop(image, placement.bucket, corner);
-            let crop = if flipped { crop.mirrored() } else { crop };
-            let latents = Latents::encode(encoder, &crop, &Device::flex())?;
-            return Ok(latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1])));
+    /// If the use has latents that are not finite, or its file is gone.
+    pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Result<Drawn> {
+        if let (Some(source), Some(encoder)) = (&self.sources[item], &self.encoder) {
+            let view = source.draw(self.seed, at)?;
+            let view = if flipped { view.mirrored() } else { view };
+            let latents = Latents::encode(encoder, &view.image, &Device::flex())?;
+            let latents = latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1]));
+            return Ok(Drawn { latents, mask: view.mask.as_ref().map(mask::weights) });
         }
         let latents = if flipped { self.latents[item][1].as_ref() } else { None }.unwrap_or(self.upright(item));
         let mut rng = if self.fixed {
@@ -134,7 +143,59 @@ impl LatentCache {
         } else {
             self.seed.stream("latent of use", &[at.0, at.1])
         };
-        Ok(latents.sample(&mut rng))
+        let width = latents.shape[2];
+        let mirrored = |mask: &Vec<f32>| mask.chunks_exact(width).flat_map(|row| row.iter().rev()).copied().collect();
+        let mask = self.masks[item].as_ref();
+        let mask = if flipped { mask.map(mirrored) } else { mask.cloned() };
+        Ok(Drawn { latents: latents.sample(&mut rng), mask })
+    }
+}
+
+/// What was seen of options that act on some images only.
+#[derive(Default)]
+struct Seen<'d> {
+    transparent: Vec<&'d Item>,
+    crops: bool,
+    faces: bool,
+    /// Images with a mask, those among them whose mask is white, and the sum of the masks' means.
+    masked: usize,
+    white: usize,
+    share: f64,
+}
+
+impl<'d> Seen<'d> {
+    fn look(&mut self, item: &'d Item, source: &Source, mask: Option<&[f32]>) {
+        self.transparent.extend(source.transparent.then_some(item));
+        self.crops |= source.is_cropped_at_random();
+        self.faces |= source.has_face();
+        if let Some(weights) = mask {
+            self.masked += 1;
+            self.white += usize::from(weights.iter().all(|weight| *weight == 1.0));
+            self.share += weights.iter().map(|weight| f64::from(*weight)).sum::<f64>() / weights.len() as f64;
+        }
+    }
+
+    fn notes(&self, dataset: &Dataset, data: &Data) -> Vec<String> {
+        let any = |is: fn(&Data) -> bool| dataset.items.iter().any(|item| is(dataset.settings(data, item)));
+        let mut notes: Vec<String> = transparency_note(&self.transparent).into_iter().collect();
+        if any(|data| data.random_crop) && !self.crops {
+            notes.push("random_crop has no effect: no image is larger than its bucket after resizing".to_owned());
+        }
+        if any(|data| data.face_crop.is_some()) && !self.faces {
+            notes.push(
+                "face_crop_aug_range has no effect: no image that is larger than the resolution tells of a face in its \
+                 name, as penny_256_200_90_110.png does (column and row of the middle, width, height)"
+                    .to_owned(),
+            );
+        }
+        if self.masked > 0 {
+            let percent = 100.0 * self.share / self.masked as f64;
+            notes.push(format!(
+                "masks: {} images have one, {} of them all white; on average {percent:.0} % of a picture counts",
+                self.masked, self.white
+            ));
+        }
+        notes
     }
 }
 
@@ -149,19 +210,33 @@ fn transparency_note(items: &[&Item]) -> Option<String> {
 }
 
 /// Prompts as token rows: each prompt has the same number of rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tokens {
     /// All rows, the rows of a prompt one after another.
     pub rows: Vec<[u32; ROW]>,
     /// Rows per prompt: 1, 2 or 3.
     pub chunks: usize,
+    /// What the text states of each place are multiplied by, prompt after prompt (`--weighted_captions`).
+    pub weights: Option<Vec<f32>>,
 }
 
 impl Tokens {
-    /// Tokenizes prompts for a `max_token_length` of 75, 150 or 225.
-    pub fn new<'p>(tokenizer: &Tokenizer, prompts: impl IntoIterator<Item = &'p str>, max_token_length: u32) -> Self {
-        let rows = prompts.into_iter().flat_map(|prompt| tokenizer.chunks(prompt, max_token_length)).collect();
-        Self { rows, chunks: max_token_length as usize / 75 }
+    /// Tokenizes prompts for a `max_token_length` of 75, 150 or 225; if `weighted`, brackets in them are weights.
+    pub fn new<'p>(
+        tokenizer: &Tokenizer,
+        prompts: impl IntoIterator<Item = &'p str>,
+        max_token_length: u32,
+        weighted: bool,
+    ) -> Self {
+        let (mut rows, mut weights) = (Vec::new(), Vec::new());
+        for prompt in prompts {
+            let (ids, own) = weighted_ids(tokenizer, prompt, weighted);
+            rows.extend(tokenizer::rows(&ids, max_token_length));
+            // One for BOS, one for each place of a token, one for the last EOS: as `join_chunks` lays the states out.
+            let inner = own.into_iter().chain(std::iter::repeat(1.0)).take(max_token_length as usize);
+            weights.extend(std::iter::once(1.0).chain(inner).chain([1.0]));
+        }
+        Self { rows, chunks: max_token_length as usize / 75, weights: weighted.then_some(weights) }
     }
 
     /// The text states that the UNet attends to.
@@ -169,6 +244,24 @@ impl Tokens {
     /// # Shapes
     /// - output: [B, 77 | 152 | 227, D]
     pub fn states(&self, text: &TextEncoder, clip_skip: u32, device: &Device, adapters: &Adapters) -> Tensor<3> {
-        join_chunks(text.forward(&self.rows, clip_skip as usize, device, adapters), self.chunks)
+        let states = join_chunks(text.forward(&self.rows, clip_skip as usize, device, adapters), self.chunks);
+        let Some(weights) = &self.weights else { return states };
+        let [batch, places, _] = states.dims();
+        states * Tensor::from_data(TensorData::new(weights.clone(), [batch, places, 1]), device)
     }
+}
+
+/// The token ids of a prompt with the weight of each. Parts of different weight are tokenized apart.
+pub fn weighted_ids(tokenizer: &Tokenizer, prompt: &str, weighted: bool) -> (Vec<u32>, Vec<f32>) {
+    if !weighted {
+        let ids = tokenizer.encode(prompt);
+        let weights = vec![1.0; ids.len()];
+        return (ids, weights);
+    }
+    let (mut ids, mut weights) = (Vec::new(), Vec::new());
+    for part in emphasis::parse(prompt) {
+        ids.extend(tokenizer.encode(&part.text));
+        weights.resize(ids.len(), part.weight as f32);
+    }
+    (ids, weights)
 }

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::block_plan::Row;
+use crate::generate::{Picture, Request};
+use crate::max_norm::Norms;
+
 /// Something that happened; consumers print it, log it or draw it.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -36,6 +40,21 @@ pub enum Event {
     },
     /// A file was written.
     Saved(PathBuf),
+    /// A picture was painted while training.
+    Painted(Box<Painted>),
+}
+
+/// A picture of a prompt of `--sample_prompts`.
+#[derive(Debug, Clone)]
+pub struct Painted {
+    /// When, as file names have it: `e000003` after an epoch, `000150` after a step.
+    pub moment: String,
+    /// Which prompt, from 0.
+    pub index: usize,
+    /// The prompt and how it was painted.
+    pub request: Request,
+    /// The picture.
+    pub picture: Picture,
 }
 
 /// The length and size of a run.
@@ -51,6 +70,8 @@ pub struct Plan {
     pub text_modules: usize,
     /// Trainable numbers.
     pub parameters: usize,
+    /// Rank and rate of each block of the UNet, where they differ; else empty.
+    pub blocks: Vec<Row>,
 }
 
 /// One optimizer step.
@@ -64,14 +85,17 @@ pub struct Step {
     pub loss: f64,
     /// Moving average over one epoch's worth of batches, as sd-scripts shows it.
     pub average: f64,
-    /// Learning rate of each optimizer group in this step: (`textencoder` or `unet`, rate).
-    pub rates: Vec<(&'static str, f64)>,
+    /// Learning rate of each optimizer group in this step, by sd-scripts' names: `textencoder`, `unet`, `unet_block4`, each
+    /// also with ` plus`.
+    pub rates: Vec<(String, f64)>,
     /// The same multiplied with d, as the step left it; empty unless the optimizer is an adaptive one.
-    pub d_times_lr: Vec<(&'static str, f64)>,
+    pub d_times_lr: Vec<(String, f64)>,
     /// That d, as the step left it; `None` unless the optimizer is an adaptive one.
     pub d: Option<f64>,
     /// L2 norm of all gradients before clipping.
     pub gradient_norm: f64,
+    /// Norms of the layers' changes, with `--scale_weight_norms`.
+    pub norms: Option<Norms>,
     /// Wall time of the step in seconds.
     pub seconds: f64,
 }

@@ -28,7 +28,8 @@ pub struct Foresight {
     pub length: Length,
     /// What the rates are multiplied with, from the first step to the last.
     pub curve: Vec<f64>,
-    /// The LoRA itself; `None` for kinds of adapters whose tensors are only known when the model is built.
+    /// The LoRA itself; `None` for ranks of single blocks and for kinds of adapters whose tensors are only known when
+    /// the model is built.
     pub lora: Option<Size>,
     /// Files that are written: snapshots and the last.
     pub files: u64,
@@ -84,9 +85,10 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     Ok(Foresight { recipe, found, length, curve, lora, files, memory })
 }
 
-/// Whether the LoRA's tensors follow from rank and layers alone.
+/// Whether the LoRA's tensors follow from one rank and the layers alone.
 fn is_plain(recipe: &Recipe) -> bool {
-    RawRecipe::from(recipe).network.network_module.as_deref() == Some("networks.lora")
+    let module = RawRecipe::from(recipe).network.network_module;
+    module.as_deref() == Some("networks.lora") && !recipe.network.blocks.change_sizes()
 }
 
 /// The size of the LoRA with these tensors and the metadata that this run would write.
@@ -96,7 +98,7 @@ fn size(
     recipe: &Recipe,
     (dataset, layout, length): (&Dataset, &Layout, Length),
 ) -> Result<Size> {
-    let mut facts = save::facts(parsed, recipe, (dataset, layout), length)?;
+    let mut facts = save::run_facts(parsed, recipe, (dataset, layout), length)?;
     (facts.steps, facts.epoch) = (length.steps, length.epochs);
     // Hashes have one length, whatever they are.
     facts.model_hashes = Some(ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) });
@@ -130,9 +132,9 @@ fn tensors_of(file: &TensorFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankA
 
 /// Snapshots and the last file; a snapshot after the last epoch is the last file itself.
 fn files(recipe: &Recipe, length: Length) -> u64 {
-    let of = |every: &Every| match *every {
-        Every::Epochs(n) => length.epochs.saturating_sub(1) / n,
-        Every::Steps(n) => length.steps / n,
+    let of = |every: &Every| match (every.in_epochs(length.epochs), *every) {
+        (None, Every::Steps(n)) => length.steps / n,
+        (distance, _) => length.epochs.saturating_sub(1) / distance.unwrap_or(1),
     };
     recipe.output.snapshots.iter().map(of).sum::<u64>() + 1
 }

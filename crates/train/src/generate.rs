@@ -81,8 +81,20 @@ pub struct Painter {
     bundle: Bundle,
     decoder: Decoder,
     tokenizer: Tokenizer,
-    schedule: Schedule,
     device: Device,
+}
+
+/// Networks that somebody else holds, to paint with.
+#[derive(Debug, Clone, Copy)]
+pub struct Brush<'a> {
+    /// Text encoder and UNet.
+    pub bundle: &'a Bundle,
+    /// Latents to pixels.
+    pub decoder: &'a Decoder,
+    /// Prompts to tokens.
+    pub tokenizer: &'a Tokenizer,
+    /// Where it runs.
+    pub device: &'a Device,
 }
 
 impl Painter {
@@ -93,8 +105,7 @@ impl Painter {
     pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
         let mut bundle = Bundle::load(checkpoint, Parts::Generating, storage)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
-        let (tokenizer, schedule, device) = (Tokenizer::new(), Schedule::stable_diffusion(), Device::flex());
-        Ok(Self { bundle, decoder, tokenizer, schedule, device })
+        Ok(Self { bundle, decoder, tokenizer: Tokenizer::new(), device: Device::flex() })
     }
 
     /// How many tokens at the end of `text` are not seen because it is too long.
@@ -102,14 +113,41 @@ impl Painter {
         self.tokenizer.cut_off(text, (MAX_ROWS * ROW_TOKENS) as u32)
     }
 
-    /// Paints; `on_step(done, total)` is called after every sampling step.
+    /// Paints with the LoRAs of `request`; `on_step(done, total)` is called after every sampling step.
     ///
     /// # Errors
     /// When a LoRA cannot be read or does not fit, or when the request contradicts itself.
     pub fn paint(&self, request: &Request, on_step: &mut dyn FnMut(usize, usize)) -> Result<Picture> {
-        let shape = self.check(request)?;
-        let adapters = self.attach(&request.loras)?;
-        let context = self.encode(request, &adapters);
+        let Self { bundle, decoder, tokenizer, device } = self;
+        let brush = Brush { bundle, decoder, tokenizer, device };
+        brush.check(request)?;
+        brush.paint(request, &self.attach(&request.loras)?, on_step)
+    }
+
+    fn attach(&self, loras: &[LoraUse]) -> Result<Attached> {
+        let mut adapters = Attached::default();
+        for LoraUse { path, strength } in loras {
+            let file = LoraFile::open(path)?;
+            let network = Network::from_file(&file, &path.display().to_string(), &self.bundle)?;
+            network.attach(*strength, &self.device, &mut adapters);
+        }
+        Ok(adapters)
+    }
+}
+
+impl Brush<'_> {
+    /// Paints with `adapters`, whatever LoRAs `request` names; `on_step(done, total)` is called after every step.
+    ///
+    /// # Errors
+    /// When the request contradicts itself, or the picture is not finite.
+    pub fn paint(
+        &self,
+        request: &Request,
+        adapters: &Attached,
+        on_step: &mut dyn FnMut(usize, usize),
+    ) -> Result<Picture> {
+        let (shape, schedule) = (self.check(request)?, Schedule::stable_diffusion());
+        let context = self.encode(request, adapters);
         let noise = |index: u64| self.noise(request.seed, index, shape);
         let start = match &request.noise {
             Some(numbers) => self.tensor(numbers.clone(), shape),
@@ -117,14 +155,13 @@ impl Painter {
         };
         let mut done = 0;
         let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
-            let epsilon = self.predict(x, t, (&context, request.cfg_scale), &adapters);
+            let epsilon = self.predict(x, t, (&context, request.cfg_scale), adapters);
             done += 1;
             on_step(done, request.steps.get());
             Ok(epsilon)
         };
-        let x = request.sampler.initial(start, &self.schedule);
-        let latent =
-            request.sampler.sample(&mut model, x, &self.schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
+        let x = request.sampler.initial(start, &schedule);
+        let latent = request.sampler.sample(&mut model, x, &schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
         let image = self.decoder.forward(latent.clone().div_scalar(LATENT_SCALE));
         let (latent, image) = (numbers(latent), numbers(image));
         if image.iter().any(|value| !value.is_finite()) {
@@ -154,16 +191,6 @@ impl Painter {
         Ok(shape)
     }
 
-    fn attach(&self, loras: &[LoraUse]) -> Result<Attached> {
-        let mut adapters = Attached::default();
-        for LoraUse { path, strength } in loras {
-            let file = LoraFile::open(path)?;
-            let network = Network::from_file(&file, &path.display().to_string(), &self.bundle)?;
-            network.attach(*strength, &self.device, &mut adapters);
-        }
-        Ok(adapters)
-    }
-
     /// Text states: of the negative prompt and the prompt, (2, T, D), or of the prompt alone where nothing is guided.
     fn encode(&self, request: &Request, adapters: &Attached) -> Tensor<3> {
         let negative = (request.cfg_scale != 1.0).then_some(&request.negative_prompt);
@@ -172,7 +199,7 @@ impl Painter {
         let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
         let length = (rows * ROW_TOKENS) as u32;
         let ids: Vec<_> = prompts.iter().flat_map(|text| self.tokenizer.chunks(text, length)).collect();
-        join_chunks(self.bundle.text.forward(&ids, request.clip_skip, &self.device, &adapters.text), rows)
+        join_chunks(self.bundle.text.forward(&ids, request.clip_skip, self.device, &adapters.text), rows)
     }
 
     /// The guided prediction; both halves go through the UNet at once.
@@ -193,7 +220,7 @@ impl Painter {
     }
 
     fn tensor(&self, numbers: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
-        Tensor::from_data(TensorData::new(numbers, shape), &self.device)
+        Tensor::from_data(TensorData::new(numbers, shape), self.device)
     }
 }
 

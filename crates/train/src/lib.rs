@@ -3,16 +3,22 @@
 //! The only library that sees all stages. It emits [`event::Event`]s, polls [`event::Command`]s and prints nothing.
 
 pub mod average;
+pub mod block_plan;
 pub mod draws;
 pub mod embedded;
 pub mod encode;
 pub mod event;
 pub mod foresee;
 pub mod generate;
+pub mod groups;
+pub mod max_norm;
 pub mod network;
 pub mod objective;
 pub mod prompt;
+mod prune;
 mod run;
+mod sample;
+pub mod sample_file;
 mod save;
 pub mod session;
 pub mod state;

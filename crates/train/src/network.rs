@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Adapters, Lora, PlannedLora, Sites, plan_lora};
+use lorabake_adapter::{Adapters, Lora, PlannedLora, Sites, plan_lora, size_blocks};
 use lorabake_model::Bundle;
 use lorabake_recipe::network::{self, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
@@ -62,7 +62,11 @@ impl Network {
     pub fn fresh(settings: &network::Network, bundle: &Bundle, seed: Seed) -> Self {
         let mut modules = Vec::new();
         for (part, sites) in parts(settings.scope, bundle) {
-            for plan in plan_lora(sites, settings.linear, settings.conv) {
+            let mut plans = plan_lora(sites, settings.linear, settings.conv);
+            if part == Part::Unet {
+                plans = size_blocks(sites, plans, &settings.blocks, (settings.linear, settings.conv));
+            }
+            for plan in plans {
                 let name = module_name(part, sites, &plan);
                 let down = plan.initial_down(&mut seed.stream("init", &[part_index(part), modules.len() as u64]));
                 let up = vec![0.0; plan.up.iter().product()];

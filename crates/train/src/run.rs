@@ -8,19 +8,23 @@ use lorabake_data::caption;
 use lorabake_data::plan::Batch;
 use lorabake_optim::lr;
 use lorabake_recipe::Parsed;
-use lorabake_recipe::output::{Every, SaveState};
+use lorabake_recipe::output::SaveState;
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::{Part, names};
 
 use crate::average::LossAverage;
+use crate::block_plan;
 use crate::draws::Draws;
 use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
+use crate::groups::Groups;
+use crate::prune::{self, Snapshot};
+use crate::sample::Moment;
 use crate::save::Saver;
 use crate::session::Session;
 use crate::state::{self, Position, Saved};
 use crate::step::{Frozen, Gradients, Inputs, step};
-use crate::update::{Rates, Updater, accumulate};
+use crate::update::{Updater, accumulate};
 
 /// Bakes a LoRA: prepares, trains, saves.
 ///
@@ -34,7 +38,8 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
     let resumed = parsed.recipe.output.resume.as_deref().map(state::load).transpose()?;
     let parsed = &with_seed_of(parsed, resumed.as_ref())?;
     let mut session = Session::prepare(parsed, events)?;
-    let mut updater = Updater::new(&session.recipe.optim);
+    let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
+    let mut updater = Updater::new(&session.recipe, groups);
     let (mut step, mut average) = (0, LossAverage::default());
     if let Some(saved) = resumed {
         step = check_position(&session, saved.position, events)?;
@@ -96,15 +101,22 @@ impl Bake<'_> {
             unet_modules: self.session.network.count(Part::Unet),
             text_modules: self.session.network.count(Part::TextEncoder),
             parameters: self.session.network.parameters(),
+            blocks: block_plan::rows(&self.session),
         }));
+        if self.step == 0 {
+            self.paint(Moment::Step(0));
+        }
         let started = Instant::now();
         let (mut epoch, mut stopped) = (self.step / length.steps_per_epoch, false);
         while epoch < length.epochs && !stopped {
             let batches = self.session.plan.epoch(epoch);
             let done = (self.step - epoch * length.steps_per_epoch) as usize;
             for (index, group) in batches.chunks(accumulation).enumerate().skip(done) {
-                self.optimize((epoch, index * accumulation), group)?;
+                if let Err(error) = self.optimize((epoch, index * accumulation), group) {
+                    return Err(self.rescue(error, epoch));
+                }
                 self.save_by_steps(epoch)?;
+                self.paint(Moment::Step(self.step));
                 stopped = wants_stop(commands);
                 if stopped || self.step == length.steps {
                     break;
@@ -114,6 +126,9 @@ impl Bake<'_> {
             self.tell(Event::EpochEnded { epoch, average: self.average.mean() });
             if !stopped && epoch < length.epochs {
                 self.save_by_epochs(epoch)?;
+            }
+            if !stopped {
+                self.paint(Moment::Epoch(epoch));
             }
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -149,11 +164,11 @@ impl Bake<'_> {
             total += output.loss;
             accumulate(&mut gradients, output.gradients, session.recipe.train.accumulation);
         }
-        let rates = self.rates();
-        let shown = self.updater.shown_rates(&self.session.network, rates);
+        let factor = self.rate_factor();
+        let rates = self.updater.shown_rates(factor);
         let gradients = gradients.expect("a group has batches");
-        let gradient_norm = self.updater.update(&mut self.session.network, gradients, rates);
-        if !gradient_norm.is_finite() {
+        let updated = self.updater.update(&mut self.session.network, gradients, factor);
+        if !updated.gradient_norm.is_finite() {
             bail!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
         }
         self.step += 1;
@@ -162,13 +177,11 @@ impl Bake<'_> {
             epoch: at.0 + 1,
             loss: total / group.len() as f64,
             average: self.average.mean(),
-            rates: self.named_rates(shown),
-            d_times_lr: self
-                .updater
-                .d()
-                .map_or_else(Vec::new, |d| self.named_rates(Rates { text: d * rates.text, unet: d * rates.unet })),
+            rates,
+            d_times_lr: self.updater.d_times_lr(factor),
             d: self.updater.d(),
-            gradient_norm,
+            gradient_norm: updated.gradient_norm,
+            norms: updated.norms,
             seconds: started.elapsed().as_secs_f64(),
         }));
         Ok(())
@@ -186,16 +199,21 @@ impl Bake<'_> {
             .map(|(entry, item)| {
                 let (step, steps) = (self.step, session.length.steps);
                 let at = caption::Use { epoch: at.0, position: entry.position, step, steps };
-                caption::draw(&item.caption, &recipe.data.captions, seed, at)
+                caption::draw(&item.caption, &session.dataset.settings(&recipe.data, item).captions, seed, at)
             })
             .collect();
         let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
-        let mut latents = Vec::with_capacity(shape.iter().product());
+        let (mut latents, mut masks) = (Vec::with_capacity(shape.iter().product()), Vec::new());
         for entry in &batch.entries {
             let item = &session.dataset.items[entry.item];
             let drawn = session.latents.draw(entry.item, entry.flipped, (at.0, entry.position));
-            latents.extend(drawn.with_context(|| item.path.display().to_string())?);
+            let drawn = drawn.with_context(|| item.path.display().to_string())?;
+            latents.extend(drawn.latents);
+            masks.push(drawn.mask);
         }
+        // An image without a mask counts everywhere.
+        let has_mask = masks.iter().any(Option::is_some);
+        let mask = masks.into_iter().flat_map(|mask| mask.unwrap_or_else(|| vec![1.0; h * w]));
         let draws = Draws::new(seed, at, &latents, shape, &recipe.diffusion);
         let prompts = captions.iter().map(String::as_str);
         Ok(Inputs {
@@ -204,46 +222,78 @@ impl Bake<'_> {
             noise: draws.noise,
             input_noise: draws.input_noise,
             timesteps: draws.timesteps,
-            tokens: Tokens::new(&session.tokenizer, prompts, recipe.model.max_token_length),
+            tokens: Tokens::new(
+                &session.tokenizer,
+                prompts,
+                recipe.model.max_token_length,
+                recipe.data.captions.weighted,
+            ),
             loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
+            mask: has_mask.then(|| mask.collect()),
         })
     }
 
-    fn rates(&self) -> Rates {
+    /// What the schedule multiplies all rates with in the next step.
+    fn rate_factor(&self) -> f64 {
         let optim = &self.session.recipe.optim;
-        let factor = lr::factor(&optim.schedule, optim.learning_rate, self.step, self.session.length.steps);
-        Rates { text: optim.text_encoder_lr * factor, unet: optim.unet_lr * factor }
-    }
-
-    /// The rates of the parts that are trained, under TensorBoard's names.
-    fn named_rates(&self, rates: Rates) -> Vec<(&'static str, f64)> {
-        let has = |part| self.session.network.count(part) > 0;
-        let text = has(Part::TextEncoder).then_some(("textencoder", rates.text));
-        text.into_iter().chain(has(Part::Unet).then_some(("unet", rates.unet))).collect()
+        lr::factor(&optim.schedule, optim.learning_rate, self.step, self.session.length.steps)
     }
 
     fn blame(&self, batch: &Batch) -> String {
         let paths = batch.entries.iter().map(|entry| self.session.dataset.items[entry.item].path.display().to_string());
         let images = paths.collect::<Vec<_>>().join(", ");
-        format!(" with {images}; nothing is saved of this step. Lower the learning rates, or leave these images out")
+        format!(" with {images}; lower the learning rates, or leave these images out")
     }
 
     fn save_by_steps(&mut self, epoch: u64) -> Result<()> {
-        let due = |every: &Every| matches!(every, Every::Steps(n) if self.step.is_multiple_of(*n));
-        if self.session.recipe.output.snapshots.iter().any(due) {
+        let Some(every) = prune::every_steps(&self.session.recipe.output) else { return Ok(()) };
+        if self.step.is_multiple_of(every) {
             let name = names::at_step(&self.session.recipe.output.name, self.step);
             self.save(&name, epoch + 1)?;
+            self.prune(Snapshot::Step(self.step, every));
         }
         Ok(())
     }
 
     fn save_by_epochs(&mut self, epoch: u64) -> Result<()> {
-        let due = |every: &Every| matches!(every, Every::Epochs(n) if epoch.is_multiple_of(*n));
-        if self.session.recipe.output.snapshots.iter().any(due) {
-            let name = names::at_epoch(&self.session.recipe.output.name, epoch);
-            self.save(&name, epoch)?;
-        }
+        let output = &self.session.recipe.output;
+        let every = output.snapshots.iter().find_map(|every| every.in_epochs(self.session.length.epochs));
+        let Some(every) = every.filter(|every| epoch.is_multiple_of(*every)) else { return Ok(()) };
+        let name = names::at_epoch(&output.name, epoch);
+        self.save(&name, epoch)?;
+        self.prune(Snapshot::Epoch(epoch, every));
         Ok(())
+    }
+
+    fn prune(&self, saved: Snapshot) {
+        for path in prune::prune(&self.session.recipe.output, saved) {
+            self.tell(Event::Note(format!("{}: it is no longer kept, but cannot be deleted", path.display())));
+        }
+    }
+
+    fn paint(&self, moment: Moment) {
+        let Session { sampling, bundle, tokenizer, device, network, .. } = &self.session;
+        if let Some(sampling) = sampling.as_ref().filter(|sampling| sampling.due(moment)) {
+            sampling.paint((bundle, tokenizer, device), network, moment, |event| self.tell(event));
+        }
+    }
+
+    /// Keeps what was learned before a step that failed; the error then says where it is.
+    fn rescue(&mut self, error: anyhow::Error, epoch: u64) -> anyhow::Error {
+        if self.step == 0 {
+            return error;
+        }
+        let name = names::at_step(&self.session.recipe.output.name, self.step);
+        let kept = self.save(&name, epoch + 1).and_then(|file| self.save_state(&name).map(|()| file));
+        match kept {
+            Ok(file) => error.context(format!(
+                "the run ended in step {}; what was learned until then is in {}, and --resume {} goes on from there",
+                self.step + 1,
+                file.display(),
+                names::state_of(&name)
+            )),
+            Err(why) => error.context(format!("the run ended, and what was learned cannot be saved: {why:#}")),
+        }
     }
 
     fn save(&mut self, name: &str, epoch: u64) -> Result<std::path::PathBuf> {

@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use lorabake_data::Dataset;
 use lorabake_data::bucket::Layout;
-use lorabake_data::facts::Facts;
+use lorabake_data::facts::{self, Facts};
 use lorabake_data::plan::Length;
+use lorabake_recipe::data::Mask;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Parsed, Recipe};
@@ -30,7 +31,7 @@ pub(crate) struct Saver {
 impl Saver {
     pub fn new(parsed: &Parsed, session: &Session) -> Result<Self> {
         let recipe = session.recipe.clone();
-        let mut facts = facts(parsed, &recipe, (&session.dataset, &session.layout), session.length)?;
+        let mut facts = run_facts(parsed, &recipe, (&session.dataset, &session.layout), session.length)?;
         let hashes = match &recipe.model.checkpoint {
             Checkpoint::Embedded => {
                 facts.model_hashes = Some(ModelHashes::of_bytes(embedded::bytes()));
@@ -72,8 +73,15 @@ impl Saver {
     }
 }
 
+/// `--network_args` as typed; named blocks as the lists that sd-scripts has for them.
+fn network_args(parsed: &Parsed) -> Vec<String> {
+    let raw = &parsed.raw.network;
+    let named = raw.block_lr_weight.as_ref().map(|_| parsed.recipe.network.blocks.lr_args());
+    raw.network_args.iter().flatten().cloned().chain(named.unwrap_or_default()).collect()
+}
+
 /// What a run that begins now has to tell, without the checkpoint's hashes.
-pub(crate) fn facts(
+pub(crate) fn run_facts(
     parsed: &Parsed,
     recipe: &Recipe,
     (dataset, layout): (&Dataset, &Layout),
@@ -83,6 +91,7 @@ pub(crate) fn facts(
         unet_lr: parsed.raw.optim.unet_lr,
         text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
         clip_skip: parsed.raw.model.clip_skip,
+        network_args: network_args(parsed),
     };
     let started_at = metadata::now();
     Ok(RunFacts {
@@ -94,7 +103,10 @@ pub(crate) fn facts(
         num_epochs: length.epochs,
         max_train_steps: length.steps,
         batches_per_epoch: length.batches_per_epoch,
-        dataset: dataset_facts(Facts::new(dataset, layout)),
+        dataset: DatasetFacts {
+            sets: facts::of_sets(dataset, layout, &recipe.data).into_iter().map(dataset_facts).collect(),
+            ..dataset_facts(Facts::new(dataset, layout))
+        },
         model_name: match &recipe.model.checkpoint {
             Checkpoint::Embedded => embedded::NAME.to_string(),
             Checkpoint::File(path) => file_name(path),
@@ -118,6 +130,12 @@ fn without_folders(recipe: &Recipe) -> Recipe {
     }
     short(&mut recipe.data.train_dir);
     recipe.data.reg_dir.as_mut().map(short);
+    if let Some(Mask::Folder(dir)) = &mut recipe.data.mask {
+        short(dir);
+    }
+    if let Some(config) = &mut recipe.data.config {
+        short(&mut config.file);
+    }
     recipe.network.weights.as_mut().map(short);
     short(&mut recipe.output.dir);
     recipe.output.logging_dir.as_mut().map(short);
@@ -138,5 +156,6 @@ fn dataset_facts(facts: Facts) -> DatasetFacts {
         bucket_info: facts
             .bucket_info
             .map(|info| BucketInfo { buckets: info.buckets, mean_img_ar_error: info.mean_img_ar_error }),
+        sets: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Dataset, caption, report, scan};
+use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
@@ -22,10 +22,11 @@ use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::{Checkpoint, Part};
 
 use crate::embedded;
-use crate::encode::LatentCache;
+use crate::encode::{LatentCache, weighted_ids};
 use crate::event::Event;
 use crate::network::Network;
 use crate::objective::Objective;
+use crate::sample::{self, Sampling};
 
 /// A run that is ready for its first step.
 pub struct Session {
@@ -51,6 +52,8 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     /// Where it runs.
     pub device: Device,
+    /// Pictures while it trains.
+    pub(crate) sampling: Option<Sampling>,
 }
 
 impl Session {
@@ -70,12 +73,14 @@ impl Session {
         let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
         refuse_unwritable(&recipe.output.dir)?;
+        let wanted = sample::requests(&recipe, &say)?;
         let lengths = (length, recipe.train.duration);
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
         let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
-        let mut bundle = Bundle::load(&checkpoint, Parts::Training, storage(recipe.train.precision))?;
+        let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
+        let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
@@ -85,12 +90,29 @@ impl Session {
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
+        if network.modules.is_empty() {
+            bail!("nothing is left to train: no layer is in a block with a rank and a learning rate above 0");
+        }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;
         clock.lap("latents made");
+        let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
-        Ok(Self { recipe, bundle, dataset, layout, plan, length, latents, network, objective, tokenizer, device })
+        Ok(Self {
+            recipe,
+            bundle,
+            dataset,
+            layout,
+            plan,
+            length,
+            latents,
+            network,
+            objective,
+            tokenizer,
+            device,
+            sampling,
+        })
     }
 }
 
@@ -149,18 +171,20 @@ fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
 /// A note about captions that are longer than the text encoder reads.
 fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, recipe: &Recipe) -> Option<String> {
     let max_token_length = recipe.model.max_token_length;
-    let cut = |caption: &str| {
-        let lines = caption::lines(caption, &recipe.data.captions);
-        lines.map(|line| tokenizer.cut_off(&line, max_token_length)).max().unwrap_or(0)
+    let cut = |item: &Item| {
+        let rules = &dataset.settings(&recipe.data, item).captions;
+        let tokens = |line: String| weighted_ids(tokenizer, &line, rules.weighted).0.len();
+        let longest = caption::lines(&item.caption, rules).map(tokens).max().unwrap_or(0);
+        longest.saturating_sub(max_token_length as usize)
     };
-    let long: Vec<_> = dataset.items.iter().filter(|item| cut(&item.caption) > 0).collect();
-    let worst = long.iter().max_by_key(|item| cut(&item.caption))?;
+    let long: Vec<_> = dataset.items.iter().filter(|item| cut(item) > 0).collect();
+    let worst = long.iter().max_by_key(|item| cut(item))?;
     let remedy = if max_token_length < 225 { "; raise max_token_length to 150 or 225" } else { "" };
     Some(format!(
         "{} captions are longer than {max_token_length} tokens and lose their end (most: {}, {} tokens){remedy}",
         long.len(),
         worst.path.display(),
-        cut(&worst.caption)
+        cut(worst)
     ))
 }
 

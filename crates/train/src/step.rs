@@ -26,6 +26,8 @@ pub struct Inputs {
     pub tokens: Tokens,
     /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
     pub loss_weights: Vec<f32>,
+    /// Where the loss counts, [B, h, w], 0 to 1; `None` = everywhere.
+    pub mask: Option<Vec<f32>>,
 }
 
 /// What stays the same from step to step.
@@ -72,7 +74,8 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
 
     let factors = weighting.factors(schedule, *asked, (&inputs.loss_weights, &inputs.timesteps));
     let kept = prediction.clone().inner();
-    let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps: &inputs.timesteps };
+    let (timesteps, mask) = (inputs.timesteps.as_slice(), inputs.mask.as_deref());
+    let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
     let loss = loss(prediction, target, measure);
     let value = f64::from(loss.mean.clone().into_scalar::<f32>());
     let mut tape = loss.mean.backward();

@@ -1,35 +1,41 @@
 //! Gradients of one or more batches → new values of the network.
 
 use lorabake_optim::clip::clip_grad_norm;
-use lorabake_optim::{Group, Optimizer, State, Trainable};
-use lorabake_recipe::optim::Optim;
-use lorabake_weights::Part;
+use lorabake_optim::{Optimizer, State, Trainable};
+use lorabake_recipe::Recipe;
 
+use crate::groups::Groups;
+use crate::max_norm::{Norms, limit_norms};
 use crate::network::Network;
 use crate::step::Gradients;
 
-/// The optimizer with its groups: the text encoder's modules, then the UNet's.
+/// The optimizer with its groups.
 pub struct Updater {
     optimizer: Box<dyn Optimizer>,
+    groups: Groups,
+    max_norm: Option<f64>,
     max_grad_norm: f64,
     /// What is shown as rates before the first update, if the optimizer sets its own.
     first_rate: Option<f64>,
 }
 
-/// Learning rates of one update.
+/// What an update found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rates {
-    /// Of the text encoder's modules.
-    pub text: f64,
-    /// Of the UNet's modules.
-    pub unet: f64,
+pub struct Updated {
+    /// Norm of all gradients together before clipping. Nothing was updated if it is not finite.
+    pub gradient_norm: f64,
+    /// The norms of the modules, with `--scale_weight_norms`.
+    pub norms: Option<Norms>,
 }
 
 impl Updater {
-    /// The recipe's optimizer at its beginning.
-    pub fn new(settings: &Optim) -> Self {
+    /// The recipe's optimizer at its beginning; the recipe has the rank and alpha that the network has.
+    pub fn new(recipe: &Recipe, groups: Groups) -> Self {
+        let settings = &recipe.optim;
         Self {
             optimizer: lorabake_optim::build(&settings.optimizer, settings.learning_rate),
+            groups,
+            max_norm: recipe.network.max_norm,
             max_grad_norm: settings.max_grad_norm,
             first_rate: settings.optimizer.sets_own_rates().then_some(settings.learning_rate),
         }
@@ -40,16 +46,22 @@ impl Updater {
         self.optimizer.d()
     }
 
-    /// The rates to show for the next update: `planned`, unless the optimizer sets its own. Then they are those of the
-    /// update before, of each group's first tensor, as sd-scripts shows them.
-    pub fn shown_rates(&self, network: &Network, planned: Rates) -> Rates {
-        let Some(first) = self.first_rate else { return planned };
-        let groups = groups(network, planned);
-        let shown = |group: &Group| {
-            let own = self.optimizer.own_rates(std::slice::from_ref(group));
-            own.map_or(first, |rates| rates[0])
+    /// Rates times d as the last update left it, by group; empty unless the optimizer is an adaptive one.
+    pub fn d_times_lr(&self, factor: f64) -> Vec<(String, f64)> {
+        let Some(d) = self.d() else { return Vec::new() };
+        self.groups.named(self.groups.at(factor).iter().map(|group| d * group.lr))
+    }
+
+    /// The rates to show for the next update, by group: those of the schedule, unless the optimizer sets its own. Then
+    /// they are those of the update before, of each group's first tensor, as sd-scripts shows them.
+    pub fn shown_rates(&self, factor: f64) -> Vec<(String, f64)> {
+        let groups = self.groups.at(factor);
+        let planned = || groups.iter().map(|group| group.lr).collect();
+        let rates = match self.first_rate {
+            None => planned(),
+            Some(first) => self.optimizer.own_rates(&groups).unwrap_or_else(|| vec![first; groups.len()]),
         };
-        Rates { text: shown(&groups[0]), unet: shown(&groups[1]) }
+        self.groups.named(rates)
     }
 
     /// A copy of the optimizer's state.
@@ -63,36 +75,28 @@ impl Updater {
     /// If it belongs to another optimizer or to other modules.
     pub fn load_state(&mut self, state: State, network: &Network) -> Result<(), lorabake_optim::Error> {
         let shapes = network.modules.iter().flat_map(|module| [&module.plan.down[..], &module.plan.up[..]]);
-        self.optimizer.load_state(state, &shapes.collect::<Vec<_>>())
+        self.optimizer.load_state(state, &self.groups.sorted(shapes))
     }
 
-    /// Clips the gradients together and updates the network; returns their norm from before clipping.
+    /// Clips the gradients together and updates the network at the schedule's `factor`.
     ///
-    /// Nothing is updated when the norm is not finite: the caller ends the run with the names of the images.
-    pub fn update(&mut self, network: &mut Network, mut gradients: Gradients, rates: Rates) -> f64 {
-        let norm = clip_grad_norm(&mut gradients, self.max_grad_norm);
-        if !norm.is_finite() {
-            return norm;
+    /// Nothing is updated when their norm is not finite: the caller ends the run with the names of the images.
+    pub fn update(&mut self, network: &mut Network, mut gradients: Gradients, factor: f64) -> Updated {
+        let gradient_norm = clip_grad_norm(&mut gradients, self.max_grad_norm);
+        if !gradient_norm.is_finite() {
+            return Updated { gradient_norm, norms: None };
         }
-        let groups = groups(network, rates);
         let values = network.modules.iter_mut().flat_map(|module| {
             [(&mut module.down, module.plan.down.as_slice()), (&mut module.up, module.plan.up.as_slice())]
         });
-        let mut trainables: Vec<Trainable<'_>> = values
-            .zip(&gradients)
-            .map(|((value, shape), grad)| Trainable { value: value.as_mut_slice(), shape, grad: grad.as_deref() })
-            .collect();
-        self.optimizer.step(&mut trainables, &groups);
-        norm
+        let trainables = values.zip(&gradients).map(|((value, shape), grad)| Trainable {
+            value: value.as_mut_slice(),
+            shape,
+            grad: grad.as_deref(),
+        });
+        self.optimizer.step(&mut self.groups.sorted(trainables), &self.groups.at(factor));
+        Updated { gradient_norm, norms: self.max_norm.map(|limit| limit_norms(network, limit)) }
     }
-}
-
-/// The text encoder's tensors, then the UNet's; either may be empty.
-fn groups(network: &Network, rates: Rates) -> [Group; 2] {
-    let tensors = |part| 2 * network.count(part);
-    let text = tensors(Part::TextEncoder);
-    let group = |lr, range| Group { lr, weight_decay: None, range };
-    [group(rates.text, 0..text), group(rates.unet, text..text + tensors(Part::Unet))]
 }
 
 /// Adds the gradients of another batch, each counting 1 / `batches`.

@@ -228,8 +228,9 @@ fn accumulated_batches_equal_one_large_batch() {
             noise: draws.noise[values].to_vec(),
             input_noise: None,
             timesteps: draws.timesteps[range.clone()].to_vec(),
-            tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75),
+            tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75, false),
             loss_weights: [1.0, 0.5, 1.0, 1.0][range].to_vec(),
+            mask: None,
         }
     };
     let device = burn::tensor::Device::flex();

@@ -45,7 +45,7 @@ fn every_optimizer_moves_the_lora_and_tells_its_rates() {
         let more = [format!("--optimizer_type={name}"), format!("--learning_rate={rate}")];
         let (steps, up) = steps(dir.path(), &more.each_ref().map(String::as_str));
         assert!(up > 0.0 && up.is_finite(), "{name}: {up}");
-        let names = |pairs: &[(&'static str, f64)]| pairs.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let names = |pairs: &[(String, f64)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         for step in &steps {
             assert_eq!(names(&step.rates), ["textencoder", "unet"]);
             let expected = if optimizer.adapts() { names(&step.rates) } else { Vec::new() };

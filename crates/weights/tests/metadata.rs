@@ -9,9 +9,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::data::{Buckets, Data};
+use lorabake_recipe::data::{Buckets, Data, RegPairing};
+use lorabake_recipe::dataset_config::{DatasetConfig, Subset};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
+use lorabake_recipe::keep::Keep;
+use lorabake_recipe::lora_plus::LoraPlus;
 use lorabake_recipe::model::{Checkpoint, Model};
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
 use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
@@ -38,21 +42,13 @@ fn recipe(name: &str) -> Recipe {
             clip_skip: 1,
             max_token_length: 75,
         },
-        data: Data {
-            train_dir: "data/sq".into(),
-            reg_dir: None,
-            caption_extension: Some(".txt".into()),
-            resolution: (128, 128),
-            buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
-            batch_size: 1,
-            captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
-            flip_aug: false,
-            random_crop: false,
-            cache_latents: name != "a_lora_adamw",
-        },
+        data: images(name),
         network: Network {
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
             conv: None,
+            blocks: Blocks::default(),
+            lora_plus: LoraPlus::default(),
+            max_norm: None,
             scope: Scope::Both,
             weights: None,
             dim_from_weights: false,
@@ -78,6 +74,7 @@ fn recipe(name: &str) -> Recipe {
             name: name.into(),
             save_precision: None,
             snapshots: Vec::new(),
+            keep: Keep::default(),
             save_state: SaveState::Never,
             resume: None,
             comment: None,
@@ -85,6 +82,27 @@ fn recipe(name: &str) -> Recipe {
             logging_dir: None,
             log_prefix: None,
         },
+        samples: None,
+    }
+}
+
+fn images(name: &str) -> Data {
+    Data {
+        train_dir: "data/sq".into(),
+        reg_dir: None,
+        caption_extension: Some(".txt".into()),
+        resolution: (128, 128),
+        buckets: Some(Buckets { min: 64, max: 256, step: 64, no_upscale: false }),
+        batch_size: 1,
+        captions: CaptionRules { shuffle: true, keep_tokens: 1, ..CaptionRules::default() },
+        flip_aug: false,
+        random_crop: false,
+        color_aug: false,
+        face_crop: None,
+        reg_pairing: RegPairing::Count,
+        mask: None,
+        config: None,
+        cache_latents: name != "a_lora_adamw",
     }
 }
 
@@ -110,13 +128,19 @@ fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
             },
             tag_frequency: ordered(&saved["ss_tag_frequency"]),
             bucket_info: Some(BucketInfo { buckets: vec![((128, 128), 24)], mean_img_ar_error: 0.0 }),
+            sets: Vec::new(),
         },
         model_name: "sd15_tiny.safetensors".into(),
         model_hashes: Some(ModelHashes {
             legacy: saved["ss_sd_model_hash"].clone(),
             sha256: saved["ss_new_sd_model_hash"].clone(),
         }),
-        typed: Typed { unet_lr: None, text_encoder_lr: Some(5e-4), clip_skip: Some(recipe.model.clip_skip) },
+        typed: Typed {
+            unet_lr: None,
+            text_encoder_lr: Some(5e-4),
+            clip_skip: Some(recipe.model.clip_skip),
+            network_args: Vec::new(),
+        },
         recipe_toml: "network_dim = 4\n".into(),
     }
 }
@@ -200,7 +224,10 @@ fn metadata_is_that_of_sd_scripts() {
         facts.dataset.bucket_info =
             Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
     });
-    check("c_c3lier", |recipe, _| recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 }));
+    check("c_c3lier", |recipe, facts| {
+        recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
+        facts.typed.network_args = vec!["conv_dim=1".into(), "conv_alpha=1".into()];
+    });
     check("e_adamw_wd", |recipe, _| {
         recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
     });
@@ -213,6 +240,28 @@ fn metadata_is_that_of_sd_scripts() {
         recipe.optim.learning_rate = 0.5;
         recipe.optim.max_grad_norm = 0.05;
         facts.typed.text_encoder_lr = Some(0.25);
+    });
+    check("f_maxnorm", |recipe, facts| {
+        recipe.network.max_norm = Some(1.0);
+        (recipe.optim.learning_rate, facts.typed.text_encoder_lr) = (5e-2, Some(5e-2));
+    });
+    check("g_block_lr_cosine", |recipe, facts| {
+        recipe.train.seed = 13;
+        let typed = [
+            "down_lr_weight=cosine+.25",
+            "mid_lr_weight=1",
+            "up_lr_weight=reverse_linear",
+            "block_lr_zero_threshold=0.1",
+        ];
+        facts.typed.network_args = typed.map(String::from).into();
+    });
+    check("g_block_dims", |recipe, facts| {
+        recipe.network.linear.rank = 2;
+        let (dims, alphas) =
+            ("2,2,2,2,2,2,1,1,1,1,1,1,3,1,1,1,1,1,1,2,2,2,2,2,2", "1,1,1,1,1,1,0.5,0.5,0.5,0.5,0.5,0.5,");
+        let dims = format!("block_dims={dims}");
+        let alphas = format!("block_alphas={alphas}2,1,1,1,1,1,1,1.5,1.5,1.5,1.5,1.5,1.5");
+        facts.typed.network_args = vec![dims, alphas];
     });
     check("i_reg", |recipe, facts| {
         recipe.data.batch_size = 2;
@@ -243,6 +292,7 @@ fn noise_and_loss_are_told() {
     let mut recipe = recipe("a_lora_adamw");
     recipe.data.captions.dropout_rate = 0.1;
     recipe.data.captions.tag_dropout_rate = 0.25;
+    (recipe.data.color_aug, recipe.data.face_crop) = (true, Some((2.0, 4.5)));
     recipe.diffusion = Diffusion {
         loss: Loss::Huber(Huber { schedule: HuberSchedule::Exponential, c: 0.2, scale: 2.0 }),
         debiased_estimation: true,
@@ -269,7 +319,9 @@ fn noise_and_loss_are_told() {
         ("ss_base_model_version", "sd_v1_v"),
         ("ss_caption_dropout_rate", "0.1"),
         ("ss_caption_tag_dropout_rate", "0.25"),
+        ("ss_color_aug", "True"),
         ("ss_debiased_estimation", "True"),
+        ("ss_face_crop_aug_range", "(2.0, 4.5)"),
         ("ss_huber_c", "0.2"),
         ("ss_huber_scale", "2.0"),
         ("ss_huber_schedule", "exponential"),
@@ -285,13 +337,40 @@ fn noise_and_loss_are_told() {
     assert_eq!(changed, expected);
 }
 
+/// In the order and spelling of the dictionary that sd-scripts' `train_network.py` makes; no recorded run has one.
+#[test]
+fn data_sets_of_a_file_are_told_one_by_one() {
+    let saved = saved("a_lora_adamw");
+    let mut recipe = recipe("a_lora_adamw");
+    let set = DatasetFacts { sets: Vec::new(), ..facts(&saved, &recipe).dataset };
+    let subset = |train_dir: &str, is_reg| Subset {
+        dataset: 0,
+        repeats: 4,
+        class_tokens: if is_reg { "girl".into() } else { String::new() },
+        is_reg,
+        settings: Data { train_dir: train_dir.into(), ..recipe.data.clone() },
+    };
+    let subsets = vec![subset("/somewhere/4_penny", false), subset("reg", true)];
+    recipe.data.config = Some(DatasetConfig { file: "sets.toml".into(), subsets });
+    let mut facts = facts(&saved, &recipe);
+    facts.dataset.sets = vec![set];
+    let built = build(&recipe, &facts);
+    let expected = include_str!("golden/ss_datasets.json").replace("TAGS", &saved["ss_tag_frequency"]);
+    assert_eq!(built["ss_datasets"], expected.trim_end());
+    for gone in ["ss_resolution", "ss_bucket_info", "ss_batch_size_per_device", "ss_reg_dataset_dirs"] {
+        assert!(!built.contains_key(gone), "{gone}");
+    }
+    assert_eq!(built["ss_tag_frequency"], saved["ss_tag_frequency"]);
+}
+
 #[test]
 fn no_metadata_keeps_what_sd_scripts_keeps() {
     let saved = saved("c_c3lier");
     let mut recipe = recipe("c_c3lier");
     recipe.output.no_metadata = true;
-    recipe.network.conv = Some(RankAlpha { rank: 1, alpha: 1.0 });
-    let built = build(&recipe, &facts(&saved, &recipe));
+    let mut facts = facts(&saved, &recipe);
+    facts.typed.network_args = vec!["conv_dim=1".into(), "conv_alpha=1".into()];
+    let built = build(&recipe, &facts);
     let kept: Vec<&str> = built.keys().map(String::as_str).filter(|key| !key.starts_with("modelspec.")).collect();
     assert_eq!(
         kept,
@@ -312,7 +391,7 @@ fn ours_is_named_and_the_recipe_travels() {
     let saved = saved("a_lora_adamw");
     let mut recipe = recipe("a_lora_adamw");
     let mut facts = facts(&saved, &recipe);
-    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None };
+    facts.typed = Typed { unet_lr: None, text_encoder_lr: None, clip_skip: None, network_args: Vec::new() };
     recipe.data.buckets = None;
     facts.dataset.bucket_info = None;
     facts.model_hashes = None;
@@ -327,7 +406,8 @@ fn ours_is_named_and_the_recipe_travels() {
         assert_eq!(built[key], value);
     }
     let effective = Typed::effective(&recipe);
-    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1) });
+    let network_args = Vec::new();
+    assert_eq!(effective, Typed { unet_lr: Some(1e-3), text_encoder_lr: Some(5e-4), clip_skip: Some(1), network_args });
 }
 
 /// Hashes by Python's `hashlib` over the same bytes, cut as sd-scripts' `model_hash` does.

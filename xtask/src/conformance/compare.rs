@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
+use lorabake_recipe::network::RankAlpha;
+use lorabake_train::max_norm::Norms;
+use lorabake_train::network::Network;
 use lorabake_train::step::Output;
 
-use super::trace::{MicroStep, Trace};
+use super::trace::{MaxNorm, MicroStep, Trace};
 
 /// Keys that a trace with `final_keys: some` keeps whole.
 const SOME: [&str; 11] = [
@@ -65,6 +68,18 @@ impl Errors {
         within && self.complaints.is_empty() && self.updates > 0
     }
 
+    /// What we would train: the same layers with the same ranks and alphas as were recorded.
+    pub fn compare_modules(&mut self, ours: &Network, recorded: &Network) {
+        let sizes = |network: &Network| -> BTreeMap<String, RankAlpha> {
+            network.modules.iter().map(|module| (module.name.clone(), module.plan.size)).collect()
+        };
+        let (ours, recorded) = (sizes(ours), sizes(recorded));
+        let differs = |name: &&String| ours.get(*name) != recorded.get(*name);
+        if let Some(first) = ours.keys().chain(recorded.keys()).find(differs) {
+            self.complaints.push(format!("{first}: {:?}, recorded {:?}", ours.get(first), recorded.get(first)));
+        }
+    }
+
     pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &Output) -> Result<()> {
         self.loss = self.loss.max(relative(output.loss, micro.loss));
         for (ours, theirs) in output.per_sample.iter().zip(&micro.mse_per_sample) {
@@ -102,6 +117,23 @@ impl Errors {
         self.updates += 1;
         if let Some(theirs) = theirs {
             self.gradient = self.gradient.max(relative(ours, theirs));
+        }
+    }
+
+    /// The layers' norms that `--scale_weight_norms` reports, which are held to the bound of the weights.
+    pub fn compare_max_norm(&mut self, update: usize, ours: Option<Norms>, theirs: Option<MaxNorm>) {
+        let close = |ours: f64, theirs: f64| relative(ours, theirs) <= WEIGHTS;
+        let equal = match (ours, theirs) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => {
+                ours.keys_scaled == theirs.keys_scaled
+                    && close(ours.average, theirs.mean_norm)
+                    && close(ours.max, theirs.max_norm)
+            }
+            _ => false,
+        };
+        if !equal {
+            self.complaints.push(format!("update {update}: norms {ours:?}, recorded {theirs:?}"));
         }
     }
 

@@ -10,14 +10,16 @@ use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
 use lorabake_recipe::output::SavePrecision;
+use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 use lorabake_recipe::{ParseError, Recipe, parse_train};
 use lorabake_train::encode::Tokens;
+use lorabake_train::groups::Groups;
 use lorabake_train::network::Network;
 use lorabake_train::objective::Objective;
 use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
-use lorabake_train::update::{Rates, Updater, accumulate};
-use lorabake_weights::{Checkpoint, Part};
+use lorabake_train::update::{Updater, accumulate};
+use lorabake_weights::Checkpoint;
 
 use super::compare::Errors;
 use super::trace::{MicroStep, Trace};
@@ -52,7 +54,11 @@ pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
     let network = Network::from_file(&trace.initial_lora()?, &trace.meta.init, &bundle)?;
     let expected = trace.initial()?.keys().filter(|key| key.ends_with(".lora_down.weight")).count();
     ensure!(network.modules.len() == expected, "{} of {expected} modules found", network.modules.len());
-    Replay { trace, recipe, bundle: &bundle, network, errors: Errors::default() }.run().map(Verdict::Replayed)
+    let mut errors = Errors::default();
+    if recipe.network.weights.is_none() {
+        errors.compare_modules(&Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed)), &network);
+    }
+    Replay { trace, recipe, bundle: &bundle, network, errors }.run().map(Verdict::Replayed)
 }
 
 /// The recorded command line as our own parser takes it; its first refusal is the reason if it is not taken.
@@ -74,7 +80,8 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     fn run(mut self) -> Result<Errors> {
-        let mut updater = Updater::new(&self.recipe.optim);
+        let groups = Groups::new(&self.network, &self.recipe, self.bundle);
+        let mut updater = Updater::new(&self.recipe, groups);
         let (mut gradients, mut update) = (None, 0);
         for (index, micro) in self.trace.meta.micro_steps.iter().enumerate() {
             if micro.opt_step != update {
@@ -114,8 +121,9 @@ impl Replay<'_> {
             noise,
             input_noise: None,
             timesteps: micro.timesteps.clone(),
-            tokens: Tokens { rows, chunks },
+            tokens: Tokens { rows, chunks, weights: None },
             loss_weights: micro.loss_weights.clone(),
+            mask: None,
         };
         let frozen = Frozen {
             bundle: self.bundle,
@@ -134,15 +142,12 @@ impl Replay<'_> {
         };
         let optim = &self.recipe.optim;
         let factor = lr::factor(&optim.schedule, optim.learning_rate, update as u64, total);
-        let rates = Rates { text: optim.text_encoder_lr * factor, unet: optim.unet_lr * factor };
-        let shown = updater.shown_rates(&self.network, rates);
-        let parts = [(Part::TextEncoder, shown.text), (Part::Unet, shown.unet)];
-        let ours: Vec<f64> =
-            parts.iter().filter(|(part, _)| self.network.count(*part) > 0).map(|(_, rate)| *rate).collect();
+        let ours: Vec<f64> = updater.shown_rates(factor).into_iter().map(|(_, rate)| rate).collect();
         self.errors.compare_rates(update, &ours, &recorded.lr);
         self.errors.compare_d(update, updater.d(), &recorded.d_before);
-        let norm = updater.update(&mut self.network, gradients, rates);
-        self.errors.compare_norm(norm, recorded.grad_norm_before_clip);
+        let updated = updater.update(&mut self.network, gradients, factor);
+        self.errors.compare_norm(updated.gradient_norm, recorded.grad_norm_before_clip);
+        self.errors.compare_max_norm(update, updated.norms, recorded.max_norm);
         Ok(())
     }
 }

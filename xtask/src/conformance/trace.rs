@@ -42,6 +42,16 @@ pub struct OptStep {
     #[serde(default)]
     pub d_before: Vec<Option<f64>>,
     pub grad_norm_before_clip: Option<f64>,
+    /// With `--scale_weight_norms`.
+    pub max_norm: Option<MaxNorm>,
+}
+
+/// What sd-scripts reports of the layers' norms after an update.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct MaxNorm {
+    pub keys_scaled: usize,
+    pub mean_norm: f64,
+    pub max_norm: f64,
 }
 
 /// A recorded run.

@@ -116,6 +116,8 @@ fn cost(foresight: &Foresight) -> String {
              {parameters} numbers in {modules} modules\n",
             *bytes as f64 / 1e6,
         ),
-        None => format!("file: {name}.safetensors; the size of this kind of adapter is not foretold{several}\n"),
+        None => format!(
+            "file: {name}.safetensors; its size with ranks of single blocks or of this kind of adapter is not foretold{several}\n"
+        ),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lorabake_recipe::{ParseError, parse_train};
+use lorabake_recipe::{ParseError, Parsed, parse_run};
 
 use crate::bake::{bake, summary};
 use crate::words;
@@ -16,21 +16,29 @@ use crate::words;
 /// # Errors
 /// What ended the bake.
 pub fn run(argv: &[OsString]) -> Result<ExitCode> {
-    let parsed = match parse_train(argv) {
-        Ok(parsed) => parsed,
+    let stages = match parse_run(argv) {
+        Ok(stages) => stages,
         Err(ParseError::Asked(text)) => {
             words::result(&text);
             return Ok(ExitCode::SUCCESS);
         }
         Err(error @ ParseError::Unusable(_)) => return Ok(refuse(&error)),
     };
-    if let Some(path) = &parsed.write_to {
-        write_new(path, &parsed.recipe.to_toml()?).with_context(|| format!("cannot write {}", path.display()))?;
+    if let [Parsed { write_to: Some(path), recipe, .. }] = stages.as_slice() {
+        write_new(path, &recipe.to_toml()?).with_context(|| format!("cannot write {}", path.display()))?;
         words::result(&path.display().to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let outcome = bake(&parsed)?;
-    words::result(&summary(&parsed, &outcome));
+    for (index, parsed) in stages.iter().enumerate() {
+        if stages.len() > 1 {
+            eprintln!("\nstage {} of {}: {}", index + 1, stages.len(), parsed.recipe.output.name);
+        }
+        let outcome = bake(parsed)?;
+        words::result(&summary(parsed, &outcome));
+        if outcome.steps < outcome.planned {
+            break; // Ctrl-C ends the whole run.
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -170,5 +170,7 @@ pub fn lora_tensors(path: &Path) -> Vec<(String, Vec<f32>)> {
     let bytes = std::fs::read(path).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors();
     let numbers = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    tensors.into_iter().map(|(name, view)| (name, numbers(view.data()))).collect()
+    let mut tensors: Vec<_> = tensors.into_iter().map(|(name, view)| (name, numbers(view.data()))).collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use lorabake_data::{Dataset, Reason, scan};
 use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::data::{Buckets, Data};
+use lorabake_recipe::data::{Buckets, Data, RegPairing};
 use tempfile::TempDir;
 
 /// A folder that is filled line by line and deleted at the end.
@@ -44,7 +44,12 @@ impl Place {
             captions: CaptionRules::default(),
             flip_aug: false,
             random_crop: false,
+            color_aug: false,
+            face_crop: None,
+            reg_pairing: RegPairing::Count,
+            mask: None,
             cache_latents: true,
+            config: None,
         }
     }
 

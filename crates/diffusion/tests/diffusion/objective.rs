@@ -55,7 +55,7 @@ fn errors_and_their_gradients_equal_those_of_torch() {
     assert_eq!(cases.len(), 26);
     for (name, kind, schedule) in cases {
         let leaf = output.clone().autodiff().require_grad();
-        let measure = Measure { kind, factors: &[1.0; 8], schedule, timesteps: &timesteps };
+        let measure = Measure { kind, factors: &[1.0; 8], schedule, timesteps: &timesteps, mask: None };
         let result = loss(leaf.clone(), target.clone(), measure);
         // The square root is taken of small differences in f32: a few roundings of 1 ÷ c.
         let errors = golden.floats(&format!("loss.{name}"));

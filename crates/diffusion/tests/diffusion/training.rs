@@ -65,7 +65,8 @@ fn losses_equal_those_of_sd_scripts() {
         let part = |part: &str| format!("{name}.{part}");
         let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
         let factors = Weighting::default().factors(&schedule, prediction, (&loss_weights, &timesteps));
-        let measure = Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps };
+        let measure =
+            Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask: None };
         let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), measure);
         assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
         assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
@@ -105,7 +106,8 @@ fn the_gradient_is_its_closed_form() {
     assert!(factors[0] != factors[1] && factors.iter().all(|factor| *factor != 1.0), "{factors:?}");
 
     let leaf = output.clone().autodiff().require_grad();
-    let measure = Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300] };
+    let measure =
+        Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300], mask: None };
     let result = loss(leaf.clone(), target.clone(), measure);
     assert!(!result.per_sample.is_autodiff(), "the errors are still on the tape");
     let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");
@@ -115,6 +117,35 @@ fn the_gradient_is_its_closed_form() {
     let factors = Tensor::<1>::from_floats(factors.as_slice(), &output.device()).reshape([batch, 1, 1, 1]);
     let expected = (output - target).mul_scalar(2.0 / count) * factors;
     assert_close(&values(gradient), &values(expected), 1e-6, "gradient");
+}
+
+/// Where the mask is 0, output and target may as well agree; where it is one half, so is the error.
+#[test]
+fn a_mask_takes_places_out_of_the_mean() {
+    let golden = Golden::open(SD_SCRIPTS);
+    let schedule = Schedule::stable_diffusion();
+    let (output, target): (Tensor<4>, Tensor<4>) =
+        (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.target"));
+    let [batch, channels, height, width] = output.dims();
+    let factors = vec![1.0; batch];
+    let timesteps = vec![40; batch];
+    let measure =
+        |mask| Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask };
+    let mask: Vec<f32> = (0..batch * height * width).map(|place| [0.0, 1.0, 0.5][place % 3]).collect();
+    let masked = values(loss(output.clone(), target.clone(), measure(Some(&mask))).per_sample);
+    let (a, b) = (values(output.clone()), values(target.clone()));
+    let error = |place: usize| f64::from(a[place] - b[place]).powi(2);
+    let plane = height * width;
+    let sample = |n: usize| {
+        let places = (0..channels * plane).map(|place| (n * channels * plane + place, n * plane + place % plane));
+        let sum: f64 = places.map(|(place, spot)| error(place) * f64::from(mask[spot])).sum();
+        (sum / (channels * plane) as f64) as f32
+    };
+    assert_close(&masked, &(0..batch).map(sample).collect::<Vec<_>>(), 1e-6, "masked");
+    let whole = values(loss(output.clone(), target.clone(), measure(None)).per_sample);
+    let white = vec![1.0; mask.len()];
+    assert_eq!(values(loss(output, target, measure(Some(&white))).per_sample), whole);
+    assert!(masked[0] < 0.8 * whole[0]);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 use super::{BOS, EOS, ROW, ROW_TOKENS};
 
-/// Rows for `ids`; see [`super::Tokenizer::chunks`].
+/// Rows for the ids of a whole prompt; see [`super::Tokenizer::chunks`].
+///
+/// # Panics
+/// If `max_token_length` is 0 or no multiple of 75.
 pub fn rows(ids: &[u32], max_token_length: u32) -> Vec<[u32; ROW]> {
     let limit = max_token_length as usize;
     assert!(limit > 0 && limit.is_multiple_of(ROW_TOKENS), "max_token_length {limit} is no multiple of 75");

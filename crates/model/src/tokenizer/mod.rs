@@ -1,7 +1,8 @@
 //! CLIP's tokenizer: text to token ids, and ids to the 77-wide rows that SD1.x's text encoder takes.
 //!
 //! Equal to transformers' slow `CLIPTokenizer` with ftfy installed, as sd-scripts uses it, with the vocabulary of
-//! OpenAI's CLIP (`bpe_simple_vocab_16e6`); [`clean`] says where it stops short of ftfy. Not here: prompt weights.
+//! OpenAI's CLIP (`bpe_simple_vocab_16e6`); [`clean`] says where it stops short of ftfy. Not here: prompt weights,
+//! for which pieces of a prompt are encoded apart and laid out together ([`rows`]).
 //!
 //! The way of a caption: special tokens are cut out, each piece between them is cleaned and lowercased ([`clean`]),
 //! split into words ([`words`]), and each word becomes ids ([`bpe`]); [`chunk`] lays the ids out in rows.
@@ -15,6 +16,7 @@ mod words;
 use std::sync::LazyLock;
 
 use bpe::Bpe;
+pub use chunk::rows;
 
 /// `<|startoftext|>`, the first id of a row.
 pub const BOS: u32 = 49406;

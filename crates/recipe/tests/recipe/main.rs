@@ -1,12 +1,15 @@
 //! Tests of what users type: command lines and recipe files in, messages and recipes out.
 
 mod advise;
+mod blocks;
 mod dampening;
+mod dataset_config;
 mod guide;
 mod imports;
 mod messages;
 mod optimizers;
 mod options;
+mod stages;
 mod toml;
 
 use std::ffi::OsString;

@@ -24,7 +24,7 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let command = command();
     let own = command.get_arguments().filter_map(|arg| arg.get_long());
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
-    assert_eq!(new, ["like", "preset", "threads"]);
+    assert_eq!(new, ["like", "preset", "reg_pairing", "block_lr_weight", "threads"]);
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.
@@ -35,6 +35,7 @@ fn example(name: &str) -> &'static str {
     match name {
         "network_module" => "networks.lora",
         "network_args" => "conv_dim=4",
+        "block_lr_weight" => "IN04=0.2",
         "optimizer_type" => "adamw",
         "optimizer_args" => "eps=1e-6",
         "lr_scheduler" => "cosine",
@@ -42,6 +43,8 @@ fn example(name: &str) -> &'static str {
         "lr_warmup_steps" => "0",
         "mixed_precision" => "bf16",
         "save_precision" => "bf16",
+        "face_crop_aug_range" => "2.0,4.0",
+        "reg_pairing" => "same_name",
         "save_model_as" => "safetensors",
         "max_token_length" => "150",
         "resolution" => "576",
@@ -61,7 +64,8 @@ fn example(name: &str) -> &'static str {
 #[test]
 fn every_option_parses_with_equals_sign_with_space_and_with_hyphens() {
     for arg in command().get_arguments() {
-        let Some(name) = arg.get_long().filter(|name| !PLACE.contains(name)) else {
+        let elsewhere = |name: &&str| !PLACE.contains(name) && *name != "dataset_config";
+        let Some(name) = arg.get_long().filter(elsewhere) else {
             continue;
         };
         let flag = arg.get_num_args().is_some_and(|range| range.min_values() == 0)

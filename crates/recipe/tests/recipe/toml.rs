@@ -72,19 +72,30 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --huber_scale=0.5 --debiased_estimation_loss --noise_offset_random_strength --adaptive_noise_scale=-0.01 \
         --multires_noise_iterations=6 --multires_noise_discount=0.4 --ip_noise_gamma=0.1 \
         --ip_noise_gamma_random_strength --min_timestep=10 --max_timestep=990 --v_parameterization \
-        --zero_terminal_snr --scale_v_pred_loss_like_noise_pred";
+        --zero_terminal_snr --scale_v_pred_loss_like_noise_pred \
+        --save_last_n_epochs=2 --save_last_n_epochs_state=1 --save_last_n_steps=300 --save_last_n_steps_state=100 \
+        --save_n_epoch_ratio=4 --sample_prompts=p.txt --sample_every_n_epochs=2 --sample_at_first \
+        --sample_sampler=euler_a --reg_pairing=same_name --masked_loss --conditioning_data_dir=masks \
+        --weighted_captions";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
         --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
-        --loss_type=smooth_l1 --huber_schedule=constant --v_pred_like_loss=0.5 --multires_noise_iterations=6";
+        --color_aug --face_crop_aug_range=2.0,4.5 --alpha_mask \
+        --loss_type=smooth_l1 --huber_schedule=constant --v_pred_like_loss=0.5 --multires_noise_iterations=6 \
+        --sample_prompts=p.txt --sample_every_n_steps=50";
     let every_optimizer = Optimizer::NAMES.iter().map(|name| format!("{ENOUGH} --optimizer_type={name}"));
     let prodigy =
         "--optimizer_type=Prodigy --optimizer_args decouple=False d_coef=2 growth_rate=1.02 beta3=0.9 slice_p=11";
+    let blocks = "--network_args down_lr_weight=sine up_lr_weight=0,1 block_alphas=1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,\
+        1,1,1,1,1,1,1,0.5 loraplus_lr_ratio=16 loraplus_unet_lr_ratio=4";
+    let conv_blocks = "conv_block_dims=0,0,0,2,2,2,2,2,2,2,2,2,4,2,2,2,2,2,2,2,2,2,2,2,2 conv_alpha=0";
     let lines = [
         "--train_data_dir=images --output_dir=out".to_owned(),
         ENOUGH.to_owned(),
         format!("{ENOUGH} {every_option}"),
         format!("--train_data_dir=images --output_dir=out {other}"),
         format!("{ENOUGH} {prodigy}"),
+        format!("{ENOUGH} {blocks}"),
+        format!("{ENOUGH} --block_lr_weight=IN=0,M00=0.3 --scale_weight_norms=1 --network_args {conv_blocks}"),
     ];
     for line in lines.into_iter().chain(every_optimizer) {
         let recipe = parse(&line).unwrap().recipe;
@@ -126,6 +137,8 @@ seed = 420
 [output]
 output_dir = "out"
 output_name = "penny"
+
+[samples]
 "#;
     assert_eq!(raw.to_toml().unwrap(), expected);
 }

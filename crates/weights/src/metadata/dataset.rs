@@ -20,6 +20,8 @@ pub struct DatasetFacts {
     pub tag_frequency: Vec<(String, Vec<(String, u64)>)>,
     /// Buckets; `None` without bucketing (`ss_bucket_info`).
     pub bucket_info: Option<BucketInfo>,
+    /// The same of each data set of a `--dataset_config` (`ss_datasets`).
+    pub sets: Vec<DatasetFacts>,
 }
 
 /// A concept folder.
@@ -55,9 +57,24 @@ struct BucketValue {
 }
 
 #[derive(Serialize)]
-struct BucketInfoValue<'b> {
-    buckets: Ordered<'b, usize, BucketValue>,
+pub(super) struct BucketInfoValue {
+    buckets: OwnedBuckets,
     mean_img_ar_error: f64,
+}
+
+/// Buckets under their numbers, in order.
+struct OwnedBuckets(Vec<(usize, BucketValue)>);
+
+impl Serialize for OwnedBuckets {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Ordered(&self.0).serialize(serializer)
+    }
+}
+
+pub(super) fn bucket_info(info: &BucketInfo) -> BucketInfoValue {
+    let value = |(index, &(resolution, count))| (index, BucketValue { resolution, count });
+    let buckets = OwnedBuckets(info.buckets.iter().enumerate().map(value).collect());
+    BucketInfoValue { buckets, mean_img_ar_error: info.mean_img_ar_error }
 }
 
 pub(super) fn put(entries: &mut Entries, facts: &DatasetFacts) {
@@ -67,11 +84,7 @@ pub(super) fn put(entries: &mut Entries, facts: &DatasetFacts) {
     entries.put("ss_reg_dataset_dirs", dirs(&facts.reg_dataset_dirs));
     let tags: Vec<_> = facts.tag_frequency.iter().map(|(folder, tags)| (folder, Ordered(tags))).collect();
     entries.put("ss_tag_frequency", json(&Ordered(&tags)));
-    let value = |(index, &(resolution, count))| (index, BucketValue { resolution, count });
-    let info = facts.bucket_info.as_ref().map(|info| {
-        let buckets: Vec<_> = info.buckets.iter().enumerate().map(value).collect();
-        json(&BucketInfoValue { buckets: Ordered(&buckets), mean_img_ar_error: info.mean_img_ar_error })
-    });
+    let info = facts.bucket_info.as_ref().map(|info| json(&bucket_info(info)));
     entries.put("ss_bucket_info", info.unwrap_or_else(|| "null".into()));
 }
 

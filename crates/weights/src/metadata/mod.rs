@@ -5,6 +5,7 @@
 //! The hashes over the tensors (`sshs_*`) are added where the file is written, in [`crate::lora_save`].
 
 mod dataset;
+mod datasets;
 mod diffusion;
 pub mod hashes;
 mod python;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::network::RawNetwork;
 use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::Setting;
 use lorabake_recipe::train::Precision;
@@ -53,7 +55,7 @@ pub struct RunFacts {
 }
 
 /// Options whose value in sd-scripts' metadata is what was typed, `None` if nothing was.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Typed {
     /// `--unet_lr`
     pub unet_lr: Option<f64>,
@@ -61,6 +63,8 @@ pub struct Typed {
     pub text_encoder_lr: Option<f64>,
     /// `--clip_skip`
     pub clip_skip: Option<u32>,
+    /// `--network_args`, each `key=value`
+    pub network_args: Vec<String>,
 }
 
 impl Typed {
@@ -70,6 +74,7 @@ impl Typed {
             unet_lr: Some(recipe.optim.unet_lr),
             text_encoder_lr: Some(recipe.optim.text_encoder_lr),
             clip_skip: Some(recipe.model.clip_skip),
+            network_args: RawNetwork::from(&recipe.network).network_args.unwrap_or_default(),
         }
     }
 }
@@ -84,9 +89,7 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 16] = [
-    ("ss_color_aug", "False"),
-    ("ss_face_crop_aug_range", "None"),
+const ABSENT: [(&str, &str); 13] = [
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
@@ -96,7 +99,6 @@ const ABSENT: [(&str, &str); 16] = [
     ("ss_network_dropout", "None"),
     ("ss_num_validation_images", "0"),
     ("ss_resize_interpolation", "None"),
-    ("ss_scale_weight_norms", "None"),
     ("ss_validate_every_n_epochs", "None"),
     ("ss_validate_every_n_steps", "None"),
     ("ss_validation_seed", "None"),
@@ -109,12 +111,15 @@ pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
     let mut entries = Entries::default();
     ABSENT.iter().for_each(|(key, value)| entries.put(key, *value));
     model(&mut entries, recipe, facts);
-    network(&mut entries, recipe);
+    network(&mut entries, recipe, &facts.typed);
     run(&mut entries, recipe, facts);
     learning(&mut entries, recipe, facts);
     diffusion::put(&mut entries, &recipe.diffusion);
     images(&mut entries, recipe);
     dataset::put(&mut entries, &facts.dataset);
+    if let Some(config) = &recipe.data.config {
+        datasets::put(&mut entries, config, &facts.dataset.sets);
+    }
     entries.put("lorabake_version", env!("CARGO_PKG_VERSION"));
     entries.put("lorabake_recipe", &facts.recipe_toml);
     if recipe.output.no_metadata {
@@ -147,14 +152,17 @@ fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     entries.put("ss_max_token_length", optional((length != 75).then_some(length)));
 }
 
-fn network(entries: &mut Entries, recipe: &Recipe) {
+fn network(entries: &mut Entries, recipe: &Recipe, typed: &Typed) {
     let network = &recipe.network;
     entries.put("ss_network_module", "networks.lora");
     entries.put("ss_network_dim", network.linear.rank);
     entries.put("ss_network_alpha", float(network.linear.alpha));
-    if let Some(conv) = network.conv {
-        let (rank, alpha) = (conv.rank.to_string(), conv.alpha.to_string());
-        let arguments = [("conv_dim", Some(rank)), ("conv_alpha", Some(alpha)), ("dropout", None)];
+    entries.put("ss_scale_weight_norms", optional(network.max_norm.map(float)));
+    if !typed.network_args.is_empty() {
+        let pairs = typed.network_args.iter().filter_map(|text| text.split_once('='));
+        // sd-scripts hands --network_dropout on in this way, unless the file decides what is made.
+        let dropout = (!network.dim_from_weights).then_some(("dropout", None));
+        let arguments: Vec<_> = pairs.map(|(key, value)| (key, Some(value))).chain(dropout).collect();
         entries.put("ss_network_args", json(&python::Ordered(&arguments)));
     }
 }
@@ -227,6 +235,9 @@ fn images(entries: &mut Entries, recipe: &Recipe) {
     entries.put("ss_resolution", format!("({}, {})", data.resolution.0, data.resolution.1));
     entries.put("ss_flip_aug", boolean(data.flip_aug));
     entries.put("ss_random_crop", boolean(data.random_crop));
+    entries.put("ss_color_aug", boolean(data.color_aug));
+    let range = data.face_crop.map(|(least, most)| format!("({}, {})", float(least), float(most)));
+    entries.put("ss_face_crop_aug_range", optional(range));
     entries.put("ss_cache_latents", boolean(data.cache_latents));
     entries.put("ss_shuffle_caption", boolean(data.captions.shuffle));
     entries.put("ss_keep_tokens", data.captions.keep_tokens);

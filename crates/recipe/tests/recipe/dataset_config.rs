@@ -1,0 +1,162 @@
+//! `--dataset_config`: which level of the file wins, what its subsets mean, and what is refused.
+
+use lorabake_recipe::data::{Buckets, Data, Mask};
+use lorabake_recipe::dataset_config::Subset;
+use lorabake_recipe::parse_toml;
+use tempfile::TempDir;
+
+use crate::{ENOUGH, parse};
+
+/// The example of sd-scripts' `docs/config_README-en.md`, shortened, with the keys of this page added.
+const FILE: &str = r#"
+[general]
+shuffle_caption = true
+caption_extension = '.txt'
+keep_tokens = 1
+num_repeats = 2
+
+[[datasets]]
+resolution = 512
+batch_size = 4
+keep_tokens = 2
+
+  [[datasets.subsets]]
+  image_dir = 'hoge'
+  class_tokens = 'hoge girl'
+
+  [[datasets.subsets]]
+  image_dir = 'fuga'
+  class_tokens = 'fuga boy'
+  keep_tokens = 3
+  num_repeats = 10
+  alpha_mask = true
+
+  [[datasets.subsets]]
+  is_reg = true
+  image_dir = 'reg'
+  class_tokens = 'human'
+  keep_tokens = 1
+
+[[datasets]]
+resolution = [768, 640]
+batch_size = 2
+enable_bucket = true
+max_bucket_reso = 1024
+
+  [[datasets.subsets]]
+  image_dir = 'piyo'
+  conditioning_data_dir = 'masks'
+  flip_aug = true
+  caption_dropout_rate = 0.5
+"#;
+
+/// A command line with this file in place of --train_data_dir.
+fn line(folder: &TempDir, text: &str) -> String {
+    let path = folder.path().join("sets.toml");
+    std::fs::write(&path, text).unwrap();
+    let rest = ENOUGH.replace("--train_data_dir=images", "").replace("--resolution=512", "");
+    format!("{rest} --dataset_config={}", path.display())
+}
+
+fn told(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let error = parse(&line(&folder, text)).unwrap_err().to_string();
+    error.replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn a_subset_goes_before_its_data_set_before_general_before_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("{} --masked_loss --min_bucket_reso=320 --reg_pairing=same_name", line(&folder, FILE));
+    let parsed = parse(&line).unwrap();
+    let data = &parsed.recipe.data;
+    let subsets = &data.config.as_ref().unwrap().subsets;
+    let row = |s: &Subset| {
+        let dir = s.settings.train_dir.display().to_string();
+        (s.dataset, dir, s.repeats, s.class_tokens.clone(), s.settings.captions.keep_tokens, s.settings.batch_size)
+    };
+    let expected = [
+        (0, "hoge", 2, "hoge girl", 2, 4),
+        (0, "fuga", 10, "fuga boy", 3, 4),
+        (0, "reg", 2, "human", 1, 4),
+        (1, "piyo", 2, "", 1, 2),
+    ];
+    let expected = expected.map(|(set, dir, n, words, keep, batch)| (set, dir.into(), n, words.into(), keep, batch));
+    assert_eq!(subsets.iter().map(row).collect::<Vec<_>>(), expected);
+    assert!(data.has_reg());
+    assert_eq!(subsets.iter().map(|s| s.is_reg).collect::<Vec<_>>(), [false, false, true, false]);
+    let [hoge, fuga, _, piyo]: [&Data; 4] = std::array::from_fn(|index| &subsets[index].settings);
+    assert_eq!((hoge.resolution, hoge.buckets.clone(), hoge.mask.clone()), ((512, 512), None, None));
+    assert!(hoge.captions.shuffle && !hoge.flip_aug && piyo.flip_aug);
+    assert_eq!((fuga.mask.clone(), piyo.mask.clone()), (Some(Mask::Alpha), Some(Mask::Folder("masks".into()))));
+    let buckets = Buckets { min: 320, max: 1024, step: 64, no_upscale: false };
+    assert_eq!((piyo.resolution, piyo.buckets.clone(), piyo.captions.dropout_rate), ((768, 640), Some(buckets), 0.5));
+}
+
+#[test]
+fn the_effective_recipe_is_read_back_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = parse(&line(&folder, FILE)).unwrap().recipe;
+    let text = recipe.to_toml().unwrap();
+    let again = parse_toml(&text, folder.path()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(again.recipe, recipe);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_its_place() {
+    let subset = "[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'x'\n";
+    for (text, expected) in [
+        (
+            format!("{subset}num_repeat = 3"),
+            "num_repeat: there is no such key in data set 1, subset 1; did you mean num_repeats?",
+        ),
+        (
+            format!("[general]\nflipaug = true\n{subset}"),
+            "flipaug: there is no such key in [general]; did you mean flip_aug?",
+        ),
+        (
+            format!("{subset}batch_size = 3"),
+            "batch_size: there is no such key in data set 1, subset 1; put it where it belongs, see --help",
+        ),
+        (format!("{subset}qqq = 1"), "qqq: there is no such key in data set 1, subset 1; leave it out"),
+        (
+            format!("learning_rate = 1\n{subset}"),
+            "learning_rate: it stands at the top of the file; put it below [general] or [[datasets]]",
+        ),
+        (
+            format!("{subset}metadata_file = 'm.json'"),
+            "metadata_file: (data set 1, subset 1) known to sd-scripts, but lorabake does not support it yet; leave it out",
+        ),
+        (format!("{subset}flip_aug = 'maybe'"), "flip_aug: `maybe` is neither true nor false; leave it out"),
+        (
+            format!("{subset}caption_dropout_rate = 2"),
+            "caption_dropout_rate: 2 is not a share; use a number from 0 to 1, such as 0.1",
+        ),
+        (
+            format!("{subset}num_repeats = 0"),
+            "num_repeats: (data set 1, subset 1) it is not a number of repeats from 1 to 100000; write for instance num_repeats = 10",
+        ),
+        (
+            "[[datasets]]\n[[datasets.subsets]]\nflip_aug = true".to_owned(),
+            "image_dir: (data set 1, subset 1) the folder of images is missing; write image_dir = 'FOLDER'",
+        ),
+        ("[[datasets]]\nbatch_size = 1".to_owned(), "subsets: there is none; write [[datasets.subsets]] once or more"),
+        ("[general]\nbatch_size = 1".to_owned(), "datasets: there is none; write [[datasets]] once or more"),
+        ("[general".to_owned(), "line 1 is not TOML"),
+    ] {
+        let told = told(&text);
+        assert!(told.contains(&format!("\n  sets.toml: {expected}")), "{text}\n{told}");
+    }
+    let twice = format!("{subset}[[datasets.subsets]]\nimage_dir = 'y'\n");
+    let once = told(&format!("{twice}[general]\nresolution = 10"));
+    assert_eq!(once.matches("is not a size in pixels").count(), 1, "{once}");
+}
+
+#[test]
+fn folders_of_the_command_line_have_no_effect_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let parsed =
+        parse(&format!("{} --train_data_dir=images --resolution=512 --masked_loss", line(&folder, FILE))).unwrap();
+    let told: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["--train_data_dir: has no effect, because the folders stand in --dataset_config"]);
+}

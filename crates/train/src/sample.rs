@@ -1,0 +1,114 @@
+//! Pictures while training: the network as it is, painted with the prompts of a file.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use lorabake_diffusion::{Sampler, Steps};
+use lorabake_model::Bundle;
+use lorabake_model::tokenizer::Tokenizer;
+use lorabake_model::vae::{Decoder, FACTOR};
+use lorabake_recipe::Recipe;
+use lorabake_recipe::model::Checkpoint;
+use lorabake_recipe::output::Every;
+use lorabake_recipe::samples::Samples;
+
+use crate::event::{Event, Painted};
+use crate::generate::{Brush, Request};
+use crate::network::{Attached, Network, Strength};
+use crate::sample_file::{self, SamplePrompt, sampler};
+
+/// What is painted, and with what.
+pub(crate) struct Sampling {
+    settings: Samples,
+    requests: Vec<Request>,
+    decoder: Decoder,
+}
+
+/// The moment of a picture.
+#[derive(Clone, Copy)]
+pub(crate) enum Moment {
+    /// Before the first step, or after this step.
+    Step(u64),
+    /// After this epoch, counted from 1.
+    Epoch(u64),
+}
+
+impl Sampling {
+    /// Sampling of `requests`, if the recipe asks for it; `decoder` is the checkpoint's.
+    pub fn new(recipe: &Recipe, requests: Vec<Request>, decoder: Option<Decoder>) -> Option<Self> {
+        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder? })
+    }
+
+    /// Whether pictures are due at `moment`.
+    pub fn due(&self, moment: Moment) -> bool {
+        match (moment, self.settings.every) {
+            (Moment::Step(0), _) => self.settings.at_first,
+            (Moment::Step(step), Some(Every::Steps(every))) => step.is_multiple_of(every),
+            (Moment::Epoch(epoch), Some(Every::Epochs(every))) => epoch.is_multiple_of(every),
+            _ => false,
+        }
+    }
+
+    /// Paints all prompts with `network`.
+    pub fn paint(&self, with: (&Bundle, &Tokenizer, &Device), network: &Network, moment: Moment, tell: impl Fn(Event)) {
+        let (bundle, tokenizer, device) = with;
+        let mut adapters = Attached::default();
+        network.attach(Strength::FULL, device, &mut adapters);
+        for (index, request) in self.requests.iter().enumerate() {
+            let brush = Brush { bundle, decoder: &self.decoder, tokenizer, device };
+            let moment = match moment {
+                Moment::Step(step) => format!("{step:06}"),
+                Moment::Epoch(epoch) => format!("e{epoch:06}"),
+            };
+            match brush.paint(request, &adapters, &mut |_, _| {}) {
+                Ok(picture) => {
+                    tell(Event::Painted(Box::new(Painted { moment, index, request: request.clone(), picture })))
+                }
+                // A picture is to watch with: that it fails is worth a word, and no reason to lose the run.
+                Err(error) => tell(Event::Note(format!("picture {} of --sample_prompts: {error:#}", index + 1))),
+            }
+        }
+    }
+}
+
+/// What the recipe's file of prompts asks for; nothing where the recipe names none.
+///
+/// # Errors
+/// When the file cannot be read or asks for what is not possible, naming file and line.
+pub(crate) fn requests(recipe: &Recipe, say: &impl Fn(Event)) -> Result<Vec<Request>> {
+    let Some(settings) = &recipe.samples else { return Ok(Vec::new()) };
+    let prompts = sample_file::read(&settings.prompts)?;
+    let mut told = BTreeSet::new();
+    let mut requests = Vec::new();
+    for (index, prompt) in prompts.iter().enumerate() {
+        let name = prompt.sample_sampler.as_deref().or(settings.sampler.as_deref()).unwrap_or("ddim");
+        let label = || format!("--sample_prompts {}: prompt {}", settings.prompts.display(), index + 1);
+        let (sampler, note) = sampler(name).with_context(label)?;
+        if let Some(note) = note.filter(|_| told.insert(name.to_owned())) {
+            say(Event::Note(note));
+        }
+        let steps = prompt.steps().with_context(label)?;
+        requests.push(request(recipe, prompt, index, (sampler, steps)));
+    }
+    Ok(requests)
+}
+
+fn request(recipe: &Recipe, prompt: &SamplePrompt, index: usize, (sampler, steps): (Sampler, Steps)) -> Request {
+    let default = if recipe.model.checkpoint == Checkpoint::Embedded { 128 } else { 512 };
+    let side = |given: Option<usize>| (given.unwrap_or(default) / FACTOR * FACTOR).max(64);
+    Request {
+        prompt: prompt.prompt.clone(),
+        negative_prompt: prompt.negative_prompt.clone().unwrap_or_default(),
+        loras: Vec::new(),
+        width: side(prompt.width),
+        height: side(prompt.height),
+        steps,
+        cfg_scale: prompt.scale.unwrap_or(7.5),
+        // Without a seed of its own a prompt keeps one for the whole run, so that its pictures can be compared.
+        seed: prompt.seed.unwrap_or(recipe.train.seed + index as u64),
+        sampler,
+        clip_skip: recipe.model.clip_skip as usize,
+        noise: None,
+    }
+}
