@@ -112,12 +112,14 @@ fn cost(foresight: &Foresight) -> String {
     let name = &recipe.output.name;
     text + &match lora {
         Some(Size { modules, parameters, bytes }) => format!(
-            "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its metadata){several}\n  \
+            "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \
+             metadata){several}\n  \
              {parameters} numbers in {modules} modules\n",
             *bytes as f64 / 1e6,
         ),
         None => format!(
-            "file: {name}.safetensors; its size with ranks of single blocks or of this kind of adapter is not foretold{several}\n"
+            "file: {name}.safetensors; its size with ranks of single blocks or of this kind of adapter is not \
+             foretold{several}\n"
         ),
     }
 }
