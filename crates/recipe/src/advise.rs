@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::preset::{Setting, easy};
+use crate::easy::{Setting, easy};
 
 /// What is to be learnt, in the guide's categories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,8 @@ pub fn advise(question: &Question) -> String {
     }
     text += "\n# mirrors images at random; useful unless the subject is asymmetrical\n# flip_aug = true\n";
     text += "\n# 2 if you train from NAI or most anime models, 1 for realistic ones\n# clip_skip = 2\n";
-    text += "\n# the model to train from: a Stable Diffusion 1.x file\n# pretrained_model_name_or_path = 'model.safetensors'\n";
+    text += "\n# the model to train from: a Stable Diffusion 1.x file\n";
+    text += "# pretrained_model_name_or_path = 'model.safetensors'\n";
     text
 }
 

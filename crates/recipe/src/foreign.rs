@@ -9,7 +9,7 @@ use crate::argv::Given;
 use crate::report::{Note, Problem};
 
 /// Options that change nothing here, each with the reason; those that end in `=` take a value.
-const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
+const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
     (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
     (
         &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
@@ -41,14 +41,27 @@ const WITHOUT_EFFECT: [(&[&str], &str); 17] = [
         &["wandb_run_name=", "wandb_api_key=", "log_tracker_name=", "log_tracker_config=", "log_config"],
         "charts are written for TensorBoard only; the recipe itself is kept in the LoRA file",
     ),
+    (
+        &["full_fp16", "full_bf16", "fp8_base", "fp8_base_unet"],
+        "what is trained stays in 32-bit floats, which is more exact; --mixed_precision=bf16 saves memory",
+    ),
+    (&["no_half_vae"], "the VAE always works in 32-bit floats"),
+    (
+        &["log_with=", "console_log_level=", "console_log_file=", "console_log_simple"],
+        "charts are written for TensorBoard and as JSON lines into the folder of --logging_dir",
+    ),
+    (
+        &["num_cpu_threads_per_process=", "num_machines=", "gpu_ids=", "main_process_port="],
+        "lorabake needs no launcher and runs as one process; --threads sets its processor threads",
+    ),
     (&["weighting_scheme=", "logit_mean=", "logit_std=", "mode_scale="], "it belongs to FLUX and Stable Diffusion 3"),
     (&["epoch=", "noise_offset_type="], "it is a field of the kohya GUI that sd-scripts ignores too"),
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 15] = [
+const REFUSED: [(&[&str], &str); 13] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
-    (&["vae", "no_half_vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
+    (&["vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
     (
         &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],
@@ -64,7 +77,6 @@ const REFUSED: [(&[&str], &str); 15] = [
         &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],
         "use --lr_scheduler with one of the six schedules that --help lists",
     ),
-    (&["full_fp16", "full_bf16", "fp8_base", "fp8_base_unet"], "use --mixed_precision=bf16 to save memory"),
     (
         &["initial_epoch", "initial_step", "skip_until_initial_step"],
         "use --resume, which goes on exactly where the saved state was",
@@ -84,10 +96,6 @@ const REFUSED: [(&[&str], &str); 15] = [
         "leave it out: lorabake never uses the network; upload the finished file yourself",
     ),
     (
-        &["log_with=tensorboard", "console_log_level", "console_log_file", "console_log_simple"],
-        "leave it out; --logging_dir writes TensorBoard charts",
-    ),
-    (
         &[
             "metadata_title",
             "metadata_author",
@@ -105,12 +113,8 @@ const REFUSED: [(&[&str], &str); 15] = [
     ),
     (
         &[
-            "num_cpu_threads_per_process",
             "num_processes=1",
-            "num_machines=1",
             "multi_gpu",
-            "gpu_ids",
-            "main_process_port",
             "deepspeed",
             "zero_stage",
             "offload_optimizer_device",
@@ -122,7 +126,7 @@ const REFUSED: [(&[&str], &str); 15] = [
             "fp16_master_weights_and_gradients",
             "blocks_to_swap",
         ],
-        "leave it out: lorabake needs no launcher and runs as one process; --threads sets its processor threads",
+        "leave it out: lorabake runs as one process",
     ),
 ];
 

@@ -25,13 +25,13 @@ pub mod seed;
 pub mod train;
 
 mod argv;
+mod easy;
 mod file;
 mod foreign;
 mod names;
 mod optimizer_args;
 mod pairs;
 mod parse;
-mod preset;
 mod report;
 mod setting;
 mod stages;

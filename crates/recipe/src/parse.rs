@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Command, FromArgMatches};
 use crate::argv::{self, Given};
 use crate::report::{Note, Problem, Problems, Report};
 use crate::stages;
-use crate::{RawRecipe, Recipe, file, foreign, import, names, preset};
+use crate::{RawRecipe, Recipe, easy, file, foreign, import, names};
 
 /// Everything that follows `lorabake train`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
@@ -243,8 +243,8 @@ impl Intake {
         let explicit: Vec<&str> =
             layers.iter().flat_map(|layer| layer.iter()).map(|given| given.name.as_str()).collect();
         let kept = self.import("like", path).into_iter().filter(|given| {
-            let of_other_optimizer = given.name == "optimizer_args" && preset::overruled("optimizer_type", &explicit);
-            !of_other_optimizer && !preset::overruled(&given.name, &explicit)
+            let of_other_optimizer = given.name == "optimizer_args" && easy::overruled("optimizer_type", &explicit);
+            !of_other_optimizer && !easy::overruled(&given.name, &explicit)
         });
         kept.collect()
     }
@@ -253,7 +253,7 @@ impl Intake {
     fn preset(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
         let Some(name) = &place.preset else { return Vec::new() };
         let explicit: Vec<&Given> = layers.iter().flat_map(|layer| layer.iter()).collect();
-        match preset::options(name, &explicit) {
+        match easy::options(name, &explicit) {
             Ok((options, note)) => {
                 self.report.notes.push(note);
                 options

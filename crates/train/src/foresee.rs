@@ -1,25 +1,21 @@
-//! What a run will be, before any of it: images, steps, schedule, memory, the file. Nothing is written; images and
-//! checkpoint are opened as far as their headers, except where only the networks tell what an adapter will be.
+//! What a run will be, before any of it: images, steps, schedule, memory, the file. No weights are read and nothing is
+//! written; images and checkpoint are opened as far as their headers.
 
 use anyhow::Result;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{report, scan};
-use lorabake_model::{Bundle, Parts};
+use lorabake_data::{Dataset, report, scan};
 use lorabake_optim::lr;
-use lorabake_recipe::adapter::Adapter;
-use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::{Parsed, Recipe};
+use lorabake_recipe::{Parsed, RawRecipe, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
-use lorabake_weights::lora_file::{LoraFile, LoraModule};
 use lorabake_weights::metadata::{self, ModelHashes};
+use lorabake_weights::tensor_file::TensorFile;
 
-use crate::network::Network;
 use crate::save;
-use crate::session::{open_checkpoint, storage};
+use crate::session::open_checkpoint;
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
@@ -32,16 +28,24 @@ pub struct Foresight {
     pub length: Length,
     /// What the rates are multiplied with, from the first step to the last.
     pub curve: Vec<f64>,
-    /// Layers that get a LoRA.
-    pub modules: usize,
-    /// Trainable numbers.
-    pub parameters: u64,
-    /// Bytes of the file.
-    pub file_bytes: u64,
+    /// The LoRA itself; `None` for ranks of single blocks and for kinds of adapters whose tensors are only known when
+    /// the model is built.
+    pub lora: Option<Size>,
     /// Files that are written: snapshots and the last.
     pub files: u64,
     /// Memory in bytes.
     pub memory: Memory,
+}
+
+/// How large a LoRA will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Layers that it adapts.
+    pub modules: usize,
+    /// Trainable numbers.
+    pub parameters: u64,
+    /// Bytes of its file.
+    pub bytes: u64,
 }
 
 /// Looks ahead; the curve has at most `points` values.
@@ -60,57 +64,70 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let found = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
 
     let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
-    let tensors = match &recipe.network.weights {
+    let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
-            let (tensors, size) = tensors_of(&LoraFile::open(path)?, recipe.network.scope);
+            let (tensors, size) = tensors_of(&TensorFile::open(&path)?, recipe.network.scope);
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
-            tensors
+            Some(tensors)
         }
-        _ if recipe.network.adapter != Adapter::Lora || recipe.network.blocks != Blocks::default() => {
-            // Which layers and sizes these have is decided on the networks themselves.
-            let bundle = Bundle::load(&checkpoint, Parts::Training, storage(recipe.train.precision))?;
-            let network = Network::fresh(&recipe.network, &bundle, Seed(0));
-            network.tensors().into_iter().map(|(key, shape, _)| (key, shape)).collect()
-        }
-        _ => {
+        _ => is_plain(&recipe).then(|| {
             let shape = |name| checkpoint.shape(name).unwrap_or_default();
             let keys: Vec<(&str, &[usize])> =
                 checkpoint.names().iter().map(|name| (name.as_str(), shape(name))).collect();
             lora_tensors(&keys, &recipe.network)
-        }
+        }),
     };
-    let factors = tensors.iter().filter(|(_, shape)| !shape.is_empty());
-    let parameters = factors.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    let lora = tensors.map(|tensors| size(&tensors, parsed, &recipe, (&dataset, &layout, length))).transpose()?;
+    let run = (&recipe.optim.optimizer, recipe.train.precision);
+    let trained = lora.map_or(0, |lora| lora.parameters);
+    let memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
+    let files = files(&recipe, length);
+    Ok(Foresight { recipe, found, length, curve, lora, files, memory })
+}
 
-    let mut facts = save::run_facts(parsed, &recipe, (&dataset, &layout), length)?;
+/// Whether the LoRA's tensors follow from one rank and the layers alone.
+fn is_plain(recipe: &Recipe) -> bool {
+    let module = RawRecipe::from(recipe).network.network_module;
+    module.as_deref() == Some("networks.lora") && !recipe.network.blocks.change_sizes()
+}
+
+/// The size of the LoRA with these tensors and the metadata that this run would write.
+fn size(
+    tensors: &[LoraTensor],
+    parsed: &Parsed,
+    recipe: &Recipe,
+    (dataset, layout, length): (&Dataset, &Layout, Length),
+) -> Result<Size> {
+    let mut facts = save::run_facts(parsed, recipe, (dataset, layout), length)?;
     (facts.steps, facts.epoch) = (length.steps, length.epochs);
     // Hashes have one length, whatever they are.
     facts.model_hashes = Some(ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) });
     let precision = recipe.output.save_precision.unwrap_or(SavePrecision::F32);
-    let file_bytes = file_bytes(&tensors, precision, &metadata::build(&recipe, &facts));
-    let run = (&recipe.optim.optimizer, recipe.train.precision);
-    let memory = Memory::of(Sizes::of(&checkpoint), parameters, &recipe.data, run);
-    let modules = tensors.iter().filter(|(_, shape)| shape.is_empty()).count();
-    let files = files(&recipe, length);
-    Ok(Foresight { recipe, found, length, curve, modules, parameters, file_bytes, files, memory })
+    let (scalars, factors): (Vec<_>, Vec<_>) = tensors.iter().partition(|(_, shape)| shape.is_empty());
+    Ok(Size {
+        modules: scalars.len(),
+        parameters: factors.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum(),
+        bytes: file_bytes(tensors, precision, &metadata::build(recipe, &facts)),
+    })
 }
 
-/// The tensors of a LoRA file for the parts that are trained, and the size of its first module.
-fn tensors_of(file: &LoraFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
+/// The tensors of a LoRA file for the parts that are trained, and the rank and alpha of its first module.
+fn tensors_of(file: &TensorFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
     let left_alone = match scope {
         Scope::Both => None,
         Scope::UnetOnly => Some("lora_te_"),
         Scope::TextEncoderOnly => Some("lora_unet_"),
     };
-    let kept = || file.modules.iter().filter(|module| left_alone.is_none_or(|part| !module.name.starts_with(part)));
-    let tensors = kept().flat_map(|module| {
-        let own = module.tensors.iter();
-        let own = own.map(|(leaf, tensor)| (format!("{}.{leaf}", module.name), tensor.shape.clone()));
-        std::iter::once((format!("{}.alpha", module.name), Vec::new())).chain(own)
+    let mut names = file.names();
+    names.retain(|name| name.starts_with("lora_") && left_alone.is_none_or(|part| !name.starts_with(part)));
+    let first = names.iter().find_map(|name| name.strip_suffix(".lora_down.weight"));
+    let size = first.and_then(|module| {
+        let rank = *file.shape(&format!("{module}.lora_down.weight"))?.first()?;
+        let alpha = file.read_f32(&format!("{module}.alpha")).ok()?.first().map(|alpha| f64::from(*alpha));
+        Some(RankAlpha { rank, alpha: alpha.unwrap_or(rank as f64) })
     });
-    let rank = |module: &LoraModule| module.tensors.get("lora_down.weight").map(|down| down.shape[0]);
-    let size = kept().find_map(|module| Some(RankAlpha { rank: rank(module)?, alpha: f64::from(module.alpha) }));
-    (tensors.collect(), size)
+    let shape = |name: &String| file.shape(name).unwrap_or_default().to_vec();
+    (names.iter().map(|name| (name.clone(), shape(name))).collect(), size)
 }
 
 /// Snapshots and the last file; a snapshot after the last epoch is the last file itself.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use lorabake_recipe::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_train};
-use lorabake_train::foresee::{Foresight, foresee};
+use lorabake_train::foresee::{Foresight, Size, foresee};
 
 use super::train;
 use crate::{graph, words};
@@ -96,21 +96,30 @@ fn brakes(recipe: &Recipe) -> String {
 }
 
 fn cost(foresight: &Foresight) -> String {
-    let Foresight { memory, modules, parameters, file_bytes, files, recipe, .. } = foresight;
+    let Foresight { memory, lora, files, recipe, .. } = foresight;
     let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
-    let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
-    let name = &recipe.output.name;
-    format!(
+    let text = format!(
         "memory: about {} at most: {} while the checkpoint is read, {} while training\n  \
-         frozen model {}, a step {}, the LoRA with gradients and optimizer {}\n\
-         file: {name}.safetensors, {:.1} MB ({file_bytes} bytes, give or take a few digits of times in its metadata){several}\n  \
-         {parameters} numbers in {modules} modules\n",
+         frozen model {}, a step {}, the LoRA with gradients and optimizer {}\n",
         gb(memory.peak()),
         gb(memory.reading),
         gb(memory.training()),
         gb(memory.frozen),
         gb(memory.step),
-        gb(memory.trained),
-        *file_bytes as f64 / 1e6,
-    )
+        if lora.is_some() { gb(memory.trained) } else { "not counted".to_owned() },
+    );
+    let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
+    let name = &recipe.output.name;
+    text + &match lora {
+        Some(Size { modules, parameters, bytes }) => format!(
+            "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \
+             metadata){several}\n  \
+             {parameters} numbers in {modules} modules\n",
+            *bytes as f64 / 1e6,
+        ),
+        None => format!(
+            "file: {name}.safetensors; its size with ranks of single blocks or of this kind of adapter is not \
+             foretold{several}\n"
+        ),
+    }
 }
