@@ -16,6 +16,7 @@ pub mod preset;
 pub mod seed;
 pub mod train;
 
+mod adapter_args;
 mod argv;
 mod file;
 mod foreign;

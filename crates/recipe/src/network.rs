@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::adapter::{self, Adapter, Beside, Dropout};
+use crate::adapter::{Adapter, Dropout};
+use crate::adapter_args::{self, Beside};
 use crate::report::Report;
 
 /// Which networks get adapters.
@@ -113,7 +114,7 @@ impl RawNetwork {
         let linear = if dim_from_weights { self.unused_rank(report) } else { self.linear(report) };
         let beside = Beside { linear, dropout: self.network_dropout, from_file: dim_from_weights };
         let module = self.network_module.as_deref().unwrap_or(MODULES[0]);
-        let read = adapter::read(module, self.network_args.as_ref(), &beside, report);
+        let read = adapter_args::read(module, self.network_args.as_ref(), &beside, report);
         Network {
             adapter: read.adapter,
             linear,
