@@ -90,7 +90,7 @@ pub(crate) fn read(module: &str, given: Option<&Vec<String>>, beside: &Beside, r
         "lycoris.kohya" => Adapter::Lycoris(Box::new(lycoris(&args, beside, report))),
         "networks.dylora" => {
             let size = args.count("unit", 1, report);
-            Adapter::DyLora(blocks(size, Rule::Kohya, "unit", beside.linear, report))
+            Adapter::DyLora(blocks(size, Rule::Kohya, "unit", beside, report))
         }
         _ => Adapter::Lora,
     };
@@ -103,14 +103,22 @@ pub(crate) fn read(module: &str, given: Option<&Vec<String>>, beside: &Beside, r
     {
         report.problem(OPTION, "networks.dylora takes one rank for all layers", "make conv_dim equal to network_dim");
     }
+    if let (Adapter::Lycoris(lycoris), Some(conv)) = (&adapter, conv)
+        && let Algo::DyLora(Blocks { size, .. }) = lycoris.algo
+        && !conv.rank.is_multiple_of(size)
+        && conv.rank != beside.linear.rank
+    {
+        let what = format!("block_size={size} does not divide conv_dim={}", conv.rank);
+        report.problem(OPTION, what, format!("choose conv_dim as a multiple of {size}"));
+    }
     let dropout = args.dropout(beside, &adapter, report);
     let args = args.pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     Read { adapter, conv, dropout, args }
 }
 
-fn blocks(size: usize, rule: Rule, key: &str, linear: RankAlpha, report: &mut Report) -> Blocks {
-    if !linear.rank.is_multiple_of(size) {
-        let what = format!("{key}={size} does not divide the rank {}", linear.rank);
+fn blocks(size: usize, rule: Rule, key: &str, beside: &Beside, report: &mut Report) -> Blocks {
+    if !beside.from_file && !beside.linear.rank.is_multiple_of(size) {
+        let what = format!("{key}={size} does not divide the rank {}", beside.linear.rank);
         report.problem(OPTION, what, format!("choose network_dim as a multiple of {size}"));
     }
     Blocks { size, rule }
@@ -179,7 +187,7 @@ fn algo(args: &Args<'_>, beside: &Beside, report: &mut Report) -> Algo {
         "ia3" => Algo::Ia3,
         "dylora" => {
             let size = args.count("block_size", 4, report);
-            Algo::DyLora(blocks(size, Rule::Lycoris, "block_size", beside.linear, report))
+            Algo::DyLora(blocks(size, Rule::Lycoris, "block_size", beside, report))
         }
         _ => {
             let known = ["full", "glora", "diag-oft", "boft", "tlora", "abba"].contains(&name.as_str());

@@ -85,6 +85,9 @@ impl Session {
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
+        if network.modules.is_empty() {
+            bail!("network_args: the preset names no layer of the networks that are trained");
+        }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;

@@ -17,7 +17,8 @@ use lorabake_weights::Part;
 use lorabake_weights::lora_file::LoraFile;
 
 /// Module, arguments, then for one linear layer and one 3×3 convolution the tensors of the file.
-const KINDS: [(&str, &str, &str, &str); 9] = [
+const KINDS: [(&str, &str, &str, &str); 10] = [
+    ("lycoris.kohya", "algo=dylora block_size=1", "lora_down.weight lora_up.weight", "lora_down.weight lora_up.weight"),
     ("networks.lora", "conv_dim=1", "lora_down.weight lora_up.weight", "lora_down.weight lora_up.weight"),
     ("networks.dylora", "unit=1", "lora_down.weight lora_up.weight", ""),
     (
@@ -205,6 +206,9 @@ fn weights_of_another_kind_are_refused() {
     let start = format!("--network_weights={} --max_train_steps=1", loha.display());
     let error = bench.try_bake("b", &start).unwrap_err().to_string();
     assert!(error.contains("is a LoHa in the file and the options ask for a LoRA"), "{error}");
+    let none = "--network_module=lycoris.kohya --network_args preset=unet-only --network_train_text_encoder_only";
+    let error = bench.try_bake("b", &format!("{none} --max_train_steps=1")).unwrap_err().to_string();
+    assert!(error.contains("names no layer"), "{error}");
     let error = bench.try_bake("b", &format!("{start} --dim_from_weights")).unwrap_err().to_string();
     assert!(error.contains("is a LoHa; give network_module=lycoris.kohya"), "{error}");
 }

@@ -85,6 +85,7 @@ fn wrong_arguments_are_named() {
         ("--network_module=networks.dylora --network_args unit=3", "unit=3 does not divide the rank 32"),
         ("--network_module=networks.dylora --network_args conv_dim=4", "make conv_dim equal to network_dim"),
         ("--network_module=networks.dylora --network_args rank_dropout=0.1", "there is no `rank_dropout`"),
+        (&format!("{LYCORIS} algo=dylora conv_dim=6"), "block_size=4 does not divide conv_dim=6"),
         ("--network_dropout=1.5", "1.5 makes no sense"),
     ] {
         let found = problems(&format!("{ENOUGH} {words}"));
@@ -132,6 +133,7 @@ fn presets_come_from_files_with_the_keys_of_lycoris() {
         ("unet_target_name = ['(']", "`(`:"),
         ("unet_targets = []", "unknown field `unet_targets`"),
         ("[name_algo_map.a]\nuse_scalar = true", "unknown field `use_scalar`"),
+        ("[name_algo_map.a]\ndim = 0", "dim 0 makes no sense"),
         ("[name_algo_map.a]\nalgo = 'boft'", "algo `boft` is not supported"),
     ] {
         let error = preset(text);
