@@ -100,6 +100,9 @@ fn without_folders(recipe: &Recipe) -> Recipe {
     short(&mut recipe.data.train_dir);
     recipe.data.reg_dir.as_mut().map(short);
     recipe.network.weights.as_mut().map(short);
+    for (_, preset) in recipe.network.args.iter_mut().filter(|(key, _)| key == "preset") {
+        *preset = file_name(Path::new(preset.as_str()));
+    }
     short(&mut recipe.output.dir);
     recipe.output.logging_dir.as_mut().map(short);
     recipe.output.resume.as_mut().map(short);

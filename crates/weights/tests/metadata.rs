@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
-use lorabake_recipe::adapter::{Adapter, Dropout};
+use lorabake_recipe::adapter::{Adapter, Blocks, Dropout, Rule};
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data};
 use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
@@ -31,11 +31,21 @@ fn saved(trace: &str) -> Metadata {
     metadata
 }
 
-/// The options of a_lora_adamw.
-fn conv_args() -> Vec<(String, String)> {
-    [("conv_dim", "1"), ("conv_alpha", "1")].map(|(key, value)| (key.to_string(), value.to_string())).into()
+/// Arguments as they were typed.
+fn args(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
+fn parsed(words: &str) -> Recipe {
+    let words: Vec<_> = words.split(' ').map(std::ffi::OsString::from).collect();
+    lorabake_recipe::parse_train(&words).unwrap().recipe
+}
+
+fn conv_args() -> Vec<(String, String)> {
+    args(&[("conv_dim", "1"), ("conv_alpha", "1")])
+}
+
+/// The options of a_lora_adamw.
 fn recipe(name: &str) -> Recipe {
     Recipe {
         model: Model {
@@ -209,6 +219,17 @@ fn metadata_is_that_of_sd_scripts() {
             Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
     });
     check("c_c3lier", |recipe, _| recipe.network.args = conv_args());
+    check("h_loha", |recipe, _| {
+        let words = "--train_data_dir=x --output_dir=y --network_module=lycoris.kohya --network_args algo=loha";
+        recipe.network.adapter = parsed(words).network.adapter;
+        let first = [("preset", "mini_sd.toml"), ("algo", "loha")];
+        recipe.network.args = [args(&first), conv_args()].concat();
+    });
+    check("h_dylora", |recipe, _| {
+        recipe.network.adapter = Adapter::DyLora(Blocks { size: 1, rule: Rule::Kohya });
+        recipe.network.linear.rank = 2;
+        recipe.network.args = args(&[("unit", "1")]);
+    });
     check("e_adamw_wd", |recipe, _| {
         recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
     });
