@@ -22,6 +22,7 @@ pub struct Adapter {
 
 /// What an adapter computes.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred per pass, made once")]
 pub(crate) enum Form {
     Lora(Lora),
     Loha(Loha),
@@ -57,18 +58,27 @@ impl Adapters {
 
     /// A linear layer with its adapters; `x` is [.., in].
     pub fn linear<const D: usize>(&self, site: SiteId, base: &FrozenLinear, x: Tensor<D>) -> Tensor<D> {
-        let plain = base.forward(x.clone());
-        self.at(site).iter().fold(plain.clone(), |y, adapter| {
-            adapter.linear(base, x.clone(), &plain).map_or(y.clone(), |change| y + change)
+        let y = base.forward(x.clone());
+        let plain = self.plain(site, &y);
+        self.at(site).iter().fold(y, |y, adapter| match adapter.linear(base, x.clone(), plain.clone()) {
+            Some(change) => y + change,
+            None => y,
         })
     }
 
     /// A convolution with its adapters; `x` is [B, in, H, W].
     pub fn conv(&self, site: SiteId, base: &FrozenConv, x: Tensor<4>) -> Tensor<4> {
-        let plain = base.forward(x.clone());
-        self.at(site).iter().fold(plain.clone(), |y, adapter| {
-            adapter.conv(base, x.clone(), &plain).map_or(y.clone(), |change| y + change)
+        let y = base.forward(x.clone());
+        let plain = self.plain(site, &y);
+        self.at(site).iter().fold(y, |y, adapter| match adapter.conv(base, x.clone(), plain.clone()) {
+            Some(change) => y + change,
+            None => y,
         })
+    }
+
+    /// The layer's own output, if an adapter works on that. A second owner would keep sums from being made in place.
+    fn plain<const D: usize>(&self, site: SiteId, y: &Tensor<D>) -> Option<Tensor<D>> {
+        self.at(site).iter().any(|adapter| matches!(adapter.form, Form::Ia3(_))).then(|| y.clone())
     }
 }
 
@@ -79,7 +89,7 @@ impl Adapter {
     }
 
     /// What it adds to the layer's output `y`; nothing if chance drops it.
-    fn linear<const D: usize>(&self, base: &FrozenLinear, x: Tensor<D>, y: &Tensor<D>) -> Option<Tensor<D>> {
+    fn linear<const D: usize>(&self, base: &FrozenLinear, x: Tensor<D>, y: Option<Tensor<D>>) -> Option<Tensor<D>> {
         let mut dropped = self.draw()?;
         let mask = |d: &mut Option<Dropped>| d.as_mut().and_then(|d| d.outputs(base.outputs()));
         let last = |mask: Vec<f32>| {
@@ -88,7 +98,7 @@ impl Adapter {
             Tensor::<D>::from_data(TensorData::new(mask, shape), &x.device())
         };
         let change = match (&self.form, &self.dora) {
-            (Form::Ia3(ia3), _) => ia3.linear(base, x, y.clone()),
+            (Form::Ia3(ia3), _) => ia3.linear(base, x, y.expect("kept for IA3")),
             (form, Some(dora)) => {
                 let delta = masked(form.delta(), mask(&mut dropped));
                 dense_linear(&dora.delta(base.weight(), delta, base.inputs()), x)
@@ -100,18 +110,21 @@ impl Adapter {
                     Form::Lokr(lokr) => lokr.linear(x),
                     _ => dense_linear(&form.delta(), x),
                 };
-                rows.map_or(change.clone(), |rows| change * rows)
+                match rows {
+                    Some(rows) => change * rows,
+                    None => change,
+                }
             }
         };
         Some(self.at_strength(change))
     }
 
     /// The same for a convolution.
-    fn conv(&self, base: &FrozenConv, x: Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
+    fn conv(&self, base: &FrozenConv, x: Tensor<4>, y: Option<Tensor<4>>) -> Option<Tensor<4>> {
         let (mut dropped, shape) = (self.draw()?, base.shape());
         let mask = |d: &mut Option<Dropped>| d.as_mut().and_then(|d| d.outputs(shape.outputs));
         let change = match (&self.form, &self.dora) {
-            (Form::Ia3(ia3), _) => ia3.conv(base, x, y.clone()),
+            (Form::Ia3(ia3), _) => ia3.conv(base, x, y.expect("kept for IA3")),
             (form, Some(dora)) => {
                 let delta = masked(form.delta(), mask(&mut dropped));
                 dense_conv(&dora.delta(base.weight(), delta, shape.inputs), shape, x)

@@ -61,5 +61,8 @@ fn without_bias<const D: usize>(
         }
         None => y,
     };
-    factor.map_or(y.clone(), |factor| y * factor)
+    match factor {
+        Some(factor) => y * factor,
+        None => y,
+    }
 }

@@ -24,6 +24,7 @@ pub mod samples;
 pub mod seed;
 pub mod train;
 
+mod adapter_args;
 mod argv;
 mod easy;
 mod file;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use regex_lite::Regex;
 
-use crate::adapter::{Algo, Blocks, Lokr, Rule};
+use crate::adapter::{Algo, Blocks, Lokr};
 
 /// Names of the presets that need no file.
 pub const BUILT_IN: [&str; 8] =
@@ -220,9 +220,16 @@ impl FileChange {
             Some("loha") => Some(Algo::Loha),
             Some("lokr") => Some(Algo::Lokr(lokr)),
             Some("ia3") => Some(Algo::Ia3),
-            Some("dylora") => Some(Algo::DyLora(Blocks { size: 4, rule: Rule::Lycoris })),
             Some(other) => return Err(format!("algo `{other}` is not supported")),
         };
+        if let (Algo::DyLora(Blocks { size, .. }), None, Some(dim)) = (others, &algo, self.dim)
+            && !dim.is_multiple_of(*size)
+        {
+            return Err(format!("dim {dim} is no multiple of block_size {size}"));
+        }
+        if self.dim == Some(0) {
+            return Err("dim 0 makes no sense".into());
+        }
         Ok(Change { algo, dim: self.dim, alpha: self.alpha, on_input: self.train_on_input })
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::adapter::{self, Adapter, Beside, Dropout};
+use crate::adapter::{Adapter, Dropout};
+use crate::adapter_args::{self, Beside};
 use crate::blocks::{self, Blocks};
 use crate::lora_plus::LoraPlus;
 use crate::pairs::Pairs;
@@ -133,8 +134,8 @@ impl RawNetwork {
         let args = Pairs {
             option: "network_args",
             owner: module,
-            known: &adapter::known(module),
-            later: &adapter::later(module),
+            known: &adapter_args::known(module),
+            later: &adapter_args::later(module),
         };
         let args = args.read(self.network_args.as_ref(), report);
         let blocks = blocks::resolve(self, &args, report);
@@ -143,7 +144,7 @@ impl RawNetwork {
         let lora_plus = LoraPlus::resolve(&args, report);
         // Named blocks as the lists that sd-scripts has for them.
         let named = self.block_lr_weight.as_ref().map(|_| blocks.lr_args()).unwrap_or_default();
-        let read = adapter::read(module, args, (&beside, &blocks), report);
+        let read = adapter_args::read(module, args, (&beside, &blocks), report);
         let typed = read.args.into_iter().chain(named.iter().filter_map(|pair| {
             let (key, value) = pair.split_once('=')?;
             Some((key.to_owned(), value.to_owned()))

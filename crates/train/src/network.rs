@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Chance, Method, Named, Parameter, Planned, Sites, plan};
 use lorabake_model::Bundle;
-use lorabake_recipe::adapter::Adapter;
+use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::{self, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
@@ -133,11 +133,23 @@ impl Network {
             let kind = if other.plan.dora.is_some() { "DoRA" } else { other.plan.method.name() };
             bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
         }
-        let Adapter::DyLora(blocks) = adapter else { return Ok(()) };
+        let blocks = match adapter {
+            Adapter::DyLora(blocks) => blocks,
+            Adapter::Lycoris(lycoris) => match &lycoris.algo {
+                Algo::DyLora(blocks) => blocks,
+                _ => return Ok(()),
+            },
+            Adapter::Lora => return Ok(()),
+        };
         for module in &mut self.modules {
             let Method::Lora { size, .. } = module.plan.method else { continue };
             if !size.rank.is_multiple_of(blocks.size) {
-                bail!("network_weights: {} has rank {}, which unit does not divide", module.name, size.rank);
+                bail!(
+                    "network_weights: {} has rank {}, which blocks of {} do not divide",
+                    module.name,
+                    size.rank,
+                    blocks.size
+                );
             }
             let sites = if module.part == Part::Unet { bundle.unet.sites() } else { bundle.text.sites() };
             let plan = Planned::new(sites, module.plan.site, Method::DyLora { size, blocks: *blocks }, None);

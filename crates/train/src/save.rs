@@ -129,6 +129,9 @@ fn without_folders(recipe: &Recipe) -> Recipe {
         short(&mut config.file);
     }
     recipe.network.weights.as_mut().map(short);
+    for (_, preset) in recipe.network.args.iter_mut().filter(|(key, _)| key == "preset") {
+        *preset = file_name(Path::new(preset.as_str()));
+    }
     short(&mut recipe.output.dir);
     recipe.output.logging_dir.as_mut().map(short);
     recipe.output.resume.as_mut().map(short);

@@ -91,7 +91,7 @@ impl Session {
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
         if network.modules.is_empty() {
-            bail!("nothing is left to train: no layer is in a block with a rank and a learning rate above 0");
+            bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
         }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());

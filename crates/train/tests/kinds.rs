@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
 use lorabake_diffusion::Sampler;
+use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
+use lorabake_recipe::seed::Seed;
 use lorabake_train::generate::{LoraUse, Painter, Request};
-use lorabake_train::network::Strength;
+use lorabake_train::network::{Network, Strength};
 use lorabake_train::{bake, embedded};
+use lorabake_weights::Part;
 use lorabake_weights::lora_file::LoraFile;
 
 /// Module, arguments, then for one linear layer and one 3×3 convolution the tensors of the file.
-const KINDS: [(&str, &str, &str, &str); 9] = [
+const KINDS: [(&str, &str, &str, &str); 10] = [
+    ("lycoris.kohya", "algo=dylora block_size=1", "lora_down.weight lora_up.weight", "lora_down.weight lora_up.weight"),
     ("networks.lora", "conv_dim=1", "lora_down.weight lora_up.weight", "lora_down.weight lora_up.weight"),
     ("networks.dylora", "unit=1", "lora_down.weight lora_up.weight", ""),
     (
@@ -202,6 +206,34 @@ fn weights_of_another_kind_are_refused() {
     let start = format!("--network_weights={} --max_train_steps=1", loha.display());
     let error = bench.try_bake("b", &start).unwrap_err().to_string();
     assert!(error.contains("is a LoHa in the file and the options ask for a LoRA"), "{error}");
+    let none = "--network_module=lycoris.kohya --network_args preset=unet-only --network_train_text_encoder_only";
+    let error = bench.try_bake("b", &format!("{none} --max_train_steps=1")).unwrap_err().to_string();
+    assert!(error.contains("names no layer"), "{error}");
     let error = bench.try_bake("b", &format!("{start} --dim_from_weights")).unwrap_err().to_string();
     assert!(error.contains("is a LoHa; give network_module=lycoris.kohya"), "{error}");
+}
+
+/// Layers by preset: all that LyCORIS lists for Stable Diffusion 1.x (354 with `full`, as recorded), counted by hand from
+/// the UNet's 16 transformers of 12 layers, 22 residual blocks with 14 shortcuts, 6 samplers, 4 layers around them, and 12
+/// layers of the text encoder with 4 + 2 each.
+#[test]
+fn presets_choose_their_layers() {
+    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    for (preset, text, unet) in [
+        ("full", 72, 192 + 66 + 14 + 6 + 4),
+        ("full-lin", 72, 192 + 22 + 14 + 2),
+        ("attn-mlp", 72, 192),
+        ("attn-only", 48, 128),
+        ("unet-only", 0, 282),
+        ("unet-transformer-only", 0, 192),
+        ("unet-convblock-only", 0, 66 + 14 + 6 + 2),
+        ("ia3", 36, 80),
+    ] {
+        let words = ["--train_data_dir=x", "--output_dir=y", "--network_module=lycoris.kohya", "--network_args"];
+        let words: Vec<OsString> =
+            words.into_iter().map(OsString::from).chain([format!("preset={preset}").into()]).collect();
+        let settings = parse_train(&words).unwrap().recipe.network;
+        let network = Network::fresh(&settings, &bundle, Seed(1));
+        assert_eq!((network.count(Part::TextEncoder), network.count(Part::Unet)), (text, unet), "{preset}");
+    }
 }

@@ -87,6 +87,25 @@ fn mixed_types_keep_the_order_of_the_library() {
     assert_eq!(TensorFile::open(&again).unwrap().names(), original.names());
 }
 
+/// As in the file of h_ia3; with `--save_precision=fp16` sd-scripts converts the flag too.
+#[test]
+fn the_flag_of_ia3_is_an_integer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ia3.safetensors");
+    let tensors = || {
+        vec![("lora_te_a.on_input".into(), vec![], vec![1.0]), ("lora_te_a.weight".into(), vec![2], vec![0.5, -1.0])]
+    };
+    for (precision, dtype) in [(SavePrecision::F32, Dtype::I64), (SavePrecision::F16, Dtype::F16)] {
+        save(&path, tensors(), precision, BTreeMap::new()).unwrap();
+        assert_eq!(TensorFile::open(&path).unwrap().dtype("lora_te_a.on_input"), Some(dtype));
+        let read = LoraFile::open(&path).unwrap();
+        assert_eq!(
+            (read.modules[0].on_input, &read.modules[0].tensors["weight"].values[..]),
+            (Some(true), &[0.5, -1.0][..])
+        );
+    }
+}
+
 /// Long enough for the old hash to see tensors; hashes by the Python library and sd-scripts' definitions
 /// (`hashlib` over `safetensors.torch.save` of the same values).
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
-use lorabake_recipe::adapter::{Adapter, Dropout};
+use lorabake_recipe::adapter::{Adapter, Dropout, Rule};
 use lorabake_recipe::blocks::Blocks;
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
@@ -35,17 +35,22 @@ fn saved(trace: &str) -> Metadata {
     metadata
 }
 
-/// The options of a_lora_adamw.
-fn conv_args() -> Vec<(String, String)> {
-    typed(&["conv_dim=1", "conv_alpha=1"])
-}
-
 /// `--network_args` as a recipe keeps them.
 fn typed(args: &[&str]) -> Vec<(String, String)> {
     let pairs = args.iter().filter_map(|pair| pair.split_once('='));
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
+fn parsed(words: &str) -> Recipe {
+    let words: Vec<_> = words.split(' ').map(std::ffi::OsString::from).collect();
+    lorabake_recipe::parse_train(&words).unwrap().recipe
+}
+
+fn conv_args() -> Vec<(String, String)> {
+    typed(&["conv_dim=1", "conv_alpha=1"])
+}
+
+/// The options of a_lora_adamw.
 fn recipe(name: &str) -> Recipe {
     Recipe {
         model: Model {
@@ -259,6 +264,16 @@ fn metadata_is_that_of_sd_scripts() {
             Some(BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 });
     });
     check("c_c3lier", |recipe, _| recipe.network.args = conv_args());
+    check("h_loha", |recipe, _| {
+        let words = "--train_data_dir=x --output_dir=y --network_module=lycoris.kohya --network_args algo=loha";
+        recipe.network.adapter = parsed(words).network.adapter;
+        recipe.network.args = [typed(&["preset=mini_sd.toml", "algo=loha"]), conv_args()].concat();
+    });
+    check("h_dylora", |recipe, _| {
+        recipe.network.adapter = Adapter::DyLora(lorabake_recipe::adapter::Blocks { size: 1, rule: Rule::Kohya });
+        recipe.network.linear.rank = 2;
+        recipe.network.args = typed(&["unit=1"]);
+    });
     check("e_adamw_wd", |recipe, _| {
         recipe.optim.optimizer = Optimizer::AdamW(AdamW { weight_decay: 0.1, betas: (0.9, 0.99), eps: 1e-8 });
     });

@@ -1,5 +1,6 @@
 //! Tests of what users type: command lines and recipe files in, messages and recipes out.
 
+mod adapters;
 mod advise;
 mod blocks;
 mod dampening;
