@@ -44,7 +44,8 @@ pub fn parse_run(argv: &[OsString]) -> Result<Vec<Parsed>, ParseError> {
 pub(crate) fn overlay(file: &mut Vec<Given>, own: &[Given]) {
     let is_own = |name: &str| own.iter().any(|given| given.name == name);
     let length = LENGTHS.iter().any(|name| is_own(name));
-    file.retain(|given| !is_own(&given.name) && !(length && LENGTHS.contains(&given.name.as_str())));
+    let goes = |name: &str| is_own(name) || length && LENGTHS.contains(&name);
+    file.retain(|given| !goes(&given.name));
     file.extend(own.iter().cloned());
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lorabake_recipe::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
-use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_train};
+use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_run};
 use lorabake_train::foresee::{Foresight, Size, foresee};
 
 use super::train;
@@ -29,24 +29,30 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
     if argv.first().is_some_and(|word| !word.to_string_lossy().starts_with('-')) {
         argv.insert(0, "--config_file".into());
     }
-    let parsed = match parse_train(&argv) {
-        Ok(parsed) => parsed,
+    let stages = match parse_run(&argv) {
+        Ok(stages) => stages,
         Err(ParseError::Asked(text)) => {
             words::result(&format!("{USAGE}\n{text}"));
             return Ok(ExitCode::SUCCESS);
         }
         Err(error @ ParseError::Unusable(_)) => return Ok(train::refuse(&error)),
     };
-    parsed.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let foresight = foresee(&parsed, graph::POINTS)?;
-    let sections = [
-        foresight.found.clone(),
-        schedule(&foresight),
-        rates(&foresight.recipe),
-        brakes(&foresight.recipe),
-        cost(&foresight),
-    ];
-    words::result(&sections.join("\n"));
+    for (index, parsed) in stages.iter().enumerate() {
+        if stages.len() > 1 {
+            let name = &parsed.recipe.output.name;
+            words::result(&format!("Stage {} of {}: {name}\n", index + 1, stages.len()));
+        }
+        parsed.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        let foresight = foresee(parsed, graph::POINTS)?;
+        let sections = [
+            foresight.found.clone(),
+            schedule(&foresight),
+            rates(&foresight.recipe),
+            brakes(&foresight.recipe),
+            cost(&foresight),
+        ];
+        words::result(&sections.join("\n"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
