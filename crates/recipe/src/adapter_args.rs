@@ -56,9 +56,10 @@ const LATER_ARGS: [&str; 17] = [
 
 /// The keys that a module takes.
 pub(crate) fn known(module: &str) -> Vec<&'static str> {
+    // Learning rates of blocks are for every module here: `--block_lr_weight` is kept as these lists.
     match module {
-        "lycoris.kohya" => LYCORIS_ARGS.to_vec(),
-        "networks.dylora" => DYLORA_ARGS.to_vec(),
+        "lycoris.kohya" => [&LYCORIS_ARGS[..], &blocks::KEYS[..4]].concat(),
+        "networks.dylora" => [&DYLORA_ARGS[..], &blocks::KEYS[..4]].concat(),
         _ => [&LORA_ARGS[..], &blocks::KEYS, &lora_plus::KEYS].concat(),
     }
 }

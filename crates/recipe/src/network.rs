@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::adapter::{Adapter, Dropout};
+use crate::adapter::{Adapter, Algo, Dropout};
 use crate::adapter_args::{self, Beside};
 use crate::blocks::{self, Blocks};
 use crate::lora_plus::LoraPlus;
@@ -145,6 +145,10 @@ impl RawNetwork {
         // Named blocks as the lists that sd-scripts has for them.
         let named = self.block_lr_weight.as_ref().map(|_| blocks.lr_args()).unwrap_or_default();
         let read = adapter_args::read(module, args, (&beside, &blocks), report);
+        let is_ia3 = matches!(&read.adapter, Adapter::Lycoris(lycoris) if lycoris.algo == Algo::Ia3);
+        if is_ia3 && self.scale_weight_norms.is_some_and(|norm| norm > 0.0) {
+            report.note("scale_weight_norms", "has no effect with algo=ia3, whose change is a share of the layer");
+        }
         let typed = read.args.into_iter().chain(named.iter().filter_map(|pair| {
             let (key, value) = pair.split_once('=')?;
             Some((key.to_owned(), value.to_owned()))

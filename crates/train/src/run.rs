@@ -292,7 +292,7 @@ impl Bake<'_> {
                 "the run ended in step {}; what was learned until then is in {}, and --resume {} goes on from there",
                 self.step + 1,
                 file.display(),
-                names::state_of(&name)
+                self.session.recipe.output.dir.join(names::state_of(&name)).display()
             )),
             Err(why) => error.context(format!("the run ended, and what was learned cannot be saved: {why:#}")),
         }

@@ -98,6 +98,8 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         format!("{ENOUGH} --block_lr_weight=IN=0,M00=0.3 --scale_weight_norms=1 --network_args {conv_blocks}"),
         format!("{ENOUGH} --network_dropout=0.25 --network_args rank_dropout=0.1 module_dropout=0.2"),
         format!("{ENOUGH} --network_module=networks.dylora --network_args unit=4"),
+        format!("{ENOUGH} --network_module=networks.dylora --block_lr_weight=IN=0,M00=0.3"),
+        format!("{ENOUGH} --network_module=lycoris.kohya --block_lr_weight=OUT=0.5 --scale_weight_norms=1"),
         format!(
             "{ENOUGH} --network_module=lycoris.kohya --network_args algo=lokr factor=8 preset=attn-mlp dora_wd=True"
         ),
