@@ -6,6 +6,7 @@ OUT.npz: `icons` (N, 128, 128, 4) uint8 RGBA and `facts`, a JSON list of {name, 
 """
 
 import collections
+import colorsys
 import glob
 import io
 import json
@@ -45,11 +46,8 @@ DROPPED_SUBJECTS = ("o’clock", "thirty", "button", "quarter moon", "gibbous", 
 # Animals, food and things that no training caption names: what the model makes of them is generalisation.
 HELD_OUT = """leopard|hamster|peacock|mango|taco|tractor|violin|umbrella with rain drops|snowman without snow|
 goat|kiwi fruit|fire engine|baguette bread|trophy|lady beetle|turkey""".replace("\n", "").split("|")
-COLORS = {
-    "red": (205, 45, 50), "orange": (240, 140, 45), "yellow": (252, 205, 70), "green": (80, 160, 70),
-    "blue": (65, 140, 220), "purple": (140, 90, 180), "pink": (245, 150, 180), "brown": (135, 90, 65),
-    "black": (40, 42, 45), "white": (240, 240, 240), "gray": (150, 155, 160), "beige": (235, 205, 165),
-}
+# Hues in degrees up to which a saturated colour bears the name.
+HUES = [(15, "red"), (40, "orange"), (62, "yellow"), (165, "green"), (255, "blue"), (290, "purple"), (340, "pink"), (360, "red")]
 COUNT = collections.Counter
 
 
@@ -82,14 +80,27 @@ def render(svg):
     return np.asarray(canvas)
 
 
+def color_name(red, green, blue):
+    """What one calls a colour given in 0..255."""
+    hue, saturation, value = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
+    if value < 0.27:
+        return "black"
+    if saturation < 0.14:
+        return "white" if value > 0.85 else "gray"
+    name = next(name for until, name in HUES if hue * 360 <= until)
+    if name == "red" and value > 0.85 and saturation < 0.6:
+        return "pink"
+    if name in ("red", "orange") and value < 0.78 and 8 < hue * 360 < 60:
+        return "brown"
+    if name in ("orange", "yellow") and saturation < 0.42:
+        return "beige"
+    return name
+
+
 def main_color(icon):
     """The name of the commonest colour among the opaque pixels."""
     pixels = icon[icon[..., 3] > 200][:, :3].astype(np.int32)[::7]
-    if not len(pixels):
-        return None
-    names, table = list(COLORS), np.array(list(COLORS.values()))
-    nearest = ((pixels[:, None] - table) ** 2).sum(-1).argmin(1)
-    return names[COUNT(nearest.tolist()).most_common(1)[0][0]]
+    return COUNT(color_name(*pixel) for pixel in pixels.tolist()).most_common(1)[0][0] if len(pixels) else None
 
 
 def wanted(emoji):

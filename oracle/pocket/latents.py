@@ -31,12 +31,19 @@ def rescale(vae, pictures):
         outward.weight /= scale[None, :, None, None]
 
 
-def encode_all(vae, icons, facts):
-    """For each icon PLACINGS latents, already scaled, with the caption's background: (N, P, 4, 16, 16), [[name]]."""
+def encode_all(vae, icons, rank, processes):
+    """For each icon PLACINGS latents, already scaled, with the caption's background: (N, P, 4, 16, 16), [[name]].
+
+    Each process encodes its share; all of them get everything."""
     rng = random.Random(2)
-    latents, names = [], []
-    for icon, _ in zip(icons, facts):
-        drawn = [scenes.scene(icon, rng) for _ in range(PLACINGS)]
-        latents.append(encode(vae, torch.stack([picture for picture, _ in drawn])) * networks.LATENT_SCALE)
-        names.append([name for _, name in drawn])
-    return torch.stack(latents), names
+    scenery = [[scenes.scene(icon, rng) for _ in range(PLACINGS)] for icon in icons]
+    share = [
+        encode(vae, torch.stack([picture for picture, _ in drawn])) * networks.LATENT_SCALE
+        for drawn in scenery[rank::processes]
+    ]
+    shares = [share]
+    if processes > 1:
+        shares = [None] * processes
+        torch.distributed.all_gather_object(shares, share)
+    latents = [shares[i % processes][i // processes] for i in range(len(icons))]
+    return torch.stack(latents), [[name for _, name in drawn] for drawn in scenery]

@@ -15,7 +15,7 @@ HEADS = 8
 UNET_WIDTHS = (64, 64, 64, 64)
 VAE_WIDTHS = (64, 32, 32, 64)
 CONTEXT = 40
-TEXT_LAYERS = 3
+TEXT_LAYERS = 12
 VOCABULARY = 49408
 LATENT_SCALE = 0.18215
 
@@ -86,6 +86,10 @@ class Text(nn.Module):
         self.text_model = model
         nn.init.normal_(model.embeddings.token_embedding.weight, std=0.2)
         nn.init.normal_(model.embeddings.position_embedding.weight, std=0.05)
+        for layer in model.encoder.layers:  # Quiet at first, so that twelve untrained layers don't drown the words.
+            for last in (layer.self_attn.out_proj, layer.mlp["fc2"]):
+                nn.init.normal_(last.weight, std=0.02 / TEXT_LAYERS**0.5)
+                nn.init.zeros_(last.bias)
 
     def forward(self, ids):
         m = self.text_model
