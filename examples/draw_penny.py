@@ -1,8 +1,8 @@
-"""Draws the training set of the character: Penny, a girl with copper pigtails, in 16 small pictures with their captions.
+"""Draws the set of the character: Penny, a girl with copper pigtails, in 16 small pictures with their captions.
 
 Usage: python examples/draw_penny.py [FOLDER]   (default: examples/penny/10_penny; needs Pillow)
 
-She is flat, bold and large, as emoji are, so that the small model inside the program can follow. Her hair, her teal
+She is flat, bold and large, as emoji are, so that the small model inside the program can follow. Her hair, her blue
 dress and her pigtails are in no caption: they belong to `penny`. What can be taken off or changed has a tag: hat,
 scarf, pose, background.
 """
@@ -13,8 +13,9 @@ import sys
 from PIL import Image, ImageDraw
 
 SIZE, SCALE = 128, 8  # Drawn eight times as large, then shrunk, so that edges are smooth.
-HAIR, SHADE, DRESS, SKIN, STRAW = "#c44a14", "#9c3608", "#0d9c98", "#fbd3ae", "#ffc61a"
-CHEEK, SCARF, DARK, WHITE = "#f58f84", "#e02c3c", "#33201a", "#ffffff"
+HAIR, SHADE, DRESS, SLEEVE = "#c44a14", "#9c3608", "#1478c8", "#0d5fa3"
+SKIN, STRAW = "#fbd3ae", "#ffc61a"
+CHEEK, BALLOON, DARK, WHITE = "#f58f84", "#e02c3c", "#33201a", "#ffffff"
 # The backgrounds that the small model knows by name, as oracle/pocket/scenes.py has them.
 BACKGROUNDS = {
     "white": (255, 255, 255), "grey": (190, 194, 200), "blue": (160, 205, 245), "green": (170, 220, 165),
@@ -103,8 +104,8 @@ def penny(c, arms, feet, mouth="smile", worn=(), seated=False):
     c.shape([(52, 72), (76, 72), (92, 107), (36, 107)], DRESS)
     head(c, mouth)
     if "scarf" in worn:
-        c.line([(46, 80), (64, 83), (82, 80)], SCARF, 10)
-        c.line([(76, 84), (80, 101)], SCARF, 10)
+        c.line([(46, 80), (64, 83), (82, 80)], WHITE, 10)
+        c.line([(76, 84), (80, 101)], WHITE, 10)
     if "hat" in worn:
         hat_on(c)
 
@@ -117,7 +118,7 @@ def sideways(c, worn, arm, feet):
         c.line([(hip, 102), (x, y)], SKIN, 8)
         c.oval(x + 3, y + 2, 8, 4.5, DARK)
     c.shape([(54, 72), (74, 72), (84, 107), (42, 107)], DRESS)
-    c.line([(63, 83), *arm], "#0a7f7c", 9)
+    c.line([(63, 83), *arm], SLEEVE, 9)
     c.oval(*arm[-1], 6, 6, SKIN)
     c.oval(62, 46, 34, 34, HAIR)
     c.oval(78, 54, 20, 23, SKIN)
@@ -128,8 +129,8 @@ def sideways(c, worn, arm, feet):
     c.oval(79, 64, 4.5, 3.2, CHEEK)
     c.arc(92, 61, 7, 6, 70, 170, DARK, 2.4)
     if "scarf" in worn:
-        c.line([(50, 80), (66, 83), (80, 80)], SCARF, 10)
-        c.line([(50, 82), (40, 98)], SCARF, 10)
+        c.line([(50, 80), (66, 83), (80, 80)], WHITE, 10)
+        c.line([(50, 82), (40, 98)], WHITE, 10)
     if "hat" in worn:
         hat_on(c, 64)
 
@@ -181,8 +182,8 @@ def arms_up(c, worn):
 def holding_balloon(c, worn):
     c.zoom, c.move = 0.86, (-10, 8)
     c.line([(121, 78), (121, 20)], DARK, 1.6)
-    c.shape([(121, 30), (116, 40), (126, 40)], SCARF)
-    c.oval(121, 14, 17, 20, SCARF)
+    c.shape([(121, 30), (116, 40), (126, 40)], BALLOON)
+    c.oval(121, 14, 17, 20, BALLOON)
     penny(c, ([(34, 98)], [(108, 92), (121, 78)]), STAND, worn=worn)
 
 
@@ -190,7 +191,7 @@ SCENES = [
     (standing, ["hat"], "white"), (standing, ["scarf"], "blue"), (waving, ["hat"], "green"), (waving, [], "pink"),
     (sitting, ["hat", "scarf"], "yellow"), (sitting, [], "white"), (jumping, ["hat"], "blue"), (jumping, [], "purple"),
     (running, ["hat"], "pink"), (running, ["scarf"], "grey"), (from_side, ["hat"], "white"),
-    (from_side, ["scarf"], "green"), (portrait, ["hat"], "purple"), (portrait, ["scarf"], "white"),
+    (from_side, ["scarf"], "green"), (portrait, ["hat"], "yellow"), (portrait, ["scarf"], "purple"),
     (arms_up, ["hat"], "grey"), (holding_balloon, [], "white"),
 ]
 

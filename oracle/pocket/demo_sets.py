@@ -31,7 +31,7 @@ STICKER_SEEN = """cat face|dog face|lion|frog|owl|penguin|turtle|fish|butterfly|
 cherries|carrot|mushroom|tulip|hamburger|doughnut|cupcake|house|bus|automobile|sailboat|airplane|balloon|key|bell|
 crown|umbrella""".replace("\n", "").split("|")
 STICKER_NEW = "fox|bear|octopus|tiger face|pizza|watermelon|pineapple|guitar|rocket|star".split("|")
-STICKER_BACKGROUNDS = [f"{color} background" for color in ("blue", "green", "pink", "purple", "grey", "yellow")]
+STICKER_BACKGROUNDS = [f"{color} background" for color in ("blue", "green", "black", "purple", "grey", "yellow")]
 STYLES = list(emoji.STYLES.values())
 WHITE_BORDER, RIM, RIM_COLOR, FINER = 5.0, 6.5, (146, 150, 156), 4
 # Fluent's glyphs leave a sixteenth free on each side, which Noto's and Twemoji's do not.

@@ -25,7 +25,7 @@ import scenes
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 SETS = {"style": "style/4_inked", "penny": "penny/10_penny", "sticker": "sticker/8_sticker"}
-HAIR, DRESS, STRAW = ((196, 74, 20), (13, 156, 152), (255, 198, 26))  # As in examples/draw_penny.py.
+HAIR, DRESS, STRAW = ((196, 74, 20), (20, 120, 200), (255, 198, 26))  # As in examples/draw_penny.py.
 WHITE = scenes.BACKGROUNDS[scenes.WHITE]
 
 
@@ -91,7 +91,7 @@ def shape_of(picture):
     """(128, 128) bool: all but the background that is joined to the picture's edge."""
     rim = torch.cat([picture[:, :2].flatten(1), picture[:, -2:].flatten(1), picture[:, :, :2].flatten(1)], 1)
     ground = rim.median(1).values
-    same = ((picture - ground[:, None, None]).abs().amax(0) < 0.12).numpy()
+    same = ((picture - ground[:, None, None]).abs().amax(0) < 0.1).numpy()
     marks, _ = ndimage.label(np.pad(same, 1, constant_values=True))
     return (marks != marks[0, 0])[1:-1, 1:-1]
 
@@ -202,7 +202,7 @@ def penny(_data):
         return {
             "hair and dress are there (0 to 1)": ((hair > 0.06) & (dress > 0.02)).float().tolist(),
             "  share of the hair's copper": hair.tolist(),
-            "  share of the dress' teal": dress.tolist(),
+            "  share of the dress' blue": dress.tolist(),
             "distance to the nearest drawing": distances.amin(1).tolist(),
             "share of the hat's straw": share_of(STRAW, pictures.pixels).tolist(),
         }
@@ -217,7 +217,7 @@ def ring(picture):
     """How much of the band 2 to 5 pixels inside the icon's outer edge is white."""
     depth = ndimage.distance_transform_edt(shape_of(picture))
     band = (depth > 2) & (depth <= 5)
-    return float((picture.amin(0).numpy()[band] > 0.85).mean()) if band.any() else 0.0
+    return float((picture.amin(0).numpy()[band] > 0.82).mean()) if band.any() else 0.0
 
 
 def sticker(data, names=demo_sets.STICKER_NEW):
@@ -226,7 +226,7 @@ def sticker(data, names=demo_sets.STICKER_NEW):
     def measure(pictures):
         rings = [ring(picture) for picture in pictures.pixels]
         return {
-            "white ring (0 to 1)": [float(value > 0.6) for value in rings],
+            "white ring (0 to 1)": [float(value > 0.4) for value in rings],
             "  white part of the band": rings,
             f"outline is the prompted one's, of {len(names)}": subject(pictures, data, names),
         }
@@ -262,65 +262,78 @@ def without_trigger(base, lora, plain_base, plain_lora):
     """How far the LoRA moves pictures without its trigger, beside what it does with it and what another seed does."""
     changed = apart(base.pixels, lora.pixels).mean().item()
     kept = apart(plain_base.pixels, plain_lora.pixels)
-    others = [
-        apart(plain_base.pixels[i : i + 1], plain_base.pixels[j : j + 1]).item()
-        for i, prompt in enumerate(plain_base.prompts)
-        for j in range(i)
-        if plain_base.prompts[j] == prompt
-    ]
+    said, count = plain_base.prompts, len(plain_base.prompts)
+    pairs = [(i, j) for i in range(count) for j in range(i) if said[i] == said[j]]
     print("\nwithout the trigger, mean distance of pixels with the LoRA from without")
-    print(f"  {mean_and_error(kept.tolist(), plain_base.seeds)}; with the trigger {changed:.3f}: {kept.mean() / changed:.0%}")
-    if others:
-        print(f"  between seeds of a prompt {np.mean(others):.3f}: {kept.mean() / np.mean(others):.0%} of it")
+    moved = mean_and_error(kept.tolist(), plain_base.seeds)
+    print(f"  {moved}; {kept.mean() / changed:.0%} of that with it, {changed:.3f}")
+    if pairs:
+        one, two = (plain_base.pixels[[pair[side] for pair in pairs]] for side in (0, 1))
+        others = apart(one, two).mean()
+        print(f"  {kept.mean() / others:.0%} of that between seeds of a prompt, {others:.3f}")
 
 
 def hats(lora, negative):
     """The hat's share where the prompt has a hat and where not, without and with `hat` as negative prompt."""
-    columns = []
-    for label, test in (("hat prompted", lambda p: "hat" in p.split(", ")), ("no hat prompted", lambda p: "hat" not in p.split(", "))):
-        for name, part in ((label, lora.keep(test)), (f"{label}, negated", negative.keep(test))):
-            columns.append((name, {"share of the hat's straw": share_of(STRAW, part.pixels).tolist()}, part.seeds))
-    table("hat", [(f" {name}", found, seeds) for name, found, seeds in columns], ["share of the hat's straw"])
+    row, columns = "share of the hat's straw", []
+    for label, wanted in (("hat prompted", True), ("no hat prompted", False)):
+        for name, part in ((label, lora), (f"{label}, negated", negative)):
+            part = part.keep(lambda prompt: ("hat" in prompt.split(", ")) == wanted)
+            if part.prompts:
+                columns.append((f" {name}", {row: share_of(STRAW, part.pixels).tolist()}, part.seeds))
+    table("hat", columns, [row])
 
 
 def compare(name, data, options):
     base, lora = pair(options.base, options.lora)
-    found = [(label, MEASURES[name](data)(part), part.seeds) for label, part in (("without LoRA", base), ("with LoRA", lora))]
-    table(f"{name}: {len(set(base.seeds))} seeds", found, list(found[0][1]))
+    show(f"{name}: {len(set(base.seeds))} seeds", MEASURES[name](data), {"without LoRA": base, "with LoRA": lora})
     if options.plain:
         without_trigger(base, lora, *pair(*options.plain))
     if options.no_hat:
         hats(*pair(options.lora, options.no_hat))
 
 
+def show(title, measure, parts):
+    found = [(label, measure(part), part.seeds) for label, part in parts.items()]
+    table(title, found, list(found[0][1]))
+
+
 def test(data, packages):
     """Every measure on pictures that have what it looks for, and on pictures that have not."""
     glyph = demo_sets.ink(packages)
     new = [scenes.place(glyph(name), WHITE, demo_sets.INK_SCALE, (0, 0), False) / 2 + 0.5 for name in demo_sets.INK_NEW]
-    parts = {"unseen glyphs": Pictures(torch.stack(new), demo_sets.INK_NEW)}
-    parts |= {name: drawn(data, demo_sets.INK_NEW, name) for name in demo_sets.STYLES}
-    found = [(label, style(data)(part), part.seeds) for label, part in parts.items()]
-    table("style", found, list(found[0][1]))
+    own = {name: drawn(data, demo_sets.INK_NEW, name) for name in demo_sets.STYLES}
+    show("style", style(data), {"unseen glyphs": Pictures(torch.stack(new), demo_sets.INK_NEW), **own})
 
-    set_of = read(EXAMPLES / SETS["penny"])
-    people = joined(*(drawn(data, ["girl", "woman", "boy", "fox", "red apple", "top hat"], name) for name in demo_sets.STYLES))
-    parts = {
-        "drawings with hat": set_of.keep(lambda p: "hat" in p.split(", ")),
-        "without hat": set_of.keep(lambda p: "hat" not in p.split(", ")),
-        "girl, fox, ...": people,
+    drawings = read(EXAMPLES / SETS["penny"])
+    near = ["girl", "woman", "boy", "fox", "red apple", "top hat"]
+    show("penny", penny(data), {
+        "drawings with hat": drawings.keep(lambda prompt: "hat" in prompt.split(", ")),
+        "without hat": drawings.keep(lambda prompt: "hat" not in prompt.split(", ")),
+        "girl, fox, ...": joined(*(drawn(data, near, name) for name in demo_sets.STYLES)),
         "all of the base": joined(*(drawn(data, demo_sets.INK_SEEN, name) for name in demo_sets.STYLES)),
-    }
-    found = [(label, penny(data)(part), part.seeds) for label, part in parts.items()]
-    table("penny", found, list(found[0][1]))
+    })
 
-    names = demo_sets.STICKER_SEEN
-    stuck = read(EXAMPLES / SETS["sticker"])
-    parts = {"stickers": stuck}
-    for ground in ("blue background", "yellow background"):
-        color = scenes.BACKGROUNDS[ground]
-        parts[f"emoji on {ground.split()[0]}"] = joined(*(drawn(data, names, name, color) for name in demo_sets.STYLES))
-    found = [(label, sticker(data, names)(part), part.seeds) for label, part in parts.items()]
-    table("sticker", found, list(found[0][1]))
+    for title, names in (("sticker, seen", demo_sets.STICKER_SEEN), ("sticker, unseen", demo_sets.STICKER_NEW)):
+        parts = {"stickers": stickers(data, names)}
+        for ground in ("blue background", "grey background", "black background"):
+            color = scenes.BACKGROUNDS[ground]
+            parts[f"emoji, {ground.split()[0]}"] = joined(*(drawn(data, names, name, color) for name in demo_sets.STYLES))
+        show(title, sticker(data, names), parts)
+
+
+def stickers(data, names):
+    """These emoji as stickers, in both styles and on all backgrounds."""
+    pixels, prompts = [], []
+    at = {(fact["name"], fact["style"]): i for i, fact in enumerate(json.loads(str(data["facts"])))}
+    icons = data["icons"]
+    for ground in demo_sets.STICKER_BACKGROUNDS:
+        for number, name in enumerate(names):
+            icon = icons[at[name, demo_sets.STYLES[number % 2]]]
+            image = demo_sets.sticker(icon, scenes.BACKGROUNDS[ground], (0, 0))
+            pixels.append(torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1) / 255)
+            prompts.append(name)
+    return Pictures(torch.stack(pixels), prompts)
 
 
 def main():
