@@ -1,6 +1,10 @@
-"""Draws the sample set of the README: Penny, a girl with a straw hat, in eight small pictures with their captions.
+"""Draws the set of the character: Penny, a girl with copper pigtails, in 16 small pictures with their captions.
 
 Usage: python examples/draw_penny.py [FOLDER]   (default: examples/penny/10_penny; needs Pillow)
+
+She is flat, bold and large, as emoji are, so that the small model inside the program can follow. Her hair, her blue
+dress and her pigtails are in no caption: they belong to `penny`. What can be taken off or changed has a tag: hat,
+scarf, pose, background.
 """
 
 import pathlib
@@ -9,12 +13,18 @@ import sys
 from PIL import Image, ImageDraw
 
 SIZE, SCALE = 128, 8  # Drawn eight times as large, then shrunk, so that edges are smooth.
-HAIR, SKIN, CHEEK, STRAW = "#b5521c", "#f8d3b0", "#f29c8c", "#f0c75e"
-RED, BLUE, DARK, WHITE = "#d3302f", "#3a66c8", "#3a2417", "#ffffff"
+HAIR, SHADE, DRESS, SLEEVE = "#c44a14", "#9c3608", "#1478c8", "#0d5fa3"
+SKIN, STRAW = "#fbd3ae", "#ffc61a"
+CHEEK, BALLOON, DARK, WHITE = "#f58f84", "#e02c3c", "#33201a", "#ffffff"
+# The backgrounds that the small model knows by name, as oracle/pocket/scenes.py has them.
+BACKGROUNDS = {
+    "white": (255, 255, 255), "grey": (190, 194, 200), "blue": (160, 205, 245), "green": (170, 220, 165),
+    "yellow": (252, 238, 170), "pink": (250, 205, 220), "purple": (205, 190, 240),
+}
 
 
 class Canvas:
-    """An image whose coordinates run from 0 to 128 and may be moved and mirrored as a whole."""
+    """An image whose coordinates run from 0 to 128 and may be moved, enlarged and mirrored as a whole."""
 
     def __init__(self, background):
         self.image = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), background)
@@ -36,137 +46,166 @@ class Canvas:
         self.draw.polygon([self.point(x, y) for x, y in points], fill=color)
 
     def line(self, points, color, width):
-        self.draw.line([self.point(*p) for p in points], fill=color, width=int(width * SCALE * self.zoom), joint="curve")
+        """With round ends."""
+        self.draw.line([self.point(*p) for p in points], fill=color, width=int(width * SCALE * self.zoom))
+        for x, y in points:
+            self.oval(x, y, width / 2, width / 2, color)
 
     def arc(self, x, y, rx, ry, start, end, color, width):
         self.draw.arc(self.box(x, y, rx, ry), start, end, fill=color, width=int(width * SCALE * self.zoom))
 
-
-def eyes(c, kind):
-    for x in (55, 73):
-        if kind == "closed":
-            c.arc(x, 54, 4, 3, 0, 180, DARK, 1.6)
-        else:
-            c.oval(x, 54, 2.8, 3.8, DARK)
-            c.oval(x + 0.9, 52.6, 1, 1.2, WHITE)
+    def tilt(self, degrees):
+        self.image = self.image.rotate(degrees, Image.BICUBIC, fillcolor=self.image.getpixel((0, 0)))
 
 
-def mouth(c, kind):
-    if kind == "smile":
-        c.arc(64, 60, 7, 6, 20, 160, DARK, 1.6)
-    elif kind == "open":
-        c.oval(64, 65, 4, 4.5, "#8c2f2f")
+def limbs(c, arms, feet):
+    """Arms from the shoulders through the points of each, legs from the hem to each foot."""
+    for (x, y), hip in zip(feet, (56, 72)):
+        c.line([(hip, 102), (x, y)], SKIN, 8)
+        c.oval(x + (1 if x > 64 else -1), y + 2, 7, 4.5, DARK)
+    for shoulder, points in zip((51, 77), arms):
+        c.line([(shoulder, 82), *points], DRESS, 9)
+        c.oval(*points[-1], 6, 6, SKIN)
+
+
+def head(c, mouth):
+    """Hair and face from the front, the face at (64, 52)."""
+    c.oval(64, 46, 36, 34, HAIR)
+    c.oval(64, 54, 27, 24, SKIN)
+    c.draw.pieslice(c.box(64, 45, 29, 24), 180, 360, fill=HAIR)
+    for side in (-1, 1):
+        c.oval(64 + 12 * side, 54, 4, 5.5, DARK)
+        c.oval(64 + 12 * side + 1.2, 52, 1.4, 1.6, WHITE)
+        c.oval(64 + 19 * side, 63, 4.5, 3.2, CHEEK)
+    if mouth == "open":
+        c.draw.pieslice(c.box(64, 63, 7, 9), 0, 180, fill="#8e2222")
     else:
-        c.line([(60, 66), (68, 66)], DARK, 1.6)
+        c.arc(64, 61, 8, 7, 20, 160, DARK, 2.4)
 
 
-def penny(c, dress=RED, look="open", lips="smile", arm="down", hat=True):
-    """The girl from head to hem, her face at (64, 56)."""
-    c.oval(46, 66, 8, 20, HAIR)
-    c.oval(82, 66, 8, 20, HAIR)
-    c.line([(52, 92), (40, 112)], SKIN, 6)
-    c.line([(76, 92), (88, 74)] if arm == "up" else [(76, 92), (88, 112)], SKIN, 6)
-    for x in (56, 72):
-        c.line([(x, 112), (x, 122)], SKIN, 6)
-        c.oval(x, 123, 5, 3, DARK)
-    c.shape([(55, 80), (73, 80), (86, 116), (42, 116)], dress)
-    c.shape([(55, 80), (73, 80), (64, 90)], WHITE)
-    c.oval(64, 52, 21, 23, HAIR)
-    c.oval(64, 57, 17, 19, SKIN)
-    c.shape([(47, 50), (52, 36), (76, 36), (81, 50), (70, 44), (62, 47), (55, 44)], HAIR)
-    c.oval(52, 62, 3.4, 2.2, CHEEK)
-    c.oval(76, 62, 3.4, 2.2, CHEEK)
-    eyes(c, look)
-    mouth(c, lips)
-    if hat:
-        c.oval(64, 38, 34, 8, STRAW)
-        c.oval(64, 29, 18, 14, STRAW)
-        c.shape([(46, 32), (82, 32), (82, 37), (46, 37)], dress)
+def hat_on(c, x=64):
+    c.draw.pieslice(c.box(x, 30, 26, 27), 180, 360, fill=STRAW)
+    c.shape([(x - 26, 23), (x + 26, 23), (x + 27, 31), (x - 27, 31)], DRESS)
+    c.oval(x, 32, 44, 7, STRAW)
 
 
-def cloud(c, x, y):
-    for dx, r in ((-8, 5), (0, 7), (8, 5)):
-        c.oval(x + dx, y, r, r, WHITE)
+def penny(c, arms, feet, mouth="smile", worn=(), seated=False):
+    """The girl from head to shoes, from the front."""
+    for x in (25, 103):
+        c.oval(x, 60, 13, 17, HAIR)
+        c.oval(64 + (x - 64) * 0.86, 50, 5, 5, SHADE)
+    limbs(c, arms if not seated else (), feet)
+    if seated:
+        c.oval(64, 105, 37, 12, DRESS)
+        for x, y in feet:
+            c.line([(64 + (x - 64) * 0.6, 108), (x, y)], SKIN, 9)
+            c.oval(x, y + 1, 8, 7, DARK)
+        limbs(c, arms, ())
+    c.shape([(52, 72), (76, 72), (92, 107), (36, 107)], DRESS)
+    head(c, mouth)
+    if "scarf" in worn:
+        c.line([(46, 80), (64, 83), (82, 80)], WHITE, 10)
+        c.line([(76, 84), (80, 101)], WHITE, 10)
+    if "hat" in worn:
+        hat_on(c)
 
 
-def ground(c, color):
-    c.shape([(0, 104), (128, 104), (128, 128), (0, 128)], color)
+def sideways(c, worn, arm, feet):
+    """The girl from her left side, looking to the right."""
+    c.oval(26, 58, 14, 18, HAIR)
+    c.oval(37, 50, 5, 5, SHADE)
+    for (x, y), hip in zip(feet, (58, 68)):
+        c.line([(hip, 102), (x, y)], SKIN, 8)
+        c.oval(x + 3, y + 2, 8, 4.5, DARK)
+    c.shape([(54, 72), (74, 72), (84, 107), (42, 107)], DRESS)
+    c.line([(63, 83), *arm], SLEEVE, 9)
+    c.oval(*arm[-1], 6, 6, SKIN)
+    c.oval(62, 46, 34, 34, HAIR)
+    c.oval(78, 54, 20, 23, SKIN)
+    c.oval(98, 57, 4, 4, SKIN)
+    c.draw.pieslice(c.box(74, 46, 25, 24), 180, 360, fill=HAIR)
+    c.oval(86, 53, 3.6, 5.5, DARK)
+    c.oval(87, 51, 1.2, 1.6, WHITE)
+    c.oval(79, 64, 4.5, 3.2, CHEEK)
+    c.arc(92, 61, 7, 6, 70, 170, DARK, 2.4)
+    if "scarf" in worn:
+        c.line([(50, 80), (66, 83), (80, 80)], WHITE, 10)
+        c.line([(50, 82), (40, 98)], WHITE, 10)
+    if "hat" in worn:
+        hat_on(c, 64)
 
 
-def plain(c):
-    penny(c)
+DOWN = ([(34, 98)], [(94, 98)])
+WAVE = ([(34, 98)], [(108, 88), (116, 66)])
+UP = ([(18, 88), (10, 66)], [(110, 88), (118, 66)])
+STAND = ((55, 116), (73, 116))
 
 
-def sky(c):
-    cloud(c, 20, 24)
-    cloud(c, 108, 40)
-    ground(c, "#7cb95a")
-    penny(c, look="closed")
+def standing(c, worn):
+    penny(c, DOWN, STAND, worn=worn)
 
 
-def rain(c):
-    for i in range(26):
-        x, y = (i * 37) % 128, (i * i * 11 + i * 53) % 128
-        c.line([(x, y), (x - 3, y + 8)], "#a8c4e6", 1)
-    c.zoom, c.move = 0.8, (-6, 16)
-    penny(c, lips="flat", arm="up", hat=False)
-    c.line([(88, 76), (88, 14)], DARK, 2)
-    c.draw.pieslice(c.box(80, 22, 46, 28), 180, 360, fill=RED)
+def waving(c, worn):
+    penny(c, WAVE, STAND, "open", worn)
 
 
-def portrait(c):
-    c.zoom, c.move = 1.5, (0, 22)
-    penny(c)
+def sitting(c, worn):
+    c.move = (0, 2)
+    penny(c, ([(40, 100)], [(88, 100)]), ((42, 115), (86, 115)), worn=worn, seated=True)
 
 
-def dress(c):
-    ground(c, "#c9a97c")
-    penny(c, dress=BLUE, lips="open")
+def jumping(c, worn):
+    c.oval(64, 121, 30, 4, "#8d939c")
+    c.zoom, c.move = 0.9, (0, -6)
+    penny(c, UP, ((40, 114), (88, 114)), "open", worn)
 
 
-def night(c):
-    for i in range(18):
-        c.oval((i * 41) % 128, (i * i * 13 + i * 29) % 90, 0.9, 0.9, WHITE)
-    c.oval(104, 22, 12, 12, "#f6ecb8")
-    c.oval(109, 19, 11, 11, "#1d2547")
-    penny(c, look="closed", lips="flat")
+def running(c, worn):
+    c.zoom = 0.94
+    sideways(c, worn, [(76, 96), (92, 88)], ((36, 112), (92, 112)))
+    c.tilt(-10)
 
 
-def waving(c):
-    c.oval(22, 20, 11, 11, "#ffd84d")
-    ground(c, "#e8d9a0")
-    c.mirror = True
-    penny(c, lips="open", arm="up")
+def from_side(c, worn):
+    sideways(c, worn, [(64, 100)], ((59, 116), (68, 116)))
 
 
-def far(c):
-    cloud(c, 96, 22)
-    ground(c, "#7cb95a")
-    for i in range(9):
-        c.oval((i * 47 + 9) % 128, 110 + (i * i * 5) % 14, 2.2, 2.2, ("#ffffff", "#ffd84d", "#e86aa6")[i % 3])
-    c.zoom, c.move = 0.62, (-20, 18)
-    penny(c)
+def portrait(c, worn):
+    c.zoom, c.move = 1.22, (0, 17)
+    penny(c, DOWN, STAND, worn=worn)
+
+
+def arms_up(c, worn):
+    penny(c, UP, STAND, "open", worn)
+
+
+def holding_balloon(c, worn):
+    c.zoom, c.move = 0.86, (-10, 8)
+    c.line([(121, 78), (121, 20)], DARK, 1.6)
+    c.shape([(121, 30), (116, 40), (126, 40)], BALLOON)
+    c.oval(121, 14, 17, 20, BALLOON)
+    penny(c, ([(34, 98)], [(108, 92), (121, 78)]), STAND, worn=worn)
 
 
 SCENES = [
-    (plain, "#f3ead8", "penny, 1girl, solo, straw hat, red dress, smile, simple background"),
-    (sky, "#8fd0f5", "penny, 1girl, solo, straw hat, red dress, smile, closed eyes, blue sky, cloud, grass"),
-    (rain, "#5d7391", "penny, 1girl, solo, red dress, red umbrella, holding umbrella, rain, no hat"),
-    (portrait, "#bfe3cf", "penny, 1girl, solo, portrait, straw hat, smile, looking at viewer, green background"),
-    (dress, "#f7d9e3", "penny, 1girl, solo, straw hat, blue dress, open mouth, pink background"),
-    (night, "#1d2547", "penny, 1girl, solo, straw hat, red dress, closed eyes, night, crescent moon, stars"),
-    (waving, "#9fdcf2", "penny, 1girl, solo, straw hat, red dress, open mouth, waving, sun, beach"),
-    (far, "#a9dcf7", "penny, 1girl, solo, straw hat, red dress, smile, full body, meadow, flowers, cloud"),
+    (standing, ["hat"], "white"), (standing, ["scarf"], "blue"), (waving, ["hat"], "green"), (waving, [], "pink"),
+    (sitting, ["hat", "scarf"], "yellow"), (sitting, [], "white"), (jumping, ["hat"], "blue"), (jumping, [], "purple"),
+    (running, ["hat"], "pink"), (running, ["scarf"], "grey"), (from_side, ["hat"], "white"),
+    (from_side, ["scarf"], "green"), (portrait, ["hat"], "yellow"), (portrait, ["scarf"], "purple"),
+    (arms_up, ["hat"], "grey"), (holding_balloon, [], "white"),
 ]
 
 
 def main(folder):
     """Writes NN.png and NN.txt into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (scene, background, caption) in enumerate(SCENES):
-        canvas = Canvas(background)
-        scene(canvas)
-        canvas.image.resize((SIZE, SIZE), Image.LANCZOS).save(folder / f"{number:02}.png", optimize=True)
+    for number, (scene, worn, background) in enumerate(SCENES):
+        canvas = Canvas(BACKGROUNDS[background])
+        canvas.mirror = number % 8 == 3
+        scene(canvas, worn)
+        caption = ", ".join(["penny", scene.__name__.replace("_", " "), *worn, f"{background} background"])
+        picture = canvas.image.resize((SIZE, SIZE), Image.LANCZOS)
+        picture.save(folder / f"{number:02}.png", optimize=True)
         (folder / f"{number:02}.txt").write_text(caption + "\n", encoding="utf-8")
 
 
