@@ -14,6 +14,9 @@ use lorabake_weights::npz::Npz;
 struct Run {
     losses: Vec<f64>,
     notes: Vec<String>,
+    /// What was prepared, in order.
+    stages: Vec<String>,
+    pictures: usize,
     /// The tensors of the result, the file without its metadata.
     tensors: Vec<u8>,
 }
@@ -36,17 +39,19 @@ fn try_run(dir: &Path, words: &str) -> anyhow::Result<Run> {
     let (_orders, commands) = channel();
     let outcome = bake(&parsed, &events, &commands)?;
     drop(events);
-    let (mut losses, mut notes) = (Vec::new(), Vec::new());
+    let (mut losses, mut notes, mut stages, mut pictures) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for event in heard.iter() {
         match event {
             Event::Stepped(step) => losses.push(step.loss),
             Event::Note(note) => notes.push(note),
+            Event::Prepared { what, .. } => stages.push(what),
+            Event::Painted(_) => pictures += 1,
             _ => {}
         }
     }
     let bytes = std::fs::read(outcome.file)?;
     let header = u64::from_le_bytes(bytes[..8].try_into()?) as usize;
-    Ok(Run { losses, notes, tensors: bytes[8 + header..].to_vec() })
+    Ok(Run { losses, notes, stages, pictures, tensors: bytes[8 + header..].to_vec() })
 }
 
 fn run(dir: &Path, words: &str) -> Run {
@@ -169,6 +174,31 @@ fn nothing_stale_is_used() {
     assert_eq!(run(dir.path(), DISK).losses, fresh.losses);
 }
 
+#[test]
+fn another_vae_is_noticed_and_another_decoder_or_unet_does_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    set(dir.path());
+    run(dir.path(), DISK);
+    let bytes = lorabake_train::embedded::bytes();
+    let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let data = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for (name, written) in [
+        ("first_stage_model.decoder.conv_in.bias", 0),
+        ("model.diffusion_model.out.2.bias", 0),
+        ("first_stage_model.encoder.conv_in.bias", 2),
+    ] {
+        let start = tensors.tensor(name).unwrap().data().as_ptr() as usize - bytes.as_ptr() as usize;
+        assert!(start >= data);
+        let mut changed = bytes.to_vec();
+        changed[start] ^= 0x10;
+        let file = dir.path().join("changed.safetensors");
+        std::fs::write(&file, changed).unwrap();
+        let told = run(dir.path(), &format!("{DISK} --pretrained_model_name_or_path={}", file.display())).told();
+        let expected = format!("{} images have theirs beside them, {written} were written", 2 - written);
+        assert!(told.contains(&expected), "{name}: {told}");
+    }
+}
+
 /// Files as sd-scripts writes them, made from ours: without seals, in the old place and the old names.
 fn as_foreign(images: &[PathBuf; 2], change: impl Fn(f32) -> f32) {
     for (image, size) in images.iter().zip([72, 64]) {
@@ -268,5 +298,13 @@ fn kept_text_states_end_in_the_same_bytes() {
         let kept = run(dir.path(), &format!("--network_train_unet_only --cache_text_encoder_outputs {options}"));
         assert_eq!(plain.losses, kept.losses, "{options}");
         assert!(plain.tensors == kept.tensors, "{options}");
+        let encoded = |run: &Run| run.stages.iter().any(|stage| stage == "captions encoded");
+        assert_eq!((encoded(&plain), encoded(&kept)), (false, true));
     }
+    // Pictures have prompts of their own.
+    let prompts = dir.path().join("prompts.txt");
+    std::fs::write(&prompts, "a dog --w 64 --h 64 --s 2").unwrap();
+    let sampling = format!("--sample_prompts={} --sample_every_n_steps=2", prompts.display());
+    let kept = run(dir.path(), &format!("--network_train_unet_only --cache_text_encoder_outputs {sampling}"));
+    assert_eq!(kept.pictures, 2, "{:?}", kept.notes);
 }

@@ -125,6 +125,8 @@ train_data_dir = "images"
 resolution = "512"
 flip_aug = true
 
+[caches]
+
 [captions]
 
 [network]
