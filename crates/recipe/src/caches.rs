@@ -2,6 +2,8 @@
 //!
 //! Keeping one VAE sample per image at all (`--cache_latents`) is an option of the images; see [`crate::data`].
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::captions::CaptionRules;
@@ -69,19 +71,21 @@ fn check_text(data: &Data, scope: Scope, report: &mut Report) {
     }
     let subsets = data.config.iter().flat_map(|config| &config.subsets).map(|subset| &subset.settings.captions);
     let rules: Vec<&CaptionRules> = if data.config.is_some() { subsets.collect() } else { vec![&data.captions] };
-    let changing: [(&str, fn(&CaptionRules) -> bool); 6] = [
-        ("shuffle_caption", |rules| rules.shuffle),
-        ("caption_dropout_rate", |rules| rules.dropout_rate > 0.0),
-        ("caption_dropout_every_n_epochs", |rules| rules.dropout_every_n_epochs > 0),
-        ("caption_tag_dropout_rate", |rules| rules.tag_dropout_rate > 0.0),
-        ("token_warmup_step", |rules| rules.warmup.is_some()),
-        ("enable_wildcard", |rules| rules.wildcards),
-    ];
-    for (option, changes) in changing {
-        if rules.iter().any(|rules| changes(rules)) {
-            let what = format!("with --{option} the same caption reads differently from use to use");
-            report.problem(OPTION, what, "leave one of them out");
-        }
+    let changing = |rules: &CaptionRules| {
+        [
+            ("shuffle_caption", rules.shuffle),
+            ("caption_dropout_rate", rules.dropout_rate > 0.0),
+            ("caption_dropout_every_n_epochs", rules.dropout_every_n_epochs > 0),
+            ("caption_tag_dropout_rate", rules.tag_dropout_rate > 0.0),
+            ("token_warmup_step", rules.warmup.is_some()),
+            ("enable_wildcard", rules.wildcards),
+        ]
+    };
+    let on: BTreeSet<&str> =
+        rules.into_iter().flat_map(changing).filter(|(_, on)| *on).map(|(option, _)| option).collect();
+    for option in on {
+        let what = format!("with --{option} the same caption reads differently from use to use");
+        report.problem(OPTION, what, "leave one of them out");
     }
 }
 

@@ -12,7 +12,9 @@ use anyhow::Result;
 use lorabake_data::Item;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
+use lorabake_recipe::Recipe;
 use lorabake_recipe::caches::Trust;
+use lorabake_weights::Checkpoint;
 use lorabake_weights::npz::{Array, Npz};
 use sha2::{Digest, Sha256};
 
@@ -72,9 +74,13 @@ enum Found {
 }
 
 impl LatentFiles {
-    /// For a run with this VAE.
-    pub fn new(trust: Trust, vae: [u8; 32]) -> Self {
-        Self { trust, vae, kin: None, tally: Tally::default() }
+    /// For a run of this recipe with this checkpoint's VAE, if it wants any.
+    ///
+    /// # Errors
+    /// When the VAE cannot be read.
+    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Option<Self>> {
+        let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
+        Ok(Some(Self { trust, vae: checkpoint.encoder_digest()?, kin: None, tally: Tally::default() }))
     }
 
     /// One sample per view: read where it can be, otherwise made by `encode` and written.
@@ -228,7 +234,7 @@ impl LatentFiles {
             vec![format!("latents on disk: {read} images have theirs beside them, {written} were written{old}")];
         let list = |files: &[PathBuf], text: &str| {
             let first = files.first()?;
-            Some(format!("{} latents files {text} (first: {})", files.len(), first.display()))
+            Some(format!("{} latents files (first: {}) {text}", files.len(), first.display()))
         };
         let used = match self.trust {
             Trust::Blind => "are used without a check, as --skip_cache_check says",

@@ -99,16 +99,13 @@ impl Session {
         }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
-        let files = match recipe.caches.latents_on_disk {
-            Some(trust) => Some(LatentFiles::new(trust, checkpoint.encoder_digest()?)),
-            None => None,
-        };
+        let files = LatentFiles::of(&recipe, &checkpoint)?;
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, files, say)?;
         clock.lap("latents made");
         let texts = recipe.caches.text_outputs.then(|| TextCache::fill(&bundle, &tokenizer, &dataset, &recipe));
         if texts.is_some() {
-            clock.lap("captions encoded");
             bundle.text.take_if(|_| wanted.is_empty());
+            clock.lap("captions encoded");
         }
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
