@@ -14,8 +14,8 @@ pub const LATENT_SCALE: f64 = 0.18215;
 /// The frozen networks of one checkpoint.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// Prompt → states.
-    pub text: TextEncoder,
+    /// Prompt → states; dropped once those of all prompts are kept.
+    pub text: Option<TextEncoder>,
     /// Noisy latents → prediction.
     pub unet: UNet,
     /// Image → latents; dropped once all are cached.
@@ -53,10 +53,18 @@ impl Bundle {
         let (encoder, decoder) = (Encoder::build(&mut builder), Decoder::build(&mut builder));
         loader.finish()?;
         Ok(Self {
-            text,
+            text: Some(text),
             unet,
             encoder: (parts != Parts::Generating).then_some(encoder),
             decoder: (parts != Parts::Training).then_some(decoder),
         })
+    }
+
+    /// The text encoder.
+    ///
+    /// # Panics
+    /// If it was dropped.
+    pub fn text(&self) -> &TextEncoder {
+        self.text.as_ref().expect("whoever drops the text encoder keeps what it gives")
     }
 }

@@ -28,7 +28,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
     (&["use_safetensors"], "results are always safetensors files"),
     (&["disable_mmap_load_safetensors"], "it changes how a file is read, not what is read"),
     (&["cache_info"], "looking through the images takes seconds, and is done in every run"),
-    (&["skip_cache_check"], "lorabake keeps no cache on disk yet, so there is none to check"),
+    (&["text_encoder_batch_size="], "it changes no result, and lorabake encodes captions one by one"),
     (
         &["lr_decay_steps=", "lr_scheduler_timescale=", "lr_scheduler_min_lr_ratio="],
         "none of the schedules that lorabake has uses it",
@@ -59,7 +59,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 13] = [
+const REFUSED: [(&[&str], &str); 12] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
@@ -67,10 +67,9 @@ const REFUSED: [(&[&str], &str); 13] = [
         &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],
         "use --train_data_dir with REPEATS_NAME folders, or --dataset_config",
     ),
-    (&["cache_latents_to_disk"], "use --cache_latents, which keeps them in memory"),
     (
-        &["cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk", "text_encoder_batch_size"],
-        "leave it out; it belongs to SDXL and newer models",
+        &["cache_text_encoder_outputs_to_disk"],
+        "use --cache_text_encoder_outputs, which keeps them in memory: there are no such files for Stable Diffusion 1.x",
     ),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
     (

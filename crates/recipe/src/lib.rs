@@ -6,6 +6,7 @@
 pub mod adapter;
 pub mod advise;
 pub mod blocks;
+pub mod caches;
 pub mod captions;
 pub mod dampening;
 pub mod data;
@@ -51,6 +52,8 @@ pub struct Recipe {
     pub model: model::Model,
     /// Image folders, captions, buckets.
     pub data: data::Data,
+    /// What is computed once and kept.
+    pub caches: caches::Caches,
     /// The adapter that is trained.
     pub network: network::Network,
     /// Noise and loss.
@@ -85,6 +88,9 @@ pub struct RawRecipe {
     /// Image folders, captions, buckets.
     #[command(flatten)]
     pub data: data::RawData,
+    /// What is computed once and kept.
+    #[command(flatten)]
+    pub caches: caches::RawCaches,
     /// What happens to captions.
     #[command(flatten)]
     pub captions: captions::RawCaptions,
@@ -137,15 +143,21 @@ impl RawRecipe {
         let model = self.model.resolve(report);
         let data = self.images(&model, report);
         let network = self.network.resolve(report);
+        let caches = self.caches.resolve(&data, network.scope, report);
         let optim = self.optim.resolve(network.scope, report);
         blocks::check(&self.network, &network, &optim.optimizer, report);
         let diffusion = self.diffusion.resolve(data.has_reg(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
         let samples = self.samples.resolve(report);
-        Recipe { model, data, network, diffusion, optim, train, output, samples }
+        Recipe { model, data, caches, network, diffusion, optim, train, output, samples }
     }
 
     fn images(&self, model: &model::Model, report: &mut Report) -> data::Data {
+        if self.caches.cache_latents_to_disk == Some(true) && self.data.cache_latents != Some(true) {
+            // Latents on disk are kept latents, as in sd-scripts.
+            let data = data::RawData { cache_latents: Some(true), ..self.data.clone() };
+            return Self { data, ..self.clone() }.images(model, report);
+        }
         let Some(file) = self.data.dataset_config.as_deref() else {
             let captions = self.captions.resolve(report);
             let data = self.data.resolve(&model.checkpoint, captions, report);
@@ -170,6 +182,7 @@ impl From<&Recipe> for RawRecipe {
         Self {
             model: (&recipe.model).into(),
             data: (&recipe.data).into(),
+            caches: (&recipe.caches).into(),
             captions: (&recipe.data.captions).into(),
             network: (&recipe.network).into(),
             optim: (&recipe.optim).into(),

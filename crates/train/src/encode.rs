@@ -8,24 +8,26 @@ use lorabake_data::image::Rgb;
 use lorabake_data::view::Source;
 use lorabake_data::{Dataset, Item, emphasis, mask};
 use lorabake_diffusion::unit_normal;
-use lorabake_model::LATENT_SCALE;
-use lorabake_model::text::{TextEncoder, join_chunks};
+use lorabake_model::text::join_chunks;
 use lorabake_model::tokenizer::{self, ROW, Tokenizer};
 use lorabake_model::vae::Encoder;
-use lorabake_recipe::data::Data;
+use lorabake_model::{Bundle, LATENT_SCALE};
+use lorabake_recipe::data::{Data, Mask};
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
+use sha2::{Digest, Sha256};
 
 use crate::event::Event;
+use crate::latent_file::{LatentFiles, Subject};
 
-/// The distribution of one image's latents, before the latent scale.
+/// The distribution of one image's latents, or one sample of it, before the latent scale.
 #[derive(Debug, Clone)]
 pub struct Latents {
     /// Channels, height, width.
     pub shape: [usize; 3],
     mean: Vec<f32>,
-    /// Standard deviation.
-    spread: Vec<f32>,
+    /// Standard deviation; `None` = `mean` is a sample, the only one there is.
+    spread: Option<Vec<f32>>,
 }
 
 impl Latents {
@@ -38,14 +40,44 @@ impl Latents {
         let mean: Vec<f32> = moments.mean.into_data().try_into_vec().expect("f32 moments");
         let spread: Vec<f32> = moments.log_variance.mul_scalar(0.5).exp().into_data().try_into_vec().expect("f32");
         ensure!(mean.iter().chain(&spread).all(|x| x.is_finite()), "the VAE gives latents that are not finite");
-        Ok(Self { shape: [c, h, w], mean, spread })
+        Ok(Self { shape: [c, h, w], mean, spread: Some(spread) })
+    }
+
+    /// A sample that was kept.
+    pub(crate) fn kept(shape: [usize; 3], sample: Vec<f32>) -> Self {
+        Self { shape, mean: sample, spread: None }
+    }
+
+    /// One sample, that of the image: the same in every run, whatever its seed, so that it can be kept for other runs.
+    pub(crate) fn keep_one(self, image: &Rgb) -> Self {
+        let digest = Sha256::digest(&image.data);
+        let (seed, _) = digest.split_first_chunk().expect("a digest is longer than a seed");
+        let mut rng = Seed(u64::from_le_bytes(*seed)).stream("latent of image", &[]);
+        Self::kept(self.shape, self.unscaled(&mut rng))
+    }
+
+    /// The sample that was kept; without one, the mean.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// Whether `sample` may be one of this distribution; `stray` = what it may be off besides, as a share of the mean.
+    pub(crate) fn explains(&self, sample: &[f32], stray: f64) -> bool {
+        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let error = norm(&mut self.mean.iter().zip(sample).map(|(mean, x)| x - mean));
+        let spread = norm(&mut self.spread.iter().flatten().copied());
+        self.mean.len() == sample.len() && error <= 2.0 * spread + stray * norm(&mut self.mean.iter().copied())
+    }
+
+    fn unscaled(&self, rng: &mut impl Rng) -> Vec<f32> {
+        let Some(spread) = &self.spread else { return self.mean.clone() };
+        let noise = unit_normal(rng, self.mean.len());
+        self.mean.iter().zip(spread).zip(noise).map(|((m, s), n)| m + s * n).collect()
     }
 
     /// One sample, times the latent scale.
     pub fn sample(&self, rng: &mut impl Rng) -> Vec<f32> {
-        let scale = LATENT_SCALE as f32;
-        let noise = unit_normal(rng, self.mean.len());
-        self.mean.iter().zip(&self.spread).zip(noise).map(|((m, s), n)| (m + s * n) * scale).collect()
+        self.unscaled(rng).into_iter().map(|x| x * LATENT_SCALE as f32).collect()
     }
 }
 
@@ -59,8 +91,6 @@ pub struct LatentCache {
     sources: Vec<Option<Source>>,
     /// Encodes such uses; `None` if there are none.
     encoder: Option<Encoder>,
-    /// One sample per image for the whole run (`--cache_latents`), not one per use.
-    fixed: bool,
     seed: Seed,
 }
 
@@ -74,12 +104,13 @@ pub struct Drawn {
 }
 
 impl LatentCache {
-    /// Decodes and encodes all images; names the first that fails.
-    pub fn fill(
+    /// Decodes and encodes all images, or looks for their latents in `files`; names the first that fails.
+    pub(crate) fn fill(
         encoder: Encoder,
         (dataset, placements): (&Dataset, &[Placement]),
         data: &Data,
         seed: Seed,
+        mut files: Option<LatentFiles>,
         mut tell: impl FnMut(Event),
     ) -> Result<Self> {
         let device = Device::flex();
@@ -100,20 +131,29 @@ impl LatentCache {
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
             let still = source.still()?;
-            let upright = encode(&still.image)?;
             let weights = still.mask.as_ref().map(mask::weights);
             seen.look(item, &source, weights.as_deref());
-            let mirrors = settings.flip_aug && !source.varies();
-            let mirrored = mirrors.then(|| encode(&still.image.mirrored())).transpose()?;
-            latents.push([Some(upright), mirrored]);
+            let mirrored = (settings.flip_aug && !source.varies()).then(|| still.image.mirrored());
+            let views = [Some(&still.image), mirrored.as_ref()];
+            let alpha = still.mask.as_ref().filter(|_| settings.mask == Some(Mask::Alpha));
+            latents.push(match &mut files {
+                Some(files) => files.latents(&Subject { item, placement, views, alpha }, encode)?,
+                None => {
+                    let keep =
+                        |image| encode(image).map(|all| if data.cache_latents { all.keep_one(image) } else { all });
+                    let [upright, mirrored] = views.map(|image| image.map(keep).transpose());
+                    [upright?, mirrored?]
+                }
+            });
             masks.push(weights);
             sources.push(source.varies().then_some(source));
             done += 1;
             tell(Event::Cached { done, total });
         }
-        seen.notes(dataset, data).into_iter().for_each(|note| tell(Event::Note(note)));
+        let notes = files.into_iter().flat_map(LatentFiles::notes).chain(seen.notes(dataset, data));
+        notes.for_each(|note| tell(Event::Note(note)));
         let encoder = sources.iter().any(Option::is_some).then_some(encoder);
-        Ok(Self { latents, masks, sources, encoder, fixed: data.cache_latents, seed })
+        Ok(Self { latents, masks, sources, encoder, seed })
     }
 
     /// Channels, height, width of an item's latents.
@@ -138,11 +178,7 @@ impl LatentCache {
             return Ok(Drawn { latents, mask: view.mask.as_ref().map(mask::weights) });
         }
         let latents = if flipped { self.latents[item][1].as_ref() } else { None }.unwrap_or(self.upright(item));
-        let mut rng = if self.fixed {
-            self.seed.stream("latent of image", &[item as u64, u64::from(flipped)])
-        } else {
-            self.seed.stream("latent of use", &[at.0, at.1])
-        };
+        let mut rng = self.seed.stream("latent of use", &[at.0, at.1]);
         let width = latents.shape[2];
         let mirrored = |mask: &Vec<f32>| mask.chunks_exact(width).flat_map(|row| row.iter().rev()).copied().collect();
         let mask = self.masks[item].as_ref();
@@ -218,6 +254,8 @@ pub struct Tokens {
     pub chunks: usize,
     /// What the text states of each place are multiplied by, prompt after prompt (`--weighted_captions`).
     pub weights: Option<Vec<f32>>,
+    /// Their text states before the weights, if they are kept (`--cache_text_encoder_outputs`).
+    pub kept: Option<Vec<f32>>,
 }
 
 impl Tokens {
@@ -236,15 +274,22 @@ impl Tokens {
             let inner = own.into_iter().chain(std::iter::repeat(1.0)).take(max_token_length as usize);
             weights.extend(std::iter::once(1.0).chain(inner).chain([1.0]));
         }
-        Self { rows, chunks: max_token_length as usize / 75, weights: weighted.then_some(weights) }
+        Self { rows, chunks: max_token_length as usize / 75, weights: weighted.then_some(weights), kept: None }
     }
 
     /// The text states that the UNet attends to.
     ///
     /// # Shapes
     /// - output: [B, 77 | 152 | 227, D]
-    pub fn states(&self, text: &TextEncoder, clip_skip: u32, device: &Device, adapters: &Adapters) -> Tensor<3> {
-        let states = join_chunks(text.forward(&self.rows, clip_skip as usize, device, adapters), self.chunks);
+    pub fn states(&self, bundle: &Bundle, clip_skip: u32, device: &Device, adapters: &Adapters) -> Tensor<3> {
+        let states = match &self.kept {
+            Some(kept) => {
+                let [batch, places] = [self.rows.len() / self.chunks, 75 * self.chunks + 2];
+                let shape = [batch, places, kept.len() / (batch * places)];
+                Tensor::from_data(TensorData::new(kept.clone(), shape), device)
+            }
+            None => join_chunks(bundle.text().forward(&self.rows, clip_skip as usize, device, adapters), self.chunks),
+        };
         let Some(weights) = &self.weights else { return states };
         let [batch, places, _] = states.dims();
         states * Tensor::from_data(TensorData::new(weights.clone(), [batch, places, 1]), device)

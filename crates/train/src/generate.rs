@@ -176,7 +176,7 @@ impl Brush<'_> {
         if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
             bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
         }
-        let depth = self.bundle.text.depth();
+        let depth = self.bundle.text().depth();
         if !(1..=depth).contains(&request.clip_skip) {
             bail!("--clip_skip {}: this checkpoint's text encoder has layers 1 to {depth}", request.clip_skip);
         }
@@ -199,7 +199,7 @@ impl Brush<'_> {
         let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
         let length = (rows * ROW_TOKENS) as u32;
         let ids: Vec<_> = prompts.iter().flat_map(|text| self.tokenizer.chunks(text, length)).collect();
-        join_chunks(self.bundle.text.forward(&ids, request.clip_skip, self.device, &adapters.text), rows)
+        join_chunks(self.bundle.text().forward(&ids, request.clip_skip, self.device, &adapters.text), rows)
     }
 
     /// The guided prediction; both halves go through the UNet at once.

@@ -12,6 +12,7 @@ pub mod event;
 pub mod foresee;
 pub mod generate;
 pub mod groups;
+mod latent_file;
 pub mod max_norm;
 pub mod network;
 pub mod objective;
@@ -24,6 +25,7 @@ mod save;
 pub mod session;
 pub mod state;
 pub mod step;
+mod text_cache;
 pub mod update;
 
 pub use lorabake_weights::whole_file;

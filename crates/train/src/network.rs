@@ -151,7 +151,7 @@ impl Network {
                     blocks.size
                 );
             }
-            let sites = if module.part == Part::Unet { bundle.unet.sites() } else { bundle.text.sites() };
+            let sites = if module.part == Part::Unet { bundle.unet.sites() } else { bundle.text().sites() };
             let plan = Planned::new(sites, module.plan.site, Method::DyLora { size, blocks: *blocks }, None);
             let tensors = module.plan.to_file(&module.values);
             let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
@@ -282,7 +282,7 @@ impl Attached {
 
 /// The networks that `scope` adapts, the text encoder first as in sd-scripts.
 fn parts(scope: Scope, bundle: &Bundle) -> Vec<(Part, &Sites)> {
-    let text = (Part::TextEncoder, bundle.text.sites());
+    let text = (Part::TextEncoder, bundle.text().sites());
     let unet = (Part::Unet, bundle.unet.sites());
     match scope {
         Scope::Both => vec![text, unet],

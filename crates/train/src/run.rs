@@ -16,7 +16,6 @@ use crate::average::LossAverage;
 use crate::block_plan;
 use crate::chances::Chances;
 use crate::draws::Draws;
-use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
 use crate::groups::Groups;
 use crate::prune::{self, Snapshot};
@@ -224,12 +223,7 @@ impl Bake<'_> {
             input_noise: draws.input_noise,
             timesteps: draws.timesteps,
             chances: Chances::new(seed, at, &recipe.network),
-            tokens: Tokens::new(
-                &session.tokenizer,
-                prompts,
-                recipe.model.max_token_length,
-                recipe.data.captions.weighted,
-            ),
+            tokens: session.tokens(prompts)?,
             loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
             mask: has_mask.then(|| mask.collect()),
         })

@@ -22,11 +22,13 @@ use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::{Checkpoint, Part};
 
 use crate::embedded;
-use crate::encode::{LatentCache, weighted_ids};
+use crate::encode::{LatentCache, Tokens, weighted_ids};
 use crate::event::Event;
+use crate::latent_file::LatentFiles;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::sample::{self, Sampling};
+use crate::text_cache::TextCache;
 
 /// A run that is ready for its first step.
 pub struct Session {
@@ -44,6 +46,8 @@ pub struct Session {
     pub length: Length,
     /// Their latents.
     pub latents: LatentCache,
+    /// The text states of the captions, if they are kept; the bundle then has no text encoder unless pictures need it.
+    pub(crate) texts: Option<TextCache>,
     /// What is trained.
     pub network: Network,
     /// Noise levels, prediction, loss.
@@ -95,8 +99,14 @@ impl Session {
         }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
-        let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;
+        let files = LatentFiles::of(&recipe, &checkpoint)?;
+        let latents = LatentCache::fill(encoder, images, &recipe.data, seed, files, say)?;
         clock.lap("latents made");
+        let texts = recipe.caches.text_outputs.then(|| TextCache::fill(&bundle, &tokenizer, &dataset, &recipe));
+        if texts.is_some() {
+            bundle.text.take_if(|_| wanted.is_empty());
+            clock.lap("captions encoded");
+        }
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
         Ok(Self {
@@ -107,12 +117,21 @@ impl Session {
             plan,
             length,
             latents,
+            texts,
             network,
             objective,
             tokenizer,
             device,
             sampling,
         })
+    }
+
+    /// The tokens of a batch's prompts, with their text states if those are kept.
+    pub(crate) fn tokens<'p>(&self, prompts: impl IntoIterator<Item = &'p str>) -> Result<Tokens> {
+        let (length, weighted) = (self.recipe.model.max_token_length, self.recipe.data.captions.weighted);
+        let mut tokens = Tokens::new(&self.tokenizer, prompts, length, weighted);
+        tokens.kept = self.texts.as_ref().map(|texts| texts.look_up(&tokens)).transpose()?;
+        Ok(tokens)
     }
 }
 
@@ -161,7 +180,7 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
 }
 
 fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
-    let depth = bundle.text.depth();
+    let depth = bundle.text().depth();
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }

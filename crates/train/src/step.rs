@@ -71,7 +71,7 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let noisy = add_noise(schedule, latents, added, &inputs.timesteps);
 
     let (attached, leaves) = network.track(device, &inputs.chances);
-    let context = inputs.tokens.states(&frozen.bundle.text, frozen.clip_skip, device, &attached.text);
+    let context = inputs.tokens.states(frozen.bundle, frozen.clip_skip, device, &attached.text);
     let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
     let prediction = frozen.bundle.unet.forward(noisy, &times, context, &attached.unet);
 

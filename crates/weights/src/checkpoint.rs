@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::Dtype;
+use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::keys;
@@ -76,6 +77,22 @@ impl Checkpoint {
     /// When there is no such tensor or its numbers are no floats.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
         self.file.read_f32(name)
+    }
+
+    /// SHA-256 of what encodes images, the VAE without its decoder: equal for files whose encoders are equal as f32.
+    ///
+    /// # Errors
+    /// When one of its tensors holds no floats.
+    pub fn encoder_digest(&self) -> Result<[u8; 32], Error> {
+        let mut names: Vec<&String> = self.names.iter().filter(|name| keys::encodes_images(name)).collect();
+        names.sort();
+        let mut hash = Sha256::new();
+        for name in names {
+            let values = self.read_f32(name)?;
+            hash.update(format!("{name} {:?}\n", self.shape(name)));
+            hash.update(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        Ok(hash.finalize().into())
     }
 
     /// Tensors that belong to no part of the model and are not known to be harmless left-overs of training.

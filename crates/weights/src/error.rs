@@ -21,6 +21,14 @@ pub enum Error {
         /// What it looks like, and what to do.
         looks_like: String,
     },
+    /// The file is something else than a whole `.npz` file.
+    #[error("{file} is no whole .npz file: {reason}")]
+    NotNpz {
+        /// The file as given.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file's size disagrees with its header.
     #[error("{file} is {} bytes but its header describes {expected}: {}", actual, size_advice(*expected, *actual))]
     WrongSize {

@@ -13,6 +13,7 @@ pub mod lora_file;
 pub mod lora_save;
 pub mod metadata;
 pub mod names;
+pub mod npz;
 pub mod tensor_file;
 pub mod whole_file;
 

@@ -59,6 +59,7 @@ fn recipe(name: &str) -> Recipe {
             max_token_length: 75,
         },
         data: images(name),
+        caches: Default::default(),
         network: Network {
             adapter: Adapter::Lora,
             dropout: Dropout::default(),

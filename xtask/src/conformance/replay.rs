@@ -143,7 +143,7 @@ impl Replay<'_> {
             input_noise: None,
             timesteps: micro.timesteps.clone(),
             chances: self.chances(micro)?,
-            tokens: Tokens { rows, chunks, weights: None },
+            tokens: Tokens { rows, chunks, weights: None, kept: None },
             loss_weights: micro.loss_weights.clone(),
             mask: None,
         };

@@ -76,6 +76,7 @@ fn every_option_parses_with_equals_sign_with_space_and_with_hyphens() {
         let needs = match name {
             "adaptive_noise_scale" => "--noise_offset=0.1",
             "scale_v_pred_loss_like_noise_pred" => "--v_parameterization",
+            "cache_text_encoder_outputs" => "--network_train_unet_only",
             _ => "",
         };
         let line = format!("{ENOUGH} --network_weights=a.safetensors {needs}");

@@ -76,7 +76,7 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --save_last_n_epochs=2 --save_last_n_epochs_state=1 --save_last_n_steps=300 --save_last_n_steps_state=100 \
         --save_n_epoch_ratio=4 --sample_prompts=p.txt --sample_every_n_epochs=2 --sample_at_first \
         --sample_sampler=euler_a --reg_pairing=same_name --masked_loss --conditioning_data_dir=masks \
-        --weighted_captions";
+        --weighted_captions --cache_latents_to_disk --skip_cache_check";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
         --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
         --color_aug --face_crop_aug_range=2.0,4.5 --alpha_mask \
@@ -97,6 +97,7 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         format!("{ENOUGH} {blocks}"),
         format!("{ENOUGH} --block_lr_weight=IN=0,M00=0.3 --scale_weight_norms=1 --network_args {conv_blocks}"),
         format!("{ENOUGH} --network_dropout=0.25 --network_args rank_dropout=0.1 module_dropout=0.2"),
+        format!("{ENOUGH} --network_train_unet_only --cache_text_encoder_outputs --cache_latents_to_disk"),
         format!("{ENOUGH} --network_module=networks.dylora --network_args unit=4"),
         format!("{ENOUGH} --network_module=networks.dylora --block_lr_weight=IN=0,M00=0.3"),
         format!("{ENOUGH} --network_module=lycoris.kohya --block_lr_weight=OUT=0.5 --scale_weight_norms=1"),
@@ -123,6 +124,8 @@ pretrained_model_name_or_path = "m.safetensors"
 train_data_dir = "images"
 resolution = "512"
 flip_aug = true
+
+[caches]
 
 [captions]
 

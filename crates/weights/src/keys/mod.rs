@@ -55,6 +55,12 @@ pub fn part_of(key: &str) -> Option<Part> {
     Part::ALL.into_iter().find(|part| key.starts_with(part.prefix()))
 }
 
+/// Whether a checkpoint key has a say in how the VAE encodes images.
+pub fn encodes_images(key: &str) -> bool {
+    let own = key.strip_prefix(Part::Vae.prefix());
+    own.is_some_and(|key| key.starts_with("encoder.") || key.starts_with("quant_conv."))
+}
+
 /// The (key in the file, diffusers name) pairs of one part, for a file with these keys, in their order; the name is
 /// `None` where the key is not understood. Levels and blocks are derived from the keys.
 pub fn diffusers_names<'k>(part: Part, keys: &[&'k str]) -> Vec<(&'k str, Option<String>)> {
