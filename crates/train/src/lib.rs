@@ -25,6 +25,7 @@ pub mod session;
 pub mod state;
 pub mod step;
 pub mod update;
+mod validate;
 
 pub use lorabake_weights::whole_file;
 pub use run::bake;

@@ -24,8 +24,9 @@ use crate::sample::Moment;
 use crate::save::Saver;
 use crate::session::Session;
 use crate::state::{self, Position, Saved};
-use crate::step::{Frozen, Gradients, Inputs, step};
+use crate::step::{Gradients, Inputs, step};
 use crate::update::{Updater, accumulate};
+use crate::validate;
 
 /// Bakes a LoRA: prepares, trains, saves.
 ///
@@ -43,11 +44,11 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
     let mut updater = Updater::new(&session.recipe, groups);
     let (mut step, mut average) = (0, LossAverage::default());
     if let Some(saved) = resumed {
-        step = check_position(&session, saved.position, events)?;
+        step = check_position(&session, &saved.position, events)?;
         average = saved.restore(&mut session.network, &mut updater)?;
     }
     let saver = Saver::new(parsed, &session)?;
-    Bake { updater, saver, session, events, average, step }.run(commands)
+    Bake { updater, saver, session, events, average, step, validated: None }.run(commands)
 }
 
 /// The options with the seed of the run that is resumed.
@@ -59,18 +60,31 @@ fn with_seed_of(parsed: &Parsed, resumed: Option<&Saved>) -> Result<Parsed> {
             bail!("seed {given}: the run that is resumed has seed {}; give that one, or none", position.seed);
         }
         parsed.recipe.train.seed = position.seed;
+        parsed.recipe.data.split_by(position.split_seed);
     }
     Ok(parsed)
 }
 
 /// The step at which the resumed run stands, if there is anything left to do.
-fn check_position(session: &Session, position: Position, events: &Sender<Event>) -> Result<u64> {
-    let (length, Position { step, batches_per_epoch, .. }) = (session.length, position);
+fn check_position(session: &Session, position: &Position, events: &Sender<Event>) -> Result<u64> {
+    let (length, &Position { step, batches_per_epoch, .. }) = (session.length, position);
     if step >= length.steps {
         bail!(
             "resume: the state stands at step {step} and the run ends at {}; raise max_train_epochs or max_train_steps",
             length.steps
         );
+    }
+    let held_out = validate::names(&session.dataset);
+    if let Some(learnt) = held_out.iter().find(|name| !position.held_out.contains(name)) {
+        bail!(
+            "resume: {learnt} was trained on and would be held out now; give the images, validation_split and \
+             validation_seed of the first run, or validation_split=0"
+        );
+    }
+    if held_out.len() < position.held_out.len() {
+        let fewer = position.held_out.len() - held_out.len();
+        let text = format!("resume: {fewer} images that were held out are so no longer");
+        events.send(Event::Note(text)).unwrap_or_default();
     }
     if batches_per_epoch != length.batches_per_epoch {
         let text = format!(
@@ -91,6 +105,8 @@ struct Bake<'a> {
     average: LossAverage,
     /// Optimizer steps made.
     step: u64,
+    /// The step of the last validation, and what it found.
+    validated: Option<(u64, f64)>,
 }
 
 impl Bake<'_> {
@@ -118,6 +134,7 @@ impl Bake<'_> {
                 }
                 self.save_by_steps(epoch)?;
                 self.paint(Moment::Step(self.step));
+                self.validate(Moment::Step(self.step))?;
                 stopped = wants_stop(commands);
                 if stopped || self.step == length.steps {
                     break;
@@ -129,6 +146,7 @@ impl Bake<'_> {
                 self.save_by_epochs(epoch)?;
             }
             if !stopped {
+                self.validate(Moment::Epoch(epoch))?;
                 self.paint(Moment::Epoch(epoch));
             }
         }
@@ -151,13 +169,7 @@ impl Bake<'_> {
             let index = at.1 + offset;
             let inputs = self.inputs((at.0, index as u64), batch)?;
             let session = &self.session;
-            let frozen = Frozen {
-                bundle: &session.bundle,
-                objective: &session.objective,
-                clip_skip: session.recipe.model.clip_skip,
-                device: &session.device,
-            };
-            let output = step(&frozen, &session.network, &inputs);
+            let output = step(&session.frozen(), &session.network, &inputs);
             if !output.loss.is_finite() {
                 bail!("step {}: the loss is not finite ({}){}", self.step + 1, output.loss, self.blame(batch));
             }
@@ -280,6 +292,20 @@ impl Bake<'_> {
         }
     }
 
+    /// Measures the loss over the held-out images if it is time for that; once, where a step and an epoch end together.
+    fn validate(&mut self, moment: Moment) -> Result<()> {
+        let Some(validation) = self.session.validation.as_ref().filter(|own| own.due(moment)) else { return Ok(()) };
+        let loss = match self.validated {
+            Some((step, loss)) if step == self.step => loss,
+            _ => validation.loss(&self.session, &self.session.network)?,
+        };
+        self.validated = Some((self.step, loss));
+        let epoch = if let Moment::Epoch(epoch) = moment { Some(epoch) } else { None };
+        let divergence = loss - self.average.mean();
+        self.tell(Event::Validated(event::Validated { step: self.step, epoch, loss, divergence }));
+        Ok(())
+    }
+
     /// Keeps what was learned before a step that failed; the error then says where it is.
     fn rescue(&mut self, error: anyhow::Error, epoch: u64) -> anyhow::Error {
         if self.step == 0 {
@@ -313,9 +339,11 @@ impl Bake<'_> {
         let position = Position {
             step: self.step,
             seed: self.session.recipe.train.seed,
+            split_seed: self.session.recipe.data.hold_out.run_seed,
+            held_out: validate::names(&self.session.dataset),
             batches_per_epoch: self.session.length.batches_per_epoch,
         };
-        state::save(&dir, &self.session.network, &self.updater, position, &self.average)?;
+        state::save(&dir, &self.session.network, &self.updater, &position, &self.average)?;
         self.tell(Event::Saved(dir));
         Ok(())
     }

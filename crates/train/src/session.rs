@@ -27,6 +27,8 @@ use crate::event::Event;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::sample::{self, Sampling};
+use crate::step::Frozen;
+use crate::validate::Validation;
 
 /// A run that is ready for its first step.
 pub struct Session {
@@ -54,6 +56,8 @@ pub struct Session {
     pub device: Device,
     /// Pictures while it trains.
     pub(crate) sampling: Option<Sampling>,
+    /// The loss over images that are held out.
+    pub(crate) validation: Option<Validation>,
 }
 
 impl Session {
@@ -98,6 +102,7 @@ impl Session {
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, say)?;
         clock.lap("latents made");
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
+        let validation = Validation::new(&recipe, &dataset, &layout);
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
         Ok(Self {
             recipe,
@@ -112,7 +117,14 @@ impl Session {
             tokenizer,
             device,
             sampling,
+            validation,
         })
+    }
+
+    /// What stays the same from step to step.
+    pub fn frozen(&self) -> Frozen<'_> {
+        let Self { bundle, objective, device, .. } = self;
+        Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, device }
     }
 }
 

@@ -20,12 +20,16 @@ use crate::update::Updater;
 const FILE: &str = "lorabake_state.safetensors";
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// Optimizer steps made.
     pub step: u64,
     /// The run's seed.
     pub seed: u64,
+    /// What decided which images are held out, unless `--validation_seed` did.
+    pub split_seed: u64,
+    /// The images that are held out, as `folder/file`.
+    pub held_out: Vec<String>,
     /// Batches per epoch, to notice a changed data set.
     pub batches_per_epoch: u64,
 }
@@ -44,7 +48,13 @@ pub struct Saved {
 ///
 /// # Errors
 /// When it cannot be written; a state that is already there survives.
-pub fn save(dir: &Path, network: &Network, updater: &Updater, position: Position, average: &LossAverage) -> Result<()> {
+pub fn save(
+    dir: &Path,
+    network: &Network,
+    updater: &Updater,
+    position: &Position,
+    average: &LossAverage,
+) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("{}: the folder cannot be made", dir.display()))?;
     let mut tensors = Vec::new();
     let mut put = |name: String, dtype, width: usize, bytes: Vec<u8>| {
@@ -64,9 +74,14 @@ pub fn save(dir: &Path, network: &Network, updater: &Updater, position: Position
         put(format!("optimizer.{name}"), Dtype::F64, 8, value.to_le_bytes().to_vec());
     }
     put("losses".into(), Dtype::F64, 8, average.to_numbers().iter().flat_map(|x| x.to_le_bytes()).collect());
-    let metadata =
-        [("step", position.step), ("seed", position.seed), ("batches_per_epoch", position.batches_per_epoch)];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value.to_string())).into();
+    let metadata = [
+        ("step", position.step.to_string()),
+        ("seed", position.seed.to_string()),
+        ("split_seed", position.split_seed.to_string()),
+        ("held_out", position.held_out.join("\n")),
+        ("batches_per_epoch", position.batches_per_epoch.to_string()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into();
     save_raw(&dir.join(FILE), tensors, metadata)?;
     Ok(())
 }
@@ -89,8 +104,15 @@ pub fn load(dir: &Path) -> Result<Saved> {
         let text = file.metadata().get(key).with_context(|| format!("{}: it does not say {key}", path.display()))?;
         text.parse::<u64>().with_context(|| format!("{}: {key} is `{text}`", path.display()))
     };
-    let position =
-        Position { step: number("step")?, seed: number("seed")?, batches_per_epoch: number("batches_per_epoch")? };
+    let held_out = file.metadata().get("held_out").map(String::as_str).unwrap_or_default();
+    let position = Position {
+        step: number("step")?,
+        seed: number("seed")?,
+        // Earlier versions held nothing out.
+        split_seed: number("split_seed").or(number("seed"))?,
+        held_out: held_out.lines().map(str::to_owned).collect(),
+        batches_per_epoch: number("batches_per_epoch")?,
+    };
     let (mut values, mut optimizer, mut losses) = (BTreeMap::new(), State::default(), Vec::new());
     for name in file.names() {
         let bytes = file.bytes(&name).unwrap_or_default();
