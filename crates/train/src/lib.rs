@@ -6,6 +6,7 @@ pub mod average;
 pub mod block_plan;
 pub mod chances;
 pub mod draws;
+pub mod ema;
 pub mod embedded;
 pub mod encode;
 pub mod event;

@@ -1,5 +1,6 @@
 //! The loop.
 
+use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
@@ -16,9 +17,11 @@ use crate::average::LossAverage;
 use crate::block_plan;
 use crate::chances::Chances;
 use crate::draws::Draws;
+use crate::ema::Ema;
 use crate::encode::Tokens;
 use crate::event::{self, Command, Event, Outcome};
 use crate::groups::Groups;
+use crate::network::Network;
 use crate::prune::{self, Snapshot};
 use crate::sample::Moment;
 use crate::save::Saver;
@@ -42,13 +45,19 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
     let mut session = Session::prepare(parsed, events)?;
     let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
     let mut updater = Updater::new(&session.recipe, groups);
+    let mut ema = session.recipe.optim.ema_decay.map(|decay| Ema::new(&session.network, decay));
     let (mut step, mut average) = (0, LossAverage::default());
     if let Some(saved) = resumed {
         step = check_position(&session, &saved.position, events)?;
-        average = saved.restore(&mut session.network, &mut updater)?;
+        average = saved.restore(&mut session.network, &mut updater, ema.as_mut())?;
+    }
+    if let Some(decay) = session.recipe.optim.ema_decay {
+        let text =
+            format!("files, pictures and validation have the averaged weights (ema_decay {decay}); states have both");
+        events.send(Event::Note(text)).unwrap_or_default();
     }
     let saver = Saver::new(parsed, &session)?;
-    Bake { updater, saver, session, events, average, step, validated: None }.run(commands)
+    Bake { updater, ema, saver, session, events, average, step, validated: None }.run(commands)
 }
 
 /// The options with the seed of the run that is resumed.
@@ -100,6 +109,8 @@ fn check_position(session: &Session, position: &Position, events: &Sender<Event>
 struct Bake<'a> {
     session: Session,
     updater: Updater,
+    /// The averaged weights, which are what others get to see, with `--ema_decay`.
+    ema: Option<Ema>,
     saver: Saver,
     events: &'a Sender<Event>,
     average: LossAverage,
@@ -185,6 +196,9 @@ impl Bake<'_> {
             bail!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
         }
         self.step += 1;
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.session.network, self.step);
+        }
         self.tell(Event::Stepped(event::Step {
             step: self.step,
             epoch: at.0 + 1,
@@ -285,10 +299,15 @@ impl Bake<'_> {
         }
     }
 
+    /// What the run has to show: what was trained, or its average.
+    fn result(&self) -> Cow<'_, Network> {
+        result(&self.session, self.ema.as_ref())
+    }
+
     fn paint(&self, moment: Moment) {
-        let Session { sampling, bundle, tokenizer, device, network, .. } = &self.session;
+        let Session { sampling, bundle, tokenizer, device, .. } = &self.session;
         if let Some(sampling) = sampling.as_ref().filter(|sampling| sampling.due(moment)) {
-            sampling.paint((bundle, tokenizer, device), network, moment, |event| self.tell(event));
+            sampling.paint((bundle, tokenizer, device), &self.result(), moment, |event| self.tell(event));
         }
     }
 
@@ -297,7 +316,7 @@ impl Bake<'_> {
         let Some(validation) = self.session.validation.as_ref().filter(|own| own.due(moment)) else { return Ok(()) };
         let loss = match self.validated {
             Some((step, loss)) if step == self.step => loss,
-            _ => validation.loss(&self.session, &self.session.network)?,
+            _ => validation.loss(&self.session, &self.result())?,
         };
         self.validated = Some((self.step, loss));
         let epoch = if let Moment::Epoch(epoch) = moment { Some(epoch) } else { None };
@@ -326,7 +345,8 @@ impl Bake<'_> {
 
     fn save(&mut self, name: &str, epoch: u64) -> Result<std::path::PathBuf> {
         let tell = |event| self.events.send(event).unwrap_or_default();
-        let file = self.saver.save(&self.session.network, name, (epoch, self.step), tell)?;
+        let network = result(&self.session, self.ema.as_ref());
+        let file = self.saver.save(&network, name, (epoch, self.step), tell)?;
         if self.session.recipe.output.save_state == SaveState::Always {
             self.save_state(name)?;
         }
@@ -343,7 +363,7 @@ impl Bake<'_> {
             held_out: validate::names(&self.session.dataset),
             batches_per_epoch: self.session.length.batches_per_epoch,
         };
-        state::save(&dir, &self.session.network, &self.updater, &position, &self.average)?;
+        state::save(&dir, &self.session.network, &self.updater, self.ema.as_ref(), &position, &self.average)?;
         self.tell(Event::Saved(dir));
         Ok(())
     }
@@ -352,6 +372,11 @@ impl Bake<'_> {
         // Nobody listening is no reason to stop baking.
         self.events.send(event).unwrap_or_default();
     }
+}
+
+fn result<'s>(session: &'s Session, ema: Option<&Ema>) -> Cow<'s, Network> {
+    let Session { network, recipe, .. } = session;
+    ema.map_or(Cow::Borrowed(network), |ema| Cow::Owned(ema.applied_to(network, recipe.network.max_norm)))
 }
 
 fn wants_stop(commands: &Receiver<Command>) -> bool {

@@ -1,4 +1,5 @@
-//! The state of a run as a file from which it goes on exactly: values, optimizer, position, loss average, seed.
+//! The state of a run as a file from which it goes on exactly: values, their averages, optimizer, position, loss average,
+//! seed.
 //!
 //! All random streams are functions of seed and position, so these numbers are the whole state. The folder has the name
 //! that sd-scripts gives its own; what is in it is ours (sd-scripts keeps pickles of torch there, which are not read).
@@ -13,6 +14,7 @@ use lorabake_weights::tensor_file::TensorFile;
 use safetensors::Dtype;
 
 use crate::average::LossAverage;
+use crate::ema::Ema;
 use crate::network::Network;
 use crate::update::Updater;
 
@@ -41,6 +43,8 @@ pub struct Saved {
     /// The loss average.
     pub average: LossAverage,
     values: BTreeMap<String, Vec<f32>>,
+    /// Averaged values, if the run had any.
+    averaged: BTreeMap<String, Vec<f32>>,
     optimizer: State,
 }
 
@@ -52,6 +56,7 @@ pub fn save(
     dir: &Path,
     network: &Network,
     updater: &Updater,
+    ema: Option<&Ema>,
     position: &Position,
     average: &LossAverage,
 ) -> Result<()> {
@@ -62,6 +67,9 @@ pub fn save(
     };
     for (key, values) in network.state().chain(network.alphas().iter().map(|(key, value)| (key.clone(), value))) {
         put(format!("network.{key}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
+    }
+    for ((key, _), values) in network.state().zip(ema.into_iter().flat_map(Ema::values)) {
+        put(format!("ema.{key}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
     let State { tensors: floats, bytes: codes, scalars } = updater.state();
     for (name, values) in floats {
@@ -113,12 +121,14 @@ pub fn load(dir: &Path) -> Result<Saved> {
         held_out: held_out.lines().map(str::to_owned).collect(),
         batches_per_epoch: number("batches_per_epoch")?,
     };
-    let (mut values, mut optimizer, mut losses) = (BTreeMap::new(), State::default(), Vec::new());
+    let (mut values, mut averaged) = (BTreeMap::new(), BTreeMap::new());
+    let (mut optimizer, mut losses) = (State::default(), Vec::new());
     for name in file.names() {
         let bytes = file.bytes(&name).unwrap_or_default();
         let doubles = || bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("eight bytes")));
         match (name.split_once('.'), file.dtype(&name)) {
             (Some(("network", key)), _) => drop(values.insert(key.to_string(), file.read_f32(&name)?)),
+            (Some(("ema", key)), _) => drop(averaged.insert(key.to_string(), file.read_f32(&name)?)),
             (Some(("optimizer", key)), Some(Dtype::U8)) => drop(optimizer.bytes.insert(key.into(), bytes.to_vec())),
             (Some(("optimizer", key)), Some(Dtype::F64)) => {
                 let value = doubles().next().with_context(|| format!("{}: {name} is empty", path.display()))?;
@@ -128,15 +138,20 @@ pub fn load(dir: &Path) -> Result<Saved> {
             _ => losses = doubles().collect(),
         }
     }
-    Ok(Saved { position, average: LossAverage::from_numbers(losses), values, optimizer })
+    Ok(Saved { position, average: LossAverage::from_numbers(losses), values, averaged, optimizer })
 }
 
 impl Saved {
-    /// Puts the state into a network and an optimizer made from the same options.
+    /// Puts the state into a network, an optimizer and averages made from the same options.
     ///
     /// # Errors
-    /// When modules, ranks or the optimizer are others than those of the saved run; nothing is changed then.
-    pub fn restore(self, network: &mut Network, updater: &mut Updater) -> Result<LossAverage> {
+    /// When modules, ranks, averaging or the optimizer are others than those of the saved run; nothing is changed then.
+    pub fn restore(
+        mut self,
+        network: &mut Network,
+        updater: &mut Updater,
+        ema: Option<&mut Ema>,
+    ) -> Result<LossAverage> {
         let alphas = network.alphas();
         let fits =
             |(key, values): (String, &Vec<f32>)| self.values.get(&key).is_some_and(|saved| saved.len() == values.len());
@@ -149,7 +164,18 @@ impl Saved {
                 bail!("resume: the state was trained with another --network_alpha ({key}); give that of the first run");
             }
         }
+        match (&ema, self.averaged.is_empty()) {
+            (Some(_), true) => {
+                bail!("resume: the state has no averaged weights; leave ema_decay out as in the first run")
+            }
+            (None, false) => bail!("resume: the state has averaged weights; give the ema_decay of the first run"),
+            _ => {}
+        }
         updater.load_state(self.optimizer, network).context("resume: the state is of another optimizer")?;
+        if let Some(ema) = ema {
+            let averaged = network.state().map(|(key, _)| self.averaged.remove(&key).unwrap_or_default());
+            ema.restore(averaged.collect());
+        }
         for module in &mut network.modules {
             for (parameter, values) in module.plan.parameters.iter().zip(&mut module.values) {
                 values.clone_from(&self.values[&format!("{}.{}", module.name, parameter.name)]);
