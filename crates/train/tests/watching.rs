@@ -12,9 +12,10 @@ use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
 use lorabake_train::ema::Ema;
-use lorabake_train::event::{Event, Validated};
+use lorabake_train::event::{Event, Painted, Validated};
+use lorabake_train::generate::{LoraUse, Painter};
 use lorabake_train::max_norm::limit_norms;
-use lorabake_train::network::Network;
+use lorabake_train::network::{Network, Strength};
 use lorabake_train::{bake, embedded};
 use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::tensor_file::TensorFile;
@@ -224,6 +225,33 @@ fn averages_keep_the_norm_too() {
     let free = limit_norms(&mut ema.applied_to(&network, None), f64::MAX);
     let kept = limit_norms(&mut ema.applied_to(&network, Some(1.0)), f64::MAX);
     assert!(free.max > 2.0 && (0.99..1.0001).contains(&kept.max), "{} {}", free.max, kept.max);
+}
+
+#[test]
+fn pictures_have_the_average_that_is_saved() {
+    let bench = Bench::new("train/2_cat", 2);
+    let prompts = bench.path("prompts.txt");
+    std::fs::write(&prompts, "a cat --w 64 --h 64 --s 2 --d 5\n").unwrap();
+    let painted = |decay: &str| {
+        let words =
+            format!("--max_train_steps=3 {decay} --sample_every_n_steps=3 --sample_prompts={}", prompts.display());
+        let run = bench.bake(&format!("out{decay}"), &words);
+        let picture = run.events.into_iter().find_map(|event| match event {
+            Event::Painted(picture) => Some(*picture),
+            _ => None,
+        });
+        (picture.expect("a picture"), run.file)
+    };
+    let apart = |a: &[f32], b: &[f32]| {
+        let square: f32 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+        square.sqrt() / b.iter().map(|b| b.powi(2)).sum::<f32>().sqrt()
+    };
+    let (Painted { picture, mut request, .. }, path) = painted("--ema_decay=0.9");
+    request.loras = vec![LoraUse { path, strength: Strength::FULL }];
+    let painter = Painter::load(&embedded::checkpoint().unwrap(), Storage::F32).unwrap();
+    let again = painter.paint(&request, &mut |_, _| ()).unwrap();
+    assert!(apart(&picture.latent, &again.latent) < 1e-5);
+    assert!(apart(&painted("").0.picture.latent, &again.latent) > 1e-3);
 }
 
 /// Averages every kind of adapter: the file holds the mean of the steps' files, weighted as the decay has it.
