@@ -1,4 +1,5 @@
-//! The log of a bake as JSON lines, beside TensorBoard's file: one object for each step and each epoch, for programs.
+//! The log of a bake as JSON lines, beside TensorBoard's file: one object for each step, epoch and validation, for
+//! programs.
 //!
 //! Numbers, names that we choose and nothing else go in, so the JSON is written by hand.
 
@@ -6,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use lorabake_train::event::{Event, Step};
+use lorabake_train::event::{Event, Step, Validated};
 
 /// Name of the file in the folder of the run.
 const FILE: &str = "steps.jsonl";
@@ -35,10 +36,18 @@ impl Lines {
             Event::EpochEnded { epoch, average } => {
                 format!("{{\"event\":\"epoch\",\"epoch\":{epoch},\"average_loss\":{}}}\n", number(*average))
             }
+            Event::Validated(validated) => of_validation(validated),
             _ => return Ok(()),
         };
         self.file.write_all(line.as_bytes())
     }
+}
+
+fn of_validation(validated: &Validated) -> String {
+    let Validated { step, epoch, loss, divergence } = validated;
+    let epoch = epoch.map_or(String::new(), |epoch| format!(",\"epoch\":{epoch}"));
+    let (loss, divergence) = (number(*loss), number(*divergence));
+    format!("{{\"event\":\"validation\",\"step\":{step}{epoch},\"loss\":{loss},\"divergence\":{divergence}}}\n")
 }
 
 fn of_step(step: &Step) -> String {
@@ -89,13 +98,18 @@ mod tests {
         lines.show(&Event::Stepped(step.clone())).unwrap();
         lines.show(&Event::Note("nothing".to_owned())).unwrap();
         lines.show(&Event::Stepped(Step { d: None, d_times_lr: Vec::new(), gradient_norm: 1.5, ..step })).unwrap();
+        let validated = Validated { step: 4, epoch: None, loss: 0.25, divergence: 0.125 };
+        lines.show(&Event::Validated(validated)).unwrap();
         lines.show(&Event::EpochEnded { epoch: 1, average: 0.2 }).unwrap();
+        lines.show(&Event::Validated(Validated { epoch: Some(1), ..validated })).unwrap();
         let expected = "\
 {\"event\":\"step\",\"step\":3,\"epoch\":1,\"loss\":0.125,\"average_loss\":0.25,\"lr\":{\"textencoder\":1.0,\"unet\":0.5},\
 \"d\":1e-6,\"d_times_lr\":{\"textencoder\":1e-6,\"unet\":5e-7},\"gradient_norm\":null,\"seconds\":2.0}
 {\"event\":\"step\",\"step\":3,\"epoch\":1,\"loss\":0.125,\"average_loss\":0.25,\"lr\":{\"textencoder\":1.0,\"unet\":0.5},\
 \"gradient_norm\":1.5,\"seconds\":2.0}
+{\"event\":\"validation\",\"step\":4,\"loss\":0.25,\"divergence\":0.125}
 {\"event\":\"epoch\",\"epoch\":1,\"average_loss\":0.2}
+{\"event\":\"validation\",\"step\":4,\"epoch\":1,\"loss\":0.25,\"divergence\":0.125}
 ";
         assert_eq!(std::fs::read_to_string(folder.path().join(FILE)).unwrap(), expected);
     }

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lorabake_train::event::{Event, Plan, Step};
+use lorabake_train::event::{Event, Plan, Step, Validated};
 
 use crate::{blocks, words};
 
@@ -70,6 +70,8 @@ pub struct Progress {
     counter: Option<Counter>,
     /// Smoothed time of a step.
     pace: Option<f64>,
+    /// Loss of the validation before.
+    validation: Option<f64>,
 }
 
 impl Progress {
@@ -95,6 +97,10 @@ impl Progress {
                 self.counter = Some(Counter::new("training", plan.steps));
             }
             Event::Stepped(step) => self.step(step),
+            Event::Validated(validated) => {
+                let was = self.validation.replace(validated.loss);
+                self.say(&words_of(validated, was));
+            }
             // The picture's file is told where it is saved.
             Event::EpochEnded { .. } | Event::Painted(_) => {}
             Event::Saved(path) => self.say(&format!("saved {}", path.display())),
@@ -130,6 +136,14 @@ impl Progress {
             counter.clear();
         }
     }
+}
+
+/// A line about a validation, with what the one before found.
+fn words_of(validated: &Validated, was: Option<f64>) -> String {
+    let when = validated.epoch.map_or(format!("step {}", validated.step), |epoch| format!("epoch {epoch}"));
+    let was = was.map_or(String::new(), |was| format!(" (was {was:.4})"));
+    let training = validated.loss - validated.divergence;
+    format!("{when}: validation loss {:.4}{was}, training {training:.4}", validated.loss)
 }
 
 fn headline(plan: &Plan) -> String {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorabake_recipe::output::Output;
-use lorabake_train::event::Event;
+use lorabake_train::event::{Event, Validated};
 
 use crate::jsonl::Lines;
 
@@ -67,6 +67,12 @@ impl Log {
                     .try_for_each(|(tag, rate)| self.scalar(&tag, *rate, step.step))
             }
             Event::EpochEnded { epoch, average } => self.scalar("loss/epoch_average", *average, *epoch),
+            Event::Validated(Validated { step, epoch, loss, divergence }) => {
+                // sd-scripts counts the charts of epochs by epochs.
+                let (kind, at) = epoch.map_or(("step", *step), |epoch| ("epoch", epoch));
+                self.scalar(&format!("loss/validation/{kind}_average"), *loss, at)?;
+                self.scalar(&format!("loss/validation/{kind}_divergence"), *divergence, at)
+            }
             _ => Ok(()),
         }
     }

@@ -92,6 +92,44 @@ fn it_paints_while_it_trains() {
 }
 
 #[test]
+fn validation_is_told_and_logged() {
+    let bench = Bench::new();
+    bench.images("set/2_penny", 4);
+    let line = ["--validation_split=0.5", "--max_train_epochs=2", "--validate_every_n_steps=3", "--logging_dir=logs"];
+    let plan = bench.run(&[&["plan", "--train_data_dir=set", "--resolution=64", "--output_dir=x"], &line[..]].concat());
+    assert!(plan.stdout.contains("× 2 = 4, 2 held out for validation"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("2 images × 2 repeats = 4 →"), "{}", plan.stdout);
+    let done = bench.run(
+        &[&["train", "--train_data_dir=set", "--resolution=64", "--output_dir=out", "--ema_decay=0.9"], &line[..]]
+            .concat(),
+    );
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let told: Vec<&str> = done.stderr.lines().filter(|line| line.contains("validation loss")).collect();
+    let begins = ["step 3: validation loss ", "epoch 1: validation loss ", "step 6: ", "epoch 2: "];
+    assert_eq!(told.len(), begins.len(), "{}", done.stderr);
+    for (told, begin) in told.iter().zip(begins) {
+        assert!(told.starts_with(begin), "{told}");
+        assert!(told.contains(", training "), "{told}");
+    }
+    let loss = |told: &str| told.split("loss ").nth(1).unwrap()[..6].to_owned();
+    assert!(!told[0].contains("was") && told[1].contains(&format!("(was {})", loss(told[0]))), "{told:?}");
+    assert!(done.stderr.contains("have the averaged weights (ema_decay 0.9)"), "{}", done.stderr);
+
+    let files = bench.files("logs");
+    let lines = files.iter().find(|file| file.ends_with("steps.jsonl")).unwrap();
+    let lines = std::fs::read_to_string(bench.path(lines)).unwrap();
+    assert_eq!(lines.matches("{\"event\":\"validation\",\"step\":").count(), 4, "{lines}");
+    assert!(lines.contains("{\"event\":\"validation\",\"step\":4,\"epoch\":1,\"loss\":"), "{lines}");
+    let charts = files.iter().find(|file| file.contains("tfevents")).unwrap();
+    let charts = std::fs::read(bench.path(charts)).unwrap();
+    for tag in ["step_average", "step_divergence", "epoch_average", "epoch_divergence"] {
+        let tag = format!("loss/validation/{tag}");
+        assert_eq!(charts.windows(tag.len()).filter(|bytes| *bytes == tag.as_bytes()).count(), 2, "{tag}");
+    }
+    bench.train(&["--validation_split=1"]).refused(1, &["all images are held out", "such as 0.1"]);
+}
+
+#[test]
 fn broken_numbers_end_the_run_and_keep_what_was_before() {
     let bench = Bench::new();
     bench.images("set/4_penny", 1);

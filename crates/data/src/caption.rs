@@ -51,6 +51,23 @@ pub fn draw(caption: &str, rules: &CaptionRules, seed: Seed, at: Use) -> String 
     compose(caption, rules, at, &mut seed.stream("caption", &[at.epoch, at.position]))
 }
 
+/// The prompt of an image that is held out, number `index` of them: the whole caption, with nothing shuffled or left
+/// out, and wildcards drawn once for all.
+pub fn fixed(caption: &str, rules: &CaptionRules, seed: Seed, index: u64) -> String {
+    // A warmup that is over from the start lets all tags in, written as those of the training images are.
+    let warmup = rules.edits_tags().then_some(TokenWarmup { min: 0, until: 0.0 });
+    let (dropout_rate, dropout_every_n_epochs, tag_dropout_rate) = (0.0, 0, 0.0);
+    let rules = CaptionRules {
+        dropout_rate,
+        dropout_every_n_epochs,
+        tag_dropout_rate,
+        warmup,
+        shuffle: false,
+        ..rules.clone()
+    };
+    draw(caption, &rules, seed, Use { epoch: 0, position: index, step: 0, steps: 0 })
+}
+
 /// The longest form of each line that may become a prompt, choices of wildcards not yet made.
 pub fn lines<'a>(caption: &'a str, rules: &'a CaptionRules) -> impl Iterator<Item = String> + 'a {
     caption.split('\n').take(if rules.wildcards { usize::MAX } else { 1 }).map(|line| framed(line, rules))

@@ -15,6 +15,8 @@ use crate::scan::{Dataset, Folder, Item};
 pub struct Facts {
     /// Training images × repeats (`ss_num_train_images`).
     pub train_images: u64,
+    /// Images that are held out (`ss_num_validation_images`).
+    pub validation_images: u64,
     /// Regularization images × repeats, before they are balanced (`ss_num_reg_images`).
     pub reg_images: u64,
     /// Training folders (`ss_dataset_dirs`).
@@ -34,7 +36,7 @@ pub struct Dir {
     pub name: String,
     /// The number.
     pub n_repeats: u32,
-    /// Images in the folder.
+    /// Images in the folder that are trained on.
     pub img_count: usize,
 }
 
@@ -51,13 +53,16 @@ impl Facts {
     /// Gathers the facts of a placed data set.
     pub fn new(dataset: &Dataset, layout: &Layout) -> Self {
         let images = |is_reg: bool| {
-            let items = dataset.items.iter().filter(move |item| item.is_reg == is_reg);
+            let items = dataset.items.iter().filter(move |item| item.is_reg == is_reg && !item.held_out);
             items.map(|item| u64::from(item.repeats)).sum()
         };
         let dirs = |is_reg: bool| {
-            let folders = dataset.folders.iter().filter(move |folder| folder.is_reg == is_reg);
-            let dir = |f: &Folder| Dir { name: f.name.clone(), n_repeats: f.repeats, img_count: f.images };
-            let mut dirs: Vec<Dir> = folders.map(dir).collect();
+            let folders = dataset.folders.iter().enumerate().filter(|(_, folder)| folder.is_reg == is_reg);
+            let dir = |(index, f): (usize, &Folder)| {
+                let img_count = f.images - dataset.held_out_of(index);
+                (img_count > 0).then(|| Dir { name: f.name.clone(), n_repeats: f.repeats, img_count })
+            };
+            let mut dirs: Vec<Dir> = folders.filter_map(dir).collect();
             // A folder that several subsets use is there as often; sd-scripts numbers its name.
             for at in (0..dirs.len()).rev() {
                 let earlier = dirs[..at].iter().filter(|dir| dir.name == dirs[at].name).count();
@@ -69,6 +74,7 @@ impl Facts {
         };
         Self {
             train_images: images(false),
+            validation_images: dataset.items.iter().filter(|item| item.held_out).count() as u64,
             reg_images: images(true),
             dataset_dirs: dirs(false),
             reg_dataset_dirs: dirs(true),
@@ -108,7 +114,7 @@ pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<Facts> {
 fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {
     let mut folders: Vec<(String, Vec<(String, u64)>)> = Vec::new();
     let mut places: HashMap<(usize, String), usize> = HashMap::new();
-    for item in &dataset.items {
+    for item in dataset.items.iter().filter(|item| !item.held_out) {
         // Captions of a folder that was in another data set already count once.
         let path = &dataset.folders[item.folder].path;
         if dataset.folders[..item.folder].iter().any(|earlier| earlier.path == *path) {

@@ -20,6 +20,7 @@ pub mod color;
 pub mod emphasis;
 pub mod face;
 pub mod facts;
+mod hold_out;
 pub mod image;
 pub mod mask;
 mod misplaced;

@@ -56,6 +56,14 @@ pub enum Error {
         /// Most that are accepted.
         limit: i64,
     },
+    /// Every training image is held out.
+    #[error(
+        "--validation_split={share}: all images are held out and none is left to train on; use a smaller number such as 0.1"
+    )]
+    NothingToTrain {
+        /// The largest share.
+        share: f64,
+    },
     /// No regularization image has the name of a training image.
     #[error(
         "--reg_pairing=same_name: no regularization image is called like a training image; name them alike, e.g. \
@@ -308,6 +316,23 @@ pub enum Problem {
         images: usize,
         /// The first few names.
         examples: String,
+    },
+    /// No folder has so many images that the share makes one.
+    #[error(
+        "--validation_split={share} makes not one image of any folder, so nothing is held out; use a larger number"
+    )]
+    NothingHeldOut {
+        /// The largest share.
+        share: f64,
+    },
+    /// Validation with an image that is trained on too.
+    #[error(
+        "{}: it is held out in one data set and trained on in another, so the loss over it tells nothing; give both the \
+         same validation_split and validation_seed", path.display()
+    )]
+    HeldOutElsewhere {
+        /// The first such image.
+        path: PathBuf,
     },
     /// A bucket limit was moved to a multiple of the step.
     #[error("{option} {from} is not a multiple of --bucket_reso_steps {step}: {to} is used")]

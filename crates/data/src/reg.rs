@@ -13,12 +13,13 @@ use crate::plan;
 use crate::problem::{Error, Problem, Reason};
 use crate::scan::{Dataset, name};
 
-/// Sets the uses of all items, data set by data set; regularization images that are not used are named as left out.
+/// Sets the uses of all items that are not held out, data set by data set; regularization images that are not used are named as left out.
 pub(crate) fn balance(dataset: &mut Dataset, data: &Data) -> Result<(), Error> {
     let groups: Vec<usize> = dataset.items.iter().map(|item| dataset.group(data, item)).collect();
     let last = groups.iter().copied().max().unwrap_or(0);
     for group in 0..=last {
-        let members: Vec<usize> = (0..groups.len()).filter(|&index| groups[index] == group).collect();
+        let members: Vec<usize> =
+            (0..groups.len()).filter(|&index| groups[index] == group && !dataset.items[index].held_out).collect();
         if data.reg_pairing == RegPairing::SameName && members.iter().any(|&index| dataset.items[index].is_reg) {
             by_name(dataset, &members)?;
         } else {

@@ -79,7 +79,8 @@ fn groups(dataset: &Dataset, data: &Data) -> Vec<(String, Vec<usize>)> {
 
 fn row(dataset: &Dataset, index: usize, folder: &Folder, by_name: bool) -> [String; 4] {
     let uses: u64 = dataset.items.iter().filter(|item| item.folder == index).map(|item| u64::from(item.uses)).sum();
-    let product = folder.images as u64 * u64::from(folder.repeats);
+    let held_out = dataset.held_out_of(index);
+    let product = (folder.images - held_out) as u64 * u64::from(folder.repeats);
     let captions = match folder.captioned {
         some if by_name && some < folder.images => format!("{some} captioned, others like their training image"),
         0 if folder.class_tokens.is_empty() => "no captions".into(),
@@ -88,12 +89,13 @@ fn row(dataset: &Dataset, index: usize, folder: &Folder, by_name: bool) -> [Stri
         some => format!("{some} captioned, others “{}”", folder.class_tokens),
     };
     let balanced = if uses == product { String::new() } else { format!(" → {uses} to match the training set") };
+    let held_out = if held_out == 0 { String::new() } else { format!(", {held_out} held out for validation") };
     let reg = if folder.is_reg && folder.subset.is_some() { " (regularization)" } else { "" };
     [
         format!("{}{reg}", folder.name),
         count(folder.images, "image"),
         captions,
-        format!("× {} = {product}{balanced}", folder.repeats),
+        format!("× {} = {product}{balanced}{held_out}", folder.repeats),
     ]
 }
 

@@ -16,14 +16,14 @@ use rayon::prelude::*;
 
 use crate::caption_files::Captions;
 use crate::problem::{Error, Errors, Problem, Reason, Size};
-use crate::{caption, mask, misplaced, probe, reg};
+use crate::{caption, hold_out, mask, misplaced, probe, reg};
 
 /// Everything found in the folders of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Concept folders that have images; training folders first.
     pub folders: Vec<Folder>,
-    /// Images, in the order of their folders, then of their names.
+    /// Images, in the order of their folders, then of their names; those that are held out behind all others.
     pub items: Vec<Item>,
     /// Files and folders that take no part.
     pub left_out: Vec<(PathBuf, Reason)>,
@@ -66,10 +66,12 @@ pub struct Item {
     /// The folder's repeats.
     pub repeats: u32,
     /// Uses per epoch: `repeats`, except that the regularization set is cut or repeated to match the training set.
-    /// An item with 0 uses needs no latents.
+    /// An item with 0 uses needs no latents, unless it is held out.
     pub uses: u32,
     /// Is a regularization image.
     pub is_reg: bool,
+    /// Is for validation only, and has 0 uses.
+    pub held_out: bool,
     /// Width and height after EXIF rotation.
     pub size: Size,
     /// Index into [`Dataset::folders`].
@@ -85,6 +87,11 @@ impl Dataset {
     /// The data set of the `--dataset_config` that an item belongs to; 0 without one.
     pub fn group(&self, data: &Data, item: &Item) -> usize {
         self.subset(data, item).map_or(0, |subset| subset.dataset)
+    }
+
+    /// How many images of a folder are held out.
+    pub fn held_out_of(&self, folder: usize) -> usize {
+        self.items.iter().filter(|item| item.folder == folder && item.held_out).count()
     }
 
     fn subset<'d>(&self, data: &'d Data, item: &Item) -> Option<&'d Subset> {
@@ -125,6 +132,7 @@ pub fn scan(data: &Data) -> Result<Dataset, Errors> {
     if !errors.is_empty() {
         return Err(Errors(errors));
     }
+    hold_out::hold_out(&mut dataset, data)?;
     reg::balance(&mut dataset, data)?;
     Ok(dataset)
 }
@@ -287,7 +295,8 @@ fn read_item(image: &Path, text: Option<&Path>, folder: &Folder, rules: &Caption
     match (size, caption) {
         (Ok(size), Ok(caption)) => {
             let (path, captioned) = (image.to_owned(), text.is_some());
-            Ok(Item { path, caption, captioned, mask: None, repeats, uses: repeats, is_reg, size, folder: 0 })
+            let (mask, held_out, folder) = (None, false, 0);
+            Ok(Item { path, caption, captioned, mask, repeats, uses: repeats, is_reg, held_out, size, folder })
         }
         (size, caption) => Err(size.err().into_iter().chain(caption.err()).collect()),
     }

@@ -28,6 +28,7 @@ fn data(batch_size: usize, flip_aug: bool) -> Data {
         reg_pairing: RegPairing::Count,
         mask: None,
         cache_latents: true,
+        hold_out: Default::default(),
         config: None,
     }
 }
@@ -43,6 +44,7 @@ fn random_dataset(seed: u64) -> Dataset {
         repeats: 1,
         uses: rng.random_range(0..6),
         is_reg: false,
+        held_out: false,
         size: (rng.random_range(20..400), rng.random_range(20..400)),
         folder: 0,
     };

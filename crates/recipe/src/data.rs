@@ -8,6 +8,7 @@ use crate::captions::CaptionRules;
 use crate::dataset_config::DatasetConfig;
 use crate::model::Checkpoint;
 use crate::report::Report;
+use crate::validation::HoldOut;
 
 /// Data section of a recipe.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,8 @@ pub struct Data {
     pub mask: Option<Mask>,
     /// Keep one VAE sample per image, as sd-scripts does, instead of drawing a new one at each use (`--cache_latents`).
     pub cache_latents: bool,
+    /// Which training images are held out for validation (`--validation_split`).
+    pub hold_out: HoldOut,
     /// Folders with settings of their own, which take the place of `train_dir` and `reg_dir` (`--dataset_config`).
     pub config: Option<DatasetConfig>,
 }
@@ -190,6 +193,7 @@ impl RawData {
             reg_pairing: self.reg_pairing(report),
             mask: self.mask(report),
             cache_latents: self.cache_latents == Some(true),
+            hold_out: HoldOut::default(),
             config: None,
         }
     }

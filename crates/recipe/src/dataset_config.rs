@@ -40,7 +40,7 @@ pub struct Subset {
 }
 
 /// Keys of a data set, also taken in `[general]`.
-const DATASET: [&str; 7] = [
+const DATASET: [&str; 9] = [
     "batch_size",
     "resolution",
     "enable_bucket",
@@ -48,6 +48,8 @@ const DATASET: [&str; 7] = [
     "max_bucket_reso",
     "bucket_reso_steps",
     "bucket_no_upscale",
+    "validation_split",
+    "validation_seed",
 ];
 /// Keys of a subset, also taken in its data set and in `[general]`.
 const SUBSET: [&str; 21] = [
@@ -76,14 +78,8 @@ const SUBSET: [&str; 21] = [
 /// Keys that belong to one folder and stand nowhere else.
 const FOLDER: [&str; 4] = ["image_dir", "is_reg", "alpha_mask", "conditioning_data_dir"];
 /// Keys that sd-scripts knows and lorabake does not, with the value that means "off".
-const LATER: [(&str, &str); 6] = [
-    ("metadata_file", ""),
-    ("resize_interpolation", ""),
-    ("network_multiplier", "1"),
-    ("validation_split", "0"),
-    ("validation_seed", "0"),
-    ("custom_attributes", ""),
-];
+const LATER: [(&str, &str); 4] =
+    [("metadata_file", ""), ("resize_interpolation", ""), ("network_multiplier", "1"), ("custom_attributes", "")];
 
 /// Reads the file; `line` holds what is not said there. Whatever is wrong becomes a problem of `report`.
 pub(crate) fn read(path: &Path, line: &RawRecipe, report: &mut Report) -> DatasetConfig {
@@ -200,7 +196,8 @@ impl Reading<'_> {
         intake.take_into(&self.options(&merged), &mut raw);
         let captions = raw.captions.resolve(&mut intake.report);
         let model = raw.model.resolve(&mut Report::default());
-        let settings = raw.data.resolve(&model.checkpoint, captions, &mut intake.report);
+        let mut settings = raw.data.resolve(&model.checkpoint, captions, &mut intake.report);
+        settings.hold_out = raw.validation.hold_out(&mut intake.report);
         self.tell(intake.report);
         self.subsets.push(Subset { dataset, repeats, class_tokens, is_reg, settings });
     }

@@ -9,7 +9,7 @@ use crate::argv::Given;
 use crate::report::{Note, Problem};
 
 /// Options that change nothing here, each with the reason; those that end in `=` take a value.
-const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
+const WITHOUT_EFFECT: [(&[&str], &str); 20] = [
     (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
     (
         &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
@@ -34,10 +34,6 @@ const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
         "none of the schedules that lorabake has uses it",
     ),
     (
-        &["validation_seed=", "validate_every_n_steps=", "validate_every_n_epochs=", "max_validation_steps="],
-        "it belongs to --validation_split, which is not built yet",
-    ),
-    (
         &["wandb_run_name=", "wandb_api_key=", "log_tracker_name=", "log_tracker_config=", "log_config"],
         "charts are written for TensorBoard only; the recipe itself is kept in the LoRA file",
     ),
@@ -59,7 +55,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 21] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 12] = [
+const REFUSED: [(&[&str], &str); 11] = [
     (&["v2"], "train from a Stable Diffusion 1.x model"),
     (&["vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
     (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
@@ -80,7 +76,6 @@ const REFUSED: [(&[&str], &str); 12] = [
         &["initial_epoch", "initial_step", "skip_until_initial_step"],
         "use --resume, which goes on exactly where the saved state was",
     ),
-    (&["validation_split=0"], "leave it out, save snapshots with --save_every_n_epochs and compare them afterwards"),
     (
         &[
             "huggingface_repo_id",

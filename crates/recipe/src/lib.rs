@@ -24,6 +24,7 @@ pub mod output;
 pub mod samples;
 pub mod seed;
 pub mod train;
+pub mod validation;
 
 mod adapter_args;
 mod argv;
@@ -62,6 +63,8 @@ pub struct Recipe {
     pub optim: optim::Optim,
     /// Length, accumulation, precision, seed.
     pub train: train::Train,
+    /// How often the loss over held-out images is measured.
+    pub validation: Option<validation::Validation>,
     /// Where results and logs go.
     pub output: output::Output,
     /// Pictures while it trains.
@@ -106,6 +109,9 @@ pub struct RawRecipe {
     /// Length, accumulation, precision, seed.
     #[command(flatten)]
     pub train: train::RawTrain,
+    /// Held-out images.
+    #[command(flatten)]
+    pub validation: validation::RawValidation,
     /// Where results and logs go.
     #[command(flatten)]
     pub output: output::RawOutput,
@@ -141,15 +147,16 @@ impl RawRecipe {
     /// The recipe, of use only if `report` holds no problem afterwards.
     fn resolve_into(&self, report: &mut Report) -> Recipe {
         let model = self.model.resolve(report);
-        let data = self.images(&model, report);
+        let mut data = self.images(&model, report);
         let network = self.network.resolve(report);
         let caches = self.caches.resolve(&data, network.scope, report);
         let optim = self.optim.resolve(network.scope, report);
         blocks::check(&self.network, &network, &optim.optimizer, report);
         let diffusion = self.diffusion.resolve(data.has_reg(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
-        let samples = self.samples.resolve(report);
-        Recipe { model, data, caches, network, diffusion, optim, train, output, samples }
+        let (validation, samples) = (self.validation.resolve(&data, report), self.samples.resolve(report));
+        data.split_by(train.seed);
+        Recipe { model, data, caches, network, diffusion, optim, train, validation, output, samples }
     }
 
     fn images(&self, model: &model::Model, report: &mut Report) -> data::Data {
@@ -160,7 +167,8 @@ impl RawRecipe {
         }
         let Some(file) = self.data.dataset_config.as_deref() else {
             let captions = self.captions.resolve(report);
-            let data = self.data.resolve(&model.checkpoint, captions, report);
+            let mut data = self.data.resolve(&model.checkpoint, captions, report);
+            data.hold_out = self.validation.hold_out(report);
             if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
                 report.note("reg_pairing", "has no effect without --reg_data_dir");
             }
@@ -169,6 +177,7 @@ impl RawRecipe {
         // What stands outside the file is told about with the folders that it is for.
         let told = &mut Report::default();
         let mut data = self.data.resolve(&model.checkpoint, self.captions.resolve(told), told);
+        data.hold_out = self.validation.hold_out(told);
         data.config = Some(dataset_config::read(file, self, report));
         if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
             report.note("reg_pairing", "has no effect without a subset with is_reg");
@@ -188,6 +197,7 @@ impl From<&Recipe> for RawRecipe {
             optim: (&recipe.optim).into(),
             diffusion: (&recipe.diffusion).into(),
             train: (&recipe.train).into(),
+            validation: recipe.into(),
             output: (&recipe.output).into(),
             samples: recipe.samples.as_ref().map(Into::into).unwrap_or_default(),
         }

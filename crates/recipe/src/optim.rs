@@ -21,6 +21,8 @@ pub struct Optim {
     pub schedule: Schedule,
     /// Largest L2 norm of all gradients together; 0 = no clipping (`--max_grad_norm`).
     pub max_grad_norm: f64,
+    /// Averages the trained weights with this decay, and saves the average (`--ema_decay`).
+    pub ema_decay: Option<f64>,
 }
 
 /// Shape of a learning-rate schedule (`--lr_scheduler`).
@@ -112,6 +114,10 @@ pub struct RawOptim {
     /// Longest gradient that is let through; longer ones are shortened to it. 0 lets all through. [default: 1]
     #[arg(long, value_name = "NORM")]
     pub max_grad_norm: Option<f64>,
+    /// Save the weights averaged over the last steps (EMA), about 1 / (1 - this) of them, 0.99 to 0.9999: calmer than
+    /// those of the last step. Files, pictures and validation then have the average. [default: 0, off]
+    #[arg(long, value_name = "DECAY")]
+    pub ema_decay: Option<f64>,
 }
 
 impl RawOptim {
@@ -125,12 +131,23 @@ impl RawOptim {
             learning_rate: self.learning_rate.unwrap_or(usual_rate(&optimizer)),
             schedule,
             max_grad_norm: report.amount("max_grad_norm", self.max_grad_norm, 1.0),
+            ema_decay: self.ema_decay(report),
             optimizer,
         };
         if matches!(&optim.optimizer, Optimizer::AdaFactor(own) if !own.relative_step) {
             advise_ada_factor(&optim, report);
         }
         optim
+    }
+
+    /// The decay of the averaged weights; 0 means that there are none.
+    fn ema_decay(&self, report: &mut Report) -> Option<f64> {
+        let decay = self.ema_decay.filter(|decay| *decay != 0.0)?;
+        if !(0.0..1.0).contains(&decay) {
+            let what = format!("{decay} is not a share of the average that stays from step to step");
+            report.problem("ema_decay", what, "use a number below 1, such as 0.999");
+        }
+        Some(decay)
     }
 
     /// Learning rates of UNet and text encoder.
@@ -350,6 +367,7 @@ impl From<&Optim> for RawOptim {
                 Warmup::Ratio(ratio) => ratio.to_string(),
             }),
             max_grad_norm: Some(optim.max_grad_norm),
+            ema_decay: optim.ema_decay,
             ..Self::default()
         };
         let name = match optim.schedule.kind {

@@ -54,7 +54,10 @@ fn link(stages: &mut [Parsed], own: &[Vec<Given>]) {
     let count = stages.len();
     let says = |index: usize, name: &str| own[index].iter().any(|given| given.name == name);
     let mut before: Option<std::path::PathBuf> = None;
+    let seed = stages.first().map_or(0, |stage| stage.recipe.train.seed);
     for (index, stage) in stages.iter_mut().enumerate() {
+        // An image that one stage learns from cannot tell anything in another.
+        stage.recipe.data.split_by(seed);
         let output = &mut stage.recipe.output;
         if index + 1 < count {
             if !says(index, "output_name") {

@@ -114,11 +114,11 @@ impl LatentCache {
         mut tell: impl FnMut(Event),
     ) -> Result<Self> {
         let device = Device::flex();
-        let total = dataset.items.iter().filter(|item| item.uses > 0).count();
+        let total = dataset.items.iter().filter(|item| item.uses > 0 || item.held_out).count();
         let (mut latents, mut masks, mut sources) = (Vec::with_capacity(dataset.items.len()), Vec::new(), Vec::new());
         let (mut done, mut seen) = (0, Seen::default());
         for (item, placement) in dataset.items.iter().zip(placements) {
-            if item.uses == 0 {
+            if item.uses == 0 && !item.held_out {
                 latents.push([None, None]);
                 masks.push(None);
                 sources.push(None);
@@ -133,7 +133,10 @@ impl LatentCache {
             let still = source.still()?;
             let weights = still.mask.as_ref().map(mask::weights);
             seen.look(item, &source, weights.as_deref());
-            let mirrored = (settings.flip_aug && !source.varies()).then(|| still.image.mirrored());
+            // What is held out always looks the same.
+            let varies = source.varies() && !item.held_out;
+            let mirrors = settings.flip_aug && !varies && !item.held_out;
+            let mirrored = mirrors.then(|| still.image.mirrored());
             let views = [Some(&still.image), mirrored.as_ref()];
             let alpha = still.mask.as_ref().filter(|_| settings.mask == Some(Mask::Alpha));
             latents.push(match &mut files {
@@ -146,7 +149,7 @@ impl LatentCache {
                 }
             });
             masks.push(weights);
-            sources.push(source.varies().then_some(source));
+            sources.push(varies.then_some(source));
             done += 1;
             tell(Event::Cached { done, total });
         }
@@ -159,6 +162,12 @@ impl LatentCache {
     /// Channels, height, width of an item's latents.
     pub fn shape(&self, item: usize) -> [usize; 3] {
         self.upright(item).shape
+    }
+
+    /// An image that is held out, upright: its latents are a function of `rng` alone; `None` if it was not encoded.
+    pub fn fixed(&self, item: usize, rng: &mut impl Rng) -> Option<Drawn> {
+        let latents = self.latents[item][0].as_ref()?.sample(rng);
+        Some(Drawn { latents, mask: self.masks[item].clone() })
     }
 
     fn upright(&self, item: usize) -> &Latents {

@@ -38,10 +38,25 @@ pub enum Event {
         /// Mean of the loss over the epoch's batches.
         average: f64,
     },
+    /// The loss over the images that are held out was measured.
+    Validated(Validated),
     /// A file was written.
     Saved(PathBuf),
     /// A picture was painted while training.
     Painted(Box<Painted>),
+}
+
+/// The loss over the images that are held out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Validated {
+    /// Optimizer steps made.
+    pub step: u64,
+    /// The epoch that has just ended, counted from 1; `None` in between (`--validate_every_n_steps`).
+    pub epoch: Option<u64>,
+    /// Mean over images and timesteps.
+    pub loss: f64,
+    /// The same less the moving average of the training's loss.
+    pub divergence: f64,
 }
 
 /// A picture of a prompt of `--sample_prompts`.

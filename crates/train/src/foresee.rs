@@ -80,7 +80,8 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let lora = tensors.map(|tensors| size(&tensors, parsed, &recipe, (&dataset, &layout, length))).transpose()?;
     let run = (&recipe.optim.optimizer, recipe.train.precision);
     let trained = lora.map_or(0, |lora| lora.parameters);
-    let memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
+    let mut memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
+    memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);
     let files = files(&recipe, length);
     Ok(Foresight { recipe, found, length, curve, lora, files, memory })
 }

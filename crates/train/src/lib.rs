@@ -6,6 +6,7 @@ pub mod average;
 pub mod block_plan;
 pub mod chances;
 pub mod draws;
+pub mod ema;
 pub mod embedded;
 pub mod encode;
 pub mod event;
@@ -27,6 +28,7 @@ pub mod state;
 pub mod step;
 mod text_cache;
 pub mod update;
+mod validate;
 
 pub use lorabake_weights::whole_file;
 pub use run::bake;

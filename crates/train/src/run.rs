@@ -1,5 +1,6 @@
 //! The loop.
 
+use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
@@ -16,15 +17,18 @@ use crate::average::LossAverage;
 use crate::block_plan;
 use crate::chances::Chances;
 use crate::draws::Draws;
+use crate::ema::Ema;
 use crate::event::{self, Command, Event, Outcome};
 use crate::groups::Groups;
+use crate::network::Network;
 use crate::prune::{self, Snapshot};
 use crate::sample::Moment;
 use crate::save::Saver;
 use crate::session::Session;
 use crate::state::{self, Position, Saved};
-use crate::step::{Frozen, Gradients, Inputs, step};
+use crate::step::{Gradients, Inputs, step};
 use crate::update::{Updater, accumulate};
+use crate::validate;
 
 /// Bakes a LoRA: prepares, trains, saves.
 ///
@@ -40,13 +44,19 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
     let mut session = Session::prepare(parsed, events)?;
     let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
     let mut updater = Updater::new(&session.recipe, groups);
+    let mut ema = session.recipe.optim.ema_decay.map(|decay| Ema::new(&session.network, decay));
     let (mut step, mut average) = (0, LossAverage::default());
     if let Some(saved) = resumed {
-        step = check_position(&session, saved.position, events)?;
-        average = saved.restore(&mut session.network, &mut updater)?;
+        step = check_position(&session, &saved.position, events)?;
+        average = saved.restore(&mut session.network, &mut updater, ema.as_mut())?;
+    }
+    if let Some(decay) = session.recipe.optim.ema_decay {
+        let text =
+            format!("files, pictures and validation have the averaged weights (ema_decay {decay}); states have both");
+        events.send(Event::Note(text)).unwrap_or_default();
     }
     let saver = Saver::new(parsed, &session)?;
-    Bake { updater, saver, session, events, average, step }.run(commands)
+    Bake { updater, ema, saver, session, events, average, step, validated: None }.run(commands)
 }
 
 /// The options with the seed of the run that is resumed.
@@ -58,18 +68,31 @@ fn with_seed_of(parsed: &Parsed, resumed: Option<&Saved>) -> Result<Parsed> {
             bail!("seed {given}: the run that is resumed has seed {}; give that one, or none", position.seed);
         }
         parsed.recipe.train.seed = position.seed;
+        parsed.recipe.data.split_by(position.split_seed);
     }
     Ok(parsed)
 }
 
 /// The step at which the resumed run stands, if there is anything left to do.
-fn check_position(session: &Session, position: Position, events: &Sender<Event>) -> Result<u64> {
-    let (length, Position { step, batches_per_epoch, .. }) = (session.length, position);
+fn check_position(session: &Session, position: &Position, events: &Sender<Event>) -> Result<u64> {
+    let (length, &Position { step, batches_per_epoch, .. }) = (session.length, position);
     if step >= length.steps {
         bail!(
             "resume: the state stands at step {step} and the run ends at {}; raise max_train_epochs or max_train_steps",
             length.steps
         );
+    }
+    let held_out = validate::names(&session.dataset);
+    if let Some(learnt) = held_out.iter().find(|name| !position.held_out.contains(name)) {
+        bail!(
+            "resume: {learnt} was trained on and would be held out now; give the images, validation_split and \
+             validation_seed of the first run, or validation_split=0"
+        );
+    }
+    if held_out.len() < position.held_out.len() {
+        let fewer = position.held_out.len() - held_out.len();
+        let text = format!("resume: {fewer} images that were held out are so no longer");
+        events.send(Event::Note(text)).unwrap_or_default();
     }
     if batches_per_epoch != length.batches_per_epoch {
         let text = format!(
@@ -85,11 +108,15 @@ fn check_position(session: &Session, position: Position, events: &Sender<Event>)
 struct Bake<'a> {
     session: Session,
     updater: Updater,
+    /// The averaged weights, which are what others get to see, with `--ema_decay`.
+    ema: Option<Ema>,
     saver: Saver,
     events: &'a Sender<Event>,
     average: LossAverage,
     /// Optimizer steps made.
     step: u64,
+    /// The step of the last validation, and what it found.
+    validated: Option<(u64, f64)>,
 }
 
 impl Bake<'_> {
@@ -117,6 +144,7 @@ impl Bake<'_> {
                 }
                 self.save_by_steps(epoch)?;
                 self.paint(Moment::Step(self.step));
+                self.validate(Moment::Step(self.step))?;
                 stopped = wants_stop(commands);
                 if stopped || self.step == length.steps {
                     break;
@@ -128,6 +156,7 @@ impl Bake<'_> {
                 self.save_by_epochs(epoch)?;
             }
             if !stopped {
+                self.validate(Moment::Epoch(epoch))?;
                 self.paint(Moment::Epoch(epoch));
             }
         }
@@ -150,13 +179,7 @@ impl Bake<'_> {
             let index = at.1 + offset;
             let inputs = self.inputs((at.0, index as u64), batch)?;
             let session = &self.session;
-            let frozen = Frozen {
-                bundle: &session.bundle,
-                objective: &session.objective,
-                clip_skip: session.recipe.model.clip_skip,
-                device: &session.device,
-            };
-            let output = step(&frozen, &session.network, &inputs);
+            let output = step(&session.frozen(), &session.network, &inputs);
             if !output.loss.is_finite() {
                 bail!("step {}: the loss is not finite ({}){}", self.step + 1, output.loss, self.blame(batch));
             }
@@ -172,6 +195,9 @@ impl Bake<'_> {
             bail!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
         }
         self.step += 1;
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.session.network, self.step);
+        }
         self.tell(Event::Stepped(event::Step {
             step: self.step,
             epoch: at.0 + 1,
@@ -267,11 +293,30 @@ impl Bake<'_> {
         }
     }
 
+    /// What the run has to show: what was trained, or its average.
+    fn result(&self) -> Cow<'_, Network> {
+        result(&self.session, self.ema.as_ref())
+    }
+
     fn paint(&self, moment: Moment) {
-        let Session { sampling, bundle, tokenizer, device, network, .. } = &self.session;
+        let Session { sampling, bundle, tokenizer, device, .. } = &self.session;
         if let Some(sampling) = sampling.as_ref().filter(|sampling| sampling.due(moment)) {
-            sampling.paint((bundle, tokenizer, device), network, moment, |event| self.tell(event));
+            sampling.paint((bundle, tokenizer, device), &self.result(), moment, |event| self.tell(event));
         }
+    }
+
+    /// Measures the loss over the held-out images if it is time for that; once, where a step and an epoch end together.
+    fn validate(&mut self, moment: Moment) -> Result<()> {
+        let Some(validation) = self.session.validation.as_ref().filter(|own| own.due(moment)) else { return Ok(()) };
+        let loss = match self.validated {
+            Some((step, loss)) if step == self.step => loss,
+            _ => validation.loss(&self.session, &self.result())?,
+        };
+        self.validated = Some((self.step, loss));
+        let epoch = if let Moment::Epoch(epoch) = moment { Some(epoch) } else { None };
+        let divergence = loss - self.average.mean();
+        self.tell(Event::Validated(event::Validated { step: self.step, epoch, loss, divergence }));
+        Ok(())
     }
 
     /// Keeps what was learned before a step that failed; the error then says where it is.
@@ -294,7 +339,8 @@ impl Bake<'_> {
 
     fn save(&mut self, name: &str, epoch: u64) -> Result<std::path::PathBuf> {
         let tell = |event| self.events.send(event).unwrap_or_default();
-        let file = self.saver.save(&self.session.network, name, (epoch, self.step), tell)?;
+        let network = result(&self.session, self.ema.as_ref());
+        let file = self.saver.save(&network, name, (epoch, self.step), tell)?;
         if self.session.recipe.output.save_state == SaveState::Always {
             self.save_state(name)?;
         }
@@ -307,9 +353,11 @@ impl Bake<'_> {
         let position = Position {
             step: self.step,
             seed: self.session.recipe.train.seed,
+            split_seed: self.session.recipe.data.hold_out.run_seed,
+            held_out: validate::names(&self.session.dataset),
             batches_per_epoch: self.session.length.batches_per_epoch,
         };
-        state::save(&dir, &self.session.network, &self.updater, position, &self.average)?;
+        state::save(&dir, &self.session.network, &self.updater, self.ema.as_ref(), &position, &self.average)?;
         self.tell(Event::Saved(dir));
         Ok(())
     }
@@ -318,6 +366,11 @@ impl Bake<'_> {
         // Nobody listening is no reason to stop baking.
         self.events.send(event).unwrap_or_default();
     }
+}
+
+fn result<'s>(session: &'s Session, ema: Option<&Ema>) -> Cow<'s, Network> {
+    let Session { network, recipe, .. } = session;
+    ema.map_or(Cow::Borrowed(network), |ema| Cow::Owned(ema.applied_to(network, recipe.network.max_norm)))
 }
 
 fn wants_stop(commands: &Receiver<Command>) -> bool {

@@ -144,6 +144,7 @@ fn dataset_facts(facts: Facts) -> DatasetFacts {
     };
     DatasetFacts {
         train_images: facts.train_images,
+        validation_images: facts.validation_images,
         reg_images: facts.reg_images,
         dataset_dirs: dirs(facts.dataset_dirs),
         reg_dataset_dirs: dirs(facts.reg_dataset_dirs),

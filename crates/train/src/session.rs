@@ -28,7 +28,9 @@ use crate::latent_file::LatentFiles;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::sample::{self, Sampling};
+use crate::step::Frozen;
 use crate::text_cache::TextCache;
+use crate::validate::Validation;
 
 /// A run that is ready for its first step.
 pub struct Session {
@@ -58,6 +60,8 @@ pub struct Session {
     pub device: Device,
     /// Pictures while it trains.
     pub(crate) sampling: Option<Sampling>,
+    /// The loss over images that are held out.
+    pub(crate) validation: Option<Validation>,
 }
 
 impl Session {
@@ -108,6 +112,7 @@ impl Session {
             clock.lap("captions encoded");
         }
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
+        let validation = Validation::new(&recipe, &dataset, &layout);
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
         Ok(Self {
             recipe,
@@ -123,6 +128,7 @@ impl Session {
             tokenizer,
             device,
             sampling,
+            validation,
         })
     }
 
@@ -132,6 +138,12 @@ impl Session {
         let mut tokens = Tokens::new(&self.tokenizer, prompts, length, weighted);
         tokens.kept = self.texts.as_ref().map(|texts| texts.look_up(&tokens)).transpose()?;
         Ok(tokens)
+    }
+
+    /// What stays the same from step to step.
+    pub fn frozen(&self) -> Frozen<'_> {
+        let Self { bundle, objective, device, .. } = self;
+        Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, device }
     }
 }
 

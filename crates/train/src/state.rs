@@ -1,4 +1,5 @@
-//! The state of a run as a file from which it goes on exactly: values, optimizer, position, loss average, seed.
+//! The state of a run as a file from which it goes on exactly: values, their averages, optimizer, position, loss average,
+//! seed.
 //!
 //! All random streams are functions of seed and position, so these numbers are the whole state. The folder has the name
 //! that sd-scripts gives its own; what is in it is ours (sd-scripts keeps pickles of torch there, which are not read).
@@ -13,6 +14,7 @@ use lorabake_weights::tensor_file::TensorFile;
 use safetensors::Dtype;
 
 use crate::average::LossAverage;
+use crate::ema::Ema;
 use crate::network::Network;
 use crate::update::Updater;
 
@@ -20,12 +22,16 @@ use crate::update::Updater;
 const FILE: &str = "lorabake_state.safetensors";
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// Optimizer steps made.
     pub step: u64,
     /// The run's seed.
     pub seed: u64,
+    /// What decided which images are held out, unless `--validation_seed` did.
+    pub split_seed: u64,
+    /// The images that are held out, as `folder/file`.
+    pub held_out: Vec<String>,
     /// Batches per epoch, to notice a changed data set.
     pub batches_per_epoch: u64,
 }
@@ -37,6 +43,8 @@ pub struct Saved {
     /// The loss average.
     pub average: LossAverage,
     values: BTreeMap<String, Vec<f32>>,
+    /// Averaged values, if the run had any.
+    averaged: BTreeMap<String, Vec<f32>>,
     optimizer: State,
 }
 
@@ -44,7 +52,14 @@ pub struct Saved {
 ///
 /// # Errors
 /// When it cannot be written; a state that is already there survives.
-pub fn save(dir: &Path, network: &Network, updater: &Updater, position: Position, average: &LossAverage) -> Result<()> {
+pub fn save(
+    dir: &Path,
+    network: &Network,
+    updater: &Updater,
+    ema: Option<&Ema>,
+    position: &Position,
+    average: &LossAverage,
+) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("{}: the folder cannot be made", dir.display()))?;
     let mut tensors = Vec::new();
     let mut put = |name: String, dtype, width: usize, bytes: Vec<u8>| {
@@ -52,6 +67,9 @@ pub fn save(dir: &Path, network: &Network, updater: &Updater, position: Position
     };
     for (key, values) in network.state().chain(network.alphas().iter().map(|(key, value)| (key.clone(), value))) {
         put(format!("network.{key}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
+    }
+    for ((key, _), values) in network.state().zip(ema.into_iter().flat_map(Ema::values)) {
+        put(format!("ema.{key}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
     let State { tensors: floats, bytes: codes, scalars } = updater.state();
     for (name, values) in floats {
@@ -64,9 +82,14 @@ pub fn save(dir: &Path, network: &Network, updater: &Updater, position: Position
         put(format!("optimizer.{name}"), Dtype::F64, 8, value.to_le_bytes().to_vec());
     }
     put("losses".into(), Dtype::F64, 8, average.to_numbers().iter().flat_map(|x| x.to_le_bytes()).collect());
-    let metadata =
-        [("step", position.step), ("seed", position.seed), ("batches_per_epoch", position.batches_per_epoch)];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value.to_string())).into();
+    let metadata = [
+        ("step", position.step.to_string()),
+        ("seed", position.seed.to_string()),
+        ("split_seed", position.split_seed.to_string()),
+        ("held_out", position.held_out.join("\n")),
+        ("batches_per_epoch", position.batches_per_epoch.to_string()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into();
     save_raw(&dir.join(FILE), tensors, metadata)?;
     Ok(())
 }
@@ -89,14 +112,23 @@ pub fn load(dir: &Path) -> Result<Saved> {
         let text = file.metadata().get(key).with_context(|| format!("{}: it does not say {key}", path.display()))?;
         text.parse::<u64>().with_context(|| format!("{}: {key} is `{text}`", path.display()))
     };
-    let position =
-        Position { step: number("step")?, seed: number("seed")?, batches_per_epoch: number("batches_per_epoch")? };
-    let (mut values, mut optimizer, mut losses) = (BTreeMap::new(), State::default(), Vec::new());
+    let held_out = file.metadata().get("held_out").map(String::as_str).unwrap_or_default();
+    let position = Position {
+        step: number("step")?,
+        seed: number("seed")?,
+        // Earlier versions held nothing out.
+        split_seed: number("split_seed").or(number("seed"))?,
+        held_out: held_out.lines().map(str::to_owned).collect(),
+        batches_per_epoch: number("batches_per_epoch")?,
+    };
+    let (mut values, mut averaged) = (BTreeMap::new(), BTreeMap::new());
+    let (mut optimizer, mut losses) = (State::default(), Vec::new());
     for name in file.names() {
         let bytes = file.bytes(&name).unwrap_or_default();
         let doubles = || bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("eight bytes")));
         match (name.split_once('.'), file.dtype(&name)) {
             (Some(("network", key)), _) => drop(values.insert(key.to_string(), file.read_f32(&name)?)),
+            (Some(("ema", key)), _) => drop(averaged.insert(key.to_string(), file.read_f32(&name)?)),
             (Some(("optimizer", key)), Some(Dtype::U8)) => drop(optimizer.bytes.insert(key.into(), bytes.to_vec())),
             (Some(("optimizer", key)), Some(Dtype::F64)) => {
                 let value = doubles().next().with_context(|| format!("{}: {name} is empty", path.display()))?;
@@ -106,15 +138,20 @@ pub fn load(dir: &Path) -> Result<Saved> {
             _ => losses = doubles().collect(),
         }
     }
-    Ok(Saved { position, average: LossAverage::from_numbers(losses), values, optimizer })
+    Ok(Saved { position, average: LossAverage::from_numbers(losses), values, averaged, optimizer })
 }
 
 impl Saved {
-    /// Puts the state into a network and an optimizer made from the same options.
+    /// Puts the state into a network, an optimizer and averages made from the same options.
     ///
     /// # Errors
-    /// When modules, ranks or the optimizer are others than those of the saved run; nothing is changed then.
-    pub fn restore(self, network: &mut Network, updater: &mut Updater) -> Result<LossAverage> {
+    /// When modules, ranks, averaging or the optimizer are others than those of the saved run; nothing is changed then.
+    pub fn restore(
+        mut self,
+        network: &mut Network,
+        updater: &mut Updater,
+        ema: Option<&mut Ema>,
+    ) -> Result<LossAverage> {
         let alphas = network.alphas();
         let fits =
             |(key, values): (String, &Vec<f32>)| self.values.get(&key).is_some_and(|saved| saved.len() == values.len());
@@ -127,7 +164,18 @@ impl Saved {
                 bail!("resume: the state was trained with another --network_alpha ({key}); give that of the first run");
             }
         }
+        match (&ema, self.averaged.is_empty()) {
+            (Some(_), true) => {
+                bail!("resume: the state has no averaged weights; leave ema_decay out as in the first run")
+            }
+            (None, false) => bail!("resume: the state has averaged weights; give the ema_decay of the first run"),
+            _ => {}
+        }
         updater.load_state(self.optimizer, network).context("resume: the state is of another optimizer")?;
+        if let Some(ema) = ema {
+            let averaged = network.state().map(|(key, _)| self.averaged.remove(&key).unwrap_or_default());
+            ema.restore(averaged.collect());
+        }
         for module in &mut network.modules {
             for (parameter, values) in module.plan.parameters.iter().zip(&mut module.values) {
                 values.clone_from(&self.values[&format!("{}.{}", module.name, parameter.name)]);

@@ -2,12 +2,12 @@
 //! recorded trace of another trainer can be replayed through it.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_diffusion::{Measure, add_noise, loss};
+use lorabake_diffusion::{Loss, Measure, add_noise, loss};
 use lorabake_model::Bundle;
 
 use crate::chances::Chances;
 use crate::encode::Tokens;
-use crate::network::Network;
+use crate::network::{Attached, Network};
 use crate::objective::Objective;
 
 /// What a batch brings.
@@ -63,6 +63,21 @@ pub struct Output {
 
 /// One forward and backward pass.
 pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
+    let (attached, leaves) = network.track(frozen.device, &inputs.chances);
+    let (loss, prediction) = forward(frozen, &attached, inputs);
+    let value = f64::from(loss.mean.clone().into_scalar::<f32>());
+    let mut tape = loss.mean.backward();
+    let gradients = leaves.iter().map(|leaf| leaf.as_ref()?.grad_remove(&mut tape).map(numbers)).collect();
+    Output { loss: value, per_sample: numbers(loss.per_sample), prediction: numbers(prediction), gradients }
+}
+
+/// The loss alone, by adapters without tape.
+pub fn judge(frozen: &Frozen<'_>, attached: &Attached, inputs: &Inputs) -> f64 {
+    f64::from(forward(frozen, attached, inputs).0.mean.into_scalar::<f32>())
+}
+
+/// The loss, and the UNet's prediction apart from the tape.
+fn forward(frozen: &Frozen<'_>, attached: &Attached, inputs: &Inputs) -> (Loss, Tensor<4>) {
     let Frozen { objective: Objective { schedule, prediction: asked, loss: kind, weighting }, device, .. } = *frozen;
     let tensor = |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), inputs.shape), device);
     let (latents, noise) = (tensor(&inputs.latents), tensor(&inputs.noise));
@@ -70,7 +85,6 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
     let noisy = add_noise(schedule, latents, added, &inputs.timesteps);
 
-    let (attached, leaves) = network.track(device, &inputs.chances);
     let context = inputs.tokens.states(frozen.bundle, frozen.clip_skip, device, &attached.text);
     let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
     let prediction = frozen.bundle.unet.forward(noisy, &times, context, &attached.unet);
@@ -79,11 +93,7 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let kept = prediction.clone().inner();
     let (timesteps, mask) = (inputs.timesteps.as_slice(), inputs.mask.as_deref());
     let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
-    let loss = loss(prediction, target, measure);
-    let value = f64::from(loss.mean.clone().into_scalar::<f32>());
-    let mut tape = loss.mean.backward();
-    let gradients = leaves.iter().map(|leaf| leaf.as_ref()?.grad_remove(&mut tape).map(numbers)).collect();
-    Output { loss: value, per_sample: numbers(loss.per_sample), prediction: numbers(kept), gradients }
+    (loss(prediction, target, measure), kept)
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -23,6 +23,7 @@ use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::{AdaFactor, AdamW, AdamW8bit};
 use lorabake_recipe::output::{Output, SaveState};
 use lorabake_recipe::train::{Duration, Precision, Train};
+use lorabake_recipe::validation::{HoldOut, Validation};
 use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed, build};
 
 type Metadata = BTreeMap<String, String>;
@@ -81,6 +82,7 @@ fn recipe(name: &str) -> Recipe {
             learning_rate: 1e-3,
             schedule: Schedule { kind: ScheduleKind::Constant, warmup: Warmup::Steps(0) },
             max_grad_norm: 1.0,
+            ema_decay: None,
         },
         train: Train {
             duration: Duration::Steps(10),
@@ -102,6 +104,7 @@ fn recipe(name: &str) -> Recipe {
             logging_dir: None,
             log_prefix: None,
         },
+        validation: None,
         samples: None,
     }
 }
@@ -121,6 +124,7 @@ fn images(name: &str) -> Data {
         face_crop: None,
         reg_pairing: RegPairing::Count,
         mask: None,
+        hold_out: Default::default(),
         config: None,
         cache_latents: name != "a_lora_adamw",
     }
@@ -140,6 +144,7 @@ fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
         batches_per_epoch: number("ss_num_batches_per_epoch"),
         dataset: DatasetFacts {
             train_images: 24,
+            validation_images: 0,
             reg_images: number("ss_num_reg_images"),
             dataset_dirs: vec![Dir { name: "4_penny".into(), n_repeats: 4, img_count: 6 }],
             reg_dataset_dirs: match number("ss_num_reg_images") {
@@ -408,6 +413,33 @@ fn no_metadata_keeps_what_sd_scripts_keeps() {
         ]
     );
     assert_eq!(built.len(), kept.len() + 9, "modelspec stays");
+}
+
+#[test]
+fn validation_and_averaging_are_told() {
+    let saved = saved("a_lora_adamw");
+    let mut recipe = recipe("a_lora_adamw");
+    let entries = |recipe: &Recipe, images| {
+        let mut facts = facts(&saved, recipe);
+        facts.dataset.validation_images = images;
+        build(recipe, &facts)
+    };
+    assert!(!entries(&recipe, 0).contains_key("lorabake_ema_decay"));
+    recipe.data.hold_out = HoldOut { share: 0.2, seed: Some(5), run_seed: 42 };
+    recipe.validation = Some(Validation { every_epochs: 2, every_steps: Some(50), most_batches: Some(3) });
+    recipe.optim.ema_decay = Some(0.999);
+    let built = entries(&recipe, 6);
+    for (key, value) in [
+        ("ss_num_validation_images", "6"),
+        ("ss_validation_split", "0.2"),
+        ("ss_validation_seed", "5"),
+        ("ss_validate_every_n_epochs", "2"),
+        ("ss_validate_every_n_steps", "50"),
+        ("ss_max_validation_steps", "3"),
+        ("lorabake_ema_decay", "0.999"),
+    ] {
+        assert_eq!(built[key], value, "{key}");
+    }
 }
 
 #[test]

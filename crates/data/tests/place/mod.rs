@@ -49,6 +49,7 @@ impl Place {
             reg_pairing: RegPairing::Count,
             mask: None,
             cache_latents: true,
+            hold_out: Default::default(),
             config: None,
         }
     }

@@ -17,7 +17,7 @@ use crate::report::Problem;
 const LIMIT: u64 = 100_000_000;
 
 /// Metadata with the option that it tells, `None` and `False` standing for off.
-const SAME: [(&str, &str); 43] = [
+const SAME: [(&str, &str); 47] = [
     ("ss_network_module", "network_module"),
     ("ss_network_alpha", "network_alpha"),
     ("ss_network_dropout", "network_dropout"),
@@ -57,6 +57,10 @@ const SAME: [(&str, &str); 43] = [
     ("ss_multires_noise_iterations", "multires_noise_iterations"),
     ("ss_ip_noise_gamma", "ip_noise_gamma"),
     ("ss_ip_noise_gamma_random_strength", "ip_noise_gamma_random_strength"),
+    ("ss_validation_seed", "validation_seed"),
+    ("ss_validate_every_n_steps", "validate_every_n_steps"),
+    ("ss_validate_every_n_epochs", "validate_every_n_epochs"),
+    ("ss_max_validation_steps", "max_validation_steps"),
     ("ss_gradient_checkpointing", "gradient_checkpointing"),
     ("ss_full_fp16", "full_fp16"),
     ("ss_fp8_base", "fp8_base"),
@@ -150,6 +154,7 @@ fn from_metadata(metadata: Map<String, Value>) -> Imported {
     for (key, option) in SAME {
         books.copy(key, option);
     }
+    books.copy_unless_zero("ss_validation_split", "validation_split");
     text_encoder_rate(&mut books);
     network(&mut books, network_args);
     optimizer(&mut books);
@@ -173,7 +178,7 @@ fn from_metadata(metadata: Map<String, Value>) -> Imported {
 }
 
 /// Metadata about this one file, its images and the machine.
-const REST: [&str; 37] = [
+const REST: [&str; 32] = [
     "ss_session_id",
     "ss_training_started_at",
     "ss_training_finished_at",
@@ -197,11 +202,6 @@ const REST: [&str; 37] = [
     "ss_new_vae_hash",
     "ss_lowram",
     "ss_fp8_base_unet",
-    "ss_max_validation_steps",
-    "ss_validate_every_n_epochs",
-    "ss_validate_every_n_steps",
-    "ss_validation_seed",
-    "ss_validation_split",
     "ss_resize_interpolation",
     "ss_skip_image_resolution",
     "ss_model_prediction_type",

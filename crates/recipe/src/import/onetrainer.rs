@@ -116,6 +116,7 @@ pub(super) fn read(mut settings: Map<String, Value>) -> Imported {
     adapter(&mut books);
     optimizer(&mut books);
     schedule(&mut books);
+    average(&mut books);
     loss(&mut books);
     parts(&mut books);
     concepts(&mut books);
@@ -276,6 +277,15 @@ fn schedule(books: &mut Ledger) {
     }
     books.leave(&["learning_rate_min_factor"], "the schedules here end at 0");
     books.leave(&["learning_rate_scaler", "loss_scaler"], "multiply the learning rate yourself");
+}
+
+/// OneTrainer averages the weights every few steps, by default every fifth; the decay of a single step is the root.
+fn average(books: &mut Ledger) {
+    let decay = books.number("ema_decay").unwrap_or(0.999);
+    let every = books.number("ema_update_step_interval").unwrap_or(5.0).max(1.0);
+    if books.text("ema").is_some_and(|place| place != "OFF") {
+        books.give("ema_decay", (decay.powf(1.0 / every) * 1e6).round() / 1e6);
+    }
 }
 
 fn loss(books: &mut Ledger) {

@@ -94,6 +94,31 @@ fn a_subset_goes_before_its_data_set_before_general_before_the_command_line() {
 }
 
 #[test]
+fn each_data_set_may_hold_out_another_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = FILE.replace("keep_tokens = 2", "validation_split = 0.25\nvalidation_seed = 9");
+    let held = |line: &str| {
+        let parsed = parse(line).unwrap();
+        let data = &parsed.recipe.data;
+        let subsets = data.config.as_ref().unwrap().subsets.iter();
+        let own = subsets.map(|subset| (subset.settings.hold_out.share, subset.settings.hold_out.seed()));
+        (own.collect::<Vec<_>>(), parsed.recipe.validation.is_some(), data.hold_out.seed())
+    };
+    let expected = vec![(0.25, 9), (0.25, 9), (0.25, 9), (0.0, 420)];
+    assert_eq!(held(&line(&folder, &text)), (expected, true, 420));
+    let more = format!("{} --validation_split=0.5 --validation_seed=4", line(&folder, &text));
+    assert_eq!(held(&more), (vec![(0.25, 9), (0.25, 9), (0.25, 9), (0.5, 4)], true, 4));
+    // Nothing of a regularization set is held out.
+    let only_reg = "[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'a'\n[[datasets]]\nvalidation_split = 0.5\n\
+                    [[datasets.subsets]]\nimage_dir = 'reg'\nis_reg = true\n";
+    let parsed = parse(&format!("{} --max_validation_steps=3", line(&folder, only_reg))).unwrap();
+    assert_eq!(parsed.recipe.validation, None);
+    assert!(parsed.notes.iter().any(|note| note.to_string().contains("max_validation_steps: has no effect")));
+    let wrong = told(&FILE.replace("keep_tokens = 2", "validation_split = -1"));
+    assert!(wrong.contains("sets.toml: validation_split: -1 is not a share"), "{wrong}");
+}
+
+#[test]
 fn the_effective_recipe_is_read_back_with_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = parse(&line(&folder, FILE)).unwrap().recipe;

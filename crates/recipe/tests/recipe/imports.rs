@@ -128,6 +128,20 @@ fn a_configuration_of_onetrainer_becomes_a_recipe() {
 }
 
 #[test]
+fn averaged_weights_of_onetrainer_are_averaged_here() {
+    let decay = |settings: &str| {
+        let (_folder, path) =
+            file("p.json", format!("{{\"training_method\": \"LORA\", \"epochs\": 1, {settings}}}").as_bytes());
+        let imported = import(&path).unwrap();
+        assert!(!imported.told().iter().any(|told| told.contains("ema")), "{:?}", imported.told());
+        imported.options.iter().find(|(name, _)| name == "ema_decay").map(|(_, values)| values.join(" "))
+    };
+    assert_eq!(decay(r#""ema": "OFF", "ema_decay": 0.9"#), None);
+    assert_eq!(decay(r#""ema": "CPU", "ema_decay": 0.9, "ema_update_step_interval": 1"#), Some("0.9".into()));
+    assert_eq!(decay(r#""ema": "GPU""#), Some("0.9998".into()));
+}
+
+#[test]
 fn a_silent_preset_of_onetrainer_means_its_own_defaults() {
     let (_folder, path) = file("preset.json", br#"{"training_method": "LORA", "base_model_name": "m.safetensors"}"#);
     let line = format!("--config_file={} --train_data_dir=images --output_dir=out --seed=1", path.display());

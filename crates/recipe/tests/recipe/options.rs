@@ -24,7 +24,7 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let command = command();
     let own = command.get_arguments().filter_map(|arg| arg.get_long());
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
-    assert_eq!(new, ["like", "preset", "reg_pairing", "block_lr_weight", "threads"]);
+    assert_eq!(new, ["like", "preset", "reg_pairing", "block_lr_weight", "ema_decay", "threads"]);
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.
@@ -53,7 +53,7 @@ fn example(name: &str) -> &'static str {
         "caption_extension" | "caption_extention" => ".cap",
         "caption_separator" => ";",
         "caption_prefix" | "caption_suffix" | "keep_tokens_separator" | "secondary_separator" => "word",
-        "caption_dropout_rate" | "caption_tag_dropout_rate" => "0.5",
+        "caption_dropout_rate" | "caption_tag_dropout_rate" | "validation_split" | "ema_decay" => "0.5",
         "loss_type" => "huber",
         "huber_schedule" => "constant",
         name if name.ends_with("_dir") || name.ends_with("_path") || name.ends_with("_weights") => "elsewhere",

@@ -55,6 +55,8 @@ fn a_stage_overrules_what_holds_for_all_and_goes_on_from_the_one_before() {
     );
     assert_eq!(third.recipe.data.train_dir, Path::new("finer"));
     assert_eq!(stages.iter().map(|stage| stage.recipe.train.seed).collect::<Vec<_>>(), [7, 8, 99]);
+    // All hold out the same images, whatever their seeds.
+    assert!(stages.iter().all(|stage| stage.recipe.data.hold_out.seed() == 7));
     assert!(stages.iter().all(|stage| stage.recipe.network.linear.rank == 8));
 }
 

@@ -76,12 +76,13 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --save_last_n_epochs=2 --save_last_n_epochs_state=1 --save_last_n_steps=300 --save_last_n_steps_state=100 \
         --save_n_epoch_ratio=4 --sample_prompts=p.txt --sample_every_n_epochs=2 --sample_at_first \
         --sample_sampler=euler_a --reg_pairing=same_name --masked_loss --conditioning_data_dir=masks \
-        --weighted_captions --cache_latents_to_disk --skip_cache_check";
+         --weighted_captions --cache_latents_to_disk --skip_cache_check --validation_split=0.2 --validation_seed=3 \
+         --validate_every_n_steps=50 --validate_every_n_epochs=2 --max_validation_steps=4 --ema_decay=0.99";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
         --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
         --color_aug --face_crop_aug_range=2.0,4.5 --alpha_mask \
         --loss_type=smooth_l1 --huber_schedule=constant --v_pred_like_loss=0.5 --multires_noise_iterations=6 \
-        --sample_prompts=p.txt --sample_every_n_steps=50";
+        --sample_prompts=p.txt --sample_every_n_steps=50 --validation_split=0.1";
     let every_optimizer = Optimizer::NAMES.iter().map(|name| format!("{ENOUGH} --optimizer_type={name}"));
     let prodigy =
         "--optimizer_type=Prodigy --optimizer_args decouple=False d_coef=2 growth_rate=1.02 beta3=0.9 slice_p=11";
@@ -143,6 +144,8 @@ lr_warmup_steps = 100
 [train]
 max_train_epochs = 8
 seed = 420
+
+[validation]
 
 [output]
 output_dir = "out"

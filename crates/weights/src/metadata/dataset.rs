@@ -10,6 +10,8 @@ use super::python::{Ordered, json};
 pub struct DatasetFacts {
     /// Training images × repeats (`ss_num_train_images`).
     pub train_images: u64,
+    /// Images that are held out (`ss_num_validation_images`).
+    pub validation_images: u64,
     /// Regularization images × repeats (`ss_num_reg_images`).
     pub reg_images: u64,
     /// Training folders (`ss_dataset_dirs`).

@@ -85,19 +85,13 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 12] = [
+const ABSENT: [(&str, &str); 6] = [
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
     ("ss_gradient_checkpointing", "False"),
     ("ss_lowram", "False"),
-    ("ss_max_validation_steps", "None"),
-    ("ss_num_validation_images", "0"),
     ("ss_resize_interpolation", "None"),
-    ("ss_validate_every_n_epochs", "None"),
-    ("ss_validate_every_n_steps", "None"),
-    ("ss_validation_seed", "None"),
-    ("ss_validation_split", "0.0"),
 ];
 
 /// The metadata of a file that a bake of `recipe` saves. With `--dim_from_weights` the recipe must already hold the
@@ -111,11 +105,15 @@ pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
     learning(&mut entries, recipe, facts);
     diffusion::put(&mut entries, &recipe.diffusion);
     images(&mut entries, recipe);
+    validation(&mut entries, recipe, facts);
     dataset::put(&mut entries, &facts.dataset);
     if let Some(config) = &recipe.data.config {
         datasets::put(&mut entries, config, &facts.dataset.sets);
     }
     entries.put("lorabake_version", env!("CARGO_PKG_VERSION"));
+    if let Some(decay) = recipe.optim.ema_decay {
+        entries.put("lorabake_ema_decay", float(decay));
+    }
     entries.put("lorabake_recipe", &facts.recipe_toml);
     if recipe.output.no_metadata {
         entries.0.retain(|key, _| MINIMUM.contains(&key.as_str()));
@@ -249,6 +247,16 @@ fn images(entries: &mut Entries, recipe: &Recipe) {
     // sd-scripts brings both to multiples of the step.
     entries.put("ss_min_bucket_reso", optional(buckets.map(|b| b.min - b.min % b.step.max(1))));
     entries.put("ss_max_bucket_reso", optional(buckets.map(|b| b.max.next_multiple_of(b.step.max(1)))));
+}
+
+fn validation(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
+    let (hold_out, every) = (recipe.data.hold_out, recipe.validation);
+    entries.put("ss_num_validation_images", facts.dataset.validation_images);
+    entries.put("ss_validation_split", float(hold_out.share));
+    entries.put("ss_validation_seed", optional(hold_out.seed));
+    entries.put("ss_validate_every_n_epochs", optional(every.map(|every| every.every_epochs)));
+    entries.put("ss_validate_every_n_steps", optional(every.and_then(|every| every.every_steps)));
+    entries.put("ss_max_validation_steps", optional(every.and_then(|every| every.most_batches)));
 }
 
 fn model_spec(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
