@@ -4,7 +4,7 @@ Usage: python oracle/pocket/demo_sets.py PACKAGES EMOJI.npz [EXAMPLES]   (defaul
 PACKAGES is emoji.py's folder, with the archive of `@iconify-json/fluent-emoji-high-contrast@1.2.6` beside the others;
 EMOJI.npz is what emoji.py made of it. Written below EXAMPLES: style/4_inked/ (60 black glyphs that the pocket model has
 never seen), sticker/8_sticker/ (30 of its own emoji cut out as stickers), and for each a file of prompts with the
-trigger (NAME.prompts.txt) and one without (NAME_plain.prompts.txt), line by line the same. Penny is drawn by
+trigger (NAME.prompts.txt) and one without (NAME.plain.prompts.txt), line by line the same. Penny is drawn by
 examples/draw_penny.py.
 """
 
@@ -102,7 +102,7 @@ def make_style(facts, glyph, out):
     new = "Emoji that are not among the 60 pictures of examples/style"
     write_prompts(out / "style.prompts.txt", new + ".", [[name, scenes.WHITE, INK] for name in INK_NEW])
     plain = [[name, scenes.WHITE, STYLES[i % 2]] for i, name in enumerate(INK_NEW)]
-    write_prompts(out / "style_plain.prompts.txt", new + ", in the model's own styles.", plain)
+    write_prompts(out / "style.plain.prompts.txt", new + ", in the model's own styles.", plain)
 
 
 def make_sticker(icons, facts, out):
@@ -117,7 +117,7 @@ def make_sticker(icons, facts, out):
     plain = [[name, STICKER_BACKGROUNDS[i % 6], STYLES[i // 2 % 2]] for i, name in enumerate(STICKER_NEW)]
     new = "Emoji that are not among the 30 pictures of examples/sticker"
     write_prompts(out / "sticker.prompts.txt", new + ".", [[STICKER, *tags] for tags in plain])
-    write_prompts(out / "sticker_plain.prompts.txt", new + ", without the trigger.", plain)
+    write_prompts(out / "sticker.plain.prompts.txt", new + ", without the trigger.", plain)
 
 
 def main():

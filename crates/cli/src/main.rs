@@ -38,8 +38,8 @@ enum Command {
     Import(cmd::import::Args),
     /// Make pictures from prompts, with or without LoRAs
     Generate(cmd::generate::Args),
-    /// Bake the example LoRA on the small model inside the program, and show the difference that it makes
-    Demo,
+    /// Bake an example on the small model inside the program, and show the difference that it makes
+    Demo(cmd::demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,7 +54,8 @@ fn main() -> ExitCode {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),
             Ok(Command::Advise(args)) => cmd::advise::run(&args),
             Ok(Command::Import(args)) => cmd::import::run(&args),
-            Ok(_) => cmd::demo::run(),
+            Ok(Command::Demo(args)) => cmd::demo::run(&args),
+            Ok(Command::Train | Command::Plan) => unreachable!("these two are taken before"),
             Err(error) => return words::refuse(&error),
         }
     };

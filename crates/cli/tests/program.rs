@@ -82,6 +82,21 @@ fn pictures_are_numbered_and_compared() {
 }
 
 #[test]
+fn prompts_come_from_a_file() {
+    let bench = Bench::new();
+    bench.write("prompts.txt", "# two\na cat --n dog --d 5 --w 70\na hat\n");
+    let generate = ["generate", "--steps=2", "--width=64", "--height=64", "--seed=7", "--from_file=prompts.txt"];
+    let done = bench.run(&[&generate[..], &["--prompt=a cat", "--negative_prompt=none", "--out=many"]].concat());
+    assert_eq!(done.stdout, "many/00001-7.png\nmany/00002-5.png\nmany/00003-7.png\n", "{}", done.stderr);
+    let said = png_text(&bench.path("many/00002-5.png"));
+    assert!(said.starts_with("a cat\nNegative prompt: dog\n") && said.contains("Size: 64x64"), "{said}");
+    assert!(png_text(&bench.path("many/00003-7.png")).starts_with("a hat\nNegative prompt: none\n"));
+    bench.write("wrong.txt", "a cat --w wide\n");
+    bench.run(&["generate", "--from_file=wrong.txt"]).refused(1, &["--from_file wrong.txt", "line 1", "--w wide"]);
+    bench.run(&["generate", "--from_file=none.txt"]).refused(1, &["--from_file none.txt", "cannot be read"]);
+}
+
+#[test]
 fn a_recipe_is_written_and_read_back() {
     let bench = Bench::new();
     bench.images("set/3_penny", 1);
@@ -110,9 +125,16 @@ fn ctrl_c_saves_what_is_there() {
 }
 
 #[test]
-fn the_demo_wants_the_repository() {
+fn the_demo_brings_its_example_along() {
     let bench = Bench::new();
-    let done = bench.run(&["demo"]);
-    done.refused(1, &["examples/penny", "root of lorabake's repository"]);
-    assert!(bench.files("").is_empty());
+    bench.images("set/1_sticker", 1);
+    bench.write("examples/sticker.prompts.txt", "sticker border, fox --s 2");
+    bench.write("examples/sticker.plain.prompts.txt", "fox --s 2");
+    let done = bench.run(&["demo", "sticker", "--train_data_dir=set", "--max_train_epochs=1", "--resolution=64"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("training 1 step"), "{}", done.stderr);
+    assert!(bench.path("examples/sticker.toml").is_file() && !bench.path("examples/penny.toml").exists());
+    assert!(done.stdout.contains("out/sticker_before_after.png"), "{}", done.stdout);
+    let (width, height, _) = bench.pixels("out/sticker_before_after.png");
+    assert!(width > 2 * 64 && height > 2 * 64, "{width} by {height}");
 }

@@ -49,6 +49,36 @@ fn a_plan_foretells_the_run_and_trains_nothing() {
 }
 
 #[test]
+fn a_plan_foretells_the_file_of_every_kind_of_adapter() {
+    let bench = Bench::new();
+    bench.images("set/1_penny", 1);
+    let kinds: [&[&str]; 5] = [
+        &["--network_module=networks.dylora", "--network_args", "unit=1"],
+        &["--network_module=lycoris.kohya", "--network_args", "algo=lokr", "factor=4", "dora_wd=True"],
+        &["--network_module=lycoris.kohya", "--network_args", "algo=loha", "preset=attn-mlp"],
+        &["--network_module=lycoris.kohya", "--network_args", "algo=ia3"],
+        &[
+            "--network_module=networks.lora",
+            "--network_args",
+            "block_dims=2,2,2,2,2,2,2,2,2,2,2,2,4,1,1,1,1,1,1,1,1,1,1,1,1",
+        ],
+    ];
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let name = format!("--output_name=kind{index}");
+        let options = [&["--max_train_steps=1", "--save_precision=fp16", &name], kind].concat();
+        let mut words = Bench::training(&options);
+        words[0] = "plan";
+        let plan = bench.run(&words);
+        assert_eq!(plan.code, 0, "{kind:?}: {}", plan.stderr);
+        let done = bench.train(&options);
+        assert_eq!(done.code, 0, "{kind:?}: {}", done.stderr);
+        let written = std::fs::metadata(bench.path(&format!("out/kind{index}.safetensors"))).unwrap().len();
+        let foretold = number(&plan.stdout, &format!("file: kind{index}.safetensors"), "bytes");
+        assert!(written.abs_diff(foretold) <= 24, "{kind:?}: {written} bytes, {foretold} foretold");
+    }
+}
+
+#[test]
 fn a_plan_takes_a_recipe_file_and_refuses_what_training_refuses() {
     let bench = Bench::new();
     bench.images("set/1_penny", 1);

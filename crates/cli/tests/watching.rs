@@ -9,10 +9,15 @@ use bench::{Bench, lora_tensors, png_text};
 fn a_killed_run_goes_on_to_the_same_tensors() {
     let bench = Bench::new();
     bench.images("set/4_penny", 3);
-    for (name, optimizer) in [("adamw8bit", "AdamW8bit"), ("prodigy", "Prodigy")] {
+    let runs = [
+        ("adamw8bit", "--optimizer_type=AdamW8bit"),
+        ("prodigy", "--optimizer_type=Prodigy"),
+        ("dylora", "--network_module=networks.dylora"),
+        ("average", "--ema_decay=0.9"),
+    ];
+    for (name, option) in runs {
         // 12 uses in batches of 2: 6 steps an epoch. Step 8 is in the middle of the second.
-        let optimizer = format!("--optimizer_type={optimizer}");
-        let usual = [&optimizer, "--max_train_steps=14", "--train_batch_size=2", "--shuffle_caption", "--flip_aug"];
+        let usual = [option, "--max_train_steps=14", "--train_batch_size=2", "--shuffle_caption", "--flip_aug"];
         let out = |folder: &str| format!("--output_dir={name}-{folder}");
         let whole = bench.train(&[&usual[..], &[&out("whole")]].concat());
         assert_eq!(whole.code, 0, "{}", whole.stderr);

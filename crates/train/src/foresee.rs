@@ -1,10 +1,12 @@
-//! What a run will be, before any of it: images, steps, schedule, memory, the file. No weights are read and nothing is
-//! written; images and checkpoint are opened as far as their headers.
+//! What a run will be, before any of it: images, steps, schedule, memory, the file. Nothing is written; images and
+//! checkpoint are opened as far as their headers, and the networks are built only where sizes don't follow from those.
 
 use anyhow::Result;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, report, scan};
+use lorabake_model::{Bundle, Parts};
+use lorabake_ops::Storage;
 use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
@@ -14,6 +16,7 @@ use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_ten
 use lorabake_weights::metadata::{self, ModelHashes};
 use lorabake_weights::tensor_file::TensorFile;
 
+use crate::network::Network;
 use crate::save;
 use crate::session::open_checkpoint;
 
@@ -28,9 +31,8 @@ pub struct Foresight {
     pub length: Length,
     /// What the rates are multiplied with, from the first step to the last.
     pub curve: Vec<f64>,
-    /// The LoRA itself; `None` for ranks of single blocks and for kinds of adapters whose tensors are only known when
-    /// the model is built.
-    pub lora: Option<Size>,
+    /// The LoRA itself.
+    pub lora: Size,
     /// Files that are written: snapshots and the last.
     pub files: u64,
     /// Memory in bytes.
@@ -68,18 +70,23 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
         Some(path) if recipe.network.dim_from_weights => {
             let (tensors, size) = tensors_of(&TensorFile::open(&path)?, recipe.network.scope);
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
-            Some(tensors)
+            tensors
         }
-        _ => is_plain(&recipe).then(|| {
+        _ if is_plain(&recipe) => {
             let shape = |name| checkpoint.shape(name).unwrap_or_default();
             let keys: Vec<(&str, &[usize])> =
                 checkpoint.names().iter().map(|name| (name.as_str(), shape(name))).collect();
             lora_tensors(&keys, &recipe.network)
-        }),
+        }
+        _ => {
+            let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::Bf16)?;
+            let network = Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
+            network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
+        }
     };
-    let lora = tensors.map(|tensors| size(&tensors, parsed, &recipe, (&dataset, &layout, length))).transpose()?;
+    let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
     let run = (&recipe.optim.optimizer, recipe.train.precision);
-    let trained = lora.map_or(0, |lora| lora.parameters);
+    let trained = lora.parameters;
     let mut memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
     memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);
     let files = files(&recipe, length);

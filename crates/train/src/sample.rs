@@ -78,7 +78,7 @@ impl Sampling {
 /// When the file cannot be read or asks for what is not possible, naming file and line.
 pub(crate) fn requests(recipe: &Recipe, say: &impl Fn(Event)) -> Result<Vec<Request>> {
     let Some(settings) = &recipe.samples else { return Ok(Vec::new()) };
-    let prompts = sample_file::read(&settings.prompts)?;
+    let prompts = sample_file::read(&settings.prompts, "--sample_prompts")?;
     let mut told = BTreeSet::new();
     let mut requests = Vec::new();
     for (index, prompt) in prompts.iter().enumerate() {

@@ -46,12 +46,12 @@ struct TomlPrompts {
     defaults: toml::Table,
 }
 
-/// Reads the prompts of `path`.
+/// Reads the prompts of `path`; errors begin with `from`, the option that names it.
 ///
 /// # Errors
 /// When it cannot be read or holds no prompt; names the line or key that is wrong.
-pub fn read(path: &Path) -> Result<Vec<SamplePrompt>> {
-    let label = || format!("--sample_prompts {}", path.display());
+pub fn read(path: &Path, from: &str) -> Result<Vec<SamplePrompt>> {
+    let label = || format!("{from} {}", path.display());
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", label()))?;
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
     let prompts = match suffix.as_deref() {
@@ -112,6 +112,14 @@ impl SamplePrompt {
     /// When no sampler can make so many.
     pub fn steps(&self) -> Result<Steps> {
         Ok(Steps::try_from(self.sample_steps.unwrap_or(30))?)
+    }
+
+    /// The sampler, `otherwise` if it names none, and a note where another one has to do.
+    ///
+    /// # Errors
+    /// When sd-scripts does not know it either.
+    pub fn sampler(&self, otherwise: Sampler) -> Result<(Sampler, Option<String>)> {
+        self.sample_sampler.as_deref().map_or(Ok((otherwise, None)), sampler)
     }
 }
 

@@ -98,9 +98,6 @@ impl Session {
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
-        if network.modules.is_empty() {
-            bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
-        }
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
         let files = LatentFiles::of(&recipe, &checkpoint)?;
@@ -235,7 +232,7 @@ fn refuse_unwritable(dir: &Path) -> Result<()> {
 /// A fresh network, or one that starts from a file.
 fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(Event)) -> Result<Network> {
     let Some(path) = recipe.network.weights.clone() else {
-        return Ok(Network::fresh(&recipe.network, bundle, seed));
+        return fresh_network(recipe, bundle, seed);
     };
     let label = path.display().to_string();
     let mut from_file = Network::from_file(&LoraFile::open(&path)?, &label, bundle)?;
@@ -251,7 +248,7 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
         recipe.network.conv = wide_size(&from_file);
         return Ok(from_file);
     }
-    let mut network = Network::fresh(&recipe.network, bundle, seed);
+    let mut network = fresh_network(recipe, bundle, seed)?;
     let (taken, left) = network.take_values(&from_file)?;
     if taken == 0 {
         bail!("network_weights {label}: none of its modules is among those that are trained");
@@ -263,6 +260,14 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
     let fresh = network.modules.len() - taken;
     if fresh > 0 {
         say(Event::Note(format!("network_weights {label}: {fresh} modules are not in the file and start from zero")));
+    }
+    Ok(network)
+}
+
+fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<Network> {
+    let network = Network::fresh(&recipe.network, bundle, seed);
+    if network.modules.is_empty() {
+        bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
     }
     Ok(network)
 }

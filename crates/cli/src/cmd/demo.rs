@@ -1,15 +1,18 @@
-//! `lorabake demo`: bakes the example recipe, then paints the same pictures without and with the LoRA.
+//! `lorabake demo`: bakes an example on the model inside the program, then paints the same pictures without and with it.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use lorabake_diffusion::Sampler;
-use lorabake_recipe::Recipe;
-use lorabake_recipe::parse_toml;
+use anyhow::{Context, Result};
+use include_dir::{Dir, DirEntry, include_dir};
+use lorabake_diffusion::{Sampler, Steps};
+use lorabake_recipe::model::Checkpoint;
+use lorabake_recipe::{Parsed, Recipe, parse_train};
 use lorabake_train::event::Outcome;
 use lorabake_train::generate::{LoraUse, Painter, Request};
 use lorabake_train::network::Strength;
+use lorabake_train::sample_file::{self, SamplePrompt};
 use lorabake_train::session::{open_checkpoint, storage};
 
 use super::{generate, train};
@@ -18,67 +21,142 @@ use crate::paint::{self, Shot};
 use crate::picture_file;
 use crate::words;
 
-const RECIPE: &str = include_str!("../../../../examples/penny.toml");
-const RECIPE_PATH: &str = "examples/penny.toml";
+/// Recipes, pictures and prompts of all demonstrations, so that the program needs nothing beside it.
+static EXAMPLES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../examples");
+const FOLDER: &str = "examples";
+const SAMPLING_STEPS: usize = 30;
+const SCALE: f64 = 5.0;
+/// How many pictures without the trigger are shown beside the others: the model should still draw them as before.
+const PLAIN: usize = 3;
 
-const PROMPTS: [&str; 2] =
-    ["penny, 1girl, solo, straw hat, red dress, smile", "penny, 1girl, solo, straw hat, blue dress, night"];
-const SEEDS: [u64; 2] = [1, 2];
+/// What a LoRA can teach; each is a recipe, a picture set and a list of prompts under `examples`.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Subject {
+    /// A character, drawn for this project
+    Penny,
+    /// A style of drawing
+    Style,
+    /// A concept: a sticker's border around anything
+    Sticker,
+}
+
+/// The options; their comments are the texts of `--help`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to bake.
+    #[arg(value_enum, default_value = "penny")]
+    subject: Subject,
+    /// Options of `lorabake train` that win over the example's recipe.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TRAIN OPTIONS")]
+    more: Vec<OsString>,
+}
 
 /// Bakes and paints.
 ///
 /// # Errors
-/// When the current folder is not the repository's, and whatever ends a bake.
-pub fn run() -> Result<ExitCode> {
-    let parsed = match parse_toml(RECIPE, Path::new(RECIPE_PATH)) {
+/// When the example cannot be written into the current folder, and whatever ends a bake.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let name = match args.subject {
+        Subject::Penny => "penny",
+        Subject::Style => "style",
+        Subject::Sticker => "sticker",
+    };
+    unpack(name, Path::new(FOLDER))?;
+    let recipe = format!("{FOLDER}/{name}.toml");
+    let argv = ["--config_file".into(), recipe.into()].into_iter().chain(args.more.iter().cloned());
+    let parsed = match parse_train(&argv.collect::<Vec<_>>()) {
         Ok(parsed) => parsed,
         Err(error) => return Ok(train::refuse(&error)),
     };
-    let images = &parsed.recipe.data.train_dir;
-    if !images.is_dir() {
-        bail!(
-            "the folder {} is not here; run `lorabake demo` from the root of lorabake's repository",
-            images.display()
+    let read = |kind: &str| sample_file::read(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo");
+    let mut prompts = read("prompts")?;
+    prompts.extend(read("plain.prompts")?.into_iter().take(PLAIN));
+    let outcome = bake(&parsed)?;
+    let sheet = paint_sheet(&parsed, &outcome, &prompts)?;
+    if parsed.recipe.model.checkpoint == Checkpoint::Embedded {
+        eprintln!(
+            "note: the small model inside the program is not trained yet, so its pictures are patterns; what counts is \
+             that they change"
         );
     }
-    let outcome = bake(&parsed)?;
-    let painter =
-        Painter::load(&open_checkpoint(&parsed.recipe.model.checkpoint)?, storage(parsed.recipe.train.precision))?;
-    let shots = shots(&parsed.recipe, &outcome)?;
-    let sheet = paint::compare(&painter, &shots)?;
-    let path = outcome.file.with_file_name(format!("{}_before_after.png", parsed.recipe.output.name));
-    let model = generate::model_name(&parsed.recipe.model.checkpoint);
-    picture_file::save(&path, &sheet, &paint::parameters(&shots[0], &model))?;
-    eprintln!(
-        "note: the small model inside the program is not trained yet, so its pictures are patterns; what counts is that \
-         they change"
-    );
     words::result(&summary(&parsed, &outcome));
-    words::result(&format!("{}  the same pictures without and with the LoRA", path.display()));
+    words::result(&format!("{sheet}  the same pictures without and with the LoRA"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every prompt with every seed.
-fn shots(recipe: &Recipe, outcome: &Outcome) -> Result<Vec<Shot>> {
+/// Writes what belongs to the example `name` into `folder`, and leaves alone what is there.
+fn unpack(name: &str, folder: &Path) -> Result<()> {
+    let mut written = 0;
+    for file in files(&EXAMPLES) {
+        let inside = file.path();
+        let belongs = inside.starts_with(name) || inside.to_string_lossy().starts_with(&format!("{name}."));
+        let path = folder.join(inside);
+        if !belongs || path.exists() {
+            continue;
+        }
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).with_context(|| format!("{} cannot be made", parent.display()))?;
+        std::fs::write(&path, file.contents()).with_context(|| format!("{} cannot be written", path.display()))?;
+        written += 1;
+    }
+    if written > 0 {
+        eprintln!("note: wrote the example's recipe, pictures and prompts ({written} files) into {}", folder.display());
+    }
+    Ok(())
+}
+
+fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
+    let all = dir.entries().iter().map(|entry| match entry {
+        DirEntry::Dir(inner) => files(inner),
+        DirEntry::File(file) => vec![file],
+    });
+    all.flatten().collect()
+}
+
+/// Paints every prompt without and with the LoRA; the path of the picture.
+fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> Result<String> {
+    let recipe = &parsed.recipe;
+    let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
+    let painter = Painter::load(&checkpoint, storage(recipe.train.precision))?;
+    let shots: Vec<Shot> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
+    let sheet = paint::compare(&painter, &shots)?;
+    let path = outcome.file.with_file_name(format!("{}_before_after.png", recipe.output.name));
+    let model = generate::model_name(&recipe.model.checkpoint);
+    picture_file::save(&path, &sheet, &paint::parameters(&shots[0], &model))?;
+    Ok(path.display().to_string())
+}
+
+fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Shot> {
     let (width, height) = recipe.data.resolution;
     let request = Request {
-        prompt: String::new(),
-        negative_prompt: String::new(),
+        prompt: sample.prompt.clone(),
+        negative_prompt: sample.negative_prompt.clone().unwrap_or_default(),
         loras: vec![LoraUse { path: outcome.file.clone(), strength: Strength::FULL }],
-        width: width as usize,
-        height: height as usize,
-        steps: 30.try_into()?,
-        cfg_scale: 7.5,
-        seed: 0,
+        width: sample.width.unwrap_or(width as usize),
+        height: sample.height.unwrap_or(height as usize),
+        steps: Steps::try_from(sample.sample_steps.unwrap_or(SAMPLING_STEPS))?,
+        cfg_scale: sample.scale.unwrap_or(SCALE),
+        seed: sample.seed.unwrap_or(1),
         sampler: Sampler::Ddim,
         clip_skip: recipe.model.clip_skip as usize,
         noise: None,
     };
-    let all = PROMPTS.iter().flat_map(|prompt| SEEDS.map(|seed| (prompt.to_string(), seed)));
-    let name = &recipe.output.name;
-    let shot = |(prompt, seed): (String, u64)| Shot {
-        typed: format!("{prompt} <lora:{name}:1>"),
-        request: Request { prompt, seed, ..request.clone() },
-    };
-    Ok(all.map(shot).collect())
+    Ok(Shot { typed: format!("{} <lora:{}:1>", sample.prompt, recipe.output.name), request })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_is_unpacked_whole_and_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = folder.path().join("sticker.toml");
+        std::fs::write(&recipe, "mine").unwrap();
+        unpack("sticker", folder.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(&recipe).unwrap(), "mine");
+        assert!(folder.path().join("sticker.prompts.txt").is_file());
+        assert!(folder.path().join("sticker").is_dir());
+        assert!(!folder.path().join("penny").exists());
+    }
 }

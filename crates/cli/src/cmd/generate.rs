@@ -10,6 +10,7 @@ use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::train::Precision;
 use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
 use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
+use lorabake_train::sample_file::{self, SamplePrompt};
 use lorabake_train::session::{open_checkpoint, storage};
 
 use crate::paint::{self, Shot};
@@ -24,8 +25,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pretrained_model_name_or_path: Option<PathBuf>,
     /// What the picture should show; <lora:NAME:STRENGTH> adds a LoRA. May be given several times.
-    #[arg(long, value_name = "TEXT", required = true, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", required_unless_present = "from_file", allow_hyphen_values = true)]
     prompt: Vec<String>,
+    /// A file of prompts, one a line with --n, --w, --h, --d, --s, --l, --ss as sd-scripts reads them, or TOML or JSON.
+    #[arg(long, value_name = "FILE", conflicts_with = "latent")]
+    from_file: Option<PathBuf>,
     /// What it should not show.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     negative_prompt: String,
@@ -121,28 +125,40 @@ impl Args {
         let (noise, [width, height]) = self.start()?;
         let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
         let mut shots = Vec::new();
-        for typed in &self.prompt {
-            let prompt = Prompt::parse(typed)?;
+        for sample in self.prompts()? {
+            let prompt = Prompt::parse(&sample.prompt)?;
             prompt.note().into_iter().for_each(|note| eprintln!("note: {note}"));
+            let (sampler, note) = sample.sampler(self.sampler)?;
+            note.into_iter().for_each(|note| eprintln!("note: {note}"));
             let request = Request {
                 prompt: prompt.text,
-                negative_prompt: self.negative_prompt.clone(),
+                negative_prompt: sample.negative_prompt.unwrap_or_else(|| self.negative_prompt.clone()),
                 loras: prompt.loras.iter().map(|tag| self.find(tag)).collect::<Result<_>>()?,
-                width,
-                height,
-                steps: self.steps,
-                cfg_scale: self.cfg_scale,
-                seed: seed.into(),
-                sampler: self.sampler,
+                width: sample.width.map_or(width, |pixels| pixels / 8 * 8),
+                height: sample.height.map_or(height, |pixels| pixels / 8 * 8),
+                steps: sample.sample_steps.map_or(Ok(self.steps), Steps::try_from)?,
+                cfg_scale: sample.scale.unwrap_or(self.cfg_scale),
+                seed: 0,
+                sampler,
                 clip_skip: self.clip_skip.into(),
                 noise: noise.clone(),
             };
-            shots.extend((0..self.count).map(|index| {
-                let request = Request { seed: u64::from(seed.wrapping_add(index)), ..request.clone() };
-                Shot { typed: typed.clone(), request }
+            shots.extend((0..u64::from(self.count)).map(|index| {
+                let seed = sample.seed.unwrap_or(seed.into()).wrapping_add(index);
+                Shot { typed: sample.prompt.clone(), request: Request { seed, ..request.clone() } }
             }));
         }
         Ok(shots)
+    }
+
+    /// Those of the command line, then those of the file.
+    fn prompts(&self) -> Result<Vec<SamplePrompt>> {
+        let typed = self.prompt.iter().map(|text| SamplePrompt { prompt: text.clone(), ..SamplePrompt::default() });
+        let mut all: Vec<_> = typed.collect();
+        if let Some(path) = &self.from_file {
+            all.extend(sample_file::read(path, "--from_file")?);
+        }
+        Ok(all)
     }
 
     /// The given noise, if any, and the size in pixels.

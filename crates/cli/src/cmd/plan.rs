@@ -112,20 +112,15 @@ fn cost(foresight: &Foresight) -> String {
         gb(memory.training()),
         gb(memory.frozen),
         gb(memory.step),
-        if lora.is_some() { gb(memory.trained) } else { "not counted".to_owned() },
+        gb(memory.trained),
     );
     let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
     let name = &recipe.output.name;
-    text + &match lora {
-        Some(Size { modules, parameters, bytes }) => format!(
-            "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \
-             metadata){several}\n  \
-             {parameters} numbers in {modules} modules\n",
-            *bytes as f64 / 1e6,
-        ),
-        None => format!(
-            "file: {name}.safetensors; its size with ranks of single blocks or of this kind of adapter is not \
-             foretold{several}\n"
-        ),
-    }
+    let Size { modules, parameters, bytes } = lora;
+    text + &format!(
+        "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \
+         metadata){several}\n  \
+         {parameters} numbers in {modules} modules\n",
+        *bytes as f64 / 1e6,
+    )
 }
