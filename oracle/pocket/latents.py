@@ -1,13 +1,16 @@
-"""The VAE brought to SD's latent scale, and the training pictures encoded once in several placings each."""
+"""The VAE brought to SD's latent scale, and the training pictures encoded once on several backgrounds each."""
 
+import json
+import pathlib
 import random
 
+import numpy as np
 import torch
 
 import networks
 import scenes
 
-PLACINGS = 6
+BACKGROUNDS_EACH = 4
 
 
 def encode(vae, pictures):
@@ -31,19 +34,32 @@ def rescale(vae, pictures):
         outward.weight /= scale[None, :, None, None]
 
 
-def encode_all(vae, icons, rank, processes):
-    """For each icon PLACINGS latents, already scaled, with the caption's background: (N, P, 4, 16, 16), [[name]].
+class Pictures:
+    """The encoded pictures that are not held out, and captions written anew for each use.
 
-    Each process encodes its share; all of them get everything."""
-    rng = random.Random(2)
-    scenery = [[scenes.scene(icon, rng) for _ in range(PLACINGS)] for icon in icons]
-    share = [
-        encode(vae, torch.stack([picture for picture, _ in drawn])) * networks.LATENT_SCALE
-        for drawn in scenery[rank::processes]
-    ]
-    shares = [share]
-    if processes > 1:
-        shares = [None] * processes
-        torch.distributed.all_gather_object(shares, share)
-    latents = [shares[i % processes][i // processes] for i in range(len(icons))]
-    return torch.stack(latents), [[name for _, name in drawn] for drawn in scenery]
+    `latents` (N, BACKGROUNDS_EACH, 4, 16, 16), scaled; the first of each is on white. `backgrounds` [[name]]."""
+
+    def __init__(self, vae, source, rank, processes):
+        data = np.load(source)
+        icons, facts = data["icons"], json.loads(str(data["facts"]))
+        kept = [i for i, fact in enumerate(facts) if not fact["held_out"]]
+        self.facts = [facts[i] for i in kept]
+        rescale(vae, torch.stack([scenes.portrait(icons[i], scenes.WHITE) for i in kept[::4]]))
+        rng, others = random.Random(2), [name for name in scenes.BACKGROUNDS if name != scenes.WHITE]
+        self.backgrounds = [[scenes.WHITE, *rng.sample(others, BACKGROUNDS_EACH - 1)] for _ in kept]
+        share = [
+            encode(vae, torch.stack([scenes.portrait(icons[kept[i]], name) for name in self.backgrounds[i]]))
+            for i in range(rank, len(kept), processes)
+        ]
+        shares = [share]
+        if processes > 1:
+            shares = [None] * processes
+            torch.distributed.all_gather_object(shares, share)
+        encoded = [shares[i % processes][i // processes] for i in range(len(kept))]
+        self.latents = torch.stack(encoded) * networks.LATENT_SCALE
+
+    def draw(self, rng):
+        """Latents and caption of any picture: on white in half of the draws."""
+        i = rng.randrange(len(self.facts))
+        j = 0 if rng.random() < 0.5 else rng.randrange(1, BACKGROUNDS_EACH)
+        return self.latents[i, j], scenes.caption(self.facts[i], self.backgrounds[i][j], rng)

@@ -29,10 +29,15 @@ def place(icon, background, scale, shift, mirror):
 
 
 def scene(icon, rng: random.Random):
-    """A picture of the icon and the name of its background: white in half of them."""
+    """A picture of the icon anywhere near the middle, and the name of its background: white in half of them."""
     name = WHITE if rng.random() < 0.5 else rng.choice(list(BACKGROUNDS))
     shift = (rng.randint(-4, 4), rng.randint(-4, 4))
     return place(icon, BACKGROUNDS[name], rng.uniform(0.8, 0.9), shift, rng.random() < 0.5), name
+
+
+def portrait(icon, background):
+    """The one way in which the UNet sees an icon on this background: a narrow network has no width for more."""
+    return place(icon, BACKGROUNDS[background], 0.86, (0, 0), False)
 
 
 def caption(fact, background, rng: random.Random):
