@@ -194,7 +194,7 @@ fn placed(view: &View, storages: &Storages) -> Option<Tensor> {
     let mut stride = 1;
     for (extent, found) in view.shape.iter().zip(&view.strides).rev() {
         row_major &= *extent == 1 || *found == stride;
-        stride *= extent;
+        stride = stride.saturating_mul(*extent);
     }
     let strides = (count > 0 && !row_major).then(|| view.strides.clone());
     let fits = end <= at.end && count <= span;
