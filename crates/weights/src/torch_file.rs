@@ -1,6 +1,6 @@
 //! PyTorch's files (`.ckpt`, `.pt`, `.pth`, `.bin`): which tensors they have, and where in the file.
 //!
-//! Knows both containers: the zip archive of PyTorch 1.6 and later, whose entries are stored, not packed, and the row of
+//! Knows both containers: the zip archive of PyTorch 1.6 and later, whose entries are not packed, and the row of
 //! pickles before it. Their pickle is read by [`crate::pickle`], which runs nothing. Numbers stay where they are.
 //! Formats: `torch/serialization.py`.
 
