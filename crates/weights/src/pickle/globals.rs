@@ -20,7 +20,8 @@ pub(super) enum Verdict {
 }
 
 /// Modules that run programs or code, write files or use the network; refused if they are the first part of a name.
-const MODULES: &str = " os nt posix sys subprocess commands pty runpy importlib imp pkgutil zipimport ctypes _ctypes cffi \
+const MODULES: &str = " os nt posix sys subprocess commands pty runpy importlib imp pkgutil zipimport ctypes \
+    _ctypes cffi \
     code \
     codeop marshal pickle _pickle cPickle dill cloudpickle joblib shelve shutil tempfile glob fileinput \
     linecache socket _socket ssl socketserver select selectors asyncio multiprocessing concurrent threading \
