@@ -22,10 +22,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens (memory-maps) the safetensors file at `path`.
+    /// Opens (memory-maps) the file at `path`: safetensors, or a PyTorch `.ckpt`, whose pickle is read without running
+    /// anything. Its content decides which, not its name.
     ///
     /// # Errors
-    /// When the file cannot be read, is no safetensors file, is cut short, or holds another kind of model.
+    /// When the file cannot be read, is neither, is cut short or malicious, or holds another kind of model.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::recognise(TensorFile::open(path)?)
     }

@@ -13,13 +13,32 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is something else than safetensors.
+    /// The file is neither safetensors nor one of PyTorch.
     #[error("{file} is not a safetensors file: {looks_like}")]
     NotSafetensors {
         /// The file as given.
         file: String,
         /// What it looks like, and what to do.
         looks_like: String,
+    },
+    /// A PyTorch file that is damaged, or has what is not read.
+    #[error("{file} cannot be read as a PyTorch .ckpt (pickle): {reason}")]
+    NotTorch {
+        /// The file as given.
+        file: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A PyTorch file that attacks whoever opens it with PyTorch.
+    #[error(
+        "{file} is malicious: PyTorch would run {function} on opening it (nothing was run here); delete it and get \
+         the model from a place that you trust"
+    )]
+    Malicious {
+        /// The file as given.
+        file: String,
+        /// What it would run, by its name in Python.
+        function: String,
     },
     /// The file is something else than a whole `.npz` file.
     #[error("{file} is no whole .npz file: {reason}")]

@@ -14,7 +14,9 @@ pub mod lora_save;
 pub mod metadata;
 pub mod names;
 pub mod npz;
+mod pickle;
 pub mod tensor_file;
+mod torch_file;
 pub mod whole_file;
 
 pub use checkpoint::Checkpoint;

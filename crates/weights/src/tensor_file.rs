@@ -1,12 +1,14 @@
-//! A safetensors file in memory map or held in the program: header, metadata, tensors as f32.
+//! A file of tensors in memory map or held in the program: header, metadata, tensors as f32.
 //!
-//! Knows the container only, not what the tensors are for. Format: <https://github.com/huggingface/safetensors>.
-//! The header is parsed and validated by the `safetensors` crate; size and kind are checked here first, so that a wrong
-//! file is called by its name.
+//! Knows the container only, not what the tensors are for: safetensors (<https://github.com/huggingface/safetensors>),
+//! or one of PyTorch's, which [`crate::torch_file`] reads; the content decides, not the file's name. The header is
+//! parsed and validated by the `safetensors` crate; size and kind are checked here first, so that a wrong file is
+//! called by its name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use half::slice::HalfFloatSliceExt;
@@ -14,23 +16,34 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::Error;
+use crate::torch_file;
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
 /// Tensors with more values than this are converted by several threads.
 const PARALLEL_FROM: usize = 1 << 18;
 
-/// An open safetensors file whose header has been checked against its size.
+/// An open file of tensors whose header has been checked against its size.
 #[derive(Debug)]
 pub struct TensorFile {
     label: String,
     bytes: Bytes,
-    data_start: usize,
-    header: Metadata,
+    tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
+}
+
+/// A tensor's place in the file.
+#[derive(Debug)]
+pub(crate) struct Tensor {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    /// Where its numbers are; inside the file.
+    pub(crate) bytes: Range<usize>,
+    /// If they are not one after the other in row-major order: steps between them along each axis, in numbers.
+    pub(crate) strides: Option<Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -74,15 +87,28 @@ impl TensorFile {
         Self::parse(label, Bytes::Mapped(map))
     }
 
-    /// Takes a whole safetensors file from memory; `label` stands for its path in messages.
+    /// Takes a whole file from memory; `label` stands for its path in messages.
     pub fn from_bytes(label: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
         Self::parse(label.to_string(), Bytes::Held(bytes))
     }
 
     fn parse(label: String, bytes: Bytes) -> Result<Self, Error> {
-        let (header, data_start) = parse_header(&label, bytes.as_slice())?;
-        let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        Ok(Self { label, bytes, data_start, header, metadata })
+        let all = bytes.as_slice();
+        // The length of a safetensors header may by chance begin as a pickle does.
+        let (tensors, metadata) = if torch_file::is_torch(all) && all.get(8) != Some(&b'{') {
+            (torch_file::tensors(&label, all)?, BTreeMap::new())
+        } else {
+            let (header, data_start) = parse_header(&label, all)?;
+            let tensor = |info: &TensorInfo| Tensor {
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                bytes: data_start + info.data_offsets.0..data_start + info.data_offsets.1,
+                strides: None,
+            };
+            let tensors = header.tensors().into_iter().map(|(name, info)| (name, tensor(info))).collect();
+            (tensors, header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
+        };
+        Ok(Self { label, bytes, tensors, metadata })
     }
 
     /// The path as given, for messages.
@@ -92,7 +118,9 @@ impl TensorFile {
 
     /// All tensor names, in the order of the data.
     pub fn names(&self) -> Vec<String> {
-        self.header.offset_keys()
+        let mut names: Vec<(usize, &String)> = self.tensors.iter().map(|(name, t)| (t.bytes.start, name)).collect();
+        names.sort();
+        names.into_iter().map(|(_, name)| name.clone()).collect()
     }
 
     /// The file's text metadata.
@@ -102,25 +130,35 @@ impl TensorFile {
 
     /// Shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.header.info(name).map(|info| info.shape.as_slice())
+        self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
     }
 
     /// Type of a tensor's numbers.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
-        self.header.info(name).map(|info| info.dtype)
+        self.tensors.get(name).map(|tensor| tensor.dtype)
     }
 
-    /// A tensor's bytes as they are in the file (little-endian, row-major).
+    /// A tensor's bytes (little-endian, row-major); none if they are in another order in the file, as a `.ckpt` may
+    /// have them.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let (start, end) = self.header.info(name)?.data_offsets;
-        self.bytes.as_slice().get(self.data_start + start..self.data_start + end)
+        let tensor = self.tensors.get(name).filter(|tensor| tensor.strides.is_none())?;
+        self.bytes.as_slice().get(tensor.bytes.clone())
     }
 
     /// A tensor's values, row-major, converted from F16, BF16, F64 or I64 where need be.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
-        let (Some(dtype), Some(bytes)) = (self.dtype(name), self.bytes(name)) else {
+        let found = self.tensors.get(name).and_then(|t| Some((t, self.bytes.as_slice().get(t.bytes.clone())?)));
+        let Some((tensor, bytes)) = found else {
             return Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() });
         };
+        let values = self.convert(name, tensor.dtype, bytes)?;
+        Ok(match &tensor.strides {
+            Some(strides) => row_major(&values, &tensor.shape, strides),
+            None => values,
+        })
+    }
+
+    fn convert(&self, name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, Error> {
         match dtype {
             Dtype::F32 => Ok(read_values(bytes, f32::from_le_bytes, |from, to| to.copy_from_slice(from))),
             Dtype::F16 => Ok(read_values(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to))),
@@ -137,6 +175,15 @@ impl TensorFile {
             }
         }
     }
+}
+
+/// The values of a tensor in row-major order.
+fn row_major(values: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    let mut places = vec![0];
+    for (extent, stride) in shape.iter().zip(strides) {
+        places = places.iter().flat_map(|place| (0..*extent).map(move |n| place + n * stride)).collect();
+    }
+    places.into_iter().map(|place| values[place]).collect()
 }
 
 /// Converts `bytes` to f32 with `convert`, by several threads when large. Tensors may start at any byte, so unaligned
@@ -187,13 +234,9 @@ fn parse_header(label: &str, bytes: &[u8]) -> Result<(Metadata, usize), Error> {
 
 /// What a file that is often mistaken for safetensors is, by its first bytes.
 fn foreign_kind(bytes: &[u8]) -> Option<&'static str> {
-    const CONVERT: &str =
-        "it is a PyTorch .ckpt (pickle), which may run code when opened; use the model's .safetensors version";
     let head = &bytes[..bytes.len().min(512)];
     let text = String::from_utf8_lossy(head).trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).to_lowercase();
     match head {
-        _ if head.starts_with(b"PK\x03\x04") => Some(CONVERT),
-        [0x80, 2..=5, ..] => Some(CONVERT),
         _ if text.starts_with("<!doctype") || text.starts_with("<html") => {
             Some("it is an HTML page, probably saved instead of the download; download the file itself")
         }

@@ -1,0 +1,85 @@
+//! Which classes and functions of Python a pickle may name.
+//!
+//! Three verdicts: a few of PyTorch are understood; those by which a pickle attacks whoever opens it are refused by
+//! name, so that the user learns of it; all others (callbacks of Lightning, scalars of NumPy) are inert. No safety
+//! depends on the list of attacks being complete, since nothing is ever called. The list follows what the scanners
+//! look for: <https://github.com/mmaitre314/picklescan>.
+
+use safetensors::Dtype;
+
+use super::Known;
+
+/// What is done about a name.
+pub(super) enum Verdict {
+    /// It is understood.
+    Known(Known),
+    /// It is let be and does nothing.
+    Inert,
+    /// It is an attack.
+    Malicious,
+}
+
+/// Modules that run programs or code, write files or use the network; refused if they are the first part of a name.
+const MODULES: &str = " os nt posix sys subprocess commands pty runpy importlib imp pkgutil zipimport ctypes \
+    _ctypes cffi \
+    code \
+    codeop marshal pickle _pickle cPickle dill cloudpickle joblib shelve shutil tempfile glob fileinput \
+    linecache socket _socket ssl socketserver select selectors asyncio multiprocessing concurrent threading \
+    _thread signal _signal http httplib urllib urllib2 urllib3 requests aiohttp httpx ftplib smtplib \
+    telnetlib poplib imaplib xmlrpc webbrowser antigravity pip ensurepip venv distutils setuptools pydoc \
+    doctest pdb bdb trace timeit profile cProfile idlelib lib2to3 unittest test operator _operator inspect gc \
+    atexit site builtins __builtin__ __builtins__ winreg _winreg _winapi msvcrt mmap resource platform \
+    sqlite3 _sqlite3 ";
+
+/// Parts of a name that are refused wherever they stand: the way from any module to the rest.
+const PARTS: &str = " os nt posix sys subprocess builtins __builtin__ __builtins__ __import__ __globals__ \
+    __subclasses__ \
+    __getattribute__ __reduce__ __code__ __class__ __base__ __mro__ __loader__ __spec__ eval exec execfile \
+    execv execve compile system popen Popen spawn spawnv fork getattr setattr delattr open import_module \
+    runstring run_code check_output check_call FunctionType CodeType FileIO ";
+
+/// Functions of PyTorch and NumPy that load or run more.
+const FUNCTIONS: &str = " torch.load torch.jit.load torch.hub.load torch.hub.download_url_to_file torch.save \
+    torch.serialization.load torch.storage._load_from_bytes torch.utils.model_zoo.load_url numpy.load \
+    numpy.save numpy.fromfile torch.package.PackageImporter ";
+
+/// What of Python's `builtins` does nothing.
+const HARMLESS: &str = " set frozenset dict list tuple int float bool str bytes bytearray complex slice range xrange \
+    object \
+    unicode long NotImplemented Ellipsis ";
+
+pub(super) fn judge(module: &str, name: &str) -> Verdict {
+    let has = |list: &str, word: &str| list.contains(&format!(" {word} "));
+    if matches!(module, "builtins" | "__builtin__") && has(HARMLESS, name) {
+        return Verdict::Inert;
+    }
+    let first = module.split('.').next().unwrap_or_default();
+    let mut parts = module.split('.').chain(name.split('.'));
+    if has(MODULES, first) || parts.any(|part| has(PARTS, part)) || has(FUNCTIONS, &format!("{module}.{name}")) {
+        return Verdict::Malicious;
+    }
+    known(module, name).map_or(Verdict::Inert, Verdict::Known)
+}
+
+fn known(module: &str, name: &str) -> Option<Known> {
+    Some(match (module, name) {
+        ("collections", "OrderedDict") => Known::OrderedDict,
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Known::RebuildTensor,
+        ("torch._utils", "_rebuild_parameter") => Known::RebuildParameter,
+        ("torch", "Size") => Known::Size,
+        ("torch" | "torch.cuda", name) => Known::Storage(match name.strip_suffix("Storage")? {
+            "Float" => Dtype::F32,
+            "Half" => Dtype::F16,
+            "BFloat16" => Dtype::BF16,
+            "Double" => Dtype::F64,
+            "Long" => Dtype::I64,
+            "Int" => Dtype::I32,
+            "Short" => Dtype::I16,
+            "Char" => Dtype::I8,
+            "Byte" => Dtype::U8,
+            "Bool" => Dtype::BOOL,
+            _ => return None,
+        }),
+        _ => return None,
+    })
+}

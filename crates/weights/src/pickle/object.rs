@@ -1,0 +1,146 @@
+//! Opcodes that name classes and, in Python, call them. Here the few that are understood are looked up by hand.
+
+use super::globals::{Verdict, judge};
+use super::{Id, Known, Machine, Node, Refusal, Storage, View, unreadable};
+
+/// More axes than this has no tensor.
+const MAX_AXES: usize = 8;
+
+impl<'p> Machine<'p> {
+    pub(super) fn object(&mut self, op: u8) -> Result<(), Refusal> {
+        match op {
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.global(module, name)?;
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Node::Text(module), Node::Text(name)) = (&self.nodes[module], &self.nodes[name]) else {
+                    return unreadable("its pickle hides which class it asks for, as only an attack does");
+                };
+                self.global(module, name)?;
+            }
+            b'i' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.pop_mark()?;
+                self.global(module, name)?;
+                self.call(None)?;
+            }
+            b'o' => {
+                let items = self.pop_mark()?;
+                let Some(class) = items.first() else {
+                    return unreadable("its pickle is damaged: an object without a class");
+                };
+                self.stack.push(*class);
+                self.call(None)?;
+            }
+            // State: of an unknown class, or what PyTorch notes about a dictionary.
+            b'b' => drop(self.pop()?),
+            b'Q' => self.persistent()?,
+            _ => {
+                if op == 0x92 {
+                    self.pop()?;
+                }
+                let args = self.pop()?;
+                self.call(Some(args))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes what stands for a class or function.
+    fn global(&mut self, module: &'p str, name: &'p str) -> Result<(), Refusal> {
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte));
+        if !plain(module) || !plain(name) {
+            return unreadable("its pickle hides which class it asks for, as only an attack does");
+        }
+        let node = match judge(module, name) {
+            Verdict::Malicious => return Err(Refusal::Malicious(format!("{module}.{name}"))),
+            Verdict::Inert => Node::Inert(module, name),
+            Verdict::Known(known) => Node::Known(known),
+        };
+        self.push(node);
+        Ok(())
+    }
+
+    /// Replaces the class on top of the stack by what it makes of `args`, a tuple; without, of arguments unknown here.
+    fn call(&mut self, args: Option<Id>) -> Result<(), Refusal> {
+        let class = self.pop()?;
+        let args: &[Id] = match args.map(|args| &self.nodes[args]) {
+            Some(Node::Tuple(args)) => args,
+            Some(_) => return unreadable("its pickle is damaged: arguments that are no tuple"),
+            None => &[],
+        };
+        let node = match (&self.nodes[class], args) {
+            (Node::Inert(module, name), _) => Node::Inert(module, name),
+            (Node::Known(Known::OrderedDict), []) => Node::Dict(Vec::new()),
+            (Node::Known(Known::OrderedDict), _) => Node::Inert("collections", "OrderedDict"),
+            // These two hand on what they are given, so nothing is copied.
+            (Node::Known(Known::RebuildParameter | Known::Size), [given, ..]) => {
+                self.stack.push(*given);
+                return Ok(());
+            }
+            (Node::Known(Known::RebuildTensor), args) => self.tensor(args)?,
+            _ => return unreadable("its pickle is damaged: it calls what is no class"),
+        };
+        self.push(node);
+        Ok(())
+    }
+
+    /// `_rebuild_tensor_v2(storage, offset, shape, strides, …)`
+    fn tensor(&self, args: &[Id]) -> Result<Node<'p>, Refusal> {
+        let node = |index: usize| args.get(index).map(|id| &self.nodes[*id]);
+        if let Some(Node::Inert(module, name)) = node(0) {
+            return Ok(Node::Inert(module, name));
+        }
+        let view = || {
+            let Node::Storage(storage) = node(0)? else { return None };
+            let Node::Int(offset) = node(1)? else { return None };
+            let (shape, strides) = (self.extents(node(2)?)?, self.extents(node(3)?)?);
+            let offset = usize::try_from(*offset).ok()?;
+            (shape.len() == strides.len()).then_some(View { storage: *storage, offset, shape, strides })
+        };
+        match view() {
+            Some(view) => Ok(Node::Tensor(Box::new(view))),
+            None => unreadable("its pickle is damaged: a tensor without storage, shape or strides"),
+        }
+    }
+
+    fn extents(&self, node: &Node) -> Option<Vec<usize>> {
+        let Node::Tuple(items) = node else { return None };
+        let extent = |id: &Id| match &self.nodes[*id] {
+            Node::Int(extent) => usize::try_from(*extent).ok(),
+            _ => None,
+        };
+        if items.len() > MAX_AXES { None } else { items.iter().map(extent).collect() }
+    }
+
+    /// A storage: `('storage', class, key, device, count, view)`, where view is `(key, first, count)` in old files.
+    fn persistent(&mut self) -> Result<(), Refusal> {
+        let id = self.pop()?;
+        let node = |id: &Id| &self.nodes[*id];
+        let storage = || {
+            let Node::Tuple(items) = &self.nodes[id] else { return None };
+            let (Node::Text("storage"), Node::Text(key)) = (node(items.first()?), node(items.get(2)?)) else {
+                return None;
+            };
+            let first = match items.get(5).map(node) {
+                Some(Node::Tuple(view)) => match node(view.get(1)?) {
+                    Node::Int(first) => usize::try_from(*first).ok()?,
+                    _ => return None,
+                },
+                _ => 0,
+            };
+            match node(&items[1]) {
+                Node::Known(Known::Storage(dtype)) => Some(Node::Storage(Storage { dtype: *dtype, key, first })),
+                Node::Inert(module, name) => Some(Node::Inert(module, name)),
+                _ => None,
+            }
+        };
+        match storage() {
+            Some(node) => self.push(node),
+            None => return unreadable("its pickle is damaged: it refers to what is no storage"),
+        }
+        Ok(())
+    }
+}

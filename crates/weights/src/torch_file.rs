@@ -1,0 +1,213 @@
+//! PyTorch's files (`.ckpt`, `.pt`, `.pth`, `.bin`): which tensors they have, and where in the file.
+//!
+//! Knows both containers: the zip archive of PyTorch 1.6 and later, whose entries are not packed, and the row of
+//! pickles before it. Their pickle is read by [`crate::pickle`], which runs nothing. Numbers stay where they are.
+//! Formats: `torch/serialization.py`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use rawzip::{CompressionMethod, ZipArchive};
+use safetensors::Dtype;
+
+use crate::Error;
+use crate::pickle::{Node, Pickle, Refusal, View, unreadable};
+use crate::tensor_file::Tensor;
+
+/// Longest pickle that is read. Those of real checkpoints are below one megabyte.
+const MAX_PICKLE: usize = 1 << 24;
+/// Most entries of an archive. A real one has as many as tensors.
+const MAX_ENTRIES: u64 = 200_000;
+/// What the first pickle of the old format says.
+const MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+/// The key under which training programs keep the weights.
+const WEIGHTS: &str = "state_dict";
+
+/// Where the numbers of each storage are in the file.
+type Storages<'p> = HashMap<&'p str, Range<usize>>;
+
+/// Whether a file that begins so is one of PyTorch, whatever its name.
+pub(crate) fn is_torch(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'P', b'K', 3 | 5, 4 | 6, ..] | [0x80, 2..=5, ..])
+}
+
+/// The tensors of a file, by name.
+pub(crate) fn tensors(label: &str, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Error> {
+    let read = if bytes.starts_with(b"PK") { zipped(bytes) } else { legacy(bytes) };
+    read.map_err(|refusal| match refusal {
+        Refusal::Unreadable(reason) => Error::NotTorch { file: label.to_string(), reason },
+        Refusal::Malicious(function) => Error::Malicious { file: label.to_string(), function },
+    })
+}
+
+fn zipped(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
+    let damaged = |error: rawzip::Error| {
+        Refusal::Unreadable(format!("it is cut short or damaged ({error}); download or copy it again"))
+    };
+    let archive = ZipArchive::from_slice(bytes).map_err(damaged)?;
+    if archive.entries_hint() > MAX_ENTRIES {
+        return unreadable("it has far too many entries for a checkpoint");
+    }
+    let mut files: HashMap<&str, Range<usize>> = HashMap::new();
+    let mut entries = archive.entries();
+    while let Some(entry) = entries.next_entry().map_err(damaged)? {
+        // The names in the directory and in front of the data are the same text; the latter lives as long as the file.
+        let packed = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
+        let path = packed.local_header().file_path();
+        let Ok(path) = std::str::from_utf8(path.as_bytes()) else { continue };
+        if path.as_bytes() != entry.file_path().as_bytes() {
+            return unreadable(format!("its entry {path} has two names; download or copy it again"));
+        }
+        if entry.compression_method() != CompressionMethod::STORE {
+            return unreadable(format!("its entry {path} is compressed, which PyTorch never does; save it again"));
+        }
+        let (start, end) = packed.compressed_data_range();
+        // Every file has one folder around all: `archive` or its own name.
+        let name = path.split_once('/').map_or(path, |(_, name)| name);
+        if files.insert(name, start as usize..end as usize).is_some() {
+            return unreadable(format!("it has two entries {name}"));
+        }
+        if files.len() as u64 > MAX_ENTRIES {
+            return unreadable("it has far too many entries for a checkpoint");
+        }
+    }
+    let Some(pickle) = files.get("data.pkl") else {
+        return unreadable("it is a zip archive but has no data.pkl; if the model was packed, unpack it");
+    };
+    if files.get("byteorder").is_some_and(|order| &bytes[order.clone()] != b"little") {
+        return unreadable("it was written by a big-endian machine; use the model's .safetensors version");
+    }
+    let pickle = Pickle::read(limited(&bytes[pickle.clone()])?)?;
+    let storages = files.iter().filter_map(|(name, at)| Some((name.strip_prefix("data/")?, at.clone()))).collect();
+    located(&pickle, &storages)
+}
+
+/// Five pickles (magic number, version, machine, the whole, names of the storages), then each storage with its length.
+fn legacy(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
+    let mut at = 0;
+    let mut next = || {
+        let rest = &bytes[at..];
+        let pickle = Pickle::read(&rest[..rest.len().min(MAX_PICKLE)])?;
+        at += pickle.length;
+        Ok(pickle)
+    };
+    let first: Pickle = next()?;
+    if !matches!(first.root(), Node::Long(MAGIC)) {
+        return unreadable("it is a pickle, but none of PyTorch");
+    }
+    let (_version, machine, whole, names): (_, Pickle, _, Pickle) = (next()?, next()?, next()?, next()?);
+    if let Node::Dict(facts) = machine.root() {
+        let big = facts.iter().any(|(key, value)| {
+            matches!((machine.node(*key), machine.node(*value)), (Node::Text("little_endian"), Node::Bool(false)))
+        });
+        if big {
+            return unreadable("it was written by a big-endian machine; use the model's .safetensors version");
+        }
+    }
+    let Node::List(names_of) = names.root() else {
+        return unreadable("it is damaged: it has no list of storages; download or copy it again");
+    };
+    let mut types: HashMap<&str, Dtype> = HashMap::new();
+    for storage in whole.storages() {
+        types.insert(storage.key, storage.dtype);
+    }
+    let mut storages = Storages::new();
+    for id in names_of {
+        let Node::Text(name) = names.node(*id) else {
+            return unreadable("it is damaged: a storage without a name");
+        };
+        let Some(dtype) = types.get(name) else {
+            return unreadable(format!("it is damaged or has numbers of a type that is not read (storage {name})"));
+        };
+        let place = || {
+            let (count, _) = bytes.get(at..)?.split_first_chunk::<8>()?;
+            let length = usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(size_of(*dtype))?;
+            let end = (at + 8).checked_add(length).filter(|end| *end <= bytes.len())?;
+            Some(at + 8..end)
+        };
+        let Some(place) = place() else {
+            return unreadable(format!("it is cut short in storage {name}; download or copy it again"));
+        };
+        at = place.end;
+        storages.insert(name, place);
+    }
+    located(&whole, &storages)
+}
+
+fn limited(pickle: &[u8]) -> Result<&[u8], Refusal> {
+    if pickle.len() > MAX_PICKLE { unreadable("its data.pkl is far too large for a checkpoint") } else { Ok(pickle) }
+}
+
+/// The tensors of the outermost dictionary, or of the one under `state_dict` in it. Whatever else stands beside that
+/// (counts, callbacks, an optimizer's state) is not looked at.
+fn located(pickle: &Pickle, storages: &Storages) -> Result<BTreeMap<String, Tensor>, Refusal> {
+    let mut weights = pickle.root();
+    if let Node::Dict(items) = weights {
+        let key = |id: usize| matches!(pickle.node(id), Node::Text(WEIGHTS));
+        weights = items.iter().rev().find(|(id, _)| key(*id)).map_or(weights, |(_, value)| pickle.node(*value));
+    }
+    let items = match weights {
+        Node::Dict(items) => items,
+        Node::Inert(module, name) => {
+            return unreadable(format!("it holds an object of {module}.{name}, not a dictionary; save its state_dict"));
+        }
+        _ => return unreadable("it holds no dictionary of tensors"),
+    };
+    let mut tensors = BTreeMap::new();
+    for (key, value) in items {
+        match (pickle.node(*key), pickle.node(*value)) {
+            (Node::Text(name), Node::Tensor(view)) => {
+                let Some(tensor) = placed(view, storages) else {
+                    return unreadable(format!(
+                        "tensor {name} of shape {:?} lies outside of its numbers; download or copy it again",
+                        view.shape
+                    ));
+                };
+                tensors.insert(name.to_string(), tensor);
+            }
+            (Node::Text(key), Node::Inert(module, name)) => {
+                return unreadable(format!("{key} is an object of {module}.{name}, which is not read"));
+            }
+            (_, Node::Tensor(_)) => return unreadable("a tensor has a name that is no text"),
+            (Node::Text(name), _) => drop(tensors.remove(*name)),
+            _ => {}
+        }
+    }
+    if tensors.is_empty() {
+        return unreadable("it has no tensors, neither at the top nor under state_dict");
+    }
+    Ok(tensors)
+}
+
+/// Where the numbers of a view are, if they are in its storage and none is in two places of the tensor.
+fn placed(view: &View, storages: &Storages) -> Option<Tensor> {
+    let at = storages.get(view.storage.key)?;
+    let count = view.shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent))?;
+    let mut span = usize::from(count > 0);
+    for (extent, stride) in view.shape.iter().zip(&view.strides).filter(|_| count > 0) {
+        span = span.checked_add((extent - 1).checked_mul(*stride)?)?;
+    }
+    let size = size_of(view.storage.dtype);
+    let start = at.start.checked_add(view.storage.first.checked_add(view.offset)?.checked_mul(size)?)?;
+    let end = start.checked_add(span.checked_mul(size)?)?;
+    let mut row_major = true;
+    let mut stride = 1;
+    for (extent, found) in view.shape.iter().zip(&view.strides).rev() {
+        row_major &= *extent == 1 || *found == stride;
+        stride = stride.saturating_mul(*extent);
+    }
+    let strides = (count > 0 && !row_major).then(|| view.strides.clone());
+    let fits = end <= at.end && count <= span;
+    fits.then(|| Tensor { dtype: view.storage.dtype, shape: view.shape.clone(), bytes: start..end, strides })
+}
+
+/// Bytes of a number.
+fn size_of(dtype: Dtype) -> usize {
+    match dtype {
+        Dtype::F64 | Dtype::I64 => 8,
+        Dtype::F32 | Dtype::I32 => 4,
+        Dtype::F16 | Dtype::BF16 | Dtype::I16 => 2,
+        // The other types of storages in `pickle`: whole numbers of 8 bits and truth values.
+        _ => 1,
+    }
+}

@@ -1,0 +1,67 @@
+"""Small PyTorch checkpoints as torch.save leaves them, and malicious ones, for the reader of `.ckpt` files.
+
+Run: python oracle/torch_files.py       writes crates/weights/tests/golden/torch (needs torch and NumPy)
+Values are those of `numbers` in crates/weights/tests/torch_files.rs. The malicious files are never loaded.
+"""
+import builtins
+import collections
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+
+OUT = Path(__file__).resolve().parent.parent / "crates/weights/tests/golden/torch"
+
+
+def numbers(*shape, dtype=torch.float32):
+    """Value i is i / 2 - 1, or i for whole numbers."""
+    values = torch.arange(int(np.prod(shape))).reshape(shape)
+    return values.to(dtype) if not dtype.is_floating_point else (values / 2 - 1).to(dtype)
+
+
+class Runs:
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+class ModelCheckpoint:
+    """Stands for a class of another program."""
+
+    def __init__(self):
+        self.best = np.float64(0.5)
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    base = numbers(4, 6)
+    weights = collections.OrderedDict(
+        f32=numbers(2, 3), f16=numbers(2, 3, dtype=torch.float16), bf16=numbers(2, 3, dtype=torch.bfloat16),
+        f64=numbers(2, 3, dtype=torch.float64), i64=numbers(1, 5, dtype=torch.int64),
+        u8=numbers(3, dtype=torch.uint8), turned=numbers(2, 3).t(), part=base[1:3, 2:5], shared=base[2],
+        scalar=torch.tensor(7.0), empty=torch.zeros(0, 4), parameter=torch.nn.Parameter(numbers(2)),
+        permuted=numbers(2, 3, 4).permute(2, 0, 1))
+    weights._metadata = {"": {"version": 1}}
+    whole = {"epoch": 3, "global_step": 10, "rate": 0.5, "callbacks": {ModelCheckpoint: ModelCheckpoint()},
+             "hyper": np.float32(1), "size": torch.Size([1, 2]), "state_dict": weights}
+    torch.save(whole, OUT / "zip.ckpt")
+    torch.save(whole, OUT / "zip_protocol_4.ckpt", pickle_protocol=4)
+    torch.save(whole, OUT / "legacy.ckpt", _use_new_zipfile_serialization=False)
+    torch.save({"w": numbers(2).expand(5, 2)}, OUT / "expanded.ckpt")
+    torch.save({"w": numbers(2), "odd": ModelCheckpoint()}, OUT / "object_among_weights.ckpt")
+    torch.save(ModelCheckpoint(), OUT / "object.ckpt")
+    torch.save([numbers(2)], OUT / "list.ckpt")
+    for name, value in {"system": Runs(os.system, "touch ran"), "eval": Runs(builtins.eval, "1"),
+                        "nested": [{"a": (Runs(builtins.exec, "1"),)}]}.items():
+        for protocol in (2, 4):
+            torch.save({"state_dict": {"w": numbers(2)}, "x": value}, OUT / f"evil_{name}_{protocol}.ckpt",
+                       pickle_protocol=protocol)
+    torch.save(Runs(os.system, "touch ran"), OUT / "evil_legacy.ckpt", _use_new_zipfile_serialization=False)
+    (OUT / "evil_bare.ckpt").write_bytes(pickle.dumps(Runs(os.system, "touch ran"), protocol=2))
+
+
+main()
