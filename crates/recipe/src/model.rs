@@ -30,7 +30,7 @@ pub struct Model {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
 #[command(next_help_heading = "Model", rename_all = "verbatim")]
 pub struct RawModel {
-    /// Checkpoint to train from: a Stable Diffusion 1.x .safetensors file. Without it, the small model inside
+    /// Checkpoint to train from: a Stable Diffusion 1.x .safetensors or .ckpt file. Without it, the small model inside
     /// the program is used, to try things out.
     #[arg(long, value_name = "FILE")]
     pub pretrained_model_name_or_path: Option<PathBuf>,

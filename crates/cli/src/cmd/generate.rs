@@ -21,7 +21,7 @@ use crate::words;
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Checkpoint: a Stable Diffusion 1.x .safetensors file. [default: the small model inside the program]
+    /// Checkpoint: a Stable Diffusion 1.x .safetensors or .ckpt file. [default: the small model inside the program]
     #[arg(long, value_name = "FILE")]
     pretrained_model_name_or_path: Option<PathBuf>,
     /// What the picture should show; <lora:NAME:STRENGTH> adds a LoRA. May be given several times.
