@@ -78,6 +78,32 @@ fn a_plan_foretells_the_file_of_every_kind_of_adapter() {
     }
 }
 
+/// The guide's own script, with its author's folder moved and, of what it does, only the launch line replaced.
+#[cfg(unix)]
+#[test]
+fn the_guides_script_bakes() {
+    let bench = Bench::new();
+    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny/sd15_tiny.safetensors");
+    let model = std::fs::read(tiny).unwrap();
+    bench.write("AI/stable-diffusion-models/Stable-diffusion/animefinal-full-pruned.ckpt", model);
+    bench.write("AI/sd-scripts/venv/bin/activate", "");
+    bench.images("AI/sd-scripts/SETS/penny/1_penny", 1);
+    bench.images("AI/sd-scripts/SETS/penny/reg/1_girl", 1);
+    let script = include_str!("../../recipe/tests/recipe/guide_script.sh");
+    let launcher = "accelerate launch --num_cpu_threads_per_process 8 train_network.py";
+    let ours = format!("\"{}\" train", env!("CARGO_BIN_EXE_lorabake"));
+    let script = script.replace(launcher, &ours).replace("/mnt/DATA", bench.path("").to_str().unwrap());
+    let done = bench.bash(&format!("{script}\n}}\ntraining_Kohya_lora"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for told in ["1_penny", "1_girl", "6 epochs"] {
+        assert!(done.stderr.contains(told), "{told}: {}", done.stderr);
+    }
+    let files = bench.files("AI/stable-diffusion-models/LORA");
+    let expected = ["-000002", "-000004", ""]
+        .map(|epoch| format!("AI/stable-diffusion-models/LORA/penny_last_e6_n160{epoch}.safetensors"));
+    assert_eq!(files, expected);
+}
+
 #[test]
 fn a_plan_takes_a_recipe_file_and_refuses_what_training_refuses() {
     let bench = Bench::new();

@@ -90,6 +90,11 @@ impl Bench {
         self.finish(self.command("sh", &words).spawn().unwrap())
     }
 
+    /// Runs a script of bash.
+    pub fn bash(&self, script: &str) -> Done {
+        self.finish(self.command("bash", &["-c", script]).spawn().unwrap())
+    }
+
     /// Reads stderr until it holds `text`.
     pub fn wait_for(&self, child: &mut Child, text: &str) {
         let stderr: &mut ChildStderr = child.stderr.as_mut().unwrap();
