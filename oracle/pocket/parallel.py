@@ -6,6 +6,7 @@ take three times as long for a softmax.
 """
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -17,7 +18,10 @@ def spread():
     """(rank, processes) of this process; the first one starts the others and ends with them."""
     if "POCKET_RANK" not in os.environ:
         setup = {name: str(value) for name, value in KEEP_MEMORY.items()}
-        setup |= {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517"}
+        setup |= {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            setup["MASTER_PORT"] = str(free.getsockname()[1])
         started = [
             subprocess.Popen([sys.executable, *sys.argv], env=os.environ | setup | {"POCKET_RANK": str(rank)})
             for rank in range(CORES)
