@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use lorabake_diffusion::{Sampler, Steps};
+use lorabake_diffusion::Steps;
 use lorabake_model::Bundle;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::vae::{Decoder, FACTOR};
+use lorabake_model::vae::Decoder;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::Every;
@@ -16,7 +16,7 @@ use lorabake_recipe::samples::Samples;
 use crate::event::{Event, Painted};
 use crate::generate::{Brush, Request};
 use crate::network::{Attached, Network, Strength};
-use crate::sample_file::{self, SamplePrompt, sampler};
+use crate::sample_file::{self, sampler};
 
 /// What is painted, and with what.
 pub(crate) struct Sampling {
@@ -79,36 +79,35 @@ impl Sampling {
 pub(crate) fn requests(recipe: &Recipe, say: &impl Fn(Event)) -> Result<Vec<Request>> {
     let Some(settings) = &recipe.samples else { return Ok(Vec::new()) };
     let prompts = sample_file::read(&settings.prompts, "--sample_prompts")?;
-    let mut told = BTreeSet::new();
-    let mut requests = Vec::new();
+    let base = base(recipe, settings.sampler.as_deref(), say)?;
+    let (mut told, mut requests) = (BTreeSet::new(), Vec::new());
     for (index, prompt) in prompts.iter().enumerate() {
-        let name = prompt.sample_sampler.as_deref().or(settings.sampler.as_deref()).unwrap_or("ddim");
         let label = || format!("--sample_prompts {}: prompt {}", settings.prompts.display(), index + 1);
-        let (sampler, note) = sampler(name).with_context(label)?;
-        if let Some(note) = note.filter(|_| told.insert(name.to_owned())) {
-            say(Event::Note(note));
-        }
-        let steps = prompt.steps().with_context(label)?;
-        requests.push(request(recipe, prompt, index, (sampler, steps)));
+        // Without a seed of its own a prompt keeps one for the whole run, so that its pictures can be compared.
+        let seed = recipe.train.seed + index as u64;
+        let (request, note) = prompt.over(&Request { seed, ..base.clone() }).with_context(label)?;
+        note.into_iter().filter(|note| told.insert(note.clone())).for_each(|note| say(Event::Note(note)));
+        requests.push(request);
     }
     Ok(requests)
 }
 
-fn request(recipe: &Recipe, prompt: &SamplePrompt, index: usize, (sampler, steps): (Sampler, Steps)) -> Request {
-    let default = if recipe.model.checkpoint == Checkpoint::Embedded { 128 } else { 512 };
-    let side = |given: Option<usize>| (given.unwrap_or(default) / FACTOR * FACTOR).max(64);
-    Request {
-        prompt: prompt.prompt.clone(),
-        negative_prompt: prompt.negative_prompt.clone().unwrap_or_default(),
+/// What a prompt is painted with where it says nothing itself.
+fn base(recipe: &Recipe, named: Option<&str>, say: &impl Fn(Event)) -> Result<Request> {
+    let side = if recipe.model.checkpoint == Checkpoint::Embedded { 128 } else { 512 };
+    let (sampler, note) = sampler(named.unwrap_or("ddim")).context("--sample_sampler")?;
+    note.into_iter().for_each(|note| say(Event::Note(note)));
+    Ok(Request {
+        prompt: String::new(),
+        negative_prompt: String::new(),
         loras: Vec::new(),
-        width: side(prompt.width),
-        height: side(prompt.height),
-        steps,
-        cfg_scale: prompt.scale.unwrap_or(7.5),
-        // Without a seed of its own a prompt keeps one for the whole run, so that its pictures can be compared.
-        seed: prompt.seed.unwrap_or(recipe.train.seed + index as u64),
+        width: side,
+        height: side,
+        steps: Steps::try_from(30)?,
+        cfg_scale: 7.5,
+        seed: 0,
         sampler,
         clip_skip: recipe.model.clip_skip as usize,
         noise: None,
-    }
+    })
 }

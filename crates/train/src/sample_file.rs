@@ -7,7 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lorabake_diffusion::{Sampler, Steps};
+use lorabake_model::vae::FACTOR;
 use serde::Deserialize;
+
+use crate::generate::Request;
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -106,20 +109,26 @@ fn from_line(line: &str) -> Result<SamplePrompt> {
 }
 
 impl SamplePrompt {
-    /// Steps, or sd-scripts' 30.
+    /// `base` with everything that this prompt says of itself, and a note where another sampler has to do.
     ///
     /// # Errors
-    /// When no sampler can make so many.
-    pub fn steps(&self) -> Result<Steps> {
-        Ok(Steps::try_from(self.sample_steps.unwrap_or(30))?)
-    }
-
-    /// The sampler, `otherwise` if it names none, and a note where another one has to do.
-    ///
-    /// # Errors
-    /// When sd-scripts does not know it either.
-    pub fn sampler(&self, otherwise: Sampler) -> Result<(Sampler, Option<String>)> {
-        self.sample_sampler.as_deref().map_or(Ok((otherwise, None)), sampler)
+    /// When the sampler is not known, or cannot make so many steps.
+    pub fn over(&self, base: &Request) -> Result<(Request, Option<String>)> {
+        let side = |given: Option<usize>, base| given.map_or(base, |pixels| (pixels / FACTOR * FACTOR).max(64));
+        let named = self.sample_sampler.as_deref().map(sampler).transpose()?;
+        let (sampler, note) = named.unwrap_or((base.sampler, None));
+        let request = Request {
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone().unwrap_or_else(|| base.negative_prompt.clone()),
+            width: side(self.width, base.width),
+            height: side(self.height, base.height),
+            steps: self.sample_steps.map_or(Ok(base.steps), Steps::try_from)?,
+            cfg_scale: self.scale.unwrap_or(base.cfg_scale),
+            seed: self.seed.unwrap_or(base.seed),
+            sampler,
+            ..base.clone()
+        };
+        Ok((request, note))
     }
 }
 

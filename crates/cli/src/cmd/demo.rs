@@ -128,19 +128,21 @@ fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> 
 
 fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Shot> {
     let (width, height) = recipe.data.resolution;
-    let request = Request {
-        prompt: sample.prompt.clone(),
-        negative_prompt: sample.negative_prompt.clone().unwrap_or_default(),
+    let base = Request {
+        prompt: String::new(),
+        negative_prompt: String::new(),
         loras: vec![LoraUse { path: outcome.file.clone(), strength: Strength::FULL }],
-        width: sample.width.unwrap_or(width as usize),
-        height: sample.height.unwrap_or(height as usize),
-        steps: Steps::try_from(sample.sample_steps.unwrap_or(SAMPLING_STEPS))?,
-        cfg_scale: sample.scale.unwrap_or(SCALE),
-        seed: sample.seed.unwrap_or(1),
+        width: width as usize,
+        height: height as usize,
+        steps: Steps::try_from(SAMPLING_STEPS)?,
+        cfg_scale: SCALE,
+        seed: 1,
         sampler: Sampler::Ddim,
         clip_skip: recipe.model.clip_skip as usize,
         noise: None,
     };
+    let (request, note) = sample.over(&base)?;
+    note.into_iter().for_each(|note| eprintln!("note: {note}"));
     Ok(Shot { typed: format!("{} <lora:{}:1>", sample.prompt, recipe.output.name), request })
 }
 

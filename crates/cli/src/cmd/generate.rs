@@ -1,5 +1,6 @@
 //! `lorabake generate`: pictures from prompts.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -90,7 +91,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let checkpoint = args.checkpoint();
     let painter = Painter::load(&open_checkpoint(&checkpoint)?, storage(args.mixed_precision))?;
-    for text in shots.iter().map(|shot| &shot.request.prompt).chain([&args.negative_prompt]) {
+    let texts = shots.iter().flat_map(|shot| [&shot.request.prompt, &shot.request.negative_prompt]);
+    for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {
             eprintln!("note: the last {cut} tokens of \"{text}\" are not seen; 225 fit");
         }
@@ -119,32 +121,33 @@ impl Args {
 
     /// Every prompt with every seed.
     fn shots(&self) -> Result<Vec<Shot>> {
-        if !Prompt::parse(&self.negative_prompt)?.loras.is_empty() {
-            bail!("--negative_prompt: a LoRA there has no effect; put its <lora:…> into --prompt");
-        }
         let (noise, [width, height]) = self.start()?;
         let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
+        let base = Request {
+            prompt: String::new(),
+            negative_prompt: self.negative_prompt.clone(),
+            loras: Vec::new(),
+            width,
+            height,
+            steps: self.steps,
+            cfg_scale: self.cfg_scale,
+            seed: seed.into(),
+            sampler: self.sampler,
+            clip_skip: self.clip_skip.into(),
+            noise,
+        };
         let mut shots = Vec::new();
         for sample in self.prompts()? {
             let prompt = Prompt::parse(&sample.prompt)?;
-            prompt.note().into_iter().for_each(|note| eprintln!("note: {note}"));
-            let (sampler, note) = sample.sampler(self.sampler)?;
-            note.into_iter().for_each(|note| eprintln!("note: {note}"));
-            let request = Request {
-                prompt: prompt.text,
-                negative_prompt: sample.negative_prompt.unwrap_or_else(|| self.negative_prompt.clone()),
-                loras: prompt.loras.iter().map(|tag| self.find(tag)).collect::<Result<_>>()?,
-                width: sample.width.map_or(width, |pixels| pixels / 8 * 8),
-                height: sample.height.map_or(height, |pixels| pixels / 8 * 8),
-                steps: sample.sample_steps.map_or(Ok(self.steps), Steps::try_from)?,
-                cfg_scale: sample.scale.unwrap_or(self.cfg_scale),
-                seed: 0,
-                sampler,
-                clip_skip: self.clip_skip.into(),
-                noise: noise.clone(),
-            };
+            let (request, note) = sample.over(&base)?;
+            prompt.note().into_iter().chain(note).for_each(|note| eprintln!("note: {note}"));
+            if !Prompt::parse(&request.negative_prompt)?.loras.is_empty() {
+                bail!("--negative_prompt: a LoRA there has no effect; put its <lora:…> into the prompt");
+            }
+            let loras = prompt.loras.iter().map(|tag| self.find(tag)).collect::<Result<_>>()?;
+            let request = Request { prompt: prompt.text, loras, ..request };
             shots.extend((0..u64::from(self.count)).map(|index| {
-                let seed = sample.seed.unwrap_or(seed.into()).wrapping_add(index);
+                let seed = request.seed.wrapping_add(index);
                 Shot { typed: sample.prompt.clone(), request: Request { seed, ..request.clone() } }
             }));
         }

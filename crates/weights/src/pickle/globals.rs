@@ -20,33 +20,32 @@ pub(super) enum Verdict {
 }
 
 /// Modules that run programs or code, write files or use the network; refused if they are the first part of a name.
-const MODULES: &str = " os nt posix sys subprocess commands pty runpy importlib imp pkgutil zipimport ctypes \
-    _ctypes cffi \
-    code \
-    codeop marshal pickle _pickle cPickle dill cloudpickle joblib shelve shutil tempfile glob fileinput \
-    linecache socket _socket ssl socketserver select selectors asyncio multiprocessing concurrent threading \
-    _thread signal _signal http httplib urllib urllib2 urllib3 requests aiohttp httpx ftplib smtplib \
-    telnetlib poplib imaplib xmlrpc webbrowser antigravity pip ensurepip venv distutils setuptools pydoc \
-    doctest pdb bdb trace timeit profile cProfile idlelib lib2to3 unittest test operator _operator inspect gc \
-    atexit site builtins __builtin__ __builtins__ winreg _winreg _winapi msvcrt mmap resource platform \
-    sqlite3 _sqlite3 ";
+const MODULES: &str = " \
+    os nt posix sys subprocess commands pty runpy importlib imp pkgutil zipimport ctypes _ctypes cffi code codeop \
+    marshal pickle _pickle cPickle dill cloudpickle joblib shelve shutil tempfile glob fileinput linecache socket \
+    _socket ssl socketserver select selectors asyncio multiprocessing concurrent threading _thread signal _signal \
+    http httplib urllib urllib2 urllib3 requests aiohttp httpx ftplib smtplib telnetlib poplib imaplib xmlrpc \
+    webbrowser antigravity pip ensurepip venv distutils setuptools pydoc doctest pdb bdb trace timeit profile \
+    cProfile idlelib lib2to3 unittest test operator _operator inspect gc atexit site builtins __builtin__ \
+    __builtins__ winreg _winreg _winapi msvcrt mmap resource platform sqlite3 _sqlite3 ";
 
 /// Parts of a name that are refused wherever they stand: the way from any module to the rest.
-const PARTS: &str = " os nt posix sys subprocess builtins __builtin__ __builtins__ __import__ __globals__ \
-    __subclasses__ \
-    __getattribute__ __reduce__ __code__ __class__ __base__ __mro__ __loader__ __spec__ eval exec execfile \
-    execv execve compile system popen Popen spawn spawnv fork getattr setattr delattr open import_module \
-    runstring run_code check_output check_call FunctionType CodeType FileIO ";
+const PARTS: &str = " \
+    os nt posix sys subprocess builtins __builtin__ __builtins__ __import__ __globals__ __subclasses__ \
+    __getattribute__ __reduce__ __code__ __class__ __base__ __mro__ __loader__ __spec__ eval exec execfile execv \
+    execve compile system popen Popen spawn spawnv fork getattr setattr delattr open import_module runstring \
+    run_code check_output check_call FunctionType CodeType FileIO ";
 
 /// Functions of PyTorch and NumPy that load or run more.
-const FUNCTIONS: &str = " torch.load torch.jit.load torch.hub.load torch.hub.download_url_to_file torch.save \
-    torch.serialization.load torch.storage._load_from_bytes torch.utils.model_zoo.load_url numpy.load \
-    numpy.save numpy.fromfile torch.package.PackageImporter ";
+const FUNCTIONS: &str = " \
+    torch.load torch.jit.load torch.hub.load torch.hub.download_url_to_file torch.save torch.serialization.load \
+    torch.storage._load_from_bytes torch.utils.model_zoo.load_url numpy.load numpy.save numpy.fromfile \
+    torch.package.PackageImporter ";
 
 /// What of Python's `builtins` does nothing.
-const HARMLESS: &str = " set frozenset dict list tuple int float bool str bytes bytearray complex slice range xrange \
-    object \
-    unicode long NotImplemented Ellipsis ";
+const HARMLESS: &str = " \
+    set frozenset dict list tuple int float bool str bytes bytearray complex slice range xrange object unicode long \
+    NotImplemented Ellipsis ";
 
 pub(super) fn judge(module: &str, name: &str) -> Verdict {
     let has = |list: &str, word: &str| list.contains(&format!(" {word} "));
