@@ -35,14 +35,14 @@ def rescale(vae, pictures):
 
 
 class Pictures:
-    """The encoded pictures that are not held out, and captions written anew for each use.
+    """The encoded pictures that the UNet is taught, and captions written anew for each use.
 
     `latents` (N, BACKGROUNDS_EACH, 4, 16, 16), scaled; the first of each is on white. `backgrounds` [[name]]."""
 
     def __init__(self, vae, source, rank, processes):
         data = np.load(source)
         icons, facts = data["icons"], json.loads(str(data["facts"]))
-        kept = [i for i, fact in enumerate(facts) if not fact["held_out"]]
+        kept = [i for i, fact in enumerate(facts) if fact["taught"]]
         self.facts = [facts[i] for i in kept]
         rescale(vae, torch.stack([scenes.portrait(icons[i], scenes.WHITE) for i in kept[::4]]))
         rng, others = random.Random(2), [name for name in scenes.BACKGROUNDS if name != scenes.WHITE]

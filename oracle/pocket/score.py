@@ -33,7 +33,7 @@ def main():
     count = int(sys.argv[4]) if len(sys.argv) > 4 else 200
     data = np.load(source)
     icons, facts = data["icons"], json.loads(str(data["facts"]))
-    seen = [i for i, fact in enumerate(facts) if not fact["held_out"]]
+    seen = [i for i, fact in enumerate(facts) if fact["taught"]]
     random.Random(5).shuffle(seen)
     models = sample.load(model)
     held = [i for i, fact in enumerate(facts) if fact["held_out"]][:8]
@@ -41,8 +41,7 @@ def main():
     grid(shown, 8).save(out, optimize=True)
     print("in the grid, row by row; the last row was never seen:")
     print("; ".join(f"{facts[i]['name']} ({facts[i]['style'].split()[0]})" for i in seen[:56] + held))
-    white = scenes.BACKGROUNDS[scenes.WHITE]
-    known = torch.stack([scenes.place(icons[i], white, 0.85, (0, 0), False) for i in seen]) / 2 + 0.5
+    known = torch.stack([scenes.portrait(icons[i], scenes.WHITE) for i in seen]) / 2 + 0.5
     known = small(torch.cat([known, known.flip(3)]))
     names = [facts[i]["name"] for i in seen] * 2
     asked = [facts[i] for i in seen[:count]]

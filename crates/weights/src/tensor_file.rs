@@ -25,6 +25,9 @@ use crate::torch_file;
 const MAX_HEADER: u64 = 100_000_000;
 /// Tensors with more values than this are converted by several threads.
 const PARALLEL_FROM: usize = 1 << 18;
+/// Bytes from which pages are given back after reading.
+#[cfg(unix)]
+const RELEASED_FROM: usize = 1 << 16;
 
 /// An open file of tensors whose header has been checked against its size.
 #[derive(Debug)]
@@ -58,6 +61,21 @@ impl Bytes {
             Bytes::Mapped(map) => map,
             Bytes::Held(bytes) => bytes,
         }
+    }
+
+    /// Tells the system that this range has been read: pages of the map that count as this process' memory, gigabytes
+    /// of them for a large model beside its converted weights, can go. Read once more, they come back from the file.
+    fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = self
+            && range.len() >= RELEASED_FROM
+        {
+            // SAFETY: the map is read-only and of a file, so that dropped pages are read anew with the same content.
+            // Where the system refuses, memory is all that is lost.
+            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+        }
+        #[cfg(not(unix))]
+        let _ = range;
     }
 }
 
@@ -152,6 +170,7 @@ impl TensorFile {
             return Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() });
         };
         let values = self.convert(name, tensor.dtype, bytes)?;
+        self.bytes.release(tensor.bytes.clone());
         Ok(match &tensor.strides {
             Some(strides) => row_major(&values, &tensor.shape, strides),
             None => values,
