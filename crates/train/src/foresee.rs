@@ -123,7 +123,7 @@ fn size(
 fn tensors_of(file: &TensorFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
     let left_alone = match scope {
         Scope::Both => None,
-        Scope::UnetOnly => Some("lora_te_"),
+        Scope::UnetOnly => Some("lora_te"),
         Scope::TextEncoderOnly => Some("lora_unet_"),
     };
     let mut names = file.names();

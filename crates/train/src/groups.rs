@@ -5,7 +5,6 @@ use lorabake_adapter::block_of;
 use lorabake_model::Bundle;
 use lorabake_optim::Group;
 use lorabake_recipe::Recipe;
-use lorabake_weights::Part;
 
 use crate::network::Network;
 
@@ -35,7 +34,7 @@ impl Groups {
         let mut tensors: Vec<((usize, bool), String, f64, usize)> = Vec::new();
         let mut count = 0..;
         for module in &network.modules {
-            let (block, name, rate, ratio) = if module.part == Part::TextEncoder {
+            let (block, name, rate, ratio) = if module.part.is_text() {
                 (0, "textencoder".to_owned(), optim.text_encoder_lr, settings.lora_plus.text_encoder)
             } else if settings.blocks.lr.is_some() {
                 let block = block_of(&bundle.unet.sites().get(module.plan.site).path).unwrap_or(0);

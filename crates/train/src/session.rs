@@ -9,8 +9,9 @@ use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, Item, caption, report, scan};
+use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, Parts, Sizes};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
 use lorabake_recipe::model;
@@ -105,7 +106,7 @@ impl Session {
         clock.lap("latents made");
         let texts = recipe.caches.text_outputs.then(|| TextCache::fill(&bundle, &tokenizer, &dataset, &recipe));
         if texts.is_some() {
-            bundle.text.take_if(|_| wanted.is_empty());
+            bundle.texts.take_if(|_| wanted.is_empty());
             clock.lap("captions encoded");
         }
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
@@ -132,9 +133,17 @@ impl Session {
     /// The tokens of a batch's prompts, with their text states if those are kept.
     pub(crate) fn tokens<'p>(&self, prompts: impl IntoIterator<Item = &'p str>) -> Result<Tokens> {
         let (length, weighted) = (self.recipe.model.max_token_length, self.recipe.data.captions.weighted);
-        let mut tokens = Tokens::new(&self.tokenizer, prompts, length, weighted);
+        let mut tokens = Tokens::new(&self.tokenizer, prompts, length, weighted, &paddings(self.bundle.family));
         tokens.kept = self.texts.as_ref().map(|texts| texts.look_up(&tokens)).transpose()?;
         Ok(tokens)
+    }
+
+    /// What SDXL is told of an image's sizes; in whole pixels, as sd-scripts tells it.
+    pub(crate) fn sizes(&self, item: usize, flipped: bool) -> Sizes {
+        let ((width, height), placement) = (self.dataset.items[item].size, &self.layout.placements[item]);
+        let [left, top, right, _] = placement.crop_ltrb;
+        let left = if flipped { f64::from(placement.bucket.0) - right } else { left };
+        [height, width, top as u32, left as u32, placement.bucket.1, placement.bucket.0].map(|pixels| pixels as f32)
     }
 
     /// What stays the same from step to step.
@@ -181,7 +190,7 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
     let strangers = checkpoint.strangers();
     let Some(first) = strangers.first() else { return Ok(()) };
     bail!(
-        "{}: {} tensors belong to no part of a Stable Diffusion 1.x checkpoint (first: {first}); is it another model, \
+        "{}: {} tensors belong to no part of a Stable Diffusion checkpoint (first: {first}); is it another model, \
          or a checkpoint with something merged into it?",
         checkpoint.label(),
         strangers.len()
@@ -189,7 +198,7 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
 }
 
 fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
-    let depth = bundle.text().depth();
+    let depth = bundle.texts()[0].depth();
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }

@@ -56,6 +56,7 @@ fn recipe(name: &str) -> Recipe {
     Recipe {
         model: Model {
             checkpoint: Checkpoint::File("sd15_tiny.safetensors".into()),
+            family: None,
             clip_skip: 1,
             max_token_length: 75,
         },

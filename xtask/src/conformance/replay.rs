@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use lorabake_adapter::Method;
+use lorabake_model::family::paddings;
+use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
@@ -130,12 +132,6 @@ impl Replay<'_> {
         for name in &micro.latents {
             latents.extend(self.trace.values(name)?.1);
         }
-        let mut rows = Vec::new();
-        for name in &micro.input_ids_0 {
-            let ids = self.trace.integers(name)?;
-            rows.extend(ids.chunks_exact(77).map(|row| std::array::from_fn(|i| row[i])));
-        }
-        let chunks = rows.len() / micro.input_ids_0.len();
         let inputs = Inputs {
             shape: shape.try_into().ok().context("noise has four dimensions")?,
             latents,
@@ -143,7 +139,8 @@ impl Replay<'_> {
             input_noise: None,
             timesteps: micro.timesteps.clone(),
             chances: self.chances(micro)?,
-            tokens: Tokens { rows, chunks, weights: None, kept: None },
+            tokens: self.tokens(micro)?,
+            sizes: micro.sizes()?,
             loss_weights: micro.loss_weights.clone(),
             mask: None,
         };
@@ -154,6 +151,26 @@ impl Replay<'_> {
             device: &Device::flex(),
         };
         Ok(step(&frozen, &self.network, &inputs))
+    }
+
+    /// The recorded token rows, or those of the captions where text states were cached, which is without any.
+    fn tokens(&self, micro: &MicroStep) -> Result<Tokens> {
+        let paddings = paddings(self.bundle.family);
+        if micro.input_ids_0.is_empty() {
+            let (model, captions) = (&self.recipe.model, micro.captions.iter().map(String::as_str));
+            return Ok(Tokens::new(&Tokenizer::new(), captions, model.max_token_length, false, &paddings));
+        }
+        let mut rows = Vec::new();
+        for names in [&micro.input_ids_0, &micro.input_ids_1].into_iter().take(paddings.len()) {
+            let mut own = Vec::new();
+            for name in names {
+                let ids = self.trace.integers(name)?;
+                own.extend(ids.chunks_exact(77).map(|row| std::array::from_fn(|i| row[i])));
+            }
+            rows.push(own);
+        }
+        let chunks = rows[0].len() / micro.input_ids_0.len();
+        Ok(Tokens { rows, chunks, weights: None, kept: None })
     }
 
     /// The recorded draws of DyLoRA: sd-scripts draws a rank, LyCORIS a block.
