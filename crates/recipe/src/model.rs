@@ -98,7 +98,13 @@ impl RawModel {
                 Checkpoint::Embedded
             }
         };
-        Model { checkpoint, family: self.family(report), clip_skip, max_token_length }
+        let family = if checkpoint == Checkpoint::Embedded { Some(Family::Sd1) } else { self.family(report) };
+        if family == Some(Family::Sdxl) && self.clip_skip.is_some() {
+            let text = "has no effect with SDXL, as in sd-scripts: its text encoders are always used up to their last \
+                        layer but one";
+            report.note("clip_skip", text);
+        }
+        Model { checkpoint, family, clip_skip, max_token_length }
     }
 
     /// What the checkpoint is, or is said to be.
