@@ -142,8 +142,8 @@ fn files_that_are_no_lora() {
     let bench = Bench::new();
     bench.write("loras/text.safetensors", "this is no LoRA");
     bench.write("loras/base.safetensors", safetensors_file("model.diffusion_model.out.0.weight"));
-    bench.write("loras/xl.safetensors", safetensors_file("lora_te1_text_model_x.alpha"));
-    for (name, said) in [("text", "not a safetensors file"), ("base", "it is a checkpoint, not a LoRA"), ("xl", "SDXL")]
+    bench.write("loras/xl.safetensors", safetensors_file("lora_unet_double_blocks_0.alpha"));
+    for (name, said) in [("text", "not a safetensors file"), ("base", "it is a checkpoint, not a LoRA"), ("xl", "Flux")]
     {
         let prompt = format!("x <lora:{name}:1>");
         let done = bench.run(&["generate", "--lora_dir=loras", "--out=out", "--steps=2", "--prompt", &prompt]);

@@ -66,15 +66,15 @@ fn tracked(golden: &Golden, prefix: &str, sites: &Sites) -> (Adapters, Vec<(Stri
 
 #[test]
 fn text_encoder() {
-    let (golden, text) = (golden(), bundle(Storage::F32).text.unwrap());
+    let (golden, text) = (golden(), bundle(Storage::F32).texts.unwrap().remove(0));
     let device = Device::flex();
-    let last = text.forward(&ids(&golden), 1, &device, &Adapters::default());
+    let last = text.forward((&ids(&golden), 1), 1, &device, &Adapters::default()).context;
     golden.check("text.hidden.last", &numbers(last), TOLERANCE);
-    let skip2 = text.forward(&ids(&golden), 2, &device, &Adapters::default());
+    let skip2 = text.forward((&ids(&golden), 1), 2, &device, &Adapters::default()).context;
     golden.check("text.hidden.skip2", &numbers(skip2), TOLERANCE);
 
     let (adapters, loras) = tracked(&golden, "tlora.", text.sites());
-    let last = text.forward(&ids(&golden), 1, &device, &adapters);
+    let last = text.forward((&ids(&golden), 1), 1, &device, &adapters).context;
     golden.check("tlora.hidden.last", &numbers(last.clone().inner()), TOLERANCE);
     let mut grads = (last * tensor(&golden, "text.grad_out")).sum().backward();
     for (path, lora) in loras {

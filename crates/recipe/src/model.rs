@@ -15,11 +15,35 @@ pub enum Checkpoint {
     File(PathBuf),
 }
 
+/// Which of Stable Diffusion's architectures a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// 1.x: CLIP-L.
+    Sd1,
+    /// 2.x: OpenCLIP-H, most often v-prediction (`--v2`).
+    Sd2,
+    /// XL: CLIP-L and OpenCLIP-bigG, and a larger UNet that is told sizes (`--sdxl`).
+    Sdxl,
+}
+
+impl Family {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sd1 => "SD1.x",
+            Self::Sd2 => "SD2.x",
+            Self::Sdxl => "SDXL",
+        }
+    }
+}
+
 /// Model section of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// The frozen base.
     pub checkpoint: Checkpoint,
+    /// What it is: as declared, or as its file tells once it is open; `None` = not known yet.
+    pub family: Option<Family>,
     /// 1 = last layer, 2 = penultimate, and so on (`--clip_skip`).
     pub clip_skip: u32,
     /// Tokens per prompt without BOS/EOS: 75, 150 or 225 (`--max_token_length`).
@@ -30,10 +54,16 @@ pub struct Model {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
 #[command(next_help_heading = "Model", rename_all = "verbatim")]
 pub struct RawModel {
-    /// Checkpoint to train from: a Stable Diffusion 1.x .safetensors or .ckpt file. Without it, the small model inside
-    /// the program is used, to try things out.
+    /// Checkpoint to train from: a .safetensors or .ckpt file of Stable Diffusion 1.x, 2.x or XL. Without it, the small
+    /// model inside the program is used, to try things out.
     #[arg(long, value_name = "FILE")]
     pub pretrained_model_name_or_path: Option<PathBuf>,
+    /// The checkpoint is Stable Diffusion 2.x. The file tells this itself; a file that tells otherwise is refused.
+    #[arg(long)]
+    pub v2: Option<bool>,
+    /// The checkpoint is SDXL. The file tells this itself; a file that tells otherwise is refused.
+    #[arg(long)]
+    pub sdxl: Option<bool>,
     /// Which layer of the text encoder is used, counted from its end. The same as for making pictures: 2 for NAI and
     /// most anime models, 1 for realistic ones. [default: 1]
     #[arg(long, value_name = "1-12")]
@@ -41,6 +71,10 @@ pub struct RawModel {
     /// Longest caption in tokens: 75, 150 or 225. Raise it for long tag lists; what is longer is cut. [default: 75]
     #[arg(long, value_name = "TOKENS")]
     pub max_token_length: Option<u32>,
+    /// What the checkpoint turned out to be; nothing that may be typed.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub found: Option<Family>,
 }
 
 impl RawModel {
@@ -64,7 +98,32 @@ impl RawModel {
                 Checkpoint::Embedded
             }
         };
-        Model { checkpoint, clip_skip, max_token_length }
+        let family = if checkpoint == Checkpoint::Embedded { Some(Family::Sd1) } else { self.family(report) };
+        if family == Some(Family::Sdxl) && self.clip_skip.is_some() {
+            let text = "has no effect with SDXL, as in sd-scripts: its text encoders are always used up to their last \
+                        layer but one";
+            report.note("clip_skip", text);
+        }
+        Model { checkpoint, family, clip_skip, max_token_length }
+    }
+
+    /// What the checkpoint is, or is said to be.
+    fn family(&self, report: &mut Report) -> Option<Family> {
+        let declared = match (self.v2 == Some(true), self.sdxl == Some(true)) {
+            (true, true) => {
+                report.problem("v2", "--sdxl says something else", "leave out both: the file tells what it is");
+                None
+            }
+            (true, false) => Some(("v2", Family::Sd2)),
+            (false, true) => Some(("sdxl", Family::Sdxl)),
+            (false, false) => None,
+        };
+        if let (Some((option, declared)), Some(found)) = (declared, self.found)
+            && declared != found
+        {
+            report.problem(option, format!("the checkpoint is {}", found.name()), "leave it out");
+        }
+        self.found.or(declared.map(|(_, family)| family))
     }
 }
 
@@ -75,9 +134,12 @@ impl From<&Model> for RawModel {
                 Checkpoint::Embedded => None,
                 Checkpoint::File(file) => Some(file.clone()),
             },
+            v2: (model.family == Some(Family::Sd2)).then_some(true),
+            sdxl: (model.family == Some(Family::Sdxl)).then_some(true),
             clip_skip: Some(model.clip_skip),
             // sd-scripts has no 75 among its choices: there it is what stands for none.
             max_token_length: Some(model.max_token_length).filter(|length| *length != 75),
+            found: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::model::Family;
 use crate::network::Scope;
 pub use crate::optimizer::Optimizer;
 use crate::report::Report;
@@ -15,6 +16,8 @@ pub struct Optim {
     pub unet_lr: f64,
     /// Learning rate of the text encoder's adapter (`--text_encoder_lr`, else `--learning_rate`).
     pub text_encoder_lr: f64,
+    /// That of SDXL's second text encoder: the second value of `--text_encoder_lr`, or the same. 0 = not trained.
+    pub text_encoder2_lr: f64,
     /// `--learning_rate` as typed or its default; kept for metadata.
     pub learning_rate: f64,
     /// How the rates change over the run.
@@ -93,7 +96,8 @@ pub struct RawOptim {
     /// Learning rate of the UNet, the part that burns most easily; 1e-4 is the standard. [default: --learning_rate]
     #[arg(long, value_name = "RATE")]
     pub unet_lr: Option<f64>,
-    /// Learning rate of the text encoder, better lower than the UNet's; 5e-5 is recommended. [default: --learning_rate]
+    /// Learning rate of the text encoder, better lower than the UNet's; 5e-5 is recommended. SDXL has two text encoders:
+    /// give two values for one each, 0 for one that is not to be trained. [default: --learning_rate]
     #[arg(long, value_name = "RATE")]
     pub text_encoder_lr: Option<Vec<f64>>,
     /// How the learning rate changes: constant, constant_with_warmup, linear, cosine, cosine_with_restarts or
@@ -121,13 +125,15 @@ pub struct RawOptim {
 }
 
 impl RawOptim {
-    pub(crate) fn resolve(&self, scope: Scope, report: &mut Report) -> Optim {
+    pub(crate) fn resolve(&self, scope: Scope, family: Option<Family>, report: &mut Report) -> Optim {
         let optimizer = self.optimizer(report);
-        let (unet_lr, text_encoder_lr) = self.rates(scope, &optimizer, report);
+        self.check_rate_count(family, report);
+        let (unet_lr, [text_encoder_lr, text_encoder2_lr]) = self.rates(scope, &optimizer, report);
         let schedule = self.schedule(&optimizer, report);
         let optim = Optim {
             unet_lr,
             text_encoder_lr,
+            text_encoder2_lr,
             learning_rate: self.learning_rate.unwrap_or(usual_rate(&optimizer)),
             schedule,
             max_grad_norm: report.amount("max_grad_norm", self.max_grad_norm, 1.0),
@@ -150,13 +156,29 @@ impl RawOptim {
         Some(decay)
     }
 
-    /// Learning rates of UNet and text encoder.
-    fn rates(&self, scope: Scope, optimizer: &Optimizer, report: &mut Report) -> (f64, f64) {
-        if let Some([_, _, ..]) = self.text_encoder_lr.as_deref() {
-            let what = "several values are given, but Stable Diffusion 1.x has one text encoder";
-            report.problem("text_encoder_lr", what, "give one value");
+    /// One value, or one for each text encoder.
+    fn check_rate_count(&self, family: Option<Family>, report: &mut Report) {
+        let given = self.text_encoder_lr.as_deref().map_or(0, <[f64]>::len);
+        match family {
+            Some(family @ (Family::Sd1 | Family::Sd2)) if given > 1 => {
+                let name = if family == Family::Sd1 { "1.x" } else { "2.x" };
+                let what = format!("several values are given, but Stable Diffusion {name} has one text encoder");
+                report.problem("text_encoder_lr", what, "give one value");
+            }
+            _ if given > 2 => {
+                let what = format!("{given} values are given, and SDXL has two text encoders");
+                report.problem("text_encoder_lr", what, "give one value, or two");
+            }
+            _ => {}
         }
-        let text_encoder_lr = self.text_encoder_lr.as_deref().and_then(|rates| rates.first().copied());
+    }
+
+    /// Learning rates of UNet and text encoders.
+    fn rates(&self, scope: Scope, optimizer: &Optimizer, report: &mut Report) -> (f64, [f64; 2]) {
+        // 0 for one of two text encoders leaves that one alone.
+        let both = self.text_encoder_lr.clone().unwrap_or_default();
+        let trained = |rate: &&f64| **rate != 0.0 || both.len() < 2;
+        let text_encoder_lr = both.iter().find(trained).or(both.first()).copied();
         let parts = [
             ("unet_lr", self.unet_lr, scope != Scope::TextEncoderOnly, "--network_train_text_encoder_only"),
             ("text_encoder_lr", text_encoder_lr, scope != Scope::UnetOnly, "--network_train_unet_only"),
@@ -188,9 +210,33 @@ impl RawOptim {
             let name = optimizer.name();
             let told = format!("{name} has one rate for all, and the text encoder's counts, {text}, as in sd-scripts");
             report.note("unet_lr", told);
-            return (text, text);
+            return (text, self.each(text, text));
         }
-        (unet, text)
+        if let [first, second] = both[..]
+            && optimizer.adapts()
+            && first != second
+            && first != 0.0
+            && second != 0.0
+        {
+            let told = format!("{} has one rate for all, and the first counts, {text}", optimizer.name());
+            report.note("text_encoder_lr", told);
+            return (unet, [text; 2]);
+        }
+        if let [_, second] = both[..]
+            && scope != Scope::UnetOnly
+            && second != 0.0
+            && second != text
+        {
+            check_rate("text_encoder_lr", second, (optimizer, "--network_train_unet_only"), report);
+        }
+        (unet, self.each(text, *both.get(1).unwrap_or(&text)))
+    }
+
+    /// The rates of both text encoders where they are `first` and `second` unless one is to be left alone.
+    fn each(&self, first: f64, second: f64) -> [f64; 2] {
+        let off =
+            |index: usize| self.text_encoder_lr.as_deref().is_some_and(|rates| rates.len() > 1 && rates[index] == 0.0);
+        [if off(0) { 0.0 } else { first }, if off(1) { 0.0 } else { second }]
     }
 
     fn schedule(&self, optimizer: &Optimizer, report: &mut Report) -> Schedule {
@@ -361,7 +407,10 @@ impl From<&Optim> for RawOptim {
             optimizer_args: Some(settings.iter().map(|(name, value)| format!("{name}={value}")).collect()),
             learning_rate: Some(optim.learning_rate),
             unet_lr: Some(optim.unet_lr),
-            text_encoder_lr: Some(vec![optim.text_encoder_lr]),
+            text_encoder_lr: Some(match optim.text_encoder_lr == optim.text_encoder2_lr {
+                true => vec![optim.text_encoder_lr],
+                false => vec![optim.text_encoder_lr, optim.text_encoder2_lr],
+            }),
             lr_warmup_steps: Some(match optim.schedule.warmup {
                 Warmup::Steps(steps) => steps.to_string(),
                 Warmup::Ratio(ratio) => ratio.to_string(),

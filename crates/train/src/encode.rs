@@ -8,10 +8,9 @@ use lorabake_data::image::Rgb;
 use lorabake_data::view::Source;
 use lorabake_data::{Dataset, Item, emphasis, mask};
 use lorabake_diffusion::unit_normal;
-use lorabake_model::text::join_chunks;
 use lorabake_model::tokenizer::{self, ROW, Tokenizer};
 use lorabake_model::vae::Encoder;
-use lorabake_model::{Bundle, LATENT_SCALE};
+use lorabake_model::{Bundle, Encoded};
 use lorabake_recipe::data::{Data, Mask};
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
@@ -23,6 +22,8 @@ use crate::latent_file::{LatentFiles, Subject};
 /// The distribution of one image's latents, or one sample of it, before the latent scale.
 #[derive(Debug, Clone)]
 pub struct Latents {
+    /// What samples are multiplied with.
+    scale: f64,
     /// Channels, height, width.
     pub shape: [usize; 3],
     mean: Vec<f32>,
@@ -40,12 +41,12 @@ impl Latents {
         let mean: Vec<f32> = moments.mean.into_data().try_into_vec().expect("f32 moments");
         let spread: Vec<f32> = moments.log_variance.mul_scalar(0.5).exp().into_data().try_into_vec().expect("f32");
         ensure!(mean.iter().chain(&spread).all(|x| x.is_finite()), "the VAE gives latents that are not finite");
-        Ok(Self { shape: [c, h, w], mean, spread: Some(spread) })
+        Ok(Self { scale: encoder.latent_scale(), shape: [c, h, w], mean, spread: Some(spread) })
     }
 
-    /// A sample that was kept.
-    pub(crate) fn kept(shape: [usize; 3], sample: Vec<f32>) -> Self {
-        Self { shape, mean: sample, spread: None }
+    /// A sample that was kept, for a VAE of this latent scale.
+    pub(crate) fn kept(scale: f64, shape: [usize; 3], sample: Vec<f32>) -> Self {
+        Self { scale, shape, mean: sample, spread: None }
     }
 
     /// One sample, that of the image: the same in every run, whatever its seed, so that it can be kept for other runs.
@@ -53,7 +54,7 @@ impl Latents {
         let digest = Sha256::digest(&image.data);
         let (seed, _) = digest.split_first_chunk().expect("a digest is longer than a seed");
         let mut rng = Seed(u64::from_le_bytes(*seed)).stream("latent of image", &[]);
-        Self::kept(self.shape, self.unscaled(&mut rng))
+        Self::kept(self.scale, self.shape, self.unscaled(&mut rng))
     }
 
     /// The sample that was kept; without one, the mean.
@@ -77,7 +78,7 @@ impl Latents {
 
     /// One sample, times the latent scale.
     pub fn sample(&self, rng: &mut impl Rng) -> Vec<f32> {
-        self.unscaled(rng).into_iter().map(|x| x * LATENT_SCALE as f32).collect()
+        self.unscaled(rng).into_iter().map(|x| x * self.scale as f32).collect()
     }
 }
 
@@ -257,28 +258,60 @@ fn transparency_note(items: &[&Item]) -> Option<String> {
 /// Prompts as token rows: each prompt has the same number of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tokens {
-    /// All rows, the rows of a prompt one after another.
-    pub rows: Vec<[u32; ROW]>,
+    /// All rows for each text encoder, the rows of a prompt one after another.
+    pub rows: Vec<Vec<[u32; ROW]>>,
     /// Rows per prompt: 1, 2 or 3.
     pub chunks: usize,
     /// What the text states of each place are multiplied by, prompt after prompt (`--weighted_captions`).
     pub weights: Option<Vec<f32>>,
-    /// Their text states before the weights, if they are kept (`--cache_text_encoder_outputs`).
-    pub kept: Option<Vec<f32>>,
+    /// What the text encoders make of them, before the weights, if it is kept (`--cache_text_encoder_outputs`).
+    pub kept: Option<Kept>,
+}
+
+/// What text encoders make of prompts, as numbers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// Text states, row-major.
+    pub context: Vec<f32>,
+    /// Summaries, row-major; empty where the family has none.
+    pub pooled: Vec<f32>,
+}
+
+impl Kept {
+    /// From what was just encoded.
+    pub(crate) fn of(encoded: Encoded) -> Self {
+        let pooled = encoded.pooled.map(|pooled| pooled.into_data().try_into_vec().expect("f32 summaries"));
+        let context = encoded.context.into_data().try_into_vec().expect("f32 states");
+        Self { context, pooled: pooled.unwrap_or_default() }
+    }
+
+    /// As tensors, for `batch` prompts of `places` states each.
+    fn tensors(&self, [batch, places]: [usize; 2], device: &Device) -> Encoded {
+        let shape = [batch, places, self.context.len() / (batch * places)];
+        let pooled = (!self.pooled.is_empty()).then(|| {
+            let shape = [batch, self.pooled.len() / batch];
+            Tensor::from_data(TensorData::new(self.pooled.clone(), shape), device)
+        });
+        Encoded { context: Tensor::from_data(TensorData::new(self.context.clone(), shape), device), pooled }
+    }
 }
 
 impl Tokens {
-    /// Tokenizes prompts for a `max_token_length` of 75, 150 or 225; if `weighted`, brackets in them are weights.
+    /// Tokenizes prompts for a `max_token_length` of 75, 150 or 225 and text encoders with these `paddings`; if
+    /// `weighted`, brackets in them are weights.
     pub fn new<'p>(
         tokenizer: &Tokenizer,
         prompts: impl IntoIterator<Item = &'p str>,
         max_token_length: u32,
         weighted: bool,
+        paddings: &[u32],
     ) -> Self {
-        let (mut rows, mut weights) = (Vec::new(), Vec::new());
+        let (mut rows, mut weights) = (vec![Vec::new(); paddings.len()], Vec::new());
         for prompt in prompts {
             let (ids, own) = weighted_ids(tokenizer, prompt, weighted);
-            rows.extend(tokenizer::rows(&ids, max_token_length));
+            for (rows, padding) in rows.iter_mut().zip(paddings) {
+                rows.extend(tokenizer::rows(&ids, max_token_length, *padding));
+            }
             // One for BOS, one for each place of a token, one for the last EOS: as `join_chunks` lays the states out.
             let inner = own.into_iter().chain(std::iter::repeat(1.0)).take(max_token_length as usize);
             weights.extend(std::iter::once(1.0).chain(inner).chain([1.0]));
@@ -286,22 +319,24 @@ impl Tokens {
         Self { rows, chunks: max_token_length as usize / 75, weights: weighted.then_some(weights), kept: None }
     }
 
-    /// The text states that the UNet attends to.
+    /// Number of prompts.
+    pub fn batch(&self) -> usize {
+        self.rows[0].len() / self.chunks
+    }
+
+    /// What the UNet is told of the prompts.
     ///
     /// # Shapes
-    /// - output: [B, 77 | 152 | 227, D]
-    pub fn states(&self, bundle: &Bundle, clip_skip: u32, device: &Device, adapters: &Adapters) -> Tensor<3> {
-        let states = match &self.kept {
-            Some(kept) => {
-                let [batch, places] = [self.rows.len() / self.chunks, 75 * self.chunks + 2];
-                let shape = [batch, places, kept.len() / (batch * places)];
-                Tensor::from_data(TensorData::new(kept.clone(), shape), device)
-            }
-            None => join_chunks(bundle.text().forward(&self.rows, clip_skip as usize, device, adapters), self.chunks),
+    /// - context: [B, 77 | 152 | 227, D]
+    pub fn encoded(&self, bundle: &Bundle, clip_skip: u32, device: &Device, adapters: &[Adapters]) -> Encoded {
+        let encoded = match &self.kept {
+            Some(kept) => kept.tensors([self.batch(), 75 * self.chunks + 2], device),
+            None => bundle.encode((&self.rows, self.chunks), clip_skip as usize, device, adapters),
         };
-        let Some(weights) = &self.weights else { return states };
-        let [batch, places, _] = states.dims();
-        states * Tensor::from_data(TensorData::new(weights.clone(), [batch, places, 1]), device)
+        let Some(weights) = &self.weights else { return encoded };
+        let [batch, places, _] = encoded.context.dims();
+        let weights = Tensor::from_data(TensorData::new(weights.clone(), [batch, places, 1]), device);
+        Encoded { context: encoded.context * weights, ..encoded }
     }
 }
 

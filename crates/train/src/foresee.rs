@@ -11,20 +11,22 @@ use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::{Parsed, RawRecipe, Recipe};
+use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
 use lorabake_weights::metadata::{self, ModelHashes};
 use lorabake_weights::tensor_file::TensorFile;
 
 use crate::network::Network;
 use crate::save;
-use crate::session::open_checkpoint;
+use crate::session::{open_checkpoint, settled};
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
 pub struct Foresight {
     /// The recipe, with rank and alpha as they really are.
     pub recipe: Recipe,
+    /// What the user should know beyond what the options told.
+    pub notes: Vec<Note>,
     /// What was found in the image folders and how many steps it makes, as text of many lines.
     pub found: String,
     /// Batches, epochs and steps.
@@ -55,7 +57,9 @@ pub struct Size {
 /// # Errors
 /// Whatever would end the run before its first step, as far as headers tell.
 pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
-    let mut recipe = parsed.recipe.clone();
+    let checkpoint = open_checkpoint(&parsed.recipe.model.checkpoint)?;
+    let settled = settled(parsed, &checkpoint)?;
+    let mut recipe = settled.recipe.clone();
     let dataset = scan(&recipe.data)?;
     let layout = Layout::new(&dataset, &recipe.data)?;
     let plan = Plan::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
@@ -65,7 +69,6 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
     let found = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
 
-    let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
             let (tensors, size) = tensors_of(&TensorFile::open(&path)?, recipe.network.scope);
@@ -90,7 +93,8 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let mut memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
     memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);
     let files = files(&recipe, length);
-    Ok(Foresight { recipe, found, length, curve, lora, files, memory })
+    let notes = settled.notes;
+    Ok(Foresight { recipe, notes, found, length, curve, lora, files, memory })
 }
 
 /// Whether the LoRA's tensors follow from one rank and the layers alone.
@@ -123,7 +127,7 @@ fn size(
 fn tensors_of(file: &TensorFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
     let left_alone = match scope {
         Scope::Both => None,
-        Scope::UnetOnly => Some("lora_te_"),
+        Scope::UnetOnly => Some("lora_te"),
         Scope::TextEncoderOnly => Some("lora_unet_"),
     };
     let mut names = file.names();

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_diffusion::{Sampler, Schedule, Steps, guide, unit_normal};
-use lorabake_model::text::join_chunks;
-use lorabake_model::tokenizer::Tokenizer;
+use lorabake_model::family::paddings;
+use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
-use lorabake_model::{Bundle, LATENT_SCALE, Parts};
+use lorabake_model::{Bundle, Conditioning, Parts};
 use lorabake_ops::Storage;
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Checkpoint;
@@ -101,7 +101,7 @@ impl Painter {
     /// Reads the networks; `storage` is that of the UNet's and the text encoder's matrices.
     ///
     /// # Errors
-    /// When the checkpoint does not fit SD1.x.
+    /// When one of its networks does not fit.
     pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
         let mut bundle = Bundle::load(checkpoint, Parts::Generating, storage)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
@@ -147,7 +147,7 @@ impl Brush<'_> {
         on_step: &mut dyn FnMut(usize, usize),
     ) -> Result<Picture> {
         let (shape, schedule) = (self.check(request)?, Schedule::stable_diffusion());
-        let context = self.encode(request, adapters);
+        let told = self.encode(request, adapters);
         let noise = |index: u64| self.noise(request.seed, index, shape);
         let start = match &request.noise {
             Some(numbers) => self.tensor(numbers.clone(), shape),
@@ -155,14 +155,14 @@ impl Brush<'_> {
         };
         let mut done = 0;
         let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
-            let epsilon = self.predict(x, t, (&context, request.cfg_scale), adapters);
+            let epsilon = self.predict(x, t, (&told, request.cfg_scale), adapters);
             done += 1;
             on_step(done, request.steps.get());
             Ok(epsilon)
         };
         let x = request.sampler.initial(start, &schedule);
         let latent = request.sampler.sample(&mut model, x, &schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
-        let image = self.decoder.forward(latent.clone().div_scalar(LATENT_SCALE));
+        let image = self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale()));
         let (latent, image) = (numbers(latent), numbers(image));
         if image.iter().any(|value| !value.is_finite()) {
             bail!("the picture holds values that are not numbers; lower the strength of the LoRA or --cfg_scale");
@@ -176,7 +176,7 @@ impl Brush<'_> {
         if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
             bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
         }
-        let depth = self.bundle.text().depth();
+        let depth = self.bundle.texts()[0].depth();
         if !(1..=depth).contains(&request.clip_skip) {
             bail!("--clip_skip {}: this checkpoint's text encoder has layers 1 to {depth}", request.clip_skip);
         }
@@ -191,23 +191,27 @@ impl Brush<'_> {
         Ok(shape)
     }
 
-    /// Text states: of the negative prompt and the prompt, (2, T, D), or of the prompt alone where nothing is guided.
-    fn encode(&self, request: &Request, adapters: &Attached) -> Tensor<3> {
+    /// What the UNet is told: of the negative prompt and the prompt, or of the prompt alone where nothing is guided.
+    fn encode(&self, request: &Request, adapters: &Attached) -> Conditioning {
         let negative = (request.cfg_scale != 1.0).then_some(&request.negative_prompt);
         let prompts: Vec<&String> = negative.into_iter().chain([&request.prompt]).collect();
         let longest = prompts.iter().map(|text| self.tokenizer.encode(text).len()).max().unwrap_or(0);
         let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
         let length = (rows * ROW_TOKENS) as u32;
-        let ids: Vec<_> = prompts.iter().flat_map(|text| self.tokenizer.chunks(text, length)).collect();
-        join_chunks(self.bundle.text().forward(&ids, request.clip_skip, self.device, &adapters.text), rows)
+        let ids: Vec<Vec<u32>> = prompts.iter().map(|text| self.tokenizer.encode(text)).collect();
+        let padded = |padding| ids.iter().flat_map(|ids| tokenizer::rows(ids, length, padding)).collect::<Vec<_>>();
+        let ids: Vec<_> = paddings(self.bundle.family).into_iter().map(padded).collect();
+        let encoded = self.bundle.encode((&ids, rows), request.clip_skip, self.device, &adapters.texts);
+        let (height, width) = (request.height as f32, request.width as f32);
+        encoded.with(vec![[height, width, 0.0, 0.0, height, width]; prompts.len()])
     }
 
     /// The guided prediction; both halves go through the UNet at once.
-    fn predict(&self, x: Tensor<4>, t: f64, text: (&Tensor<3>, f64), adapters: &Attached) -> Tensor<4> {
-        let (context, scale) = text;
-        let batch = context.dims()[0];
+    fn predict(&self, x: Tensor<4>, t: f64, told: (&Conditioning, f64), adapters: &Attached) -> Tensor<4> {
+        let (told, scale) = told;
+        let batch = told.context.dims()[0];
         let x = x.repeat_dim(0, batch);
-        let epsilon = self.bundle.unet.forward(x, &vec![t as f32; batch], context.clone(), &adapters.unet);
+        let epsilon = self.bundle.unet.forward(x, &vec![t as f32; batch], told.clone(), &adapters.unet);
         if batch == 1 {
             return epsilon;
         }

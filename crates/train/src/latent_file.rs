@@ -12,10 +12,11 @@ use anyhow::Result;
 use lorabake_data::Item;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
+use lorabake_model::family::latent_scale;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::caches::Trust;
-use lorabake_weights::Checkpoint;
 use lorabake_weights::npz::{Array, Npz};
+use lorabake_weights::{Checkpoint, Family};
 use sha2::{Digest, Sha256};
 
 use crate::encode::Latents;
@@ -45,6 +46,7 @@ pub(crate) struct LatentFiles {
     trust: Trust,
     /// SHA-256 of the VAE's encoder.
     vae: [u8; 32],
+    family: Family,
     /// Whether foreign latents are those of this VAE, once one was compared.
     kin: Option<bool>,
     tally: Tally,
@@ -80,7 +82,8 @@ impl LatentFiles {
     /// When the VAE cannot be read.
     pub fn of(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Option<Self>> {
         let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
-        Ok(Some(Self { trust, vae: checkpoint.encoder_digest()?, kin: None, tally: Tally::default() }))
+        let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
+        Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))
     }
 
     /// One sample per view: read where it can be, otherwise made by `encode` and written.
@@ -104,7 +107,7 @@ impl LatentFiles {
             };
             made[index] = values.is_none();
             kept[index] = Some(match values {
-                Some(values) => Latents::kept(shape, values),
+                Some(values) => Latents::kept(latent_scale(self.family), shape, values),
                 None => encode(image)?.keep_one(image),
             });
         }
@@ -124,7 +127,8 @@ impl LatentFiles {
     fn open(&mut self, item: &Item) -> (PathBuf, Npz) {
         let old = item.path.with_extension("npz");
         let mut stem = item.path.file_stem().unwrap_or_default().to_owned();
-        stem.push(format!("_{:04}x{:04}_sd.npz", item.size.0, item.size.1));
+        let kind = if self.family == Family::Sdxl { "sdxl" } else { "sd" };
+        stem.push(format!("_{:04}x{:04}_{kind}.npz", item.size.0, item.size.1));
         let new = item.path.with_file_name(stem);
         for path in [old, new.clone()].into_iter().filter(|path| path.exists()) {
             match Npz::read(&path) {

@@ -10,7 +10,6 @@ use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::{self, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
-use lorabake_weights::keys::kohya::kohya_name;
 use lorabake_weights::lora_file::{LoraFile, LoraModule};
 
 use crate::chances::Chances;
@@ -20,7 +19,7 @@ use crate::chances::Chances;
 pub struct Module {
     /// kohya's name, for instance `lora_unet_mid_block_attentions_0_proj_in`.
     pub name: String,
-    /// Text encoder or UNet.
+    /// One of the text encoders, or the UNet.
     pub part: Part,
     /// Layer, kind, size and parameters.
     pub plan: Planned,
@@ -31,18 +30,18 @@ pub struct Module {
 /// A tensor of a file: key, shape, values.
 pub type FileTensor = (String, Vec<usize>, Vec<f32>);
 
-/// All modules, the text encoder's first, each part in the order of its layers.
+/// All modules, the text encoders' first, each part in the order of its layers.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// The modules.
     pub modules: Vec<Module>,
 }
 
-/// The adapters of both networks, ready for a forward pass.
+/// The adapters of all networks, ready for a forward pass.
 #[derive(Debug, Clone, Default)]
 pub struct Attached {
-    /// The text encoder's.
-    pub text: Adapters,
+    /// The text encoders', in their order.
+    pub texts: [Adapters; 2],
     /// The UNet's.
     pub unet: Adapters,
 }
@@ -67,7 +66,7 @@ impl Network {
         let mut modules = Vec::new();
         for (part, sites) in parts(settings.scope, bundle) {
             for plan in plan(sites, settings) {
-                let name = module_name(part, sites, &plan);
+                let Some(name) = bundle.names.module(part, &sites.get(plan.site).path) else { continue };
                 let mut rng = seed.stream("init", &[part_index(part), modules.len() as u64]);
                 let values = plan.initial(sites, &mut rng);
                 modules.push(Module { name, part, plan, values });
@@ -81,6 +80,9 @@ impl Network {
     /// # Errors
     /// When the file has modules for layers that these networks lack, or of another size.
     pub fn from_file(file: &LoraFile, label: &str, bundle: &Bundle) -> Result<Self> {
+        if let Some(family) = file.family().filter(|family| *family != bundle.family) {
+            bail!("{label}: it was trained for {}, and this checkpoint is {}", family.name(), bundle.family.name());
+        }
         let by_name: BTreeMap<&str, _> = file.modules.iter().map(|module| (module.name.as_str(), module)).collect();
         if let Some(problem) = file.problems.first() {
             bail!("{label}: {problem} ({} such in all)", file.problems.len());
@@ -88,7 +90,7 @@ impl Network {
         let mut modules = Vec::new();
         for (part, sites) in parts(Scope::Both, bundle) {
             for (site, _) in sites.iter() {
-                let Some(name) = kohya_name(part, &sites.get(site).path) else { continue };
+                let Some(name) = bundle.names.module(part, &sites.get(site).path) else { continue };
                 let Some(module) = by_name.get(name.as_str()) else { continue };
                 let plan = Planned::of_tensors(sites, site, f64::from(module.alpha), &named(module));
                 let plan =
@@ -151,7 +153,7 @@ impl Network {
                     blocks.size
                 );
             }
-            let sites = if module.part == Part::Unet { bundle.unet.sites() } else { bundle.text().sites() };
+            let sites = bundle.sites(module.part).expect("a module stands on a network");
             let plan = Planned::new(sites, module.plan.site, Method::DyLora { size, blocks: *blocks }, None);
             let tensors = module.plan.to_file(&module.values);
             let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
@@ -166,13 +168,18 @@ impl Network {
         self.modules.retain(|module| match scope {
             Scope::Both => true,
             Scope::UnetOnly => module.part == Part::Unet,
-            Scope::TextEncoderOnly => module.part == Part::TextEncoder,
+            Scope::TextEncoderOnly => module.part.is_text(),
         });
     }
 
     /// Number of modules of one part.
     pub fn count(&self, part: Part) -> usize {
         self.modules.iter().filter(|module| module.part == part).count()
+    }
+
+    /// Number of modules of all text encoders.
+    pub fn text_count(&self) -> usize {
+        self.modules.iter().filter(|module| module.part.is_text()).count()
     }
 
     /// Number of trainable values.
@@ -276,27 +283,31 @@ impl Module {
 
 impl Attached {
     fn part_mut(&mut self, part: Part) -> &mut Adapters {
-        if part == Part::Unet { &mut self.unet } else { &mut self.text }
+        match part {
+            Part::TextEncoder => &mut self.texts[0],
+            Part::TextEncoder2 => &mut self.texts[1],
+            Part::Unet | Part::Vae => &mut self.unet,
+        }
     }
 }
 
-/// The networks that `scope` adapts, the text encoder first as in sd-scripts.
+/// The networks that `scope` adapts, the text encoders first as in sd-scripts.
 fn parts(scope: Scope, bundle: &Bundle) -> Vec<(Part, &Sites)> {
-    let text = (Part::TextEncoder, bundle.text().sites());
-    let unet = (Part::Unet, bundle.unet.sites());
-    match scope {
-        Scope::Both => vec![text, unet],
-        Scope::UnetOnly => vec![unet],
-        Scope::TextEncoderOnly => vec![text],
-    }
+    let wanted = |part: &Part| match scope {
+        Scope::Both => true,
+        Scope::UnetOnly => !part.is_text(),
+        Scope::TextEncoderOnly => part.is_text(),
+    };
+    Part::ADAPTED.into_iter().filter(wanted).filter_map(|part| Some((part, bundle.sites(part)?))).collect()
 }
 
-fn module_name(part: Part, sites: &Sites, plan: &Planned) -> String {
-    kohya_name(part, &sites.get(plan.site).path).expect("UNet and text encoder layers have kohya names")
-}
-
+/// Numbers the streams of first values; they are not to change.
 fn part_index(part: Part) -> u64 {
-    u64::from(part == Part::Unet)
+    match part {
+        Part::TextEncoder => 0,
+        Part::Unet | Part::Vae => 1,
+        Part::TextEncoder2 => 2,
+    }
 }
 
 fn named(module: &LoraModule) -> Named<'_> {

@@ -126,7 +126,7 @@ impl Bake<'_> {
             steps: length.steps,
             epochs: length.epochs,
             unet_modules: self.session.network.count(Part::Unet),
-            text_modules: self.session.network.count(Part::TextEncoder),
+            text_modules: self.session.network.text_count(),
             parameters: self.session.network.parameters(),
             blocks: block_plan::rows(&self.session),
         }));
@@ -250,6 +250,7 @@ impl Bake<'_> {
             timesteps: draws.timesteps,
             chances: Chances::new(seed, at, &recipe.network),
             tokens: session.tokens(prompts)?,
+            sizes: batch.entries.iter().map(|entry| session.sizes(entry.item, entry.flipped)).collect(),
             loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
             mask: has_mask.then(|| mask.collect()),
         })

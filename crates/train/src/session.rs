@@ -4,22 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, Item, caption, report, scan};
+use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, Parts, Sizes};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
 use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Precision;
-use lorabake_recipe::{Parsed, Recipe};
+use lorabake_recipe::{Found, Parsed, Recipe};
+use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::{Checkpoint, Part};
+use lorabake_weights::{Checkpoint, Family, Part};
 
 use crate::embedded;
 use crate::encode::{LatentCache, Tokens, weighted_ids};
@@ -70,10 +72,12 @@ impl Session {
     /// # Errors
     /// Whatever is wrong with images, captions, checkpoint, weights or output folder, naming file or option.
     pub fn prepare(parsed: &Parsed, tell: &Sender<Event>) -> Result<Self> {
-        let mut recipe = parsed.recipe.clone();
-        let seed = Seed(recipe.train.seed);
         let say = |event| tell.send(event).unwrap_or_default();
         let mut clock = Clock { tell, since: Instant::now() };
+        let checkpoint = open_checkpoint(&parsed.recipe.model.checkpoint)?;
+        let Parsed { mut recipe, notes, .. } = settled(parsed, &checkpoint)?;
+        notes.iter().for_each(|note| say(Event::Note(note.to_string())));
+        let seed = Seed(recipe.train.seed);
 
         let dataset = scan(&recipe.data)?;
         let layout = Layout::new(&dataset, &recipe.data)?;
@@ -86,7 +90,6 @@ impl Session {
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
-        let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
         let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
         refuse_strangers(&checkpoint)?;
@@ -105,7 +108,7 @@ impl Session {
         clock.lap("latents made");
         let texts = recipe.caches.text_outputs.then(|| TextCache::fill(&bundle, &tokenizer, &dataset, &recipe));
         if texts.is_some() {
-            bundle.text.take_if(|_| wanted.is_empty());
+            bundle.texts.take_if(|_| wanted.is_empty());
             clock.lap("captions encoded");
         }
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
@@ -132,9 +135,17 @@ impl Session {
     /// The tokens of a batch's prompts, with their text states if those are kept.
     pub(crate) fn tokens<'p>(&self, prompts: impl IntoIterator<Item = &'p str>) -> Result<Tokens> {
         let (length, weighted) = (self.recipe.model.max_token_length, self.recipe.data.captions.weighted);
-        let mut tokens = Tokens::new(&self.tokenizer, prompts, length, weighted);
+        let mut tokens = Tokens::new(&self.tokenizer, prompts, length, weighted, &paddings(self.bundle.family));
         tokens.kept = self.texts.as_ref().map(|texts| texts.look_up(&tokens)).transpose()?;
         Ok(tokens)
+    }
+
+    /// What SDXL is told of an image's sizes; in whole pixels, as sd-scripts tells it.
+    pub(crate) fn sizes(&self, item: usize, flipped: bool) -> Sizes {
+        let ((width, height), placement) = (self.dataset.items[item].size, &self.layout.placements[item]);
+        let [left, top, right, _] = placement.crop_ltrb;
+        let left = if flipped { f64::from(placement.bucket.0) - right } else { left };
+        [height, width, top as u32, left as u32, placement.bucket.1, placement.bucket.0].map(|pixels| pixels as f32)
     }
 
     /// What stays the same from step to step.
@@ -158,10 +169,27 @@ impl Clock<'_> {
     }
 }
 
+/// The recipe, now that its checkpoint is open.
+///
+/// # Errors
+/// Options that do not go together with it.
+pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
+    let (velocity, zero_terminal_snr) = match checkpoint.prediction() {
+        None => (None, false),
+        Some(Prediction::Epsilon) => (Some(false), false),
+        Some(Prediction::V { zero_terminal_snr }) => (Some(true), zero_terminal_snr),
+    };
+    let settled = parsed.with(Found { family: checkpoint.family(), velocity, zero_terminal_snr });
+    settled.map_err(|problems| {
+        let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        anyhow!("{}: {}", checkpoint.label(), lines.join("; "))
+    })
+}
+
 /// Opens the recipe's checkpoint.
 ///
 /// # Errors
-/// When it is no SD1.x checkpoint; the message says what it is.
+/// When it is none that we know; the message says what it is.
 pub fn open_checkpoint(which: &model::Checkpoint) -> Result<Checkpoint> {
     match which {
         model::Checkpoint::Embedded => Ok(embedded::checkpoint()?),
@@ -181,7 +209,7 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
     let strangers = checkpoint.strangers();
     let Some(first) = strangers.first() else { return Ok(()) };
     bail!(
-        "{}: {} tensors belong to no part of a Stable Diffusion 1.x checkpoint (first: {first}); is it another model, \
+        "{}: {} tensors belong to no part of a Stable Diffusion checkpoint (first: {first}); is it another model, \
          or a checkpoint with something merged into it?",
         checkpoint.label(),
         strangers.len()
@@ -189,7 +217,7 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
 }
 
 fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
-    let depth = bundle.text().depth();
+    let depth = bundle.texts()[0].depth();
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }
@@ -265,7 +293,15 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
 }
 
 fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<Network> {
-    let network = Network::fresh(&recipe.network, bundle, seed);
+    let mut network = Network::fresh(&recipe.network, bundle, seed);
+    let idle = |part: Part| match part {
+        Part::TextEncoder => recipe.optim.text_encoder_lr == 0.0,
+        Part::TextEncoder2 => recipe.optim.text_encoder2_lr == 0.0,
+        Part::Unet | Part::Vae => false,
+    };
+    if bundle.family == Family::Sdxl {
+        network.modules.retain(|module| !idle(module.part));
+    }
     if network.modules.is_empty() {
         bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
     }

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_diffusion::{Loss, Measure, add_noise, loss};
-use lorabake_model::Bundle;
+use lorabake_model::{Bundle, Sizes};
 
 use crate::chances::Chances;
 use crate::encode::Tokens;
@@ -27,6 +27,8 @@ pub struct Inputs {
     pub chances: Chances,
     /// The captions.
     pub tokens: Tokens,
+    /// What SDXL is told of each image; other families do not look.
+    pub sizes: Vec<Sizes>,
     /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
     pub loss_weights: Vec<f32>,
     /// Where the loss counts, [B, h, w], 0 to 1; `None` = everywhere.
@@ -85,9 +87,10 @@ fn forward(frozen: &Frozen<'_>, attached: &Attached, inputs: &Inputs) -> (Loss, 
     let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
     let noisy = add_noise(schedule, latents, added, &inputs.timesteps);
 
-    let context = inputs.tokens.states(frozen.bundle, frozen.clip_skip, device, &attached.text);
+    let encoded = inputs.tokens.encoded(frozen.bundle, frozen.clip_skip, device, &attached.texts);
+    let told = encoded.with(inputs.sizes.clone());
     let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
-    let prediction = frozen.bundle.unet.forward(noisy, &times, context, &attached.unet);
+    let prediction = frozen.bundle.unet.forward(noisy, &times, told, &attached.unet);
 
     let factors = weighting.factors(schedule, *asked, (&inputs.loss_weights, &inputs.timesteps));
     let kept = prediction.clone().inner();

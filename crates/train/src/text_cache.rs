@@ -1,24 +1,24 @@
 //! What the frozen text encoder makes of the captions, each encoded once (`--cache_text_encoder_outputs`).
 //!
-//! sd-scripts has this option, and files for it, for SDXL and newer models only. Here it works for Stable Diffusion 1.x
-//! too, in memory.
+//! sd-scripts has this option, and files for it, for SDXL and newer models only. Here it works for all families, in
+//! memory.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use lorabake_adapter::Adapters;
 use lorabake_data::{Dataset, caption};
 use lorabake_model::Bundle;
+use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{ROW, Tokenizer};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::seed::Seed;
 
-use crate::encode::Tokens;
+use crate::encode::{Kept, Tokens};
 
-/// Text states by the token rows of their prompt, before the weights of `--weighted_captions`.
+/// What the text encoders make of prompts, by the first one's token rows, before the weights of `--weighted_captions`.
 #[derive(Debug, Clone)]
-pub(crate) struct TextCache(BTreeMap<Vec<[u32; ROW]>, Vec<f32>>);
+pub(crate) struct TextCache(BTreeMap<Vec<[u32; ROW]>, Kept>);
 
 impl TextCache {
     /// Encodes every caption of the data set. The recipe has made sure that nothing changes them from use to use.
@@ -29,27 +29,26 @@ impl TextCache {
             let rules = &dataset.settings(&recipe.data, item).captions;
             let any_use = caption::Use { epoch: 0, position: 0, step: 0, steps: 1 };
             let prompt = caption::draw(&item.caption, rules, Seed(recipe.train.seed), any_use);
-            let mut tokens = Tokens::new(tokenizer, [prompt.as_str()], model.max_token_length, weighted);
+            let paddings = paddings(bundle.family);
+            let mut tokens = Tokens::new(tokenizer, [prompt.as_str()], model.max_token_length, weighted, &paddings);
             tokens.weights = None;
-            let encode = || {
-                let states = tokens.states(bundle, model.clip_skip, &Device::flex(), &Adapters::default());
-                states.into_data().try_into_vec().expect("f32 states")
-            };
-            kept.entry(tokens.rows.clone()).or_insert_with(encode);
+            let encode = || Kept::of(tokens.encoded(bundle, model.clip_skip, &Device::flex(), &[]));
+            kept.entry(tokens.rows[0].clone()).or_insert_with(encode);
         }
         Self(kept)
     }
 
-    /// The states of these prompts, one after another.
+    /// What was made of these prompts, one after another.
     ///
     /// # Errors
     /// If one of them is no caption of the data set.
-    pub fn look_up(&self, tokens: &Tokens) -> Result<Vec<f32>> {
-        let mut all = Vec::new();
-        for rows in tokens.rows.chunks(tokens.chunks) {
-            all.extend(
-                self.0.get(rows).context("cache_text_encoder_outputs: this caption was not encoded beforehand")?,
-            );
+    pub fn look_up(&self, tokens: &Tokens) -> Result<Kept> {
+        let mut all = Kept::default();
+        for rows in tokens.rows[0].chunks(tokens.chunks) {
+            let one =
+                self.0.get(rows).context("cache_text_encoder_outputs: this caption was not encoded beforehand")?;
+            all.context.extend(&one.context);
+            all.pooled.extend(&one.pooled);
         }
         Ok(all)
     }

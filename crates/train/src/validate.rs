@@ -109,6 +109,7 @@ impl Validation {
             timesteps: vec![timestep; batch.len()],
             chances: Chances::None,
             tokens: session.tokens(prompts)?,
+            sizes: batch.iter().map(|index| session.sizes(*index, false)).collect(),
             loss_weights: vec![1.0; batch.len()],
             mask: has_mask.then(|| mask.collect()),
         })

@@ -205,6 +205,7 @@ fn random_crops_are_drawn_anew_and_only_where_there_is_something_to_crop() {
 fn accumulated_batches_equal_one_large_batch() {
     // Checked on the step itself, since the draws of two batches of two are not those of one batch of four. 128 px: at
     // 64 px the lowest level is one pixel wide, and its group norms of one channel × one pixel amplify rounding by 1/√ε.
+    use lorabake_model::tokenizer::{EOS, Tokenizer};
     use lorabake_recipe::diffusion::Diffusion;
     use lorabake_train::draws::Draws;
     use lorabake_train::encode::Tokens;
@@ -217,7 +218,7 @@ fn accumulated_batches_equal_one_large_batch() {
     let seed = lorabake_recipe::seed::Seed(3);
     let mut network = Network::fresh(&recipe.unwrap().recipe.network, &bundle, seed);
     network.modules.iter_mut().for_each(|module| module.values[1].fill(0.02));
-    let tokenizer = lorabake_model::tokenizer::Tokenizer::new();
+    let tokenizer = Tokenizer::new();
     let prompts = ["a cat", "a dog, running", "", "sky"];
     let settings = Diffusion { min_snr_gamma: Some(5.0), ..Diffusion::default() };
     let draw = |epoch, latents: &[f32]| Draws::new(seed, (epoch, 0), latents, [4, 4, 16, 16], &settings);
@@ -232,7 +233,8 @@ fn accumulated_batches_equal_one_large_batch() {
             input_noise: None,
             timesteps: draws.timesteps[range.clone()].to_vec(),
             chances: lorabake_train::chances::Chances::None,
-            tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75, false),
+            tokens: Tokens::new(&tokenizer, prompts[range.clone()].iter().copied(), 75, false, &[EOS]),
+            sizes: Vec::new(),
             loss_weights: [1.0, 0.5, 1.0, 1.0][range].to_vec(),
             mask: None,
         }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use lorabake_model::tokenizer::Tokenizer;
+use lorabake_model::tokenizer::{EOS, Tokenizer};
 use lorabake_recipe::parse_train;
 use lorabake_train::bake;
 use lorabake_train::encode::Tokens;
@@ -101,9 +101,9 @@ fn weights_in_captions_change_the_text_states_only() {
     images(dir.path(), (64, 64));
     assert_ne!(run(dir.path(), "--weighted_captions").losses, run(dir.path(), "").losses);
     let tokenizer = Tokenizer::new();
-    let tokens = |prompt: &'static str, limit| Tokens::new(&tokenizer, [prompt], limit, true);
+    let tokens = |prompt: &'static str, limit| Tokens::new(&tokenizer, [prompt], limit, true, &[EOS]);
     let weighted = tokens("a (cat:1.5), [grass]", 75);
-    assert_eq!(weighted.rows, Tokens::new(&tokenizer, ["a cat, grass"], 75, false).rows);
+    assert_eq!(weighted.rows, Tokens::new(&tokenizer, ["a cat, grass"], 75, false, &[EOS]).rows);
     let weights = weighted.weights.unwrap();
     assert_eq!((weights.len(), &weights[..6]), (77, &[1.0, 1.0, 1.5, 1.0, (1.0 / 1.1) as f32, 1.0][..]));
     // Beyond the first row, weights go on where the joined states do.

@@ -1,24 +1,39 @@
 //! A single-file Stable Diffusion checkpoint: opened, and known to be of a supported family.
 //!
-//! Only SD1.x in the original (LDM) layout is accepted; LoRAs and other families are recognised by their keys and
-//! named. Which tensors a network needs is not decided here but by whoever reads it through [`crate::Loader`].
+//! SD1.x, SD2.x and SDXL in the original (LDM) layout are accepted; LoRAs and other families are recognised by their
+//! keys and named. Which tensors a network needs is not decided here but by whoever reads it through [`crate::Loader`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lorabake_recipe::model::Family;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::keys;
+use crate::keys::kohya::Names;
+use crate::keys::{self, Part};
 use crate::tensor_file::TensorFile;
 
-/// An open SD1.x checkpoint.
+/// An open checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint {
     file: TensorFile,
     names: Vec<String>,
+    family: Family,
+}
+
+/// What a checkpoint says that its UNet predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise.
+    Epsilon,
+    /// The velocity.
+    V {
+        /// It was trained with noise that leaves nothing of the image at the last timestep.
+        zero_terminal_snr: bool,
+    },
 }
 
 impl Checkpoint {
@@ -43,8 +58,36 @@ impl Checkpoint {
         let names = file.names();
         match refusal(&file, &names) {
             Some(reason) => Err(Error::WrongKind { file: file.label().to_string(), reason }),
-            None => Ok(Self { file, names }),
+            None => {
+                let family = keys::family_of(names.iter().map(String::as_str));
+                Ok(Self { file, names, family })
+            }
         }
+    }
+
+    /// What kind of model it is.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// What its UNet predicts, if the file says it: by a tensor `v_pred` (and `ztsnr`), as current SDXL models have
+    /// them, or by its metadata.
+    pub fn prediction(&self) -> Option<Prediction> {
+        let has = |key: &str| self.file.shape(key).is_some();
+        let said = |key: &str| self.metadata().get(key).map_or("", String::as_str);
+        let zero_terminal_snr = has(keys::ZERO_TERMINAL_SNR);
+        let by_metadata = match said("modelspec.prediction_type") {
+            "v" | "v_prediction" => Some(true),
+            "epsilon" => Some(false),
+            _ => said("modelspec.architecture").starts_with("stable-diffusion-v2-768-v").then_some(true),
+        };
+        let v = if has(keys::V_PRED) || zero_terminal_snr { Some(true) } else { by_metadata };
+        v.map(|v| if v { Prediction::V { zero_terminal_snr } } else { Prediction::Epsilon })
+    }
+
+    /// How the modules of its LoRAs are called.
+    pub fn module_names(&self) -> Names {
+        Names::of(&self.names.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The path as given, for messages.
@@ -103,18 +146,16 @@ impl Checkpoint {
     }
 }
 
-/// Why this file is no SD1.x checkpoint, if it is none.
+/// Why this file is no checkpoint of a family that we know, if it is none.
 fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
-    const ONLY: &str = "only SD1.x checkpoints are supported so far";
+    const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
     let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
     let starts = |prefix: &str| any(&|name| name.starts_with(prefix));
     if any(&keys::is_adapter_key) {
         return Some("it is a LoRA, not a checkpoint; give it as --network_weights instead".into());
     }
-    let family = if starts("conditioner.embedders.") || starts("model.diffusion_model.label_emb.") {
-        Some("SDXL")
-    } else if starts("cond_stage_model.model.") {
-        Some("SD2")
+    let family = if starts("conditioner.embedders.0.model.") {
+        Some("SDXL refiner")
     } else if any(&|name| name.contains("joint_blocks.0.")) {
         Some("SD3")
     } else if any(&|name| name.contains("double_blocks.0.")) {
@@ -128,7 +169,8 @@ fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
     if starts("down_blocks.0.") || starts("encoder.down_blocks.0.") || starts("text_model.encoder.") {
         return Some("it is one network in diffusers layout; use the single-file version of the model".into());
     }
-    let missing = keys::Part::ALL.iter().find(|part| !any(&|name| keys::part_of(name) == Some(**part)));
+    let own = Part::of(keys::family_of(names.iter().map(String::as_str)));
+    let missing = own.iter().find(|part| !any(&|name| keys::part_of(name) == Some(**part)));
     if let Some(part) = missing {
         return Some(format!("it has no {part} of a Stable Diffusion model ({} tensors); {ONLY}", names.len()));
     }
@@ -140,6 +182,7 @@ fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
     }
     match file.shape("model.diffusion_model.input_blocks.0.0.weight") {
         Some([_, 9, ..]) => Some("it is an inpainting model (9 input channels); use the base model".into()),
+        Some([_, 5, ..]) => Some("it is a depth model (5 input channels); use the base model".into()),
         Some([_, 8, ..]) => Some("it is an InstructPix2Pix model (8 input channels); use the base model".into()),
         _ => None,
     }

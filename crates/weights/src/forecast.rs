@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use lorabake_recipe::data::Data;
+use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
@@ -13,8 +14,9 @@ use lorabake_recipe::train::Precision;
 use safetensors::Dtype;
 
 use crate::checkpoint::Checkpoint;
-use crate::keys::kohya::kohya_name;
-use crate::keys::{Part, diffusers_names, part_of};
+use crate::keys::kohya::Names;
+use crate::keys::text::{FUSED, JOINED};
+use crate::keys::{Part, diffusers_names, family_of, part_of};
 use crate::lora_save;
 
 /// A tensor of a LoRA file: its key and shape.
@@ -26,7 +28,10 @@ pub type LoraTensor = (String, Vec<usize>);
 pub fn lora_tensors(keys: &[(&str, &[usize])], network: &Network) -> Vec<LoraTensor> {
     let names: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
     let mut tensors = Vec::new();
-    for part in [Part::TextEncoder, Part::Unet] {
+    let modules = Names::of(&names);
+    let family = family_of(names.iter().copied());
+    let unused = |path: &str| family == Family::Sd2 && path.starts_with(SD2_UNUSED);
+    for part in Part::ADAPTED {
         let left_alone = if part == Part::Unet { Scope::TextEncoderOnly } else { Scope::UnetOnly };
         if network.scope == left_alone {
             continue;
@@ -35,19 +40,30 @@ pub fn lora_tensors(keys: &[(&str, &[usize])], network: &Network) -> Vec<LoraTen
             let shape = keys.iter().find(|(own, _)| *own == key).map_or(&[][..], |(_, shape)| *shape);
             let path = name.as_deref().and_then(|name| name.strip_suffix(".weight"));
             let Some((path, rank)) = path.and_then(|path| Some((path, rank(path, shape, network)?))) else { continue };
-            let Some(module) = kohya_name(part, path) else { continue };
+            // SD2.x' trainer has these two as 1×1 convolutions, whatever the file has.
+            let kernel = family == Family::Sd2 && (path.ends_with(".proj_in") || path.ends_with(".proj_out"));
+            let fused = path.ends_with(FUSED);
             let (down, up) = match *shape {
-                [outputs, inputs] => (vec![rank, inputs], vec![outputs, rank]),
+                [outputs, inputs] if kernel => (vec![rank, inputs, 1, 1], vec![outputs, rank, 1, 1]),
+                [outputs, inputs] => (vec![rank, inputs], vec![if fused { outputs / 3 } else { outputs }, rank]),
                 [outputs, inputs, a, b] => (vec![rank, inputs, a, b], vec![outputs, rank, 1, 1]),
                 _ => continue,
             };
-            tensors.push((format!("{module}.alpha"), Vec::new()));
-            tensors.push((format!("{module}.lora_down.weight"), down));
-            tensors.push((format!("{module}.lora_up.weight"), up));
+            let paths =
+                if fused { JOINED.map(|own| path.replace(FUSED, own)).to_vec() } else { vec![path.to_string()] };
+            for path in paths.iter().filter(|path| !unused(path)) {
+                let Some(module) = modules.module(part, path) else { continue };
+                tensors.push((format!("{module}.alpha"), Vec::new()));
+                tensors.push((format!("{module}.lora_down.weight"), down.clone()));
+                tensors.push((format!("{module}.lora_up.weight"), up.clone()));
+            }
         }
     }
     tensors
 }
+
+/// The last layer of SD2.x' text encoder, whose output nobody reads.
+const SD2_UNUSED: &str = "text_model.encoder.layers.23.";
 
 /// The rank of the layer at a diffusers path, if it gets a LoRA.
 fn rank(path: &str, shape: &[usize], network: &Network) -> Option<usize> {

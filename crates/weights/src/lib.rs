@@ -23,3 +23,4 @@ pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use keys::Part;
 pub use loader::Loader;
+pub use lorabake_recipe::model::Family;

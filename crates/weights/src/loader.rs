@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::keys::{self, Part};
+use lorabake_recipe::model::Family;
+
+use crate::keys::{self, Part, text};
 use crate::{Checkpoint, Error};
 
 /// How many names of each kind a message shows.
@@ -42,6 +44,11 @@ impl<'c> Loader<'c> {
         Self { checkpoint, part, keys, unused, missing: Vec::new(), misfits: Vec::new() }
     }
 
+    /// The family of the checkpoint.
+    pub fn family(&self) -> Family {
+        self.checkpoint.family()
+    }
+
     /// All diffusers names that this part has in the file, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)
@@ -49,7 +56,30 @@ impl<'c> Loader<'c> {
 
     /// The shape that a tensor has in the file, by its diffusers name; for inferring sizes. Does not count as use.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.checkpoint.shape(self.keys.get(name)?).map(<[usize]>::to_vec)
+        let (key, third) = self.find(name)?;
+        let mut shape = self.checkpoint.shape(key)?.to_vec();
+        if third.is_some() {
+            *shape.first_mut()? /= 3;
+        }
+        Some(shape)
+    }
+
+    /// The key in the file of a tensor, and which third of its rows it is, if files join three of its kind.
+    fn find(&self, name: &str) -> Option<(&'c str, Option<usize>)> {
+        if let Some(key) = self.keys.get(name) {
+            return Some((key, None));
+        }
+        let (fused, third) = text::joined(name)?;
+        Some((self.keys.get(&fused)?, Some(third)))
+    }
+
+    /// Tensors whose diffusers name begins with `start` need not be asked for: no use is made of them.
+    pub fn leave(&mut self, start: &str) {
+        for (name, key) in &self.keys {
+            if name.starts_with(start) {
+                self.unused.remove(key);
+            }
+        }
     }
 
     /// The values (row-major) of the tensor with this diffusers name. When it is missing or of another shape than
@@ -57,20 +87,31 @@ impl<'c> Loader<'c> {
     /// [`Loader::finish`]. A 1×1 convolution and a matrix of the same numbers count as the same shape.
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Vec<f32> {
         let zeros = || vec![0.0; values_of(expected)];
-        let Some(&key) = self.keys.get(name) else {
+        let Some((key, third)) = self.find(name) else {
             self.missing.push(name.to_string());
             return zeros();
         };
         self.unused.remove(key);
         let found = self.checkpoint.shape(key).unwrap_or_default();
-        if without_kernel(found) != without_kernel(expected) {
+        let mut expected = expected.to_vec();
+        if third.is_some() {
+            expected[0] *= 3;
+        }
+        if without_kernel(found) != without_kernel(&expected) {
             self.misfits.push(format!("{key} (expected {expected:?}, found {found:?})"));
             return zeros();
         }
-        self.checkpoint.read_f32(key).unwrap_or_else(|error| {
-            self.misfits.push(error.to_string());
-            zeros()
-        })
+        let values = match self.checkpoint.read_f32(key) {
+            Ok(values) => values,
+            Err(error) => {
+                self.misfits.push(error.to_string());
+                return zeros();
+            }
+        };
+        match third {
+            Some(third) => values[third * values.len() / 3..(third + 1) * values.len() / 3].to_vec(),
+            None => values,
+        }
     }
 
     /// Ends the reading.

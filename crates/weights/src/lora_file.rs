@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use lorabake_recipe::model::Family;
+
 use crate::Error;
 use crate::tensor_file::TensorFile;
 
@@ -92,7 +94,7 @@ impl LoraFile {
         let file = TensorFile::open(path)?;
         let wrong = |reason: String| Error::WrongKind { file: file.label().to_string(), reason };
         let names = file.names();
-        if let Some(reason) = refusal(&file, &names) {
+        if let Some(reason) = refusal(&names) {
             return Err(wrong(reason));
         }
         let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -100,7 +102,7 @@ impl LoraFile {
         for key in &names {
             match key.split_once('.') {
                 Some((module, suffix)) if is_module(module) => grouped.entry(module).or_default().push(suffix),
-                _ => problems.push(Problem { key: key.clone(), reason: "it is no name of a LoRA for SD1.x".into() }),
+                _ => problems.push(Problem { key: key.clone(), reason: "it is no name of a kohya LoRA".into() }),
             }
         }
         let mut modules = Vec::new();
@@ -112,19 +114,37 @@ impl LoraFile {
         }
         if modules.is_empty() {
             let why = problems.first().map_or("it has no tensors".into(), Problem::to_string);
-            return Err(wrong(format!("no part of it is a LoRA for SD1.x ({why})")));
+            return Err(wrong(format!("no part of it is a LoRA in kohya's format ({why})")));
         }
         Ok(Self { metadata: file.metadata().clone(), modules, problems })
     }
+
+    /// The family of checkpoints that it was trained for, if names or metadata tell.
+    pub fn family(&self) -> Option<Family> {
+        let said = |key: &str| self.metadata.get(key).map_or("", String::as_str);
+        let xl = |module: &LoraModule| {
+            ["lora_te1_", "lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_"]
+                .iter()
+                .any(|start| module.name.starts_with(start))
+        };
+        if said("ss_base_model_version").starts_with("sdxl") || self.modules.iter().any(xl) {
+            return Some(Family::Sdxl);
+        }
+        match said("ss_v2") {
+            "True" => Some(Family::Sd2),
+            "False" => Some(Family::Sd1),
+            _ => None,
+        }
+    }
 }
 
-/// Whether `module` could be a name of an SD1.x LoRA.
+/// Whether `module` could be a name of a LoRA for Stable Diffusion.
 fn is_module(module: &str) -> bool {
-    module.starts_with("lora_unet_") || module.starts_with("lora_te_")
+    ["lora_unet_", "lora_te_", "lora_te1_", "lora_te2_"].iter().any(|start| module.starts_with(start))
 }
 
-/// Why this file as a whole is no LoRA for SD1.x, if so.
-fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
+/// Why this file as a whole is no LoRA for Stable Diffusion, if so.
+fn refusal(names: &[String]) -> Option<String> {
     let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
     if any(&|name| name.starts_with("model.diffusion_model.") || name.starts_with("cond_stage_model.")) {
         return Some("it is a checkpoint, not a LoRA".into());
@@ -134,20 +154,9 @@ fn refusal(file: &TensorFile, names: &[String]) -> Option<String> {
             "its tensors have diffusers (PEFT) names, which are not read yet; convert it to kohya's format".into(),
         );
     }
-    let base = file.metadata().get("ss_base_model_version").map_or("", String::as_str);
-    let xl = |name: &str| {
-        name.starts_with("lora_te1_") || name.starts_with("lora_te2_") || name.starts_with("lora_unet_input_blocks_")
-    };
-    let family = if base.starts_with("sdxl") || any(&xl) {
-        "SDXL"
-    } else if file.metadata().get("ss_v2").is_some_and(|v2| v2 == "True") {
-        "SD2"
-    } else if any(&|name| name.starts_with("lora_unet_double_blocks_") || name.starts_with("lora_unet_joint_blocks_")) {
-        "Flux or SD3"
-    } else {
-        return None;
-    };
-    Some(format!("it was trained for {family}; only SD1.x is supported so far"))
+    let foreign = ["lora_unet_double_blocks_", "lora_unet_joint_blocks_"];
+    any(&|name| foreign.iter().any(|start| name.starts_with(start)))
+        .then(|| "it was trained for Flux or SD3; only SD1.x, SD2.x and SDXL are supported".into())
 }
 
 /// The module's tensors, or why they cannot be used.

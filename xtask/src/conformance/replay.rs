@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use lorabake_adapter::Method;
+use lorabake_model::family::paddings;
+use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
@@ -14,12 +16,13 @@ use lorabake_recipe::adapter::Rule;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
-use lorabake_recipe::{ParseError, Recipe, parse_train};
+use lorabake_recipe::{ParseError, Parsed, Recipe, parse_train};
 use lorabake_train::chances::Chances;
 use lorabake_train::encode::Tokens;
 use lorabake_train::groups::Groups;
 use lorabake_train::network::{Module, Network};
 use lorabake_train::objective::Objective;
+use lorabake_train::session::settled;
 use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
 use lorabake_train::update::{Updater, accumulate};
 use lorabake_weights::Checkpoint;
@@ -53,6 +56,10 @@ pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
         }
         Err(error) => return Err(error.into()),
     };
+    let recipe = match settled(&recipe, &checkpoint) {
+        Ok(parsed) => parsed.recipe,
+        Err(error) => return Ok(Verdict::Unsupported(error.to_string())),
+    };
     let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::F32)?;
     let network = network(trace, &recipe, &bundle)?;
     Replay { trace, recipe, bundle: &bundle, network, errors: Errors::default() }.run().map(Verdict::Replayed)
@@ -78,14 +85,14 @@ fn network(trace: &Trace, recipe: &Recipe, bundle: &Bundle) -> Result<Network> {
 }
 
 /// The recorded command line as our own parser takes it; its first refusal is the reason if it is not taken.
-fn parse(trace: &Trace) -> Result<Recipe, String> {
+fn parse(trace: &Trace) -> Result<Parsed, String> {
     let presets = trace.pack.join("presets");
     let here = |word: &String| match word.strip_prefix("preset=") {
         Some(file) => format!("preset={}", presets.join(file).display()).into(),
         None => OsString::from(word),
     };
     let argv: Vec<OsString> = trace.meta.args.iter().map(here).collect();
-    parse_train(&argv).map(|parsed| parsed.recipe).map_err(|error| match error {
+    parse_train(&argv).map_err(|error| match error {
         ParseError::Unusable(problems) => problems.0.first().map_or_else(String::new, ToString::to_string),
         ParseError::Asked(_) => "it asks for help".to_string(),
     })
@@ -130,12 +137,6 @@ impl Replay<'_> {
         for name in &micro.latents {
             latents.extend(self.trace.values(name)?.1);
         }
-        let mut rows = Vec::new();
-        for name in &micro.input_ids_0 {
-            let ids = self.trace.integers(name)?;
-            rows.extend(ids.chunks_exact(77).map(|row| std::array::from_fn(|i| row[i])));
-        }
-        let chunks = rows.len() / micro.input_ids_0.len();
         let inputs = Inputs {
             shape: shape.try_into().ok().context("noise has four dimensions")?,
             latents,
@@ -143,7 +144,8 @@ impl Replay<'_> {
             input_noise: None,
             timesteps: micro.timesteps.clone(),
             chances: self.chances(micro)?,
-            tokens: Tokens { rows, chunks, weights: None, kept: None },
+            tokens: self.tokens(micro)?,
+            sizes: micro.sizes()?,
             loss_weights: micro.loss_weights.clone(),
             mask: None,
         };
@@ -154,6 +156,26 @@ impl Replay<'_> {
             device: &Device::flex(),
         };
         Ok(step(&frozen, &self.network, &inputs))
+    }
+
+    /// The recorded token rows, or those of the captions where text states were cached, which is without any.
+    fn tokens(&self, micro: &MicroStep) -> Result<Tokens> {
+        let paddings = paddings(self.bundle.family);
+        if micro.input_ids_0.is_empty() {
+            let (model, captions) = (&self.recipe.model, micro.captions.iter().map(String::as_str));
+            return Ok(Tokens::new(&Tokenizer::new(), captions, model.max_token_length, false, &paddings));
+        }
+        let mut rows = Vec::new();
+        for names in [&micro.input_ids_0, &micro.input_ids_1].into_iter().take(paddings.len()) {
+            let mut own = Vec::new();
+            for name in names {
+                let ids = self.trace.integers(name)?;
+                own.extend(ids.chunks_exact(77).map(|row| std::array::from_fn(|i| row[i])));
+            }
+            rows.push(own);
+        }
+        let chunks = rows[0].len() / micro.input_ids_0.len();
+        Ok(Tokens { rows, chunks, weights: None, kept: None })
     }
 
     /// The recorded draws of DyLoRA: sd-scripts draws a rank, LyCORIS a block.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use lorabake_model::Sizes;
 use lorabake_weights::lora_file::{LoraFile, LoraModule, LoraTensor};
 use lorabake_weights::tensor_file::TensorFile;
 use serde::Deserialize;
@@ -37,6 +38,14 @@ pub struct MicroStep {
     /// Absent where text states are cached.
     #[serde(default)]
     pub input_ids_0: Vec<String>,
+    /// Of SDXL's second text encoder.
+    #[serde(default)]
+    pub input_ids_1: Vec<String>,
+    /// As they are after shuffling and dropout.
+    pub captions: Vec<String>,
+    original_sizes_hw: Vec<[f32; 2]>,
+    crop_top_lefts: Vec<[f32; 2]>,
+    target_sizes_hw: Vec<[f32; 2]>,
     pub latents: Vec<String>,
     pub timesteps: Vec<usize>,
     pub loss_weights: Vec<f32>,
@@ -45,6 +54,21 @@ pub struct MicroStep {
     pub dylora_draws: Vec<usize>,
     pub mse_per_sample: Vec<f64>,
     pub loss: f64,
+}
+
+impl MicroStep {
+    /// What SDXL was told of each image.
+    pub fn sizes(&self) -> Result<Vec<Sizes>> {
+        let parts = [&self.original_sizes_hw, &self.crop_top_lefts, &self.target_sizes_hw];
+        let of_image = |image: usize| {
+            let pair = |part: &&Vec<[f32; 2]>| part.get(image).copied();
+            let [original, crop, target] = parts.map(|part| pair(&part));
+            let numbers = [original?, crop?, target?].concat();
+            numbers.try_into().ok()
+        };
+        let images = 0..self.timesteps.len();
+        images.map(|image| of_image(image).context("an image without sizes")).collect()
+    }
 }
 
 /// One update.

@@ -1,9 +1,10 @@
-//! One layer of CLIP's text transformer: causal self-attention and an MLP with quick GELU.
+//! One layer of CLIP's text transformer: causal self-attention and an MLP.
 
 use burn::tensor::{Tensor, activation};
 use lorabake_adapter::{Adapters, Role};
 use lorabake_ops::{LayerNorm, Mask, attention};
 
+use crate::family::Activation;
 use crate::nn::{Builder, Linear};
 
 /// CLIP's heads are 64 wide; narrow toys still have two.
@@ -19,11 +20,12 @@ pub(super) struct Layer {
     layer_norm2: LayerNorm,
     fc1: Linear,
     fc2: Linear,
+    activation: Activation,
     heads: usize,
 }
 
 impl Layer {
-    pub fn build(b: &mut Builder<'_, '_>, path: &str, width: usize) -> Self {
+    pub fn build(b: &mut Builder<'_, '_>, path: &str, width: usize, activation: Activation) -> Self {
         let [inner] = b.dims(&format!("{path}.mlp.fc1.weight"));
         let mut project =
             |name: &str| b.linear(&format!("{path}.self_attn.{name}"), [width, width], Role::TextAttention);
@@ -38,6 +40,7 @@ impl Layer {
             layer_norm2: b.layer_norm(&format!("{path}.layer_norm2"), width),
             fc1: b.linear(&format!("{path}.mlp.fc1"), [width, inner], Role::TextMlp),
             fc2: b.linear(&format!("{path}.mlp.fc2"), [inner, width], Role::TextMlp),
+            activation,
             heads: (width / HEAD_WIDTH).max(2),
         }
     }
@@ -47,7 +50,11 @@ impl Layer {
     pub fn forward(&self, x: Tensor<3>, adapters: &Adapters) -> Tensor<3> {
         let x = x.clone() + self.attend(self.layer_norm1.forward(x), adapters);
         let inner = self.fc1.forward(self.layer_norm2.forward(x.clone()), adapters);
-        x + self.fc2.forward(quick_gelu(inner), adapters)
+        let inner = match self.activation {
+            Activation::QuickGelu => quick_gelu(inner),
+            Activation::Gelu => activation::gelu(inner),
+        };
+        x + self.fc2.forward(inner, adapters)
     }
 
     fn attend(&self, x: Tensor<3>, adapters: &Adapters) -> Tensor<3> {

@@ -1,12 +1,14 @@
-//! CLIP's text encoder (Radford et al. 2021; names as in transformers' `CLIPTextModel`).
+//! CLIP's text encoder (Radford et al. 2021; names as in transformers' `CLIPTextModel`), OpenAI's and OpenCLIP's.
 
 mod layer;
 mod states;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::{FrozenMatrix, LayerNorm, Storage};
+use lorabake_ops::{FrozenLinear, FrozenMatrix, LayerNorm, Storage};
 
+use crate::conditioning::Encoded;
+use crate::family::{States, TextModel};
 use crate::nn::Builder;
 use crate::tokenizer::ROW;
 use layer::Layer;
@@ -16,30 +18,49 @@ pub use states::join_chunks;
 /// The text encoder.
 #[derive(Debug, Clone)]
 pub struct TextEncoder {
+    model: TextModel,
     tokens: FrozenMatrix,
     positions: FrozenMatrix,
     layers: Vec<Layer>,
     final_layer_norm: LayerNorm,
+    text_projection: Option<FrozenLinear>,
     sites: Sites,
+}
+
+/// How OpenCLIP's projection of the pooled state is applied. Its file has the matrix for `x @ P`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// As `x @ P`: diffusers and the web UIs.
+    AsHosts,
+    /// As the weight of a linear layer, `x @ Pᵀ`: sd-scripts, which trains all LoRAs for SDXL that way.
+    AsTrainer,
 }
 
 impl TextEncoder {
     /// Reads the network; sizes come from the file's header.
-    pub fn build(mut b: Builder<'_, '_>) -> Self {
+    pub fn build(mut b: Builder<'_, '_>, model: TextModel, projection: Projection) -> Self {
         let embeddings = "text_model.embeddings";
         let [vocabulary, width] = b.dims(&format!("{embeddings}.token_embedding.weight"));
         let tokens = b.loader.take(&format!("{embeddings}.token_embedding.weight"), &[vocabulary, width]);
         let positions = b.loader.take(&format!("{embeddings}.position_embedding.weight"), &[ROW, width]);
-        let count = b.count(|i| format!("text_model.encoder.layers.{i}.layer_norm1.weight"));
+        let layer = |index: usize| format!("text_model.encoder.layers.{index}");
+        let count = b.count(|index| format!("{}.layer_norm1.weight", layer(index)));
+        let used = count.min(model.layers);
+        (used..count).for_each(|index| b.loader.leave(&format!("{}.", layer(index))));
         Self {
+            model,
             tokens: FrozenMatrix::new(vocabulary, width, tokens, Storage::F32),
             positions: FrozenMatrix::new(ROW, width, positions, Storage::F32),
-            layers: (0..count)
-                .map(|i| Layer::build(&mut b, &format!("text_model.encoder.layers.{i}"), width))
-                .collect(),
+            layers: (0..used).map(|index| Layer::build(&mut b, &layer(index), width, model.activation)).collect(),
             final_layer_norm: b.layer_norm("text_model.final_layer_norm", width),
+            text_projection: model.pools.then(|| pooling(&mut b, width, projection)),
             sites: b.sites,
         }
+    }
+
+    /// What is known of it beside its sizes.
+    pub fn model(&self) -> &TextModel {
+        &self.model
     }
 
     /// The layers that adapters may attach to.
@@ -52,15 +73,38 @@ impl TextEncoder {
         self.layers.len()
     }
 
-    /// Hidden states after all but `clip_skip − 1` layers, through the final layer norm.
+    /// Hidden states of prompts of `chunks` rows each: after all but `clip_skip − 1` layers, through the final layer
+    /// norm, or as the family has it; and the summary of the first row of each prompt.
     ///
     /// # Shapes
-    /// - ids: N rows of 77 tokens
-    /// - output: [N, 77, D]
-    pub fn forward(&self, ids: &[[u32; ROW]], clip_skip: usize, device: &Device, adapters: &Adapters) -> Tensor<3> {
-        let used = self.layers.len().saturating_sub(clip_skip.saturating_sub(1)).max(1);
-        let x = self.layers[..used].iter().fold(self.embed(ids, device), |x, layer| layer.forward(x, adapters));
-        self.final_layer_norm.forward(x)
+    /// - ids: B·n rows of 77 tokens
+    /// - context: [B, 77 | 152 | 227, D]
+    /// - pooled: [B, P]
+    pub fn forward(
+        &self,
+        (ids, chunks): (&[[u32; ROW]], usize),
+        clip_skip: usize,
+        device: &Device,
+        adapters: &Adapters,
+    ) -> Encoded {
+        let depth = self.layers.len();
+        let wanted = match self.model.states {
+            States::Normed => depth.saturating_sub(clip_skip.saturating_sub(1)).max(1),
+            States::Penultimate => depth.saturating_sub(1).max(1),
+        };
+        let through = |x, layers: &[Layer]| layers.iter().fold(x, |x: Tensor<3>, layer| layer.forward(x, adapters));
+        let x = through(self.embed(ids, device), &self.layers[..wanted]);
+        let pooled = self.text_projection.as_ref().map(|projection| {
+            let last = through(x.clone(), &self.layers[wanted..]);
+            let end = self.final_layer_norm.forward(states::at_first_end(&last, ids, chunks));
+            let [batch, _, width] = end.dims();
+            projection.forward(end.reshape([batch, width]))
+        });
+        let states = match self.model.states {
+            States::Normed => self.final_layer_norm.forward(x),
+            States::Penultimate => x,
+        };
+        Encoded { context: join_chunks(states, chunks), pooled }
     }
 
     /// Token plus position embeddings; frozen, so they need no tape.
@@ -75,4 +119,21 @@ impl TextEncoder {
         }
         Tensor::from_data(TensorData::new(numbers, [ids.len(), ROW, width]), device)
     }
+}
+
+/// The projection of the pooled state.
+fn pooling(b: &mut Builder<'_, '_>, width: usize, projection: Projection) -> FrozenLinear {
+    const NAME: &str = "text_projection.weight";
+    let [rows, columns] = b.dims(NAME);
+    // The file's matrix has a row for each input; sd-scripts takes it for one of outputs, which needs a square one.
+    let outputs = if projection == Projection::AsHosts { columns } else { rows };
+    let values = b.loader.take(NAME, &[width, outputs]);
+    let values = match projection {
+        Projection::AsTrainer => values,
+        Projection::AsHosts => {
+            let column = |column: usize| values.iter().skip(column).step_by(outputs.max(1)).copied();
+            (0..outputs).flat_map(column).collect()
+        }
+    };
+    FrozenLinear::new(FrozenMatrix::new(outputs, width, values, Storage::F32), None)
 }

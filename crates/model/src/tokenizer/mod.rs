@@ -1,4 +1,4 @@
-//! CLIP's tokenizer: text to token ids, and ids to the 77-wide rows that SD1.x's text encoder takes.
+//! CLIP's tokenizer: text to token ids, and ids to the 77-wide rows that text encoders take.
 //!
 //! Equal to transformers' slow `CLIPTokenizer` with ftfy installed, as sd-scripts uses it, with the vocabulary of
 //! OpenAI's CLIP (`bpe_simple_vocab_16e6`); [`clean`] says where it stops short of ftfy. Not here: prompt weights,
@@ -20,7 +20,7 @@ pub use chunk::rows;
 
 /// `<|startoftext|>`, the first id of a row.
 pub const BOS: u32 = 49406;
-/// `<|endoftext|>`, the id after the last token of a row; SD1.x fills rows up with it, too.
+/// `<|endoftext|>`, the id after the last token of a row; CLIP-L's rows are filled up with it, too.
 pub const EOS: u32 = 49407;
 /// Ids in a row, BOS and EOS included.
 pub const ROW: usize = 77;
@@ -64,7 +64,7 @@ impl Tokenizer {
     /// # Panics
     /// If `max_token_length` is 0 or no multiple of 75.
     pub fn chunks(&self, text: &str, max_token_length: u32) -> Vec<[u32; ROW]> {
-        chunk::rows(&self.encode(text), max_token_length)
+        chunk::rows(&self.encode(text), max_token_length, EOS)
     }
 
     /// How many tokens of `text` [`Self::chunks`] drops: more than 0 means that the end of the caption is not seen.

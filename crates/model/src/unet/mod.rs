@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role, Sites};
 use lorabake_ops::{Activation, GroupNorm};
 
+use crate::conditioning::Conditioning;
 use crate::nn::{Builder, Conv2d};
 use resnet::Resnet;
 use sampling::{Downsample, Upsample};
@@ -96,10 +97,17 @@ impl UNet {
     /// # Shapes
     /// - latents: [B, 4, H, W]
     /// - timesteps: B numbers, 0 to 999
-    /// - context: [B, T, D]
+    /// - conditioning: of B prompts; text states alone, [B, T, D], will do where no more is told
     /// - output: [B, 4, H, W]
-    pub fn forward(&self, latents: Tensor<4>, timesteps: &[f32], context: Tensor<3>, adapters: &Adapters) -> Tensor<4> {
-        let time = self.time.forward(timesteps, &latents.device(), adapters);
+    pub fn forward(
+        &self,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        conditioning: impl Into<Conditioning>,
+        adapters: &Adapters,
+    ) -> Tensor<4> {
+        let Conditioning { context, added } = conditioning.into();
+        let time = self.time.forward(timesteps, added.as_ref(), &latents.device(), adapters);
         let condition = Condition { time, context, adapters };
         let mut x = self.conv_in.forward(latents, adapters);
         let mut skips = vec![x.clone()];

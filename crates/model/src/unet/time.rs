@@ -1,15 +1,20 @@
-//! Sinusoidal time embedding and its two linear layers.
+//! Sinusoidal time embedding and its two linear layers; for SDXL, what is added to it of prompt and sizes.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use lorabake_adapter::{Adapters, Role};
 
+use crate::conditioning::Added;
 use crate::nn::{Builder, Linear};
+
+/// Width of the sinusoids of one size.
+const SIZE_WIDTH: usize = 256;
 
 #[derive(Debug, Clone)]
 pub(super) struct TimeEmbedding {
     width: usize,
     linear_1: Linear,
     linear_2: Linear,
+    added: Option<[Linear; 2]>,
 }
 
 impl TimeEmbedding {
@@ -17,14 +22,29 @@ impl TimeEmbedding {
     pub fn build(b: &mut Builder<'_, '_>, width: usize) -> Self {
         let linear_1 = b.linear("time_embedding.linear_1", [width, 4 * width], Role::Stem);
         let linear_2 = b.linear("time_embedding.linear_2", [4 * width, 4 * width], Role::Stem);
-        Self { width, linear_1, linear_2 }
+        let added = b.has("add_embedding.linear_1.weight").then(|| {
+            let [_, inputs] = b.dims("add_embedding.linear_1.weight");
+            [("add_embedding.linear_1", inputs), ("add_embedding.linear_2", 4 * width)]
+                .map(|(path, inputs)| b.linear(path, [inputs, 4 * width], Role::Stem))
+        });
+        Self { width, linear_1, linear_2, added }
     }
 
     /// The embedding after the SiLU with which every residual block would begin: [B, 4·width].
-    pub fn forward(&self, timesteps: &[f32], device: &Device, adapters: &Adapters) -> Tensor<2> {
+    ///
+    /// # Panics
+    /// If the network wants something added and there is nothing.
+    pub fn forward(&self, timesteps: &[f32], added: Option<&Added>, device: &Device, adapters: &Adapters) -> Tensor<2> {
         let waves = TensorData::new(sinusoids(timesteps, self.width), [timesteps.len(), self.width]);
         let x = self.linear_1.forward(Tensor::<2>::from_data(waves, device), adapters);
-        activation::silu(self.linear_2.forward(activation::silu(x), adapters))
+        let time = self.linear_2.forward(activation::silu(x), adapters);
+        let Some([first, second]) = &self.added else { return activation::silu(time) };
+        let Added { pooled, sizes } = added.expect("SDXL is told of prompt and sizes");
+        let waves = sinusoids(sizes.as_flattened(), SIZE_WIDTH);
+        let waves = TensorData::new(waves, [sizes.len(), sizes.as_flattened().len() / sizes.len() * SIZE_WIDTH]);
+        let vector = Tensor::cat(vec![pooled.clone(), Tensor::from_data(waves, device)], 1);
+        let vector = second.forward(activation::silu(first.forward(vector, adapters)), adapters);
+        activation::silu(time + vector)
     }
 }
 

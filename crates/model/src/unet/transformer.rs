@@ -4,41 +4,89 @@ use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role};
 use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu};
 
+use lorabake_weights::Family;
+
 use super::Condition;
 use crate::nn::{Builder, Conv2d, Linear};
 
 /// SD1.x has eight heads at every level.
 const HEADS: usize = 8;
+/// Heads of SD2.x and SDXL are this wide at every level.
+const HEAD_WIDTH: usize = 64;
+
+/// Heads of a transformer of `channels`. Toys of SD2.x and SDXL are too narrow for their heads: there they are as wide
+/// as a quarter of the first level.
+fn heads(b: &Builder<'_, '_>, channels: usize) -> usize {
+    let [first] = b.dims("conv_in.weight");
+    match b.loader.family() {
+        Family::Sd1 => HEADS,
+        _ if first % HEAD_WIDTH == 0 => channels / HEAD_WIDTH,
+        _ => channels / (first / 4).max(1),
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct Transformer {
     norm: GroupNorm,
-    proj_in: Conv2d,
+    proj_in: Projection,
     blocks: Vec<Block>,
-    proj_out: Conv2d,
+    proj_out: Projection,
+}
+
+/// The way between channels and tokens: the same numbers, but adapters of another shape.
+#[derive(Debug, Clone)]
+enum Projection {
+    /// SD1.x; and SD2.x, whose files have matrices here, because sd-scripts makes convolutions of them.
+    Conv(Conv2d),
+    /// SDXL.
+    Linear(Linear),
+}
+
+impl Projection {
+    fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
+        match b.loader.family() {
+            Family::Sdxl => Self::Linear(b.linear(path, [channels, channels], Role::Transformer)),
+            _ => Self::Conv(b.conv(path, Builder::pointwise(channels, channels), Role::Transformer)),
+        }
+    }
+
+    /// [B, C, H, W] to [B, H·W, C].
+    fn flatten(&self, x: Tensor<4>, adapters: &Adapters) -> Tensor<3> {
+        let [b, c, h, w] = x.dims();
+        let flat = |x: Tensor<4>| x.reshape([b, c, h * w]).swap_dims(1, 2);
+        match self {
+            Self::Conv(conv) => flat(conv.forward(x, adapters)),
+            Self::Linear(linear) => linear.forward(flat(x), adapters),
+        }
+    }
+
+    /// [B, H·W, C] to `shape`, [B, C, H, W].
+    fn unflatten(&self, x: Tensor<3>, shape: [usize; 4], adapters: &Adapters) -> Tensor<4> {
+        match self {
+            Self::Conv(conv) => conv.forward(x.swap_dims(1, 2).reshape(shape), adapters),
+            Self::Linear(linear) => linear.forward(x, adapters).swap_dims(1, 2).reshape(shape),
+        }
+    }
 }
 
 impl Transformer {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
         let depth = b.count(|i| format!("{path}.transformer_blocks.{i}.norm1.weight"));
-        let square = Builder::pointwise(channels, channels);
         Self {
             norm: b.group_norm(&format!("{path}.norm"), channels, 1e-6),
-            proj_in: b.conv(&format!("{path}.proj_in"), square, Role::Transformer),
+            proj_in: Projection::build(b, &format!("{path}.proj_in"), channels),
             blocks: (0..depth).map(|i| Block::build(b, &format!("{path}.transformer_blocks.{i}"), channels)).collect(),
-            proj_out: b.conv(&format!("{path}.proj_out"), square, Role::Transformer),
+            proj_out: Projection::build(b, &format!("{path}.proj_out"), channels),
         }
     }
 
     /// # Shapes
     /// - x and output: [B, C, H, W]
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
-        let [b, c, h, w] = x.dims();
-        let y = self.proj_in.forward(self.norm.forward(x.clone(), Activation::None), condition.adapters);
-        let tokens = y.reshape([b, c, h * w]).swap_dims(1, 2);
+        let shape = x.dims();
+        let tokens = self.proj_in.flatten(self.norm.forward(x.clone(), Activation::None), condition.adapters);
         let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, condition));
-        let y = tokens.swap_dims(1, 2).reshape([b, c, h, w]);
-        x + self.proj_out.forward(y, condition.adapters)
+        x + self.proj_out.unflatten(tokens, shape, condition.adapters)
     }
 }
 
@@ -83,6 +131,7 @@ struct Attention {
     to_k: Linear,
     to_v: Linear,
     to_out: Linear,
+    heads: usize,
 }
 
 impl Attention {
@@ -92,7 +141,7 @@ impl Attention {
             |name: &str, from| b.linear_without_bias(&format!("{path}.{name}"), [from, channels], Role::Transformer);
         let (to_q, to_k, to_v) = (project("to_q", channels), project("to_k", source), project("to_v", source));
         let to_out = b.linear(&format!("{path}.to_out.0"), [channels, channels], Role::Transformer);
-        Self { to_q, to_k, to_v, to_out }
+        Self { to_q, to_k, to_v, to_out, heads: heads(b, channels) }
     }
 
     /// # Shapes
@@ -102,7 +151,7 @@ impl Attention {
         let [b, s, c] = x.dims();
         let heads = |x: Tensor<3>| {
             let [b, length, c] = x.dims();
-            x.reshape([b, length, HEADS, c / HEADS]).swap_dims(1, 2)
+            x.reshape([b, length, self.heads, c / self.heads]).swap_dims(1, 2)
         };
         let q = heads(self.to_q.forward(x, adapters));
         let k = heads(self.to_k.forward(source.clone(), adapters));

@@ -11,6 +11,7 @@ use crate::nn::Builder;
 /// Decoder half of the VAE.
 #[derive(Debug, Clone)]
 pub struct Decoder {
+    scale: f64,
     post_quant_conv: FrozenConv,
     conv_in: FrozenConv,
     middle: Middle,
@@ -26,8 +27,8 @@ struct Level {
 }
 
 impl Decoder {
-    /// Reads the network; sizes come from the file's header.
-    pub fn build(b: &mut Builder<'_, '_>) -> Self {
+    /// Reads the network; sizes come from the file's header. Latents are multiplied by `scale` between VAE and UNet.
+    pub fn build(b: &mut Builder<'_, '_>, scale: f64) -> Self {
         let [width, latents] = b.dims("decoder.conv_in.weight");
         let [channels] = b.dims("decoder.conv_out.weight");
         let post_quant_conv = b.frozen_conv("post_quant_conv", Builder::pointwise(latents, latents));
@@ -39,7 +40,12 @@ impl Decoder {
             .collect();
         let norm_out = b.group_norm("decoder.conv_norm_out", current, EPSILON);
         let conv_out = b.frozen_conv("decoder.conv_out", Builder::same(current, channels));
-        Self { post_quant_conv, conv_in, middle, levels, norm_out, conv_out }
+        Self { scale, post_quant_conv, conv_in, middle, levels, norm_out, conv_out }
+    }
+
+    /// What latents are multiplied by between VAE and UNet.
+    pub fn latent_scale(&self) -> f64 {
+        self.scale
     }
 
     /// # Shapes

@@ -10,6 +10,7 @@ use crate::nn::Builder;
 /// Encoder half of the VAE.
 #[derive(Debug, Clone)]
 pub struct Encoder {
+    scale: f64,
     conv_in: FrozenConv,
     levels: Vec<Level>,
     middle: Middle,
@@ -34,8 +35,8 @@ pub struct Moments {
 }
 
 impl Encoder {
-    /// Reads the network; sizes come from the file's header.
-    pub fn build(b: &mut Builder<'_, '_>) -> Self {
+    /// Reads the network; sizes come from the file's header. Latents are multiplied by `scale` between VAE and UNet.
+    pub fn build(b: &mut Builder<'_, '_>, scale: f64) -> Self {
         let [width, channels] = b.dims("encoder.conv_in.weight");
         let [latents] = b.dims("quant_conv.weight");
         let conv_in = b.frozen_conv("encoder.conv_in", Builder::same(channels, width));
@@ -44,6 +45,7 @@ impl Encoder {
             .map(|i| Level::build(b, &format!("encoder.down_blocks.{i}"), &mut current))
             .collect();
         Self {
+            scale,
             conv_in,
             levels,
             middle: Middle::build(b, "encoder.mid_block", current),
@@ -51,6 +53,11 @@ impl Encoder {
             conv_out: b.frozen_conv("encoder.conv_out", Builder::same(current, latents)),
             quant_conv: b.frozen_conv("quant_conv", Builder::pointwise(latents, latents)),
         }
+    }
+
+    /// What latents are multiplied by between VAE and UNet.
+    pub fn latent_scale(&self) -> f64 {
+        self.scale
     }
 
     /// # Shapes

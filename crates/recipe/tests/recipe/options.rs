@@ -24,7 +24,7 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let command = command();
     let own = command.get_arguments().filter_map(|arg| arg.get_long());
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
-    assert_eq!(new, ["like", "preset", "reg_pairing", "block_lr_weight", "ema_decay", "threads"]);
+    assert_eq!(new, ["like", "preset", "sdxl", "reg_pairing", "block_lr_weight", "ema_decay", "threads"]);
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.

@@ -191,9 +191,9 @@ fn problems_of_a_file_name_the_file() {
             "bake.toml: min_snr_gama: neither lorabake nor sd-scripts knows this option; did you mean min_snr_gamma?",
         ),
         (
-            "v2 = true",
-            "bake.toml: v2: known to sd-scripts, but lorabake does not support it yet; train from a Stable Diffusion \
-             1.x model",
+            "deepspeed = true",
+            "bake.toml: deepspeed: known to sd-scripts, but lorabake does not support it yet; leave it out: lorabake \
+             runs as one process",
         ),
         (
             "keep_tokens = 'one'",

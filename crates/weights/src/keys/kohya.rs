@@ -1,19 +1,56 @@
 //! Paths of adapted layers ↔ module names in LoRA files.
 //!
-//! Kohya's name is the diffusers path with its dots made underscores, so it cannot be split again; the way back goes
-//! through the paths that a model has.
+//! For SD1.x and SD2.x kohya's name is the diffusers path with its dots made underscores, so it cannot be split again;
+//! the way back goes through the paths that a model has. For SDXL the UNet's modules are called as in checkpoints, and
+//! the text encoders are numbered.
 
 use std::collections::BTreeMap;
 
-use super::Part;
+use lorabake_recipe::model::Family;
 
-/// The module name of the layer at `path` (a diffusers/transformers path without `.weight`); `None` for the VAE, which
-/// no LoRA adapts.
+use super::{Part, family_of, unet};
+
+/// How the modules of one checkpoint's LoRAs are called.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// Of an SDXL checkpoint: which block is what.
+    layout: Option<unet::Layout>,
+}
+
+impl Names {
+    /// The names for a checkpoint with these keys.
+    pub fn of(keys: &[&str]) -> Self {
+        if family_of(keys.iter().copied()) != Family::Sdxl {
+            return Self { layout: None };
+        }
+        let unet: Vec<&str> = keys.iter().filter_map(|key| Some(Part::Unet.split(key)?.1)).collect();
+        Self { layout: Some(unet::Layout::of(&unet)) }
+    }
+
+    /// The module name of the layer at `path` (a diffusers/transformers path without `.weight`); `None` for the VAE,
+    /// which no LoRA adapts, and for what no block of the checkpoint holds.
+    pub fn module(&self, part: Part, path: &str) -> Option<String> {
+        let Some(layout) = &self.layout else { return kohya_name(part, path) };
+        let prefix = match part {
+            Part::Unet => "lora_unet_",
+            Part::TextEncoder => "lora_te1_",
+            Part::TextEncoder2 => "lora_te2_",
+            Part::Vae => return None,
+        };
+        let path = match part {
+            Part::Unet => layout.file_key(&format!("{path}.weight"))?.strip_suffix(".weight")?.to_string(),
+            _ => path.to_string(),
+        };
+        Some(format!("{prefix}{}", path.replace('.', "_")))
+    }
+}
+
+/// The module name of the layer at `path` in LoRAs for SD1.x and SD2.x; see [`Names::module`].
 pub fn kohya_name(part: Part, path: &str) -> Option<String> {
     let prefix = match part {
         Part::Unet => "lora_unet_",
         Part::TextEncoder => "lora_te_",
-        Part::Vae => return None,
+        Part::TextEncoder2 | Part::Vae => return None,
     };
     Some(format!("{prefix}{}", path.replace('.', "_")))
 }

@@ -5,10 +5,17 @@
 
 use std::fmt;
 
+use lorabake_recipe::model::Family;
+
 pub mod kohya;
-mod text;
+pub(crate) mod text;
 mod unet;
 mod vae;
+
+/// A tensor that says: the UNet predicts v.
+pub const V_PRED: &str = "v_pred";
+/// A tensor that says: the UNet was trained with noise that leaves nothing of the image at the last timestep.
+pub const ZERO_TERMINAL_SNR: &str = "ztsnr";
 
 /// One of the networks of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,21 +24,44 @@ pub enum Part {
     Unet,
     /// The autoencoder between pictures and latents.
     Vae,
-    /// CLIP's text model.
+    /// CLIP's text model; for SDXL the first of two.
     TextEncoder,
+    /// SDXL's second text model, OpenCLIP's.
+    TextEncoder2,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Part; 3] = [Part::Unet, Part::Vae, Part::TextEncoder];
+    pub const ALL: [Part; 4] = [Part::Unet, Part::Vae, Part::TextEncoder, Part::TextEncoder2];
 
-    /// What every key of this part begins with in a checkpoint file.
-    pub fn prefix(self) -> &'static str {
+    /// Those that adapters are trained on, in sd-scripts' order.
+    pub const ADAPTED: [Part; 3] = [Part::TextEncoder, Part::TextEncoder2, Part::Unet];
+
+    /// What the keys of this part begin with in a checkpoint file, depending on its family.
+    pub fn prefixes(self) -> &'static [&'static str] {
         match self {
-            Part::Unet => "model.diffusion_model.",
-            Part::Vae => "first_stage_model.",
-            Part::TextEncoder => "cond_stage_model.transformer.",
+            Part::Unet => &["model.diffusion_model."],
+            Part::Vae => &["first_stage_model."],
+            Part::TextEncoder => {
+                &["cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer."]
+            }
+            Part::TextEncoder2 => &["conditioner.embedders.1.model."],
         }
+    }
+
+    /// The parts that a checkpoint of this family has.
+    pub fn of(family: Family) -> &'static [Part] {
+        if family == Family::Sdxl { &Self::ALL } else { &Self::ALL[..3] }
+    }
+
+    /// Whether it is one of the text encoders.
+    pub fn is_text(self) -> bool {
+        matches!(self, Part::TextEncoder | Part::TextEncoder2)
+    }
+
+    /// A key of this part in two: prefix and the rest.
+    fn split(self, key: &str) -> Option<(&'static str, &str)> {
+        self.prefixes().iter().find_map(|prefix| Some((*prefix, key.strip_prefix(prefix)?)))
     }
 
     /// The part's name in messages.
@@ -40,6 +70,7 @@ impl Part {
             Part::Unet => "UNet",
             Part::Vae => "VAE",
             Part::TextEncoder => "text encoder",
+            Part::TextEncoder2 => "second text encoder",
         }
     }
 }
@@ -52,19 +83,33 @@ impl fmt::Display for Part {
 
 /// The part that a checkpoint key belongs to.
 pub fn part_of(key: &str) -> Option<Part> {
-    Part::ALL.into_iter().find(|part| key.starts_with(part.prefix()))
+    Part::ALL.into_iter().find(|part| part.split(key).is_some())
+}
+
+/// The family that checkpoints with these keys are of: SD2.x has OpenCLIP's text encoder, SDXL two of them.
+pub fn family_of<'k>(keys: impl IntoIterator<Item = &'k str>) -> Family {
+    let mut family = Family::Sd1;
+    for key in keys {
+        if key.starts_with("conditioner.embedders.") || key.starts_with("model.diffusion_model.label_emb.") {
+            return Family::Sdxl;
+        }
+        if key.starts_with("cond_stage_model.model.") {
+            family = Family::Sd2;
+        }
+    }
+    family
 }
 
 /// Whether a checkpoint key has a say in how the VAE encodes images.
 pub fn encodes_images(key: &str) -> bool {
-    let own = key.strip_prefix(Part::Vae.prefix());
-    own.is_some_and(|key| key.starts_with("encoder.") || key.starts_with("quant_conv."))
+    let own = Part::Vae.split(key);
+    own.is_some_and(|(_, key)| key.starts_with("encoder.") || key.starts_with("quant_conv."))
 }
 
 /// The (key in the file, diffusers name) pairs of one part, for a file with these keys, in their order; the name is
 /// `None` where the key is not understood. Levels and blocks are derived from the keys.
 pub fn diffusers_names<'k>(part: Part, keys: &[&'k str]) -> Vec<(&'k str, Option<String>)> {
-    let own: Vec<(&str, &str)> = keys.iter().filter_map(|key| Some((*key, key.strip_prefix(part.prefix())?))).collect();
+    let own: Vec<(&str, &str)> = keys.iter().filter_map(|key| Some((*key, part.split(key)?.1))).collect();
     let stripped: Vec<&str> = own.iter().map(|(_, stripped)| *stripped).collect();
     match part {
         Part::Unet => {
@@ -75,26 +120,31 @@ pub fn diffusers_names<'k>(part: Part, keys: &[&'k str]) -> Vec<(&'k str, Option
             let levels = vae::decoder_levels(&stripped);
             own.into_iter().map(|(key, stripped)| (key, vae::diffusers_name(stripped, levels))).collect()
         }
-        Part::TextEncoder => own.into_iter().map(|(key, stripped)| (key, text::diffusers_name(stripped))).collect(),
+        Part::TextEncoder | Part::TextEncoder2 => {
+            own.into_iter().map(|(key, stripped)| (key, text::diffusers_name(stripped))).collect()
+        }
     }
 }
 
 /// The key that a tensor of this diffusers name has, or would have, in a file with these keys; `None` when no block of
 /// the file could hold it.
 pub fn file_key(part: Part, name: &str, keys: &[&str]) -> Option<String> {
-    let stripped: Vec<&str> = keys.iter().filter_map(|key| key.strip_prefix(part.prefix())).collect();
+    let split: Vec<(&str, &str)> = keys.iter().filter_map(|key| part.split(key)).collect();
+    let prefix = split.first().map_or(part.prefixes()[0], |(prefix, _)| *prefix);
+    let stripped: Vec<&str> = split.into_iter().map(|(_, rest)| rest).collect();
     let key = match part {
         Part::Unet => unet::Layout::of(&stripped).file_key(name)?,
         Part::Vae => vae::file_key(name, vae::decoder_levels(&stripped))?,
-        Part::TextEncoder => name.to_string(),
+        Part::TextEncoder | Part::TextEncoder2 if prefix.ends_with(".model.") => text::open_clip_key(name)?,
+        Part::TextEncoder | Part::TextEncoder2 => name.to_string(),
     };
-    Some(format!("{}{key}", part.prefix()))
+    Some(format!("{prefix}{key}"))
 }
 
-/// Whether real SD1.x files have this key although no network needs it: averages and schedules kept by training, the
+/// Whether real files have this key although no network needs it: averages and schedules kept by training, the
 /// autoencoder's loss, parts of CLIP other than its text model.
 pub fn is_harmless(key: &str) -> bool {
-    const PREFIXES: [&str; 12] = [
+    const PREFIXES: [&str; 18] = [
         "model_ema.",
         "sqrt_",
         "log_one_minus",
@@ -107,12 +157,29 @@ pub fn is_harmless(key: &str) -> bool {
         "cond_stage_model.transformer.text_projection.",
         "cond_stage_model.transformer.logit_scale",
         "cond_stage_model.logit_scale",
+        // OpenCLIP's: SD2.x takes the states before the projection.
+        "cond_stage_model.model.text_projection",
+        "cond_stage_model.model.logit_scale",
+        "conditioner.embedders.0.transformer.text_projection",
+        "conditioner.embedders.0.transformer.logit_scale",
+        "conditioner.embedders.0.logit_scale",
+        "conditioner.embedders.1.model.logit_scale",
     ];
-    const WHOLE: [&str; 6] =
-        ["betas", "alphas_cumprod", "alphas_cumprod_prev", "lvlb_weights", "logvar", "scale_factor"];
+    // The last two say what the UNet predicts; see `Checkpoint::prediction`.
+    const WHOLE: [&str; 9] = [
+        "betas",
+        "alphas_cumprod",
+        "alphas_cumprod_prev",
+        "lvlb_weights",
+        "logvar",
+        "scale_factor",
+        "denoiser.sigmas",
+        V_PRED,
+        ZERO_TERMINAL_SNR,
+    ];
     WHOLE.contains(&key)
         || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-        || (part_of(key) == Some(Part::TextEncoder) && key.ends_with("embeddings.position_ids"))
+        || (part_of(key).is_some_and(Part::is_text) && key.ends_with("embeddings.position_ids"))
 }
 
 /// Whether only a LoRA or one of its relatives has this key.

@@ -5,7 +5,7 @@
 //! `UNet2DConditionModel`.
 
 /// What each numbered block of a file is in diffusers' terms.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Layout {
     input: Vec<Position>,
     output: Vec<Position>,
@@ -31,9 +31,11 @@ const RESNET: [(&str, &str); 6] = [
 ];
 
 /// Layers outside of the numbered blocks.
-const OUTER: [(&str, &str); 5] = [
+const OUTER: [(&str, &str); 7] = [
     ("time_embed.0", "time_embedding.linear_1"),
     ("time_embed.2", "time_embedding.linear_2"),
+    ("label_emb.0.0", "add_embedding.linear_1"),
+    ("label_emb.0.2", "add_embedding.linear_2"),
     ("input_blocks.0.0", "conv_in"),
     ("out.0", "conv_norm_out"),
     ("out.2", "conv_out"),
