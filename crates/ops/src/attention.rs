@@ -15,7 +15,8 @@ use rayon::prelude::*;
 use crate::elementary::exp;
 use crate::frozen_op::{dims, flex_tensor};
 use crate::lanes::{maximum, sum, vectorized};
-use crate::product::{Extents, Into, SharedOutput, View, product};
+use crate::product::{Extents, Into, View, product};
+use crate::shared_output::SharedOutput;
 
 const QUERIES: usize = 128;
 const KEYS: usize = 512;
@@ -76,16 +77,26 @@ pub(crate) trait AttentionOps: Backend {
 
 /// Extents of one head.
 #[derive(Clone, Copy)]
-struct Head {
-    s: usize,
-    t: usize,
-    d: usize,
-    mask: Mask,
+pub(crate) struct Head {
+    pub s: usize,
+    pub t: usize,
+    pub d: usize,
+    pub mask: Mask,
 }
 
 impl Head {
-    fn scale(&self) -> f32 {
+    pub fn scale(&self) -> f32 {
         1.0 / (self.d as f32).sqrt()
+    }
+
+    /// Puts −∞ where queries from `q0` on do not see keys from `k0` on.
+    pub fn hide(&self, scores: &mut [f32], q0: usize, k0: usize, keys: usize) {
+        if self.mask == Mask::Causal {
+            for (index, row) in scores.chunks_exact_mut(keys).enumerate() {
+                let visible = (q0 + index + 1).saturating_sub(k0).min(keys);
+                row[visible..].fill(f32::NEG_INFINITY);
+            }
+        }
     }
 
     /// Scaled scores of a tile of queries and keys, hidden ones at −∞.
@@ -93,12 +104,7 @@ impl Head {
         let e = Extents { m: tile.queries, n: tile.keys, k: self.d };
         let (a, b) = (View::rows(&q[tile.q0 * self.d..], self.d), View::rows(&k[tile.k0 * self.d..], self.d));
         product(e, (out, tile.keys), Into::Replace, a, b.transposed(), self.scale());
-        if self.mask == Mask::Causal {
-            for (index, row) in out.chunks_exact_mut(tile.keys).enumerate() {
-                let visible = (tile.q0 + index + 1).saturating_sub(tile.k0).min(tile.keys);
-                row[visible..].fill(f32::NEG_INFINITY);
-            }
-        }
+        self.hide(out, tile.q0, tile.k0, tile.keys);
     }
 }
 
@@ -154,20 +160,27 @@ fn soften(row: &mut [f32], (largest, total): (&mut f32, &mut f32), output: &mut 
 }
 
 /// Tensors of one head that the backward pass reads.
-struct Kept<'a> {
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    output: &'a [f32],
-    log_sum: &'a [f32],
-    dy: &'a [f32],
+pub(crate) struct Kept<'a> {
+    pub q: &'a [f32],
+    pub k: &'a [f32],
+    pub v: &'a [f32],
+    pub output: &'a [f32],
+    pub log_sum: &'a [f32],
+    pub dy: &'a [f32],
+}
+
+impl Kept<'_> {
+    /// dy · y of each row.
+    pub fn delta(&self, d: usize) -> Vec<f32> {
+        let rows = self.dy.chunks_exact(d).zip(self.output.chunks_exact(d));
+        rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect()
+    }
 }
 
 /// Gradients of one head, all starting at zero.
 fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let d = head.d;
-    let rows = kept.dy.chunks_exact(d).zip(kept.output.chunks_exact(d));
-    let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
+    let delta = kept.delta(d);
     let size = QUERIES.min(head.s) * KEYS.min(head.t);
     let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
     for k0 in (0..head.t).step_by(KEYS) {

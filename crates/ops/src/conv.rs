@@ -11,44 +11,15 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
+use crate::conv_shape::{ConvShape, Plane};
 use crate::frozen::FrozenMatrix;
 use crate::frozen_op::{FrozenOp, apply};
-use crate::product::{Extents, Into, SharedOutput, View, product_into};
+use crate::product::{Extents, Into, View, product_into};
+use crate::shared_output::SharedOutput;
 
 /// Pixels of the output that are worked on together: enough for a product to run at full speed, few enough for their
 /// patches to stay near the core.
 const PIXELS: usize = 768;
-
-/// Geometry of a square convolution with the same padding on all sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvShape {
-    /// Channels of the input.
-    pub inputs: usize,
-    /// Channels of the output.
-    pub outputs: usize,
-    /// Side of the kernel.
-    pub kernel: usize,
-    /// Step in both directions.
-    pub stride: usize,
-    /// Zeros added on each side.
-    pub padding: usize,
-}
-
-impl ConvShape {
-    /// Side of the output for a side of the input.
-    pub fn output_side(&self, input: usize) -> usize {
-        (input + 2 * self.padding - self.kernel) / self.stride + 1
-    }
-
-    /// Numbers in one patch: in · k · k.
-    pub fn patch(&self) -> usize {
-        self.inputs * self.kernel * self.kernel
-    }
-
-    fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.padding == 0
-    }
-}
 
 /// A frozen convolution.
 #[derive(Debug, Clone)]
@@ -102,57 +73,23 @@ impl FrozenConv {
     }
 }
 
-/// Sides of one image on its way through a convolution.
-#[derive(Clone, Copy)]
-struct Plane {
-    height: usize,
-    width: usize,
-    out_height: usize,
-    out_width: usize,
-}
-
-impl Plane {
-    fn input(&self) -> usize {
-        self.height * self.width
-    }
-
-    fn output(&self) -> usize {
-        self.out_height * self.out_width
-    }
-}
-
 impl Conv {
+    /// For the kernels in bf16, if the weight is held so and this processor has them.
+    #[cfg(target_arch = "x86_64")]
+    fn for_bf16(&self) -> Option<crate::bf16::Frozen<'_>> {
+        let weight = self.weight.for_bf16()?;
+        Some(crate::bf16::Frozen { shape: self.shape, weight, bias: self.bias.as_deref() })
+    }
+
     fn plane(&self, shape: &[usize]) -> Plane {
         let [_, channels, height, width] = *shape else { panic!("a convolution takes four dimensions") };
         assert_eq!(channels, self.shape.inputs, "input channels of a convolution");
-        let (out_height, out_width) = (self.shape.output_side(height), self.shape.output_side(width));
-        Plane { height, width, out_height, out_width }
+        Plane::new(self.shape, height, width)
     }
 
     /// Rows of output that are worked on together.
     fn rows_per_block(&self, plane: Plane) -> usize {
         (PIXELS / plane.out_width).clamp(1, plane.out_height)
-    }
-
-    /// For one tap of the kernel: the outputs of one row whose input column exists, and the first such column.
-    fn columns(&self, tap: usize, plane: Plane) -> (usize, usize, usize) {
-        let s = self.shape;
-        let first = s.padding.saturating_sub(tap).div_ceil(s.stride);
-        let end = (plane.width + s.padding).saturating_sub(tap).div_ceil(s.stride).min(plane.out_width);
-        (first, end.max(first), (first * s.stride + tap).wrapping_sub(s.padding))
-    }
-
-    /// Calls `visit(offset in the patch row, offset in the input channel, count)` for each run of a tap (ky, kx).
-    fn runs(&self, tap: usize, plane: Plane, rows: Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
-        let s = self.shape;
-        let (ky, kx) = (tap / s.kernel, tap % s.kernel);
-        let (first, end, column) = self.columns(kx, plane);
-        for (index, y) in rows.enumerate() {
-            let row = (y * s.stride + ky).wrapping_sub(s.padding);
-            if row < plane.height && end > first {
-                visit(index * plane.out_width + first, row * plane.width + column, end - first);
-            }
-        }
     }
 
     /// Patches of the output rows `rows`: [in·k·k, rows · out_width].
@@ -162,7 +99,7 @@ impl Conv {
         for (index, patch) in patches.chunks_exact_mut(width).enumerate() {
             let channel = &x[index / taps * plane.input()..][..plane.input()];
             patch.fill(0.0);
-            self.runs(index % taps, plane, rows.clone(), |to, from, count| {
+            plane.runs(index % taps, plane.pixels(&rows), |to, from, count| {
                 let target = &mut patch[to..to + count];
                 if stride == 1 {
                     target.copy_from_slice(&channel[from..from + count]);
@@ -179,7 +116,7 @@ impl Conv {
         let width = rows.len() * plane.out_width;
         for (index, patch) in patches.chunks_exact(width).enumerate() {
             let channel = &mut dx[index / taps * plane.input()..][..plane.input()];
-            self.runs(index % taps, plane, rows.clone(), |from, to, count| {
+            plane.runs(index % taps, plane.pixels(&rows), |from, to, count| {
                 let source = &patch[from..from + count];
                 channel[to..].iter_mut().step_by(stride).zip(source).for_each(|(x, p)| *x += *p);
             });
@@ -243,6 +180,29 @@ impl FrozenOp for Conv {
     }
 
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(conv) = self.for_bf16() {
+            return crate::bf16::conv_forward(conv, x, shape[0], self.plane(shape));
+        }
+        self.forward_f32(x, shape)
+    }
+
+    fn keeps_input(&self) -> bool {
+        false
+    }
+
+    fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(conv) = self.for_bf16() {
+            return crate::bf16::conv_backward(conv, dy, shape[0], self.plane(shape));
+        }
+        self.backward_f32(shape, dy)
+    }
+}
+
+/// In f32, whatever the weight is held in.
+impl Conv {
+    fn forward_f32(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
         let plane = self.plane(shape);
         let (image_in, image_out) = (self.shape.inputs * plane.input(), self.shape.outputs * plane.output());
         let mut y = vec![0.0; shape[0] * image_out];
@@ -261,11 +221,7 @@ impl FrozenOp for Conv {
         y
     }
 
-    fn keeps_input(&self) -> bool {
-        false
-    }
-
-    fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
+    fn backward_f32(&self, shape: &[usize], dy: &[f32]) -> Vec<f32> {
         let plane = self.plane(shape);
         let (outputs, taps) = (self.shape.outputs, self.shape.kernel * self.shape.kernel);
         let (image_in, image_out) = (self.shape.inputs * plane.input(), outputs * plane.output());
@@ -292,5 +248,73 @@ impl FrozenOp for Conv {
             }
         });
         dx
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Storage;
+    use crate::agreement::{distance, numbers};
+
+    /// Kernel, stride, padding, inputs, outputs, batch, height, width: odd sides, panels that cross rows, several blocks.
+    const CASES: [[usize; 8]; 9] = [
+        [3, 1, 1, 3, 5, 2, 7, 9],
+        [3, 1, 1, 70, 40, 1, 8, 8],
+        [3, 2, 1, 6, 40, 2, 9, 6],
+        [3, 2, 1, 6, 40, 1, 8, 8],
+        [1, 1, 0, 33, 20, 2, 5, 5],
+        [1, 1, 0, 33, 20, 3, 1, 1],
+        [3, 2, 0, 4, 6, 1, 9, 9],
+        [3, 1, 1, 300, 12, 1, 5, 65],
+        [1, 2, 0, 5, 7, 1, 6, 5],
+    ];
+
+    /// y and dx in f64, one product after the other.
+    fn exact(conv: &Conv, plane: Plane, batch: usize, x: &[f32], dy: &[f32]) -> (Vec<f64>, Vec<f64>) {
+        let (s, w) = (conv.shape, conv.weight.to_f32());
+        let bias = |o| conv.bias.as_ref().map_or(0.0, |bias: &Vec<f32>| f64::from(bias[o]));
+        let mut y: Vec<f64> =
+            (0..batch * s.outputs * plane.output()).map(|i| bias(i / plane.output() % s.outputs)).collect();
+        let mut dx = vec![0.0; x.len()];
+        for (at, (y, dy)) in y.iter_mut().zip(dy).enumerate() {
+            let (image, o) = (at / plane.output() / s.outputs, at / plane.output() % s.outputs);
+            let (row, column) = (at % plane.output() / plane.out_width, at % plane.out_width);
+            for k in 0..s.patch() {
+                let (c, ky, kx) = (k / s.kernel / s.kernel, k / s.kernel % s.kernel, k % s.kernel);
+                let (i, j) = (row * s.stride + ky, column * s.stride + kx);
+                let inside = |i: usize, side| i >= s.padding && i < side + s.padding;
+                if inside(i, plane.height) && inside(j, plane.width) {
+                    let from = (image * s.inputs + c) * plane.input() + (i - s.padding) * plane.width + j - s.padding;
+                    let w = f64::from(w[o * s.patch() + k]);
+                    *y += w * f64::from(x[from]);
+                    dx[from] += w * f64::from(*dy);
+                }
+            }
+        }
+        (y, dx)
+    }
+
+    #[test]
+    fn both_paths_equal_f64() {
+        for [kernel, stride, padding, inputs, outputs, batch, height, width] in CASES {
+            let shape = ConvShape { inputs, outputs, kernel, stride, padding };
+            let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), Storage::Bf16);
+            let conv = Conv { shape, weight, bias: Some(numbers(outputs, 2)) };
+            let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
+            let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
+            let (y, dx) = exact(&conv, plane, batch, &x, &dy);
+            let check = |path: &str, ours: (Vec<f32>, Vec<f32>)| {
+                for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
+                    assert!(error < 1e-6, "{shape:?} {path}: {what} differs by {error:e}");
+                }
+            };
+            check("f32", (conv.forward_f32(&x, &dims), conv.backward_f32(&dims, &dy)));
+            #[cfg(target_arch = "x86_64")]
+            match conv.weight.for_bf16() {
+                Some(_) => check("bf16", (conv.forward(&x, &dims), conv.backward(&[], &dims, &dy))),
+                None => eprintln!("this processor has no AVX-512 BF16: that path was not tested"),
+            }
+        }
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
 
-/// How the numbers of a frozen weight are held in memory. Arithmetic is f32 in both cases.
+/// How the numbers of a frozen weight are held in memory, and in what the operations on them compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
-    /// 4 bytes a number, exact.
+    /// 4 bytes a number, exact; arithmetic is f32.
     F32,
-    /// 2 bytes a number, rounded to nearest even.
+    /// 2 bytes a number, rounded to nearest even. Products are of bf16 numbers with f32 sums where the processor has
+    /// instructions for them (AVX-512 BF16), else f32.
     Bf16,
 }
 
@@ -56,6 +57,25 @@ impl FrozenMatrix {
     /// Number of columns.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// How its numbers are held.
+    pub fn storage(&self) -> Storage {
+        match &*self.numbers {
+            Numbers::F32(_) => Storage::F32,
+            Numbers::Bf16(_) => Storage::Bf16,
+        }
+    }
+
+    /// Its numbers, if it is held in bf16 and this processor multiplies these.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn for_bf16(&self) -> Option<crate::bf16::Weight<'_>> {
+        match &*self.numbers {
+            Numbers::Bf16(numbers) if crate::bf16::available() => {
+                Some(crate::bf16::Weight { numbers, rows: self.rows, columns: self.columns })
+            }
+            _ => None,
+        }
     }
 
     /// One row as f32.

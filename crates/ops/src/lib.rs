@@ -5,8 +5,13 @@
 //! Every operation has a plain body in Burn primitives beside it (`plain`), which is its oracle in the tests and the
 //! body for devices without a kernel of ours. This crate knows no model.
 
+#[cfg(test)]
+mod agreement;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod conv;
+mod conv_shape;
 mod elementary;
 mod frozen;
 mod frozen_op;
@@ -16,9 +21,11 @@ mod lanes;
 mod layer_norm;
 mod linear;
 mod product;
+mod shared_output;
 
 pub use attention::{Mask, attention, plain as plain_attention};
-pub use conv::{ConvShape, FrozenConv};
+pub use conv::FrozenConv;
+pub use conv_shape::ConvShape;
 pub use frozen::{FrozenMatrix, Storage};
 pub use geglu::{geglu, plain as plain_geglu};
 pub use group_norm::{Activation, GroupNorm};

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use crate::frozen::FrozenMatrix;
 use crate::frozen_op::{FrozenOp, apply};
-use crate::product::{Extents, Into, SharedOutput, View, product_into};
+use crate::product::{Extents, Into, View, product_into};
+use crate::shared_output::SharedOutput;
 
 /// A frozen linear layer.
 #[derive(Debug, Clone)]
@@ -76,6 +77,29 @@ impl FrozenOp for Linear {
     }
 
     fn forward(&self, x: &[f32], _: &[usize]) -> Vec<f32> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(weight) = self.weight.for_bf16() {
+            return crate::bf16::linear_forward(x, weight, self.bias.as_deref());
+        }
+        self.forward_f32(x)
+    }
+
+    fn keeps_input(&self) -> bool {
+        false
+    }
+
+    fn backward(&self, _: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(weight) = self.weight.for_bf16() {
+            return crate::bf16::linear_backward(dy, weight);
+        }
+        self.backward_f32(dy)
+    }
+}
+
+/// In f32, whatever the weight is held in.
+impl Linear {
+    fn forward_f32(&self, x: &[f32]) -> Vec<f32> {
         let (outputs, inputs) = (self.weight.rows(), self.weight.columns());
         let m = x.len() / inputs;
         let mut y = vec![0.0; m * outputs];
@@ -98,14 +122,10 @@ impl FrozenOp for Linear {
         y
     }
 
-    fn keeps_input(&self) -> bool {
-        false
-    }
-
-    fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
+    fn backward_f32(&self, dy: &[f32]) -> Vec<f32> {
         let (outputs, inputs) = (self.weight.rows(), self.weight.columns());
         let m = dy.len() / outputs;
-        let mut dx = vec![0.0; shape.iter().product()];
+        let mut dx = vec![0.0; m * inputs];
         let block = self.weight.block(inputs, rayon::current_num_threads());
         let shared = SharedOutput::new(&mut dx);
         (0..inputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
@@ -120,5 +140,44 @@ impl FrozenOp for Linear {
             }
         });
         dx
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Storage;
+    use crate::agreement::{distance, numbers};
+
+    /// Odd sides, several panels, depths of more than one block, more rows than one task.
+    const SHAPES: [[usize; 3]; 6] =
+        [[5, 48, 33], [1, 7, 300], [70, 130, 257], [300, 64, 17], [9, 4101, 70], [1100, 33, 64]];
+
+    #[test]
+    fn both_paths_equal_f64() {
+        for [m, k, n] in SHAPES {
+            let (x, dy, bias) = (numbers(m * k, 1), numbers(m * n, 2), numbers(n, 3));
+            let layer = Linear { weight: FrozenMatrix::new(n, k, numbers(n * k, 4), Storage::Bf16), bias: Some(bias) };
+            let w = layer.weight.to_f32();
+            let mut y: Vec<f64> = (0..m * n).map(|i| f64::from(layer.bias.as_ref().unwrap()[i % n])).collect();
+            let mut dx = vec![0.0f64; m * k];
+            for i in 0..m * n * k {
+                let (row, o, j) = (i / k / n, i / k % n, i % k);
+                let w = f64::from(w[o * k + j]);
+                y[row * n + o] += w * f64::from(x[row * k + j]);
+                dx[row * k + j] += w * f64::from(dy[row * n + o]);
+            }
+            let check = |path: &str, ours: (Vec<f32>, Vec<f32>)| {
+                for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
+                    assert!(error < 1e-6, "{m}×{k}×{n} {path}: {what} differs by {error:e}");
+                }
+            };
+            check("f32", (layer.forward_f32(&x), layer.backward_f32(&dy)));
+            #[cfg(target_arch = "x86_64")]
+            match layer.weight.for_bf16() {
+                Some(_) => check("bf16", (layer.forward(&x, &[m, k]), layer.backward(&[], &[m, k], &dy))),
+                None => eprintln!("this processor has no AVX-512 BF16: that path was not tested"),
+            }
+        }
     }
 }

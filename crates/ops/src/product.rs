@@ -1,6 +1,6 @@
 //! Matrix products on strided f32 slices: the `gemm` crate behind a bounds-checked face.
 
-use std::marker::PhantomData;
+use crate::shared_output::SharedOutput;
 
 /// A strided matrix to read: element (r, c) is at `numbers[r * row_stride + c * column_stride]`.
 #[derive(Clone, Copy)]
@@ -19,35 +19,6 @@ impl<'a> View<'a> {
     /// The transpose, without moving a number.
     pub fn transposed(self) -> Self {
         Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
-    }
-}
-
-/// A row-major matrix of which several threads write disjoint parts.
-pub(crate) struct SharedOutput<'a> {
-    pointer: *mut f32,
-    length: usize,
-    owner: PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: every access goes through `part` or `product_into`, whose callers promise disjoint elements.
-unsafe impl Send for SharedOutput<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for SharedOutput<'_> {}
-
-impl<'a> SharedOutput<'a> {
-    pub fn new(numbers: &'a mut [f32]) -> Self {
-        Self { pointer: numbers.as_mut_ptr(), length: numbers.len(), owner: PhantomData }
-    }
-
-    /// A contiguous part to write.
-    ///
-    /// # Safety
-    /// No other thread may touch these elements meanwhile.
-    #[allow(clippy::mut_from_ref)]
-    pub unsafe fn part(&self, start: usize, length: usize) -> &mut [f32] {
-        assert!(start + length <= self.length);
-        // SAFETY: inside the slice (checked), exclusive by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(start), length) }
     }
 }
 
@@ -90,7 +61,7 @@ pub(crate) unsafe fn product_into(
     if e.m == 0 || e.n == 0 {
         return;
     }
-    assert!(start + (e.m - 1) * row_stride + e.n <= shared.length);
+    let target = shared.matrix(start, e.m, e.n, row_stride);
     if e.k > 0 {
         assert!((e.m - 1) * a.row_stride + (e.k - 1) * a.column_stride < a.numbers.len());
         assert!((e.k - 1) * b.row_stride + (e.n - 1) * b.column_stride < b.numbers.len());
@@ -101,7 +72,7 @@ pub(crate) unsafe fn product_into(
             e.m,
             e.n,
             e.k,
-            shared.pointer.add(start),
+            target,
             1,
             row_stride as isize,
             mode == Into::Add,

@@ -1,6 +1,6 @@
 //! Every operation against its plain body in Burn primitives, forward and backward, in both storages.
 
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor, TensorData};
 use lorabake_ops::{
     Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention,
     geglu, plain_attention, plain_geglu,
@@ -14,6 +14,14 @@ fn numbers(count: usize, salt: usize) -> Vec<f32> {
 fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
     let data = TensorData::new(numbers(shape.iter().product(), salt), shape);
     Tensor::from_data(data, &Device::flex())
+}
+
+/// The same numbers where weights are f32; rounded to bf16 where products are of bf16 numbers.
+fn held<const D: usize>(storage: Storage, x: Tensor<D>) -> Tensor<D> {
+    match storage {
+        Storage::F32 => x,
+        Storage::Bf16 => x.cast(FloatDType::BF16).cast(FloatDType::F32),
+    }
 }
 
 /// ‖a − b‖ / ‖b‖
@@ -32,10 +40,21 @@ fn check<const D: usize, const N: usize, const E: usize>(
     ours: impl Fn([Tensor<D>; N]) -> Tensor<E>,
     plain: impl Fn([Tensor<D>; N]) -> Tensor<E>,
 ) {
+    check_held(name, (tolerance, Storage::F32), inputs, ours, plain);
+}
+
+/// The same, with dL/dy as `storage` takes it exactly.
+fn check_held<const D: usize, const N: usize, const E: usize>(
+    name: &str,
+    (tolerance, storage): (f32, Storage),
+    inputs: [Tensor<D>; N],
+    ours: impl Fn([Tensor<D>; N]) -> Tensor<E>,
+    plain: impl Fn([Tensor<D>; N]) -> Tensor<E>,
+) {
     let run = |f: &dyn Fn([Tensor<D>; N]) -> Tensor<E>| {
         let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
         let y = f(tracked.clone());
-        let dy = tensor(y.dims(), 91);
+        let dy = held(storage, tensor(y.dims(), 91));
         let mut grads = (y.clone() * dy).sum().backward();
         (y.inner(), tracked.map(|x| x.grad_remove(&mut grads).expect("a gradient")))
     };
@@ -59,10 +78,10 @@ fn linear() {
         (Storage::F32, 300, 64, 17),
     ] {
         let layer = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), Some(numbers(n, 2)));
-        check(
+        check_held(
             &format!("linear {m}×{k}×{n} {storage:?}"),
-            2e-6,
-            [tensor([m, k], 3)],
+            (2e-6, storage),
+            [held(storage, tensor([m, k], 3))],
             |[x]| layer.forward(x),
             |[x]| layer.plain(x),
         );
@@ -86,8 +105,9 @@ fn convolution() {
         let weight =
             FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 1), storage);
         let layer = FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)));
-        let x = tensor([b, shape.inputs, h, w], 3);
-        check(&format!("{shape:?} {storage:?}"), 2e-6, [x], |[x]| layer.forward(x), |[x]| layer.plain(x));
+        let x = held(storage, tensor([b, shape.inputs, h, w], 3));
+        let name = format!("{shape:?} {storage:?}");
+        check_held(&name, (2e-6, storage), [x], |[x]| layer.forward(x), |[x]| layer.plain(x));
     }
 }
 

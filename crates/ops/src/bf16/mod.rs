@@ -1,0 +1,22 @@
+//! Products of bf16 numbers with f32 sums, by the processor's AVX-512 BF16 instructions.
+//!
+//! A number of a product is rounded to bf16 once, each pair of products is added in f32. Both operands are kept as words of
+//! two neighbours along the summed dimension, which is what `vdpbf16ps` multiplies. One operand's words are broadcast, the
+//! other's fill the lanes of a vector; the result is row-major f32. No weight has a second copy: a block of it is brought
+//! into the order of lanes when it is needed, which costs a few per cent of the products that it then takes part in.
+//!
+//! Processors without these instructions compute in f32 (`crate::product`).
+
+mod conv;
+mod linear;
+mod pack;
+mod scratch;
+mod tile;
+
+pub(crate) use conv::{Frozen, backward as conv_backward, forward as conv_forward};
+pub(crate) use linear::{Weight, backward as linear_backward, forward as linear_forward};
+
+/// Whether this processor has the instructions.
+pub(crate) fn available() -> bool {
+    tile::available()
+}
