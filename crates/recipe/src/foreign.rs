@@ -18,9 +18,8 @@ const WITHOUT_EFFECT: [(&[&str], &str); 20] = [
     (&["vae_batch_size="], "it changes no result, and lorabake chooses how many images it encodes at once"),
     (&["lowram", "highvram"], "it moves models between main and GPU memory, and here there is only one memory"),
     (
-        &["gradient_checkpointing", "cpu_offload_checkpointing"],
-        "recomputing blocks to save memory is not built yet: results are the same, but the run needs as much memory as \
-         without it",
+        &["cpu_offload_checkpointing"],
+        "what is kept for the backward pass is in main memory already; --gradient_checkpointing keeps less of it",
     ),
     (&["torch_compile", "dynamo_backend="], "lorabake is compiled already"),
     (&["ddp_timeout=", "ddp_gradient_as_bucket_view", "ddp_static_graph"], "lorabake runs as one process"),

@@ -24,6 +24,17 @@ pub enum Precision {
     Bf16,
 }
 
+/// How much of the UNet is computed twice, to keep less for the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recompute {
+    /// Nothing.
+    No,
+    /// Every block (`--gradient_checkpointing`).
+    All,
+    /// So many blocks, from both ends of the network (`--gradient_checkpointing_blocks`).
+    Blocks(usize),
+}
+
 /// Train section of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Train {
@@ -33,6 +44,8 @@ pub struct Train {
     pub accumulation: usize,
     /// `--mixed_precision`
     pub precision: Precision,
+    /// `--gradient_checkpointing`
+    pub recompute: Recompute,
     /// The seed of all random streams (`--seed`).
     pub seed: u64,
     /// Worker threads; `None` = all cores (`--threads`).
@@ -58,6 +71,14 @@ pub struct RawTrain {
     /// [default: no]
     #[arg(long, value_name = "no|bf16")]
     pub mixed_precision: Option<String>,
+    /// Compute each block of the UNet twice and keep only its input between: less memory for a third more time, with
+    /// the same result.
+    #[arg(long)]
+    pub gradient_checkpointing: Option<bool>,
+    /// As --gradient_checkpointing, but only so many blocks, counted in from both ends of the UNet, where most memory
+    /// is needed. SD1.x has 25.
+    #[arg(long, value_name = "BLOCKS")]
+    pub gradient_checkpointing_blocks: Option<u32>,
     /// Where randomness starts: the same seed and options give the same result. If all else fails, try another.
     /// [default: drawn at random, and printed]
     #[arg(long, value_name = "NUMBER")]
@@ -73,6 +94,7 @@ impl RawTrain {
             duration: self.duration(report),
             accumulation: report.count("gradient_accumulation_steps", self.gradient_accumulation_steps, 1) as usize,
             precision: self.precision(report),
+            recompute: self.recompute(report),
             seed: self.seed.map_or_else(|| draw_seed(report), u64::from),
             threads: self.threads.map(|threads| report.count("threads", Some(threads), 1) as usize),
         }
@@ -92,6 +114,20 @@ impl RawTrain {
                 let text = "neither it nor --max_train_epochs is given, so 1600 steps are trained, as in sd-scripts";
                 report.note("max_train_steps", text);
                 Duration::Steps(1600)
+            }
+        }
+    }
+
+    fn recompute(&self, report: &mut Report) -> Recompute {
+        match (self.gradient_checkpointing.unwrap_or(false), self.gradient_checkpointing_blocks) {
+            (false, None) => Recompute::No,
+            (true, None) => Recompute::All,
+            (all, Some(blocks)) => {
+                if all {
+                    let text = format!("only {blocks} blocks, because --gradient_checkpointing_blocks is given too");
+                    report.note("gradient_checkpointing", text);
+                }
+                Recompute::Blocks(report.count("gradient_checkpointing_blocks", Some(blocks), 1) as usize)
             }
         }
     }
@@ -130,6 +166,11 @@ impl From<&Train> for RawTrain {
             max_train_steps,
             gradient_accumulation_steps: Some(train.accumulation as u32),
             mixed_precision: Some(if train.precision == Precision::No { "no" } else { "bf16" }.to_owned()),
+            gradient_checkpointing: Some(train.recompute == Recompute::All),
+            gradient_checkpointing_blocks: match train.recompute {
+                Recompute::Blocks(blocks) => Some(blocks as u32),
+                _ => None,
+            },
             seed: Some(train.seed as u32),
             threads: train.threads.map(|threads| threads as u32),
         }

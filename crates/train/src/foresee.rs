@@ -88,7 +88,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
         }
     };
     let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
-    let run = (&recipe.optim.optimizer, recipe.train.precision);
+    let run = (&recipe.optim.optimizer, &recipe.train);
     let trained = lora.parameters;
     let mut memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
     memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);

@@ -226,6 +226,16 @@ impl Network {
         }
     }
 
+    /// The modules as adapters without tape, under the same chances as [`Self::track`].
+    pub fn untracked(&self, device: &Device, chances: &Chances) -> Attached {
+        let mut attached = Attached::default();
+        for (index, module) in self.modules.iter().enumerate() {
+            let adapter = module.plan.adapter(module.tensors(device), 1.0, &chances.of(index, module));
+            attached.part_mut(module.part).attach(module.plan.site, adapter);
+        }
+        attached
+    }
+
     /// The modules as adapters, and the leaves of the tape in the order of [`Self::trainables`]; what `chances` leaves
     /// out has none.
     pub fn track(&self, device: &Device, chances: &Chances) -> (Attached, Vec<Option<Tensor<2>>>) {

@@ -17,7 +17,7 @@ use lorabake_optim::lr;
 use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::train::Precision;
+use lorabake_recipe::train::{Precision, Recompute};
 use lorabake_recipe::{Found, Parsed, Recipe};
 use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
@@ -151,7 +151,12 @@ impl Session {
     /// What stays the same from step to step.
     pub fn frozen(&self) -> Frozen<'_> {
         let Self { bundle, objective, device, .. } = self;
-        Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, device }
+        let recompute = match self.recipe.train.recompute {
+            Recompute::No => 0,
+            Recompute::All => usize::MAX,
+            Recompute::Blocks(blocks) => blocks,
+        };
+        Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_diffusion::{Loss, Measure, add_noise, loss};
-use lorabake_model::{Bundle, Sizes};
+use lorabake_model::unet::Both;
+use lorabake_model::{Bundle, Conditioning, Sizes};
 
 use crate::chances::Chances;
 use crate::encode::Tokens;
@@ -43,6 +44,8 @@ pub struct Frozen<'a> {
     pub objective: &'a Objective,
     /// 1 = last layer of the text encoder.
     pub clip_skip: u32,
+    /// How many pieces of the UNet are computed twice to keep less; 0 = none.
+    pub recompute: usize,
     /// Where it runs.
     pub device: &'a Device,
 }
@@ -66,37 +69,74 @@ pub struct Output {
 /// One forward and backward pass.
 pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let (attached, leaves) = network.track(frozen.device, &inputs.chances);
-    let (loss, prediction) = forward(frozen, &attached, inputs);
-    let value = f64::from(loss.mean.clone().into_scalar::<f32>());
-    let mut tape = loss.mean.backward();
-    let gradients = leaves.iter().map(|leaf| leaf.as_ref()?.grad_remove(&mut tape).map(numbers)).collect();
+    let mut gradients = vec![None; leaves.len()];
+    let mut collect = |tape: &mut burn::tensor::Gradients| {
+        for (gradient, leaf) in gradients.iter_mut().zip(&leaves) {
+            if let Some(found) = leaf.as_ref().and_then(|leaf| leaf.grad_remove(tape)) {
+                *gradient = Some(numbers(found));
+            }
+        }
+    };
+    let task = Task::new(frozen, &attached, inputs);
+    let (unet, noisy) = (&frozen.bundle.unet, task.noisy.clone());
+    let (loss, prediction) = if frozen.recompute == 0 {
+        let prediction = unet.forward(noisy, &task.times, task.told.clone(), &attached.unet);
+        let loss = task.loss(prediction.clone());
+        collect(&mut loss.mean.backward());
+        (loss, prediction.inner())
+    } else {
+        let plain = network.untracked(frozen.device, &inputs.chances);
+        let both = Both { plain: &plain.unet, tracked: &attached.unet };
+        let (prediction, recorded) =
+            unet.forward_recorded((noisy, &task.times), task.told.clone(), both, frozen.recompute);
+        let leaf = prediction.clone().autodiff().require_grad();
+        let loss = task.loss(leaf.clone());
+        let mut tape = loss.mean.backward();
+        recorded.backward(leaf.grad_remove(&mut tape).expect("the loss is of the prediction"), collect);
+        (loss, prediction)
+    };
+    let value = f64::from(loss.mean.into_scalar::<f32>());
     Output { loss: value, per_sample: numbers(loss.per_sample), prediction: numbers(prediction), gradients }
 }
 
 /// The loss alone, by adapters without tape.
 pub fn judge(frozen: &Frozen<'_>, attached: &Attached, inputs: &Inputs) -> f64 {
-    f64::from(forward(frozen, attached, inputs).0.mean.into_scalar::<f32>())
+    let task = Task::new(frozen, attached, inputs);
+    let prediction = frozen.bundle.unet.forward(task.noisy.clone(), &task.times, task.told.clone(), &attached.unet);
+    f64::from(task.loss(prediction).mean.into_scalar::<f32>())
 }
 
-/// The loss, and the UNet's prediction apart from the tape.
-fn forward(frozen: &Frozen<'_>, attached: &Attached, inputs: &Inputs) -> (Loss, Tensor<4>) {
-    let Frozen { objective: Objective { schedule, prediction: asked, loss: kind, weighting }, device, .. } = *frozen;
-    let tensor = |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), inputs.shape), device);
-    let (latents, noise) = (tensor(&inputs.latents), tensor(&inputs.noise));
-    let target = asked.target(schedule, latents.clone(), noise.clone(), &inputs.timesteps);
-    let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
-    let noisy = add_noise(schedule, latents, added, &inputs.timesteps);
+/// What the UNet is given, and what it should answer.
+struct Task<'a> {
+    noisy: Tensor<4>,
+    times: Vec<f32>,
+    told: Conditioning,
+    target: Tensor<4>,
+    objective: &'a Objective,
+    inputs: &'a Inputs,
+}
 
-    let encoded = inputs.tokens.encoded(frozen.bundle, frozen.clip_skip, device, &attached.texts);
-    let told = encoded.with(inputs.sizes.clone());
-    let times: Vec<f32> = inputs.timesteps.iter().map(|t| *t as f32).collect();
-    let prediction = frozen.bundle.unet.forward(noisy, &times, told, &attached.unet);
+impl<'a> Task<'a> {
+    fn new(frozen: &Frozen<'a>, attached: &Attached, inputs: &'a Inputs) -> Self {
+        let Frozen { bundle, objective, device, clip_skip, .. } = *frozen;
+        let tensor = |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), inputs.shape), device);
+        let (latents, noise) = (tensor(&inputs.latents), tensor(&inputs.noise));
+        let (schedule, timesteps) = (&objective.schedule, &inputs.timesteps);
+        let target = objective.prediction.target(schedule, latents.clone(), noise.clone(), timesteps);
+        let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
+        let noisy = add_noise(schedule, latents, added, timesteps);
+        let encoded = inputs.tokens.encoded(bundle, clip_skip, device, &attached.texts);
+        let times = timesteps.iter().map(|t| *t as f32).collect();
+        Self { noisy, times, told: encoded.with(inputs.sizes.clone()), target, objective, inputs }
+    }
 
-    let factors = weighting.factors(schedule, *asked, (&inputs.loss_weights, &inputs.timesteps));
-    let kept = prediction.clone().inner();
-    let (timesteps, mask) = (inputs.timesteps.as_slice(), inputs.mask.as_deref());
-    let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
-    (loss(prediction, target, measure), kept)
+    fn loss(&self, prediction: Tensor<4>) -> Loss {
+        let Objective { schedule, prediction: asked, loss: kind, weighting } = self.objective;
+        let factors = weighting.factors(schedule, *asked, (&self.inputs.loss_weights, &self.inputs.timesteps));
+        let (timesteps, mask) = (self.inputs.timesteps.as_slice(), self.inputs.mask.as_deref());
+        let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
+        loss(prediction, self.target.clone(), measure)
+    }
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -241,17 +241,26 @@ fn accumulated_batches_equal_one_large_batch() {
     };
     let device = burn::tensor::Device::flex();
     let objective = Objective::new(&settings);
-    let frozen = Frozen { bundle: &bundle, objective: &objective, clip_skip: 1, device: &device };
+    let frozen = Frozen { bundle: &bundle, objective: &objective, clip_skip: 1, recompute: 0, device: &device };
     let whole = step(&frozen, &network, &inputs(0..4));
+    let loss = whole.loss;
     let mut sum = None;
     let halves = [0..2, 2..4].map(|range| step(&frozen, &network, &inputs(range)));
-    assert!((halves[0].loss + halves[1].loss - 2.0 * whole.loss).abs() < 1e-6);
+    assert!((halves[0].loss + halves[1].loss - 2.0 * loss).abs() < 1e-6);
     halves.into_iter().for_each(|half| accumulate(&mut sum, half.gradients, 2));
     let flat = |gradients: Vec<Option<Vec<f32>>>| gradients.into_iter().flatten().flatten().collect::<Vec<_>>();
     let (whole, sum) = (flat(whole.gradients), flat(sum.unwrap()));
-    let size = whole.iter().map(|g| g * g).sum::<f32>().sqrt();
-    let error = whole.iter().zip(&sum).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
-    assert!(whole.len() == sum.len() && size > 0.0 && error < 1e-5 * size, "relative error {}", error / size);
+    let same = |other: &[f32]| {
+        let size = whole.iter().map(|g| g * g).sum::<f32>().sqrt();
+        let error = whole.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+        assert!(whole.len() == other.len() && size > 0.0 && error < 1e-5 * size, "relative error {}", error / size);
+    };
+    same(&sum);
+    for recompute in [1, 8, bundle.unet.recomputable(), usize::MAX] {
+        let twice = step(&Frozen { recompute, ..frozen }, &network, &inputs(0..4));
+        assert!((twice.loss - loss).abs() < 1e-6);
+        same(&flat(twice.gradients));
+    }
 }
 
 #[test]

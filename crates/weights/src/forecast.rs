@@ -10,7 +10,7 @@ use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
-use lorabake_recipe::train::Precision;
+use lorabake_recipe::train::{Precision, Recompute, Train};
 use safetensors::Dtype;
 
 use crate::checkpoint::Checkpoint;
@@ -154,21 +154,25 @@ pub struct Memory {
 const PROGRAM: u64 = 130_000_000;
 /// What a step of SD1.5 keeps for one image of 512 × 512; measured.
 const STEP_512: f64 = 1.6e9;
+/// What is left of that when every block is run twice; measured.
+const RECOMPUTED: f64 = 0.25;
+/// Pieces of SD1.5's UNet that can be run twice.
+const SD15_BLOCKS: f64 = 25.0;
 /// Values of SD1.5's UNet, by which that is scaled to other models.
 const SD15_UNET: f64 = 859_520_964.0;
 
 impl Memory {
     /// What training `trained` values from a model of these sizes will take.
-    pub fn of(sizes: Sizes, trained: u64, data: &Data, (optimizer, precision): (&Optimizer, Precision)) -> Self {
-        let width = if precision == Precision::Bf16 { 2 } else { 4 };
+    pub fn of(sizes: Sizes, trained: u64, data: &Data, (optimizer, train): (&Optimizer, &Train)) -> Self {
+        let width = if train.precision == Precision::Bf16 { 2 } else { 4 };
         let frozen = width * sizes.matrices + 4 * sizes.others;
         let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
         let share = pixels / (512.0 * 512.0) * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
         Self {
             frozen: frozen + PROGRAM,
-            step: (STEP_512 * share) as u64,
+            step: (STEP_512 * share * kept(train.recompute)) as u64,
             trained: (trained as f64 * (8.0 + state_bytes(optimizer))) as u64,
-            reading: frozen + PROGRAM + 4 * sizes.vae + sizes.file,
+            reading: frozen + PROGRAM + 4 * sizes.vae,
         }
     }
 
@@ -197,5 +201,14 @@ pub fn state_bytes(optimizer: &Optimizer) -> f64 {
         // Rows and columns only; a factor of a LoRA is long and thin, so its row or column is next to nothing.
         Optimizer::AdaFactor(own) => own.beta1.map_or(0.0, |_| 4.0),
         Optimizer::Prodigy(_) => 16.0,
+    }
+}
+
+/// The share of a step's memory that is left when blocks are run twice. The outermost hold most.
+fn kept(recompute: Recompute) -> f64 {
+    match recompute {
+        Recompute::No => 1.0,
+        Recompute::All => RECOMPUTED,
+        Recompute::Blocks(blocks) => 1.0 - (1.0 - RECOMPUTED) * (blocks as f64 / SD15_BLOCKS).min(1.0),
     }
 }

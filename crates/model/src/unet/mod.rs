@@ -1,5 +1,7 @@
 //! The denoising UNet (Rombach et al. 2022; topology and names as in diffusers' `UNet2DConditionModel`).
 
+mod piece;
+mod recompute;
 mod resnet;
 mod sampling;
 mod time;
@@ -7,10 +9,12 @@ mod transformer;
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role, Sites};
-use lorabake_ops::{Activation, GroupNorm};
+use lorabake_ops::GroupNorm;
 
 use crate::conditioning::Conditioning;
 use crate::nn::{Builder, Conv2d};
+use piece::through;
+pub use recompute::{Both, Recorded};
 use resnet::Resnet;
 use sampling::{Downsample, Upsample};
 use time::TimeEmbedding;
@@ -109,30 +113,7 @@ impl UNet {
         let Conditioning { context, added } = conditioning.into();
         let time = self.time.forward(timesteps, added.as_ref(), &latents.device(), adapters);
         let condition = Condition { time, context, adapters };
-        let mut x = self.conv_in.forward(latents, adapters);
-        let mut skips = vec![x.clone()];
-        for block in &self.down {
-            for stage in &block.stages {
-                x = stage.forward(x, &condition);
-                skips.push(x.clone());
-            }
-            if let Some(downsample) = &block.downsample {
-                x = downsample.forward(x, adapters);
-                skips.push(x.clone());
-            }
-        }
-        x = self.middle.1.forward(self.middle.0.forward(x, &condition), &condition);
-        for block in &self.up {
-            for stage in &block.stages {
-                let skip = skips.pop().expect("as many skips as stages");
-                x = stage.forward(Tensor::cat(vec![x, skip], 1), &condition);
-            }
-            if let Some(upsample) = &block.upsample {
-                let [_, _, height, width] = skips.last().expect("a skip for the next level").dims();
-                x = upsample.forward(x, [height, width], adapters);
-            }
-        }
-        self.conv_out.forward(self.norm_out.forward(x, Activation::Silu), adapters)
+        through(self.pieces(), latents, |piece, input| piece.run(input, &condition))
     }
 }
 
