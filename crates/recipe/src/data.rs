@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::captions::CaptionRules;
 use crate::dataset_config::DatasetConfig;
-use crate::model::{Checkpoint, Family, Model};
+use crate::model::{Family, Model};
 use crate::report::Report;
 use crate::validation::HoldOut;
 
@@ -281,12 +281,7 @@ impl RawData {
     }
 
     fn resolution(&self, model: &Model, report: &mut Report) -> (u32, u32) {
-        let default = match model.family {
-            _ if model.checkpoint == Checkpoint::Embedded => 128,
-            None | Some(Family::Sd1) => 512,
-            Some(Family::Sd2) => 768,
-            Some(Family::Sdxl) => 1024,
-        };
+        let default = model.side();
         let Some(text) = &self.resolution else {
             // Which it is follows from the family.
             if model.family.is_some() {

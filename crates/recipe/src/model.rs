@@ -35,6 +35,15 @@ impl Family {
             Self::Sdxl => "SDXL",
         }
     }
+
+    /// Side in pixels of the pictures that it was made for; those of SD2.x with v-prediction.
+    pub fn side(self) -> u32 {
+        match self {
+            Self::Sd1 => 512,
+            Self::Sd2 => 768,
+            Self::Sdxl => 1024,
+        }
+    }
 }
 
 /// Model section of a recipe.
@@ -48,6 +57,13 @@ pub struct Model {
     pub clip_skip: u32,
     /// Tokens per prompt without BOS/EOS: 75, 150 or 225 (`--max_token_length`).
     pub max_token_length: u32,
+}
+
+impl Model {
+    /// Side in pixels of the pictures that it was made for; those of SD2.x with v-prediction.
+    pub fn side(&self) -> u32 {
+        if self.checkpoint == Checkpoint::Embedded { 128 } else { self.family.unwrap_or(Family::Sd1).side() }
+    }
 }
 
 /// What may be typed about the model; the field comments are the texts of `--help`.
