@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::frozen::FrozenMatrix;
+use crate::frozen::{FrozenMatrix, Storage};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
@@ -45,6 +45,11 @@ impl FrozenLinear {
     /// The frozen weight, [out, in].
     pub fn weight(&self) -> &FrozenMatrix {
         &self.0.weight
+    }
+
+    /// How the weight is held, and so in what it computes.
+    pub fn storage(&self) -> Storage {
+        self.0.weight.storage()
     }
 
     /// # Shapes
@@ -146,7 +151,6 @@ impl Linear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Storage;
     use crate::agreement::{distance, numbers};
 
     /// Odd sides, several panels, depths of more than one block, more rows than one task.
