@@ -15,9 +15,9 @@ use crate::shared_output::SharedOutput;
 pub struct FrozenLinear(Arc<Linear>);
 
 #[derive(Debug)]
-struct Linear {
-    weight: FrozenMatrix,
-    bias: Option<Vec<f32>>,
+pub(crate) struct Linear {
+    pub weight: FrozenMatrix,
+    pub bias: Option<Vec<f32>>,
 }
 
 impl FrozenLinear {
@@ -59,6 +59,27 @@ impl FrozenLinear {
         apply(self.0.clone(), x)
     }
 
+    /// The layer and a product of low rank beside it: x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
+    ///
+    /// # Shapes
+    /// - x: [.., in]; down: [rank, in]; up: [out, rank]
+    /// - output: [.., out]
+    pub fn forward_low_rank<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        down: &Tensor<2>,
+        up: &Tensor<2>,
+        scale: f64,
+    ) -> Tensor<D> {
+        #[cfg(target_arch = "x86_64")]
+        if self.0.weight.for_bf16().is_some() {
+            let op = crate::low_rank::Bypassed { layer: self.0.clone(), scale: scale as f32, wants_dx: true };
+            return crate::low_rank::apply(op, x, down.clone(), up.clone());
+        }
+        let y = self.forward(x.clone());
+        y + low_rank(x, down, up, scale)
+    }
+
     /// The same in Burn primitives, for x of two dimensions.
     pub fn plain(&self, x: Tensor<2>) -> Tensor<2> {
         let device = x.device();
@@ -70,6 +91,19 @@ impl FrozenLinear {
             None => y,
         }
     }
+}
+
+/// scale · (x·downᵀ)·upᵀ in Burn primitives.
+///
+/// # Shapes
+/// - x: [.., in]; down: [rank, in]; up: [out, rank]
+/// - output: [.., out]
+pub fn low_rank<const D: usize>(x: Tensor<D>, down: &Tensor<2>, up: &Tensor<2>, scale: f64) -> Tensor<D> {
+    let mut shape = x.dims();
+    let (inputs, rows) = (shape[D - 1], shape[..D - 1].iter().product::<usize>());
+    let inner = x.reshape([rows, inputs]).matmul(down.clone().transpose()).mul_scalar(scale);
+    shape[D - 1] = up.dims()[0];
+    inner.matmul(up.clone().transpose()).reshape(shape)
 }
 
 impl FrozenOp for Linear {
