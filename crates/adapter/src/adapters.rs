@@ -58,6 +58,11 @@ impl Adapters {
 
     /// A linear layer with its adapters; `x` is [.., in].
     pub fn linear<const D: usize>(&self, site: SiteId, base: &FrozenLinear, x: Tensor<D>) -> Tensor<D> {
+        if let [only] = self.at(site)
+            && let Some(lora) = only.plain_lora()
+        {
+            return base.forward_low_rank(x, &lora.down, &lora.up, lora.scale * only.strength);
+        }
         let y = base.forward(x.clone());
         let plain = self.plain(site, &y);
         self.at(site).iter().fold(y, |y, adapter| match adapter.linear(base, x.clone(), plain.clone()) {
@@ -86,6 +91,14 @@ impl Adapter {
     /// ΔW, [out, in·k·k], before any weight decomposition; `None` for (IA)^3.
     pub fn change(&self) -> Option<Tensor<2>> {
         (!matches!(self.form, Form::Ia3(_))).then(|| self.form.delta())
+    }
+
+    /// The factors of an adapter that is nothing but a product of low rank in this pass.
+    fn plain_lora(&self) -> Option<&Lora> {
+        match &self.form {
+            Form::Lora(lora) if self.dora.is_none() && self.masks.is_none() => Some(lora),
+            _ => None,
+        }
     }
 
     /// What it adds to the layer's output `y`; nothing if chance drops it.

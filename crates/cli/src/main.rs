@@ -43,6 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    lorabake_train::keep_memory();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let done = if argv.get(1).is_some_and(|word| word == "train") {
         // Its options are judged by the recipe, all at once, and not by clap.

@@ -13,6 +13,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::elementary::exp;
+use crate::frozen::Storage;
 use crate::frozen_op::{dims, flex_tensor};
 use crate::lanes::{maximum, sum, vectorized};
 use crate::product::{Extents, Into, View, product};
@@ -30,14 +31,29 @@ pub enum Mask {
     Causal,
 }
 
-/// softmax(q·kᵀ / √D)·v.
+/// softmax(q·kᵀ / √D)·v, computed in what layers whose weights are held in `storage` compute in.
 ///
 /// # Shapes
 /// - q: [B, heads, S, D]; k, v: [B, heads, T, D]
 /// - output: [B, heads, S, D]
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
-    let (output, _) = Dispatch::attend(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), mask);
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask, storage: Storage) -> Tensor<4> {
+    let form = Form { mask, storage };
+    let (output, _) = Dispatch::attend(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), form);
     Tensor::from_dispatch(output)
+}
+
+/// What is fixed about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    mask: Mask,
+    storage: Storage,
+}
+
+impl Form {
+    #[cfg(target_arch = "x86_64")]
+    fn is_bf16(self) -> bool {
+        self.storage == Storage::Bf16 && crate::bf16::available()
+    }
 }
 
 /// The same in Burn primitives.
@@ -61,7 +77,7 @@ pub(crate) trait AttentionOps: Backend {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        mask: Mask,
+        form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     fn attend_backward(
@@ -71,7 +87,7 @@ pub(crate) trait AttentionOps: Backend {
         output: FloatTensor<Self>,
         log_sum: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        mask: Mask,
+        form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -169,18 +185,11 @@ pub(crate) struct Kept<'a> {
     pub dy: &'a [f32],
 }
 
-impl Kept<'_> {
-    /// dy · y of each row.
-    pub fn delta(&self, d: usize) -> Vec<f32> {
-        let rows = self.dy.chunks_exact(d).zip(self.output.chunks_exact(d));
-        rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect()
-    }
-}
-
 /// Gradients of one head, all starting at zero.
 fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let d = head.d;
-    let delta = kept.delta(d);
+    let rows = kept.dy.chunks_exact(d).zip(kept.output.chunks_exact(d));
+    let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
     let size = QUERIES.min(head.s) * KEYS.min(head.t);
     let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
     for k0 in (0..head.t).step_by(KEYS) {
@@ -219,14 +228,20 @@ fn head_of(q: &FlexTensor, k: &FlexTensor, mask: Mask) -> (usize, Head) {
 }
 
 impl AttentionOps for Flex {
-    fn attend(q: FlexTensor, k: FlexTensor, v: FlexTensor, mask: Mask) -> (FlexTensor, FlexTensor) {
+    fn attend(q: FlexTensor, k: FlexTensor, v: FlexTensor, form: Form) -> (FlexTensor, FlexTensor) {
         let (q, k, v) = (q.to_contiguous(), k.to_contiguous(), v.to_contiguous());
-        let (heads, head) = head_of(&q, &k, mask);
+        let (heads, head) = head_of(&q, &k, form.mask);
         let (qs, ks, vs): (&[f32], &[f32], &[f32]) = (q.storage(), k.storage(), v.storage());
         let (wide, tall) = (head.s * head.d, head.t * head.d);
         let mut output = vec![0.0; heads * wide];
         let mut log_sum = vec![0.0; heads * head.s];
         let (shared, shared_sum) = (SharedOutput::new(&mut output), SharedOutput::new(&mut log_sum));
+        let shape = dims(&q);
+        #[cfg(target_arch = "x86_64")]
+        if form.is_bf16() {
+            crate::bf16::attend(head, qs, ks, vs, &shared, &shared_sum);
+            return (flex_tensor(output, shape.clone()), flex_tensor(log_sum, shape[..3].to_vec()));
+        }
         let blocks = head.s.div_ceil(QUERIES);
         (0..heads * blocks).into_par_iter().for_each(|index| {
             let (h, q0) = (index / blocks, index % blocks * QUERIES);
@@ -238,7 +253,6 @@ impl AttentionOps for Flex {
                 attend_block(head, tensors, q0, output, shared_sum.part(h * head.s + q0, queries));
             }
         });
-        let shape = dims(&q);
         (flex_tensor(output, shape.clone()), flex_tensor(log_sum, shape[..3].to_vec()))
     }
 
@@ -249,10 +263,10 @@ impl AttentionOps for Flex {
         output: FlexTensor,
         log_sum: FlexTensor,
         dy: FlexTensor,
-        mask: Mask,
+        form: Form,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [q, k, v, output, log_sum, dy] = [q, k, v, output, log_sum, dy].map(|tensor| tensor.to_contiguous());
-        let (heads, head) = head_of(&q, &k, mask);
+        let (heads, head) = head_of(&q, &k, form.mask);
         let (wide, tall) = (head.s * head.d, head.t * head.d);
         let (mut dq, mut dk, mut dv) = (vec![0.0; heads * wide], vec![0.0; heads * tall], vec![0.0; heads * tall]);
         dq.par_chunks_mut(wide).zip(dk.par_chunks_mut(tall)).zip(dv.par_chunks_mut(tall)).enumerate().for_each(
@@ -265,6 +279,10 @@ impl AttentionOps for Flex {
                     log_sum: &log_sum.storage()[h * head.s..][..head.s],
                     dy: &dy.storage()[h * wide..][..wide],
                 };
+                #[cfg(target_arch = "x86_64")]
+                if form.is_bf16() {
+                    return crate::bf16::attend_backward(head, &kept, dq, dk, dv);
+                }
                 attend_head_backward(head, &kept, dq, dk, dv);
             },
         );
@@ -276,13 +294,13 @@ impl AttentionOps for Flex {
 struct AttentionBackward;
 
 impl<B: AttentionOps> Backward<B, 3> for AttentionBackward {
-    type State = ([NodeId; 3], FloatTensor<B>, FloatTensor<B>, Mask);
+    type State = ([NodeId; 3], FloatTensor<B>, FloatTensor<B>, Form);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let (inputs, output, log_sum, mask) = ops.state;
+        let (inputs, output, log_sum, form) = ops.state;
         let [q, k, v] = inputs.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
-        let (dq, dk, dv) = B::attend_backward(q, k, v, output, log_sum, dy, mask);
+        let (dq, dk, dv) = B::attend_backward(q, k, v, output, log_sum, dy, form);
         for (parent, gradient) in ops.parents.into_iter().zip([dq, dk, dv]) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);
@@ -296,17 +314,17 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        mask: Mask,
+        form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         match AttentionBackward.prepare::<C>([q.node(), k.node(), v.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut tape) => {
                 let kept = [tape.checkpoint(&q), tape.checkpoint(&k), tape.checkpoint(&v)];
-                let (y, log_sum) = B::attend(q.into_primitive(), k.into_primitive(), v.into_primitive(), mask);
-                let state = (kept, y.clone(), log_sum.clone(), mask);
+                let (y, log_sum) = B::attend(q.into_primitive(), k.into_primitive(), v.into_primitive(), form);
+                let state = (kept, y.clone(), log_sum.clone(), form);
                 (tape.finish(state, y), <Self as AutodiffBackend>::from_inner(log_sum))
             }
             OpsKind::UnTracked(tape) => {
-                let (y, log_sum) = B::attend(q.into_primitive(), k.into_primitive(), v.into_primitive(), mask);
+                let (y, log_sum) = B::attend(q.into_primitive(), k.into_primitive(), v.into_primitive(), form);
                 (tape.finish(y), <Self as AutodiffBackend>::from_inner(log_sum))
             }
         }
@@ -319,7 +337,7 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         _: FloatTensor<Self>,
         _: FloatTensor<Self>,
         _: FloatTensor<Self>,
-        _: Mask,
+        _: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         unreachable!("there is no second derivative of attention")
     }

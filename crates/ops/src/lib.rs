@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod agreement;
+mod allocation;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
@@ -20,9 +21,12 @@ mod group_norm;
 mod lanes;
 mod layer_norm;
 mod linear;
+#[cfg(target_arch = "x86_64")]
+mod low_rank;
 mod product;
 mod shared_output;
 
+pub use allocation::keep_memory;
 pub use attention::{Mask, attention, plain as plain_attention};
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;
@@ -30,4 +34,4 @@ pub use frozen::{FrozenMatrix, Storage};
 pub use geglu::{geglu, plain as plain_geglu};
 pub use group_norm::{Activation, GroupNorm};
 pub use layer_norm::LayerNorm;
-pub use linear::FrozenLinear;
+pub use linear::{FrozenLinear, low_rank as plain_low_rank};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::frozen::FrozenMatrix;
+use crate::frozen::{FrozenMatrix, Storage};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
@@ -15,9 +15,9 @@ use crate::shared_output::SharedOutput;
 pub struct FrozenLinear(Arc<Linear>);
 
 #[derive(Debug)]
-struct Linear {
-    weight: FrozenMatrix,
-    bias: Option<Vec<f32>>,
+pub(crate) struct Linear {
+    pub weight: FrozenMatrix,
+    pub bias: Option<Vec<f32>>,
 }
 
 impl FrozenLinear {
@@ -47,11 +47,37 @@ impl FrozenLinear {
         &self.0.weight
     }
 
+    /// How the weight is held, and so in what it computes.
+    pub fn storage(&self) -> Storage {
+        self.0.weight.storage()
+    }
+
     /// # Shapes
     /// - x: [.., in]
     /// - output: [.., out]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         apply(self.0.clone(), x)
+    }
+
+    /// The layer and a product of low rank beside it: x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
+    ///
+    /// # Shapes
+    /// - x: [.., in]; down: [rank, in]; up: [out, rank]
+    /// - output: [.., out]
+    pub fn forward_low_rank<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        down: &Tensor<2>,
+        up: &Tensor<2>,
+        scale: f64,
+    ) -> Tensor<D> {
+        #[cfg(target_arch = "x86_64")]
+        if self.0.weight.for_bf16().is_some() {
+            let op = crate::low_rank::Bypassed { layer: self.0.clone(), scale: scale as f32, wants_dx: true };
+            return crate::low_rank::apply(op, x, down.clone(), up.clone());
+        }
+        let y = self.forward(x.clone());
+        y + low_rank(x, down, up, scale)
     }
 
     /// The same in Burn primitives, for x of two dimensions.
@@ -65,6 +91,19 @@ impl FrozenLinear {
             None => y,
         }
     }
+}
+
+/// scale · (x·downᵀ)·upᵀ in Burn primitives.
+///
+/// # Shapes
+/// - x: [.., in]; down: [rank, in]; up: [out, rank]
+/// - output: [.., out]
+pub fn low_rank<const D: usize>(x: Tensor<D>, down: &Tensor<2>, up: &Tensor<2>, scale: f64) -> Tensor<D> {
+    let mut shape = x.dims();
+    let (inputs, rows) = (shape[D - 1], shape[..D - 1].iter().product::<usize>());
+    let inner = x.reshape([rows, inputs]).matmul(down.clone().transpose()).mul_scalar(scale);
+    shape[D - 1] = up.dims()[0];
+    inner.matmul(up.clone().transpose()).reshape(shape)
 }
 
 impl FrozenOp for Linear {
@@ -146,7 +185,6 @@ impl Linear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Storage;
     use crate::agreement::{distance, numbers};
 
     /// Odd sides, several panels, depths of more than one block, more rows than one task.

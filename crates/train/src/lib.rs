@@ -30,5 +30,6 @@ mod text_cache;
 pub mod update;
 mod validate;
 
+pub use lorabake_ops::keep_memory;
 pub use lorabake_weights::whole_file;
 pub use run::bake;

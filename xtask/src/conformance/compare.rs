@@ -24,14 +24,48 @@ const SOME: [&str; 11] = [
     "middle_block_1_transformer_blocks_0",
 ];
 
-/// Largest relative error of the loss at any step.
-const LOSS: f64 = 1e-4;
-/// Largest relative error of the final weights, as a share of their change.
-const WEIGHTS: f64 = 1e-3;
-/// Largest relative error of the gradients' norm.
-const GRADIENT: f64 = 1e-3;
-/// Largest relative error of an adaptive optimizer's d before any update.
-const D: f64 = 1e-4;
+/// How far a replay may be from its trace: largest relative errors, and the least cosine.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Of the loss at any step, and of a prediction.
+    loss: f64,
+    /// Of the final weights, as a share of their change.
+    weights: f64,
+    /// Of the gradients' norm.
+    gradient: f64,
+    /// Of an adaptive optimizer's d before any update.
+    d: f64,
+    /// Of learning rates that are made of weights, in f32.
+    rates: f64,
+    /// Between the recorded change of the weights and ours.
+    cosine: f64,
+}
+
+impl Bounds {
+    /// The same numbers but for the order of sums.
+    pub const F32: Self = Self { loss: 1e-4, weights: 1e-3, gradient: 1e-3, d: 1e-4, rates: 1e-6, cosine: 0.999 };
+    /// Products of bf16 numbers against a recording in f32: the curve of the loss and the direction of the result stay.
+    pub const BF16: Self = Self {
+        loss: 1e-2,
+        cosine: 0.99,
+        weights: f64::INFINITY,
+        gradient: f64::INFINITY,
+        d: f64::INFINITY,
+        rates: f64::INFINITY,
+    };
+
+    /// Those of one trace.
+    pub fn of(self, trace: &str) -> Self {
+        if self.weights.is_infinite() && BY_SIGN.contains(&trace) { Self { cosine: 0.98, ..self } } else { self }
+    }
+}
+
+/// Traces whose updates are signs of gradients, or Adam's first, which nearly are.
+///
+/// There a gradient near zero counts as much as the largest, and bf16 turns the sign of some. Measured: cosines of 0.982
+/// and 0.985 with Lion, of 0.989 after three updates of AdamW and of 0.987 after ten on LoKr's few large factors; losses
+/// within 1.1e-3.
+const BY_SIGN: [&str; 4] = ["e_lion", "e_dadaptlion", "n_fp16save", "h_lokr_default"];
 
 /// Modules whose recording cannot be met: trace and module.
 ///
@@ -43,12 +77,15 @@ const CHAOTIC: [(&str, &str); 1] =
     [("e_adamw8bit_q", "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_out_0")];
 
 /// The largest errors of a replay.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Errors {
+    pub bounds: Bounds,
     pub updates: usize,
     pub loss: f64,
     pub gradient: f64,
     pub weights: f64,
+    /// Between the recorded change of the weights and ours.
+    pub cosine: f64,
     /// Of an adaptive optimizer's d.
     pub d: Option<f64>,
     /// Tensors left out of `weights` because their gradient is rounding noise.
@@ -59,10 +96,20 @@ pub struct Errors {
 }
 
 impl Errors {
+    /// Nothing compared yet.
+    pub fn new(bounds: Bounds) -> Self {
+        let (loss, gradient, weights, cosine, d) = (0.0, 0.0, 0.0, 1.0, None);
+        Self { bounds, updates: 0, loss, gradient, weights, cosine, d, noise: 0, chaotic: 0, complaints: Vec::new() }
+    }
+
     /// Whether all are within bounds.
     pub fn pass(&self) -> bool {
-        let within =
-            self.loss <= LOSS && self.gradient <= GRADIENT && self.weights <= WEIGHTS && self.d.is_none_or(|d| d <= D);
+        let most = self.bounds;
+        let within = self.loss <= most.loss
+            && self.gradient <= most.gradient
+            && self.weights <= most.weights
+            && self.cosine >= most.cosine
+            && self.d.is_none_or(|d| d <= most.d);
         within && self.complaints.is_empty() && self.updates > 0
     }
 
@@ -73,7 +120,7 @@ impl Errors {
         }
         if let Ok((_, prediction)) = trace.values(&format!("step.{index:03}.noise_pred")) {
             let error = distance(&output.prediction, &prediction)?;
-            if error > LOSS {
+            if error > self.bounds.loss {
                 self.complaints.push(format!("prediction {index}: relative error {error:.1e}"));
             }
         }
@@ -82,7 +129,7 @@ impl Errors {
 
     pub fn compare_rates(&mut self, update: usize, ours: &[f64], theirs: &[f64]) {
         // Rates that AdaFactor makes of the weights are f32.
-        let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 || relative(*a, *b) <= 1e-6;
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 || relative(*a, *b) <= self.bounds.rates;
         let equal = ours.len() == theirs.len() && ours.iter().zip(theirs).all(close);
         if !equal {
             self.complaints.push(format!("update {update}: learning rates {ours:?}, recorded {theirs:?}"));
@@ -108,11 +155,11 @@ impl Errors {
 
     /// The layers' norms that `--scale_weight_norms` reports, which are held to the bound of the weights.
     pub fn compare_max_norm(&mut self, update: usize, ours: Option<Norms>, theirs: Option<MaxNorm>) {
-        let close = |ours: f64, theirs: f64| relative(ours, theirs) <= WEIGHTS;
+        let close = |ours: f64, theirs: f64| relative(ours, theirs) <= self.bounds.weights;
         let equal = match (ours, theirs) {
             (None, None) => true,
             (Some(ours), Some(theirs)) => {
-                ours.keys_scaled == theirs.keys_scaled
+                (ours.keys_scaled == theirs.keys_scaled || self.bounds.weights.is_infinite())
                     && close(ours.average, theirs.mean_norm)
                     && close(ours.max, theirs.max_norm)
             }
@@ -136,6 +183,7 @@ impl Errors {
         let whole = |key: &&&String| trace.meta.final_keys == "all" || SOME.iter().any(|part| key.contains(part));
         let (_, flat) = trace.values("final.flat")?;
         let (mut at, mut error, mut change) = (0, 0.0, 0.0);
+        let (mut along, mut moved) = (0.0, 0.0);
         for key in keys.iter().filter(whole) {
             let start = &initial[*key].1;
             let ours = ours.get(*key).with_context(|| format!("we have no {key}"))?;
@@ -146,9 +194,14 @@ impl Errors {
             }
             error += if halves { squares(&unrounded(ours, theirs), theirs) } else { squares(ours, theirs) };
             change += squares(theirs, start);
+            moved += squares(ours, start);
+            let pairs = ours.iter().zip(theirs).zip(start);
+            along +=
+                pairs.map(|((a, b), s)| (f64::from(*a) - f64::from(*s)) * (f64::from(*b) - f64::from(*s))).sum::<f64>();
         }
         ensure!(at == flat.len() && change > 0.0, "final.flat holds other tensors than expected");
         self.weights = (error / change).sqrt();
+        self.cosine = along / (moved * change).sqrt();
         let (_, norms) = trace.values("final.norms")?;
         ensure!(norms.len() == 2 * keys.len(), "final.norms holds other tensors than expected");
         let (mut error, mut change) = (0.0, 0.0);

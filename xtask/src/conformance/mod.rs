@@ -9,7 +9,8 @@ mod trace;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use lorabake_ops::Storage;
 
 use replay::{Verdict, replay};
 use trace::Trace;
@@ -18,24 +19,33 @@ use trace::Trace;
 pub const OWN_PACK: &str = "conformance";
 
 /// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
+/// `--mixed_precision bf16` replays with frozen weights in bf16, with bounds that suit it.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
+    let (storage, args) = match args {
+        [option, precision, rest @ ..] if option == "--mixed_precision" => match precision.as_str() {
+            "no" => (Storage::F32, rest),
+            "bf16" => (Storage::Bf16, rest),
+            other => bail!("--mixed_precision {other}: it takes no or bf16"),
+        },
+        all => (Storage::F32, all),
+    };
     let pack = args.first().map_or(own.as_path(), Path::new);
     let index = pack.join("index.json");
     let text = std::fs::read_to_string(&index).with_context(|| format!("{} is no conformance pack", pack.display()))?;
     let entries: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| index.display().to_string())?;
     println!(
-        "{:<28} {:>7} {:>10} {:>10} {:>10} {:>10}  verdict",
-        "trace", "updates", "loss", "gradient", "weights", "d"
+        "{:<28} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10}  verdict",
+        "trace", "updates", "loss", "gradient", "weights", "1 - cosine", "d"
     );
     let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
         let trace = Trace::open(pack, name)?;
-        match replay(&trace, &root.join("models/tiny"))? {
+        match replay(&trace, &root.join("models/tiny"), storage)? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
-                println!("{name:<28} {:>52}  not supported yet: {reason}", "");
+                println!("{name:<28} {:>63}  not supported yet: {reason}", "");
             }
             Verdict::Replayed(errors) => {
                 let pass = errors.pass();
@@ -53,8 +63,12 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
                 let chaotic = left_out(errors.chaotic, "the recording depends on rounding, see CHAOTIC");
                 let d = errors.d.map_or_else(String::new, |d| format!("{d:.1e}"));
                 println!(
-                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{noise}{chaotic}",
-                    errors.updates, errors.loss, errors.gradient, errors.weights
+                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{noise}{chaotic}",
+                    errors.updates,
+                    errors.loss,
+                    errors.gradient,
+                    errors.weights,
+                    1.0 - errors.cosine
                 );
                 errors.complaints.iter().for_each(|complaint| println!("    {complaint}"));
             }
@@ -62,8 +76,8 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     }
     println!("{passed} passed, {failed} failed, {unsupported} not supported yet");
     println!(
-        "columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights, \
-         of an adaptive optimizer's d"
+        "columns: largest relative error of the loss at any step, of the gradients' norm, of final − initial weights \
+         and how far from parallel these are, of an adaptive optimizer's d"
     );
     Ok(failed == 0 && passed > 0)
 }
@@ -75,5 +89,11 @@ mod tests {
     #[test]
     fn the_repositorys_own_pack_passes() {
         assert!(run(&[], &Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap());
+    }
+
+    #[test]
+    fn in_bf16_the_loss_stays_within_a_hundredth_and_the_change_points_the_same_way() {
+        let args = ["--mixed_precision", "bf16"].map(String::from);
+        assert!(run(&args, &Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap());
     }
 }

@@ -27,7 +27,7 @@ use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
 use lorabake_train::update::{Updater, accumulate};
 use lorabake_weights::Checkpoint;
 
-use super::compare::Errors;
+use super::compare::{Bounds, Errors};
 use super::trace::{MicroStep, Trace};
 
 /// What became of a trace.
@@ -38,8 +38,9 @@ pub enum Verdict {
     Replayed(Errors),
 }
 
-/// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none.
-pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
+/// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none, `storage` that of the frozen
+/// weights, which says what bounds hold.
+pub fn replay(trace: &Trace, tiny: &Path, storage: Storage) -> Result<Verdict> {
     if let Some(version) = trace.meta.versions.lycoris.as_ref().filter(|version| version.starts_with("1.")) {
         return Ok(Verdict::Unsupported(format!("the IA3 of LyCORIS {version}, which scaled the bias too")));
     }
@@ -60,9 +61,15 @@ pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
         Ok(parsed) => parsed.recipe,
         Err(error) => return Ok(Verdict::Unsupported(error.to_string())),
     };
-    let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::F32)?;
+    let bundle = Bundle::load(&checkpoint, Parts::Training, storage)?;
+    let bounds = match storage {
+        Storage::F32 => Bounds::F32,
+        Storage::Bf16 => Bounds::BF16,
+    };
     let network = network(trace, &recipe, &bundle)?;
-    Replay { trace, recipe, bundle: &bundle, network, errors: Errors::default() }.run().map(Verdict::Replayed)
+    Replay { trace, recipe, bundle: &bundle, network, errors: Errors::new(bounds.of(&trace.name)) }
+        .run()
+        .map(Verdict::Replayed)
 }
 
 /// The network that the recipe asks for, which must have the recorded modules and shapes, with the recorded values.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, SiteId};
-use lorabake_ops::{FrozenConv, FrozenLinear};
+use lorabake_ops::{FrozenConv, FrozenLinear, Storage};
 
 /// A frozen linear layer that adapters may bypass.
 #[derive(Debug, Clone)]
@@ -17,6 +17,11 @@ impl Linear {
     /// - output: [.., out]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, adapters: &Adapters) -> Tensor<D> {
         adapters.linear(self.site, &self.base, x)
+    }
+
+    /// How its weight is held, and so in what it computes.
+    pub fn storage(&self) -> Storage {
+        self.base.storage()
     }
 }
 

@@ -156,7 +156,7 @@ impl Attention {
         let q = heads(self.to_q.forward(x, adapters));
         let k = heads(self.to_k.forward(source.clone(), adapters));
         let v = heads(self.to_v.forward(source, adapters));
-        let y = attention(q, k, v, Mask::None).swap_dims(1, 2).reshape([b, s, c]);
+        let y = attention(q, k, v, Mask::None, self.to_q.storage()).swap_dims(1, 2).reshape([b, s, c]);
         self.to_out.forward(y, adapters)
     }
 }

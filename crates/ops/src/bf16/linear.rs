@@ -1,4 +1,7 @@
-//! y = x·Wᵀ + b and dx = dy·W for one copy of W, row-major [out, in] as in checkpoints.
+//! y = x·Wᵀ + b and dx = dy·W for one copy of W, row-major [out, in] as in checkpoints; with a product of low rank beside
+//! it if there is one.
+
+use std::ops::Range;
 
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
@@ -6,7 +9,8 @@ use rayon::prelude::*;
 
 use super::pack::{Source, interleave, round_rows, transpose};
 use super::scratch::{with_halves, with_words};
-use super::tile::{Broadcast, COLUMNS, Extents, Lanes, ROWS, Start, Target, multiply};
+use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply};
+use crate::low_rank::Factors;
 use crate::shared_output::{SharedOutput, filled};
 
 /// Numbers along the sum that are worked on together: with 64 columns, a quarter of a megabyte of the cache near the core.
@@ -24,9 +28,21 @@ pub(crate) struct Weight<'a> {
 
 impl<'a> Weight<'a> {
     /// Part of it as bits.
-    pub(super) fn part(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Source<'a> {
+    pub(super) fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Source<'a> {
         let numbers = &self.numbers.reinterpret_cast()[rows.start * self.columns + columns.start..];
         Source { numbers, rows: rows.len(), columns: columns.len(), stride: self.columns }
+    }
+
+    /// The transpose as what a [`Rows`] is multiplied with.
+    fn turned(self) -> impl Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync + 'a {
+        // SAFETY: `sum_of_products` has asserted the instructions.
+        move |lanes, depth, panel| unsafe { transpose(self.part(lanes, depth), panel, COLUMNS) }
+    }
+
+    /// The matrix as what a [`Rows`] is multiplied with.
+    fn straight(self) -> impl Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync + 'a {
+        // SAFETY: as above.
+        move |lanes, depth, panel| unsafe { interleave(self.part(depth, lanes), panel, COLUMNS) }
     }
 }
 
@@ -35,10 +51,8 @@ impl<'a> Weight<'a> {
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn forward(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>) -> Vec<f32> {
-    product(x, weight.columns, weight.rows, bias, &|lanes, depth, panel| {
-        // SAFETY: `product` has asserted the instructions.
-        unsafe { transpose(weight.part(lanes, depth), panel, COLUMNS) }
-    })
+    let pack = weight.turned();
+    with_rows(x, weight.columns, |x| sum_of_products(weight.rows, bias, &[Term { rows: x, pack: &pack }]))
 }
 
 /// dy·W for dy [M, out].
@@ -46,38 +60,133 @@ pub(crate) fn forward(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>) -> Ve
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn backward(dy: &[f32], weight: Weight<'_>) -> Vec<f32> {
-    product(dy, weight.rows, weight.columns, None, &|lanes, depth, panel| {
-        // SAFETY: `product` has asserted the instructions.
-        unsafe { interleave(weight.part(depth, lanes), panel, COLUMNS) }
+    let pack = weight.straight();
+    with_rows(dy, weight.rows, |dy| sum_of_products(weight.columns, None, &[Term { rows: dy, pack: &pack }]))
+}
+
+/// The factors of a product of low rank, rounded: `down` [rank, in], `up` [out, rank] times its scale.
+struct Rounded {
+    down: Vec<bf16>,
+    up: Vec<bf16>,
+    rank: usize,
+}
+
+impl Rounded {
+    fn new(factors: &Factors<'_>) -> Self {
+        let up = factors.up.iter().map(|up| bf16::from_f32(up * factors.scale)).collect();
+        Self { down: factors.down.iter().map(|x| bf16::from_f32(*x)).collect(), up, rank: factors.rank }
+    }
+
+    fn down(&self) -> Weight<'_> {
+        Weight { numbers: &self.down, rows: self.rank, columns: self.down.len() / self.rank }
+    }
+
+    fn up(&self) -> Weight<'_> {
+        Weight { numbers: &self.up, rows: self.up.len() / self.rank, columns: self.rank }
+    }
+}
+
+/// x·Wᵀ + b + scale · (x·downᵀ)·upᵀ, and x·downᵀ.
+///
+/// # Panics
+/// If the processor has not the instructions.
+pub(crate) fn forward_low_rank(
+    x: &[f32],
+    weight: Weight<'_>,
+    bias: Option<&[f32]>,
+    factors: &Factors<'_>,
+) -> (Vec<f32>, Vec<f32>) {
+    let rounded = Rounded::new(factors);
+    let (pack, down, up) = (weight.turned(), rounded.down().turned(), rounded.up().turned());
+    with_rows(x, weight.columns, |x| {
+        let inner = sum_of_products(factors.rank, None, &[Term { rows: x, pack: &down }]);
+        let y = with_rows(&inner, factors.rank, |inner| {
+            let terms = [Term { rows: x, pack: &pack }, Term { rows: inner, pack: &up }];
+            sum_of_products(weight.rows, bias, &terms)
+        });
+        (y, inner)
     })
 }
 
-type Pack<'a> = &'a (dyn Fn(std::ops::Range<usize>, std::ops::Range<usize>, &mut [u32]) + Sync);
+/// Gradients of x (if wanted), down and up from that of y, for the `inner` that the forward pass gave.
+///
+/// # Panics
+/// If the processor has not the instructions.
+pub(crate) fn backward_low_rank(
+    (x, inner): (&[f32], &[f32]),
+    dy: &[f32],
+    weight: Weight<'_>,
+    factors: &Factors<'_>,
+    wants_dx: bool,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let (rounded, rank) = (Rounded::new(factors), factors.rank);
+    let (pack, down, up) = (weight.straight(), rounded.down().straight(), rounded.up().straight());
+    with_rows(dy, weight.rows, |dy| {
+        let d_inner = sum_of_products(rank, None, &[Term { rows: dy, pack: &up }]);
+        let dx = with_rows(&d_inner, rank, |d_inner| {
+            let terms = [Term { rows: dy, pack: &pack }, Term { rows: d_inner, pack: &down }];
+            if wants_dx { sum_of_products(weight.columns, None, &terms) } else { Vec::new() }
+        });
+        let d_down = with_rows(x, weight.columns, |x| product_over_rows(&d_inner, rank, x));
+        let turned = product_over_rows(inner, rank, dy);
+        let d_up = (0..weight.rows * rank).map(|i| turned[i % rank * weight.rows + i / rank] * factors.scale);
+        (dx, d_down, d_up.collect())
+    })
+}
 
-/// x·B + b for x [M, k] and B [k, n], of which `pack` brings some lanes and some depth into a panel.
-fn product(x: &[f32], k: usize, n: usize, bias: Option<&[f32]>, pack: Pack<'_>) -> Vec<f32> {
+/// Rounded rows of `k` numbers, `stride` apart.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    halves: &'a [u16],
+    k: usize,
+    stride: usize,
+}
+
+impl Rows<'_> {
+    fn count(&self) -> usize {
+        self.halves.len() / self.stride
+    }
+}
+
+/// Lends the rows of x [M, k], rounded.
+fn with_rows<R>(x: &[f32], k: usize, work: impl FnOnce(Rows<'_>) -> R) -> R {
     assert!(super::available());
     let (m, stride) = (x.len() / k, k.next_multiple_of(2));
-    with_halves(m * stride, |rounded| {
-        let slice = (m.div_ceil(4 * rayon::current_num_threads())).max(1);
-        rounded.par_chunks_mut(slice * stride).zip(x.par_chunks(slice * k)).for_each(|(out, x)| {
+    with_halves(m * stride, |halves| {
+        let slice = m.div_ceil(4 * rayon::current_num_threads()).max(1);
+        halves.par_chunks_mut(slice * stride).zip(x.par_chunks(slice * k)).for_each(|(out, x)| {
             // SAFETY: asserted above.
             unsafe { round_rows(x, k, out, stride) }
         });
-        let words: &[u32] = bytemuck::cast_slice(rounded);
-        let panels = n.div_ceil(COLUMNS);
-        let chunks = (8 * rayon::current_num_threads()).div_ceil(panels).max(m.div_ceil(TALL));
-        let tall = m.div_ceil(chunks).next_multiple_of(ROWS).max(16 * ROWS).min(m.max(1));
-        let chunks = m.div_ceil(tall);
-        let tasks = |y: &SharedOutput<'_>| {
-            (0..chunks * panels).into_par_iter().for_each(|task| {
-                let (row, column) = (task / panels * tall, task % panels * COLUMNS);
-                let (rows, columns) = (tall.min(m - row), COLUMNS.min(n - column));
-                let target = Target { output: y, start: row * n + column, row_stride: n };
-                let mut start = bias.map_or(Start::Zero, |bias| Start::Columns(&bias[column..]));
-                with_words(DEPTH.min(stride) / 2 * COLUMNS, |panel| {
-                    for first in (0..k).step_by(DEPTH) {
-                        let depth = first..(first + DEPTH).min(k);
+        work(Rows { halves, k, stride })
+    })
+}
+
+/// A product of a sum: rows times the matrix of which `pack` brings some lanes and some depth into a panel.
+struct Term<'a> {
+    rows: Rows<'a>,
+    pack: &'a (dyn Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync),
+}
+
+/// b + Σ rows · matrix, [M, n].
+fn sum_of_products(n: usize, bias: Option<&[f32]>, terms: &[Term<'_>]) -> Vec<f32> {
+    assert!(super::available());
+    let m = terms[0].rows.count();
+    let panels = n.div_ceil(COLUMNS);
+    let chunks = (8 * rayon::current_num_threads()).div_ceil(panels).max(m.div_ceil(TALL));
+    let tall = m.div_ceil(chunks).next_multiple_of(ROWS).max(16 * ROWS).min(m.max(1));
+    let chunks = m.div_ceil(tall);
+    let tasks = |y: &SharedOutput<'_>| {
+        (0..chunks * panels).into_par_iter().for_each(|task| {
+            let (row, column) = (task / panels * tall, task % panels * COLUMNS);
+            let (rows, columns) = (tall.min(m - row), COLUMNS.min(n - column));
+            let target = Target { output: y, start: row * n + column, row_stride: n };
+            let mut start = bias.map_or(Start::Zero, |bias| Start::Columns(&bias[column..]));
+            for Term { rows: Rows { halves, k, stride }, pack } in terms {
+                let words: &[u32] = bytemuck::cast_slice(halves);
+                with_words(DEPTH.min(*stride) / 2 * COLUMNS, |panel| {
+                    for first in (0..*k).step_by(DEPTH) {
+                        let depth = first..(first + DEPTH).min(*k);
                         let e = Extents { rows, columns, pairs: depth.len().div_ceil(2) };
                         pack(column..column + columns, depth, panel);
                         let a = Broadcast::rows(&words[(row * stride + first) / 2..], stride / 2);
@@ -86,9 +195,47 @@ fn product(x: &[f32], k: usize, n: usize, bias: Option<&[f32]>, pack: Pack<'_>) 
                         start = Start::Output;
                     }
                 });
+            }
+        });
+    };
+    // SAFETY: the tasks cover all rows and columns.
+    unsafe { filled(m * n, tasks) }
+}
+
+/// aᵀ·b for a [M, r], [r, k] for `b` [M, k].
+fn product_over_rows(a: &[f32], r: usize, b: Rows<'_>) -> Vec<f32> {
+    let (m, n, width) = (b.count(), b.k, r.next_multiple_of(LANES));
+    with_words(m.div_ceil(2) * width, |turned| {
+        with_rows(a, r, |a| {
+            let source = Source { numbers: a.halves, rows: m, columns: r, stride: a.stride };
+            // SAFETY: `with_rows` has asserted the instructions.
+            unsafe { interleave(source, turned, width) };
+        });
+        let turned = &*turned;
+        let tasks = |out: &SharedOutput<'_>| {
+            (0..n.div_ceil(COLUMNS / 2)).into_par_iter().for_each(|panel| {
+                let column = panel * COLUMNS / 2;
+                let columns = (COLUMNS / 2).min(n - column);
+                let mut start = Start::Zero;
+                with_words(DEPTH.min(m.next_multiple_of(2)) / 2 * COLUMNS / 2, |panel| {
+                    for first in (0..m).step_by(DEPTH) {
+                        let depth = DEPTH.min(m - first);
+                        let numbers = &b.halves[first * b.stride + column..];
+                        let source = Source { numbers, rows: depth, columns, stride: b.stride };
+                        // SAFETY: asserted by `with_rows`; each task writes its own columns.
+                        unsafe {
+                            interleave(source, panel, COLUMNS / 2);
+                            let a = Broadcast::lanes(Lanes { words: &turned[first / 2 * width..], width });
+                            let e = Extents { rows: r, columns, pairs: depth.div_ceil(2) };
+                            let target = Target { output: out, start: column, row_stride: n };
+                            multiply(e, a, Lanes { words: panel, width: COLUMNS / 2 }, target, start);
+                        }
+                        start = Start::Output;
+                    }
+                });
             });
         };
-        // SAFETY: the tasks cover all rows and columns.
-        unsafe { filled(m * n, tasks) }
+        // SAFETY: the tasks cover all columns of all rows.
+        unsafe { filled(r * n, tasks) }
     })
 }

@@ -7,14 +7,19 @@
 //!
 //! Processors without these instructions compute in f32 (`crate::product`).
 
+mod attention;
 mod conv;
 mod linear;
 mod pack;
 mod scratch;
+mod softmax;
 mod tile;
 
+pub(crate) use attention::{attend, attend_backward};
 pub(crate) use conv::{Frozen, backward as conv_backward, forward as conv_forward};
-pub(crate) use linear::{Weight, backward as linear_backward, forward as linear_forward};
+pub(crate) use linear::{
+    Weight, backward as linear_backward, backward_low_rank, forward as linear_forward, forward_low_rank,
+};
 
 /// Whether this processor has the instructions.
 pub(crate) fn available() -> bool {

@@ -1,0 +1,80 @@
+//! Times one operation at a time, as asked on stdin; `operations.py` asks, and times PyTorch in turn.
+//!
+//! A line is `kind precision sizes..`, the answer the seconds of one forward and one backward pass.
+//! `exit` or the end of stdin ends it.
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, Mask, Storage, attention, keep_memory};
+
+fn main() {
+    keep_memory();
+    let threads = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first pool");
+    }
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("stdin is text");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [kind, precision, sizes @ ..] = &words[..] else { break };
+        let storage = if *precision == "bf16" { Storage::Bf16 } else { Storage::F32 };
+        let sizes: Vec<usize> = sizes.iter().map(|size| size.parse().expect("a size")).collect();
+        let [forward, backward] = match (*kind, &sizes[..]) {
+            ("linear", &[m, k, n]) => linear([m, k, n], storage),
+            ("lora", &[m, k, n, rank]) => lora([m, k, n, rank], storage),
+            ("conv", &[inputs, outputs, kernel, stride, side]) => {
+                conv(ConvShape { inputs, outputs, kernel, stride, padding: kernel / 2 }, side, storage)
+            }
+            ("attention", &[heads, s, t, d]) => attend([heads, s, t, d], storage),
+            _ => panic!("what is `{line}`?"),
+        };
+        println!("{forward} {backward}");
+        std::io::stdout().flush().expect("stdout takes text");
+    }
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), &Device::flex())
+}
+
+fn matrix(rows: usize, columns: usize, storage: Storage) -> FrozenMatrix {
+    let values = random([rows, columns]).into_data().try_into_vec().expect("f32");
+    FrozenMatrix::new(rows, columns, values, storage)
+}
+
+/// Seconds of a pass forward and one back through `f`, whose inputs are all tracked.
+fn time<const D: usize, const E: usize>(inputs: Vec<Tensor<D>>, f: impl Fn(&[Tensor<D>]) -> Tensor<E>) -> [f64; 2] {
+    let inputs: Vec<_> = inputs.into_iter().map(|x| x.autodiff().require_grad()).collect();
+    let start = Instant::now();
+    let y = f(&inputs);
+    let forward = start.elapsed().as_secs_f64();
+    let sum = y.sum();
+    let start = Instant::now();
+    let gradients = sum.backward();
+    let backward = start.elapsed().as_secs_f64();
+    assert!(inputs[0].grad(&gradients).is_some());
+    [forward, backward]
+}
+
+fn linear([m, k, n]: [usize; 3], storage: Storage) -> [f64; 2] {
+    let layer = FrozenLinear::new(matrix(n, k, storage), None);
+    time(vec![random([m, k])], |x| layer.forward(x[0].clone()))
+}
+
+fn lora([m, k, n, rank]: [usize; 4], storage: Storage) -> [f64; 2] {
+    let layer = FrozenLinear::new(matrix(n, k, storage), None);
+    let inputs = vec![random([m, k]), random([rank, k]), random([n, rank])];
+    time(inputs, |t| layer.forward_low_rank(t[0].clone(), &t[1], &t[2], 0.5))
+}
+
+fn conv(shape: ConvShape, side: usize, storage: Storage) -> [f64; 2] {
+    let layer = FrozenConv::new(shape, matrix(shape.outputs, shape.patch(), storage), None);
+    time(vec![random([1, shape.inputs, side, side])], |x| layer.forward(x[0].clone()))
+}
+
+fn attend([heads, s, t, d]: [usize; 4], storage: Storage) -> [f64; 2] {
+    let inputs = vec![random([1, heads, s, d]), random([1, heads, t, d]), random([1, heads, t, d])];
+    time(inputs, |x| attention(x[0].clone(), x[1].clone(), x[2].clone(), Mask::None, storage))
+}

@@ -1,0 +1,154 @@
+//! A frozen linear layer with a tracked product of low rank beside it: y = x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
+//!
+//! In one operation, x is rounded and read once for both, the two are summed as they are made, and so are the two parts of
+//! dx. The tape keeps x and x·downᵀ.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use crate::bf16::{backward_low_rank, forward_low_rank};
+use crate::frozen_op::{dims, flex_tensor};
+use crate::linear::Linear;
+
+/// The factors' numbers: `down` [rank, in], `up` [out, rank].
+pub(crate) struct Factors<'a> {
+    pub down: &'a [f32],
+    pub up: &'a [f32],
+    pub rank: usize,
+    pub scale: f32,
+}
+
+/// What is frozen of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Bypassed {
+    pub layer: Arc<Linear>,
+    pub scale: f32,
+    /// Whether the gradient of x is wanted.
+    pub wants_dx: bool,
+}
+
+impl Bypassed {
+    fn weight(&self) -> crate::bf16::Weight<'_> {
+        self.layer.weight.for_bf16().expect("only called where the kernels are")
+    }
+}
+
+/// The layer and the product, for a layer that computes in bf16.
+pub(crate) fn apply<const D: usize>(op: Bypassed, x: Tensor<D>, down: Tensor<2>, up: Tensor<2>) -> Tensor<D> {
+    let (y, _) = Dispatch::low_rank(x.into_dispatch(), down.into_dispatch(), up.into_dispatch(), op);
+    Tensor::from_dispatch(y)
+}
+
+/// The backend's part: y and x·downᵀ; gradients of x, down and up.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait LowRankOps: Backend {
+    fn low_rank(
+        x: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        op: Bypassed,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    fn low_rank_backward(
+        x: FloatTensor<Self>,
+        inner: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        op: Bypassed,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+fn factors<'a>(down: &'a FlexTensor, up: &'a FlexTensor, scale: f32) -> Factors<'a> {
+    Factors { down: down.storage(), up: up.storage(), rank: dims(down)[0], scale }
+}
+
+impl LowRankOps for Flex {
+    fn low_rank(x: FlexTensor, down: FlexTensor, up: FlexTensor, op: Bypassed) -> (FlexTensor, FlexTensor) {
+        let [x, down, up] = [x, down, up].map(|tensor| tensor.to_contiguous());
+        let factors = factors(&down, &up, op.scale);
+        let (y, inner) = forward_low_rank(x.storage(), op.weight(), op.layer.bias.as_deref(), &factors);
+        let mut shape = dims(&x);
+        let (last, rank) = (shape.len() - 1, factors.rank);
+        shape[last] = op.layer.weight.rows();
+        let rows = inner.len() / rank;
+        (flex_tensor(y, shape), flex_tensor(inner, vec![rows, rank]))
+    }
+
+    fn low_rank_backward(
+        x: FlexTensor,
+        inner: FlexTensor,
+        down: FlexTensor,
+        up: FlexTensor,
+        dy: FlexTensor,
+        op: Bypassed,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [x, inner, down, up, dy] = [x, inner, down, up, dy].map(|tensor| tensor.to_contiguous());
+        let read = (x.storage(), inner.storage());
+        let factors = factors(&down, &up, op.scale);
+        let (dx, d_down, d_up) = backward_low_rank(read, dy.storage(), op.weight(), &factors, op.wants_dx);
+        let shape = if op.wants_dx { dims(&x) } else { vec![0] };
+        (flex_tensor(dx, shape), flex_tensor(d_down, dims(&down)), flex_tensor(d_up, dims(&up)))
+    }
+}
+
+#[derive(Debug)]
+struct LowRankBackward;
+
+impl<B: LowRankOps> Backward<B, 3> for LowRankBackward {
+    type State = ([NodeId; 3], FloatTensor<B>, Bypassed);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (inputs, inner, mut op) = ops.state;
+        let [x, down, up] = inputs.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
+        op.wants_dx = ops.parents[0].is_some();
+        let (dx, d_down, d_up) = B::low_rank_backward(x, inner, down, up, dy, op);
+        for (parent, gradient) in ops.parents.into_iter().zip([dx, d_down, d_up]) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: LowRankOps, C: CheckpointStrategy> LowRankOps for Autodiff<B, C> {
+    fn low_rank(
+        x: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        op: Bypassed,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        match LowRankBackward.prepare::<C>([x.node(), down.node(), up.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut tape) => {
+                let kept = [tape.checkpoint(&x), tape.checkpoint(&down), tape.checkpoint(&up)];
+                let (y, inner) =
+                    B::low_rank(x.into_primitive(), down.into_primitive(), up.into_primitive(), op.clone());
+                (tape.finish((kept, inner.clone(), op), y), <Self as AutodiffBackend>::from_inner(inner))
+            }
+            OpsKind::UnTracked(tape) => {
+                let (y, inner) = B::low_rank(x.into_primitive(), down.into_primitive(), up.into_primitive(), op);
+                (tape.finish(y), <Self as AutodiffBackend>::from_inner(inner))
+            }
+        }
+    }
+
+    fn low_rank_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Bypassed,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("there is no second derivative of a frozen layer")
+    }
+}
