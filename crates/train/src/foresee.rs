@@ -18,7 +18,7 @@ use lorabake_weights::tensor_file::TensorFile;
 
 use crate::network::Network;
 use crate::save;
-use crate::session::open_checkpoint;
+use crate::session::open_model;
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
     let found = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
 
-    let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
+    let checkpoint = open_model(&recipe.model)?;
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
             let (tensors, size) = tensors_of(&TensorFile::open(&path)?, recipe.network.scope);
@@ -109,7 +109,11 @@ fn size(
     let mut facts = save::run_facts(parsed, recipe, (dataset, layout), length)?;
     (facts.steps, facts.epoch) = (length.steps, length.epochs);
     // Hashes have one length, whatever they are.
-    facts.model_hashes = Some(ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) });
+    let hashes = ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) };
+    if let Some((_, own)) = &mut facts.vae {
+        *own = Some(hashes.clone());
+    }
+    facts.model_hashes = Some(hashes);
     let precision = recipe.output.save_precision.unwrap_or(SavePrecision::F32);
     let (scalars, factors): (Vec<_>, Vec<_>) = tensors.iter().partition(|(_, shape)| shape.is_empty());
     Ok(Size {

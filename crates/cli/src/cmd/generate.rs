@@ -22,9 +22,13 @@ use crate::words;
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Checkpoint: a Stable Diffusion 1.x .safetensors or .ckpt file. [default: the small model inside the program]
-    #[arg(long, value_name = "FILE")]
+    /// Checkpoint: a Stable Diffusion .safetensors or .ckpt file, or a folder in diffusers' layout. [default: the small
+    /// model inside the program]
+    #[arg(long, value_name = "FILE|FOLDER")]
     pretrained_model_name_or_path: Option<PathBuf>,
+    /// VAE to use in place of the checkpoint's: a file, or a folder in diffusers' layout.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    vae: Option<PathBuf>,
     /// What the picture should show; <lora:NAME:STRENGTH> adds a LoRA. May be given several times.
     #[arg(long, value_name = "TEXT", required_unless_present = "from_file", allow_hyphen_values = true)]
     prompt: Vec<String>,
@@ -90,7 +94,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         pool.build_global().context("--threads cannot be set")?;
     }
     let checkpoint = args.checkpoint();
-    let painter = Painter::load(&open_checkpoint(&checkpoint)?, storage(args.mixed_precision))?;
+    let mut opened = open_checkpoint(&checkpoint)?;
+    if let Some(vae) = &args.vae {
+        opened.use_vae(vae)?;
+    }
+    let painter = Painter::load(&opened, storage(args.mixed_precision))?;
+    drop(opened);
     let texts = shots.iter().flat_map(|shot| [&shot.request.prompt, &shot.request.negative_prompt]);
     for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {
