@@ -47,6 +47,9 @@ pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
     if let Some(model) = &parsed.raw.model.pretrained_model_name_or_path {
         next += &format!(" --pretrained_model_name_or_path {}", words::quoted(&model.to_string_lossy()));
     }
+    if let Some(vae) = &parsed.recipe.model.vae {
+        next += &format!(" --vae {}", words::quoted(&vae.to_string_lossy()));
+    }
     if parsed.recipe.model.clip_skip > 1 {
         next += &format!(" --clip_skip {}", parsed.recipe.model.clip_skip);
     }

@@ -54,8 +54,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 20] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 10] = [
-    (&["vae"], "leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no"),
+const REFUSED: [(&[&str], &str); 9] = [
     (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
     (
         &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],

@@ -11,7 +11,7 @@ use crate::report::Report;
 pub enum Checkpoint {
     /// The small model inside the binary.
     Embedded,
-    /// A single-file checkpoint in the original (LDM) layout.
+    /// A checkpoint: one file in the original (LDM) layout, or a folder of diffusers.
     File(PathBuf),
 }
 
@@ -51,6 +51,8 @@ impl Family {
 pub struct Model {
     /// The frozen base.
     pub checkpoint: Checkpoint,
+    /// Another VAE in the place of the checkpoint's (`--vae`).
+    pub vae: Option<PathBuf>,
     /// What it is: as declared, or as its file tells once it is open; `None` = not known yet.
     pub family: Option<Family>,
     /// 1 = last layer, 2 = penultimate, and so on (`--clip_skip`).
@@ -70,10 +72,14 @@ impl Model {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
 #[command(next_help_heading = "Model", rename_all = "verbatim")]
 pub struct RawModel {
-    /// Checkpoint to train from: a .safetensors or .ckpt file of Stable Diffusion 1.x, 2.x or XL. Without it, the small
-    /// model inside the program is used, to try things out.
-    #[arg(long, value_name = "FILE")]
+    /// Checkpoint to train from: a .safetensors or .ckpt file of Stable Diffusion 1.x, 2.x or XL, or the folder of such a
+    /// model in diffusers' layout. Without it, the small model inside the program is used, to try things out.
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub pretrained_model_name_or_path: Option<PathBuf>,
+    /// VAE to use in place of the checkpoint's: a file, with names as in checkpoints or as in diffusers, or a folder of
+    /// diffusers.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub vae: Option<PathBuf>,
     /// The checkpoint is Stable Diffusion 2.x. The file tells this itself; a file that tells otherwise is refused.
     #[arg(long)]
     pub v2: Option<bool>,
@@ -120,7 +126,7 @@ impl RawModel {
                         layer but one";
             report.note("clip_skip", text);
         }
-        Model { checkpoint, family, clip_skip, max_token_length }
+        Model { checkpoint, vae: self.vae.clone(), family, clip_skip, max_token_length }
     }
 
     /// What the checkpoint is, or is said to be.
@@ -150,6 +156,7 @@ impl From<&Model> for RawModel {
                 Checkpoint::Embedded => None,
                 Checkpoint::File(file) => Some(file.clone()),
             },
+            vae: model.vae.clone(),
             v2: (model.family == Some(Family::Sd2)).then_some(true),
             sdxl: (model.family == Some(Family::Sdxl)).then_some(true),
             clip_skip: Some(model.clip_skip),

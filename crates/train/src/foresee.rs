@@ -18,7 +18,7 @@ use lorabake_weights::tensor_file::TensorFile;
 
 use crate::network::Network;
 use crate::save;
-use crate::session::{open_checkpoint, settled};
+use crate::session::{open_model, settled};
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub struct Size {
 /// # Errors
 /// Whatever would end the run before its first step, as far as headers tell.
 pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
-    let checkpoint = open_checkpoint(&parsed.recipe.model.checkpoint)?;
+    let checkpoint = open_model(&parsed.recipe.model)?;
     let settled = settled(parsed, &checkpoint)?;
     let mut recipe = settled.recipe.clone();
     let dataset = scan(&recipe.data)?;
@@ -113,7 +113,11 @@ fn size(
     let mut facts = save::run_facts(parsed, recipe, (dataset, layout), length)?;
     (facts.steps, facts.epoch) = (length.steps, length.epochs);
     // Hashes have one length, whatever they are.
-    facts.model_hashes = Some(ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) });
+    let hashes = ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) };
+    if let Some((_, own)) = &mut facts.vae {
+        *own = Some(hashes.clone());
+    }
+    facts.model_hashes = Some(hashes);
     let precision = recipe.output.save_precision.unwrap_or(SavePrecision::F32);
     let (scalars, factors): (Vec<_>, Vec<_>) = tensors.iter().partition(|(_, shape)| shape.is_empty());
     Ok(Size {

@@ -25,8 +25,13 @@ pub(crate) struct Saver {
     facts: RunFacts,
     recipe: Recipe,
     /// Hashing a checkpoint takes seconds; it runs while training starts.
-    hashes: Option<JoinHandle<std::io::Result<ModelHashes>>>,
+    hashes: Option<Hashing>,
+    /// The same for a VAE of its own.
+    vae_hashes: Option<Hashing>,
 }
+
+/// A file being hashed.
+type Hashing = JoinHandle<std::io::Result<ModelHashes>>;
 
 impl Saver {
     pub fn new(parsed: &Parsed, session: &Session) -> Result<Self> {
@@ -39,7 +44,8 @@ impl Saver {
             }
             Checkpoint::File(path) => Some(ModelHashes::in_background(path.clone())),
         };
-        Ok(Self { facts, recipe, hashes })
+        let vae_hashes = recipe.model.vae.clone().map(ModelHashes::in_background);
+        Ok(Self { facts, recipe, hashes, vae_hashes })
     }
 
     /// Saves `network` as `name` in the output folder, as it is after `steps` steps in epoch `epoch` (from 1).
@@ -52,6 +58,9 @@ impl Saver {
     ) -> Result<PathBuf> {
         if let Some(thread) = self.hashes.take() {
             self.facts.model_hashes = thread.join().ok().and_then(Result::ok);
+        }
+        if let (Some(thread), Some((_, hashes))) = (self.vae_hashes.take(), &mut self.facts.vae) {
+            *hashes = thread.join().ok().and_then(Result::ok);
         }
         (self.facts.epoch, self.facts.steps) = (epoch, steps);
         self.facts.finished_at = metadata::now();
@@ -104,6 +113,7 @@ pub(crate) fn run_facts(
             Checkpoint::File(path) => file_name(path),
         },
         model_hashes: None,
+        vae: recipe.model.vae.as_deref().map(|path| (file_name(path), None)),
         typed,
         recipe_toml: without_folders(recipe).to_toml().context("the recipe cannot be kept in the file")?,
     })
@@ -120,6 +130,7 @@ fn without_folders(recipe: &Recipe) -> Recipe {
     if let Checkpoint::File(path) = &mut recipe.model.checkpoint {
         short(path);
     }
+    recipe.model.vae.as_mut().map(short);
     short(&mut recipe.data.train_dir);
     recipe.data.reg_dir.as_mut().map(short);
     if let Some(Mask::Folder(dir)) = &mut recipe.data.mask {

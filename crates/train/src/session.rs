@@ -74,7 +74,7 @@ impl Session {
     pub fn prepare(parsed: &Parsed, tell: &Sender<Event>) -> Result<Self> {
         let say = |event| tell.send(event).unwrap_or_default();
         let mut clock = Clock { tell, since: Instant::now() };
-        let checkpoint = open_checkpoint(&parsed.recipe.model.checkpoint)?;
+        let checkpoint = open_model(&parsed.recipe.model)?;
         let Parsed { mut recipe, notes, .. } = settled(parsed, &checkpoint)?;
         notes.iter().for_each(|note| say(Event::Note(note.to_string())));
         let seed = Seed(recipe.train.seed);
@@ -90,6 +90,10 @@ impl Session {
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
+        if let averages @ 1.. = checkpoint.averages() {
+            let what = checkpoint.label();
+            say(Event::Note(format!("{what}: its {averages} averaged tensors (EMA) are not used; its weights are")));
+        }
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
         let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
         refuse_strangers(&checkpoint)?;
@@ -200,6 +204,18 @@ pub fn open_checkpoint(which: &model::Checkpoint) -> Result<Checkpoint> {
         model::Checkpoint::Embedded => Ok(embedded::checkpoint()?),
         model::Checkpoint::File(path) => Ok(Checkpoint::open(path)?),
     }
+}
+
+/// Opens the recipe's checkpoint, with the VAE that the recipe puts in the place of its own.
+///
+/// # Errors
+/// As for [`open_checkpoint`], and when the VAE is none.
+pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
+    let mut checkpoint = open_checkpoint(&model.checkpoint)?;
+    if let Some(vae) = &model.vae {
+        checkpoint.use_vae(vae)?;
+    }
+    Ok(checkpoint)
 }
 
 /// How frozen matrices are held.

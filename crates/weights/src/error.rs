@@ -75,7 +75,7 @@ pub enum Error {
         name: String,
     },
     /// A tensor holds numbers of a type that is not read.
-    #[error("{file}: tensor {name} holds {dtype} numbers; only F16, BF16, F32, F64 and I64 can be read")]
+    #[error("{file}: tensor {name} holds {dtype} numbers; only F8, F16, BF16, F32, F64 and I64 can be read")]
     Dtype {
         /// The file as given.
         file: String,

@@ -1,10 +1,11 @@
 //! File ↔ named tensors: the only crate that knows tensor names and file formats, at both ends of the pipe.
 //!
-//! In: [`checkpoint::Checkpoint`] opens a single-file Stable Diffusion model, [`loader::Loader`] hands its tensors out
+//! In: [`checkpoint::Checkpoint`] opens a Stable Diffusion model, [`loader::Loader`] hands its tensors out
 //! by diffusers name, [`lora_file::LoraFile`] opens a LoRA. Out: [`lora_save::save`] writes one, with the metadata of
 //! [`metadata`] under the file names of [`names`]. All name maps are in [`keys`]. No tensor arithmetic happens here.
 
 pub mod checkpoint;
+mod diffusers_folder;
 pub mod error;
 pub mod forecast;
 pub mod keys;
@@ -16,7 +17,9 @@ pub mod names;
 pub mod npz;
 mod pickle;
 pub mod tensor_file;
+pub mod tensors;
 mod torch_file;
+mod vae_file;
 pub mod whole_file;
 
 pub use checkpoint::Checkpoint;

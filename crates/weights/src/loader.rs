@@ -129,7 +129,7 @@ impl<'c> Loader<'c> {
         if problems.is_empty() {
             return Ok(());
         }
-        let file = self.checkpoint.label().to_string();
+        let file = self.checkpoint.label_of(self.part).to_string();
         Err(Error::Unfit { file, part: self.part.name(), problems: problems.join("; ") })
     }
 

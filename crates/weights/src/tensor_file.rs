@@ -85,12 +85,8 @@ impl TensorFile {
         let label = path.display().to_string();
         let read = |source| Error::Read { file: label.clone(), source };
         if path.is_dir() {
-            let looks_like = if path.join("model_index.json").exists() {
-                "it is a folder in diffusers layout; use the single-file version of the model"
-            } else {
-                "it is a folder; give the path of the file itself"
-            };
-            return Err(Error::NotSafetensors { file: label, looks_like: looks_like.into() });
+            let looks_like = "it is a folder; give the path of the file itself".into();
+            return Err(Error::NotSafetensors { file: label, looks_like });
         }
         let file = File::open(path).map_err(read)?;
         if file.metadata().map_err(read)?.len() == 0 {
@@ -163,7 +159,7 @@ impl TensorFile {
         self.bytes.as_slice().get(tensor.bytes.clone())
     }
 
-    /// A tensor's values, row-major, converted from F16, BF16, F64 or I64 where need be.
+    /// A tensor's values, row-major, converted from F8, F16, BF16, F64 or I64 where need be.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
         let found = self.tensors.get(name).and_then(|t| Some((t, self.bytes.as_slice().get(t.bytes.clone())?)));
         let Some((tensor, bytes)) = found else {
@@ -185,6 +181,9 @@ impl TensorFile {
             Dtype::F64 => Ok(read_values(bytes, f64::from_le_bytes, |from, to| {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             })),
+            Dtype::F8_E4M3 => Ok(read_bytes(bytes, f8_e4m3)),
+            // The upper half of an f16.
+            Dtype::F8_E5M2 => Ok(read_bytes(bytes, |byte| f16::from_bits(u16::from(byte) << 8).to_f32())),
             // Some trainers store the alpha of a LoRA as a whole number.
             Dtype::I64 => Ok(read_values(bytes, i64::from_le_bytes, |from, to| {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
@@ -227,6 +226,23 @@ fn read_values<T: bytemuck::Pod + Send + Sync, const N: usize>(
         values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * N)).for_each(|(to, from)| convert_piece(from, to));
     }
     values
+}
+
+/// Converts numbers of one byte.
+fn read_bytes(bytes: &[u8], value: impl Fn(u8) -> f32) -> Vec<f32> {
+    let table: Vec<f32> = (0..=u8::MAX).map(value).collect();
+    bytes.iter().map(|byte| table[usize::from(*byte)]).collect()
+}
+
+/// An 8-bit float of 4 bits exponent and 3 bits mantissa, without infinities (torch's `float8_e4m3fn`).
+fn f8_e4m3(byte: u8) -> f32 {
+    let (exponent, mantissa) = (i32::from(byte >> 3 & 15), f32::from(byte & 7) / 8.0);
+    let size = match (exponent, byte & 7) {
+        (15, 7) => f32::NAN,
+        (0, _) => mantissa * 2f32.powi(-6),
+        _ => (1.0 + mantissa) * 2f32.powi(exponent - 7),
+    };
+    if byte & 0x80 == 0 { size } else { -size }
 }
 
 /// Checks kind and size, then parses. Returns the header and the position of the first tensor.

@@ -56,6 +56,7 @@ fn recipe(name: &str) -> Recipe {
     Recipe {
         model: Model {
             checkpoint: Checkpoint::File("sd15_tiny.safetensors".into()),
+            vae: None,
             family: None,
             clip_skip: 1,
             max_token_length: 75,
@@ -162,6 +163,7 @@ fn facts(saved: &Metadata, recipe: &Recipe) -> RunFacts {
             legacy: saved["ss_sd_model_hash"].clone(),
             sha256: saved["ss_new_sd_model_hash"].clone(),
         }),
+        vae: None,
         typed: Typed { unet_lr: None, text_encoder_lr: Some(5e-4), clip_skip: Some(recipe.model.clip_skip) },
         recipe_toml: "network_dim = 4\n".into(),
     }
@@ -453,7 +455,12 @@ fn ours_is_named_and_the_recipe_travels() {
     recipe.data.buckets = None;
     facts.dataset.bucket_info = None;
     facts.model_hashes = None;
+    // A VAE that is a folder: sd-scripts has a word for its hash.
+    let hashes = ModelHashes::of_file(&std::env::temp_dir()).unwrap();
+    facts.vae = Some(("vae-ft-mse".into(), Some(hashes)));
     let built = build(&recipe, &facts);
+    let vae = ["ss_vae_name", "ss_vae_hash", "ss_new_vae_hash"].map(|key| built[key].as_str());
+    assert_eq!(vae, ["vae-ft-mse", "IsADirectory", "IsADirectory"]);
     assert_eq!(built["lorabake_recipe"], "network_dim = 4\n");
     assert_eq!(built["lorabake_version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(built["modelspec.implementation_version"], format!("lorabake/{}", env!("CARGO_PKG_VERSION")));

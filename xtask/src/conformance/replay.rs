@@ -160,6 +160,7 @@ impl Replay<'_> {
             bundle: self.bundle,
             objective: &Objective::new(&self.recipe.diffusion),
             clip_skip: self.recipe.model.clip_skip,
+            recompute: 0,
             device: &Device::flex(),
         };
         Ok(step(&frozen, &self.network, &inputs))

@@ -13,7 +13,7 @@ use lorabake_train::event::Outcome;
 use lorabake_train::generate::{LoraUse, Painter, Request};
 use lorabake_train::network::Strength;
 use lorabake_train::sample_file::{self, SamplePrompt};
-use lorabake_train::session::{open_checkpoint, storage};
+use lorabake_train::session::{open_model, storage};
 
 use super::{generate, train};
 use crate::bake::{bake, summary};
@@ -116,7 +116,7 @@ fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
 /// Paints every prompt without and with the LoRA; the path of the picture.
 fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> Result<String> {
     let recipe = &parsed.recipe;
-    let checkpoint = open_checkpoint(&recipe.model.checkpoint)?;
+    let checkpoint = open_model(&recipe.model)?;
     let painter = Painter::load(&checkpoint, storage(recipe.train.precision))?;
     let shots: Vec<Shot> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
     let sheet = paint::compare(&painter, &shots)?;

@@ -22,10 +22,13 @@ use crate::words;
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Checkpoint: a .safetensors or .ckpt file of Stable Diffusion 1.x, 2.x or XL. [default: the small model inside the
-    /// program]
-    #[arg(long, value_name = "FILE")]
+    /// Checkpoint of Stable Diffusion 1.x, 2.x or XL: a .safetensors or .ckpt file, or a folder in diffusers' layout.
+    /// [default: the small model inside the program]
+    #[arg(long, value_name = "FILE|FOLDER")]
     pretrained_model_name_or_path: Option<PathBuf>,
+    /// VAE to use in place of the checkpoint's: a file, or a folder in diffusers' layout.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    vae: Option<PathBuf>,
     /// The checkpoint predicts v, which most of Stable Diffusion 2.x do without saying so.
     #[arg(long)]
     v_parameterization: bool,
@@ -89,7 +92,10 @@ pub struct Args {
 /// Whatever is wrong with options, prompts or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let which = args.checkpoint();
-    let checkpoint = open_checkpoint(&which)?;
+    let mut checkpoint = open_checkpoint(&which)?;
+    if let Some(vae) = &args.vae {
+        checkpoint.use_vae(vae)?;
+    }
     let side = if which == Checkpoint::Embedded { 128 } else { checkpoint.family().side() };
     let shots = args.shots(side)?;
     let target = Target::new(&args.out, if args.compare { 1 } else { shots.len() })?;
@@ -106,6 +112,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
              predicts noise; those for 768 pixels predict v and need --v_parameterization"
         );
     }
+    drop(checkpoint);
     let texts = shots.iter().flat_map(|shot| [&shot.request.prompt, &shot.request.negative_prompt]);
     for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {

@@ -45,12 +45,12 @@ fn defaults_that_matter_are_told() {
 
 #[test]
 fn all_problems_are_told_at_once_and_none_twice() {
-    let error = parse("--train_data_di=images --network_dim=wide --clip_skip=99 --vae=x").unwrap_err();
+    let error = parse("--train_data_di=images --network_dim=wide --clip_skip=99 --resize_interpolation=x").unwrap_err();
     let expected = "\
 5 problems with the recipe:
   --train_data_di: neither lorabake nor sd-scripts knows this option; did you mean --train_data_dir?
   --network_dim: `wide` is not a whole number from 0 to 4294967295; write for instance 1
-  --vae: known to sd-scripts, but lorabake does not support it yet; leave it out: the checkpoint's own VAE is used, in f32 with --mixed_precision=no
+  --resize_interpolation: known to sd-scripts, but lorabake does not support it yet; leave it out: images are shrunk by area and enlarged by Lanczos
   --clip_skip: 99 is not a layer of the text encoder; use 2 for NAI and most anime models, 1 for realistic ones
   --output_dir: the folder for the result is missing; give a folder, for instance out
 All options are explained by: lorabake train --help";

@@ -7,6 +7,7 @@ use std::fmt;
 
 use lorabake_recipe::model::Family;
 
+pub mod diffusers;
 pub mod kohya;
 pub(crate) mod text;
 mod unet;
@@ -180,6 +181,11 @@ pub fn is_harmless(key: &str) -> bool {
     WHOLE.contains(&key)
         || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
         || (part_of(key).is_some_and(Part::is_text) && key.ends_with("embeddings.position_ids"))
+}
+
+/// Whether a key is of the averages of the weights (EMA) that training keeps beside them.
+pub fn is_average(key: &str) -> bool {
+    key.starts_with("model_ema.") || key.starts_with("first_stage_model.model_ema.")
 }
 
 /// Whether only a LoRA or one of its relatives has this key.

@@ -64,6 +64,26 @@ impl Layout {
         layout
     }
 
+    /// The same layout, read off the names that diffusers gives the tensors.
+    pub fn of_diffusers(names: &[&str]) -> Self {
+        let has = |start: String| names.iter().any(|name| name.starts_with(&start));
+        let mut layout = Layout::default();
+        for level in 0..count(names, "down_blocks.") {
+            let places = count(names, &format!("down_blocks.{level}.resnets."));
+            let sampler = usize::from(has(format!("down_blocks.{level}.downsamplers.")));
+            layout.input.extend((0..places + sampler).map(|place| Position { level, place }));
+        }
+        for level in 0..count(names, "up_blocks.") {
+            for place in 0..count(names, &format!("up_blocks.{level}.resnets.")) {
+                if has(format!("up_blocks.{level}.attentions.{place}.")) {
+                    layout.output_attention.push(layout.output.len());
+                }
+                layout.output.push(Position { level, place });
+            }
+        }
+        layout
+    }
+
     /// The diffusers name of a key without its prefix.
     pub fn diffusers_name(&self, key: &str) -> Option<String> {
         if let Some(name) = replace_start(key, &OUTER) {

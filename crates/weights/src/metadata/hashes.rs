@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// Where the bytes of the old hash begin, and how many there are.
 const WINDOW: std::ops::Range<u64> = 0x100000..0x110000;
 
+/// What sd-scripts says of folders.
+const FOLDER: &str = "IsADirectory";
+
 /// Both hashes of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelHashes {
@@ -29,11 +32,15 @@ impl ModelHashes {
         Self { legacy: window.finish(), sha256: hex(&Sha256::digest(bytes)) }
     }
 
-    /// Hashes of a file on disk, which is read once. Takes seconds for gigabytes: see [`ModelHashes::in_background`].
+    /// Hashes of a file on disk, which is read once; for a folder, sd-scripts' word instead of a hash. Takes seconds for
+    /// gigabytes: see [`ModelHashes::in_background`].
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn of_file(path: &Path) -> io::Result<Self> {
+        if path.is_dir() {
+            return Ok(Self { legacy: FOLDER.into(), sha256: FOLDER.into() });
+        }
         let mut file = File::open(path)?;
         let mut all = Sha256::new();
         let mut window = LegacyWindow::new();

@@ -48,6 +48,8 @@ pub struct RunFacts {
     pub model_name: String,
     /// Its hashes; left out if `None`.
     pub model_hashes: Option<ModelHashes>,
+    /// `--vae`: its name without folders (`ss_vae_name`), and its hashes, which are left out if `None`.
+    pub vae: Option<(String, Option<ModelHashes>)>,
     /// Options that sd-scripts reports as typed.
     pub typed: Typed,
     /// The effective recipe as TOML (`lorabake_recipe`); it travels with the file, so whoever gets the file reads it.
@@ -152,6 +154,13 @@ fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     if let Some(hashes) = &facts.model_hashes {
         entries.put("ss_sd_model_hash", &hashes.legacy);
         entries.put("ss_new_sd_model_hash", &hashes.sha256);
+    }
+    if let Some((name, hashes)) = &facts.vae {
+        entries.put("ss_vae_name", name);
+        if let Some(hashes) = hashes {
+            entries.put("ss_vae_hash", &hashes.legacy);
+            entries.put("ss_new_vae_hash", &hashes.sha256);
+        }
     }
     entries.put("ss_clip_skip", optional(facts.typed.clip_skip));
     let length = recipe.model.max_token_length;

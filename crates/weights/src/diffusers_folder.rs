@@ -1,0 +1,209 @@
+//! A model as a folder that diffusers saved: one folder inside for each network; found, opened, renamed.
+//!
+//! Layout: diffusers' `DiffusionPipeline.save_pretrained`; names of files: `diffusers/utils/constants.py` and
+//! `transformers/utils/__init__.py`. Of several versions of a network the one without a variant in its name counts, then
+//! fp16, then bf16; of several formats safetensors. Settings are read for what tensors do not tell.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use lorabake_recipe::model::Family;
+use serde_json::Value;
+
+use crate::Error;
+use crate::checkpoint::Prediction;
+use crate::keys::diffusers::checkpoint_keys;
+use crate::keys::{Part, encodes_images};
+use crate::tensor_file::TensorFile;
+use crate::tensors::Tensors;
+
+/// The file that makes a folder a model.
+const INDEX: &str = "model_index.json";
+/// Longest file of settings that is read.
+const MAX_JSON: u64 = 1 << 26;
+/// What the files of a network are called before variant and suffix.
+const STEMS: [&str; 3] = ["diffusion_pytorch_model", "model", "pytorch_model"];
+/// Variants in the order in which they are taken.
+const VARIANTS: [&str; 5] = ["", "fp16", "bf16", "fp32", "non_ema"];
+
+/// An open folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// Its tensors under the keys of a checkpoint.
+    pub tensors: Tensors,
+    /// What its settings tell that it is.
+    pub family: Family,
+    /// What its scheduler says that the UNet predicts.
+    pub prediction: Option<Prediction>,
+}
+
+/// Whether `dir` is the folder of a whole model.
+pub(crate) fn is_model(dir: &Path) -> bool {
+    dir.join(INDEX).is_file()
+}
+
+/// Opens the folder of a whole model.
+///
+/// # Errors
+/// When a network is missing, or one of its files; when the folder is another one.
+pub(crate) fn open(dir: &Path) -> Result<Folder, Error> {
+    if !is_model(dir) {
+        return Err(no_model(dir));
+    }
+    let index = json(&dir.join(INDEX))?;
+    let family = family(dir, index["_class_name"].as_str().unwrap_or_default())?;
+    let mut tensors = Tensors::empty(&dir.display().to_string());
+    for part in Part::of(family) {
+        add_network(&mut tensors, &dir.join(folder_of(*part)), *part, family)?;
+    }
+    Ok(Folder { tensors, family, prediction: prediction(dir)? })
+}
+
+/// The VAE in `dir`, which is its own folder or that of a model; its tensors have the keys of a checkpoint.
+///
+/// # Errors
+/// As for [`open`].
+pub(crate) fn open_vae(dir: &Path) -> Result<Tensors, Error> {
+    let inside = dir.join(folder_of(Part::Vae));
+    let place = if is_model(dir) || inside.is_dir() { inside } else { dir.to_path_buf() };
+    let mut tensors = Tensors::empty(&dir.display().to_string());
+    // The keys of a VAE are the same in all families.
+    add_network(&mut tensors, &place, Part::Vae, Family::Sd1)?;
+    match tensors.names().iter().any(|name| encodes_images(name)) {
+        true => Ok(tensors),
+        false => Err(wrong(&place, "it is no VAE; give the folder of a VAE, or of a model that has one")),
+    }
+}
+
+/// The folder of a part, inside that of the model.
+fn folder_of(part: Part) -> &'static str {
+    match part {
+        Part::Unet => "unet",
+        Part::Vae => "vae",
+        Part::TextEncoder => "text_encoder",
+        Part::TextEncoder2 => "text_encoder_2",
+    }
+}
+
+/// Why `dir` is not the folder of a model.
+fn no_model(dir: &Path) -> Error {
+    let above = dir.parent().filter(|above| is_model(above));
+    let snapshot = std::fs::read_dir(dir.join("snapshots")).ok().and_then(|mut inside| inside.next()?.ok());
+    let reason = match (above, snapshot) {
+        (Some(above), _) => format!("it is one part of a model; give the folder of the whole, {}", above.display()),
+        (_, Some(snapshot)) => format!("it is a folder of the hub's cache; give {}", snapshot.path().display()),
+        _ => format!("it is a folder without {INDEX}; give a checkpoint file, or a folder that diffusers saved"),
+    };
+    wrong(dir, reason)
+}
+
+fn wrong(path: &Path, reason: impl Into<String>) -> Error {
+    Error::WrongKind { file: path.display().to_string(), reason: reason.into() }
+}
+
+/// A file of settings.
+fn json(path: &Path) -> Result<Value, Error> {
+    let read = |source| Error::Read { file: path.display().to_string(), source };
+    if std::fs::metadata(path).map_err(read)?.len() > MAX_JSON {
+        return Err(wrong(path, "it is far too large for a file of settings; download it again"));
+    }
+    let text = std::fs::read(path).map_err(read)?;
+    let value = serde_json::from_slice(&text);
+    value.map_err(|cause| wrong(path, format!("it is no JSON ({cause}); download or copy it again")))
+}
+
+/// What kind of model it is; `class` is that of its pipeline.
+fn family(dir: &Path, class: &str) -> Result<Family, Error> {
+    let has = |part| dir.join(folder_of(part)).is_dir();
+    if !has(Part::Unet) && dir.join("transformer").is_dir() {
+        let reason = format!("it is a {class} without a UNet; only SD1.x, SD2.x and SDXL are supported");
+        return Err(wrong(dir, reason));
+    }
+    if class.contains("XL") || has(Part::TextEncoder2) {
+        return Ok(Family::Sdxl);
+    }
+    // OpenCLIP's encoder of SD2.x is told by its activation.
+    let settings = dir.join(folder_of(Part::TextEncoder)).join("config.json");
+    let open_clip = settings.is_file() && json(&settings)?["hidden_act"] == "gelu";
+    Ok(if open_clip { Family::Sd2 } else { Family::Sd1 })
+}
+
+/// What the scheduler says, if the folder has its settings.
+fn prediction(dir: &Path) -> Result<Option<Prediction>, Error> {
+    let path = dir.join("scheduler").join("scheduler_config.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let settings = json(&path)?;
+    match settings["prediction_type"].as_str() {
+        None => Ok(None),
+        Some("epsilon") => Ok(Some(Prediction::Epsilon)),
+        Some("v_prediction") => {
+            Ok(Some(Prediction::V { zero_terminal_snr: settings["rescale_betas_zero_snr"] == true }))
+        }
+        Some(other) => {
+            Err(wrong(&path, format!("prediction_type {other} is not supported; epsilon and v_prediction are")))
+        }
+    }
+}
+
+/// Adds the tensors of the network in the folder `dir`.
+fn add_network(tensors: &mut Tensors, dir: &Path, part: Part, family: Family) -> Result<(), Error> {
+    if !dir.is_dir() {
+        return Err(wrong(dir, format!("this folder is missing: the model has no {part}; download it whole")));
+    }
+    let mut files = Vec::new();
+    for path in weights(dir, part)? {
+        files.push(TensorFile::open(&path)?);
+    }
+    let names: Vec<String> = files.iter().flat_map(TensorFile::names).collect();
+    let names = checkpoint_keys(part, family, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    for file in files {
+        tensors.add(file, names.clone());
+    }
+    Ok(())
+}
+
+/// The files with the weights of the network in `dir`: one, or the pieces that an index names.
+fn weights(dir: &Path, part: Part) -> Result<Vec<PathBuf>, Error> {
+    for suffix in ["safetensors", "bin"] {
+        for (variant, stem) in VARIANTS.iter().flat_map(|variant| STEMS.map(|stem| (variant, stem))) {
+            let dotted = if variant.is_empty() { String::new() } else { format!(".{variant}") };
+            let whole = dir.join(format!("{stem}{dotted}.{suffix}"));
+            if whole.is_file() {
+                return Ok(vec![whole]);
+            }
+            let index = dir.join(format!("{stem}.{suffix}.index{dotted}.json"));
+            if index.is_file() {
+                return pieces(dir, &index);
+            }
+        }
+    }
+    let reason = format!(
+        "it has no weights of the {part} (diffusion_pytorch_model or model, .safetensors or .bin); download it whole"
+    );
+    Err(wrong(dir, reason))
+}
+
+/// The files that an index names, each once.
+fn pieces(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, Error> {
+    let settings = json(index)?;
+    let named = settings["weight_map"].as_object();
+    let names: Option<BTreeSet<&str>> = named.and_then(|map| map.values().map(Value::as_str).collect());
+    let names = names.filter(|names| !names.is_empty());
+    let names = names.ok_or_else(|| wrong(index, "it names no files of weights; download it again"))?;
+    let plain = |name: &str| Path::new(name).file_name().is_some_and(|own| own == name);
+    if let Some(odd) = names.iter().find(|name| !plain(name)) {
+        return Err(wrong(
+            index,
+            format!("it names {odd}, which is not beside it; get the model from a place you trust"),
+        ));
+    }
+    let paths: Vec<PathBuf> = names.into_iter().map(|name| dir.join(name)).collect();
+    match paths.iter().find(|path| !path.is_file()) {
+        Some(missing) => {
+            Err(wrong(missing, format!("this file is missing, and {} needs it; download it", index.display())))
+        }
+        None => Ok(paths),
+    }
+}

@@ -1,0 +1,50 @@
+//! A VAE of its own (`--vae`), whatever form it has: opened, under the keys of a checkpoint.
+//!
+//! Three namings of files: a checkpoint's, the same without its prefix, as autoencoders of their own are trained, and
+//! that of diffusers. Folders of diffusers are read as those of models.
+
+use std::path::Path;
+
+use lorabake_recipe::model::Family;
+
+use crate::keys::diffusers::checkpoint_keys;
+use crate::keys::{Part, part_of};
+use crate::tensor_file::TensorFile;
+use crate::tensors::{Tensors, View};
+use crate::{Error, diffusers_folder};
+
+/// Opens the VAE at `path`.
+///
+/// # Errors
+/// When it cannot be read, or is no VAE and has none.
+pub(crate) fn open(path: &Path) -> Result<Tensors, Error> {
+    if path.is_dir() {
+        return diffusers_folder::open_vae(path);
+    }
+    let file = TensorFile::open(path)?;
+    let names = file.names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let Some(keys) = checkpoint_names(&names) else {
+        let reason = "it is no VAE and has none; give a VAE file, a checkpoint, or a folder of diffusers".into();
+        return Err(Error::WrongKind { file: file.label().to_string(), reason });
+    };
+    let mut tensors = Tensors::empty(file.label());
+    tensors.add(file, keys);
+    Ok(tensors)
+}
+
+/// (name in the file, key in a checkpoint, view) of a VAE's tensors; `None` if these names are of none.
+pub(crate) fn checkpoint_names(names: &[&str]) -> Option<Vec<(String, String, View)>> {
+    let has = |start: &str| names.iter().any(|name| name.starts_with(start));
+    let prefix = Part::Vae.prefixes()[0];
+    if has(prefix) {
+        let own = names.iter().filter(|name| part_of(name) == Some(Part::Vae));
+        return Some(own.map(|name| (name.to_string(), name.to_string(), View::Same)).collect());
+    }
+    if has("encoder.down_blocks.") && has("decoder.up_blocks.") {
+        return Some(checkpoint_keys(Part::Vae, Family::Sd1, names));
+    }
+    let plain = has("encoder.down.") && has("decoder.up.");
+    // Its training leaves more behind, such as the loss, which is known to be harmless behind the prefix.
+    plain.then(|| names.iter().map(|name| (name.to_string(), format!("{prefix}{name}"), View::Same)).collect())
+}
