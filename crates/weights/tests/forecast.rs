@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
-use lorabake_recipe::train::Precision;
 use lorabake_recipe::{Recipe, parse_train};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors, state_bytes};
 use lorabake_weights::{Checkpoint, lora_save};
@@ -112,17 +111,17 @@ fn memory_is_about_what_was_measured() {
         vae: 83_653_863,
         file: 2_132_625_150,
     };
-    for (options, precision, reading, training) in [
-        ("", Precision::No, 6.7, 5.68),
-        ("--train_batch_size=2", Precision::No, 6.7, 7.28),
-        ("--resolution=384", Precision::No, 6.7, 5.04),
-        ("", Precision::Bf16, 4.97, 3.22),
+    for (options, reading, training) in [
+        ("", 4.6, 5.68),
+        ("--train_batch_size=2", 4.6, 7.28),
+        ("--resolution=384", 4.6, 5.04),
+        ("--mixed_precision=bf16", 2.7, 3.22),
     ] {
-        let Recipe { data, optim, .. } = recipe(&format!("--resolution=512 {options}"));
-        let memory = Memory::of(sizes, 16 * 589_824, &data, (&optim.optimizer, precision));
+        let Recipe { data, optim, train, .. } = recipe(&format!("--resolution=512 {options}"));
+        let memory = Memory::of(sizes, 16 * 589_824, &data, (&optim.optimizer, &train));
         for (found, measured) in [(memory.reading, reading), (memory.training(), training)] {
             let ratio = found as f64 / 1e9 / measured;
-            assert!((0.9..1.2).contains(&ratio), "{options} {precision:?}: {found} for {measured} GB");
+            assert!((0.9..1.2).contains(&ratio), "{options}: {found} for {measured} GB");
         }
     }
 }
@@ -133,15 +132,17 @@ fn matrices() -> u64 {
 
 #[test]
 fn memory_grows_with_what_takes_it() {
-    let of = |options: &str, precision: Precision| {
-        let Recipe { data, optim, .. } = recipe(options);
-        Memory::of(Sizes::of(&tiny()), 1000, &data, (&optim.optimizer, precision))
+    let of = |options: &str| {
+        let Recipe { data, optim, train, .. } = recipe(options);
+        Memory::of(Sizes::of(&tiny()), 1000, &data, (&optim.optimizer, &train))
     };
-    let plain = of("", Precision::No);
-    assert_eq!(of("--train_batch_size=3", Precision::No).step / plain.step, 3);
-    assert_eq!(of("--resolution=256", Precision::No).step / plain.step, 4);
-    assert_eq!((plain.trained, of("--optimizer_type=Prodigy", Precision::No).trained), (16_000, 24_000));
-    let saved = plain.frozen - of("", Precision::Bf16).frozen;
+    let plain = of("");
+    assert_eq!(of("--train_batch_size=3").step / plain.step, 3);
+    assert_eq!(of("--resolution=256").step / plain.step, 4);
+    assert!(of("--gradient_checkpointing").step < of("--gradient_checkpointing_blocks=9").step);
+    assert!(of("--gradient_checkpointing_blocks=9").step < plain.step);
+    assert_eq!((plain.trained, of("--optimizer_type=Prodigy").trained), (16_000, 24_000));
+    let saved = plain.frozen - of("--mixed_precision=bf16").frozen;
     assert_eq!(saved, 2 * Sizes::of(&tiny()).matrices);
 }
 
