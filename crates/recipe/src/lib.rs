@@ -36,6 +36,7 @@ mod names;
 mod optimizer_args;
 mod pairs;
 mod parse;
+mod rates;
 mod report;
 mod setting;
 mod stages;
