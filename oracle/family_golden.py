@@ -33,6 +33,23 @@ SDXL_LAYERS = [
 ]
 TEXT_LAYERS = ["text_model.encoder.layers.1.self_attn", "text_model.encoder.layers.1.mlp.fc1"]
 
+SD2_UNET = {
+    "block_out_channels": (32, 64, 32, 32),
+    "attention_head_dim": (4, 8, 4, 4),  # in diffusers' SD2.x, the number of heads
+    "cross_attention_dim": TEXT,
+}
+SDXL_UNET = {
+    "block_out_channels": (32, 64, 32),
+    "attention_head_dim": (4, 8, 4),
+    "cross_attention_dim": 2 * TEXT,
+    "transformer_layers_per_block": (1, 2, 3),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": TEXT + 6 * 256,
+}
+
 
 def rows(padding):
     """(2, 77): BOS, ids, EOS, filled up with `padding`; the second is full."""
@@ -143,12 +160,7 @@ def sd2(state):
     text_case("text", model, 0, lambda _, out: {"last": out.last_hidden_state}, golden.put)
     states = model(rows(0).long(), output_hidden_states=True).hidden_states
     golden.put("text.skip2", norm(states[-2]))
-    config = {
-        "block_out_channels": (32, 64, 32, 32),
-        "attention_head_dim": (4, 8, 4, 4),  # in diffusers' SD2.x, the number of heads
-        "cross_attention_dim": TEXT,
-    }
-    unet_case(unet(state, **config), [SD2_BLOCK], False, golden.put)
+    unet_case(unet(state, **SD2_UNET), [SD2_BLOCK], False, golden.put)
     return golden
 
 
@@ -163,18 +175,7 @@ def sdxl(state):
     # sd-scripts takes the file's matrix as it is for the weight of this layer, diffusers its transpose.
     second.text_projection.weight.data = second.text_projection.weight.data.T.contiguous()
     golden.put("text2.trainer.pooled", second(rows(0).long()).text_embeds)
-    config = {
-        "block_out_channels": (32, 64, 32),
-        "attention_head_dim": (4, 8, 4),
-        "cross_attention_dim": 2 * TEXT,
-        "transformer_layers_per_block": (1, 2, 3),
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": TEXT + 6 * 256,
-    }
-    unet_case(unet(state, **config), SDXL_LAYERS, True, golden.put)
+    unet_case(unet(state, **SDXL_UNET), SDXL_LAYERS, True, golden.put)
     return golden
 
 

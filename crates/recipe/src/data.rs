@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::captions::CaptionRules;
 use crate::dataset_config::DatasetConfig;
-use crate::model::{Family, Model};
+use crate::model::{Family, Model, unit};
 use crate::report::Report;
 use crate::validation::HoldOut;
 
@@ -358,15 +358,6 @@ impl RawData {
             report.note("max_bucket_reso", format!("{max} is used, a multiple of {step}"));
         }
         max
-    }
-}
-
-/// Sides of pictures are multiples of this many pixels, as sd-scripts demands. Where the family is not known yet, what all
-/// families can do is checked once it is.
-fn unit(family: Option<Family>) -> u32 {
-    match family {
-        None | Some(Family::Sdxl) => 32,
-        Some(Family::Sd1 | Family::Sd2) => 64,
     }
 }
 

@@ -46,6 +46,15 @@ impl Family {
     }
 }
 
+/// Sides of pictures are multiples of this many pixels, as sd-scripts demands. Where the family is not known yet, what all
+/// families can do is checked once it is.
+pub(crate) fn unit(family: Option<Family>) -> u32 {
+    match family {
+        None | Some(Family::Sdxl) => 32,
+        Some(Family::Sd1 | Family::Sd2) => 64,
+    }
+}
+
 /// Model section of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {

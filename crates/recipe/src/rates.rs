@@ -1,4 +1,4 @@
-//! Learning rates: which part of the network learns at which, and what is unusual about them.
+//! Learning rates of UNet and text encoders: which are meant where some are not given, and what is said of them.
 
 use crate::model::Family;
 use crate::network::Scope;

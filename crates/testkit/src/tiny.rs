@@ -17,11 +17,7 @@ const PIXELS: usize = 32;
 
 /// SD2.x: four levels of one transformer layer, OpenCLIP with 24 layers.
 pub fn sd2() -> Vec<u8> {
-    let mut keys = Keys::default();
-    keys.unet(&Shape { widths: &[32, 64, 32, 32], depths: &[1, 1, 1, 0], middle: 1, context: TEXT, vector: None });
-    keys.vae();
-    keys.open_clip("cond_stage_model.model", 24);
-    keys.file(&[])
+    sd2_with_metadata(&[])
 }
 
 /// SDXL: three levels of 0, 2 and 3 transformer layers, CLIP and OpenCLIP.
@@ -41,7 +37,7 @@ pub fn sdxl_with(more: &[&str]) -> Vec<u8> {
     keys.file(&[])
 }
 
-/// Any checkpoint of this kind with metadata of its own.
+/// SD2.x with metadata of its own.
 pub fn sd2_with_metadata(metadata: &[(&str, &str)]) -> Vec<u8> {
     let mut keys = Keys::default();
     keys.unet(&Shape { widths: &[32, 64, 32, 32], depths: &[1, 1, 1, 0], middle: 1, context: TEXT, vector: None });
