@@ -326,6 +326,8 @@ impl RawData {
         if min > max {
             let what = format!("{min} is more than --max_bucket_reso, {max}");
             report.problem("min_bucket_reso", what, "at resolution 512 use for instance 320 and 960");
+        } else if family.is_none() && self.resolution.is_none() {
+            // The resolution follows from the family; these are looked at again once it is known.
         } else if min > short {
             let what = format!("{min} is more than the shorter side of --resolution, {short}");
             report.problem("min_bucket_reso", what, format!("use {short} or less"));

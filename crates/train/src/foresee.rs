@@ -87,6 +87,11 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
             network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
         }
     };
+    let left_alone = |name: &str| {
+        let rates = [("lora_te1_", recipe.optim.text_encoder_lr), ("lora_te2_", recipe.optim.text_encoder2_lr)];
+        rates.iter().any(|(start, rate)| *rate == 0.0 && name.starts_with(start))
+    };
+    let tensors: Vec<LoraTensor> = tensors.into_iter().filter(|(name, _)| !left_alone(name)).collect();
     let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
     let run = (&recipe.optim.optimizer, &recipe.train);
     let trained = lora.parameters;

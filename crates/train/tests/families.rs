@@ -190,7 +190,12 @@ fn buckets_in_steps_of_32_and_pictures_while_it_trains() {
 #[test]
 fn a_plan_foretells_the_files_of_both() {
     let bench = Bench::new();
-    for (model, more) in [("sd2", "--v_parameterization"), ("sdxl", ""), ("sdxl", "--network_args conv_dim=1")] {
+    for (model, more) in [
+        ("sd2", "--v_parameterization"),
+        ("sdxl", ""),
+        ("sdxl", "--network_args conv_dim=1"),
+        ("sdxl", "--text_encoder_lr 0 1e-3"),
+    ] {
         let parsed = parse_train(&bench.words(model, more)).unwrap();
         let foreseen = foresee(&parsed, 10).unwrap().lora;
         let run = bench.run(model, more);

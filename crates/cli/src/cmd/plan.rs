@@ -74,8 +74,11 @@ fn schedule(foresight: &Foresight) -> String {
 fn rates(recipe: &Recipe) -> String {
     let (size, optim) = (recipe.network.linear, &recipe.optim);
     let scale = size.alpha / size.rank as f64;
+    let text = recipe.network.scope != Scope::UnetOnly;
+    let two = optim.text_encoder_lr != optim.text_encoder2_lr;
     let parts = [
-        ("text encoder", optim.text_encoder_lr, recipe.network.scope != Scope::UnetOnly),
+        ("text encoder", optim.text_encoder_lr, text && optim.text_encoder_lr != 0.0),
+        ("second one", optim.text_encoder2_lr, text && two && optim.text_encoder2_lr != 0.0),
         ("UNet", optim.unet_lr, recipe.network.scope != Scope::TextEncoderOnly),
     ];
     let factor = if optim.optimizer.adapts() { " × d, which is found while training" } else { "" };

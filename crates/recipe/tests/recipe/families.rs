@@ -56,6 +56,9 @@ fn sizes() {
     assert!(told(SD2).contains("not given, so 768 pixels are used"));
     assert_eq!(recipe("--enable_bucket --bucket_reso_steps=32", XL).data.buckets.unwrap().step, 32);
     assert_eq!(recipe("--resolution=544", XL).data.resolution, (544, 544));
+    let without = format!("{} --enable_bucket --min_bucket_reso=640", ENOUGH.replace("--resolution=512", ""));
+    assert_eq!(parse(&without).unwrap().with(XL).unwrap().recipe.data.buckets.unwrap().min, 640);
+    assert!(problems_with(&without, found(Family::Sd1)).contains("more than the shorter side"));
     let wrong = |more: &str| problems_with(&format!("{ENOUGH} {more}"), XL);
     assert!(wrong("--enable_bucket --bucket_reso_steps=48").contains("cannot be trained on multiples of 48"));
     assert!(wrong("--sdxl --resolution=520").contains("is not a multiple of 32 pixels"));
