@@ -262,7 +262,7 @@ impl Packed<'_> {
         let most = KEYS_BACKWARD.min(self.head.t);
         let size = most * COLUMNS;
         let k_words = most.div_ceil(2) * self.head.d.next_multiple_of(LANES);
-        let words = 3 * size + most.next_multiple_of(2) / 2 * COLUMNS + k_words;
+        let words = 3 * size + most.div_ceil(2) * COLUMNS + k_words;
         with_words(words, |words| {
             let (scores, rest) = words.split_at_mut(size);
             let (ds, rest) = rest.split_at_mut(size);

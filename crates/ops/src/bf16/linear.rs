@@ -162,10 +162,13 @@ fn with_rows<R>(x: &[f32], k: usize, work: impl FnOnce(Rows<'_>) -> R) -> R {
     })
 }
 
-/// A product of a sum: rows times the matrix of which `pack` brings some lanes and some depth into a panel.
+/// Brings some lanes and some depth of a matrix into a panel.
+type Pack<'a> = dyn Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync + 'a;
+
+/// A product of a sum: rows times a matrix.
 struct Term<'a> {
     rows: Rows<'a>,
-    pack: &'a (dyn Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync),
+    pack: &'a Pack<'a>,
 }
 
 /// b + Σ rows · matrix, [M, n].
