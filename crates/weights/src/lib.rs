@@ -15,6 +15,7 @@ pub mod lora_save;
 pub mod metadata;
 pub mod names;
 pub mod npz;
+mod peft_file;
 mod pickle;
 pub mod tensor_file;
 pub mod tensors;
