@@ -7,7 +7,9 @@
 pub mod checkpoint;
 mod diffusers_folder;
 pub mod error;
+pub mod family;
 pub mod forecast;
+pub mod inspect;
 pub mod keys;
 pub mod loader;
 pub mod lora_file;
