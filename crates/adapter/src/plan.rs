@@ -204,7 +204,7 @@ fn lierla(site: &Site, Network { linear, conv, .. }: &Network) -> Option<RankAlp
 /// The size that a layer's block has, if blocks have sizes of their own; `None` where a block gets no adapter.
 fn in_block(site: &Site, network: &Network, usual: RankAlpha) -> Option<RankAlpha> {
     // As in the optimizer's groups, what stands before and behind the blocks goes with the first.
-    let block = if site.role == Role::Stem { Some(0) } else { block_of(&site.path) };
+    let block = block_of(&site.path, network.blocks.numbering).or((site.role == Role::Stem).then_some(0));
     let Some(block) = block else { return Some(usual) };
     network.blocks.size(block, site.kind.kernel() > 1, usual)
 }

@@ -52,6 +52,14 @@ impl Schedule {
         f64::from(self.alphas_cumprod[t])
     }
 
+    /// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated. That of the schedule
+    /// before [`Self::zero_terminal_snr`], behind which there is none at the last timestep.
+    pub(crate) fn sigma(&self, t: f64) -> f64 {
+        let log_sigma = |t: f64| -0.5 * self.snr(t as usize).ln();
+        let weight = t.fract();
+        ((1.0 - weight) * log_sigma(t.floor()) + weight * log_sigma(t.ceil())).exp()
+    }
+
     /// Signal-to-noise ratio a / (1 − a) at timestep `t`, of the schedule before [`Self::zero_terminal_snr`].
     pub fn snr(&self, t: usize) -> f64 {
         self.snr[t]

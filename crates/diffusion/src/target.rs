@@ -14,6 +14,18 @@ pub enum Prediction {
 }
 
 impl Prediction {
+    /// The noise in `x` according to the network's answer, where `x` is noisy latents at timestep `t`, which may lie
+    /// between two: with v = √a ε − √(1−a) c and x = √a c + √(1−a) ε it is √a v + √(1−a) x.
+    pub fn epsilon(self, schedule: &Schedule, answer: Tensor<4>, x: Tensor<4>, t: f64) -> Tensor<4> {
+        match self {
+            Self::Epsilon => answer,
+            Self::V => {
+                let alpha = 1.0 / (1.0 + schedule.sigma(t).powi(2));
+                answer.mul_scalar(alpha.sqrt()) + x.mul_scalar((1.0 - alpha).sqrt())
+            }
+        }
+    }
+
     /// What the network should answer to [`add_noise`] of the same arguments.
     ///
     /// # Shapes

@@ -295,8 +295,8 @@ impl Args<'_> {
                 report.problem(OPTION, "conv_alpha means nothing without conv_dim", "add conv_dim=8, or leave it out");
             }
             // The blocks' own sizes count; this one says that there are any.
-            let first = |sizes: [RankAlpha; blocks::COUNT]| sizes.into_iter().find(|size| size.rank > 0);
-            return in_blocks.conv.map(|sizes| first(sizes).unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
+            let first = |sizes: &Vec<RankAlpha>| sizes.iter().find(|size| size.rank > 0).copied();
+            return in_blocks.conv.as_ref().map(|sizes| first(sizes).unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
         }
         let rank = self.rank("conv_dim", report)?;
         let given = typed[1].map(|text| text.parse::<f64>().unwrap_or(f64::NAN));

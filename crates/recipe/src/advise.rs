@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::easy::{Setting, easy};
+use crate::model::Family;
 
 /// What is to be learnt, in the guide's categories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub struct Question {
     pub bad_images: bool,
     /// DAdaptAdam, Prodigy or AdamW8bit.
     pub optimizer: Learner,
+    /// What is trained from; the guide's tables are for SD1.x, and it says how SDXL differs.
+    pub family: Family,
 }
 
 /// The optimizers that the guide has starting settings for.
@@ -121,8 +124,12 @@ pub fn advise(question: &Question) -> String {
         text += &format!("\n{}{option} = {}\n", comment(&reason), value(option, &values));
     }
     text += "\n# mirrors images at random; useful unless the subject is asymmetrical\n# flip_aug = true\n";
-    text += "\n# 2 if you train from NAI or most anime models, 1 for realistic ones\n# clip_skip = 2\n";
-    text += "\n# the model to train from: a Stable Diffusion 1.x file\n";
+    if question.family == Family::Sdxl {
+        text += "\n# the model to train from: an SDXL file\n";
+    } else {
+        text += "\n# 2 if you train from NAI or most anime models, 1 for realistic ones\n# clip_skip = 2\n";
+        text += "\n# the model to train from: a Stable Diffusion 1.x file\n";
+    }
     text += "# pretrained_model_name_or_path = 'model.safetensors'\n";
     text
 }
@@ -150,7 +157,7 @@ fn value(option: &str, values: &[String]) -> String {
 
 /// The preset's settings, with what the category wants otherwise.
 fn settings(question: &Question) -> Vec<Setting> {
-    let Question { category, images, .. } = *question;
+    let Question { images, .. } = *question;
     let folder = format!(
         "it holds a folder called 1_NAME with the {images} images and a caption file beside each: 1 repeat and more \
          epochs is better than the other way round"
@@ -169,13 +176,18 @@ fn settings(question: &Question) -> Vec<Setting> {
         ),
     ];
     let (rank, why) = rank(question);
-    let own = [Setting::new("network_dim", rank, why), resolution(category)];
+    let (rank, why) = if question.family == Family::Sdxl { less(rank, &why) } else { (rank, why) };
+    let own = [Setting::new("network_dim", rank, why), resolution(question)];
     let skipped = ["max_train_steps", "network_alpha"];
     let preset = easy(question.optimizer.name()).into_iter().filter(|setting| !skipped.contains(&setting.option));
     all.extend(preset.map(|setting| own.iter().find(|own| own.option == setting.option).cloned().unwrap_or(setting)));
     all.push(alpha(question, rank));
     if question.optimizer == Learner::AdamW8bit {
-        all.extend(rates(question));
+        let xl = question.family == Family::Sdxl;
+        all.extend(rates(question).into_iter().filter(|setting| !xl || setting.option != "text_encoder_lr"));
+    }
+    if question.family == Family::Sdxl {
+        all.extend(for_sdxl());
     }
     if question.bad_images {
         all.push(Setting::new(
@@ -221,8 +233,37 @@ fn rank(question: &Question) -> (u32, String) {
     }
 }
 
-fn resolution(category: Category) -> Setting {
-    match category {
+/// A rank of SD1.x brought to SDXL.
+fn less(rank: u32, why: &str) -> (u32, String) {
+    let fewer = (rank / 4).max(4);
+    let note = format!(
+        "{why}; in SDXL every unit of rank holds 3 to 4 times as much, so {fewer} for {rank}: play around with values \
+         like 16, 24 or 32 where 64 worked in SD1.5"
+    );
+    (fewer, note)
+}
+
+/// What the guide says of training SDXL besides.
+fn for_sdxl() -> [Setting; 2] {
+    [
+        Setting::new(
+            "network_train_unet_only",
+            true,
+            "the text encoders are left alone: the guide could not train them",
+        ),
+        Setting::new("mixed_precision", "bf16", "recommended for SDXL, which is large"),
+    ]
+}
+
+fn resolution(question: &Question) -> Setting {
+    if question.family == Family::Sdxl {
+        return Setting::new(
+            "resolution",
+            1024,
+            "the size that SDXL was made for; a step takes about four times longer",
+        );
+    }
+    match question.category {
         Category::Style => {
             Setting::new("resolution", 576, "styles: 576 to 768; 576 has been improving bakes consistently")
         }

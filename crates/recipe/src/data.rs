@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::captions::CaptionRules;
 use crate::dataset_config::DatasetConfig;
-use crate::model::Checkpoint;
+use crate::model::{Family, Model, unit};
 use crate::report::Report;
 use crate::validation::HoldOut;
 
@@ -118,7 +118,7 @@ pub struct RawData {
     /// Longest side of a bucket in pixels; 768 to 1024 is usual at resolution 512. [default: 1024]
     #[arg(long, value_name = "PIXELS")]
     pub max_bucket_reso: Option<u32>,
-    /// Bucket sides are multiples of this many pixels, itself a multiple of 64. [default: 64]
+    /// Bucket sides are multiples of this many pixels, itself a multiple of 64; of 32 for SDXL. [default: 64]
     #[arg(long, value_name = "PIXELS")]
     pub bucket_reso_steps: Option<u32>,
     /// Never enlarge a small image to fill its bucket; buckets follow the images instead.
@@ -166,16 +166,18 @@ pub struct RawData {
 }
 
 impl RawData {
-    pub(crate) fn resolve(&self, checkpoint: &Checkpoint, captions: CaptionRules, report: &mut Report) -> Data {
+    pub(crate) fn resolve(&self, model: &Model, captions: CaptionRules, report: &mut Report) -> Data {
         if self.train_data_dir.is_none() && self.dataset_config.is_none() {
             let remedy = "give the folder that holds your REPEATS_NAME folders, for instance one with 10_penny in it";
             report.problem("train_data_dir", "the folder of images is missing", remedy);
         }
         self.check_cache(report);
-        let resolution = self.resolution(checkpoint, report);
-        let buckets = self.buckets(resolution, report);
-        if buckets.is_none() && [resolution.0, resolution.1].iter().any(|side| side % 64 != 0) {
-            let what = format!("{} by {} is not a multiple of 64 pixels", resolution.0, resolution.1);
+        let resolution = self.resolution(model, report);
+        let buckets = self.buckets((resolution, model.family), report);
+        let unit = unit(model.family);
+        if buckets.is_none() && [resolution.0, resolution.1].iter().any(|side| side % unit != 0) {
+            let unit = if model.family == Some(Family::Sdxl) { 32 } else { 64 };
+            let what = format!("{} by {} is not a multiple of {unit} pixels", resolution.0, resolution.1);
             report.problem("resolution", what, "use sides such as 512, 576 or 768, or add --enable_bucket");
         }
         Data {
@@ -278,10 +280,13 @@ impl RawData {
         Some(format!(".{suffix}"))
     }
 
-    fn resolution(&self, checkpoint: &Checkpoint, report: &mut Report) -> (u32, u32) {
-        let default = if *checkpoint == Checkpoint::Embedded { 128 } else { 512 };
+    fn resolution(&self, model: &Model, report: &mut Report) -> (u32, u32) {
+        let default = model.side();
         let Some(text) = &self.resolution else {
-            report.note("resolution", format!("not given, so {default} pixels are used"));
+            // Which it is follows from the family.
+            if model.family.is_some() {
+                report.note("resolution", format!("not given, so {default} pixels are used"));
+            }
             return (default, default);
         };
         let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| (64..=4096).contains(side));
@@ -293,7 +298,7 @@ impl RawData {
         })
     }
 
-    fn buckets(&self, resolution: (u32, u32), report: &mut Report) -> Option<Buckets> {
+    fn buckets(&self, (resolution, family): ((u32, u32), Option<Family>), report: &mut Report) -> Option<Buckets> {
         if self.enable_bucket != Some(true) {
             let typed = [
                 ("min_bucket_reso", self.min_bucket_reso.is_some()),
@@ -307,10 +312,12 @@ impl RawData {
             return None;
         }
         let no_upscale = self.bucket_no_upscale == Some(true);
-        let step = self.bucket_reso_steps.unwrap_or(64);
-        if !step.is_multiple_of(64) || !(64..=1024).contains(&step) {
-            let what = format!("Stable Diffusion 1.x cannot be trained on multiples of {step} pixels");
-            report.problem("bucket_reso_steps", what, "leave it out, or use 64 or 128");
+        let (step, unit) = (self.bucket_reso_steps.unwrap_or(64), unit(family));
+        if !step.is_multiple_of(unit) || !(unit..=1024).contains(&step) {
+            let name = if family == Some(Family::Sdxl) { "SDXL" } else { "Stable Diffusion 1.x" };
+            let what = format!("{name} cannot be trained on multiples of {step} pixels");
+            let remedy = if unit == 32 { "use 32, 64 or 128" } else { "use 64 or 128" };
+            report.problem("bucket_reso_steps", what, format!("leave it out, or {remedy}"));
             return None;
         }
         let (short, long) = (resolution.0.min(resolution.1), resolution.0.max(resolution.1));

@@ -196,7 +196,7 @@ impl Reading<'_> {
         intake.take_into(&self.options(&merged), &mut raw);
         let captions = raw.captions.resolve(&mut intake.report);
         let model = raw.model.resolve(&mut Report::default());
-        let mut settings = raw.data.resolve(&model.checkpoint, captions, &mut intake.report);
+        let mut settings = raw.data.resolve(&model, captions, &mut intake.report);
         settings.hold_out = raw.validation.hold_out(&mut intake.report);
         self.tell(intake.report);
         self.subsets.push(Subset { dataset, repeats, class_tokens, is_reg, settings });

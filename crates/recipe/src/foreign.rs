@@ -61,10 +61,7 @@ const REFUSED: [(&[&str], &str); 9] = [
         &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],
         "use --train_data_dir with REPEATS_NAME folders, or --dataset_config",
     ),
-    (
-        &["cache_text_encoder_outputs_to_disk"],
-        "use --cache_text_encoder_outputs, which keeps them in memory: there are no such files for Stable Diffusion 1.x",
-    ),
+    (&["cache_text_encoder_outputs_to_disk"], "use --cache_text_encoder_outputs, which keeps them in memory"),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
     (
         &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],

@@ -31,15 +31,18 @@ mod argv;
 mod easy;
 mod file;
 mod foreign;
+mod found;
 mod names;
 mod optimizer_args;
 mod pairs;
 mod parse;
+mod rates;
 mod report;
 mod setting;
 mod stages;
 
 pub use file::WriteError;
+pub use found::Found;
 pub use parse::{ParseError, Parsed, command, parse_toml, parse_train};
 pub use report::{Note, Problem, Problems};
 pub use stages::parse_run;
@@ -148,9 +151,10 @@ impl RawRecipe {
     fn resolve_into(&self, report: &mut Report) -> Recipe {
         let model = self.model.resolve(report);
         let mut data = self.images(&model, report);
-        let network = self.network.resolve(report);
+        let family = model.family;
+        let network = self.network.resolve(family, report);
         let caches = self.caches.resolve(&data, network.scope, report);
-        let optim = self.optim.resolve(network.scope, report);
+        let optim = self.optim.resolve(network.scope, family, report);
         blocks::check(&self.network, &network, &optim.optimizer, report);
         let diffusion = self.diffusion.resolve(data.has_reg(), report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
@@ -167,7 +171,7 @@ impl RawRecipe {
         }
         let Some(file) = self.data.dataset_config.as_deref() else {
             let captions = self.captions.resolve(report);
-            let mut data = self.data.resolve(&model.checkpoint, captions, report);
+            let mut data = self.data.resolve(model, captions, report);
             data.hold_out = self.validation.hold_out(report);
             if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {
                 report.note("reg_pairing", "has no effect without --reg_data_dir");
@@ -176,7 +180,7 @@ impl RawRecipe {
         };
         // What stands outside the file is told about with the folders that it is for.
         let told = &mut Report::default();
-        let mut data = self.data.resolve(&model.checkpoint, self.captions.resolve(told), told);
+        let mut data = self.data.resolve(model, self.captions.resolve(told), told);
         data.hold_out = self.validation.hold_out(told);
         data.config = Some(dataset_config::read(file, self, report));
         if data.reg_pairing == data::RegPairing::SameName && !data.has_reg() {

@@ -35,6 +35,24 @@ impl Family {
             Self::Sdxl => "SDXL",
         }
     }
+
+    /// Side in pixels of the pictures that it was made for; those of SD2.x with v-prediction.
+    pub fn side(self) -> u32 {
+        match self {
+            Self::Sd1 => 512,
+            Self::Sd2 => 768,
+            Self::Sdxl => 1024,
+        }
+    }
+}
+
+/// Sides of pictures are multiples of this many pixels, as sd-scripts demands. Where the family is not known yet, what all
+/// families can do is checked once it is.
+pub(crate) fn unit(family: Option<Family>) -> u32 {
+    match family {
+        None | Some(Family::Sdxl) => 32,
+        Some(Family::Sd1 | Family::Sd2) => 64,
+    }
 }
 
 /// Model section of a recipe.
@@ -50,6 +68,13 @@ pub struct Model {
     pub clip_skip: u32,
     /// Tokens per prompt without BOS/EOS: 75, 150 or 225 (`--max_token_length`).
     pub max_token_length: u32,
+}
+
+impl Model {
+    /// Side in pixels of the pictures that it was made for; those of SD2.x with v-prediction.
+    pub fn side(&self) -> u32 {
+        if self.checkpoint == Checkpoint::Embedded { 128 } else { self.family.unwrap_or(Family::Sd1).side() }
+    }
 }
 
 /// What may be typed about the model; the field comments are the texts of `--help`.
@@ -104,8 +129,13 @@ impl RawModel {
                 Checkpoint::Embedded
             }
         };
-        let vae = self.vae.clone();
-        Model { checkpoint, vae, family: self.family(report), clip_skip, max_token_length }
+        let family = if checkpoint == Checkpoint::Embedded { Some(Family::Sd1) } else { self.family(report) };
+        if family == Some(Family::Sdxl) && self.clip_skip.is_some() {
+            let text = "has no effect with SDXL, as in sd-scripts: its text encoders are always used up to their last \
+                        layer but one";
+            report.note("clip_skip", text);
+        }
+        Model { checkpoint, vae: self.vae.clone(), family, clip_skip, max_token_length }
     }
 
     /// What the checkpoint is, or is said to be.

@@ -8,6 +8,7 @@ use crate::adapter::{Adapter, Algo, Dropout};
 use crate::adapter_args::{self, Beside};
 use crate::blocks::{self, Blocks};
 use crate::lora_plus::LoraPlus;
+use crate::model::Family;
 use crate::pairs::Pairs;
 use crate::report::Report;
 
@@ -92,7 +93,8 @@ pub struct RawNetwork {
     #[arg(long, value_name = "NAME=VALUE")]
     pub network_args: Option<Vec<String>>,
     /// Factors of the learning rate in single blocks of the UNet, such as IN=0,IN04-IN08=0.2,M00=1,OUT=0.5; what comes
-    /// later wins, what is not named has 1, and a block at 0 gets no LoRA. Blocks are IN00 to IN11, M00, OUT00 to OUT11.
+    /// later wins, what is not named has 1, and a block at 0 gets no LoRA. Blocks are IN00 to IN11, M00, OUT00 to OUT11, for SDXL
+    /// IN00 to IN08, M00 to M02, OUT00 to OUT08.
     #[arg(long, value_name = "NAME=FACTOR,...")]
     pub block_lr_weight: Option<String>,
     /// Shrink the LoRA of a layer whenever its norm grows beyond this number; 1 is usual. It holds back layers that
@@ -123,7 +125,7 @@ const OTHER_MODULES: [&str; 5] =
     ["networks.lora_fa", "networks.loha", "networks.lokr", "networks.oft", "locon.locon_kohya"];
 
 impl RawNetwork {
-    pub(crate) fn resolve(&self, report: &mut Report) -> Network {
+    pub(crate) fn resolve(&self, family: Option<Family>, report: &mut Report) -> Network {
         self.check_module(report);
         let dim_from_weights = self.dim_from_weights == Some(true);
         if dim_from_weights && self.network_weights.is_none() {
@@ -138,7 +140,7 @@ impl RawNetwork {
             later: &adapter_args::later(module),
         };
         let args = args.read(self.network_args.as_ref(), report);
-        let blocks = blocks::resolve(self, &args, report);
+        let blocks = blocks::resolve(self, &args, family, report);
         let linear = if dim_from_weights { self.unused_rank(report) } else { self.linear(report) };
         let beside = Beside { linear, dropout: self.network_dropout, from_file: dim_from_weights };
         let lora_plus = LoraPlus::resolve(&args, report);

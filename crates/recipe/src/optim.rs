@@ -2,8 +2,10 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::model::Family;
 use crate::network::Scope;
 pub use crate::optimizer::Optimizer;
+use crate::rates::usual_rate;
 use crate::report::Report;
 
 /// Optimizer section of a recipe.
@@ -15,6 +17,8 @@ pub struct Optim {
     pub unet_lr: f64,
     /// Learning rate of the text encoder's adapter (`--text_encoder_lr`, else `--learning_rate`).
     pub text_encoder_lr: f64,
+    /// That of SDXL's second text encoder: the second value of `--text_encoder_lr`, or the same. 0 = not trained.
+    pub text_encoder2_lr: f64,
     /// `--learning_rate` as typed or its default; kept for metadata.
     pub learning_rate: f64,
     /// How the rates change over the run.
@@ -93,7 +97,8 @@ pub struct RawOptim {
     /// Learning rate of the UNet, the part that burns most easily; 1e-4 is the standard. [default: --learning_rate]
     #[arg(long, value_name = "RATE")]
     pub unet_lr: Option<f64>,
-    /// Learning rate of the text encoder, better lower than the UNet's; 5e-5 is recommended. [default: --learning_rate]
+    /// Learning rate of the text encoder, better lower than the UNet's; 5e-5 is recommended. SDXL has two text encoders:
+    /// give two values for one each, 0 for one that is not to be trained. [default: --learning_rate]
     #[arg(long, value_name = "RATE")]
     pub text_encoder_lr: Option<Vec<f64>>,
     /// How the learning rate changes: constant, constant_with_warmup, linear, cosine, cosine_with_restarts or
@@ -121,13 +126,15 @@ pub struct RawOptim {
 }
 
 impl RawOptim {
-    pub(crate) fn resolve(&self, scope: Scope, report: &mut Report) -> Optim {
+    pub(crate) fn resolve(&self, scope: Scope, family: Option<Family>, report: &mut Report) -> Optim {
         let optimizer = self.optimizer(report);
-        let (unet_lr, text_encoder_lr) = self.rates(scope, &optimizer, report);
+        self.check_rate_count(family, report);
+        let (unet_lr, [text_encoder_lr, text_encoder2_lr]) = self.rates(scope, &optimizer, report);
         let schedule = self.schedule(&optimizer, report);
         let optim = Optim {
             unet_lr,
             text_encoder_lr,
+            text_encoder2_lr,
             learning_rate: self.learning_rate.unwrap_or(usual_rate(&optimizer)),
             schedule,
             max_grad_norm: report.amount("max_grad_norm", self.max_grad_norm, 1.0),
@@ -148,49 +155,6 @@ impl RawOptim {
             report.problem("ema_decay", what, "use a number below 1, such as 0.999");
         }
         Some(decay)
-    }
-
-    /// Learning rates of UNet and text encoder.
-    fn rates(&self, scope: Scope, optimizer: &Optimizer, report: &mut Report) -> (f64, f64) {
-        if let Some([_, _, ..]) = self.text_encoder_lr.as_deref() {
-            let what = "several values are given, but Stable Diffusion 1.x has one text encoder";
-            report.problem("text_encoder_lr", what, "give one value");
-        }
-        let text_encoder_lr = self.text_encoder_lr.as_deref().and_then(|rates| rates.first().copied());
-        let parts = [
-            ("unet_lr", self.unet_lr, scope != Scope::TextEncoderOnly, "--network_train_text_encoder_only"),
-            ("text_encoder_lr", text_encoder_lr, scope != Scope::UnetOnly, "--network_train_unet_only"),
-        ];
-        let missing = self.learning_rate.is_none() && parts.iter().any(|(_, own, used, _)| *used && own.is_none());
-        if missing && !optimizer.sets_own_rates() {
-            report.note("learning_rate", default_rate_note(optimizer));
-        }
-        let base = self.learning_rate.unwrap_or(usual_rate(optimizer));
-        let mut told = Vec::new();
-        for (option, own, trained, other_only) in parts {
-            let (source, rate) = own.map_or(("learning_rate", base), |own| (option, own));
-            if !trained {
-                if own.is_some() {
-                    report.note(option, format!("has no effect with {other_only}: that part is not trained"));
-                }
-            } else if !told.contains(&source) {
-                told.push(source);
-                check_rate(source, rate, (optimizer, other_only), report);
-            }
-        }
-        if self.learning_rate.is_some()
-            && ![self.unet_lr, text_encoder_lr].iter().any(|own| own.is_none_or(|own| own == base))
-        {
-            report.note("learning_rate", "has no effect, because --unet_lr and --text_encoder_lr are both given");
-        }
-        let (unet, text) = (self.unet_lr.unwrap_or(base), text_encoder_lr.unwrap_or(base));
-        if optimizer.adapts() && scope == Scope::Both && unet != text {
-            let name = optimizer.name();
-            let told = format!("{name} has one rate for all, and the text encoder's counts, {text}, as in sd-scripts");
-            report.note("unet_lr", told);
-            return (text, text);
-        }
-        (unet, text)
     }
 
     fn schedule(&self, optimizer: &Optimizer, report: &mut Report) -> Schedule {
@@ -283,52 +247,6 @@ fn is_ada_factor(name: &str) -> bool {
     name.split(':').next() == Some("adafactor")
 }
 
-/// sd-scripts' own default, 2e-6, comes from training whole models and teaches a LoRA next to nothing.
-fn usual_rate(optimizer: &Optimizer) -> f64 {
-    if optimizer.adapts() { 1.0 } else { 1e-4 }
-}
-
-fn default_rate_note(optimizer: &Optimizer) -> String {
-    let (name, rate) = (optimizer.name(), usual_rate(optimizer));
-    let instead = "(sd-scripts would use 2e-6, which hardly learns anything)";
-    match optimizer.adapts() {
-        true => format!("not given, so {rate} is used: {name} finds the size of its steps itself {instead}"),
-        false => format!("not given, so {rate:e} is used, the usual rate with {name} {instead}"),
-    }
-}
-
-fn check_rate(option: &str, rate: f64, (optimizer, other_only): (&Optimizer, &str), report: &mut Report) {
-    let (name, usual) = (optimizer.name(), usual_rate(optimizer));
-    let sgd = matches!(optimizer, Optimizer::SGDNesterov(_) | Optimizer::SGDNesterov8bit(_));
-    if !(rate.is_finite() && rate >= 0.0) {
-        report.problem(option, format!("{rate} is not a learning rate"), "use a number such as 1e-4");
-    } else if optimizer.sets_own_rates() {
-        let text = match option {
-            "learning_rate" => {
-                "is only shown until the first step: AdaFactor with relative_step=True sets its own rates"
-            }
-            _ => "has no effect: AdaFactor with relative_step=True sets its own rates",
-        };
-        report.note(option, text);
-    } else if rate == 0.0 {
-        let remedy = format!("give a rate such as {usual:?}, or leave a part untrained with {other_only}")
-            .replace("0.0001", "1e-4");
-        report.problem(option, "nothing is learnt at rate 0", remedy);
-    } else if optimizer.adapts() {
-        if rate <= 0.1 {
-            let text = format!("{rate} is too low for {name}, which multiplies it with a size it finds itself; use 1");
-            report.note(option, text);
-        } else if rate > 2.0 {
-            let text =
-                format!("{rate} is high for {name}, which multiplies it with a size it finds itself; 1 is usual");
-            report.note(option, text);
-        }
-    } else if rate > 0.01 && !sgd {
-        let text = format!("{rate} is far above what {name} bears and tends to end in noise; 1e-4 is usual");
-        report.note(option, text);
-    }
-}
-
 /// What sd-scripts advises for AdaFactor with rates from outside.
 fn advise_ada_factor(optim: &Optim, report: &mut Report) {
     if optim.max_grad_norm != 0.0 {
@@ -361,7 +279,10 @@ impl From<&Optim> for RawOptim {
             optimizer_args: Some(settings.iter().map(|(name, value)| format!("{name}={value}")).collect()),
             learning_rate: Some(optim.learning_rate),
             unet_lr: Some(optim.unet_lr),
-            text_encoder_lr: Some(vec![optim.text_encoder_lr]),
+            text_encoder_lr: Some(match optim.text_encoder_lr == optim.text_encoder2_lr {
+                true => vec![optim.text_encoder_lr],
+                false => vec![optim.text_encoder_lr, optim.text_encoder2_lr],
+            }),
             lr_warmup_steps: Some(match optim.schedule.warmup {
                 Warmup::Steps(steps) => steps.to_string(),
                 Warmup::Ratio(ratio) => ratio.to_string(),

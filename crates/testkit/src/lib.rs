@@ -1,6 +1,8 @@
 //! Golden cases: tensors that a reference program wrote, and the one policy by which ours are compared with them.
 //!
-//! For tests only.
+//! Also [`tiny`]: checkpoints of families that are too large to keep a file of. For tests only.
+
+pub mod tiny;
 
 use std::collections::BTreeMap;
 use std::path::Path;

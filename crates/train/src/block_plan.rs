@@ -1,7 +1,6 @@
 //! Which block of the UNet is trained with what, to be shown before training.
 
 use lorabake_adapter::block_of;
-use lorabake_recipe::blocks::{self, Blocks};
 use lorabake_weights::Part;
 
 use crate::network::Module;
@@ -10,7 +9,7 @@ use crate::session::Session;
 /// One block of the UNet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// From `IN00` to `OUT11`.
+    /// Such as `IN00`.
     pub name: String,
     /// Adapted layers; 0 if the block is not trained, or has nothing to adapt.
     pub modules: usize,
@@ -25,13 +24,14 @@ pub struct Row {
 /// All blocks of the session's UNet in the order of their names; empty if all are treated alike.
 pub fn rows(session: &Session) -> Vec<Row> {
     let (network, settings) = (&session.network, &session.recipe.network);
-    if settings.blocks == Blocks::default() || network.count(Part::Unet) == 0 {
+    if !settings.blocks.differ() || network.count(Part::Unet) == 0 {
         return Vec::new();
     }
-    let sites = session.bundle.unet.sites();
+    let (sites, numbering) = (session.bundle.unet.sites(), settings.blocks.numbering);
     let row = |block: usize| {
-        let here =
-            |module: &&Module| module.part == Part::Unet && block_of(&sites.get(module.plan.site).path) == Some(block);
+        let here = |module: &&Module| {
+            module.part == Part::Unet && block_of(&sites.get(module.plan.site).path, numbering) == Some(block)
+        };
         let modules: Vec<&Module> = network.modules.iter().filter(here).collect();
         let size = |wide: bool| {
             let of_kind = |module: &&&Module| (module.plan.layer.kernel() > 1) == wide;
@@ -40,12 +40,12 @@ pub fn rows(session: &Session) -> Vec<Row> {
         };
         let rate = session.recipe.optim.unet_lr * settings.blocks.lr(block);
         Row {
-            name: blocks::name(block),
+            name: numbering.name(block),
             modules: modules.len(),
             linear: size(false),
             conv: size(true),
             rate: if modules.is_empty() { 0.0 } else { rate },
         }
     };
-    (0..blocks::COUNT).map(row).collect()
+    numbering.named().map(row).collect()
 }

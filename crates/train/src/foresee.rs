@@ -11,7 +11,7 @@ use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::{Parsed, RawRecipe, Recipe};
+use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
 use lorabake_weights::lora_file;
 use lorabake_weights::metadata::{self, ModelHashes};
@@ -19,13 +19,15 @@ use lorabake_weights::tensors::Tensors;
 
 use crate::network::Network;
 use crate::save;
-use crate::session::open_model;
+use crate::session::{open_model, settled};
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
 pub struct Foresight {
     /// The recipe, with rank and alpha as they really are.
     pub recipe: Recipe,
+    /// What the user should know beyond what the options told.
+    pub notes: Vec<Note>,
     /// What was found in the image folders and how many steps it makes, as text of many lines.
     pub found: String,
     /// Batches, epochs and steps.
@@ -56,7 +58,9 @@ pub struct Size {
 /// # Errors
 /// Whatever would end the run before its first step, as far as headers tell.
 pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
-    let mut recipe = parsed.recipe.clone();
+    let checkpoint = open_model(&parsed.recipe.model)?;
+    let settled = settled(parsed, &checkpoint)?;
+    let mut recipe = settled.recipe.clone();
     let dataset = scan(&recipe.data)?;
     let layout = Layout::new(&dataset, &recipe.data)?;
     let plan = Plan::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
@@ -66,7 +70,6 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
     let found = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
 
-    let checkpoint = open_model(&recipe.model)?;
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
             let (tensors, size) = tensors_of(&lora_file::tensors(&path)?, recipe.network.scope);
@@ -91,7 +94,8 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let mut memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
     memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);
     let files = files(&recipe, length);
-    Ok(Foresight { recipe, found, length, curve, lora, files, memory })
+    let notes = settled.notes;
+    Ok(Foresight { recipe, notes, found, length, curve, lora, files, memory })
 }
 
 /// Whether the LoRA's tensors follow from one rank and the layers alone.

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_diffusion::{Sampler, Schedule, Steps, guide, unit_normal};
+use lorabake_diffusion::{Prediction, Sampler, Schedule, Steps, guide, unit_normal};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
 use lorabake_model::{Bundle, Conditioning, Parts};
 use lorabake_ops::Storage;
 use lorabake_recipe::seed::Seed;
-use lorabake_weights::Checkpoint;
+use lorabake_weights::checkpoint::{self, Checkpoint};
 use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::tensor_file::TensorFile;
 
@@ -81,6 +81,7 @@ pub struct Painter {
     bundle: Bundle,
     decoder: Decoder,
     tokenizer: Tokenizer,
+    prediction: Prediction,
     device: Device,
 }
 
@@ -93,6 +94,8 @@ pub struct Brush<'a> {
     pub decoder: &'a Decoder,
     /// Prompts to tokens.
     pub tokenizer: &'a Tokenizer,
+    /// What the UNet predicts.
+    pub prediction: Prediction,
     /// Where it runs.
     pub device: &'a Device,
 }
@@ -105,7 +108,16 @@ impl Painter {
     pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
         let mut bundle = Bundle::load(checkpoint, Parts::Generating, storage)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
-        Ok(Self { bundle, decoder, tokenizer: Tokenizer::new(), device: Device::flex() })
+        let prediction = match checkpoint.prediction() {
+            Some(checkpoint::Prediction::V { .. }) => Prediction::V,
+            Some(checkpoint::Prediction::Epsilon) | None => Prediction::Epsilon,
+        };
+        Ok(Self { bundle, decoder, tokenizer: Tokenizer::new(), prediction, device: Device::flex() })
+    }
+
+    /// The same for a checkpoint that predicts velocities, whether its file says so or not.
+    pub fn of_velocities(self) -> Self {
+        Self { prediction: Prediction::V, ..self }
     }
 
     /// How many tokens at the end of `text` are not seen because it is too long.
@@ -118,8 +130,8 @@ impl Painter {
     /// # Errors
     /// When a LoRA cannot be read or does not fit, or when the request contradicts itself.
     pub fn paint(&self, request: &Request, on_step: &mut dyn FnMut(usize, usize)) -> Result<Picture> {
-        let Self { bundle, decoder, tokenizer, device } = self;
-        let brush = Brush { bundle, decoder, tokenizer, device };
+        let Self { bundle, decoder, tokenizer, prediction, device } = self;
+        let brush = Brush { bundle, decoder, tokenizer, prediction: *prediction, device };
         brush.check(request)?;
         brush.paint(request, &self.attach(&request.loras)?, on_step)
     }
@@ -155,7 +167,8 @@ impl Brush<'_> {
         };
         let mut done = 0;
         let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
-            let epsilon = self.predict(x, t, (&told, request.cfg_scale), adapters);
+            let answer = self.predict(x.clone(), t, (&told, request.cfg_scale), adapters);
+            let epsilon = self.prediction.epsilon(&schedule, answer, x, t);
             done += 1;
             on_step(done, request.steps.get());
             Ok(epsilon)

@@ -5,6 +5,9 @@ use lorabake_adapter::block_of;
 use lorabake_model::Bundle;
 use lorabake_optim::Group;
 use lorabake_recipe::Recipe;
+use lorabake_recipe::blocks::Numbering;
+use lorabake_recipe::optim::Optim;
+use lorabake_weights::Part;
 
 use crate::network::Network;
 
@@ -35,15 +38,19 @@ impl Groups {
         let mut count = 0..;
         for module in &network.modules {
             let (block, name, rate, ratio) = if module.part.is_text() {
-                (0, "textencoder".to_owned(), optim.text_encoder_lr, settings.lora_plus.text_encoder)
+                let (place, name, rate) = text_group(module.part, optim);
+                (place, name.to_owned(), rate, settings.lora_plus.text_encoder)
             } else if settings.blocks.lr.is_some() {
-                let block = block_of(&bundle.unet.sites().get(module.plan.site).path).unwrap_or(0);
-                // The middle is found last, and the text encoder stands before all.
-                let place = if block == 12 { usize::MAX } else { block + 1 };
+                let numbering = settings.blocks.numbering;
+                let path = &bundle.unet.sites().get(module.plan.site).path;
+                let block = block_of(path, numbering).unwrap_or(0);
+                // The middle is found last except by SDXL's names, and the text encoders stand before all.
+                let last = numbering == Numbering::Sd && block == 12;
+                let place = if last { usize::MAX } else { block + 2 };
                 let rate = optim.unet_lr * settings.blocks.lr(block);
                 (place, format!("unet_block{block}"), rate, settings.lora_plus.unet)
             } else {
-                (1, "unet".to_owned(), optim.unet_lr, settings.lora_plus.unet)
+                (2, "unet".to_owned(), optim.unet_lr, settings.lora_plus.unet)
             };
             for (parameter, index) in module.plan.parameters.iter().zip(&mut count) {
                 let ratio = ratio.filter(|_| parameter.name.contains("lora_up"));
@@ -90,5 +97,15 @@ impl Groups {
     pub fn sorted<T>(&self, tensors: impl IntoIterator<Item = T>) -> Vec<T> {
         let mut tensors: Vec<Option<T>> = tensors.into_iter().map(Some).collect();
         self.order.iter().filter_map(|index| tensors[*index].take()).collect()
+    }
+}
+
+/// Place, name and rate of a text encoder's group; SDXL's two share one unless their rates differ.
+fn text_group(part: Part, optim: &Optim) -> (usize, &'static str, f64) {
+    let (first, second) = (optim.text_encoder_lr, optim.text_encoder2_lr);
+    match part {
+        Part::TextEncoder2 if first != second => (1, "textencoder2", second),
+        _ if first != second && part == Part::TextEncoder => (0, "textencoder1", first),
+        _ => (0, "textencoder", first),
     }
 }

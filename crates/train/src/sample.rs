@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use lorabake_diffusion::Steps;
+use lorabake_diffusion::{Prediction, Steps};
 use lorabake_model::Bundle;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::vae::Decoder;
 use lorabake_recipe::Recipe;
-use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::Every;
 use lorabake_recipe::samples::Samples;
 
 use crate::event::{Event, Painted};
 use crate::generate::{Brush, Request};
 use crate::network::{Attached, Network, Strength};
+use crate::objective::Objective;
 use crate::sample_file::{self, sampler};
 
 /// What is painted, and with what.
@@ -23,6 +23,7 @@ pub(crate) struct Sampling {
     settings: Samples,
     requests: Vec<Request>,
     decoder: Decoder,
+    prediction: Prediction,
 }
 
 /// The moment of a picture.
@@ -37,7 +38,8 @@ pub(crate) enum Moment {
 impl Sampling {
     /// Sampling of `requests`, if the recipe asks for it; `decoder` is the checkpoint's.
     pub fn new(recipe: &Recipe, requests: Vec<Request>, decoder: Option<Decoder>) -> Option<Self> {
-        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder? })
+        let prediction = Objective::new(&recipe.diffusion).prediction;
+        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder?, prediction })
     }
 
     /// Whether pictures are due at `moment`.
@@ -56,7 +58,8 @@ impl Sampling {
         let mut adapters = Attached::default();
         network.attach(Strength::FULL, device, &mut adapters);
         for (index, request) in self.requests.iter().enumerate() {
-            let brush = Brush { bundle, decoder: &self.decoder, tokenizer, device };
+            let (decoder, prediction) = (&self.decoder, self.prediction);
+            let brush = Brush { bundle, decoder, tokenizer, prediction, device };
             let moment = match moment {
                 Moment::Step(step) => format!("{step:06}"),
                 Moment::Epoch(epoch) => format!("e{epoch:06}"),
@@ -94,7 +97,7 @@ pub(crate) fn requests(recipe: &Recipe, say: &impl Fn(Event)) -> Result<Vec<Requ
 
 /// What a prompt is painted with where it says nothing itself.
 fn base(recipe: &Recipe, named: Option<&str>, say: &impl Fn(Event)) -> Result<Request> {
-    let side = if recipe.model.checkpoint == Checkpoint::Embedded { 128 } else { 512 };
+    let side = recipe.model.side() as usize;
     let (sampler, note) = sampler(named.unwrap_or("ddim")).context("--sample_sampler")?;
     note.into_iter().for_each(|note| say(Event::Note(note)));
     Ok(Request {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
@@ -18,9 +18,10 @@ use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Precision;
-use lorabake_recipe::{Parsed, Recipe};
+use lorabake_recipe::{Found, Parsed, Recipe};
+use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::{Checkpoint, Part};
+use lorabake_weights::{Checkpoint, Family, Part};
 
 use crate::embedded;
 use crate::encode::{LatentCache, Tokens, weighted_ids};
@@ -71,10 +72,12 @@ impl Session {
     /// # Errors
     /// Whatever is wrong with images, captions, checkpoint, weights or output folder, naming file or option.
     pub fn prepare(parsed: &Parsed, tell: &Sender<Event>) -> Result<Self> {
-        let mut recipe = parsed.recipe.clone();
-        let seed = Seed(recipe.train.seed);
         let say = |event| tell.send(event).unwrap_or_default();
         let mut clock = Clock { tell, since: Instant::now() };
+        let checkpoint = open_model(&parsed.recipe.model)?;
+        let Parsed { mut recipe, notes, .. } = settled(parsed, &checkpoint)?;
+        notes.iter().for_each(|note| say(Event::Note(note.to_string())));
+        let seed = Seed(recipe.train.seed);
 
         let dataset = scan(&recipe.data)?;
         let layout = Layout::new(&dataset, &recipe.data)?;
@@ -87,7 +90,6 @@ impl Session {
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
-        let checkpoint = open_model(&recipe.model)?;
         if let averages @ 1.. = checkpoint.averages() {
             let what = checkpoint.label();
             say(Event::Note(format!("{what}: its {averages} averaged tensors (EMA) are not used; its weights are")));
@@ -171,10 +173,27 @@ impl Clock<'_> {
     }
 }
 
+/// The recipe, now that its checkpoint is open.
+///
+/// # Errors
+/// Options that do not go together with it.
+pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
+    let (velocity, zero_terminal_snr) = match checkpoint.prediction() {
+        None => (None, false),
+        Some(Prediction::Epsilon) => (Some(false), false),
+        Some(Prediction::V { zero_terminal_snr }) => (Some(true), zero_terminal_snr),
+    };
+    let settled = parsed.with(Found { family: checkpoint.family(), velocity, zero_terminal_snr });
+    settled.map_err(|problems| {
+        let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        anyhow!("{}: {}", checkpoint.label(), lines.join("; "))
+    })
+}
+
 /// Opens the recipe's checkpoint.
 ///
 /// # Errors
-/// When it is no SD1.x checkpoint; the message says what it is.
+/// When it is none that we know; the message says what it is.
 pub fn open_checkpoint(which: &model::Checkpoint) -> Result<Checkpoint> {
     match which {
         model::Checkpoint::Embedded => Ok(embedded::checkpoint()?),
@@ -290,7 +309,15 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
 }
 
 fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<Network> {
-    let network = Network::fresh(&recipe.network, bundle, seed);
+    let mut network = Network::fresh(&recipe.network, bundle, seed);
+    let idle = |part: Part| match part {
+        Part::TextEncoder => recipe.optim.text_encoder_lr == 0.0,
+        Part::TextEncoder2 => recipe.optim.text_encoder2_lr == 0.0,
+        Part::Unet | Part::Vae => false,
+    };
+    if bundle.family == Family::Sdxl {
+        network.modules.retain(|module| !idle(module.part));
+    }
     if network.modules.is_empty() {
         bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
     }

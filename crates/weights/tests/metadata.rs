@@ -81,6 +81,7 @@ fn recipe(name: &str) -> Recipe {
             optimizer: Optimizer::AdamW(Default::default()),
             unet_lr: 1e-3,
             text_encoder_lr: 5e-4,
+            text_encoder2_lr: 5e-4,
             learning_rate: 1e-3,
             schedule: Schedule { kind: ScheduleKind::Constant, warmup: Warmup::Steps(0) },
             max_grad_norm: 1.0,

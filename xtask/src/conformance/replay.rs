@@ -16,12 +16,13 @@ use lorabake_recipe::adapter::Rule;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
-use lorabake_recipe::{ParseError, Recipe, parse_train};
+use lorabake_recipe::{ParseError, Parsed, Recipe, parse_train};
 use lorabake_train::chances::Chances;
 use lorabake_train::encode::Tokens;
 use lorabake_train::groups::Groups;
 use lorabake_train::network::{Module, Network};
 use lorabake_train::objective::Objective;
+use lorabake_train::session::settled;
 use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
 use lorabake_train::update::{Updater, accumulate};
 use lorabake_weights::Checkpoint;
@@ -55,6 +56,10 @@ pub fn replay(trace: &Trace, tiny: &Path) -> Result<Verdict> {
         }
         Err(error) => return Err(error.into()),
     };
+    let recipe = match settled(&recipe, &checkpoint) {
+        Ok(parsed) => parsed.recipe,
+        Err(error) => return Ok(Verdict::Unsupported(error.to_string())),
+    };
     let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::F32)?;
     let network = network(trace, &recipe, &bundle)?;
     Replay { trace, recipe, bundle: &bundle, network, errors: Errors::default() }.run().map(Verdict::Replayed)
@@ -80,14 +85,14 @@ fn network(trace: &Trace, recipe: &Recipe, bundle: &Bundle) -> Result<Network> {
 }
 
 /// The recorded command line as our own parser takes it; its first refusal is the reason if it is not taken.
-fn parse(trace: &Trace) -> Result<Recipe, String> {
+fn parse(trace: &Trace) -> Result<Parsed, String> {
     let presets = trace.pack.join("presets");
     let here = |word: &String| match word.strip_prefix("preset=") {
         Some(file) => format!("preset={}", presets.join(file).display()).into(),
         None => OsString::from(word),
     };
     let argv: Vec<OsString> = trace.meta.args.iter().map(here).collect();
-    parse_train(&argv).map(|parsed| parsed.recipe).map_err(|error| match error {
+    parse_train(&argv).map_err(|error| match error {
         ParseError::Unusable(problems) => problems.0.first().map_or_else(String::new, ToString::to_string),
         ParseError::Asked(_) => "it asks for help".to_string(),
     })

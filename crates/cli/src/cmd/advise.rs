@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use lorabake_recipe::advise::{Category, Learner, Question, advise};
+use lorabake_recipe::model::Family;
 
 use crate::words;
 
@@ -24,6 +25,9 @@ pub struct Args {
     /// DAdaptAdam or Prodigy, which find the size of their steps themselves, or AdamW8bit with rates by hand.
     #[arg(long, value_name = "NAME", default_value = "DAdaptAdam")]
     optimizer_type: Learner,
+    /// You train from an SDXL model.
+    #[arg(long)]
+    sdxl: bool,
 }
 
 /// Prints a recipe file.
@@ -36,6 +40,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         images: args.images,
         bad_images: args.bad_images,
         optimizer: args.optimizer_type,
+        family: if args.sdxl { Family::Sdxl } else { Family::Sd1 },
     };
     words::result(&advise(&question));
     Ok(ExitCode::SUCCESS)

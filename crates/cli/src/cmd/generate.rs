@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use lorabake_diffusion::{Sampler, Steps};
-use lorabake_recipe::model::Checkpoint;
+use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
 use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
 use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
@@ -22,13 +22,16 @@ use crate::words;
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Checkpoint: a Stable Diffusion .safetensors or .ckpt file, or a folder in diffusers' layout. [default: the small
-    /// model inside the program]
+    /// Checkpoint: a .safetensors or .ckpt file of Stable Diffusion 1.x, 2.x or XL, or a folder in diffusers' layout.
+    /// [default: the small model inside the program]
     #[arg(long, value_name = "FILE|FOLDER")]
     pretrained_model_name_or_path: Option<PathBuf>,
     /// VAE to use in place of the checkpoint's: a file, or a folder in diffusers' layout.
     #[arg(long, value_name = "FILE|FOLDER")]
     vae: Option<PathBuf>,
+    /// The checkpoint predicts v, which most of Stable Diffusion 2.x do without saying so.
+    #[arg(long)]
+    v_parameterization: bool,
     /// What the picture should show; <lora:NAME:STRENGTH> adds a LoRA. May be given several times.
     #[arg(long, value_name = "TEXT", required_unless_present = "from_file", allow_hyphen_values = true)]
     prompt: Vec<String>,
@@ -41,7 +44,8 @@ pub struct Args {
     /// Folder in which LoRAs are looked up by name; may be given several times. [default: that of --out, and this one]
     #[arg(long, value_name = "FOLDER")]
     lora_dir: Vec<PathBuf>,
-    /// Width in pixels, a multiple of 8. [default: 512; 128 with the model inside the program]
+    /// Width in pixels, a multiple of 8. [default: 512, for SD2.x 768, for SDXL 1024; 128 with the model inside the
+    /// program]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=4096))]
     width: Option<u32>,
     /// Height in pixels, a multiple of 8. [default: as the width]
@@ -87,26 +91,34 @@ pub struct Args {
 /// # Errors
 /// Whatever is wrong with options, prompts or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let shots = args.shots()?;
+    let which = args.checkpoint();
+    let mut checkpoint = open_checkpoint(&which)?;
+    if let Some(vae) = &args.vae {
+        checkpoint.use_vae(vae)?;
+    }
+    let side = if which == Checkpoint::Embedded { 128 } else { checkpoint.family().side() };
+    let shots = args.shots(side)?;
     let target = Target::new(&args.out, if args.compare { 1 } else { shots.len() })?;
     if let Some(threads) = args.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global().context("--threads cannot be set")?;
     }
-    let checkpoint = args.checkpoint();
-    let mut opened = open_checkpoint(&checkpoint)?;
-    if let Some(vae) = &args.vae {
-        opened.use_vae(vae)?;
+    let mut painter = Painter::load(&checkpoint, storage(args.mixed_precision))?;
+    if args.v_parameterization {
+        painter = painter.of_velocities();
+    } else if checkpoint.family() == Family::Sd2 && checkpoint.prediction().is_none() {
+        eprintln!(
+            "note: this checkpoint of Stable Diffusion 2.x does not say what it predicts, so it is taken for one that \
+             predicts noise; those for 768 pixels predict v and need --v_parameterization"
+        );
     }
-    let painter = Painter::load(&opened, storage(args.mixed_precision))?;
-    drop(opened);
     let texts = shots.iter().flat_map(|shot| [&shot.request.prompt, &shot.request.negative_prompt]);
     for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {
             eprintln!("note: the last {cut} tokens of \"{text}\" are not seen; 225 fit");
         }
     }
-    let model = model_name(&checkpoint);
+    let model = model_name(&which);
     if args.compare {
         let sheet = paint::compare(&painter, &shots)?;
         let path = target.path(1, shots[0].request.seed);
@@ -129,8 +141,8 @@ impl Args {
     }
 
     /// Every prompt with every seed.
-    fn shots(&self) -> Result<Vec<Shot>> {
-        let (noise, [width, height]) = self.start()?;
+    fn shots(&self, side: u32) -> Result<Vec<Shot>> {
+        let (noise, [width, height]) = self.start(side)?;
         let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
         let base = Request {
             prompt: String::new(),
@@ -174,9 +186,8 @@ impl Args {
     }
 
     /// The given noise, if any, and the size in pixels.
-    fn start(&self) -> Result<(Option<Vec<f32>>, [usize; 2])> {
-        let default = if self.pretrained_model_name_or_path.is_none() { 128 } else { 512 };
-        let width = self.width.or(self.height).unwrap_or(default) as usize;
+    fn start(&self, side: u32) -> Result<(Option<Vec<f32>>, [usize; 2])> {
+        let width = self.width.or(self.height).unwrap_or(side) as usize;
         let height = self.height.map_or(width, |height| height as usize);
         let Some(path) = &self.latent else {
             if !width.is_multiple_of(8) || !height.is_multiple_of(8) {

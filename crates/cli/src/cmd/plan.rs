@@ -44,6 +44,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         }
         parsed.notes.iter().for_each(|note| eprintln!("note: {note}"));
         let foresight = foresee(parsed, graph::POINTS)?;
+        foresight.notes.iter().for_each(|note| eprintln!("note: {note}"));
         let sections = [
             foresight.found.clone(),
             schedule(&foresight),

@@ -11,7 +11,7 @@ use crate::schedule::{Schedule, TRAIN_STEPS};
 
 /// Unit normal noise at the highest noise level.
 pub(super) fn initial(noise: Tensor<4>, schedule: &Schedule) -> Tensor<4> {
-    noise.mul_scalar(sigma_at(schedule, (TRAIN_STEPS - 1) as f64))
+    noise.mul_scalar(schedule.sigma((TRAIN_STEPS - 1) as f64))
 }
 
 /// Latents from `x` of [`initial`], both (B, C, H, W).
@@ -24,13 +24,13 @@ pub(super) fn sample<E>(
 ) -> Result<Tensor<4>, E> {
     for step in 0..steps.get() {
         let t = timestep(step, steps);
-        let sigma = sigma_at(schedule, t);
+        let sigma = schedule.sigma(t);
         let epsilon = model(x.clone().div_scalar((sigma * sigma + 1.0).sqrt()), t)?;
         if step + 1 == steps.get() {
             return Ok(x - epsilon.mul_scalar(sigma));
         }
         // down² + up² = next²: the Euler step ends below the next level, and the noise leads up to it.
-        let next = sigma_at(schedule, timestep(step + 1, steps));
+        let next = schedule.sigma(timestep(step + 1, steps));
         let down = next * next / sigma;
         let up = (next * next - down * down).sqrt();
         x = x + epsilon.mul_scalar(down - sigma) + noise(step).mul_scalar(up);
@@ -42,11 +42,4 @@ pub(super) fn sample<E>(
 fn timestep(step: usize, steps: Steps) -> f64 {
     let last = (TRAIN_STEPS - 1) as f64;
     last - last * step as f64 / (steps.get() - 1) as f64
-}
-
-/// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated.
-fn sigma_at(schedule: &Schedule, t: f64) -> f64 {
-    let log_sigma = |t: f64| -0.5 * schedule.snr(t as usize).ln();
-    let weight = t.fract();
-    ((1.0 - weight) * log_sigma(t.floor()) + weight * log_sigma(t.ceil())).exp()
 }

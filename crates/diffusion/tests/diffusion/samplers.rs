@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 
 use burn::tensor::{Tensor, TensorData};
-use lorabake_diffusion::{Error, Sampler, Schedule, Steps, unit_normal};
+use lorabake_diffusion::{Error, Prediction, Sampler, Schedule, Steps, unit_normal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -32,7 +32,19 @@ impl Gaussian {
         let gain = (1.0 - alpha).sqrt() / (alpha * self.spread * self.spread + 1.0 - alpha);
         (x - self.mean.clone().mul_scalar(alpha.sqrt())).mul_scalar(gain)
     }
+
+    /// What a network that predicts so would answer.
+    fn answer(&self, prediction: Prediction, x: Tensor<4>, alpha: f64) -> Tensor<4> {
+        let epsilon = self.epsilon(x.clone(), alpha);
+        match prediction {
+            Prediction::Epsilon => epsilon,
+            // v = √a ε − √(1−a) c with the clean latents c = (x − √(1−a) ε) / √a.
+            Prediction::V => (epsilon - x.mul_scalar((1.0 - alpha).sqrt())).div_scalar(alpha.sqrt()),
+        }
+    }
 }
+
+const PREDICTIONS: [(Prediction, &str); 2] = [(Prediction::Epsilon, "epsilon"), (Prediction::V, "v_prediction")];
 
 fn steps(count: usize) -> Steps {
     Steps::try_from(count).expect("a number in range")
@@ -42,14 +54,15 @@ fn steps(count: usize) -> Steps {
 fn ddim_follows_diffusers() {
     let golden = Golden::open(SAMPLERS);
     let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
-    for count in [10, 30] {
-        let name = format!("ddim.epsilon.{count}");
+    for (count, (prediction, kind)) in [10, 30].into_iter().flat_map(|count| PREDICTIONS.map(|kind| (count, kind))) {
+        let name = format!("ddim.{kind}.{count}");
         let expected = golden.tensors(&format!("{name}.x"));
         let (mut states, mut timesteps) = (Vec::new(), Vec::new());
         let mut model = |x: Tensor<4>, t: f64| {
             states.push(x.clone());
             timesteps.push(t as usize);
-            Ok::<_, Infallible>(gaussian.epsilon(x, f64::from(schedule.alphas_cumprod[t as usize])))
+            let answer = gaussian.answer(prediction, x.clone(), f64::from(schedule.alphas_cumprod[t as usize]));
+            Ok::<_, Infallible>(prediction.epsilon(&schedule, answer, x, t))
         };
         let start = Sampler::Ddim.initial(expected[0].clone(), &schedule);
         let mut no_noise = |_| panic!("DDIM with eta 0 takes no noise");
@@ -64,17 +77,18 @@ fn ddim_follows_diffusers() {
 fn euler_ancestral_follows_k_diffusion() {
     let golden = Golden::open(SAMPLERS);
     let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
-    for count in [10, 30] {
+    for (count, (prediction, kind)) in [10, 30].into_iter().flat_map(|count| PREDICTIONS.map(|kind| (count, kind))) {
         let name = format!("k.compvis.{count}");
         let sigmas: Vec<f64> = golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect();
-        let expected = golden.tensors(&format!("{name}.euler_ancestral.epsilon.x"));
+        let expected = golden.tensors(&format!("{name}.euler_ancestral.{kind}.x"));
         let noises = golden.tensors(&format!("k.noise.{count}"));
         let (mut states, mut timesteps) = (Vec::new(), Vec::new());
         let mut model = |x: Tensor<4>, t: f64| {
             let level = sigmas[states.len()].powi(2) + 1.0;
             states.push(x.clone().mul_scalar(level.sqrt()));
             timesteps.push(t as f32);
-            Ok::<_, Infallible>(gaussian.epsilon(x, 1.0 / level))
+            let answer = gaussian.answer(prediction, x.clone(), 1.0 / level);
+            Ok::<_, Infallible>(prediction.epsilon(&schedule, answer, x, t))
         };
         let unit = expected[0].clone().div_scalar(sigmas[0]);
         let start = Sampler::EulerA.initial(unit, &schedule);

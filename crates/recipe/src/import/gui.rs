@@ -10,9 +10,10 @@ use crate::argv::{self, Given};
 use std::ffi::OsString;
 
 /// Settings with the name and the meaning of the option.
-const SAME: [&str; 63] = [
+const SAME: [&str; 64] = [
     "pretrained_model_name_or_path",
     "v2",
+    "sdxl",
     "v_parameterization",
     "vae",
     "train_data_dir",
@@ -106,7 +107,7 @@ const UNLESS_ZERO: [&str; 25] = [
 ];
 
 /// Settings without counterpart, each group with the reason.
-const ASIDE: [(&[&str], &str); 7] = [
+const ASIDE: [(&[&str], &str); 6] = [
     (
         &[
             "num_cpu_threads_per_process",
@@ -124,10 +125,6 @@ const ASIDE: [(&[&str], &str); 7] = [
         "it belongs to the launcher, and lorabake needs none; --threads sets its processor threads",
     ),
     (&["model_list", "save_as_bool", "print_only"], "it concerns the GUI itself"),
-    (
-        &["sdxl", "sdxl_cache_text_encoder_outputs", "sdxl_no_half_vae"],
-        "it is for SDXL; lorabake trains Stable Diffusion 1.x models so far",
-    ),
     (&["lowvram"], "here there is only one memory"),
     (
         &["log_with", "use_wandb", "wandb_api_key", "wandb_run_name"],
@@ -211,6 +208,8 @@ pub(super) fn read(settings: Map<String, Value>) -> Imported {
     SAME.iter().for_each(|key| books.copy(key, key));
     UNLESS_ZERO.iter().for_each(|key| books.copy_unless_zero(key, key));
     books.copy("max_resolution", "resolution");
+    books.copy("sdxl_cache_text_encoder_outputs", "cache_text_encoder_outputs");
+    books.copy("sdxl_no_half_vae", "no_half_vae");
     books.copy("lora_network_weights", "network_weights");
     books.copy("network_weights", "network_weights");
     books.copy_unless_zero("metadata_license", "metadata_license");

@@ -17,7 +17,7 @@ use crate::report::Problem;
 const LIMIT: u64 = 100_000_000;
 
 /// Metadata with the option that it tells, `None` and `False` standing for off.
-const SAME: [(&str, &str); 47] = [
+const SAME: [(&str, &str); 46] = [
     ("ss_network_module", "network_module"),
     ("ss_network_alpha", "network_alpha"),
     ("ss_network_dropout", "network_dropout"),
@@ -64,7 +64,6 @@ const SAME: [(&str, &str); 47] = [
     ("ss_gradient_checkpointing", "gradient_checkpointing"),
     ("ss_full_fp16", "full_fp16"),
     ("ss_fp8_base", "fp8_base"),
-    ("ss_v2", "v2"),
 ];
 
 /// Options that mean nothing without another one: (option, metadata, what that must be for it to be taken).
@@ -165,15 +164,20 @@ fn from_metadata(metadata: Map<String, Value>) -> Imported {
     depending(&mut books);
     if let Some(base) = base {
         match base.as_str() {
-            "sd_v1" => {}
-            "sd_v1_v" => books.give("v_parameterization", true),
-            other => books.refuse("ss_base_model_version", other, "lorabake trains Stable Diffusion 1.x models so far"),
+            // What it is, the checkpoint says itself.
+            "sd_v1" | "sd_v2" | "sdxl_base_v1-0" => {}
+            "sd_v1_v" | "sd_v2_v" => books.give("v_parameterization", true),
+            other => {
+                let why = "lorabake trains Stable Diffusion 1.x, 2.x and SDXL models";
+                books.refuse("ss_base_model_version", other, why);
+            }
         }
     }
     books.leave(&["ss_datasets"], "several data sets; describe yours with --dataset_config");
     books.leave(&["ss_sd_model_name", "ss_vae_name"], "it was trained from this file; name yours");
     let rest: Vec<&str> = REST.to_vec();
     books.forget(&rest);
+    books.forget(&["ss_v2"]);
     books.close("the metadata of a LoRA")
 }
 

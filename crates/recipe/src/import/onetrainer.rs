@@ -124,13 +124,17 @@ pub(super) fn read(mut settings: Map<String, Value>) -> Imported {
     books.close("a configuration of OneTrainer")
 }
 
+/// Models that can be trained; which it is, the checkpoint says itself.
+const MODELS: [&str; 4] =
+    ["STABLE_DIFFUSION_15", "STABLE_DIFFUSION_20", "STABLE_DIFFUSION_21", "STABLE_DIFFUSION_XL_10_BASE"];
+
 fn family(books: &mut Ledger) {
     let wanted = [
-        ("training_method", "LORA", "lorabake trains LoRAs"),
-        ("model_type", "STABLE_DIFFUSION_15", "lorabake trains Stable Diffusion 1.x models so far"),
+        ("training_method", &["LORA"][..], "lorabake trains LoRAs"),
+        ("model_type", &MODELS, "lorabake trains Stable Diffusion 1.x, 2.x and SDXL models"),
     ];
-    for (key, value, why) in wanted {
-        if let Some(found) = books.text(key).filter(|found| found != value) {
+    for (key, values, why) in wanted {
+        if let Some(found) = books.text(key).filter(|found| !values.contains(&found.as_str())) {
             books.refuse(key, &found, why);
         }
     }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use lorabake_recipe::advise::{Category, Learner, Question, advise};
+use lorabake_recipe::model::Family;
+use lorabake_recipe::network::Scope;
 use lorabake_recipe::optim::Optimizer;
 use lorabake_recipe::train::Duration;
 use lorabake_recipe::{Recipe, parse_toml};
@@ -12,7 +14,7 @@ const LEARNERS: [Learner; 3] = [Learner::DAdaptAdam, Learner::Prodigy, Learner::
 
 fn question(category: &str, images: u32) -> Question {
     let category = category.parse::<Category>().unwrap();
-    Question { category, images, bad_images: false, optimizer: Learner::default() }
+    Question { category, images, bad_images: false, optimizer: Learner::default(), family: Family::Sd1 }
 }
 
 /// The advice as `lorabake train` reads it; it has to be complete.
@@ -113,4 +115,16 @@ fn too_few_images_and_unknown_categories_are_told() {
     assert!(!advise(&question("C", 60)).contains("careful"));
     let error = "J".parse::<Category>().unwrap_err();
     assert!(error.starts_with("use style, concept, vehicle, or for a character one of: A simple"), "{error}");
+}
+
+/// The guide on SDXL: "a XL rank 16 may fit a similar amount of learning as a 1.5 rank 64".
+#[test]
+fn sdxl_needs_a_quarter_of_the_rank() {
+    for optimizer in LEARNERS {
+        let asked = Question { optimizer, family: Family::Sdxl, ..question("D", 60) };
+        let recipe = recipe(&asked);
+        assert_eq!((recipe.network.linear.rank, recipe.data.resolution), (16, (1024, 1024)));
+        assert_eq!(recipe.network.scope, Scope::UnetOnly);
+        assert!(advise(&asked).replace("\n# ", " ").contains("holds 3 to 4 times as much"));
+    }
 }

@@ -1,12 +1,14 @@
 //! Ranks and learning rates of single blocks.
 
-use lorabake_recipe::blocks::{Blocks, COUNT, name};
+use lorabake_recipe::blocks::{Blocks, Numbering};
+use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, RankAlpha};
 
-use crate::{ENOUGH, parse};
+use crate::{ENOUGH, found, parse};
 
 fn network(more: &str) -> Network {
-    parse(&format!("{ENOUGH} {more}")).unwrap_or_else(|error| panic!("{more}: {error}")).recipe.network
+    let parsed = parse(&format!("{ENOUGH} {more}")).unwrap_or_else(|error| panic!("{more}: {error}"));
+    parsed.with(found(Family::Sd1)).unwrap_or_else(|error| panic!("{more}: {error}")).recipe.network
 }
 
 /// Expected values: oracle/block_weights.py.
@@ -19,10 +21,14 @@ fn lists_and_curves_give_the_factors_of_sd_scripts() {
         let [typed, expected] = case else { panic!("{case:?}") };
         let expected: Vec<f64> = expected.split_whitespace().map(|number| number.parse().unwrap()).collect();
         let ours = network(&format!("--network_args {typed}")).blocks.lr.unwrap();
-        assert_eq!(expected.len(), COUNT);
+        assert_eq!(expected.len(), Numbering::Sd.count());
         for (block, (ours, expected)) in ours.iter().zip(&expected).enumerate() {
             // The last digit of a sine is the library's.
-            assert!((ours - expected).abs() < 1e-15, "{typed}: {} is {ours}, not {expected}", name(block));
+            assert!(
+                (ours - expected).abs() < 1e-15,
+                "{typed}: {} is {ours}, not {expected}",
+                Numbering::Sd.name(block)
+            );
         }
     }
 }
@@ -39,7 +45,7 @@ fn named_blocks_are_the_lists_by_other_words() {
     );
     let below = network("--block_lr_weight ALL=0.3,M00=0.1 --network_args block_lr_zero_threshold=0.1").blocks;
     assert_eq!((below.lr(11), below.lr(12)), (0.3, 0.0));
-    assert_eq!([0, 11, 12, 13, 24].map(name), ["IN00", "IN11", "M00", "OUT00", "OUT11"]);
+    assert_eq!([0, 11, 12, 13, 24].map(|block| Numbering::Sd.name(block)), ["IN00", "IN11", "M00", "OUT00", "OUT11"]);
 }
 
 #[test]

@@ -60,7 +60,6 @@ fn what_of_a_gui_preset_has_no_counterpart_is_named() {
         "num_cpu_threads_per_process = 2: it belongs to the launcher, and lorabake needs none; --threads sets its \
          processor threads",
         "model_list = custom: it concerns the GUI itself",
-        "sdxl_no_half_vae = true: it is for SDXL; lorabake trains Stable Diffusion 1.x models so far",
         "log_with = wandb: charts are written for TensorBoard, into the folder that logging_dir names",
         "weird_setting = on: there is no such setting here",
     ];

@@ -5,6 +5,7 @@ mod advise;
 mod blocks;
 mod dampening;
 mod dataset_config;
+mod families;
 mod guide;
 mod imports;
 mod messages;
@@ -15,7 +16,8 @@ mod toml;
 
 use std::ffi::OsString;
 
-use lorabake_recipe::{ParseError, Parsed, parse_train};
+use lorabake_recipe::model::Family;
+use lorabake_recipe::{Found, ParseError, Parsed, parse_train};
 
 /// Options without which every recipe has problems or notes of its own.
 const ENOUGH: &str = "--pretrained_model_name_or_path=m.safetensors --train_data_dir=images --output_dir=out \
@@ -27,16 +29,34 @@ fn parse(line: &str) -> Result<Parsed, ParseError> {
     parse_train(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
 }
 
-/// The problems of a line, one per line.
-fn problems(line: &str) -> String {
-    match parse(line) {
-        Err(ParseError::Unusable(problems)) => problems.0.iter().map(|problem| format!("{problem}\n")).collect(),
-        other => panic!("no problem in {line}: {other:?}"),
-    }
+/// What a checkpoint of a family says of itself if it says nothing more.
+fn found(family: Family) -> Found {
+    Found { family, velocity: None, zero_terminal_snr: false }
 }
 
-/// The notes of a line, one per line.
+/// The problems of a line for SD1.x, one per line.
+fn problems(line: &str) -> String {
+    problems_with(line, found(Family::Sd1))
+}
+
+/// The same for another checkpoint.
+fn problems_with(line: &str, found: Found) -> String {
+    let problems = match parse(line) {
+        Err(ParseError::Unusable(problems)) => problems,
+        Ok(parsed) => parsed.with(found).expect_err(line),
+        other => panic!("no problem in {line}: {other:?}"),
+    };
+    problems.0.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+/// The notes of a line for SD1.x, one per line.
 fn notes(line: &str) -> String {
+    notes_with(line, found(Family::Sd1))
+}
+
+/// The same for another checkpoint.
+fn notes_with(line: &str, found: Found) -> String {
     let parsed = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    parsed.notes.iter().map(|note| format!("{note}\n")).collect()
+    let settled = parsed.with(found).unwrap_or_else(|error| panic!("{line}: {error}"));
+    parsed.notes.iter().chain(&settled.notes).map(|note| format!("{note}\n")).collect()
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::model::Family;
 use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::Setting;
 use lorabake_recipe::train::Precision;
@@ -134,9 +135,22 @@ impl Entries {
     }
 }
 
+/// What the checkpoint is; every recipe that trains knows it.
+fn family(recipe: &Recipe) -> Family {
+    recipe.model.family.unwrap_or(Family::Sd1)
+}
+
 fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
-    entries.put("ss_v2", boolean(false));
-    entries.put("ss_base_model_version", if recipe.diffusion.v_parameterization { "sd_v1_v" } else { "sd_v1" });
+    let family = family(recipe);
+    entries.put("ss_v2", boolean(family == Family::Sd2));
+    let version = match (family, recipe.diffusion.v_parameterization) {
+        (Family::Sd1, false) => "sd_v1",
+        (Family::Sd1, true) => "sd_v1_v",
+        (Family::Sd2, false) => "sd_v2",
+        (Family::Sd2, true) => "sd_v2_v",
+        (Family::Sdxl, _) => "sdxl_base_v1-0",
+    };
+    entries.put("ss_base_model_version", version);
     entries.put("ss_sd_model_name", &facts.model_name);
     if let Some(hashes) = &facts.model_hashes {
         entries.put("ss_sd_model_hash", &hashes.legacy);
@@ -202,7 +216,11 @@ fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     let used = |rate: f64| (!optim.optimizer.sets_own_rates()).then(|| float(rate));
     entries.put("ss_learning_rate", optional(used(optim.learning_rate)));
     entries.put("ss_unet_lr", optional(facts.typed.unet_lr.and_then(used)));
-    entries.put("ss_text_encoder_lr", optional(facts.typed.text_encoder_lr.map(float)));
+    let text = match optim.text_encoder_lr == optim.text_encoder2_lr {
+        true => optional(facts.typed.text_encoder_lr.map(float)),
+        false => format!("[{}, {}]", float(optim.text_encoder_lr), float(optim.text_encoder2_lr)),
+    };
+    entries.put("ss_text_encoder_lr", text);
     let scheduler = match optim.schedule.kind {
         ScheduleKind::Constant => "constant",
         ScheduleKind::ConstantWithWarmup => "constant_with_warmup",
@@ -270,8 +288,18 @@ fn validation(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
 
 fn model_spec(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     entries.put("modelspec.sai_model_spec", "1.0.1");
-    entries.put("modelspec.architecture", "stable-diffusion-v1/lora");
-    entries.put("modelspec.implementation", "diffusers");
+    let architecture = match (family(recipe), recipe.diffusion.v_parameterization) {
+        (Family::Sd1, _) => "stable-diffusion-v1/lora",
+        (Family::Sd2, false) => "stable-diffusion-v2-512/lora",
+        (Family::Sd2, true) => "stable-diffusion-v2-768-v/lora",
+        (Family::Sdxl, _) => "stable-diffusion-xl-v1-base/lora",
+    };
+    entries.put("modelspec.architecture", architecture);
+    let implementation = match family(recipe) {
+        Family::Sdxl => "https://github.com/Stability-AI/generative-models",
+        Family::Sd1 | Family::Sd2 => "diffusers",
+    };
+    entries.put("modelspec.implementation", implementation);
     entries.put("modelspec.implementation_version", concat!("lorabake/", env!("CARGO_PKG_VERSION")));
     entries.put("modelspec.title", &recipe.output.name);
     entries.put("modelspec.resolution", format!("{}x{}", recipe.data.resolution.0, recipe.data.resolution.1));
