@@ -7,6 +7,7 @@ mod cmd {
     pub mod demo;
     pub mod generate;
     pub mod import;
+    pub mod inspect;
     pub mod plan;
     pub mod train;
 }
@@ -36,6 +37,8 @@ enum Command {
     Advise(cmd::advise::Args),
     /// Turn a preset of the kohya GUI or OneTrainer, or the settings inside a LoRA, into a recipe file
     Import(cmd::import::Args),
+    /// Tell what a model or a LoRA is: family, blocks, ranks, training, tags, hashes
+    Inspect(cmd::inspect::Args),
     /// Make pictures from prompts, with or without LoRAs
     Generate(cmd::generate::Args),
     /// Bake an example on the small model inside the program, and show the difference that it makes
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),
             Ok(Command::Advise(args)) => cmd::advise::run(&args),
             Ok(Command::Import(args)) => cmd::import::run(&args),
+            Ok(Command::Inspect(args)) => cmd::inspect::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
             Ok(Command::Train | Command::Plan) => unreachable!("these two are taken before"),
             Err(error) => return words::refuse(&error),

@@ -13,8 +13,9 @@ use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
+use lorabake_weights::lora_file;
 use lorabake_weights::metadata::{self, ModelHashes};
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::tensors::Tensors;
 
 use crate::network::Network;
 use crate::save;
@@ -71,7 +72,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
 
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
-            let (tensors, size) = tensors_of(&TensorFile::open(&path)?, recipe.network.scope);
+            let (tensors, size) = tensors_of(&lora_file::tensors(&path)?, recipe.network.scope);
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
             tensors
         }
@@ -133,13 +134,13 @@ fn size(
 }
 
 /// The tensors of a LoRA file for the parts that are trained, and the rank and alpha of its first module.
-fn tensors_of(file: &TensorFile, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
+fn tensors_of(file: &Tensors, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
     let left_alone = match scope {
         Scope::Both => None,
         Scope::UnetOnly => Some("lora_te"),
         Scope::TextEncoderOnly => Some("lora_unet_"),
     };
-    let mut names = file.names();
+    let mut names = file.names().to_vec();
     names.retain(|name| name.starts_with("lora_") && left_alone.is_none_or(|part| !name.starts_with(part)));
     let first = names.iter().find_map(|name| name.strip_suffix(".lora_down.weight"));
     let size = first.and_then(|module| {

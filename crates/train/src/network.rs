@@ -1,6 +1,6 @@
 //! The adapters as the trainer holds them: named modules with host values, made from a plan or a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -87,11 +87,15 @@ impl Network {
         if let Some(problem) = file.problems.first() {
             bail!("{label}: {problem} ({} such in all)", file.problems.len());
         }
-        let mut modules = Vec::new();
+        let (mut modules, mut found) = (Vec::new(), BTreeSet::new());
         for (part, sites) in parts(Scope::Both, bundle) {
             for (site, _) in sites.iter() {
                 let Some(name) = bundle.names.module(part, &sites.get(site).path) else { continue };
-                let Some(module) = by_name.get(name.as_str()) else { continue };
+                let others = bundle.names.others(part, &sites.get(site).path);
+                let module =
+                    by_name.get(name.as_str()).or_else(|| others.iter().find_map(|name| by_name.get(name.as_str())));
+                let Some(module) = module else { continue };
+                found.insert(module.name.as_str());
                 let plan = Planned::of_tensors(sites, site, f64::from(module.alpha), &named(module));
                 let plan =
                     plan.map_err(|reason| anyhow!("{label}: {name}: {reason}; the LoRA was made for another model"))?;
@@ -100,8 +104,7 @@ impl Network {
             }
         }
         if modules.len() < file.modules.len() {
-            let known: std::collections::BTreeSet<_> = modules.iter().map(|m| m.name.as_str()).collect();
-            let stranger = by_name.keys().find(|name| !known.contains(*name)).expect("one is left over");
+            let stranger = by_name.keys().find(|name| !found.contains(*name)).expect("one is left over");
             bail!(
                 "{label}: {} of its {} modules match no layer of this checkpoint (first: {stranger}); \
                  the LoRA was made for another model",

@@ -7,7 +7,9 @@
 pub mod checkpoint;
 mod diffusers_folder;
 pub mod error;
+pub mod family;
 pub mod forecast;
+pub mod inspect;
 pub mod keys;
 pub mod loader;
 pub mod lora_file;
@@ -15,6 +17,7 @@ pub mod lora_save;
 pub mod metadata;
 pub mod names;
 pub mod npz;
+mod peft_file;
 mod pickle;
 pub mod tensor_file;
 pub mod tensors;

@@ -1,6 +1,7 @@
-//! Reading a LoRA file in kohya's format: one [`LoraModule`] for every adapted layer.
+//! Reading a LoRA file: one [`LoraModule`] for every adapted layer, under kohya's name.
 //!
-//! Reads what sd-scripts' `networks.lora` and `networks.dylora` write, and LyCORIS' LoCon, LoHa, LoKr and IA3, with DoRA.
+//! Reads what sd-scripts' `networks.lora` and `networks.dylora` write, LyCORIS' LoCon, LoHa, LoKr and IA3, with DoRA, and
+//! the LoRAs of diffusers and PEFT.
 //! Other kinds of adapter are recognised by their tensors and named. Whether a module fits a model is for whoever
 //! attaches it.
 
@@ -11,7 +12,9 @@ use std::path::Path;
 use lorabake_recipe::model::Family;
 
 use crate::Error;
+use crate::peft_file::{self, Named};
 use crate::tensor_file::TensorFile;
+use crate::tensors::Tensors;
 
 /// A LoRA file, read whole.
 #[derive(Debug, Clone)]
@@ -91,30 +94,36 @@ impl LoraFile {
     /// # Errors
     /// When the file cannot be read, or when it has no module that we can use; the message then names what it is.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = TensorFile::open(path)?;
+        let Named { tensors: file, alphas } = peft_file::named(TensorFile::open(path)?, path);
         let wrong = |reason: String| Error::WrongKind { file: file.label().to_string(), reason };
         let names = file.names();
-        if let Some(reason) = refusal(&names) {
+        if let Some(reason) = refusal(names) {
             return Err(wrong(reason));
         }
         let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut problems = Vec::new();
-        for key in &names {
+        for key in names {
             match key.split_once('.') {
                 Some((module, suffix)) if is_module(module) => grouped.entry(module).or_default().push(suffix),
-                _ => problems.push(Problem { key: key.clone(), reason: "it is no name of a kohya LoRA".into() }),
+                _ => problems.push(Problem {
+                    key: key.clone(),
+                    reason: "it is no name of a LoRA in kohya's or diffusers' naming".into(),
+                }),
             }
         }
         let mut modules = Vec::new();
         for (module, suffixes) in grouped {
             match read_module(&file, module, &suffixes)? {
-                Ok(module) => modules.push(module),
+                Ok((module, has_alpha)) => {
+                    let told = alphas.get(&module.name).filter(|_| !has_alpha);
+                    modules.push(LoraModule { alpha: told.copied().unwrap_or(module.alpha), ..module });
+                }
                 Err(reason) => problems.push(Problem { key: module.to_string(), reason }),
             }
         }
         if modules.is_empty() {
             let why = problems.first().map_or("it has no tensors".into(), Problem::to_string);
-            return Err(wrong(format!("no part of it is a LoRA in kohya's format ({why})")));
+            return Err(wrong(format!("no part of it is a LoRA that we know ({why})")));
         }
         Ok(Self { metadata: file.metadata().clone(), modules, problems })
     }
@@ -149,18 +158,21 @@ fn refusal(names: &[String]) -> Option<String> {
     if any(&|name| name.starts_with("model.diffusion_model.") || name.starts_with("cond_stage_model.")) {
         return Some("it is a checkpoint, not a LoRA".into());
     }
-    if any(&|name| name.contains(".lora_A.") || name.contains(".lora.down.") || name.contains("_lora.down.")) {
-        return Some(
-            "its tensors have diffusers (PEFT) names, which are not read yet; convert it to kohya's format".into(),
-        );
-    }
     let foreign = ["lora_unet_double_blocks_", "lora_unet_joint_blocks_"];
     any(&|name| foreign.iter().any(|start| name.starts_with(start)))
         .then(|| "it was trained for Flux or SD3; only SD1.x, SD2.x and SDXL are supported".into())
 }
 
-/// The module's tensors, or why they cannot be used.
-fn read_module(file: &TensorFile, name: &str, suffixes: &[&str]) -> Result<Result<LoraModule, String>, Error> {
+/// The tensors of a LoRA file under kohya's names, whichever it has; nothing but the header is read.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn tensors(path: &Path) -> Result<Tensors, Error> {
+    Ok(peft_file::named(TensorFile::open(path)?, path).tensors)
+}
+
+/// The module's tensors and whether alpha is among them, or why they cannot be used.
+fn read_module(file: &Tensors, name: &str, suffixes: &[&str]) -> Result<Result<(LoraModule, bool), String>, Error> {
     let known = |suffix: &&&str| KINDS.iter().any(|(_, needed, more)| needed.contains(suffix) || more.contains(suffix));
     let stranger = |suffix: &&&str| !known(suffix) && !["alpha", "dora_scale"].contains(*suffix);
     if let Some(suffix) = suffixes.iter().find(stranger) {
@@ -186,9 +198,20 @@ fn read_module(file: &TensorFile, name: &str, suffixes: &[&str]) -> Result<Resul
     if let Some(reason) = misfit(&tensors, alpha.as_ref().into_iter().chain(&on_input)) {
         return Ok(Err(reason));
     }
+    magnitudes_as_lycoris(&mut tensors);
+    let has_alpha = alpha.is_some();
     let alpha = alpha.map_or_else(|| rank(&tensors) as f32, |alpha| alpha.values[0]);
     let on_input = on_input.map(|flag| flag.values[0] != 0.0);
-    Ok(Ok(LoraModule { name: name.to_string(), kind, tensors, alpha, on_input }))
+    Ok(Ok((LoraModule { name: name.to_string(), kind, tensors, alpha, on_input }, has_alpha)))
+}
+
+/// PEFT keeps the magnitudes of DoRA, one for each output, as a vector or (1, out, 1, 1); LyCORIS as a column.
+fn magnitudes_as_lycoris(tensors: &mut BTreeMap<String, LoraTensor>) {
+    let axes = tensors.get("lora_down.weight").map_or(2, |down| down.shape.len());
+    let Some(scale) = tensors.get_mut("dora_scale") else { return };
+    if let [outputs] | [1, outputs, 1, 1] = scale.shape[..] {
+        scale.shape = [outputs, 1, 1, 1][..axes.clamp(2, 4)].to_vec();
+    }
 }
 
 /// Name of the kind that has such tensors, and those that it needs.

@@ -234,7 +234,7 @@ fn alpha_may_be_absent_or_whole_and_bad_modules_are_listed() {
     assert_eq!(
         problems,
         [
-            "bundle_emb.x: it is no name of a kohya LoRA",
+            "bundle_emb.x: it is no name of a LoRA in kohya's or diffusers' naming",
             "lora_unet_c: hada_w1_b is missing",
             "lora_unet_d: lora_up.weight is missing",
             "lora_unet_e: lora_down [2, 3] and lora_up [4, 3] do not fit together",
@@ -249,7 +249,7 @@ fn alpha_may_be_absent_or_whole_and_bad_modules_are_listed() {
 fn files_that_are_no_lora_are_named() {
     let one = |name| open_with(&[(name, Dtype::F32, &[1], &[0; 4])]).unwrap_err().to_string();
     for (name, expected) in [
-        ("unet.mid_block.attentions.0.to_q.lora_A.weight", "diffusers (PEFT) names"),
+        ("unet.mid_block.attentions.0.to_q.lora_A.weight", "lora_up.weight is missing"),
         ("lora_unet_double_blocks_0.alpha", "trained for Flux"),
         ("model.diffusion_model.out.0.weight", "it is a checkpoint"),
         ("lora_unet_a.oft_blocks", "LyCORIS OFT"),

@@ -22,7 +22,7 @@ use crate::words;
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Checkpoint of Stable Diffusion 1.x, 2.x or XL: a .safetensors or .ckpt file, or a folder in diffusers' layout.
+    /// Checkpoint: a .safetensors or .ckpt file of Stable Diffusion 1.x, 2.x or XL, or a folder in diffusers' layout.
     /// [default: the small model inside the program]
     #[arg(long, value_name = "FILE|FOLDER")]
     pretrained_model_name_or_path: Option<PathBuf>,
@@ -112,7 +112,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
              predicts noise; those for 768 pixels predict v and need --v_parameterization"
         );
     }
-    drop(checkpoint);
     let texts = shots.iter().flat_map(|shot| [&shot.request.prompt, &shot.request.negative_prompt]);
     for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {

@@ -43,6 +43,16 @@ impl Names {
         };
         Some(format!("{prefix}{}", path.replace('.', "_")))
     }
+
+    /// Other names by which files may call the layer: those made from diffusers' paths, and a single text encoder's.
+    pub fn others(&self, part: Part, path: &str) -> Vec<String> {
+        let prefixes: &[&str] = match part {
+            Part::Unet if self.layout.is_some() => &["lora_unet_"],
+            Part::TextEncoder => &["lora_te1_", "lora_te_"],
+            _ => &[],
+        };
+        prefixes.iter().map(|prefix| format!("{prefix}{}", path.replace('.', "_"))).collect()
+    }
 }
 
 /// The module name of the layer at `path` in LoRAs for SD1.x and SD2.x; see [`Names::module`].

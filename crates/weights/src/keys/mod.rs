@@ -9,6 +9,7 @@ use lorabake_recipe::model::Family;
 
 pub mod diffusers;
 pub mod kohya;
+pub mod peft;
 pub(crate) mod text;
 mod unet;
 mod vae;

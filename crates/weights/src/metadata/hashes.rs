@@ -3,7 +3,7 @@
 //! Definitions: sd-scripts `model_hash`, `calculate_sha256`, `addnet_hash_legacy`.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
@@ -58,9 +58,57 @@ impl ModelHashes {
         Ok(Self { legacy: window.finish(), sha256: hex(&all.finalize()) })
     }
 
+    /// The old hash alone, which needs little of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn legacy_of(path: &Path) -> io::Result<String> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(WINDOW.start))?;
+        let mut window = Vec::new();
+        file.take(WINDOW.end - WINDOW.start).read_to_end(&mut window)?;
+        Ok(hex(&Sha256::digest(&window))[..8].to_string())
+    }
+
     /// [`ModelHashes::of_file`] in a thread of its own; they are not needed before the first save.
     pub fn in_background(path: PathBuf) -> JoinHandle<io::Result<Self>> {
         thread::spawn(move || Self::of_file(&path))
+    }
+}
+
+/// Hashes that need the whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileHashes {
+    /// Of the file, in hex.
+    pub sha256: String,
+    /// Of a safetensors file's bytes after its header, which `sshs_model_hash` is.
+    pub tensors: Option<String>,
+}
+
+impl FileHashes {
+    /// Reads the file once.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut head = [0; 9];
+        let short = file.read_exact(&mut head).is_err();
+        let length = u64::from_le_bytes(head[..8].try_into().expect("eight bytes"));
+        let start = (!short && head[8] == b'{').then(|| length.saturating_add(8));
+        file.rewind()?;
+        let (mut all, mut tensors, mut at) = (Sha256::new(), Sha256::new(), 0u64);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            all.update(&buffer[..read]);
+            let skipped = start.unwrap_or(0).saturating_sub(at).min(read as u64) as usize;
+            tensors.update(&buffer[skipped..read]);
+            at += read as u64;
+        }
+        Ok(Self { sha256: hex(&all.finalize()), tensors: start.map(|_| hex(&tensors.finalize())) })
     }
 }
 

@@ -1,0 +1,155 @@
+//! `lorabake inspect`: what a model or a LoRA is, and what it tells of its training.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use lorabake_weights::inspect::{Adapter, Report, inspect};
+
+use crate::words;
+
+/// Tags that are shown unless told otherwise.
+const TAGS: usize = 20;
+/// Names that nobody knows, of which so many are shown.
+const NAMES: usize = 8;
+
+/// What follows `lorabake inspect`.
+#[derive(Debug, clap::Args)]
+#[command(rename_all = "verbatim")]
+pub struct Args {
+    /// Checkpoints, diffusers folders, LoRAs, VAEs, embeddings, latents (.npz), folders of a training's state.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// How many tags to show, or all.
+    #[arg(long, value_name = "N|all", value_parser = count)]
+    tags: Option<usize>,
+    /// Hash files larger than 512 MB too, which takes seconds per gigabyte.
+    #[arg(long)]
+    hash: bool,
+    /// Print the recipe that lorabake keeps in its LoRAs, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    recipe: bool,
+    /// Print everything as JSON, an array with one object per file.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what the files are; a file that cannot be read does not hide the others.
+///
+/// # Errors
+/// When JSON cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let mut reports = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for file in &args.files {
+        match inspect(file, args.hash) {
+            Ok(report) => reports.push(report),
+            Err(error) => {
+                eprintln!("error: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    if args.json {
+        words::result(&serde_json::to_string_pretty(&reports)?);
+        return Ok(code);
+    }
+    for (index, report) in reports.iter().enumerate() {
+        if args.recipe {
+            match &report.recipe {
+                Some(recipe) => words::result(recipe),
+                None => {
+                    eprintln!("error: {} has no recipe of lorabake in it", report.file);
+                    code = ExitCode::FAILURE;
+                }
+            }
+            continue;
+        }
+        let blank = if index > 0 { "\n" } else { "" };
+        words::result(&format!("{blank}{}", text(report, args.tags.unwrap_or(TAGS))));
+    }
+    Ok(code)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text {
+        "all" => Ok(usize::MAX),
+        _ => text.parse().map_err(|_| "write a number, or all".to_owned()),
+    }
+}
+
+/// Everything in lines for people.
+fn text(report: &Report, tags: usize) -> String {
+    let mut lines = vec![report.file.clone()];
+    let mut row = |what: &str, value: String| lines.push(format!("  {what:<24}{value}"));
+    row("what it is", what(report));
+    if let Some(prediction) = &report.prediction {
+        row("the UNet predicts", prediction.clone());
+    }
+    let dtypes: Vec<String> = report.dtypes.iter().map(|(name, count)| format!("{name} × {count}")).collect();
+    let numbers = format!("{} values in {} tensors ({})", report.parameters, report.tensors, dtypes.join(", "));
+    row("size", format!("{:.1} MB; {numbers}", report.bytes as f64 / 1e6));
+    if report.averages > 0 {
+        row("averages (EMA)", format!("{} tensors, which training ignores", report.averages));
+    }
+    report.hashes.iter().for_each(|(name, value)| row(name, value.clone()));
+    if !report.hashes.is_empty() && !report.hashes.iter().any(|(name, _)| name == "SHA-256") {
+        row("other hashes", "need the whole file to be read; use --hash".into());
+    }
+    report.training.iter().for_each(|(what, value)| row(what, value.clone()));
+    for folder in &report.folders {
+        let kind = if folder.regularization { "regularization folder" } else { "image folder" };
+        row(kind, format!("{}: {} images × {} repeats", folder.name, folder.images, folder.repeats));
+    }
+    if !report.tags.is_empty() && tags > 0 {
+        let shown: Vec<String> = report.tags.iter().take(tags).map(|(tag, count)| format!("{tag} {count}")).collect();
+        let more = report.tags.len().saturating_sub(tags);
+        let more = if more > 0 { format!("; {more} more, see --tags all") } else { String::new() };
+        row("tags", format!("{}{more}", shown.join(", ")));
+    }
+    report.ignored.iter().for_each(|ignored| row(&format!("unused by {}", ignored.host), ignored.what.clone()));
+    if let Some(first) = report.unknown.get(..report.unknown.len().min(NAMES)).filter(|names| !names.is_empty()) {
+        row("unknown tensors", format!("{}: {}", report.unknown.len(), first.join(", ")));
+    }
+    if report.recipe.is_some() {
+        row("recipe", "kept in it; see --recipe".into());
+    }
+    lines.extend(report.adapter.iter().flat_map(table));
+    lines.join("\n")
+}
+
+/// The first line's answer.
+fn what(report: &Report) -> String {
+    use lorabake_weights::family::Kind;
+    let kind = match report.kind {
+        Kind::Checkpoint => "checkpoint",
+        Kind::Unet => "UNet in diffusers' layout",
+        Kind::Vae => "VAE",
+        Kind::TextEncoder => "text encoder",
+        Kind::Adapter => "LoRA",
+        Kind::Embedding => "textual inversion (embedding)",
+        Kind::State => "state of a training of lorabake",
+        Kind::Latents => "latents of an image",
+        Kind::Unknown => "tensors of no kind that is known here",
+    };
+    let family = report.family.as_ref().map_or(String::new(), |family| format!(", {family}"));
+    let Some(adapter) = &report.adapter else { return format!("{kind}{family}") };
+    let algorithms: Vec<&str> = adapter.algorithms.iter().copied().collect();
+    let mut form = vec![format!("{} names", adapter.naming)];
+    let flags = [(adapter.convolutions, "3×3 convolutions"), (adapter.dora, "DoRA"), (adapter.tucker, "Tucker form")];
+    form.extend(flags.iter().filter(|(given, _)| *given).map(|(_, name)| (*name).to_owned()));
+    format!("{}{family} ({})", algorithms.join(" and "), form.join(", "))
+}
+
+/// Ranks and alphas, block by block.
+fn table(adapter: &Adapter) -> Vec<String> {
+    let networks = format!("  {} modules in the UNet, {} in text encoders", adapter.unet_modules, adapter.text_modules);
+    let mut lines = vec![networks, format!("  {:<8}{:>8}  {:<12}{}", "block", "modules", "rank", "alpha")];
+    for block in &adapter.blocks {
+        let ranks: Vec<String> = block.ranks.iter().map(ToString::to_string).collect();
+        let alphas: Vec<&str> = block.alphas.iter().map(String::as_str).collect();
+        let (ranks, alphas) = (ranks.join(", "), alphas.join(", "));
+        lines.push(format!("  {:<8}{:>8}  {ranks:<12}{alphas}", block.name, block.modules).trim_end().to_owned());
+    }
+    lines
+}

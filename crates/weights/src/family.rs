@@ -1,0 +1,151 @@
+//! What a file of tensors is, told by names and shapes alone; for telling, not for reading.
+//!
+//! The checkpoints that can be used are judged by [`crate::Checkpoint`]; here also what cannot be used has a name.
+
+use serde::Serialize;
+
+use crate::keys::{self, Part};
+use crate::tensors::Tensors;
+
+/// What kind of thing a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A whole model.
+    Checkpoint,
+    /// A UNet in diffusers' layout.
+    Unet,
+    /// An autoencoder.
+    Vae,
+    /// A text encoder in transformers' layout.
+    TextEncoder,
+    /// A LoRA or one of its relatives.
+    Adapter,
+    /// A textual inversion.
+    Embedding,
+    /// The state of a run of lorabake.
+    State,
+    /// Latents of an image.
+    Latents,
+    /// None of these.
+    Unknown,
+}
+
+/// What kind of thing these tensors are.
+pub fn kind(tensors: &Tensors) -> Kind {
+    let names = tensors.names();
+    let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
+    let starts = |prefix: &'static str| any(&move |name| name.starts_with(prefix));
+    if starts("network.") && names.iter().any(|name| name == "losses") {
+        Kind::State
+    } else if any(&keys::is_adapter_key) || starts("lycoris_") {
+        Kind::Adapter
+    } else if starts("model.diffusion_model.") || any(&|name| name.contains("joint_blocks.0.")) || flux(tensors) {
+        Kind::Checkpoint
+    } else if starts("down_blocks.") && starts("mid_block.") {
+        Kind::Unet
+    } else if (starts("encoder.down") || starts(Part::Vae.prefixes()[0])) && any(&|name| name.contains("conv_in")) {
+        Kind::Vae
+    } else if starts("text_model.") {
+        Kind::TextEncoder
+    } else if !embedding_widths(tensors).is_empty() {
+        Kind::Embedding
+    } else {
+        Kind::Unknown
+    }
+}
+
+/// Tensors of a textual inversion with their widths; none if it is none.
+fn embedding_widths(tensors: &Tensors) -> Vec<usize> {
+    let known = ["emb_params", "clip_l", "clip_g", "t5xxl"];
+    let width = |name: &String| match tensors.shape(name)? {
+        [.., width] if known.contains(&name.as_str()) || name.starts_with("string_to_param") => Some(*width),
+        // diffusers calls the tensor as the word that it stands for.
+        [.., width] if tensors.names().len() == 1 && [768, 1024, 1280].contains(width) => Some(*width),
+        _ => None,
+    };
+    tensors.names().iter().filter_map(width).collect()
+}
+
+fn flux(tensors: &Tensors) -> bool {
+    tensors.names().iter().any(|name| name.contains("double_blocks.0."))
+}
+
+/// The name of the family, if names or shapes tell.
+pub fn family(kind: Kind, tensors: &Tensors) -> Option<String> {
+    match kind {
+        Kind::Checkpoint => Some(checkpoint_family(tensors)),
+        Kind::Adapter => adapter_family(tensors).map(str::to_string),
+        Kind::Unet | Kind::Embedding | Kind::TextEncoder => {
+            let context =
+                |name: &String| name.ends_with("attn2.to_k.weight").then(|| tensors.shape(name)?.last().copied());
+            let text = tensors.shape("text_model.final_layer_norm.weight").map(|shape| shape[0]);
+            let mut widths = embedding_widths(tensors);
+            widths.extend(tensors.names().iter().find_map(context).flatten());
+            widths.extend(text);
+            let width = if widths.len() > 1 { 2048 } else { *widths.first()? };
+            by_width(width).map(str::to_string)
+        }
+        _ => None,
+    }
+}
+
+fn checkpoint_family(tensors: &Tensors) -> String {
+    let names = tensors.names();
+    let starts = |prefix: &str| names.iter().any(|name| name.starts_with(prefix));
+    let base = if flux(tensors) {
+        "Flux"
+    } else if names.iter().any(|name| name.contains("joint_blocks.0.")) {
+        "Stable Diffusion 3"
+    } else if starts("conditioner.embedders.0.model.") {
+        "SDXL refiner"
+    } else {
+        match keys::family_of(names.iter().map(String::as_str)) {
+            lorabake_recipe::model::Family::Sd1 => "Stable Diffusion 1.x",
+            lorabake_recipe::model::Family::Sd2 => "Stable Diffusion 2.x",
+            lorabake_recipe::model::Family::Sdxl => "SDXL base",
+        }
+    };
+    let purpose = match tensors.shape("model.diffusion_model.input_blocks.0.0.weight") {
+        Some([_, 9, ..]) => ", inpainting",
+        Some([_, 8, ..]) => ", InstructPix2Pix",
+        Some([_, 5, ..]) => ", depth",
+        _ => "",
+    };
+    format!("{base}{purpose}")
+}
+
+/// SDXL by its names; the others by how wide the text states are that its cross attention reads.
+fn adapter_family(tensors: &Tensors) -> Option<&'static str> {
+    let names = tensors.names();
+    let starts = |prefix: &str| names.iter().any(|name| name.starts_with(prefix));
+    if starts("lora_unet_double_blocks_") || starts("lora_transformer_") {
+        return Some("Flux");
+    }
+    if starts("lora_unet_joint_blocks_") {
+        return Some("Stable Diffusion 3");
+    }
+    if starts("lora_te2_") || starts("lora_unet_input_blocks_") || starts("lora_unet_output_blocks_") {
+        return Some("SDXL base");
+    }
+    let reads = |end: &str| {
+        let name = names.iter().find(|name| name.ends_with(end))?;
+        tensors.shape(name)?.get(1).copied()
+    };
+    let of_unet = reads("attn2_to_k.lora_down.weight").or_else(|| reads("attn2_to_v.lora_down.weight"));
+    let of_text = || {
+        let own = names.iter().find(|name| name.starts_with("lora_te") && name.ends_with("q_proj.lora_down.weight"))?;
+        tensors.shape(own)?.get(1).copied()
+    };
+    by_width(of_unet.or_else(of_text)?)
+}
+
+/// Text states are 768 wide in SD1.x, 1024 in SD2.x, 2048 (768 and 1280) in SDXL.
+fn by_width(width: usize) -> Option<&'static str> {
+    match width {
+        768 => Some("Stable Diffusion 1.x"),
+        1024 => Some("Stable Diffusion 2.x"),
+        1280 | 2048 => Some("SDXL base"),
+        _ => None,
+    }
+}

@@ -1,0 +1,69 @@
+//! Names of LoRA tensors as diffusers and PEFT write them → kohya's.
+//!
+//! Sources: diffusers' `utils/state_dict_utils.py`, which lists its older forms, and PEFT's `save_and_load.py`.
+
+/// Ends of names, and kohya's name for such a tensor; the longer of two that fit comes first.
+const ENDS: [(&str, &str); 15] = [
+    (".lora_linear_layer.down.weight", "lora_down.weight"),
+    (".lora_linear_layer.up.weight", "lora_up.weight"),
+    (".lora_magnitude_vector.weight", "dora_scale"),
+    (".lora_magnitude_vector", "dora_scale"),
+    (".lora_A.default.weight", "lora_down.weight"),
+    (".lora_B.default.weight", "lora_up.weight"),
+    (".lora_A.weight", "lora_down.weight"),
+    (".lora_B.weight", "lora_up.weight"),
+    (".lora.down.weight", "lora_down.weight"),
+    (".lora.up.weight", "lora_up.weight"),
+    ("_lora.down.weight", "lora_down.weight"),
+    ("_lora.up.weight", "lora_up.weight"),
+    (".lora_down.weight", "lora_down.weight"),
+    (".lora_up.weight", "lora_up.weight"),
+    (".alpha", "alpha"),
+];
+
+/// What stands before the path of a layer, and kohya's word for it.
+const STARTS: [(&str, &str); 3] =
+    [("unet.", "lora_unet"), ("text_encoder_2.", "lora_te2"), ("text_encoder.", "lora_te")];
+
+/// What the layers of a UNet's path begin with, in files that hold nothing else.
+const UNET: [&str; 7] =
+    ["down_blocks.", "mid_block.", "up_blocks.", "conv_in", "conv_out", "time_embedding.", "add_embedding."];
+
+/// What attention's layers were called in text encoders before diffusers 0.18.
+const OLD_TEXT: [(&str, &str); 4] =
+    [("to_q", "q_proj"), ("to_k", "k_proj"), ("to_v", "v_proj"), ("to_out", "out_proj")];
+
+/// Where a tensor belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What diffusers' settings call the network: `unet`, `text_encoder`, `text_encoder_2`.
+    pub network: &'static str,
+    /// The layer's path in it.
+    pub path: String,
+    /// kohya's name of the module, as for SD1.x.
+    pub module: String,
+    /// kohya's name of the tensor, such as `lora_down.weight`.
+    pub tensor: &'static str,
+}
+
+/// Reads a name; `None` if it is none of these.
+pub fn place(key: &str) -> Option<Place> {
+    let key = key.strip_prefix("base_model.model.").unwrap_or(key);
+    let (path, tensor) = ENDS.iter().find_map(|(end, tensor)| Some((key.strip_suffix(end)?, *tensor)))?;
+    let named =
+        STARTS.iter().find_map(|(start, word)| Some((path.strip_prefix(start)?, start.trim_end_matches('.'), *word)));
+    let (path, network, word) = named.or_else(|| match path {
+        _ if UNET.iter().any(|start| path.starts_with(start)) => Some((path, "unet", "lora_unet")),
+        _ if path.starts_with("text_model.") => Some((path, "text_encoder", "lora_te")),
+        _ => None,
+    })?;
+    let mut path = path.replace(".processor.", ".");
+    if network == "unet" {
+        if path.ends_with(".to_out") {
+            path += ".0";
+        }
+    } else if let Some((old, new)) = OLD_TEXT.iter().find(|(old, _)| path.ends_with(&format!(".{old}"))) {
+        path = format!("{}{new}", path.strip_suffix(old)?);
+    }
+    Some(Place { network, module: format!("{word}_{}", path.replace('.', "_")), path, tensor })
+}

@@ -1,0 +1,171 @@
+//! What `inspect` finds in files that sd-scripts, LyCORIS, diffusers, PEFT and NumPy wrote, and in broken ones.
+
+mod golden;
+
+use std::path::{Path, PathBuf};
+
+use lorabake_weights::family::Kind;
+use lorabake_weights::inspect::{Block, Report, inspect};
+use safetensors::Dtype;
+use sha2::{Digest, Sha256};
+
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn look(name: &str) -> Report {
+    inspect(&tests().join(name), false).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A file with these tensors of zeros.
+fn made(tensors: &[(&str, &[usize])]) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let zeros = vec![0u8; 1 << 20];
+    let sized = |shape: &[usize]| &zeros[..4 * shape.iter().product::<usize>()];
+    let tensors: Vec<_> = tensors.iter().map(|(name, shape)| (*name, Dtype::F32, *shape, sized(shape))).collect();
+    std::fs::write(&path, golden::safetensors(&tensors)).unwrap();
+    inspect(&path, false).unwrap()
+}
+
+fn value<'r>(rows: &'r [(String, String)], what: &str) -> &'r str {
+    rows.iter().find(|(own, _)| own == what).map_or("", |(_, value)| value.as_str())
+}
+
+#[test]
+fn a_lora_of_sd_scripts() {
+    let report = look("lora_fp16.safetensors");
+    let path = tests().join("lora_fp16.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!((report.kind, report.bytes), (Kind::Adapter, bytes.len() as u64));
+    assert_eq!(report.prediction.as_deref(), Some("epsilon"));
+    assert_eq!(report.family.as_deref(), Some("Stable Diffusion 1.x"), "by its metadata: it is a toy");
+    let adapter = report.adapter.as_ref().unwrap();
+    assert_eq!(adapter.algorithms.iter().copied().collect::<Vec<_>>(), ["LoRA"]);
+    assert_eq!((adapter.unet_modules, adapter.naming, adapter.dora), (192, "kohya", false));
+    // LierLa adapts all blocks with attention, as guides list them.
+    let names: Vec<&str> = adapter.blocks.iter().map(|block| block.name.as_str()).collect();
+    let expected = "TE IN01 IN02 IN04 IN05 IN07 IN08 M00 OUT03 OUT04 OUT05 OUT06 OUT07 OUT08 OUT09 OUT10 OUT11";
+    assert_eq!(names.join(" "), expected);
+    let block = &adapter.blocks[1];
+    assert_eq!((block.modules, block.ranks.len(), block.alphas.len()), (12, 1, 1), "{block:?}");
+    // The hashes are those of the file, and those that sd-scripts wrote.
+    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(value(&report.hashes, "SHA-256"), sha256);
+    assert_eq!(value(&report.hashes, "AutoV2"), &sha256[..10]);
+    assert!(value(&report.hashes, "sshs_model_hash").ends_with("; the tensors agree with it"), "{:?}", report.hashes);
+    assert_eq!(value(&report.hashes, "web UI's LoRA hash").len(), 12);
+    assert!(!value(&report.training, "steps / of").is_empty(), "{:?}", report.training);
+    assert!(!report.folders.is_empty() && !report.tags.is_empty(), "{report:?}");
+    assert!(report.tags.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+    assert!(report.ignored.is_empty() && report.unknown.is_empty());
+}
+
+#[test]
+fn a_changed_lora_is_noticed() {
+    let mut bytes = std::fs::read(tests().join("lora_fp16.safetensors")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    let report = inspect(&path, true).unwrap();
+    assert!(value(&report.hashes, "sshs_model_hash").ends_with("they were changed since"), "{:?}", report.hashes);
+}
+
+#[test]
+fn adapters_of_other_programs() {
+    let ia3 = look("ia3.safetensors");
+    assert!(ia3.adapter.unwrap().algorithms.contains("IA3"));
+    assert!(ia3.ignored.iter().any(|ignored| ignored.host == "ComfyUI" && ignored.what.contains("IA3")));
+    let diffusers = look("peft/diffusers.safetensors");
+    let adapter = diffusers.adapter.unwrap();
+    assert_eq!((adapter.naming, adapter.unet_modules, adapter.text_modules), ("diffusers or PEFT", 4, 6));
+    let block = |name: &str, modules, rank, alpha: &str| Block {
+        name: name.into(),
+        modules,
+        ranks: [rank].into(),
+        alphas: [alpha.to_owned()].into(),
+    };
+    assert_eq!(adapter.blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
+    assert!(diffusers.ignored.iter().any(|ignored| ignored.host == "sd-scripts"));
+    let peft = look("peft/adapter/adapter_model.safetensors").adapter.unwrap();
+    assert!(peft.dora && peft.convolutions);
+    assert_eq!(peft.blocks[0].alphas.iter().collect::<Vec<_>>(), ["5", "7"]);
+    let other = made(&[
+        ("lora_unet_input_blocks_4_1_proj_in.hada_w1_a", &[8, 2]),
+        ("lora_unet_input_blocks_4_1_proj_in.hada_w1_b", &[2, 8]),
+        ("lora_unet_output_blocks_5_1_proj_in.oft_blocks", &[2, 4, 4]),
+        ("lora_te2_text_model_encoder_layers_0_mlp_fc1.lokr_w1", &[2, 2]),
+        ("bundle_emb.penny.clip_l", &[1, 768]),
+        ("stray", &[1]),
+    ]);
+    let adapter = other.adapter.unwrap();
+    assert_eq!(adapter.algorithms.iter().copied().collect::<Vec<_>>(), ["LoHa", "LoKr", "OFT"]);
+    assert_eq!(adapter.blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>(), ["TE2", "IN04", "OUT05"]);
+    assert_eq!((other.family.as_deref(), other.unknown.join(" ").as_str()), (Some("SDXL base"), "stray"));
+    assert!(other.ignored.iter().any(|ignored| ignored.host == "diffusers" && ignored.what.contains("embeddings")));
+}
+
+#[test]
+fn models_and_their_parts() {
+    let single = look("diffusers/single.safetensors");
+    assert_eq!((single.kind, single.tensors, single.prediction), (Kind::Checkpoint, 970, None));
+    assert_eq!(single.family.as_deref(), Some("Stable Diffusion 1.x"));
+    assert_eq!(single.dtypes["F16"], 970);
+    let folder = look("diffusers/folder");
+    assert_eq!((folder.kind, folder.tensors, folder.parameters), (Kind::Checkpoint, 970, single.parameters));
+    assert_eq!(folder.prediction.as_deref(), Some("v, zero terminal SNR"));
+    assert_eq!(look("diffusers/folder/vae/diffusion_pytorch_model.bin").kind, Kind::Vae);
+    assert_eq!(look("diffusers/folder/text_encoder/model.safetensors").kind, Kind::TextEncoder);
+    for (tensors, kind, family) in [
+        (
+            [("model.diffusion_model.input_blocks.0.0.weight", &[4, 9, 3, 3][..]), ("model_ema.decay", &[1])],
+            Kind::Checkpoint,
+            "Stable Diffusion 1.x, inpainting",
+        ),
+        (
+            [("conditioner.embedders.0.model.ln_final.bias", &[4][..]), ("model.diffusion_model.out.0.bias", &[4])],
+            Kind::Checkpoint,
+            "SDXL refiner",
+        ),
+        (
+            [("cond_stage_model.model.ln_final.bias", &[4][..]), ("model.diffusion_model.out.0.bias", &[4])],
+            Kind::Checkpoint,
+            "Stable Diffusion 2.x",
+        ),
+        ([("clip_l", &[2, 768][..]), ("clip_g", &[2, 1280])], Kind::Embedding, "SDXL base"),
+        ([("emb_params", &[2, 1024][..]), ("x", &[1])], Kind::Embedding, "Stable Diffusion 2.x"),
+        (
+            [("lora_unet_a_attn2_to_k.lora_down.weight", &[2, 1024][..]), ("lora_unet_a_attn2_to_k.alpha", &[])],
+            Kind::Adapter,
+            "Stable Diffusion 2.x",
+        ),
+    ] {
+        let report = made(&tensors);
+        assert_eq!((report.kind, report.family.as_deref()), (kind, Some(family)));
+        assert_eq!(report.averages, usize::from(family.ends_with("inpainting")));
+    }
+    let v = made(&[("model.diffusion_model.label_emb.0.0.weight", &[1]), ("v_pred", &[1]), ("odd", &[1])]);
+    assert_eq!((v.prediction.as_deref(), v.unknown.join(" ").as_str()), (Some("v"), "odd"));
+    assert_eq!(made(&[("a", &[1])]).kind, Kind::Unknown);
+}
+
+#[test]
+fn files_that_are_none_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(tests().join("lora_fp16.safetensors")).unwrap();
+    for (name, bytes, said) in [
+        ("cut.safetensors", &whole[..whole.len() / 2], "cut short"),
+        ("empty.safetensors", &[], "it is empty"),
+        ("text.safetensors", b"this is no model", "not a safetensors file"),
+        ("page.ckpt", b"<html>not found</html>", "HTML page"),
+        ("latents.npz", b"PK", "no whole .npz file"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let message = inspect(&path, false).unwrap_err().to_string();
+        assert!(message.contains(said) && message.contains(name) && !message.contains('\n'), "{message}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    assert!(inspect(empty.path(), false).unwrap_err().to_string().contains("without model_index.json"));
+}

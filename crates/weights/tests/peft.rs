@@ -1,0 +1,85 @@
+//! LoRAs as diffusers and PEFT save them.
+//!
+//! `golden/peft` is written by oracle/peft_files.py (diffusers 0.32.1, peft 0.21.2).
+
+use std::path::{Path, PathBuf};
+
+use lorabake_weights::keys::peft::place;
+use lorabake_weights::lora_file::{self, LoraFile, LoraModule};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/peft").join(name)
+}
+
+fn open(name: &str) -> Vec<LoraModule> {
+    let file = LoraFile::open(&golden(name)).unwrap();
+    assert!(file.problems.is_empty(), "{:?}", file.problems);
+    file.modules
+}
+
+#[test]
+fn a_lora_of_diffusers_is_what_its_conversion_makes_of_it() {
+    let mut expected = open("kohya.safetensors");
+    assert_eq!(expected.len(), 4 + 6);
+    for module in &mut expected {
+        // diffusers numbers the one text encoder.
+        module.name = module.name.replace("lora_te1_", "lora_te_");
+    }
+    assert!(expected.iter().any(|module| module.name.starts_with("lora_te_") && module.alpha == 3.0));
+    assert_eq!(open("diffusers.safetensors"), expected);
+    let names = lora_file::tensors(&golden("diffusers.safetensors")).unwrap();
+    assert_eq!(names.names().len(), 20);
+    assert!(names.names().iter().all(|name| name.starts_with("lora_") && names.dtype(name).is_some()));
+}
+
+#[test]
+fn an_adapter_of_peft_has_the_alpha_of_its_settings() {
+    let modules = open("adapter/adapter_model.safetensors");
+    let plain = open("kohya.safetensors");
+    let unet: Vec<&LoraModule> = plain.iter().filter(|module| module.name.starts_with("lora_unet_")).collect();
+    assert_eq!(modules.len(), unet.len());
+    for (module, plain) in modules.iter().zip(unet) {
+        assert_eq!(module.name, plain.name);
+        assert_eq!(module.alpha, if module.name.ends_with("_conv2") { 7.0 } else { 5.0 }, "{}", module.name);
+        let (up, scale) = (&module.tensors["lora_up.weight"], &module.tensors["dora_scale"]);
+        assert_eq!(up.shape, plain.tensors["lora_up.weight"].shape);
+        let mut column = vec![up.shape[0], 1];
+        column.resize(up.shape.len(), 1);
+        assert_eq!(scale.shape, column, "{}", module.name);
+    }
+}
+
+/// The forms that diffusers' `state_dict_utils.py` lists, old and new.
+#[test]
+fn older_names_are_understood() {
+    for (key, module, tensor) in [
+        (
+            "down_blocks.0.attentions.1.transformer_blocks.0.attn1.processor.to_out_lora.up.weight",
+            "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_out_0",
+            "lora_up.weight",
+        ),
+        (
+            "unet.mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_q_lora.down.weight",
+            "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_q",
+            "lora_down.weight",
+        ),
+        (
+            "text_encoder.text_model.encoder.layers.0.self_attn.to_out_lora.down.weight",
+            "lora_te_text_model_encoder_layers_0_self_attn_out_proj",
+            "lora_down.weight",
+        ),
+        (
+            "text_encoder_2.text_model.encoder.layers.3.self_attn.q_proj.lora_linear_layer.up.weight",
+            "lora_te2_text_model_encoder_layers_3_self_attn_q_proj",
+            "lora_up.weight",
+        ),
+        ("unet.up_blocks.1.attentions.0.proj_in.alpha", "lora_unet_up_blocks_1_attentions_0_proj_in", "alpha"),
+        ("unet.conv_in.lora_B.default.weight", "lora_unet_conv_in", "lora_up.weight"),
+    ] {
+        let found = place(key).unwrap_or_else(|| panic!("{key}"));
+        assert_eq!((found.module.as_str(), found.tensor), (module, tensor), "{key}");
+    }
+    for key in ["transformer.x.lora_A.weight", "unet.x.weight", "betas", "prior.down.weight"] {
+        assert_eq!(place(key), None, "{key}");
+    }
+}
