@@ -22,14 +22,7 @@ pub const OWN_PACK: &str = "conformance";
 /// `--mixed_precision bf16` replays with frozen weights in bf16, with bounds that suit it.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
-    let (storage, args) = match args {
-        [option, precision, rest @ ..] if option == "--mixed_precision" => match precision.as_str() {
-            "no" => (Storage::F32, rest),
-            "bf16" => (Storage::Bf16, rest),
-            other => bail!("--mixed_precision {other}: it takes no or bf16"),
-        },
-        all => (Storage::F32, all),
-    };
+    let (storage, args) = precision(args)?;
     let pack = args.first().map_or(own.as_path(), Path::new);
     let index = pack.join("index.json");
     let text = std::fs::read_to_string(&index).with_context(|| format!("{} is no conformance pack", pack.display()))?;
@@ -80,6 +73,18 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
          and how far from parallel these are, of an adaptive optimizer's d"
     );
     Ok(failed == 0 && passed > 0)
+}
+
+/// How frozen weights are held, and the words after that.
+fn precision(args: &[String]) -> Result<(Storage, &[String])> {
+    match args {
+        [option, precision, rest @ ..] if option == "--mixed_precision" => match precision.as_str() {
+            "no" => Ok((Storage::F32, rest)),
+            "bf16" => Ok((Storage::Bf16, rest)),
+            other => bail!("--mixed_precision {other}: it takes no or bf16"),
+        },
+        all => Ok((Storage::F32, all)),
+    }
 }
 
 #[cfg(test)]
