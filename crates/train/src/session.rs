@@ -90,18 +90,13 @@ impl Session {
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
-        if let averages @ 1.. = checkpoint.averages() {
-            let what = checkpoint.label();
-            say(Event::Note(format!("{what}: its {averages} averaged tensors (EMA) are not used; its weights are")));
-        }
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
         let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
-        if let Some(note) = cut_captions(&dataset, &tokenizer, &recipe) {
-            say(Event::Note(note));
-        }
+        let notes = unused_averages(&checkpoint).into_iter().chain(cut_captions(&dataset, &tokenizer, &recipe));
+        notes.for_each(|note| say(Event::Note(note)));
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
@@ -162,6 +157,12 @@ impl Session {
         };
         Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device }
     }
+}
+
+/// Says that a checkpoint's averaged weights are left alone, if it has any.
+fn unused_averages(checkpoint: &Checkpoint) -> Option<String> {
+    let (averages, what) = (checkpoint.averages(), checkpoint.label());
+    (averages > 0).then(|| format!("{what}: its {averages} averaged tensors (EMA) are not used; its weights are"))
 }
 
 /// Times the stages.

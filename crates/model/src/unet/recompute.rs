@@ -32,7 +32,7 @@ pub struct Recorded<'a> {
 #[derive(Debug)]
 enum Run<'a> {
     /// To be run once more.
-    Again(Piece<'a>, Input),
+    Again(Piece<'a>, Box<Input>),
     Kept(bool, Box<Taped>),
 }
 
@@ -74,7 +74,7 @@ impl UNet {
         let prediction = through(pieces, latents, |piece, input| {
             let from_outside = 2 * runs.len().min(count - 1 - runs.len());
             if from_outside < again {
-                runs.push(Run::Again(piece, input.clone()));
+                runs.push(Run::Again(piece, Box::new(input.clone())));
                 return piece.run(input, &without);
             }
             let taped = recorded.taped(piece, input);
@@ -103,7 +103,7 @@ impl Recorded<'_> {
         let (mut of_skips, mut of_time, mut of_context) = (Vec::new(), None, None);
         for run in std::mem::take(&mut self.runs).into_iter().rev() {
             let (leaves_skip, taped) = match run {
-                Run::Again(piece, input) => (piece.leaves_skip, self.taped(piece, input)),
+                Run::Again(piece, input) => (piece.leaves_skip, self.taped(piece, *input)),
                 Run::Kept(leaves_skip, taped) => (leaves_skip, *taped),
             };
             if leaves_skip {
