@@ -90,18 +90,13 @@ impl Session {
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
-        if let averages @ 1.. = checkpoint.averages() {
-            let what = checkpoint.label();
-            say(Event::Note(format!("{what}: its {averages} averaged tensors (EMA) are not used; its weights are")));
-        }
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
         let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
-        if let Some(note) = cut_captions(&dataset, &tokenizer, &recipe) {
-            say(Event::Note(note));
-        }
+        let notes = [unused_averages(&checkpoint), cut_captions(&dataset, &tokenizer, &recipe)];
+        notes.into_iter().flatten().for_each(|note| say(Event::Note(note)));
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
@@ -238,6 +233,13 @@ fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }
     Ok(())
+}
+
+/// A note about averages (EMA) that a checkpoint keeps beside its weights.
+fn unused_averages(checkpoint: &Checkpoint) -> Option<String> {
+    let averages = checkpoint.averages();
+    (averages > 0)
+        .then(|| format!("{}: its {averages} averaged tensors (EMA) are not used; its weights are", checkpoint.label()))
 }
 
 /// A note about captions that are longer than the text encoder reads.
