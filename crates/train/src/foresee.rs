@@ -149,7 +149,12 @@ fn tensors_of(file: &Tensors, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlph
         Some(RankAlpha { rank, alpha: alpha.unwrap_or(rank as f64) })
     });
     let shape = |name: &String| file.shape(name).unwrap_or_default().to_vec();
-    (names.iter().map(|name| (name.clone(), shape(name))).collect(), size)
+    let mut tensors: Vec<LoraTensor> = names.iter().map(|name| (name.clone(), shape(name))).collect();
+    // Files of diffusers have no alphas; the result has.
+    let modules = names.iter().filter_map(|name| name.strip_suffix(".lora_down.weight"));
+    let alphas = modules.map(|module| format!("{module}.alpha")).filter(|alpha| file.shape(alpha).is_none());
+    tensors.extend(alphas.map(|alpha| (alpha, Vec::new())));
+    (tensors, size)
 }
 
 /// Snapshots and the last file; a snapshot after the last epoch is the last file itself.

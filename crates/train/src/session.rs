@@ -95,8 +95,8 @@ impl Session {
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
-        let notes = unused_averages(&checkpoint).into_iter().chain(cut_captions(&dataset, &tokenizer, &recipe));
-        notes.for_each(|note| say(Event::Note(note)));
+        let notes = [unused_averages(&checkpoint), cut_captions(&dataset, &tokenizer, &recipe)];
+        notes.into_iter().flatten().for_each(|note| say(Event::Note(note)));
         clock.lap("checkpoint read");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
@@ -244,6 +244,13 @@ fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }
     Ok(())
+}
+
+/// A note about averages (EMA) that a checkpoint keeps beside its weights.
+fn unused_averages(checkpoint: &Checkpoint) -> Option<String> {
+    let averages = checkpoint.averages();
+    (averages > 0)
+        .then(|| format!("{}: its {averages} averaged tensors (EMA) are not used; its weights are", checkpoint.label()))
 }
 
 /// A note about captions that are longer than the text encoder reads.

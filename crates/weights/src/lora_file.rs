@@ -132,7 +132,8 @@ impl LoraFile {
     pub fn family(&self) -> Option<Family> {
         let said = |key: &str| self.metadata.get(key).map_or("", String::as_str);
         let xl = |module: &LoraModule| {
-            ["lora_te1_", "lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_"]
+            // Not lora_te1_: diffusers' conversion numbers a single text encoder too.
+            ["lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_"]
                 .iter()
                 .any(|start| module.name.starts_with(start))
         };

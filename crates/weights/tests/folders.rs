@@ -225,6 +225,6 @@ fn numbers_of_eight_bits_are_read() {
     let expected = [0.0, 0.001953125, 0.013671875, 0.015625, 1.0, 1.125, 448.0, -1.0, 0.0];
     assert_eq!(read(Dtype::F8_E4M3, &bytes), expected);
     assert!(read(Dtype::F8_E4M3, &[0x7f, 0xff]).iter().all(|value| value.is_nan()));
-    let expected = [0.0, 1.525_878_9e-5, 1.0, 1.25, 57344.0, -1.0, f32::INFINITY];
+    let expected = [0.0, 2f32.powi(-16), 1.0, 1.25, 57344.0, -1.0, f32::INFINITY];
     assert_eq!(read(Dtype::F8_E5M2, &[0x00, 0x01, 0x3c, 0x3d, 0x7b, 0xbc, 0x7c]), expected);
 }

@@ -55,7 +55,11 @@ fn a_lora_of_sd_scripts() {
     assert_eq!(value(&report.hashes, "AutoV2"), &sha256[..10]);
     assert!(value(&report.hashes, "sshs_model_hash").ends_with("; the tensors agree with it"), "{:?}", report.hashes);
     assert_eq!(value(&report.hashes, "web UI's LoRA hash").len(), 12);
-    assert!(!value(&report.training, "steps / of").is_empty(), "{:?}", report.training);
+    for (what, expected) in
+        [("steps / of", "3 / 3"), ("UNet / text encoder", "- / 0.0005"), ("rank / alpha", "1 / 1.0")]
+    {
+        assert_eq!(value(&report.training, what), expected);
+    }
     assert!(!report.folders.is_empty() && !report.tags.is_empty(), "{report:?}");
     assert!(report.tags.windows(2).all(|pair| pair[0].1 >= pair[1].1));
     assert!(report.ignored.is_empty() && report.unknown.is_empty());

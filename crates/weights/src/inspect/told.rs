@@ -23,7 +23,7 @@ pub struct Folder {
 
 type Metadata = BTreeMap<String, String>;
 
-/// What is shown of a training, and from which keys; `{}` takes them in order.
+/// What is shown of a training, and from which keys, in their order.
 const TRAINING: [(&str, &[&str]); 24] = [
     ("title", &["modelspec.title"]),
     ("name", &["ss_output_name"]),
@@ -59,8 +59,11 @@ fn said<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
 /// The training in words.
 pub(super) fn training(metadata: &Metadata) -> Vec<(String, String)> {
     let row = |(what, keys): &(&str, &[&str])| {
-        let values: Vec<&str> = keys.iter().filter_map(|key| said(metadata, key)).collect();
-        (!values.is_empty()).then(|| (what.to_string(), values.join(" / ")))
+        let values: Vec<Option<&str>> = keys.iter().map(|key| said(metadata, key)).collect();
+        // Where the name promises two values, a missing one has to keep its place.
+        let gap = what.contains(" / ").then_some("-");
+        let shown: Vec<&str> = values.iter().filter_map(|value| value.or(gap)).collect();
+        values.iter().any(Option::is_some).then(|| (what.to_string(), shown.join(" / ")))
     };
     let mut rows: Vec<(String, String)> = TRAINING.iter().filter_map(row).collect();
     let seconds = |key| said(metadata, key).and_then(|time| time.parse::<f64>().ok());
