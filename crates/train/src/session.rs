@@ -159,12 +159,6 @@ impl Session {
     }
 }
 
-/// Says that a checkpoint's averaged weights are left alone, if it has any.
-fn unused_averages(checkpoint: &Checkpoint) -> Option<String> {
-    let (averages, what) = (checkpoint.averages(), checkpoint.label());
-    (averages > 0).then(|| format!("{what}: its {averages} averaged tensors (EMA) are not used; its weights are"))
-}
-
 /// Times the stages.
 struct Clock<'a> {
     tell: &'a Sender<Event>,
