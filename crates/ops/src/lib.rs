@@ -26,7 +26,7 @@ mod low_rank;
 mod product;
 mod shared_output;
 
-pub use allocation::keep_memory;
+pub use allocation::{give_memory_back, keep_memory};
 pub use attention::{Mask, attention, plain as plain_attention};
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;

@@ -12,7 +12,7 @@ use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts, Sizes};
-use lorabake_ops::Storage;
+use lorabake_ops::{Storage, give_memory_back};
 use lorabake_optim::lr;
 use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
@@ -113,6 +113,7 @@ impl Session {
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let validation = Validation::new(&recipe, &dataset, &layout);
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
+        give_memory_back();
         Ok(Self {
             recipe,
             bundle,

@@ -133,11 +133,12 @@ impl Sizes {
 /// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
-/// - reading: frozen, the VAE in f32 and the mapped file, all at the same time.
+/// - reading: frozen and the VAE in f32; pages of a mapped file go as soon as they are read.
 ///
 /// The 1.6 GB is what a step added to the memory before it in runs of SD1.5 at 512 × 512, f32, rank 16, on 2 cores in
-/// November 2026: 1.62 GB with batch 1, 3.22 with batch 2. There the whole came to 6.7 GB while reading and 5.7 (7.3)
-/// while training (5.0 at 384 × 384), with bf16 to 5.0 and 3.2; `tests/forecast.rs` compares.
+/// November 2026: 1.62 GB with batch 1, 3.22 with batch 2. There the whole came to 4.2 GB while reading and 5.7 (7.3)
+/// while training (5.1 at 384 × 384), with bf16 to 2.6 and 3.9, and to 2.7 while training if every block is run twice;
+/// `tests/forecast.rs` compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// UNet and text encoder, with the program itself.

@@ -100,7 +100,7 @@ fn recipe(options: &str) -> Recipe {
     parse_train(&line.split_whitespace().map(Into::into).collect::<Vec<_>>()).unwrap().recipe
 }
 
-/// Measured as [`Memory`] says; the mapped file and the allocator make it differ by some percent from run to run.
+/// Measured as [`Memory`] says; the allocator makes it differ by some percent from run to run.
 #[test]
 fn memory_is_about_what_was_measured() {
     let norms_and_biases = 859_520_964 + 123_060_480 - matrices();
@@ -112,16 +112,17 @@ fn memory_is_about_what_was_measured() {
         file: 2_132_625_150,
     };
     for (options, reading, training) in [
-        ("", 4.6, 5.68),
-        ("--train_batch_size=2", 4.6, 7.28),
-        ("--resolution=384", 4.6, 5.04),
-        ("--mixed_precision=bf16", 2.7, 3.22),
+        ("", 4.22, 5.73),
+        ("--train_batch_size=2", 4.17, 7.28),
+        ("--resolution=384", 4.30, 5.07),
+        ("--mixed_precision=bf16", 2.60, 3.90),
+        ("--mixed_precision=bf16 --gradient_checkpointing", 2.60, 2.71),
     ] {
         let Recipe { data, optim, train, .. } = recipe(&format!("--resolution=512 {options}"));
         let memory = Memory::of(sizes, 16 * 589_824, &data, (&optim.optimizer, &train));
         for (found, measured) in [(memory.reading, reading), (memory.training(), training)] {
             let ratio = found as f64 / 1e9 / measured;
-            assert!((0.9..1.2).contains(&ratio), "{options}: {found} for {measured} GB");
+            assert!((0.9..1.1).contains(&ratio), "{options}: {found} for {measured} GB");
         }
     }
 }
