@@ -96,7 +96,11 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
     let run = (&recipe.optim.optimizer, &recipe.train);
     let trained = lora.parameters;
-    let mut memory = Memory::of(Sizes::of(&checkpoint), trained, &recipe.data, run);
+    let sizes = Sizes::of(&checkpoint);
+    let mut memory = Memory::of(sizes, trained, &recipe.data, run);
+    if recipe.caches.text_outputs && recipe.samples.is_none() {
+        memory = memory.without_texts(sizes, &recipe.train);
+    }
     memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);
     let files = files(&recipe, length);
     let notes = settled.notes;

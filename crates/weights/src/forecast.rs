@@ -100,6 +100,8 @@ pub struct Sizes {
     pub others: u64,
     /// All of the UNet.
     pub unet: u64,
+    /// Matrices of the text encoders.
+    pub texts: u64,
     /// All of the VAE.
     pub vae: u64,
     /// The tensors' bytes.
@@ -119,6 +121,7 @@ impl Sizes {
                 Some(part) => {
                     *(if shape.len() > 1 { &mut sizes.matrices } else { &mut sizes.others }) += values;
                     sizes.unet += if part == Part::Unet { values } else { 0 };
+                    sizes.texts += if part != Part::Unet && shape.len() > 1 { values } else { 0 };
                 }
                 None => {}
             }
@@ -175,6 +178,13 @@ impl Memory {
             trained: (trained as f64 * (8.0 + state_bytes(optimizer))) as u64,
             reading: frozen + PROGRAM + 4 * sizes.vae,
         }
+    }
+
+    /// Without the text encoders' matrices, which are dropped once the states of all captions are kept.
+    #[must_use]
+    pub fn without_texts(self, sizes: Sizes, train: &Train) -> Self {
+        let width = if train.precision == Precision::Bf16 { 2 } else { 4 };
+        Self { frozen: self.frozen - width * sizes.texts, ..self }
     }
 
     /// The most while training.

@@ -108,6 +108,7 @@ fn memory_is_about_what_was_measured() {
         matrices: matrices(),
         others: norms_and_biases,
         unet: 859_520_964,
+        texts: 0,
         vae: 83_653_863,
         file: 2_132_625_150,
     };
@@ -143,6 +144,9 @@ fn memory_grows_with_what_takes_it() {
     assert!(of("--gradient_checkpointing").step < of("--gradient_checkpointing_blocks=9").step);
     assert!(of("--gradient_checkpointing_blocks=9").step < plain.step);
     assert_eq!((plain.trained, of("--optimizer_type=Prodigy").trained), (16_000, 24_000));
+    let (sizes, train) = (Sizes::of(&tiny()), recipe("").train);
+    assert_eq!(plain.frozen - plain.without_texts(sizes, &train).frozen, 4 * sizes.texts);
+    assert!(sizes.texts > 49_408 && sizes.texts < sizes.matrices);
     let saved = plain.frozen - of("--mixed_precision=bf16").frozen;
     assert_eq!(saved, 2 * Sizes::of(&tiny()).matrices);
 }
