@@ -44,17 +44,10 @@ impl ModelHashes {
         let mut file = File::open(path)?;
         let mut all = Sha256::new();
         let mut window = LegacyWindow::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let read = match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            all.update(&buffer[..read]);
-            window.update(&buffer[..read]);
-        }
+        in_pieces(&mut file, |piece| {
+            all.update(piece);
+            window.update(piece);
+        })?;
         Ok(Self { legacy: window.finish(), sha256: hex(&all.finalize()) })
     }
 
@@ -95,20 +88,26 @@ impl FileHashes {
         let start = (!short && head[8] == b'{').then(|| length.saturating_add(8));
         file.rewind()?;
         let (mut all, mut tensors, mut at) = (Sha256::new(), Sha256::new(), 0u64);
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let read = match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            all.update(&buffer[..read]);
-            let skipped = start.unwrap_or(0).saturating_sub(at).min(read as u64) as usize;
-            tensors.update(&buffer[skipped..read]);
-            at += read as u64;
-        }
+        in_pieces(&mut file, |piece| {
+            all.update(piece);
+            let skipped = start.unwrap_or(0).saturating_sub(at).min(piece.len() as u64) as usize;
+            tensors.update(&piece[skipped..]);
+            at += piece.len() as u64;
+        })?;
         Ok(Self { sha256: hex(&all.finalize()), tensors: start.map(|_| hex(&tensors.finalize())) })
+    }
+}
+
+/// Hands what is left of a file to `take`, piece after piece.
+fn in_pieces(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => take(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
