@@ -1,6 +1,6 @@
 """Teaches the pocket model's text encoder what its captions look like, before the UNet sees it; as CLIP is trained first.
 
-Usage: python oracle/pocket/train_text.py EMOJI.npz VAE.pt OUT.pt STEPS
+Usage: python oracle/pocket/train_text.py EMOJI.npz VAE.pt OUT.pt STEPS [FROM.pt]
 From the state of the end token, and of the ones that pad the caption after it, a linear head that is thrown away
 afterwards tells the picture: its latents' first principal components. Words for like pictures come to lie near to each
 other, and the UNet's cross attention finds what to draw in one linear step. Without it, the first hours go into that.
@@ -47,6 +47,8 @@ def main():
     rng = random.Random(5 + RANK)
     vae, text, head = networks.Vae(), networks.Text(), torch.nn.Linear(networks.CONTEXT, COMPONENTS)
     vae.load_state_dict(torch.load(vae_file))
+    if len(sys.argv) > 5:
+        text.load_state_dict(torch.load(sys.argv[5]))
     seen = latents.Pictures(vae, source, RANK, PROCESSES)
     told, weights = components(seen.latents[:, 0])
     groups = parameter_groups(text, head.parameters())

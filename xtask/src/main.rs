@@ -15,7 +15,7 @@ const CHORES: [Chore; 2] = [
     ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
     (
         "conformance",
-        "[--mixed_precision bf16] [PACK]",
+        "[--mixed_precision bf16|--fp8_base] [PACK]",
         "replays recorded training runs of sd-scripts; without PACK those in this repository",
         |args| conformance::run(args, &root()),
     ),

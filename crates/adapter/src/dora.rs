@@ -32,11 +32,10 @@ pub(crate) fn parameter(layer: Kind, side: Side) -> Parameter {
 pub(crate) fn norms(weight: &FrozenMatrix, inputs: usize, side: Side) -> Vec<f32> {
     let (outputs, taps) = (weight.rows(), weight.columns() / inputs);
     let mut squares = vec![0.0_f64; if side == Side::Outputs { outputs } else { inputs }];
-    for row in 0..outputs {
-        for (column, value) in weight.row(row).into_iter().enumerate() {
-            let index = if side == Side::Outputs { row } else { column / taps };
-            squares[index] += f64::from(value).powi(2);
-        }
+    for (place, value) in weight.to_f32().into_iter().enumerate() {
+        let (row, column) = (place / weight.columns(), place % weight.columns());
+        let index = if side == Side::Outputs { row } else { column / taps };
+        squares[index] += f64::from(value).powi(2);
     }
     squares.into_iter().map(|sum| sum.sqrt() as f32).collect()
 }

@@ -14,6 +14,7 @@ mod cmd {
 mod graph;
 mod grid;
 mod jsonl;
+mod memory;
 mod paint;
 mod picture_file;
 mod progress;
@@ -24,6 +25,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
+
+#[global_allocator]
+static ALLOCATOR: memory::Advising = memory::Advising;
 
 /// Bakes LoRAs for Stable Diffusion: a checkpoint and a folder of images in, a LoRA out.
 #[derive(Parser)]

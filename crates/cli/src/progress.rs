@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use lorabake_train::event::{Event, Plan, Step, Validated};
 
-use crate::{blocks, words};
+use crate::{blocks, memory, words};
 
 /// Time between two plain lines.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,6 +79,11 @@ impl Progress {
     pub fn show(&mut self, event: &Event) {
         match event {
             Event::Note(text) => self.say(&format!("note: {text}")),
+            Event::Memory(outlook) => {
+                if let Some(warning) = memory::warning(outlook) {
+                    self.say(&warning);
+                }
+            }
             Event::Found(text) => self.say(&format!("\n{text}")),
             Event::Prepared { what, seconds } => {
                 self.clear();

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::conditioning::Encoded;
 use crate::family::{latent_scale, text_models};
-use crate::nn::Builder;
+use crate::nn::{Builder, Place};
 use crate::text::{Projection, TextEncoder};
 use crate::tokenizer::ROW;
 use crate::unet::UNet;
@@ -22,14 +22,34 @@ pub struct Bundle {
     pub family: Family,
     /// How the modules of their LoRAs are called.
     pub names: Names,
-    /// Prompt → states: one, or two for SDXL; dropped once the states of all prompts are kept.
-    pub texts: Option<Vec<TextEncoder>>,
+    /// The path as given, for messages.
+    label: String,
+    /// Prompt → states: one, or two for SDXL.
+    pub texts: Vec<TextEncoder>,
     /// Noisy latents → prediction.
     pub unet: UNet,
     /// Image → latents; dropped once all are cached.
     pub encoder: Option<Encoder>,
     /// Latents → image.
     pub decoder: Option<Decoder>,
+    /// Where the matrices are.
+    places: Vec<(Part, Place)>,
+}
+
+/// How the matrices of the networks are held that adapters attach to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storages {
+    /// The text encoders'.
+    pub texts: Storage,
+    /// The UNet's.
+    pub unet: Storage,
+}
+
+impl Storages {
+    /// All alike.
+    pub fn all(storage: Storage) -> Self {
+        Self { texts: storage, unet: storage }
+    }
 }
 
 /// Which halves of the VAE are wanted.
@@ -44,45 +64,79 @@ pub enum Parts {
 }
 
 impl Bundle {
-    /// Reads text encoders, UNet and VAE; `storage` is that of the UNet's and text encoders' matrices, the VAE's are
-    /// f32. For training, the second text encoder of SDXL is used as sd-scripts uses it, see [`Projection`].
+    /// Opens text encoders, UNet and VAE, whose matrices stay in the file until [`Bundle::read`]; `storage` is that of
+    /// the UNet's and text encoders' matrices, the VAE's are f32. For training, the second text encoder of SDXL is used
+    /// as sd-scripts uses it, see [`Projection`].
     ///
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
-    pub fn load(checkpoint: &Checkpoint, parts: Parts, storage: Storage) -> Result<Self, Error> {
+    pub fn open(checkpoint: &Checkpoint, parts: Parts, storage: Storages) -> Result<Self, Error> {
         let family = checkpoint.family();
         let projection = if parts == Parts::Generating { Projection::AsHosts } else { Projection::AsTrainer };
-        let mut texts = Vec::new();
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        let mut keep =
+            |part: Part, matrices: Vec<Place>| places.extend(matrices.into_iter().map(|place| (part, place)));
         for model in text_models(family) {
-            let mut loader = Loader::new(checkpoint, model.part);
-            texts.push(TextEncoder::build(Builder::new(&mut loader, storage), *model, projection));
+            let (mut loader, mut matrices) = (Loader::new(checkpoint, model.part), Vec::new());
+            texts.push(TextEncoder::build(Builder::new(&mut loader, storage.texts, &mut matrices), *model, projection));
             loader.finish()?;
+            keep(model.part, matrices);
         }
-        let mut loader = Loader::new(checkpoint, Part::Unet);
-        let unet = UNet::build(Builder::new(&mut loader, storage));
+        let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Unet), Vec::new());
+        let unet = UNet::build(Builder::new(&mut loader, storage.unet, &mut matrices));
         loader.finish()?;
-        let mut loader = Loader::new(checkpoint, Part::Vae);
-        let mut builder = Builder::new(&mut loader, Storage::F32);
-        // Both halves are read, so that a broken file is refused whichever is wanted.
+        keep(Part::Unet, matrices);
+        let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Vae), Vec::new());
+        let mut builder = Builder::new(&mut loader, Storage::F32, &mut matrices);
+        // Both halves are looked at, so that a broken file is refused whichever is wanted.
         let scale = latent_scale(family);
         let (encoder, decoder) = (Encoder::build(&mut builder, scale), Decoder::build(&mut builder, scale));
         loader.finish()?;
+        keep(Part::Vae, matrices);
         Ok(Self {
             family,
             names: checkpoint.module_names(),
-            texts: Some(texts),
+            label: checkpoint.label().to_string(),
+            texts,
             unet,
             encoder: (parts != Parts::Generating).then_some(encoder),
             decoder: (parts != Parts::Training).then_some(decoder),
+            places,
         })
     }
 
-    /// The text encoders.
+    /// Opens all and brings all into memory.
     ///
-    /// # Panics
-    /// If they were dropped.
-    pub fn texts(&self) -> &[TextEncoder] {
-        self.texts.as_ref().expect("whoever drops the text encoders keeps what they give")
+    /// # Errors
+    /// As for [`Bundle::open`] and [`Bundle::read`].
+    pub fn load(checkpoint: &Checkpoint, parts: Parts, storage: Storage) -> Result<Self, Error> {
+        let bundle = Self::open(checkpoint, parts, Storages::all(storage))?;
+        bundle.read(|_, _| true)?;
+        Ok(bundle)
+    }
+
+    /// Brings the matrices of the layers for which `wanted(part, path)` is true into memory. What is not there is read
+    /// from the file each time it is used.
+    ///
+    /// # Errors
+    /// When the file no longer has them, or holds them damaged.
+    pub fn read(&self, wanted: impl Fn(Part, &str) -> bool) -> Result<(), Error> {
+        for (part, place) in self.places.iter().filter(|(part, place)| wanted(*part, &place.path)) {
+            let unfit = |problems| Error::Unfit { file: self.label.clone(), part: part.name(), problems };
+            place.matrix.read().map_err(unfit)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the matrices of these parts out of memory again.
+    pub fn forget(&self, unwanted: impl Fn(Part) -> bool) {
+        self.places.iter().filter(|(part, _)| unwanted(*part)).for_each(|(_, place)| place.matrix.forget());
+    }
+
+    /// The matrices of a part by the paths of their layers, with the bytes that each takes in memory.
+    pub fn matrices(&self, part: Part) -> impl Iterator<Item = (&str, usize)> {
+        let own = self.places.iter().filter(move |(of, _)| *of == part);
+        own.map(|(_, place)| (place.path.as_str(), place.matrix.bytes()))
     }
 
     /// The layers of a network that adapters may attach to; `None` for one that is not there, or has none.
@@ -90,7 +144,7 @@ impl Bundle {
         match part {
             Part::Unet => Some(self.unet.sites()),
             Part::Vae => None,
-            text => self.texts.iter().flatten().find(|own| own.model().part == text).map(TextEncoder::sites),
+            text => self.texts.iter().find(|own| own.model().part == text).map(TextEncoder::sites),
         }
     }
 
@@ -105,9 +159,9 @@ impl Bundle {
         device: &Device,
         adapters: &[Adapters],
     ) -> Encoded {
-        assert_eq!(rows.len(), self.texts().len(), "rows for each text encoder");
+        assert_eq!(rows.len(), self.texts.len(), "rows for each text encoder");
         let none = Adapters::default();
-        let each = self.texts().iter().zip(rows).enumerate();
+        let each = self.texts.iter().zip(rows).enumerate();
         let mut encoded: Vec<Encoded> = each
             .map(|(index, (text, rows))| {
                 text.forward((rows, chunks), clip_skip, device, adapters.get(index).unwrap_or(&none))

@@ -113,11 +113,11 @@ fn check_unet(golden: &Golden, bundle: &Bundle) {
 #[test]
 fn sd2() {
     let (golden, bundle) = (golden("sd2"), bundle(tiny::sd2(), Parts::Generating));
-    assert_eq!((bundle.family, bundle.texts().len(), bundle.texts()[0].depth()), (Family::Sd2, 1, 23));
-    check_text(&golden, "text", "last", &bundle.texts()[0]);
+    assert_eq!((bundle.family, bundle.texts.len(), bundle.texts[0].depth()), (Family::Sd2, 1, 23));
+    check_text(&golden, "text", "last", &bundle.texts[0]);
     let rows = golden.numbers("text.ids").chunks_exact(77);
     let ids: Vec<[u32; 77]> = rows.map(|row| std::array::from_fn(|i| row[i] as u32)).collect();
-    let skipped = bundle.texts()[0].forward((&ids, 1), 2, &Device::flex(), &Adapters::default());
+    let skipped = bundle.texts[0].forward((&ids, 1), 2, &Device::flex(), &Adapters::default());
     golden.check("text.skip2", &numbers(skipped.context), TOLERANCE);
     check_unet(&golden, &bundle);
     // sd-scripts has convolutions here, whatever the file has.
@@ -129,9 +129,9 @@ fn sd2() {
 #[test]
 fn sdxl() {
     let (golden, bundle) = (golden("sdxl"), bundle(tiny::sdxl(), Parts::Generating));
-    assert_eq!((bundle.family, bundle.texts().len()), (Family::Sdxl, 2));
-    check_text(&golden, "text", "penultimate", &bundle.texts()[0]);
-    check_text(&golden, "text2", "penultimate", &bundle.texts()[1]);
+    assert_eq!((bundle.family, bundle.texts.len()), (Family::Sdxl, 2));
+    check_text(&golden, "text", "penultimate", &bundle.texts[0]);
+    check_text(&golden, "text2", "penultimate", &bundle.texts[1]);
     check_unet(&golden, &bundle);
 }
 
@@ -141,6 +141,6 @@ fn sdxl_for_training_pools_as_sd_scripts_does() {
     let (golden, bundle) = (golden("sdxl"), bundle(tiny::sdxl(), Parts::Training));
     let rows = golden.numbers("text2.ids").chunks_exact(77);
     let ids: Vec<[u32; 77]> = rows.map(|row| std::array::from_fn(|i| row[i] as u32)).collect();
-    let encoded = bundle.texts()[1].forward((&ids, 1), 1, &Device::flex(), &Adapters::default());
+    let encoded = bundle.texts[1].forward((&ids, 1), 1, &Device::flex(), &Adapters::default());
     golden.check("text2.trainer.pooled", &numbers(encoded.pooled.unwrap()), TOLERANCE);
 }

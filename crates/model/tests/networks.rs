@@ -66,7 +66,7 @@ fn tracked(golden: &Golden, prefix: &str, sites: &Sites) -> (Adapters, Vec<(Stri
 
 #[test]
 fn text_encoder() {
-    let (golden, text) = (golden(), bundle(Storage::F32).texts.unwrap().remove(0));
+    let (golden, text) = (golden(), bundle(Storage::F32).texts.remove(0));
     let device = Device::flex();
     let last = text.forward((&ids(&golden), 1), 1, &device, &Adapters::default()).context;
     golden.check("text.hidden.last", &numbers(last), TOLERANCE);

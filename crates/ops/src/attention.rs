@@ -52,7 +52,7 @@ pub(crate) struct Form {
 impl Form {
     #[cfg(target_arch = "x86_64")]
     fn is_bf16(self) -> bool {
-        self.storage == Storage::Bf16 && crate::bf16::available()
+        self.storage != Storage::F32 && crate::bf16::available()
     }
 }
 

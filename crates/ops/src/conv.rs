@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::conv_shape::{ConvShape, Plane};
-use crate::frozen::FrozenMatrix;
+use crate::frozen::{FrozenMatrix, Panel, Reading};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
@@ -76,8 +76,8 @@ impl FrozenConv {
 impl Conv {
     /// For the kernels in bf16, if the weight is held so and this processor has them.
     #[cfg(target_arch = "x86_64")]
-    fn for_bf16(&self) -> Option<crate::bf16::Frozen<'_>> {
-        let weight = self.weight.for_bf16()?;
+    fn for_bf16<'a>(&'a self, weight: &'a Reading) -> Option<crate::bf16::Frozen<'a>> {
+        let weight = weight.for_bf16()?;
         Some(crate::bf16::Frozen { shape: self.shape, weight, bias: self.bias.as_deref() })
     }
 
@@ -124,17 +124,23 @@ impl Conv {
     }
 
     /// Output channels of one image at the output rows `rows`: y = W · patches, on this thread.
-    fn multiply(&self, x: &[f32], plane: Plane, part: Part, y: (&SharedOutput<'_>, usize), scratch: &mut Scratch) {
+    fn multiply(
+        &self,
+        x: &[f32],
+        plane: Plane,
+        (part, panel): (Part, Panel<'_>),
+        y: (&SharedOutput<'_>, usize),
+        patches: &mut Vec<f32>,
+    ) {
         let (first, m) = (part.channels.start, part.channels.len());
         let (k, n) = (self.shape.patch(), part.rows.len() * plane.out_width);
         let column = part.rows.start * plane.out_width;
-        let panel = self.weight.row_panel(part.channels, &mut scratch.weight);
         let patches = if self.shape.is_pointwise() {
             View::rows(&x[column..], plane.output())
         } else {
-            scratch.patches.resize(k * n, 0.0);
-            self.gather(x, plane, part.rows, &mut scratch.patches);
-            View::rows(&scratch.patches, n)
+            patches.resize(k * n, 0.0);
+            self.gather(x, plane, part.rows, patches);
+            View::rows(patches, n)
         };
         let out = (y.0, y.1 + first * plane.output() + column, plane.output());
         let weight = View::rows(panel.numbers, panel.row_stride);
@@ -180,11 +186,12 @@ impl FrozenOp for Conv {
     }
 
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
+        let weight = self.weight.reading();
         #[cfg(target_arch = "x86_64")]
-        if let Some(conv) = self.for_bf16() {
+        if let Some(conv) = self.for_bf16(&weight) {
             return crate::bf16::conv_forward(conv, x, shape[0], self.plane(shape));
         }
-        self.forward_f32(x, shape)
+        self.forward_f32(x, shape, &weight)
     }
 
     fn keeps_input(&self) -> bool {
@@ -192,17 +199,18 @@ impl FrozenOp for Conv {
     }
 
     fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
+        let weight = self.weight.reading();
         #[cfg(target_arch = "x86_64")]
-        if let Some(conv) = self.for_bf16() {
+        if let Some(conv) = self.for_bf16(&weight) {
             return crate::bf16::conv_backward(conv, dy, shape[0], self.plane(shape));
         }
-        self.backward_f32(shape, dy)
+        self.backward_f32(shape, dy, &weight)
     }
 }
 
 /// In f32, whatever the weight is held in.
 impl Conv {
-    fn forward_f32(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
+    fn forward_f32(&self, x: &[f32], shape: &[usize], weight: &Reading) -> Vec<f32> {
         let plane = self.plane(shape);
         let (image_in, image_out) = (self.shape.inputs * plane.input(), self.shape.outputs * plane.output());
         let mut y = vec![0.0; shape[0] * image_out];
@@ -210,7 +218,9 @@ impl Conv {
         let parts = self.parts(plane);
         (0..shape[0] * parts.len()).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
             let (image, part) = (task / parts.len(), parts[task % parts.len()].clone());
-            self.multiply(&x[image * image_in..][..image_in], plane, part, (&shared, image * image_out), scratch);
+            let panel = weight.row_panel(part.channels.clone(), &mut scratch.weight);
+            let x = &x[image * image_in..][..image_in];
+            self.multiply(x, plane, (part, panel), (&shared, image * image_out), &mut scratch.patches);
         });
         if let Some(bias) = &self.bias {
             y.par_chunks_mut(plane.output()).enumerate().for_each(|(index, channel)| {
@@ -221,7 +231,7 @@ impl Conv {
         y
     }
 
-    fn backward_f32(&self, shape: &[usize], dy: &[f32]) -> Vec<f32> {
+    fn backward_f32(&self, shape: &[usize], dy: &[f32], weight: &Reading) -> Vec<f32> {
         let plane = self.plane(shape);
         let (outputs, taps) = (self.shape.outputs, self.shape.kernel * self.shape.kernel);
         let (image_in, image_out) = (self.shape.inputs * plane.input(), outputs * plane.output());
@@ -230,23 +240,27 @@ impl Conv {
         let block = self.shape.inputs.div_ceil(rayon::current_num_threads()).min(64);
         let blocks = self.shape.inputs.div_ceil(block);
         let step = self.rows_per_block(plane);
-        (0..shape[0] * blocks).into_par_iter().for_each_init(Scratch::default, |Scratch { patches, weight }, index| {
-            let (image, first) = (index / blocks, index % blocks * block);
-            let channels = first..(first + block).min(self.shape.inputs);
-            let panel = self.weight.column_panel(channels.start * taps..channels.end * taps, weight);
-            let a = View::rows(panel.numbers, panel.row_stride).transposed();
-            // SAFETY: each task writes its own channels of one image.
-            let dx = unsafe { shared.part(image * image_in + first * plane.input(), channels.len() * plane.input()) };
-            for row in (0..plane.out_height).step_by(step) {
-                let rows = row..(row + step).min(plane.out_height);
-                let (m, n) = (channels.len() * taps, rows.len() * plane.out_width);
-                let dy = &dy[image * image_out..][..image_out];
-                let b = View::rows(&dy[rows.start * plane.out_width..], plane.output());
-                patches.resize(m * n, 0.0);
-                crate::product::product(Extents { m, n, k: outputs }, (patches, n), Into::Replace, a, b, 1.0);
-                self.scatter(patches, plane, rows, dx);
-            }
-        });
+        (0..shape[0] * blocks).into_par_iter().for_each_init(
+            Scratch::default,
+            |Scratch { patches, weight: scratch }, index| {
+                let (image, first) = (index / blocks, index % blocks * block);
+                let channels = first..(first + block).min(self.shape.inputs);
+                let panel = weight.column_panel(channels.start * taps..channels.end * taps, scratch);
+                let a = View::rows(panel.numbers, panel.row_stride).transposed();
+                // SAFETY: each task writes its own channels of one image.
+                let dx =
+                    unsafe { shared.part(image * image_in + first * plane.input(), channels.len() * plane.input()) };
+                for row in (0..plane.out_height).step_by(step) {
+                    let rows = row..(row + step).min(plane.out_height);
+                    let (m, n) = (channels.len() * taps, rows.len() * plane.out_width);
+                    let dy = &dy[image * image_out..][..image_out];
+                    let b = View::rows(&dy[rows.start * plane.out_width..], plane.output());
+                    patches.resize(m * n, 0.0);
+                    crate::product::product(Extents { m, n, k: outputs }, (patches, n), Into::Replace, a, b, 1.0);
+                    self.scatter(patches, plane, rows, dx);
+                }
+            },
+        );
         dx
     }
 }
@@ -309,9 +323,10 @@ mod tests {
                     assert!(error < 1e-6, "{shape:?} {path}: {what} differs by {error:e}");
                 }
             };
-            check("f32", (conv.forward_f32(&x, &dims), conv.backward_f32(&dims, &dy)));
+            let weight = conv.weight.reading();
+            check("f32", (conv.forward_f32(&x, &dims, &weight), conv.backward_f32(&dims, &dy, &weight)));
             #[cfg(target_arch = "x86_64")]
-            match conv.weight.for_bf16() {
+            match weight.for_bf16() {
                 Some(_) => check("bf16", (conv.forward(&x, &dims), conv.backward(&[], &dims, &dy))),
                 None => eprintln!("this processor has no AVX-512 BF16: that path was not tested"),
             }

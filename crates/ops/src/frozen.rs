@@ -1,10 +1,16 @@
 //! Frozen matrices: weights that are read in every step and never change.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, Weak};
 
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+
+use crate::float8;
+
+/// Numbers that one thread converts at a time.
+const PIECE: usize = 1 << 16;
 
 /// How the numbers of a frozen weight are held in memory, and in what the operations on them compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +20,37 @@ pub enum Storage {
     /// 2 bytes a number, rounded to nearest even. Products are of bf16 numbers with f32 sums where the processor has
     /// instructions for them (AVX-512 BF16), else f32.
     Bf16,
+    /// 1 byte a number, an 8-bit float with 3 bits of mantissa (e4m3fn), as with sd-scripts' `fp8_base`. Each operation
+    /// widens its matrix to bf16, which is exact, and computes as with [`Storage::Bf16`].
+    Fp8,
+}
+
+/// Reads the values of a matrix, row-major, from where they are kept; the error says what is wrong with that place.
+pub type Source = Arc<dyn Fn() -> Result<Vec<f32>, String> + Send + Sync>;
+
+/// A row-major matrix of frozen weights; cloning shares the numbers.
+///
+/// One with a [`Source`] may be used whether its numbers are in memory or not: without [`FrozenMatrix::read`] every use
+/// reads them anew and forgets them afterwards, which takes longer and no memory.
+#[derive(Clone)]
+pub struct FrozenMatrix(Arc<Matrix>);
+
+/// A frozen matrix as seen by whoever decides what is in memory; it doesn't keep the matrix alive.
+#[derive(Debug, Clone)]
+pub struct Unread(Weak<Matrix>);
+
+struct Matrix {
+    rows: usize,
+    columns: usize,
+    storage: Storage,
+    source: Option<Source>,
+    held: RwLock<Option<Held>>,
+}
+
+#[derive(Clone)]
+enum Held {
+    Wide(Arc<Numbers>),
+    Fp8(Arc<Vec<u8>>),
 }
 
 enum Numbers {
@@ -21,9 +58,8 @@ enum Numbers {
     Bf16(Vec<bf16>),
 }
 
-/// A row-major matrix of frozen weights; cloning shares the numbers.
-#[derive(Clone)]
-pub struct FrozenMatrix {
+/// The numbers of a matrix during one operation.
+pub(crate) struct Reading {
     rows: usize,
     columns: usize,
     numbers: Arc<Numbers>,
@@ -42,32 +78,143 @@ impl FrozenMatrix {
     /// If `values` has not rows · columns numbers.
     pub fn new(rows: usize, columns: usize, values: Vec<f32>, storage: Storage) -> Self {
         assert_eq!(values.len(), rows * columns, "a frozen matrix of {rows} × {columns}");
-        let numbers = match storage {
-            Storage::F32 => Numbers::F32(values),
-            Storage::Bf16 => Numbers::Bf16(values.into_iter().map(bf16::from_f32).collect()),
-        };
-        Self { rows, columns, numbers: Arc::new(numbers) }
+        let held = RwLock::new(Some(Held::new(values, storage)));
+        Self(Arc::new(Matrix { rows, columns, storage, source: None, held }))
+    }
+
+    /// A matrix of `rows` × `columns` whose numbers stay at `source` until they are asked for.
+    pub fn later(rows: usize, columns: usize, source: Source, storage: Storage) -> Self {
+        Self(Arc::new(Matrix { rows, columns, storage, source: Some(source), held: RwLock::new(None) }))
+    }
+
+    /// A handle by which its numbers can be brought into memory.
+    pub fn unread(&self) -> Unread {
+        Unread(Arc::downgrade(&self.0))
     }
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.0.rows
     }
 
     /// Number of columns.
     pub fn columns(&self) -> usize {
-        self.columns
+        self.0.columns
     }
 
     /// How its numbers are held.
     pub fn storage(&self) -> Storage {
-        match &*self.numbers {
-            Numbers::F32(_) => Storage::F32,
-            Numbers::Bf16(_) => Storage::Bf16,
+        self.0.storage
+    }
+
+    /// Whether operations compute in bf16: it is held in that or less, and this processor multiplies it.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn computes_in_bf16(&self) -> bool {
+        self.storage() != Storage::F32 && crate::bf16::available()
+    }
+
+    /// Its numbers, for one operation.
+    ///
+    /// # Panics
+    /// If they are not in memory and can no longer be read.
+    pub(crate) fn reading(&self) -> Reading {
+        let Matrix { rows, columns, .. } = *self.0;
+        let held = self.0.held.read().expect("no reader panics").clone();
+        let numbers = held.unwrap_or_else(|| self.0.fetch().unwrap_or_else(|reason| panic!("{reason}"))).wide();
+        Reading { rows, columns, numbers }
+    }
+
+    /// Some rows as f32, one after the other.
+    pub fn gather(&self, rows: impl IntoIterator<Item = usize>) -> Vec<f32> {
+        let (reading, mut scratch) = (self.reading(), Vec::new());
+        let mut values = Vec::new();
+        for row in rows {
+            values.extend_from_slice(reading.row_panel(row..row + 1, &mut scratch).numbers);
+        }
+        values
+    }
+
+    /// All numbers as f32, row-major.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match &*self.reading().numbers {
+            Numbers::F32(values) => values.clone(),
+            Numbers::Bf16(values) => values.to_f32_vec(),
+        }
+    }
+}
+
+impl Unread {
+    /// Brings the numbers into memory, if the matrix is still there and they aren't.
+    ///
+    /// # Errors
+    /// What its source says.
+    pub fn read(&self) -> Result<(), String> {
+        let Some(matrix) = self.0.upgrade() else { return Ok(()) };
+        let mut held = matrix.held.write().expect("no reader panics");
+        if held.is_none() {
+            *held = Some(matrix.fetch()?);
+        }
+        Ok(())
+    }
+
+    /// Takes the numbers out of memory, as far as no operation reads them; they stay at their source.
+    pub fn forget(&self) {
+        if let Some(matrix) = self.0.upgrade().filter(|matrix| matrix.source.is_some()) {
+            *matrix.held.write().expect("no reader panics") = None;
         }
     }
 
-    /// Its numbers, if it is held in bf16 and this processor multiplies these.
+    /// Bytes that it takes in memory once it is read; 0 for a matrix that is gone.
+    pub fn bytes(&self) -> usize {
+        let Some(matrix) = self.0.upgrade() else { return 0 };
+        let each = match matrix.storage {
+            Storage::F32 => 4,
+            Storage::Bf16 => 2,
+            Storage::Fp8 => 1,
+        };
+        matrix.rows * matrix.columns * each
+    }
+}
+
+impl Matrix {
+    fn fetch(&self) -> Result<Held, String> {
+        let source = self.source.as_ref().expect("a matrix without a source holds its numbers");
+        let values = source()?;
+        if values.len() != self.rows * self.columns {
+            return Err(format!("{} numbers where {} × {} were", values.len(), self.rows, self.columns));
+        }
+        Ok(Held::new(values, self.storage))
+    }
+}
+
+impl Held {
+    fn new(values: Vec<f32>, storage: Storage) -> Self {
+        match storage {
+            Storage::F32 => Held::Wide(Arc::new(Numbers::F32(values))),
+            Storage::Bf16 => Held::Wide(Arc::new(Numbers::Bf16(converted(&values, |value| bf16::from_f32(*value))))),
+            Storage::Fp8 => Held::Fp8(Arc::new(converted(&values, |value| float8::rounded(*value)))),
+        }
+    }
+
+    /// In what is computed.
+    fn wide(self) -> Arc<Numbers> {
+        match self {
+            Held::Wide(numbers) => numbers,
+            Held::Fp8(numbers) => Arc::new(Numbers::Bf16(converted(&numbers, |byte| float8::widened(*byte)))),
+        }
+    }
+}
+
+fn converted<A: Sync, B: Send + Default + Clone>(from: &[A], each: impl Fn(&A) -> B + Sync) -> Vec<B> {
+    let mut to = vec![B::default(); from.len()];
+    to.par_chunks_mut(PIECE).zip(from.par_chunks(PIECE)).for_each(|(to, from)| {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = each(from));
+    });
+    to
+}
+
+impl Reading {
+    /// For the kernels in bf16, if it is in that and this processor has them.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn for_bf16(&self) -> Option<crate::bf16::Weight<'_>> {
         match &*self.numbers {
@@ -75,19 +222,6 @@ impl FrozenMatrix {
                 Some(crate::bf16::Weight { numbers, rows: self.rows, columns: self.columns })
             }
             _ => None,
-        }
-    }
-
-    /// One row as f32.
-    pub fn row(&self, row: usize) -> Vec<f32> {
-        self.row_panel(row..row + 1, &mut Vec::new()).numbers.to_vec()
-    }
-
-    /// All numbers as f32, row-major.
-    pub fn to_f32(&self) -> Vec<f32> {
-        match &*self.numbers {
-            Numbers::F32(values) => values.clone(),
-            Numbers::Bf16(values) => values.to_f32_vec(),
         }
     }
 
@@ -131,6 +265,12 @@ impl FrozenMatrix {
 
 impl std::fmt::Debug for FrozenMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FrozenMatrix({} × {})", self.rows, self.columns)
+        write!(f, "FrozenMatrix({} × {})", self.rows(), self.columns())
+    }
+}
+
+impl std::fmt::Debug for Matrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Matrix({} × {})", self.rows, self.columns)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::frozen::{FrozenMatrix, Storage};
+use crate::frozen::{FrozenMatrix, Reading, Storage};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
@@ -72,7 +72,7 @@ impl FrozenLinear {
         scale: f64,
     ) -> Tensor<D> {
         #[cfg(target_arch = "x86_64")]
-        if self.0.weight.for_bf16().is_some() {
+        if self.0.weight.computes_in_bf16() {
             let op = crate::low_rank::Bypassed { layer: self.0.clone(), scale: scale as f32, wants_dx: true };
             return crate::low_rank::apply(op, x, down.clone(), up.clone());
         }
@@ -116,11 +116,12 @@ impl FrozenOp for Linear {
     }
 
     fn forward(&self, x: &[f32], _: &[usize]) -> Vec<f32> {
+        let weight = self.weight.reading();
         #[cfg(target_arch = "x86_64")]
-        if let Some(weight) = self.weight.for_bf16() {
+        if let Some(weight) = weight.for_bf16() {
             return crate::bf16::linear_forward(x, weight, self.bias.as_deref());
         }
-        self.forward_f32(x)
+        self.forward_f32(x, &weight)
     }
 
     fn keeps_input(&self) -> bool {
@@ -128,26 +129,27 @@ impl FrozenOp for Linear {
     }
 
     fn backward(&self, _: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
+        let weight = self.weight.reading();
         #[cfg(target_arch = "x86_64")]
-        if let Some(weight) = self.weight.for_bf16() {
+        if let Some(weight) = weight.for_bf16() {
             return crate::bf16::linear_backward(dy, weight);
         }
-        self.backward_f32(dy)
+        self.backward_f32(dy, &weight)
     }
 }
 
 /// In f32, whatever the weight is held in.
 impl Linear {
-    fn forward_f32(&self, x: &[f32]) -> Vec<f32> {
+    fn forward_f32(&self, x: &[f32], weight: &Reading) -> Vec<f32> {
         let (outputs, inputs) = (self.weight.rows(), self.weight.columns());
         let m = x.len() / inputs;
         let mut y = vec![0.0; m * outputs];
-        let block = self.weight.block(outputs, rayon::current_num_threads());
+        let block = weight.block(outputs, rayon::current_num_threads());
         let shared = SharedOutput::new(&mut y);
         (0..outputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
             let rows = index * block..((index + 1) * block).min(outputs);
             let (start, n) = (rows.start, rows.len());
-            let panel = self.weight.row_panel(rows, scratch);
+            let panel = weight.row_panel(rows, scratch);
             let b = View::rows(panel.numbers, panel.row_stride).transposed();
             // SAFETY: each task writes its own columns.
             unsafe {
@@ -161,16 +163,16 @@ impl Linear {
         y
     }
 
-    fn backward_f32(&self, dy: &[f32]) -> Vec<f32> {
+    fn backward_f32(&self, dy: &[f32], weight: &Reading) -> Vec<f32> {
         let (outputs, inputs) = (self.weight.rows(), self.weight.columns());
         let m = dy.len() / outputs;
         let mut dx = vec![0.0; m * inputs];
-        let block = self.weight.block(inputs, rayon::current_num_threads());
+        let block = weight.block(inputs, rayon::current_num_threads());
         let shared = SharedOutput::new(&mut dx);
         (0..inputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
             let columns = index * block..((index + 1) * block).min(inputs);
             let (start, n) = (columns.start, columns.len());
-            let panel = self.weight.column_panel(columns, scratch);
+            let panel = weight.column_panel(columns, scratch);
             let b = View::rows(panel.numbers, panel.row_stride);
             // SAFETY: each task writes its own columns.
             unsafe {
@@ -210,9 +212,10 @@ mod tests {
                     assert!(error < 1e-6, "{m}×{k}×{n} {path}: {what} differs by {error:e}");
                 }
             };
-            check("f32", (layer.forward_f32(&x), layer.backward_f32(&dy)));
+            let weight = layer.weight.reading();
+            check("f32", (layer.forward_f32(&x, &weight), layer.backward_f32(&dy, &weight)));
             #[cfg(target_arch = "x86_64")]
-            match layer.weight.for_bf16() {
+            match weight.for_bf16() {
                 Some(_) => check("bf16", (layer.forward(&x, &[m, k]), layer.backward(&[], &[m, k], &dy))),
                 None => eprintln!("this processor has no AVX-512 BF16: that path was not tested"),
             }

@@ -18,6 +18,8 @@ use crate::bf16::{backward_low_rank, forward_low_rank};
 use crate::frozen_op::{dims, flex_tensor};
 use crate::linear::Linear;
 
+const KERNELS: &str = "a product of low rank is only fused where the kernels in bf16 are";
+
 /// The factors' numbers: `down` [rank, in], `up` [out, rank].
 pub(crate) struct Factors<'a> {
     pub down: &'a [f32],
@@ -33,12 +35,6 @@ pub(crate) struct Bypassed {
     pub scale: f32,
     /// Whether the gradient of x is wanted.
     pub wants_dx: bool,
-}
-
-impl Bypassed {
-    fn weight(&self) -> crate::bf16::Weight<'_> {
-        self.layer.weight.for_bf16().expect("only called where the kernels are")
-    }
 }
 
 /// The layer and the product, for a layer that computes in bf16.
@@ -74,8 +70,9 @@ fn factors<'a>(down: &'a FlexTensor, up: &'a FlexTensor, scale: f32) -> Factors<
 impl LowRankOps for Flex {
     fn low_rank(x: FlexTensor, down: FlexTensor, up: FlexTensor, op: Bypassed) -> (FlexTensor, FlexTensor) {
         let [x, down, up] = [x, down, up].map(|tensor| tensor.to_contiguous());
-        let factors = factors(&down, &up, op.scale);
-        let (y, inner) = forward_low_rank(x.storage(), op.weight(), op.layer.bias.as_deref(), &factors);
+        let (factors, weight) = (factors(&down, &up, op.scale), op.layer.weight.reading());
+        let weight = weight.for_bf16().expect(KERNELS);
+        let (y, inner) = forward_low_rank(x.storage(), weight, op.layer.bias.as_deref(), &factors);
         let mut shape = dims(&x);
         let (last, rank) = (shape.len() - 1, factors.rank);
         shape[last] = op.layer.weight.rows();
@@ -93,8 +90,9 @@ impl LowRankOps for Flex {
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [x, inner, down, up, dy] = [x, inner, down, up, dy].map(|tensor| tensor.to_contiguous());
         let read = (x.storage(), inner.storage());
-        let factors = factors(&down, &up, op.scale);
-        let (dx, d_down, d_up) = backward_low_rank(read, dy.storage(), op.weight(), &factors, op.wants_dx);
+        let (factors, weight) = (factors(&down, &up, op.scale), op.layer.weight.reading());
+        let weight = weight.for_bf16().expect(KERNELS);
+        let (dx, d_down, d_up) = backward_low_rank(read, dy.storage(), weight, &factors, op.wants_dx);
         let shape = if op.wants_dx { dims(&x) } else { vec![0] };
         (flex_tensor(dx, shape), flex_tensor(d_down, dims(&down)), flex_tensor(d_up, dims(&up)))
     }

@@ -1,5 +1,7 @@
 //! Every operation against its plain body in Burn primitives, forward and backward, in both storages.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Distribution, FloatDType, Tensor, TensorData};
 use lorabake_ops::{
     Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention,
@@ -24,7 +26,7 @@ fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
 fn held<const D: usize>(storage: Storage, x: Tensor<D>) -> Tensor<D> {
     match storage {
         Storage::F32 => x,
-        Storage::Bf16 => x.cast(FloatDType::BF16).cast(FloatDType::F32),
+        Storage::Bf16 | Storage::Fp8 => x.cast(FloatDType::BF16).cast(FloatDType::F32),
     }
 }
 
@@ -80,6 +82,7 @@ fn linear() {
         (Storage::F32, 1, 7, 300),
         (Storage::Bf16, 70, 130, 257),
         (Storage::F32, 300, 64, 17),
+        (Storage::Fp8, 70, 130, 257),
     ] {
         let layer = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), Some(numbers(n, 2)));
         check_held(
@@ -90,6 +93,30 @@ fn linear() {
             |[x]| layer.plain(x),
         );
     }
+}
+
+/// A matrix computes the same whether it is in memory, was taken out of it, or never was there.
+#[test]
+fn linear_from_its_source() {
+    for storage in [Storage::F32, Storage::Bf16, Storage::Fp8] {
+        let (n, k) = (40, 70);
+        let bias = || Some(numbers(n, 2));
+        let held = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), bias());
+        let source = Arc::new(move || Ok(numbers(n * k, 1)));
+        let later = FrozenMatrix::later(n, k, source, storage);
+        let (place, later) = (later.unread(), FrozenLinear::new(later, bias()));
+        let expected = held.forward(tensor([9, k], 3)).into_data();
+        let same = || assert_eq!(later.forward(tensor([9, k], 3)).into_data(), expected, "{storage:?}");
+        same();
+        place.read().unwrap();
+        same();
+        place.forget();
+        same();
+    }
+    let broken = FrozenMatrix::later(2, 2, Arc::new(|| Err("the file is gone".into())), Storage::Bf16);
+    assert_eq!(broken.unread().read().unwrap_err(), "the file is gone");
+    let short = FrozenMatrix::later(2, 2, Arc::new(|| Ok(vec![0.0; 3])), Storage::Bf16);
+    assert!(short.unread().read().unwrap_err().contains("3 numbers where 2 × 2 were"));
 }
 
 #[test]
@@ -117,6 +144,7 @@ fn convolution() {
     for (shape, storage, [b, h, w]) in [
         (shape(3, 5, 3, 1), Storage::F32, [2, 7, 9]),
         (shape(70, 40, 3, 1), Storage::Bf16, [1, 8, 8]),
+        (shape(70, 40, 3, 1), Storage::Fp8, [1, 8, 8]),
         (shape(6, 40, 3, 2), Storage::F32, [2, 9, 6]),
         (shape(6, 40, 3, 2), Storage::Bf16, [1, 8, 8]),
         (shape(33, 20, 1, 1), Storage::F32, [2, 5, 5]),

@@ -37,7 +37,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 20] = [
         "charts are written for TensorBoard only; the recipe itself is kept in the LoRA file",
     ),
     (
-        &["full_fp16", "full_bf16", "fp8_base", "fp8_base_unet"],
+        &["full_fp16", "full_bf16"],
         "what is trained stays in 32-bit floats, which is more exact; --mixed_precision=bf16 saves memory",
     ),
     (&["no_half_vae"], "the VAE always works in 32-bit floats"),
@@ -112,7 +112,6 @@ const REFUSED: [(&[&str], &str); 9] = [
             "zero3_init_flag",
             "zero3_save_16bit_model",
             "fp16_master_weights_and_gradients",
-            "blocks_to_swap",
         ],
         "leave it out: lorabake runs as one process",
     ),

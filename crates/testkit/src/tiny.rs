@@ -1,5 +1,6 @@
-//! Tiny checkpoints of SD2.x and SDXL: all the keys that real files have, a few numbers behind each. Values are a
-//! function of name and place, so that no file has to be kept; `examples/tiny_checkpoints.rs` writes them for the oracle.
+//! Tiny checkpoints: the file of SD1.x; SD2.x and SDXL made on the spot, with all the keys that real files have and a few
+//! numbers behind each. Their values are a function of name and place; `examples/tiny_checkpoints.rs` writes them for the
+//! oracle.
 //!
 //! Widths are the least that 32 groups allow, heads are 8 wide. The vocabulary is whole, because token ids are.
 
@@ -10,6 +11,11 @@ use safetensors::tensor::TensorView;
 
 const UNET: &str = "model.diffusion_model";
 const VAE: &str = "first_stage_model";
+/// The file of SD1.x in toy widths.
+pub const SD15: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny/sd15_tiny.safetensors");
+/// The option that trains from it.
+pub const USE_SD15: &str =
+    concat!("--pretrained_model_name_or_path=", env!("CARGO_MANIFEST_DIR"), "/../../models/tiny/sd15_tiny.safetensors");
 /// Width of all text encoders.
 const TEXT: usize = 8;
 /// Width of the VAE.

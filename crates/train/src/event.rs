@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::block_plan::Row;
 use crate::generate::{Picture, Request};
 use crate::max_norm::Norms;
+use crate::memory::Outlook;
 
 /// Something that happened; consumers print it, log it or draw it.
 #[derive(Debug, Clone)]
@@ -13,9 +14,11 @@ pub enum Event {
     Note(String),
     /// What was found in the image folders, as text of many lines.
     Found(String),
+    /// What the run needs of memory and what there is; comes before anything large is read.
+    Memory(Outlook),
     /// A stage of the preparation ended after this many seconds.
     Prepared {
-        /// What was done, for instance `checkpoint read`.
+        /// What was done, for instance `latents made`.
         what: String,
         /// How long it took.
         seconds: f64,

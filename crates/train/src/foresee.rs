@@ -6,20 +6,20 @@ use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, report, scan};
 use lorabake_model::{Bundle, Parts};
-use lorabake_ops::Storage;
 use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
-use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
+use lorabake_weights::forecast::{LoraTensor, Memory, file_bytes, lora_tensors};
 use lorabake_weights::lora_file;
 use lorabake_weights::metadata::{self, ModelHashes};
 use lorabake_weights::tensors::Tensors;
 
+use crate::memory::{Needs, Saving};
 use crate::network::Network;
 use crate::save;
-use crate::session::{open_model, settled};
+use crate::session::{open_model, settled, storages};
 
 /// A run as it will be.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Foresight {
     pub files: u64,
     /// Memory in bytes.
     pub memory: Memory,
+    /// What would make that less.
+    pub savings: Vec<Saving>,
 }
 
 /// How large a LoRA will be.
@@ -83,7 +85,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
             lora_tensors(&keys, &recipe.network)
         }
         _ => {
-            let bundle = Bundle::load(&checkpoint, Parts::Training, Storage::Bf16)?;
+            let bundle = Bundle::open(&checkpoint, Parts::Training, storages(&recipe.train))?;
             let network = Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
             network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
         }
@@ -94,17 +96,11 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     };
     let tensors: Vec<LoraTensor> = tensors.into_iter().filter(|(name, _)| !left_alone(name)).collect();
     let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
-    let run = (&recipe.optim.optimizer, &recipe.train);
-    let trained = lora.parameters;
-    let sizes = Sizes::of(&checkpoint);
-    let mut memory = Memory::of(sizes, trained, &recipe.data, run);
-    if recipe.caches.text_outputs && recipe.samples.is_none() {
-        memory = memory.without_texts(sizes, &recipe.train);
-    }
-    memory.trained += recipe.optim.ema_decay.map_or(0, |_| 4 * trained);
+    let needs = Needs::of(&checkpoint, lora.parameters, &recipe)?;
     let files = files(&recipe, length);
     let notes = settled.notes;
-    Ok(Foresight { recipe, notes, found, length, curve, lora, files, memory })
+    let (memory, savings) = (needs.memory(&recipe), needs.savings(&recipe));
+    Ok(Foresight { recipe, notes, found, length, curve, lora, files, memory, savings })
 }
 
 /// Whether the LoRA's tensors follow from one rank and the layers alone.

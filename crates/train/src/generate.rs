@@ -10,9 +10,10 @@ use lorabake_diffusion::{Prediction, Sampler, Schedule, Steps, guide, unit_norma
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
-use lorabake_model::{Bundle, Conditioning, Parts};
+use lorabake_model::{Bundle, Conditioning, Parts, Storages};
 use lorabake_ops::Storage;
 use lorabake_recipe::seed::Seed;
+use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
 use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::tensor_file::TensorFile;
@@ -101,12 +102,14 @@ pub struct Brush<'a> {
 }
 
 impl Painter {
-    /// Reads the networks; `storage` is that of the UNet's and the text encoder's matrices.
+    /// Reads the networks; `storage` is that of the UNet's and the text encoder's matrices. Only the UNet's stay in
+    /// memory: text encoders and VAE do their work once a picture, and are read from the file for it.
     ///
     /// # Errors
     /// When one of its networks does not fit.
     pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
-        let mut bundle = Bundle::load(checkpoint, Parts::Generating, storage)?;
+        let mut bundle = Bundle::open(checkpoint, Parts::Generating, Storages::all(storage))?;
+        bundle.read(|part, _| part == Part::Unet)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
         let prediction = match checkpoint.prediction() {
             Some(checkpoint::Prediction::V { .. }) => Prediction::V,
@@ -189,7 +192,7 @@ impl Brush<'_> {
         if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
             bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
         }
-        let depth = self.bundle.texts()[0].depth();
+        let depth = self.bundle.texts[0].depth();
         if !(1..=depth).contains(&request.clip_skip) {
             bail!("--clip_skip {}: this checkpoint's text encoder has layers 1 to {depth}", request.clip_skip);
         }

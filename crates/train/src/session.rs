@@ -11,13 +11,13 @@ use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts, Sizes};
+use lorabake_model::{Bundle, Parts, Sizes, Storages};
 use lorabake_ops::{Storage, give_memory_back};
 use lorabake_optim::lr;
 use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::train::{Precision, Recompute};
+use lorabake_recipe::train::{Fp8, Precision, Recompute, Train};
 use lorabake_recipe::{Found, Parsed, Recipe};
 use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
@@ -27,10 +27,12 @@ use crate::embedded;
 use crate::encode::{LatentCache, Tokens, weighted_ids};
 use crate::event::Event;
 use crate::latent_file::LatentFiles;
+use crate::memory::Needs;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::sample::{self, Sampling};
 use crate::step::Frozen;
+use crate::swap;
 use crate::text_cache::TextCache;
 use crate::validate::Validation;
 
@@ -50,7 +52,7 @@ pub struct Session {
     pub length: Length,
     /// Their latents.
     pub latents: LatentCache,
-    /// The text states of the captions, if they are kept; the bundle then has no text encoder unless pictures need it.
+    /// The text states of the captions, if they are kept; the text encoders are then left in the file.
     pub(crate) texts: Option<TextCache>,
     /// What is trained.
     pub network: Network,
@@ -91,25 +93,35 @@ impl Session {
         clock.lap("images looked through");
 
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
-        let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
+        let mut bundle = Bundle::open(&checkpoint, halves, storages(&recipe.train))?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
         let notes = [unused_averages(&checkpoint), cut_captions(&dataset, &tokenizer, &recipe)];
         notes.into_iter().flatten().for_each(|note| say(Event::Note(note)));
-        clock.lap("checkpoint read");
+        clock.lap("checkpoint opened");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
+        say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe)?.outlook(&recipe)));
+        // The networks come into memory one after the other, and what has done its work goes.
+        bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let images = (&dataset, layout.placements.as_slice());
         let files = LatentFiles::of(&recipe, &checkpoint)?;
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, files, say)?;
         clock.lap("latents made");
+        give_memory_back();
+        bundle.read(|part, _| part.is_text())?;
+        clock.lap("text encoders read");
         let texts = recipe.caches.text_outputs.then(|| TextCache::fill(&bundle, &tokenizer, &dataset, &recipe));
         if texts.is_some() {
-            bundle.texts.take_if(|_| wanted.is_empty());
+            bundle.forget(Part::is_text);
+            give_memory_back();
             clock.lap("captions encoded");
         }
+        let swapped = swap::largest_blocks(&bundle, recipe.train.swapped);
+        bundle.read(|part, path| part == Part::Unet && !swapped.holds(path))?;
+        clock.lap("UNet read");
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let validation = Validation::new(&recipe, &dataset, &layout);
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
@@ -214,7 +226,14 @@ pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// How frozen matrices are held.
+/// How the frozen matrices of a run are held.
+pub fn storages(train: &Train) -> Storages {
+    let wide = storage(train.precision);
+    let eight = |if_all| if if_all { Storage::Fp8 } else { wide };
+    Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No) }
+}
+
+/// How frozen matrices are held that are not in 8 bits.
 pub fn storage(precision: Precision) -> Storage {
     match precision {
         Precision::No => Storage::F32,
@@ -234,7 +253,7 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
 }
 
 fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
-    let depth = bundle.texts()[0].depth();
+    let depth = bundle.texts[0].depth();
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }

@@ -1,4 +1,4 @@
-//! Whole bakes on the embedded model: what is saved, how often, and the laws that hold between runs.
+//! Whole bakes on a tiny model: what is saved, how often, and the laws that hold between runs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,11 @@ use std::sync::mpsc::channel;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
+use lorabake_testkit::tiny::{SD15, USE_SD15};
+use lorabake_train::bake;
 use lorabake_train::event::{Command, Event, Outcome};
 use lorabake_train::network::Network;
-use lorabake_train::{bake, embedded};
+use lorabake_weights::Checkpoint;
 use lorabake_weights::lora_file::LoraFile;
 
 /// A folder with images of two colours and shapes.
@@ -42,7 +44,8 @@ fn try_run(dir: &Path, out: &str, stop: bool, more: &[&str]) -> anyhow::Result<R
     let mut argv: Vec<OsString> = Vec::new();
     argv.extend(pair("--train_data_dir", &dir.join("train")));
     argv.extend(pair("--output_dir", &out));
-    let fixed = ["--resolution=64", "--learning_rate=1e-3", "--seed=7", "--network_dim=2", "--network_alpha=1"];
+    let fixed =
+        [USE_SD15, "--resolution=64", "--learning_rate=1e-3", "--seed=7", "--network_dim=2", "--network_alpha=1"];
     argv.extend(fixed.iter().chain(more).map(OsString::from));
     let parsed = parse_train(&argv).unwrap_or_else(|error| panic!("{error}"));
     let (events, heard) = channel();
@@ -107,7 +110,7 @@ fn a_bake_saves_what_was_asked_for_and_learns() {
     assert_eq!(lora.metadata["ss_steps"], "18");
     assert_eq!(lora.metadata["ss_epoch"], "3");
     assert!(!lora.metadata["lorabake_recipe"].contains(&*dir.path().to_string_lossy()), "folders stay private");
-    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
     assert_eq!(Network::from_file(&lora, "cat", &bundle).unwrap().modules.len(), 264);
 }
 
@@ -213,7 +216,7 @@ fn accumulated_batches_equal_one_large_batch() {
     use lorabake_train::step::{Frozen, Inputs, step};
     use lorabake_train::update::accumulate;
 
-    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
     let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
     let seed = lorabake_recipe::seed::Seed(3);
     let mut network = Network::fresh(&recipe.unwrap().recipe.network, &bundle, seed);

@@ -1,4 +1,4 @@
-//! Blocks of their own, LoRA+ and norms in short bakes on the embedded model.
+//! Blocks of their own, LoRA+ and norms in short bakes on a tiny model.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,10 +8,12 @@ use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
+use lorabake_testkit::tiny::{SD15, USE_SD15};
+use lorabake_train::bake;
 use lorabake_train::event::{Event, Plan, Step};
 use lorabake_train::max_norm::limit_norms;
 use lorabake_train::network::Network;
-use lorabake_train::{bake, embedded};
+use lorabake_weights::Checkpoint;
 use lorabake_weights::lora_file::{LoraFile, LoraModule};
 
 fn images(dir: &Path) {
@@ -26,6 +28,7 @@ fn words(dir: &Path, out: &str, more: &str) -> Vec<OsString> {
     let mut argv = vec![OsString::from("--train_data_dir"), dir.join("train").into()];
     argv.extend([OsString::from("--output_dir"), dir.join(out).into()]);
     let fixed = "--resolution=64 --seed=7 --network_dim=2 --network_alpha=2 --learning_rate=1e-3 --output_name=cat";
+    argv.push(USE_SD15.into());
     argv.extend(fixed.split(' ').chain(more.split_whitespace()).map(OsString::from));
     argv
 }
@@ -166,7 +169,7 @@ fn what_leaves_nothing_to_train_is_refused() {
 /// Against the change itself, which `limit_norms` never forms for plain LoRAs.
 #[test]
 fn norms_are_those_of_the_change_and_end_at_the_limit() {
-    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
     for kind in [
         "--network_args conv_dim=2",
         "--network_module=networks.dylora",

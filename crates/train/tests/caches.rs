@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 
 use image::{Rgb, RgbImage};
 use lorabake_recipe::parse_train;
+use lorabake_testkit::tiny::{SD15, USE_SD15};
 use lorabake_train::bake;
 use lorabake_train::event::Event;
 use lorabake_weights::npz::Npz;
@@ -33,7 +34,8 @@ fn try_run(dir: &Path, words: &str) -> anyhow::Result<Run> {
     let train = format!("--train_data_dir={}", dir.join("train").display());
     let out = format!("--output_dir={}", dir.join("out").display());
     let fixed = "--resolution=64 --seed=7 --learning_rate=1e-2 --network_dim=2 --output_name=cat --max_train_steps=4";
-    let words = [train.as_str(), out.as_str()].into_iter().chain(fixed.split(' ')).chain(words.split_whitespace());
+    let words =
+        [train.as_str(), out.as_str(), USE_SD15].into_iter().chain(fixed.split(' ')).chain(words.split_whitespace());
     let parsed = parse_train(&words.map(OsString::from).collect::<Vec<_>>()).unwrap_or_else(|error| panic!("{error}"));
     let (events, heard) = channel();
     let (_orders, commands) = channel();
@@ -74,6 +76,36 @@ fn set(dir: &Path) -> [PathBuf; 2] {
         std::fs::write(path.with_extension("txt"), format!("cat, {name}, grass")).unwrap();
         path
     })
+}
+
+/// What is in memory changes nothing of the result: not what is read anew for each use, nor what is forgotten between.
+#[test]
+fn weights_left_in_the_file_give_the_same_lora() {
+    let dir = tempfile::tempdir().unwrap();
+    set(dir.path());
+    let held = run(dir.path(), "");
+    let swapped = run(dir.path(), "--blocks_to_swap=25");
+    assert_eq!((held.losses, held.tensors), (swapped.losses, swapped.tensors));
+    let words =
+        "--mixed_precision=bf16 --network_train_unet_only --cache_text_encoder_outputs --gradient_checkpointing";
+    let held = run(dir.path(), words);
+    let swapped = run(dir.path(), &format!("{words} --blocks_to_swap=3"));
+    assert_eq!((held.losses, held.tensors), (swapped.losses, swapped.tensors));
+}
+
+/// Weights in 8 bits are another model, and a near one.
+#[test]
+fn weights_in_8_bits_are_off_by_a_little() {
+    let dir = tempfile::tempdir().unwrap();
+    set(dir.path());
+    let [wide, unet, all] =
+        ["--mixed_precision=bf16", "--fp8_base_unet", "--fp8_base"].map(|words| run(dir.path(), words));
+    for (near, other) in [(&wide, &unet), (&unet, &all)] {
+        assert_ne!(near.tensors, other.tensors);
+        for (a, b) in near.losses.iter().zip(&other.losses) {
+            assert!((a - b).abs() < 0.02 * a, "{a} and {b}");
+        }
+    }
 }
 
 fn files(dir: &Path) -> Vec<String> {
@@ -179,8 +211,8 @@ fn another_vae_is_noticed_and_another_decoder_or_unet_does_not_matter() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path());
     run(dir.path(), DISK);
-    let bytes = lorabake_train::embedded::bytes();
-    let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let bytes = std::fs::read(SD15).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let data = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     for (name, written) in [
         ("first_stage_model.decoder.conv_in.bias", 0),

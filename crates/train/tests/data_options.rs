@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 
 use lorabake_model::tokenizer::{EOS, Tokenizer};
 use lorabake_recipe::parse_train;
+use lorabake_testkit::tiny::USE_SD15;
 use lorabake_train::bake;
 use lorabake_train::encode::Tokens;
 use lorabake_train::event::Event;
@@ -37,7 +38,7 @@ fn run(dir: &Path, more: &str) -> Run {
     };
     let fixed = "--resolution=64 --learning_rate=1e-3 --seed=7 --network_dim=2 --max_train_epochs=2";
     let more = more.replace("HERE", &dir.display().to_string());
-    let words = fixed.split(' ').chain(more.split_whitespace()).map(OsString::from);
+    let words = [USE_SD15].into_iter().chain(fixed.split(' ')).chain(more.split_whitespace()).map(OsString::from);
     let argv: Vec<OsString> = folders.into_iter().map(OsString::from).chain(words).collect();
     let parsed = parse_train(&argv).unwrap_or_else(|error| panic!("{error}"));
     let (events, heard) = channel();

@@ -10,9 +10,11 @@ use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
+use lorabake_testkit::tiny::{SD15, USE_SD15};
+use lorabake_train::bake;
 use lorabake_train::generate::{LoraUse, Painter, Request};
 use lorabake_train::network::{Network, Strength};
-use lorabake_train::{bake, embedded};
+use lorabake_weights::Checkpoint;
 use lorabake_weights::Part;
 use lorabake_weights::lora_file::LoraFile;
 
@@ -67,7 +69,8 @@ impl Bench {
         let train = format!("--train_data_dir={}", self.dir.path().join("train").display());
         let out = format!("--output_dir={}", self.dir.path().join(out).display());
         let fixed = "--resolution=64 --seed=7 --learning_rate=1e-2 --network_dim=2 --network_alpha=1 --output_name=cat";
-        let words = [train.as_str(), out.as_str()].into_iter().chain(fixed.split(' ')).chain(words.split(' '));
+        let words =
+            [train.as_str(), out.as_str(), USE_SD15].into_iter().chain(fixed.split(' ')).chain(words.split(' '));
         let words: Vec<OsString> = words.filter(|word| !word.is_empty()).map(OsString::from).collect();
         let parsed = parse_train(&words).unwrap_or_else(|error| panic!("{error}"));
         let ((events, _heard), (_orders, commands)) = (channel(), channel());
@@ -128,7 +131,7 @@ fn picture(painter: &Painter, lora: Option<(&Path, f64)>) -> Vec<f32> {
 #[test]
 fn every_kind_is_trained_saved_read_and_painted_with() {
     let bench = Bench::new();
-    let painter = Painter::load(&embedded::checkpoint().unwrap(), Storage::F32).unwrap();
+    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storage::F32).unwrap();
     let plain = picture(&painter, None);
     for (index, (module, args, linear, wide)) in KINDS.into_iter().enumerate() {
         let options = format!("--network_module={module} --network_args {args}");
@@ -218,7 +221,7 @@ fn weights_of_another_kind_are_refused() {
 /// layers of the text encoder with 4 + 2 each.
 #[test]
 fn presets_choose_their_layers() {
-    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
     for (preset, text, unet) in [
         ("full", 72, 192 + 66 + 14 + 6 + 4),
         ("full-lin", 72, 192 + 22 + 14 + 2),

@@ -1,4 +1,4 @@
-//! Every optimizer in a short bake on the embedded model: it moves the LoRA and tells its rates. Whether its numbers are
+//! Every optimizer in a short bake on a tiny model: it moves the LoRA and tells its rates. Whether its numbers are
 //! right is checked in crates/optim and by the recorded traces.
 
 use std::ffi::OsString;
@@ -7,6 +7,7 @@ use std::sync::mpsc::channel;
 
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::parse_train;
+use lorabake_testkit::tiny::USE_SD15;
 use lorabake_train::bake;
 use lorabake_train::event::{Event, Step};
 use lorabake_weights::lora_file::LoraFile;
@@ -15,7 +16,8 @@ use lorabake_weights::lora_file::LoraFile;
 fn steps(dir: &Path, more: &[&str]) -> (Vec<Step>, f32) {
     let mut argv = vec![OsString::from("--train_data_dir"), dir.join("train").into()];
     argv.extend([OsString::from("--output_dir"), dir.join("out").into()]);
-    let fixed = ["--resolution=64", "--seed=7", "--network_dim=2", "--network_alpha=2", "--max_train_steps=3"];
+    let fixed =
+        [USE_SD15, "--resolution=64", "--seed=7", "--network_dim=2", "--network_alpha=2", "--max_train_steps=3"];
     argv.extend(fixed.iter().chain(more).map(OsString::from));
     let parsed = parse_train(&argv).unwrap_or_else(|error| panic!("{more:?}: {error}"));
     let ((events, heard), (_orders, commands)) = (channel(), channel());

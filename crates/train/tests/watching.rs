@@ -11,12 +11,14 @@ use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
+use lorabake_testkit::tiny::{SD15, USE_SD15};
+use lorabake_train::bake;
 use lorabake_train::ema::Ema;
 use lorabake_train::event::{Event, Painted, Validated};
 use lorabake_train::generate::{LoraUse, Painter};
 use lorabake_train::max_norm::limit_norms;
 use lorabake_train::network::{Network, Strength};
-use lorabake_train::{bake, embedded};
+use lorabake_weights::Checkpoint;
 use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::tensor_file::TensorFile;
 
@@ -55,7 +57,8 @@ impl Bench {
         let train = format!("--train_data_dir={}", self.path("train").display());
         let out = format!("--output_dir={}", self.path(out).display());
         let fixed = "--resolution=64 --seed=7 --learning_rate=1e-2 --network_dim=2 --network_alpha=1 --output_name=cat";
-        let words = [train.as_str(), out.as_str()].into_iter().chain(fixed.split(' ')).chain(words.split(' '));
+        let words =
+            [train.as_str(), out.as_str(), USE_SD15].into_iter().chain(fixed.split(' ')).chain(words.split(' '));
         let words: Vec<OsString> = words.filter(|word| !word.is_empty()).map(OsString::from).collect();
         let parsed = parse_train(&words).unwrap_or_else(|error| panic!("{error}"));
         let ((events, heard), (_orders, commands)) = (channel(), channel());
@@ -183,7 +186,7 @@ fn a_resumed_run_keeps_what_is_held_out() {
 }
 
 fn fresh() -> Network {
-    let bundle = Bundle::load(&embedded::checkpoint().unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
     let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
     Network::fresh(&recipe.unwrap().recipe.network, &bundle, Seed(3))
 }
@@ -248,7 +251,7 @@ fn pictures_have_the_average_that_is_saved() {
     };
     let (Painted { picture, mut request, .. }, path) = painted("--ema_decay=0.9");
     request.loras = vec![LoraUse { path, strength: Strength::FULL }];
-    let painter = Painter::load(&embedded::checkpoint().unwrap(), Storage::F32).unwrap();
+    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storage::F32).unwrap();
     let again = painter.paint(&request, &mut |_, _| ()).unwrap();
     assert!(apart(&picture.latent, &again.latent) < 1e-5);
     assert!(apart(&painted("").0.picture.latent, &again.latent) > 1e-3);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use lorabake_recipe::model::Family;
 use safetensors::Dtype;
@@ -20,7 +21,7 @@ use crate::{Error, diffusers_folder, vae_file};
 /// An open checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint {
-    tensors: Tensors,
+    tensors: Arc<Tensors>,
     family: Family,
     /// What a folder's settings say that the UNet predicts.
     told: Option<Prediction>,
@@ -68,7 +69,7 @@ impl Checkpoint {
             Some(reason) => Err(Error::WrongKind { file: tensors.label().to_string(), reason }),
             None => {
                 let family = family.unwrap_or_else(|| keys::family_of(tensors.names().iter().map(String::as_str)));
-                Ok(Self { tensors, family, told, vae: None })
+                Ok(Self { tensors: Arc::new(tensors), family, told, vae: None })
             }
         }
     }
@@ -78,10 +79,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it cannot be read, or is no VAE.
+    ///
+    /// # Panics
+    /// If a network has been read from it.
     pub fn use_vae(&mut self, path: &Path) -> Result<(), Error> {
         let vae = vae_file::open(path)?;
         self.vae = Some(vae.label().to_string());
-        self.tensors.replace(|name| keys::part_of(name) != Some(Part::Vae), vae);
+        let tensors = Arc::get_mut(&mut self.tensors).expect("its VAE is chosen before it is read");
+        tensors.replace(|name| keys::part_of(name) != Some(Part::Vae), vae);
         Ok(())
     }
 
@@ -151,6 +156,11 @@ impl Checkpoint {
     /// When there is no such tensor or its numbers are no floats.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
         self.tensors.read_f32(name)
+    }
+
+    /// The tensors, for whoever reads them later.
+    pub(crate) fn tensors(&self) -> &Arc<Tensors> {
+        &self.tensors
     }
 
     /// SHA-256 of what encodes images, the VAE without its decoder: equal for files whose encoders are equal as f32.

@@ -5,18 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use lorabake_recipe::data::Data;
+use lorabake_recipe::Recipe;
 use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
-use lorabake_recipe::train::{Precision, Recompute, Train};
+use lorabake_recipe::train::{Fp8, Precision, Recompute, Train};
 use safetensors::Dtype;
 
 use crate::checkpoint::Checkpoint;
 use crate::keys::kohya::Names;
 use crate::keys::text::{FUSED, JOINED};
-use crate::keys::{Part, diffusers_names, family_of, part_of};
+use crate::keys::{Part, diffusers_names, encodes_images, family_of, part_of};
 use crate::lora_save;
 
 /// A tensor of a LoRA file: its key and shape.
@@ -102,8 +102,10 @@ pub struct Sizes {
     pub unet: u64,
     /// Matrices of the text encoders.
     pub texts: u64,
-    /// All of the VAE.
-    pub vae: u64,
+    /// Those of them that are tables of words and places.
+    pub embeddings: u64,
+    /// The VAE without its decoder.
+    pub encoder: u64,
     /// The tensors' bytes.
     pub file: u64,
 }
@@ -117,11 +119,13 @@ impl Sizes {
             let values = shape.iter().product::<usize>() as u64;
             sizes.file += values * checkpoint.dtype(name).map_or(4, |dtype| dtype.bitsize() as u64 / 8);
             match part_of(name) {
-                Some(Part::Vae) => sizes.vae += values,
+                Some(Part::Vae) => sizes.encoder += if encodes_images(name) { values } else { 0 },
                 Some(part) => {
                     *(if shape.len() > 1 { &mut sizes.matrices } else { &mut sizes.others }) += values;
                     sizes.unet += if part == Part::Unet { values } else { 0 };
-                    sizes.texts += if part != Part::Unet && shape.len() > 1 { values } else { 0 };
+                    let text = part.is_text() && shape.len() > 1;
+                    sizes.texts += if text { values } else { 0 };
+                    sizes.embeddings += if text && name.contains("embedding") { values } else { 0 };
                 }
                 None => {}
             }
@@ -132,30 +136,31 @@ impl Sizes {
 
 /// Memory that a run takes, in bytes.
 ///
-/// - frozen: 4 bytes a value; with bf16, matrices take 2.
+/// - frozen: for each number of a matrix 4 bytes, with bf16 2, with 8-bit floats 1; tables of words and everything else 4.
 /// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
-/// - reading: frozen and the VAE in f32; pages of a mapped file go as soon as they are read.
+/// - preparing: VAE and text encoders come into memory one after the other, and the UNet after them. Pages of a mapped
+///   file go as soon as they are read.
 ///
-/// The 1.6 GB is what a step added to the memory before it in runs of SD1.5 at 512 × 512, f32, rank 16, on 2 cores in
-/// November 2026: 1.62 GB with batch 1, 3.22 with batch 2. There the whole came to 4.2 GB while reading and 5.7 (7.3)
-/// while training (5.1 at 384 × 384), with bf16 to 2.6 and 3.9, and to 2.7 while training if every block is run twice;
-/// `tests/forecast.rs` compares.
+/// The constants are what was measured in runs of SD1.5 at 512 × 512 and SDXL at 1024 × 1024, rank 16, on 2 cores in
+/// November 2026; `tests/forecast.rs` compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// UNet and text encoder, with the program itself.
     pub frozen: u64,
-    /// What one step keeps for its backward pass.
+    /// What a step keeps and needs for a moment.
     pub step: u64,
     /// The LoRA, its gradients and what the optimizer keeps.
     pub trained: u64,
-    /// While the checkpoint is read.
-    pub reading: u64,
+    /// While latents and captions are encoded.
+    pub preparing: u64,
 }
 
 /// The program itself, latents and what the allocator holds back; measured.
 const PROGRAM: u64 = 130_000_000;
+/// What encoding one image of 512 × 512 takes; measured.
+const ENCODE_512: f64 = 0.9e9;
 /// What a step of SD1.5 keeps for one image of 512 × 512; measured.
 const STEP_512: f64 = 1.6e9;
 /// What is left of that when every block is run twice; measured.
@@ -165,26 +170,32 @@ const SD15_BLOCKS: f64 = 25.0;
 /// Values of SD1.5's UNet, by which that is scaled to other models.
 const SD15_UNET: f64 = 859_520_964.0;
 
+/// Which frozen matrices are in memory while training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resident {
+    /// The text encoders'; not if the states of all captions are kept.
+    pub texts: bool,
+    /// The share of the UNet's that does not stay in the file.
+    pub unet: f64,
+}
+
 impl Memory {
     /// What training `trained` values from a model of these sizes will take.
-    pub fn of(sizes: Sizes, trained: u64, data: &Data, (optimizer, train): (&Optimizer, &Train)) -> Self {
-        let width = if train.precision == Precision::Bf16 { 2 } else { 4 };
-        let frozen = width * sizes.matrices + 4 * sizes.others;
-        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
-        let share = pixels / (512.0 * 512.0) * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
+    pub fn of(sizes: Sizes, trained: u64, recipe: &Recipe, resident: Resident) -> Self {
+        let (data, train) = (&recipe.data, &recipe.train);
+        let texts = width(train, train.fp8 == Fp8::All) * (sizes.texts - sizes.embeddings) + 4 * sizes.embeddings;
+        let unet = width(train, train.fp8 != Fp8::No) * (sizes.matrices - sizes.texts);
+        let base = PROGRAM + 4 * sizes.others;
+        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1) / (512.0 * 512.0);
+        let share = pixels * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
+        let own = state_bytes(&recipe.optim.optimizer) + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
+        let encoding = 4 * sizes.encoder + (ENCODE_512 * pixels) as u64;
         Self {
-            frozen: frozen + PROGRAM,
+            frozen: base + if resident.texts { texts } else { 0 } + (unet as f64 * resident.unet) as u64,
             step: (STEP_512 * share * kept(train.recompute)) as u64,
-            trained: (trained as f64 * (8.0 + state_bytes(optimizer))) as u64,
-            reading: frozen + PROGRAM + 4 * sizes.vae,
+            trained: (trained as f64 * (8.0 + own)) as u64,
+            preparing: base + encoding.max(texts),
         }
-    }
-
-    /// Without the text encoders' matrices, which are dropped once the states of all captions are kept.
-    #[must_use]
-    pub fn without_texts(self, sizes: Sizes, train: &Train) -> Self {
-        let width = if train.precision == Precision::Bf16 { 2 } else { 4 };
-        Self { frozen: self.frozen - width * sizes.texts, ..self }
     }
 
     /// The most while training.
@@ -194,7 +205,16 @@ impl Memory {
 
     /// The most at any time.
     pub fn peak(&self) -> u64 {
-        self.reading.max(self.training())
+        self.preparing.max(self.training())
+    }
+}
+
+/// Bytes of a number in a matrix.
+fn width(train: &Train, in_8_bits: bool) -> u64 {
+    match train.precision {
+        _ if in_8_bits => 1,
+        Precision::Bf16 => 2,
+        Precision::No => 4,
     }
 }
 

@@ -4,10 +4,12 @@
 //! and [`Loader::finish`] reports them all together with the tensors that nobody asked for. No network is known here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lorabake_recipe::model::Family;
 
 use crate::keys::{self, Part, text};
+use crate::tensors::Tensors;
 use crate::{Checkpoint, Error};
 
 /// How many names of each kind a message shows.
@@ -24,6 +26,30 @@ pub struct Loader<'c> {
     unused: BTreeSet<&'c str>,
     missing: Vec<String>,
     misfits: Vec<String>,
+}
+
+/// A tensor of a checkpoint that is read when it is wanted.
+#[derive(Debug, Clone)]
+pub struct Later {
+    tensors: Arc<Tensors>,
+    /// Key in the file, and which third of its rows if files join three of its kind; `None` if it does not fit.
+    place: Option<(String, Option<usize>)>,
+    values: usize,
+}
+
+impl Later {
+    /// Its values, row-major; zeros for one that does not fit, of which [`Loader::finish`] tells.
+    ///
+    /// # Errors
+    /// When the file no longer has them, or holds them damaged.
+    pub fn read(&self) -> Result<Vec<f32>, Error> {
+        let Some((key, third)) = &self.place else { return Ok(vec![0.0; self.values]) };
+        let values = self.tensors.read_f32(key)?;
+        Ok(match third {
+            Some(third) => values[third * values.len() / 3..(third + 1) * values.len() / 3].to_vec(),
+            None => values,
+        })
+    }
 }
 
 impl<'c> Loader<'c> {
@@ -86,10 +112,20 @@ impl<'c> Loader<'c> {
     /// `expected`, zeros are returned (nothing, for a shape beyond all reason) and the problem is kept for
     /// [`Loader::finish`]. A 1×1 convolution and a matrix of the same numbers count as the same shape.
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Vec<f32> {
-        let zeros = || vec![0.0; values_of(expected)];
+        let later = self.later(name, expected);
+        later.read().unwrap_or_else(|error| {
+            self.misfits.push(error.to_string());
+            vec![0.0; later.values]
+        })
+    }
+
+    /// The same tensor, to be read when it is wanted. What can be told without reading is checked now.
+    pub fn later(&mut self, name: &str, expected: &[usize]) -> Later {
+        let tensors = self.checkpoint.tensors();
+        let mut later = Later { tensors: tensors.clone(), place: None, values: values_of(expected) };
         let Some((key, third)) = self.find(name) else {
             self.missing.push(name.to_string());
-            return zeros();
+            return later;
         };
         self.unused.remove(key);
         let found = self.checkpoint.shape(key).unwrap_or_default();
@@ -99,19 +135,12 @@ impl<'c> Loader<'c> {
         }
         if without_kernel(found) != without_kernel(&expected) {
             self.misfits.push(format!("{key} (expected {expected:?}, found {found:?})"));
-            return zeros();
+        } else if let Err(error) = tensors.check_numbers(key) {
+            self.misfits.push(error.to_string());
+        } else {
+            later.place = Some((key.to_string(), third));
         }
-        let values = match self.checkpoint.read_f32(key) {
-            Ok(values) => values,
-            Err(error) => {
-                self.misfits.push(error.to_string());
-                return zeros();
-            }
-        };
-        match third {
-            Some(third) => values[third * values.len() / 3..(third + 1) * values.len() / 3].to_vec(),
-            None => values,
-        }
+        later
     }
 
     /// Ends the reading.

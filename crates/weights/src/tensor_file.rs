@@ -188,10 +188,21 @@ impl TensorFile {
             Dtype::I64 => Ok(read_values(bytes, i64::from_le_bytes, |from, to| {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             })),
-            other => {
-                Err(Error::Dtype { file: self.label.clone(), name: name.to_string(), dtype: format!("{other:?}") })
-            }
+            other => Err(self.unread_type(name, other)),
         }
+    }
+
+    /// Whether a tensor's numbers are of a type that [`Self::read_f32`] converts.
+    pub fn check_numbers(&self, name: &str) -> Result<(), Error> {
+        use Dtype::{BF16, F8_E4M3, F8_E5M2, F16, F32, F64, I64};
+        match self.dtype(name) {
+            Some(F32 | F16 | BF16 | F64 | F8_E4M3 | F8_E5M2 | I64) | None => Ok(()),
+            Some(other) => Err(self.unread_type(name, other)),
+        }
+    }
+
+    fn unread_type(&self, name: &str, dtype: Dtype) -> Error {
+        Error::Dtype { file: self.label.clone(), name: name.to_string(), dtype: format!("{dtype:?}") }
     }
 }
 

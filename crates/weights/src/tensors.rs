@@ -127,15 +127,26 @@ impl Tensors {
         self.files.get(place.file)?.dtype(&place.name)
     }
 
+    /// Whether a tensor's numbers can be read, as far as is known without reading them.
+    ///
+    /// # Errors
+    /// As for [`Tensors::read_f32`].
+    pub fn check_numbers(&self, name: &str) -> Result<(), Error> {
+        let (place, file) = self.find(name)?;
+        file.check_numbers(&place.name)
+    }
+
+    fn find(&self, name: &str) -> Result<(&Place, &TensorFile), Error> {
+        let found = self.places.get(name).and_then(|place| Some((place, self.files.get(place.file)?)));
+        found.ok_or_else(|| Error::NoTensor { file: self.label.clone(), name: name.to_string() })
+    }
+
     /// A tensor's values as f32, row-major.
     ///
     /// # Errors
     /// When there is no such tensor or its numbers are of a type that is not read.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
-        let found = self.places.get(name).and_then(|place| Some((place, self.files.get(place.file)?)));
-        let Some((place, file)) = found else {
-            return Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() });
-        };
+        let (place, file) = self.find(name)?;
         let values = file.read_f32(&place.name)?;
         match (place.transposed, place.shape.as_slice()) {
             (true, &[rows, columns]) => {

@@ -8,7 +8,7 @@ use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Recipe, parse_train};
-use lorabake_weights::forecast::{LoraTensor, Memory, Sizes, file_bytes, lora_tensors, state_bytes};
+use lorabake_weights::forecast::{LoraTensor, Memory, Resident, Sizes, file_bytes, lora_tensors, state_bytes};
 use lorabake_weights::{Checkpoint, lora_save};
 
 const LAYERS: &str = include_str!("golden/sd15_layers.txt");
@@ -108,25 +108,28 @@ fn memory_is_about_what_was_measured() {
         matrices: matrices(),
         others: norms_and_biases,
         unet: 859_520_964,
-        texts: 0,
-        vae: 83_653_863,
+        texts: 122_920_704,
+        embeddings: 38_004_480,
+        encoder: 34_163_664,
         file: 2_132_625_150,
     };
-    for (options, reading, training) in [
-        ("", 4.22, 5.73),
-        ("--train_batch_size=2", 4.17, 7.28),
-        ("--resolution=384", 4.30, 5.07),
-        ("--mixed_precision=bf16", 2.60, 3.90),
-        ("--mixed_precision=bf16 --gradient_checkpointing", 2.60, 2.71),
+    for (options, preparing, training) in [
+        ("", 1.17, 5.73),
+        ("--train_batch_size=2", 1.17, 7.28),
+        ("--resolution=384", 0.77, 5.07),
+        ("--mixed_precision=bf16", 1.17, 3.90),
+        ("--mixed_precision=bf16 --gradient_checkpointing", 1.17, 2.71),
     ] {
-        let Recipe { data, optim, train, .. } = recipe(&format!("--resolution=512 {options}"));
-        let memory = Memory::of(sizes, 16 * 589_824, &data, (&optim.optimizer, &train));
-        for (found, measured) in [(memory.reading, reading), (memory.training(), training)] {
+        let memory = Memory::of(sizes, 16 * 589_824, &recipe(&format!("--resolution=512 {options}")), ALL);
+        for (found, measured) in [(memory.preparing, preparing), (memory.training(), training)] {
             let ratio = found as f64 / 1e9 / measured;
             assert!((0.9..1.1).contains(&ratio), "{options}: {found} for {measured} GB");
         }
     }
 }
+
+/// Nothing is left in the file.
+const ALL: Resident = Resident { texts: true, unet: 1.0 };
 
 fn matrices() -> u64 {
     sd15().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
@@ -134,21 +137,22 @@ fn matrices() -> u64 {
 
 #[test]
 fn memory_grows_with_what_takes_it() {
-    let of = |options: &str| {
-        let Recipe { data, optim, train, .. } = recipe(options);
-        Memory::of(Sizes::of(&tiny()), 1000, &data, (&optim.optimizer, &train))
-    };
+    let of = |options: &str| Memory::of(Sizes::of(&tiny()), 1000, &recipe(options), ALL);
     let plain = of("");
     assert_eq!(of("--train_batch_size=3").step / plain.step, 3);
     assert_eq!(of("--resolution=256").step / plain.step, 4);
     assert!(of("--gradient_checkpointing").step < of("--gradient_checkpointing_blocks=9").step);
     assert!(of("--gradient_checkpointing_blocks=9").step < plain.step);
     assert_eq!((plain.trained, of("--optimizer_type=Prodigy").trained), (16_000, 24_000));
-    let (sizes, train) = (Sizes::of(&tiny()), recipe("").train);
-    assert_eq!(plain.frozen - plain.without_texts(sizes, &train).frozen, 4 * sizes.texts);
-    assert!(sizes.texts > 49_408 && sizes.texts < sizes.matrices);
-    let saved = plain.frozen - of("--mixed_precision=bf16").frozen;
-    assert_eq!(saved, 2 * Sizes::of(&tiny()).matrices);
+    let sizes = Sizes::of(&tiny());
+    let without = Memory::of(sizes, 1000, &recipe(""), Resident { texts: false, unet: 0.5 });
+    assert_eq!(plain.frozen - without.frozen, 4 * sizes.texts + 2 * (sizes.matrices - sizes.texts));
+    assert!(sizes.embeddings > 49_408 && sizes.embeddings < sizes.texts && sizes.texts < sizes.matrices);
+    let [bf16, unet, all] =
+        ["--mixed_precision=bf16", "--fp8_base_unet", "--fp8_base"].map(|options| plain.frozen - of(options).frozen);
+    let texts = sizes.texts - sizes.embeddings;
+    assert_eq!(bf16, 2 * (sizes.matrices - sizes.embeddings));
+    assert_eq!([unet - bf16, all - unet], [sizes.matrices - sizes.texts, texts]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use lorabake_recipe::network::{Network, RankAlpha, Scope};
 use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::{AdaFactor, AdamW, AdamW8bit};
 use lorabake_recipe::output::{Output, SaveState};
-use lorabake_recipe::train::{Duration, Precision, Recompute, Train};
+use lorabake_recipe::train::{Duration, Fp8, Precision, Recompute, Train};
 use lorabake_recipe::validation::{HoldOut, Validation};
 use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed, build};
 
@@ -91,6 +91,8 @@ fn recipe(name: &str) -> Recipe {
             duration: Duration::Steps(10),
             accumulation: 1,
             precision: Precision::No,
+            fp8: Fp8::No,
+            swapped: 0,
             recompute: Recompute::No,
             seed: 42,
             threads: None,

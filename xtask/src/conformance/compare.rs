@@ -53,6 +53,8 @@ impl Bounds {
         d: f64::INFINITY,
         rates: f64::INFINITY,
     };
+    /// With frozen weights in 8-bit floats it is another model, if a near one.
+    pub const FP8: Self = Self { loss: 5e-2, cosine: 0.9, ..Self::BF16 };
 
     /// Those of one trace.
     pub fn of(self, trace: &str) -> Self {

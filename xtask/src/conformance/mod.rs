@@ -19,7 +19,7 @@ use trace::Trace;
 pub const OWN_PACK: &str = "conformance";
 
 /// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
-/// `--mixed_precision bf16` replays with frozen weights in bf16, with bounds that suit it.
+/// `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8-bit floats, with bounds that suit it.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
     let (storage, args) = precision(args)?;
@@ -83,6 +83,7 @@ fn precision(args: &[String]) -> Result<(Storage, &[String])> {
             "bf16" => Ok((Storage::Bf16, rest)),
             other => bail!("--mixed_precision {other}: it takes no or bf16"),
         },
+        [option, rest @ ..] if option == "--fp8_base" => Ok((Storage::Fp8, rest)),
         all => Ok((Storage::F32, all)),
     }
 }

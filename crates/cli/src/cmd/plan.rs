@@ -10,6 +10,7 @@ use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_run};
 use lorabake_train::foresee::{Foresight, Size, foresee};
 
 use super::train;
+use crate::memory::{gb, listed};
 use crate::{graph, words};
 
 const USAGE: &str = "\
@@ -106,18 +107,20 @@ fn brakes(recipe: &Recipe) -> String {
 }
 
 fn cost(foresight: &Foresight) -> String {
-    let Foresight { memory, lora, files, recipe, .. } = foresight;
-    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
-    let text = format!(
-        "memory: about {} at most: {} while the checkpoint is read, {} while training\n  \
+    let Foresight { memory, savings, lora, files, recipe, .. } = foresight;
+    let mut text = format!(
+        "memory: about {} at most: {} while latents and captions are made, {} while training\n  \
          frozen model {}, a step {}, the LoRA with gradients and optimizer {}\n",
         gb(memory.peak()),
-        gb(memory.reading),
+        gb(memory.preparing),
         gb(memory.training()),
         gb(memory.frozen),
         gb(memory.step),
         gb(memory.trained),
     );
+    if !savings.is_empty() {
+        text += &format!("  less with {}\n", listed(savings));
+    }
     let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
     let name = &recipe.output.name;
     let Size { modules, parameters, bytes } = lora;

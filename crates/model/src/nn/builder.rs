@@ -1,7 +1,9 @@
 //! Builds layers from a checkpoint and numbers the adaptable ones.
 
+use std::sync::Arc;
+
 use lorabake_adapter::{Kind, Role, Site, Sites};
-use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Storage};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Source, Storage, Unread};
 use lorabake_weights::Loader;
 
 use super::{Conv2d, Linear};
@@ -16,12 +18,43 @@ pub struct Builder<'l, 'c> {
     /// The adaptable layers so far.
     pub sites: Sites,
     storage: Storage,
+    matrices: &'l mut Vec<Place>,
+}
+
+/// A matrix whose numbers are still in the file.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Diffusers path of its layer.
+    pub path: String,
+    /// To read it by.
+    pub matrix: Unread,
 }
 
 impl<'l, 'c> Builder<'l, 'c> {
-    /// A builder that holds matrices in `storage`; norms and biases are always f32.
-    pub fn new(loader: &'l mut Loader<'c>, storage: Storage) -> Self {
-        Self { loader, sites: Sites::default(), storage }
+    /// A builder that is to hold matrices in `storage` and lists them in `matrices`, since their numbers are not read yet;
+    /// norms and biases are always f32, and here at once.
+    pub fn new(loader: &'l mut Loader<'c>, storage: Storage, matrices: &'l mut Vec<Place>) -> Self {
+        Self { loader, sites: Sites::default(), storage, matrices }
+    }
+
+    /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
+    fn matrix(&mut self, path: &str, shape: &[usize], [rows, columns]: [usize; 2]) -> FrozenMatrix {
+        self.matrix_by(path, shape, ([rows, columns], self.storage), |values| values)
+    }
+
+    /// The same in `storage`, of values that `change` has brought into order.
+    pub fn matrix_by(
+        &mut self,
+        path: &str,
+        shape: &[usize],
+        ([rows, columns], storage): ([usize; 2], Storage),
+        change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
+    ) -> FrozenMatrix {
+        let later = self.loader.later(&format!("{path}.weight"), shape);
+        let source: Source = Arc::new(move || later.read().map(&change).map_err(|error| error.to_string()));
+        let matrix = FrozenMatrix::later(rows, columns, source, storage);
+        self.matrices.push(Place { path: path.to_string(), matrix: matrix.unread() });
+        matrix
     }
 
     /// The extents of a tensor in the file, or zeros if it is absent (the loader reports it later).
@@ -55,8 +88,7 @@ impl<'l, 'c> Builder<'l, 'c> {
     }
 
     fn any_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role, bias: Option<Vec<f32>>) -> Linear {
-        let weight = self.loader.take(&format!("{path}.weight"), &[outputs, inputs]);
-        let weight = FrozenMatrix::new(outputs, inputs, weight, self.storage);
+        let weight = self.matrix(path, &[outputs, inputs], [outputs, inputs]);
         let site = Site { path: path.to_string(), kind: Kind::Linear { inputs, outputs }, role };
         let site = self.sites.add(site, weight.clone());
         Linear { base: FrozenLinear::new(weight, bias), site }
@@ -73,17 +105,15 @@ impl<'l, 'c> Builder<'l, 'c> {
     /// A convolution with bias that no adapter may bypass (the VAE's).
     pub fn frozen_conv(&mut self, path: &str, shape: ConvShape) -> FrozenConv {
         let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
-        let weight = self.loader.take(&format!("{path}.weight"), &extents);
+        let weight = self.matrix(path, &extents, [shape.outputs, shape.patch()]);
         let bias = self.loader.take(&format!("{path}.bias"), &extents[..1]);
-        let weight = FrozenMatrix::new(shape.outputs, shape.patch(), weight, self.storage);
         FrozenConv::new(shape, weight, Some(bias))
     }
 
     /// A linear layer with bias that no adapter may bypass (the VAE's).
     pub fn frozen_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2]) -> FrozenLinear {
-        let weight = self.loader.take(&format!("{path}.weight"), &[outputs, inputs]);
-        let bias = self.loader.take(&format!("{path}.bias"), &[outputs]);
-        FrozenLinear::new(FrozenMatrix::new(outputs, inputs, weight, self.storage), Some(bias))
+        let weight = self.matrix(path, &[outputs, inputs], [outputs, inputs]);
+        FrozenLinear::new(weight, Some(self.loader.take(&format!("{path}.bias"), &[outputs])))
     }
 
     /// A group norm of 32 groups.

@@ -3,5 +3,5 @@
 mod builder;
 mod layers;
 
-pub use builder::Builder;
+pub use builder::{Builder, Place};
 pub use layers::{Conv2d, Linear};

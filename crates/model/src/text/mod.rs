@@ -41,16 +41,19 @@ impl TextEncoder {
     pub fn build(mut b: Builder<'_, '_>, model: TextModel, projection: Projection) -> Self {
         let embeddings = "text_model.embeddings";
         let [vocabulary, width] = b.dims(&format!("{embeddings}.token_embedding.weight"));
-        let tokens = b.loader.take(&format!("{embeddings}.token_embedding.weight"), &[vocabulary, width]);
-        let positions = b.loader.take(&format!("{embeddings}.position_embedding.weight"), &[ROW, width]);
+        let mut table = |name: &str, rows: usize| {
+            let extents = [rows, width];
+            b.matrix_by(&format!("{embeddings}.{name}"), &extents, (extents, Storage::F32), |values| values)
+        };
+        let (tokens, positions) = (table("token_embedding", vocabulary), table("position_embedding", ROW));
         let layer = |index: usize| format!("text_model.encoder.layers.{index}");
         let count = b.count(|index| format!("{}.layer_norm1.weight", layer(index)));
         let used = count.min(model.layers);
         (used..count).for_each(|index| b.loader.leave(&format!("{}.", layer(index))));
         Self {
             model,
-            tokens: FrozenMatrix::new(vocabulary, width, tokens, Storage::F32),
-            positions: FrozenMatrix::new(ROW, width, positions, Storage::F32),
+            tokens,
+            positions,
             layers: (0..used).map(|index| Layer::build(&mut b, &layer(index), width, model.activation)).collect(),
             final_layer_norm: b.layer_norm("text_model.final_layer_norm", width),
             text_projection: model.pools.then(|| pooling(&mut b, width, projection)),
@@ -110,30 +113,26 @@ impl TextEncoder {
     /// Token plus position embeddings; frozen, so they need no tape.
     fn embed(&self, ids: &[[u32; ROW]], device: &Device) -> Tensor<3> {
         let width = self.tokens.columns();
-        let mut numbers = Vec::with_capacity(ids.len() * ROW * width);
-        for row in ids {
-            for (position, id) in row.iter().enumerate() {
-                let (token, place) = (self.tokens.row(*id as usize), self.positions.row(position));
-                numbers.extend(token.iter().zip(place).map(|(t, p)| t + p));
-            }
-        }
+        let tokens = self.tokens.gather(ids.iter().flatten().map(|id| *id as usize));
+        let places = self.positions.gather(0..ROW);
+        let numbers: Vec<f32> = tokens.iter().zip(places.iter().cycle()).map(|(token, place)| token + place).collect();
         Tensor::from_data(TensorData::new(numbers, [ids.len(), ROW, width]), device)
     }
 }
 
 /// The projection of the pooled state.
 fn pooling(b: &mut Builder<'_, '_>, width: usize, projection: Projection) -> FrozenLinear {
-    const NAME: &str = "text_projection.weight";
-    let [rows, columns] = b.dims(NAME);
+    const PATH: &str = "text_projection";
+    let [rows, columns] = b.dims(&format!("{PATH}.weight"));
     // The file's matrix has a row for each input; sd-scripts takes it for one of outputs, which needs a square one.
     let outputs = if projection == Projection::AsHosts { columns } else { rows };
-    let values = b.loader.take(NAME, &[width, outputs]);
-    let values = match projection {
+    let turned = move |values: Vec<f32>| match projection {
         Projection::AsTrainer => values,
         Projection::AsHosts => {
             let column = |column: usize| values.iter().skip(column).step_by(outputs.max(1)).copied();
             (0..outputs).flat_map(column).collect()
         }
     };
-    FrozenLinear::new(FrozenMatrix::new(outputs, width, values, Storage::F32), None)
+    let weight = b.matrix_by(PATH, &[width, outputs], ([outputs, width], Storage::F32), turned);
+    FrozenLinear::new(weight, None)
 }

@@ -17,7 +17,7 @@ use crate::report::Problem;
 const LIMIT: u64 = 100_000_000;
 
 /// Metadata with the option that it tells, `None` and `False` standing for off.
-const SAME: [(&str, &str); 46] = [
+const SAME: [(&str, &str); 47] = [
     ("ss_network_module", "network_module"),
     ("ss_network_alpha", "network_alpha"),
     ("ss_network_dropout", "network_dropout"),
@@ -64,6 +64,7 @@ const SAME: [(&str, &str); 46] = [
     ("ss_gradient_checkpointing", "gradient_checkpointing"),
     ("ss_full_fp16", "full_fp16"),
     ("ss_fp8_base", "fp8_base"),
+    ("ss_fp8_base_unet", "fp8_base_unet"),
 ];
 
 /// Options that mean nothing without another one: (option, metadata, what that must be for it to be taken).
@@ -182,7 +183,7 @@ fn from_metadata(metadata: Map<String, Value>) -> Imported {
 }
 
 /// Metadata about this one file, its images and the machine.
-const REST: [&str; 32] = [
+const REST: [&str; 31] = [
     "ss_session_id",
     "ss_training_started_at",
     "ss_training_finished_at",
@@ -205,7 +206,6 @@ const REST: [&str; 32] = [
     "ss_vae_hash",
     "ss_new_vae_hash",
     "ss_lowram",
-    "ss_fp8_base_unet",
     "ss_resize_interpolation",
     "ss_skip_image_resolution",
     "ss_model_prediction_type",

@@ -17,7 +17,7 @@ use lorabake_recipe::Recipe;
 use lorabake_recipe::model::Family;
 use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::Setting;
-use lorabake_recipe::train::{Precision, Recompute};
+use lorabake_recipe::train::{Fp8, Precision, Recompute};
 
 pub use dataset::{BucketInfo, DatasetFacts, Dir};
 pub use hashes::ModelHashes;
@@ -88,13 +88,8 @@ const MINIMUM: [&str; 6] =
     ["ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args"];
 
 /// Options of sd-scripts that lorabake does not have: what they are when they are off.
-const ABSENT: [(&str, &str); 5] = [
-    ("ss_fp8_base", "False"),
-    ("ss_fp8_base_unet", "False"),
-    ("ss_full_fp16", "False"),
-    ("ss_lowram", "False"),
-    ("ss_resize_interpolation", "None"),
-];
+const ABSENT: [(&str, &str); 3] =
+    [("ss_full_fp16", "False"), ("ss_lowram", "False"), ("ss_resize_interpolation", "None")];
 
 /// The metadata of a file that a bake of `recipe` saves. With `--dim_from_weights` the recipe must already hold the
 /// rank and alpha of those weights.
@@ -200,6 +195,8 @@ fn run(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
         Precision::Bf16 => "bf16",
     };
     entries.put("ss_mixed_precision", precision);
+    entries.put("ss_fp8_base", boolean(recipe.train.fp8 == Fp8::All));
+    entries.put("ss_fp8_base_unet", boolean(recipe.train.fp8 == Fp8::Unet));
     entries.put("ss_gradient_checkpointing", boolean(recipe.train.recompute != Recompute::No));
     entries.put("ss_gradient_accumulation_steps", recipe.train.accumulation);
     entries.put("ss_max_train_steps", facts.max_train_steps);
