@@ -2,6 +2,7 @@
 
 mod golden;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lorabake_weights::family::Kind;
@@ -89,8 +90,11 @@ fn adapters_of_other_programs() {
         modules,
         ranks: [rank].into(),
         alphas: [alpha.to_owned()].into(),
+        change: None,
     };
-    assert_eq!(adapter.blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
+    assert!(adapter.blocks.iter().all(|block| block.change.is_some_and(|change| change.modules == block.modules)));
+    let blocks: Vec<Block> = adapter.blocks.into_iter().map(|block| Block { change: None, ..block }).collect();
+    assert_eq!(blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
     assert!(diffusers.ignored.iter().any(|ignored| ignored.host == "sd-scripts"));
     let peft = look("peft/adapter/adapter_model.safetensors").adapter.unwrap();
     assert!(peft.dora && peft.convolutions);
@@ -108,6 +112,30 @@ fn adapters_of_other_programs() {
     assert_eq!(adapter.blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>(), ["TE2", "IN04", "OUT05"]);
     assert_eq!((other.family.as_deref(), other.unknown.join(" ").as_str()), (Some("SDXL base"), "stray"));
     assert!(other.ignored.iter().any(|ignored| ignored.host == "diffusers" && ignored.what.contains("embeddings")));
+}
+
+/// Against LyCORIS' own whole weights (oracle/change_golden.py).
+#[test]
+fn the_size_of_changes_is_that_of_lycoris_weights() {
+    let text = std::fs::read_to_string(tests().join("change/norms.json")).unwrap();
+    let expected: BTreeMap<String, f64> = serde_json::from_str(&text).unwrap();
+    let adapter = look("change/adapters.safetensors").adapter.unwrap();
+    assert_eq!(adapter.changes.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (module, norm) in &expected {
+        let ours = adapter.changes[module];
+        assert!((ours - norm).abs() < 1e-6 * norm, "{module}: {ours}, LyCORIS {norm}");
+    }
+    let block = adapter.blocks.iter().find(|block| block.name == "OUT11").unwrap().change.unwrap();
+    let (a, b) = (expected["lora_unet_up_blocks_3_resnets_2_conv1"], expected["lora_unet_up_blocks_3_resnets_2_norm1"]);
+    assert_eq!(block.modules, 2);
+    for (ours, expected) in [(block.mean, (a + b) / 2.0), (block.largest, a), (block.whole, a.hypot(b))] {
+        assert!((ours - expected).abs() < 1e-6 * expected, "{block:?}");
+    }
+    // Without the model, the change of IA3 is unknown.
+    assert!(look("ia3.safetensors").adapter.unwrap().changes.is_empty());
+    // Tensors that do not fit are none, not a panic.
+    let odd = [("lora_unet_a.lora_up.weight", &[4, 3][..]), ("lora_unet_a.lora_down.weight", &[2, 4])];
+    assert!(made(&odd).adapter.unwrap().changes.is_empty());
 }
 
 #[test]
