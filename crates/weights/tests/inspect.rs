@@ -5,8 +5,10 @@ mod golden;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lorabake_weights::Checkpoint;
 use lorabake_weights::family::Kind;
 use lorabake_weights::inspect::{Block, Report, inspect};
+use lorabake_weights::lora_file::LoraFile;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
@@ -180,6 +182,55 @@ fn models_and_their_parts() {
     let v = made(&[("model.diffusion_model.label_emb.0.0.weight", &[1]), ("v_pred", &[1]), ("odd", &[1])]);
     assert_eq!((v.prediction.as_deref(), v.unknown.join(" ").as_str()), (Some("v"), "odd"));
     assert_eq!(made(&[("a", &[1])]).kind, Kind::Unknown);
+}
+
+#[test]
+fn embeddings_in_every_form() {
+    let about = [("vectors", "2 of 768 numbers"), ("name", "penny"), ("trained steps", "499")];
+    for (name, base) in [
+        ("embedding.pt", "v1-5 / 4bdfc29c"),
+        ("embedding_parameters.pt", ""),
+        ("embedding_legacy.pt", "v1-5 / 4bdfc29c"),
+    ] {
+        let path = tests().join("torch").join(name);
+        let report = inspect(&path, false).unwrap();
+        assert_eq!((report.kind, report.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 1.x")), "{name}");
+        for (what, expected) in about.into_iter().chain([("base model", base)]) {
+            assert_eq!(value(&report.training, what), expected, "{name}");
+        }
+        let message = Checkpoint::open(&path).unwrap_err().to_string();
+        assert!(message.contains("a textual inversion (embedding), not a checkpoint"), "{message}");
+        let message = LoraFile::open(&path).unwrap_err().to_string();
+        assert!(message.contains("a textual inversion (embedding), not a LoRA"), "{message}");
+    }
+    let learned = look("torch/learned_embeds.bin");
+    assert_eq!((learned.kind, learned.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 2.x")));
+    assert_eq!(value(&learned.training, "vectors"), "1 of 1024 numbers");
+    let xl = made(&[("clip_l", &[2, 768]), ("clip_g", &[3, 1280])]);
+    let vectors = [("vectors", "3 of 1280 numbers for clip_g"), ("vectors", "2 of 768 numbers for clip_l")];
+    assert_eq!(xl.training, vectors.map(|(what, value)| (what.to_string(), value.to_string())));
+}
+
+/// What AUTOMATIC1111's web UI leaves unused.
+#[test]
+fn what_the_web_ui_does_not_take() {
+    let unused = |tensors: &[(&str, &[usize])]| {
+        let ignored = made(tensors).ignored;
+        ignored.into_iter().filter(|ignored| ignored.host == "web UI").map(|ignored| ignored.what).collect::<String>()
+    };
+    let layer = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
+    let named = |tensor: &str| format!("{layer}.{tensor}");
+    let (a, b, scale) = (named("hada_w1_a"), named("hada_w1_b"), named("dora_scale"));
+    let (a, b, scale) = (a.as_str(), b.as_str(), scale.as_str());
+    let (up, down): (&[usize], &[usize]) = (&[8, 2], &[2, 6]);
+    // Other kinds than LoRA, embeddings and magnitudes by inputs are taken.
+    assert_eq!(unused(&[(a, up), (b, down), ("bundle_emb.penny.clip_l", &[1, 768])]), "");
+    assert_eq!(unused(&[(a, up), (b, down), (scale, &[1, 6])]), "");
+    assert!(unused(&[(a, up), (b, down), (scale, &[8, 1])]).contains("paints differs"));
+    assert!(unused(&[(&named("set_weight"), up)]).contains("set_weight"));
+    assert!(unused(&[("lycoris_unet_a.lokr_w1", up), ("lycoris_unet_a.lokr_w2", up)]).starts_with("2 tensors"));
+    let diffusers = look("peft/diffusers.safetensors").ignored;
+    assert!(diffusers.iter().any(|ignored| ignored.host == "web UI" && ignored.what.starts_with("all of it")));
 }
 
 #[test]

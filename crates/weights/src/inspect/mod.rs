@@ -52,7 +52,7 @@ pub struct Report {
     pub averages: usize,
     /// Of a LoRA: algorithm, networks, ranks.
     pub adapter: Option<Adapter>,
-    /// Its training in words: what, value.
+    /// Its training in words: what, value; of a textual inversion its vectors, too.
     pub training: Vec<(String, String)>,
     /// The image folders of its training.
     pub folders: Vec<Folder>,
@@ -118,6 +118,10 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         }
     }
     let metadata = tensors.metadata();
+    let mut training = told::training(metadata);
+    if kind == Kind::Embedding {
+        training.splice(..0, told::embedding(tensors));
+    }
     Report {
         file: path.display().to_string(),
         kind,
@@ -129,7 +133,7 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         dtypes,
         averages: tensors.names().iter().filter(|name| is_average(name)).count(),
         adapter: None,
-        training: told::training(metadata),
+        training,
         folders: told::folders(metadata),
         tags: told::tags(metadata),
         hashes: Vec::new(),
