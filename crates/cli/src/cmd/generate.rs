@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "ddim")]
     sampler: Sampler,
     /// Which layer of the text encoder is used, counted from its end: 2 for NAI and most anime models.
-    #[arg(long, value_name = "1-12", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=12))]
+    #[arg(long, value_name = "1-23", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=23))]
     clip_skip: u8,
     /// A .png file, numbered if there are several pictures, or a folder.
     #[arg(long, value_name = "PATH", default_value = "out")]
