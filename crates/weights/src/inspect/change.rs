@@ -102,7 +102,7 @@ impl Matrix {
     /// This factor behind the middle of a Tucker form, (rank, rank, kernel): for each i, kernel and column
     /// Σⱼ middle[i, j, kernel] · self[j, column].
     fn through(&self, middle: &Self) -> Option<Self> {
-        if middle.columns % self.rows != 0 {
+        if !middle.columns.is_multiple_of(self.rows) {
             return None;
         }
         let kernel = middle.columns / self.rows;
