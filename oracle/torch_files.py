@@ -51,6 +51,21 @@ def main():
     torch.save(whole, OUT / "zip.ckpt")
     torch.save(whole, OUT / "zip_protocol_4.ckpt", pickle_protocol=4)
     torch.save(whole, OUT / "legacy.ckpt", _use_new_zipfile_serialization=False)
+    small = {"e4m3": numbers(6).to(torch.float8_e4m3fn), "e5m2": numbers(6).to(torch.float8_e5m2),
+             "u16": torch.arange(3).to(torch.uint16), "part": numbers(6).to(torch.float8_e4m3fn).reshape(2, 3)[1, 1:]}
+    torch.save(small, OUT / "small_types.ckpt")
+    torch.save(small, OUT / "small_types_legacy.ckpt", _use_new_zipfile_serialization=False)
+    torch.serialization.set_crc32_options(False)
+    torch.save(whole, OUT / "zip_without_checksums.ckpt")
+    torch.serialization.set_crc32_options(True)
+    plain = {"string_to_token": {"*": 265}, "string_to_param": {"*": numbers(2, 768)}, "name": "penny", "step": 499,
+             "sd_checkpoint": "4bdfc29c", "sd_checkpoint_name": "v1-5"}
+    kept = torch.nn.ParameterDict({"*": torch.nn.Parameter(numbers(2, 768))})
+    torch.save(plain, OUT / "embedding.pt")
+    torch.save({**plain, "string_to_param": kept, "sd_checkpoint": None, "sd_checkpoint_name": None},
+               OUT / "embedding_parameters.pt")
+    torch.save({**plain, "string_to_param": kept}, OUT / "embedding_legacy.pt", _use_new_zipfile_serialization=False)
+    torch.save({"<penny>": numbers(1024)}, OUT / "learned_embeds.bin")
     torch.save({"w": numbers(2).expand(5, 2)}, OUT / "expanded.ckpt")
     torch.save({"w": numbers(2), "odd": ModelCheckpoint()}, OUT / "object_among_weights.ckpt")
     torch.save(ModelCheckpoint(), OUT / "object.ckpt")

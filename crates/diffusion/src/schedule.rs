@@ -5,6 +5,9 @@
 /// Number of timesteps of Stable Diffusion; a timestep is one of 0 (hardly any noise) to 999 (hardly anything else).
 pub const TRAIN_STEPS: usize = 1000;
 
+/// Share that stands for the 0 of zero terminal SNR where a noise level has to be finite, as in web UIs.
+const LEAST_SHARE: f64 = 4.897_345_189_085_343_5e-8;
+
 /// A noise schedule. At timestep t a noisy latent is √a · latent + √(1 − a) · noise, a = `alphas_cumprod[t]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -52,10 +55,18 @@ impl Schedule {
         f64::from(self.alphas_cumprod[t])
     }
 
-    /// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated. That of the schedule
-    /// before [`Self::zero_terminal_snr`], behind which there is none at the last timestep.
+    /// Whether nothing of a latent is left at the last timestep. A network that predicts noise cannot paint then, since
+    /// the noise is all that it sees; so samplers ask for velocities.
+    pub fn ends_in_noise(&self) -> bool {
+        self.alphas_cumprod.last() == Some(&0.0)
+    }
+
+    /// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated.
     pub(crate) fn sigma(&self, t: f64) -> f64 {
-        let log_sigma = |t: f64| -0.5 * self.snr(t as usize).ln();
+        let log_sigma = |t: f64| {
+            let alpha = self.alpha(t as usize).max(LEAST_SHARE);
+            -0.5 * (alpha / (1.0 - alpha)).ln()
+        };
         let weight = t.fract();
         ((1.0 - weight) * log_sigma(t.floor()) + weight * log_sigma(t.ceil())).exp()
     }

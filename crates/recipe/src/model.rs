@@ -96,8 +96,8 @@ pub struct RawModel {
     #[arg(long)]
     pub sdxl: Option<bool>,
     /// Which layer of the text encoder is used, counted from its end. The same as for making pictures: 2 for NAI and
-    /// most anime models, 1 for realistic ones. [default: 1]
-    #[arg(long, value_name = "1-12")]
+    /// most anime models, 1 for realistic ones. Up to 12, with SD2.x up to 23. [default: 1]
+    #[arg(long, value_name = "N")]
     pub clip_skip: Option<u32>,
     /// Longest caption in tokens: 75, 150 or 225. Raise it for long tag lists; what is longer is cut. [default: 75]
     #[arg(long, value_name = "TOKENS")]
@@ -108,13 +108,14 @@ pub struct RawModel {
     pub found: Option<Family>,
 }
 
+/// Layers of CLIP's text encoder in SD1.x.
+const LAYERS: u32 = 12;
+/// Those of OpenCLIP's in SD2.x that sd-scripts builds; the last one of the file is not used.
+const SD2_LAYERS: u32 = 23;
+
 impl RawModel {
     pub(crate) fn resolve(&self, report: &mut Report) -> Model {
         let clip_skip = self.clip_skip.unwrap_or(1);
-        if !(1..=12).contains(&clip_skip) {
-            let what = format!("{clip_skip} is not a layer of the text encoder");
-            report.problem("clip_skip", what, "use 2 for NAI and most anime models, 1 for realistic ones");
-        }
         let max_token_length = self.max_token_length.unwrap_or(75);
         if ![75, 150, 225].contains(&max_token_length) {
             let what = format!("{max_token_length} tokens are not possible");
@@ -130,6 +131,16 @@ impl RawModel {
             }
         };
         let family = if checkpoint == Checkpoint::Embedded { Some(Family::Sd1) } else { self.family(report) };
+        // Until the checkpoint is open it may be any; what it turns out to be is checked then.
+        let layers = if matches!(family, None | Some(Family::Sd2)) { SD2_LAYERS } else { LAYERS };
+        if !(1..=layers).contains(&clip_skip) {
+            let what = format!("{clip_skip} is not a layer of the text encoder");
+            let remedy = match family {
+                Some(Family::Sd2) => "use 1 to 23; models of Stable Diffusion 2.x are made for 1",
+                _ => "use 2 for NAI and most anime models, 1 for realistic ones",
+            };
+            report.problem("clip_skip", what, remedy);
+        }
         if family == Some(Family::Sdxl) && self.clip_skip.is_some() {
             let text = "has no effect with SDXL, as in sd-scripts: its text encoders are always used up to their last \
                         layer but one";

@@ -83,6 +83,7 @@ pub struct Painter {
     decoder: Decoder,
     tokenizer: Tokenizer,
     prediction: Prediction,
+    schedule: Schedule,
     device: Device,
 }
 
@@ -97,6 +98,8 @@ pub struct Brush<'a> {
     pub tokenizer: &'a Tokenizer,
     /// What the UNet predicts.
     pub prediction: Prediction,
+    /// The noise that it was trained with; that of zero terminal SNR is for velocities only.
+    pub schedule: &'a Schedule,
     /// Where it runs.
     pub device: &'a Device,
 }
@@ -115,12 +118,21 @@ impl Painter {
             Some(checkpoint::Prediction::V { .. }) => Prediction::V,
             Some(checkpoint::Prediction::Epsilon) | None => Prediction::Epsilon,
         };
-        Ok(Self { bundle, decoder, tokenizer: Tokenizer::new(), prediction, device: Device::flex() })
+        let zero_terminal_snr =
+            matches!(checkpoint.prediction(), Some(checkpoint::Prediction::V { zero_terminal_snr: true }));
+        let schedule = Schedule::stable_diffusion();
+        let schedule = if zero_terminal_snr { schedule.zero_terminal_snr() } else { schedule };
+        Ok(Self { bundle, decoder, tokenizer: Tokenizer::new(), prediction, schedule, device: Device::flex() })
     }
 
     /// The same for a checkpoint that predicts velocities, whether its file says so or not.
     pub fn of_velocities(self) -> Self {
         Self { prediction: Prediction::V, ..self }
+    }
+
+    /// The same for a checkpoint that predicts velocities and was trained with zero terminal SNR.
+    pub fn of_zero_terminal_snr(self) -> Self {
+        Self { schedule: Schedule::stable_diffusion().zero_terminal_snr(), ..self.of_velocities() }
     }
 
     /// How many tokens at the end of `text` are not seen because it is too long.
@@ -133,8 +145,8 @@ impl Painter {
     /// # Errors
     /// When a LoRA cannot be read or does not fit, or when the request contradicts itself.
     pub fn paint(&self, request: &Request, on_step: &mut dyn FnMut(usize, usize)) -> Result<Picture> {
-        let Self { bundle, decoder, tokenizer, prediction, device } = self;
-        let brush = Brush { bundle, decoder, tokenizer, prediction: *prediction, device };
+        let Self { bundle, decoder, tokenizer, prediction, schedule, device } = self;
+        let brush = Brush { bundle, decoder, tokenizer, prediction: *prediction, schedule, device };
         brush.check(request)?;
         brush.paint(request, &self.attach(&request.loras)?, on_step)
     }
@@ -161,7 +173,7 @@ impl Brush<'_> {
         adapters: &Attached,
         on_step: &mut dyn FnMut(usize, usize),
     ) -> Result<Picture> {
-        let (shape, schedule) = (self.check(request)?, Schedule::stable_diffusion());
+        let (shape, schedule) = (self.check(request)?, self.schedule);
         let told = self.encode(request, adapters);
         let noise = |index: u64| self.noise(request.seed, index, shape);
         let start = match &request.noise {
@@ -171,13 +183,14 @@ impl Brush<'_> {
         let mut done = 0;
         let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
             let answer = self.predict(x.clone(), t, (&told, request.cfg_scale), adapters);
-            let epsilon = self.prediction.epsilon(&schedule, answer, x, t);
+            let estimate =
+                if schedule.ends_in_noise() { answer } else { self.prediction.epsilon(schedule, answer, x, t) };
             done += 1;
             on_step(done, request.steps.get());
-            Ok(epsilon)
+            Ok(estimate)
         };
-        let x = request.sampler.initial(start, &schedule);
-        let latent = request.sampler.sample(&mut model, x, &schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
+        let x = request.sampler.initial(start, schedule);
+        let latent = request.sampler.sample(&mut model, x, schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
         let image = self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale()));
         let (latent, image) = (numbers(latent), numbers(image));
         if image.iter().any(|value| !value.is_finite()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use lorabake_diffusion::{Prediction, Steps};
+use lorabake_diffusion::{Prediction, Schedule, Steps};
 use lorabake_model::Bundle;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::vae::Decoder;
@@ -24,6 +24,7 @@ pub(crate) struct Sampling {
     requests: Vec<Request>,
     decoder: Decoder,
     prediction: Prediction,
+    schedule: Schedule,
 }
 
 /// The moment of a picture.
@@ -38,8 +39,10 @@ pub(crate) enum Moment {
 impl Sampling {
     /// Sampling of `requests`, if the recipe asks for it; `decoder` is the checkpoint's.
     pub fn new(recipe: &Recipe, requests: Vec<Request>, decoder: Option<Decoder>) -> Option<Self> {
-        let prediction = Objective::new(&recipe.diffusion).prediction;
-        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder?, prediction })
+        let Objective { prediction, schedule, .. } = Objective::new(&recipe.diffusion);
+        // Of noise alone a network that predicts noise makes nothing.
+        let schedule = if prediction == Prediction::V { schedule } else { Schedule::stable_diffusion() };
+        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder?, prediction, schedule })
     }
 
     /// Whether pictures are due at `moment`.
@@ -58,8 +61,8 @@ impl Sampling {
         let mut adapters = Attached::default();
         network.attach(Strength::FULL, device, &mut adapters);
         for (index, request) in self.requests.iter().enumerate() {
-            let (decoder, prediction) = (&self.decoder, self.prediction);
-            let brush = Brush { bundle, decoder, tokenizer, prediction, device };
+            let (decoder, prediction, schedule) = (&self.decoder, self.prediction, &self.schedule);
+            let brush = Brush { bundle, decoder, tokenizer, prediction, schedule, device };
             let moment = match moment {
                 Moment::Step(step) => format!("{step:06}"),
                 Moment::Epoch(epoch) => format!("e{epoch:06}"),

@@ -12,6 +12,7 @@ use lorabake_recipe::model::Family;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
+use crate::family::{self, Kind};
 use crate::keys::kohya::Names;
 use crate::keys::{self, Part};
 use crate::tensor_file::TensorFile;
@@ -216,6 +217,9 @@ fn refusal(file: &Tensors) -> Option<String> {
     let starts = |prefix: &str| any(&|name| name.starts_with(prefix));
     if any(&keys::is_adapter_key) {
         return Some("it is a LoRA, not a checkpoint; give it as --network_weights instead".into());
+    }
+    if family::kind(file) == Kind::Embedding {
+        return Some("it is a textual inversion (embedding), not a checkpoint".into());
     }
     let family = if starts("conditioner.embedders.0.model.") {
         Some("SDXL refiner")

@@ -83,7 +83,8 @@ pub fn family(kind: Kind, tensors: &Tensors) -> Option<String> {
             let mut widths = embedding_widths(tensors);
             widths.extend(tensors.names().iter().find_map(context).flatten());
             widths.extend(text);
-            let width = if widths.len() > 1 { 2048 } else { *widths.first()? };
+            let first = *widths.first()?;
+            let width = if widths.iter().any(|width| *width != first) { 2048 } else { first };
             by_width(width).map(str::to_string)
         }
         _ => None,

@@ -2,7 +2,8 @@
 //!
 //! In: [`checkpoint::Checkpoint`] opens a Stable Diffusion model, [`loader::Loader`] hands its tensors out
 //! by diffusers name, [`lora_file::LoraFile`] opens a LoRA. Out: [`lora_save::save`] writes one, with the metadata of
-//! [`metadata`] under the file names of [`names`]. All name maps are in [`keys`]. No tensor arithmetic happens here.
+//! [`metadata`] under the file names of [`names`]. All name maps are in [`keys`]. No tensor
+//! arithmetic happens here, but for the norms that [`inspect`] tells.
 
 pub mod checkpoint;
 mod diffusers_folder;

@@ -12,6 +12,7 @@ use std::path::Path;
 use lorabake_recipe::model::Family;
 
 use crate::Error;
+use crate::family::{self, Kind};
 use crate::peft_file::{self, Named};
 use crate::tensor_file::TensorFile;
 use crate::tensors::Tensors;
@@ -97,7 +98,7 @@ impl LoraFile {
         let Named { tensors: file, alphas } = peft_file::named(TensorFile::open(path)?, path);
         let wrong = |reason: String| Error::WrongKind { file: file.label().to_string(), reason };
         let names = file.names();
-        if let Some(reason) = refusal(names) {
+        if let Some(reason) = refusal(&file) {
             return Err(wrong(reason));
         }
         let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -154,8 +155,11 @@ fn is_module(module: &str) -> bool {
 }
 
 /// Why this file as a whole is no LoRA for Stable Diffusion, if so.
-fn refusal(names: &[String]) -> Option<String> {
-    let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
+fn refusal(file: &Tensors) -> Option<String> {
+    let any = |test: &dyn Fn(&str) -> bool| file.names().iter().any(|name| test(name));
+    if family::kind(file) == Kind::Embedding {
+        return Some("it is a textual inversion (embedding), not a LoRA".into());
+    }
     if any(&|name| name.starts_with("model.diffusion_model.") || name.starts_with("cond_stage_model.")) {
         return Some("it is a checkpoint, not a LoRA".into());
     }

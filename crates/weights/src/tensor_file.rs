@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -19,7 +20,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::Error;
-use crate::torch_file;
+use crate::torch_file::{self, Content, Sum};
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -36,6 +37,8 @@ pub struct TensorFile {
     bytes: Bytes,
     tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
+    /// Checksums of an archive's parts, with what is known of each after the first look.
+    sums: Vec<(Sum, OnceLock<bool>)>,
 }
 
 /// A tensor's place in the file.
@@ -109,8 +112,8 @@ impl TensorFile {
     fn parse(label: String, bytes: Bytes) -> Result<Self, Error> {
         let all = bytes.as_slice();
         // The length of a safetensors header may by chance begin as a pickle does.
-        let (tensors, metadata) = if torch_file::is_torch(all) && all.get(8) != Some(&b'{') {
-            (torch_file::tensors(&label, all)?, BTreeMap::new())
+        let content = if torch_file::is_torch(all) && all.get(8) != Some(&b'{') {
+            torch_file::read(&label, all)?
         } else {
             let (header, data_start) = parse_header(&label, all)?;
             let tensor = |info: &TensorInfo| Tensor {
@@ -120,9 +123,22 @@ impl TensorFile {
                 strides: None,
             };
             let tensors = header.tensors().into_iter().map(|(name, info)| (name, tensor(info))).collect();
-            (tensors, header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
+            let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+            Content { tensors, metadata, sums: Vec::new() }
         };
-        Ok(Self { label, bytes, tensors, metadata })
+        let Content { tensors, metadata, sums } = content;
+        let sums = sums.into_iter().map(|sum| (sum, OnceLock::new())).collect();
+        Ok(Self { label, bytes, tensors, metadata, sums })
+    }
+
+    /// Compares the part of an archive that holds these bytes with its checksum, once.
+    fn check(&self, bytes: &Range<usize>) -> Result<(), Error> {
+        let after = self.sums.partition_point(|(sum, _)| sum.bytes.start <= bytes.start);
+        let Some((sum, known)) = self.sums[..after].last() else { return Ok(()) };
+        if *known.get_or_init(|| sum.holds(self.bytes.as_slice())) {
+            return Ok(());
+        }
+        Err(Error::NotTorch { file: self.label.clone(), reason: sum.broken() })
     }
 
     /// The path as given, for messages.
@@ -165,6 +181,7 @@ impl TensorFile {
         let Some((tensor, bytes)) = found else {
             return Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() });
         };
+        self.check(&tensor.bytes)?;
         let values = self.convert(name, tensor.dtype, bytes)?;
         self.bytes.release(tensor.bytes.clone());
         Ok(match &tensor.strides {

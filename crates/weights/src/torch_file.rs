@@ -1,7 +1,8 @@
 //! PyTorch's files (`.ckpt`, `.pt`, `.pth`, `.bin`): which tensors they have, and where in the file.
 //!
 //! Knows both containers: the zip archive of PyTorch 1.6 and later, whose entries are not packed, and the row of
-//! pickles before it. Their pickle is read by [`crate::pickle`], which runs nothing. Numbers stay where they are.
+//! pickles before it. Their pickle is read by [`crate::pickle`], which runs nothing. Numbers stay where they are; the
+//! checksums that an archive keeps of them are handed on, for whoever reads them.
 //! Formats: `torch/serialization.py`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +12,7 @@ use rawzip::{CompressionMethod, ZipArchive};
 use safetensors::Dtype;
 
 use crate::Error;
-use crate::pickle::{Node, Pickle, Refusal, View, unreadable};
+use crate::pickle::{Id, Node, Pickle, Refusal, View, unreadable};
 use crate::tensor_file::Tensor;
 
 /// Longest pickle that is read. Those of real checkpoints are below one megabyte.
@@ -23,6 +24,46 @@ const MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 /// The key under which training programs keep the weights.
 const WEIGHTS: &str = "state_dict";
 
+/// The key under which a textual inversion keeps its vectors, and what else of it is told.
+const VECTORS: &str = "string_to_param";
+const ABOUT_VECTORS: [&str; 4] = ["name", "step", "sd_checkpoint", "sd_checkpoint_name"];
+
+/// What a file has.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    /// Its tensors, by name.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// What it tells of itself, if it is a textual inversion.
+    pub metadata: BTreeMap<String, String>,
+    /// The checksums of its parts, by where they are, in order.
+    pub sums: Vec<Sum>,
+}
+
+/// A part of an archive and its checksum.
+#[derive(Debug)]
+pub(crate) struct Sum {
+    /// Its name.
+    pub entry: String,
+    /// Where it is.
+    pub bytes: Range<usize>,
+    /// CRC32.
+    pub crc: u32,
+}
+
+impl Sum {
+    /// Whether the bytes of `file` have this checksum. PyTorch can be told to leave it out, and writes 0 then.
+    pub(crate) fn holds(&self, file: &[u8]) -> bool {
+        let mut crc = flate2::Crc::new();
+        crc.update(&file[self.bytes.clone()]);
+        self.crc == 0 || crc.sum() == self.crc
+    }
+
+    /// What to say if it does not.
+    pub(crate) fn broken(&self) -> String {
+        format!("its entry {} is damaged (its checksum differs); download or copy it again", self.entry)
+    }
+}
+
 /// Where the numbers of each storage are in the file.
 type Storages<'p> = HashMap<&'p str, Range<usize>>;
 
@@ -31,8 +72,8 @@ pub(crate) fn is_torch(bytes: &[u8]) -> bool {
     matches!(bytes, [b'P', b'K', 3 | 5, 4 | 6, ..] | [0x80, 2..=5, ..])
 }
 
-/// The tensors of a file, by name.
-pub(crate) fn tensors(label: &str, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Error> {
+/// What a file has.
+pub(crate) fn read(label: &str, bytes: &[u8]) -> Result<Content, Error> {
     let read = if bytes.starts_with(b"PK") { zipped(bytes) } else { legacy(bytes) };
     read.map_err(|refusal| match refusal {
         Refusal::Unreadable(reason) => Error::NotTorch { file: label.to_string(), reason },
@@ -40,7 +81,7 @@ pub(crate) fn tensors(label: &str, bytes: &[u8]) -> Result<BTreeMap<String, Tens
     })
 }
 
-fn zipped(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
+fn zipped(bytes: &[u8]) -> Result<Content, Refusal> {
     let damaged = |error: rawzip::Error| {
         Refusal::Unreadable(format!("it is cut short or damaged ({error}); download or copy it again"))
     };
@@ -49,6 +90,7 @@ fn zipped(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
         return unreadable("it has far too many entries for a checkpoint");
     }
     let mut files: HashMap<&str, Range<usize>> = HashMap::new();
+    let mut sums = Vec::new();
     let mut entries = archive.entries();
     while let Some(entry) = entries.next_entry().map_err(damaged)? {
         // The names in the directory and in front of the data are the same text; the latter lives as long as the file.
@@ -64,7 +106,9 @@ fn zipped(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
         let (start, end) = packed.compressed_data_range();
         // Every file has one folder around all: `archive` or its own name.
         let name = path.split_once('/').map_or(path, |(_, name)| name);
-        if files.insert(name, start as usize..end as usize).is_some() {
+        let range = start as usize..end as usize;
+        sums.push(Sum { entry: path.to_string(), bytes: range.clone(), crc: entry.crc32() });
+        if files.insert(name, range).is_some() {
             return unreadable(format!("it has two entries {name}"));
         }
         if files.len() as u64 > MAX_ENTRIES {
@@ -77,13 +121,18 @@ fn zipped(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
     if files.get("byteorder").is_some_and(|order| &bytes[order.clone()] != b"little") {
         return unreadable("it was written by a big-endian machine; use the model's .safetensors version");
     }
-    let pickle = Pickle::read(limited(&bytes[pickle.clone()])?)?;
+    let content = limited(&bytes[pickle.clone()])?;
+    if let Some(sum) = sums.iter().find(|sum| sum.bytes == *pickle && !sum.holds(bytes)) {
+        return unreadable(sum.broken());
+    }
+    let pickle = Pickle::read(content)?;
     let storages = files.iter().filter_map(|(name, at)| Some((name.strip_prefix("data/")?, at.clone()))).collect();
-    located(&pickle, &storages)
+    sums.sort_by_key(|sum| sum.bytes.start);
+    Ok(Content { sums, ..located(&pickle, &storages)? })
 }
 
 /// Five pickles (magic number, version, machine, the whole, names of the storages), then each storage with its length.
-fn legacy(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, Refusal> {
+fn legacy(bytes: &[u8]) -> Result<Content, Refusal> {
     let mut at = 0;
     let mut next = || {
         let rest = &bytes[at..];
@@ -138,21 +187,40 @@ fn limited(pickle: &[u8]) -> Result<&[u8], Refusal> {
     if pickle.len() > MAX_PICKLE { unreadable("its data.pkl is far too large for a checkpoint") } else { Ok(pickle) }
 }
 
-/// The tensors of the outermost dictionary, or of the one under `state_dict` in it. Whatever else stands beside that
-/// (counts, callbacks, an optimizer's state) is not looked at.
-fn located(pickle: &Pickle, storages: &Storages) -> Result<BTreeMap<String, Tensor>, Refusal> {
-    let mut weights = pickle.root();
-    if let Node::Dict(items) = weights {
-        let key = |id: usize| matches!(pickle.node(id), Node::Text(WEIGHTS));
-        weights = items.iter().rev().find(|(id, _)| key(*id)).map_or(weights, |(_, value)| pickle.node(*value));
-    }
-    let items = match weights {
-        Node::Dict(items) => items,
-        Node::Inert(module, name) => {
-            return unreadable(format!("it holds an object of {module}.{name}, not a dictionary; save its state_dict"));
-        }
-        _ => return unreadable("it holds no dictionary of tensors"),
+/// The tensors of the outermost dictionary, or of the one under `state_dict` in it, or of a textual inversion. Whatever
+/// else stands beside that (counts, callbacks, an optimizer's state) is not looked at.
+fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
+    let whole = pickle.pairs(pickle.root_id()).unwrap_or_default();
+    let under = |name: &str| {
+        let named = |(key, _): &&(Id, Id)| matches!(pickle.node(*key), Node::Text(text) if *text == name);
+        whole.iter().rev().find(named).map(|(_, value)| *value)
     };
+    let (state, vectors) = (under(WEIGHTS), under(VECTORS));
+    let inner = state.or(vectors).unwrap_or(pickle.root_id());
+    let Some(items) = pickle.pairs(inner) else {
+        return match pickle.node(inner) {
+            Node::Inert(module, name) => {
+                unreadable(format!("it holds an object of {module}.{name}, not a dictionary; save its state_dict"))
+            }
+            _ => unreadable("it holds no dictionary of tensors"),
+        };
+    };
+    let mut tensors = tensors(pickle, items, storages)?;
+    let mut metadata = BTreeMap::new();
+    if state.is_none() && vectors.is_some() {
+        tensors = tensors.into_iter().map(|(name, tensor)| (format!("{VECTORS}.{name}"), tensor)).collect();
+        let told = ABOUT_VECTORS.iter().filter_map(|key| match pickle.node(under(key)?) {
+            Node::Text(text) => Some((key.to_string(), text.to_string())),
+            Node::Int(number) => Some((key.to_string(), number.to_string())),
+            _ => None,
+        });
+        metadata.extend(told);
+    }
+    Ok(Content { tensors, metadata, sums: Vec::new() })
+}
+
+/// The tensors of a dictionary.
+fn tensors(pickle: &Pickle, items: &[(Id, Id)], storages: &Storages) -> Result<BTreeMap<String, Tensor>, Refusal> {
     let mut tensors = BTreeMap::new();
     for (key, value) in items {
         match (pickle.node(*key), pickle.node(*value)) {
@@ -204,10 +272,10 @@ fn placed(view: &View, storages: &Storages) -> Option<Tensor> {
 /// Bytes of a number.
 fn size_of(dtype: Dtype) -> usize {
     match dtype {
-        Dtype::F64 | Dtype::I64 => 8,
-        Dtype::F32 | Dtype::I32 => 4,
-        Dtype::F16 | Dtype::BF16 | Dtype::I16 => 2,
-        // The other types of storages in `pickle`: whole numbers of 8 bits and truth values.
+        Dtype::F64 | Dtype::I64 | Dtype::U64 => 8,
+        Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
+        Dtype::F16 | Dtype::BF16 | Dtype::I16 | Dtype::U16 => 2,
+        // The other types in `pickle`: numbers of 8 bits and truth values.
         _ => 1,
     }
 }

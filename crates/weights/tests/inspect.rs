@@ -2,10 +2,13 @@
 
 mod golden;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lorabake_weights::Checkpoint;
 use lorabake_weights::family::Kind;
 use lorabake_weights::inspect::{Block, Report, inspect};
+use lorabake_weights::lora_file::LoraFile;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
@@ -89,8 +92,11 @@ fn adapters_of_other_programs() {
         modules,
         ranks: [rank].into(),
         alphas: [alpha.to_owned()].into(),
+        change: None,
     };
-    assert_eq!(adapter.blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
+    assert!(adapter.blocks.iter().all(|block| block.change.is_some_and(|change| change.modules == block.modules)));
+    let blocks: Vec<Block> = adapter.blocks.into_iter().map(|block| Block { change: None, ..block }).collect();
+    assert_eq!(blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
     assert!(diffusers.ignored.iter().any(|ignored| ignored.host == "sd-scripts"));
     let peft = look("peft/adapter/adapter_model.safetensors").adapter.unwrap();
     assert!(peft.dora && peft.convolutions);
@@ -108,6 +114,30 @@ fn adapters_of_other_programs() {
     assert_eq!(adapter.blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>(), ["TE2", "IN04", "OUT05"]);
     assert_eq!((other.family.as_deref(), other.unknown.join(" ").as_str()), (Some("SDXL base"), "stray"));
     assert!(other.ignored.iter().any(|ignored| ignored.host == "diffusers" && ignored.what.contains("embeddings")));
+}
+
+/// Against LyCORIS' own whole weights (oracle/change_golden.py).
+#[test]
+fn the_size_of_changes_is_that_of_lycoris_weights() {
+    let text = std::fs::read_to_string(tests().join("change/norms.json")).unwrap();
+    let expected: BTreeMap<String, f64> = serde_json::from_str(&text).unwrap();
+    let adapter = look("change/adapters.safetensors").adapter.unwrap();
+    assert_eq!(adapter.changes.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (module, norm) in &expected {
+        let ours = adapter.changes[module];
+        assert!((ours - norm).abs() < 1e-6 * norm, "{module}: {ours}, LyCORIS {norm}");
+    }
+    let block = adapter.blocks.iter().find(|block| block.name == "OUT11").unwrap().change.unwrap();
+    let (a, b) = (expected["lora_unet_up_blocks_3_resnets_2_conv1"], expected["lora_unet_up_blocks_3_resnets_2_norm1"]);
+    assert_eq!(block.modules, 2);
+    for (ours, expected) in [(block.mean, (a + b) / 2.0), (block.largest, a), (block.whole, a.hypot(b))] {
+        assert!((ours - expected).abs() < 1e-6 * expected, "{block:?}");
+    }
+    // Without the model, the change of IA3 is unknown.
+    assert!(look("ia3.safetensors").adapter.unwrap().changes.is_empty());
+    // Tensors that do not fit are none, not a panic.
+    let odd = [("lora_unet_a.lora_up.weight", &[4, 3][..]), ("lora_unet_a.lora_down.weight", &[2, 4])];
+    assert!(made(&odd).adapter.unwrap().changes.is_empty());
 }
 
 #[test]
@@ -152,6 +182,55 @@ fn models_and_their_parts() {
     let v = made(&[("model.diffusion_model.label_emb.0.0.weight", &[1]), ("v_pred", &[1]), ("odd", &[1])]);
     assert_eq!((v.prediction.as_deref(), v.unknown.join(" ").as_str()), (Some("v"), "odd"));
     assert_eq!(made(&[("a", &[1])]).kind, Kind::Unknown);
+}
+
+#[test]
+fn embeddings_in_every_form() {
+    let about = [("vectors", "2 of 768 numbers"), ("name", "penny"), ("trained steps", "499")];
+    for (name, base) in [
+        ("embedding.pt", "v1-5 / 4bdfc29c"),
+        ("embedding_parameters.pt", ""),
+        ("embedding_legacy.pt", "v1-5 / 4bdfc29c"),
+    ] {
+        let path = tests().join("torch").join(name);
+        let report = inspect(&path, false).unwrap();
+        assert_eq!((report.kind, report.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 1.x")), "{name}");
+        for (what, expected) in about.into_iter().chain([("base model", base)]) {
+            assert_eq!(value(&report.training, what), expected, "{name}");
+        }
+        let message = Checkpoint::open(&path).unwrap_err().to_string();
+        assert!(message.contains("a textual inversion (embedding), not a checkpoint"), "{message}");
+        let message = LoraFile::open(&path).unwrap_err().to_string();
+        assert!(message.contains("a textual inversion (embedding), not a LoRA"), "{message}");
+    }
+    let learned = look("torch/learned_embeds.bin");
+    assert_eq!((learned.kind, learned.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 2.x")));
+    assert_eq!(value(&learned.training, "vectors"), "1 of 1024 numbers");
+    let xl = made(&[("clip_l", &[2, 768]), ("clip_g", &[3, 1280])]);
+    let vectors = [("vectors", "3 of 1280 numbers for clip_g"), ("vectors", "2 of 768 numbers for clip_l")];
+    assert_eq!(xl.training, vectors.map(|(what, value)| (what.to_string(), value.to_string())));
+}
+
+/// What AUTOMATIC1111's web UI leaves unused.
+#[test]
+fn what_the_web_ui_does_not_take() {
+    let unused = |tensors: &[(&str, &[usize])]| {
+        let ignored = made(tensors).ignored;
+        ignored.into_iter().filter(|ignored| ignored.host == "web UI").map(|ignored| ignored.what).collect::<String>()
+    };
+    let layer = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
+    let named = |tensor: &str| format!("{layer}.{tensor}");
+    let (a, b, scale) = (named("hada_w1_a"), named("hada_w1_b"), named("dora_scale"));
+    let (a, b, scale) = (a.as_str(), b.as_str(), scale.as_str());
+    let (up, down): (&[usize], &[usize]) = (&[8, 2], &[2, 6]);
+    // Other kinds than LoRA, embeddings and magnitudes by inputs are taken.
+    assert_eq!(unused(&[(a, up), (b, down), ("bundle_emb.penny.clip_l", &[1, 768])]), "");
+    assert_eq!(unused(&[(a, up), (b, down), (scale, &[1, 6])]), "");
+    assert!(unused(&[(a, up), (b, down), (scale, &[8, 1])]).contains("paints differs"));
+    assert!(unused(&[(&named("set_weight"), up)]).contains("set_weight"));
+    assert!(unused(&[("lycoris_unet_a.lokr_w1", up), ("lycoris_unet_a.lokr_w2", up)]).starts_with("2 tensors"));
+    let diffusers = look("peft/diffusers.safetensors").ignored;
+    assert!(diffusers.iter().any(|ignored| ignored.host == "web UI" && ignored.what.starts_with("all of it")));
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn dictionary(tensor: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_torch_wrote_is_read() {
-    for name in ["zip.ckpt", "zip_protocol_4.ckpt", "legacy.ckpt"] {
+    for name in ["zip.ckpt", "zip_protocol_4.ckpt", "zip_without_checksums.ckpt", "legacy.ckpt"] {
         let file = TensorFile::open(&path(name)).unwrap();
         assert_eq!(file.names().len(), 13, "{name}");
         for (key, dtype) in [("f32", Dtype::F32), ("f16", Dtype::F16), ("bf16", Dtype::BF16), ("f64", Dtype::F64)] {
@@ -80,6 +80,65 @@ fn what_torch_wrote_is_read() {
         assert_eq!(file.read_f32("empty").unwrap(), [0.0; 0]);
         assert_eq!(file.read_f32("parameter").unwrap(), [-1.0, -0.5]);
     }
+}
+
+/// Types that torch saves as bytes and names beside them.
+#[test]
+fn small_types_are_read() {
+    for name in ["small_types.ckpt", "small_types_legacy.ckpt"] {
+        let file = TensorFile::open(&path(name)).unwrap();
+        for (key, dtype) in [("e4m3", Dtype::F8_E4M3), ("e5m2", Dtype::F8_E5M2)] {
+            assert_eq!((file.dtype(key), file.read_f32(key).unwrap()), (Some(dtype), numbers(6)), "{name} {key}");
+        }
+        assert_eq!(file.read_f32("part").unwrap(), numbers(6)[4..]);
+        assert_eq!((file.dtype("u16"), file.bytes("u16")), (Some(Dtype::U16), Some([0, 0, 1, 0, 2, 0].as_slice())));
+    }
+}
+
+/// Dictionaries as Python 2 and the first protocols have them.
+#[test]
+fn old_dictionaries_are_read() {
+    let pair = [b"U\x01w".as_slice(), &tensor(0, 4, 1)].concat();
+    let form = |before: &[u8], after: &[u8]| [before, &pair, after].concat();
+    for pickle in [
+        form(b"ccollections\nOrderedDict\n(((", b"lltR."),
+        form(b"ccollections\nOrderedDict\n(((", b"tltR."),
+        form(b"ccopy_reg\n_reconstructor\n(ccollections\nOrderedDict\nc__builtin__\ndict\n}", b"stR."),
+        form(b"ccollections\ndefaultdict\n(c__builtin__\nlist\ntR", b"s."),
+        form(b"c__builtin__\ndict\n)R", b"s."),
+    ] {
+        assert_eq!(open_pickle(&pickle).unwrap().read_f32("w").unwrap(), numbers(4));
+    }
+    for (pickle, said) in [
+        (b"ccollections\nOrderedDict\n((K\x01ltR.".as_slice(), "of what is no pair"),
+        (b"ccollections\nOrderedDict\n(K\x01tR.", "of what is no pair"),
+        (b"ccopy_reg\n_reconstructor\n(K\x01K\x01K\x01tR.", "calls what is no class"),
+        (b"ccopy_reg\n_reconstructor\n(cmine\nThing\nc__builtin__\nobject\nNtR.", "an object of mine.Thing"),
+        (b"ccopy_reg\n_reconstructor\n(cos\nsystem\n", "run os.system"),
+    ] {
+        let message = refused(open_pickle(pickle));
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
+fn damage_is_found_by_checksums() {
+    let whole = std::fs::read(path("zip.ckpt")).unwrap();
+    let changed = |what: &[u8]| {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(what.len()).position(|window| window == what).unwrap();
+        bytes[at] ^= 1;
+        TensorFile::from_bytes("m.ckpt", bytes.into())
+    };
+    let numbers: Vec<u8> = numbers(6).iter().flat_map(|value| value.to_le_bytes()).collect();
+    let file = changed(&numbers).unwrap();
+    for _ in 0..2 {
+        let message = file.read_f32("f32").unwrap_err().to_string();
+        assert!(message.contains("its entry zip/data/0 is damaged") && message.contains("again"), "{message}");
+    }
+    assert!(file.read_f32("f16").is_ok());
+    let message = refused(changed(b"global_step"));
+    assert!(message.contains("its entry zip/data.pkl is damaged"), "{message}");
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub struct Args {
     /// The checkpoint predicts v, which most of Stable Diffusion 2.x do without saying so.
     #[arg(long)]
     v_parameterization: bool,
+    /// The checkpoint predicts v and was trained with zero terminal SNR, if it does not say so itself.
+    #[arg(long)]
+    zero_terminal_snr: bool,
     /// What the picture should show; <lora:NAME:STRENGTH> adds a LoRA. May be given several times.
     #[arg(long, value_name = "TEXT", required_unless_present = "from_file", allow_hyphen_values = true)]
     prompt: Vec<String>,
@@ -64,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "ddim")]
     sampler: Sampler,
     /// Which layer of the text encoder is used, counted from its end: 2 for NAI and most anime models.
-    #[arg(long, value_name = "1-12", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=12))]
+    #[arg(long, value_name = "1-23", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=23))]
     clip_skip: u8,
     /// A .png file, numbered if there are several pictures, or a folder.
     #[arg(long, value_name = "PATH", default_value = "out")]
@@ -104,7 +107,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         pool.build_global().context("--threads cannot be set")?;
     }
     let mut painter = Painter::load(&checkpoint, storage(args.mixed_precision))?;
-    if args.v_parameterization {
+    if args.zero_terminal_snr {
+        painter = painter.of_zero_terminal_snr();
+    } else if args.v_parameterization {
         painter = painter.of_velocities();
     } else if checkpoint.family() == Family::Sd2 && checkpoint.prediction().is_none() {
         eprintln!(

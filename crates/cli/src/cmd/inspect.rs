@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lorabake_weights::inspect::{Adapter, Report, inspect};
+use lorabake_weights::inspect::{Adapter, Change, Report, inspect};
 
 use crate::words;
 
@@ -23,7 +23,7 @@ pub struct Args {
     /// How many tags to show, or all.
     #[arg(long, value_name = "N|all", value_parser = count)]
     tags: Option<usize>,
-    /// Hash files larger than 512 MB too, which takes seconds per gigabyte.
+    /// Hash files larger than 512 MB too, and measure the changes of such a LoRA, which takes seconds per gigabyte.
     #[arg(long)]
     hash: bool,
     /// Print the recipe that lorabake keeps in its LoRAs, and nothing else.
@@ -141,15 +141,30 @@ fn what(report: &Report) -> String {
     format!("{}{family} ({})", algorithms.join(" and "), form.join(", "))
 }
 
-/// Ranks and alphas, block by block.
+/// Ranks, alphas and sizes of changes, block by block.
 fn table(adapter: &Adapter) -> Vec<String> {
     let networks = format!("  {} modules in the UNet, {} in text encoders", adapter.unet_modules, adapter.text_modules);
-    let mut lines = vec![networks, format!("  {:<8}{:>8}  {:<12}{}", "block", "modules", "rank", "alpha")];
+    let measured = !adapter.changes.is_empty();
+    let change =
+        if measured { format!("{:>10}{:>10}{:>10}", "‖ΔW‖ mean", "largest", "all") } else { String::new() };
+    let head = format!("  {:<8}{:>8}  {:<12}{:<12}{change}", "block", "modules", "rank", "alpha");
+    let mut lines = vec![networks, head.trim_end().to_owned()];
     for block in &adapter.blocks {
         let ranks: Vec<String> = block.ranks.iter().map(ToString::to_string).collect();
         let alphas: Vec<&str> = block.alphas.iter().map(String::as_str).collect();
         let (ranks, alphas) = (ranks.join(", "), alphas.join(", "));
-        lines.push(format!("  {:<8}{:>8}  {ranks:<12}{alphas}", block.name, block.modules).trim_end().to_owned());
+        let change = block.change.map_or(String::new(), numbers);
+        let line = format!("  {:<8}{:>8}  {ranks:<12}{alphas:<12}{change}", block.name, block.modules);
+        lines.push(line.trim_end().to_owned());
+    }
+    let norms: Vec<f64> = adapter.changes.values().copied().collect();
+    lines.extend(Change::of(&norms).map(|all| format!("  {:<8}{:>8}  {:<24}{}", "all", all.modules, "", numbers(all))));
+    if measured && adapter.dora {
+        lines.push("  ‖ΔW‖ is that of the product before DoRA's decomposition".to_owned());
     }
     lines
+}
+
+fn numbers(change: Change) -> String {
+    format!("{:>10.4}{:>10.4}{:>10.4}", change.mean, change.largest, change.whole)
 }

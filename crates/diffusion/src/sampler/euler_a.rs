@@ -25,15 +25,20 @@ pub(super) fn sample<E>(
     for step in 0..steps.get() {
         let t = timestep(step, steps);
         let sigma = schedule.sigma(t);
-        let epsilon = model(x.clone().div_scalar((sigma * sigma + 1.0).sqrt()), t)?;
+        let level = (sigma * sigma + 1.0).sqrt();
+        let answer = model(x.clone().div_scalar(level), t)?;
+        let clean = match schedule.ends_in_noise() {
+            false => x.clone() - answer.mul_scalar(sigma),
+            true => x.clone().div_scalar(level * level) - answer.mul_scalar(sigma / level),
+        };
         if step + 1 == steps.get() {
-            return Ok(x - epsilon.mul_scalar(sigma));
+            return Ok(clean);
         }
         // down² + up² = next²: the Euler step ends below the next level, and the noise leads up to it.
         let next = schedule.sigma(timestep(step + 1, steps));
         let down = next * next / sigma;
         let up = (next * next - down * down).sqrt();
-        x = x + epsilon.mul_scalar(down - sigma) + noise(step).mul_scalar(up);
+        x = x.mul_scalar(down / sigma) + clean.mul_scalar(1.0 - down / sigma) + noise(step).mul_scalar(up);
     }
     Ok(x)
 }

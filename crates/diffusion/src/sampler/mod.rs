@@ -14,6 +14,7 @@ use burn::tensor::Tensor;
 use crate::schedule::Schedule;
 
 /// Predicts the noise: (noisy latents (B, C, H, W), timestep in 0..=999, possibly between two) → epsilon (B, C, H, W).
+/// With a schedule that [`Schedule::ends_in_noise`] it predicts the velocity.
 pub type Model<'a, E> = dyn FnMut(Tensor<4>, f64) -> Result<Tensor<4>, E> + 'a;
 
 /// Unit normal noise (B, C, H, W) that a sampler adds at the end of step 0, 1, ...

@@ -33,6 +33,15 @@ impl Gaussian {
         (x - self.mean.clone().mul_scalar(alpha.sqrt())).mul_scalar(gain)
     }
 
+    /// E[√a noise − √(1 − a) x0 | x], also where nothing of x0 is left in x.
+    fn velocity(&self, x: Tensor<4>, alpha: f64) -> Tensor<4> {
+        let (signal, variance) = (alpha.sqrt(), self.spread * self.spread);
+        let surprise = x.clone() - self.mean.clone().mul_scalar(signal);
+        let gain = variance * signal / (alpha * variance + 1.0 - alpha);
+        let clean = self.mean.clone() + surprise.mul_scalar(gain);
+        self.epsilon(x, alpha).mul_scalar(signal) - clean.mul_scalar((1.0 - alpha).sqrt())
+    }
+
     /// What a network that predicts so would answer.
     fn answer(&self, prediction: Prediction, x: Tensor<4>, alpha: f64) -> Tensor<4> {
         let epsilon = self.epsilon(x.clone(), alpha);
@@ -96,6 +105,46 @@ fn euler_ancestral_follows_k_diffusion() {
         let Ok(end) = Sampler::EulerA.sample(&mut model, start, &schedule, steps(count), &mut noise);
         states.push(end);
         assert_close(&timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6, "timesteps");
+        assert_follows(states, expected, &name);
+    }
+}
+
+/// With zero terminal SNR: diffusers' DDIM with "trailing" timesteps, k-diffusion's Euler ancestral on such noise levels
+/// (`oracle/ztsnr_golden.py`).
+#[test]
+fn zero_terminal_snr_follows_the_references() {
+    let golden = Golden::open("zero_terminal_snr.safetensors");
+    let (schedule, gaussian) = (Schedule::stable_diffusion().zero_terminal_snr(), Gaussian::recorded(&golden));
+    assert!(schedule.ends_in_noise() && !Schedule::stable_diffusion().ends_in_noise());
+    for count in [10, 30] {
+        let expected = golden.tensors(&format!("ddim.{count}.x"));
+        let (mut states, mut timesteps) = (Vec::new(), Vec::new());
+        let mut model = |x: Tensor<4>, t: f64| {
+            states.push(x.clone());
+            timesteps.push(t as usize);
+            Ok::<_, Infallible>(gaussian.velocity(x, f64::from(schedule.alphas_cumprod[t as usize])))
+        };
+        let start = Sampler::Ddim.initial(expected[0].clone(), &schedule);
+        let mut no_noise = |_| panic!("DDIM with eta 0 takes no noise");
+        let Ok(end) = Sampler::Ddim.sample(&mut model, start, &schedule, steps(count), &mut no_noise);
+        states.push(end);
+        assert_eq!(timesteps, golden.timesteps(&format!("ddim.{count}.timesteps")));
+        assert_eq!(timesteps[0], 999);
+        assert_follows(states, expected, &format!("ddim.{count}"));
+
+        let name = format!("euler_ancestral.{count}");
+        let sigmas: Vec<f64> = golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect();
+        let (expected, noises) = (golden.tensors(&format!("{name}.x")), golden.tensors(&format!("noise.{count}")));
+        let mut states = Vec::new();
+        let mut model = |x: Tensor<4>, _: f64| {
+            let level = sigmas[states.len()].powi(2) + 1.0;
+            states.push(x.clone().mul_scalar(level.sqrt()));
+            Ok::<_, Infallible>(gaussian.velocity(x, 1.0 / level))
+        };
+        let start = Sampler::EulerA.initial(expected[0].clone().div_scalar(sigmas[0]), &schedule);
+        let mut noise = |step: usize| noises[step].clone();
+        let Ok(end) = Sampler::EulerA.sample(&mut model, start, &schedule, steps(count), &mut noise);
+        states.push(end);
         assert_follows(states, expected, &name);
     }
 }

@@ -69,6 +69,16 @@ fn sizes() {
 fn layers_of_the_text_encoders_are_fixed() {
     assert!(notes_with(&format!("{ENOUGH} --clip_skip=2"), XL).starts_with("--clip_skip: has no effect with SDXL"));
     assert_eq!(notes_with(&format!("{ENOUGH} --clip_skip=2 --v_parameterization"), SD2), "");
+    // sd-scripts takes 23 of OpenCLIP's 24 layers for SD2.x; CLIP has 12.
+    assert_eq!(recipe("--clip_skip=23", SD2).model.clip_skip, 23);
+    assert_eq!(recipe("--clip_skip=12", found(Family::Sd1)).model.clip_skip, 12);
+    let wrong = |more: &str, found| problems_with(&format!("{ENOUGH} {more}"), found);
+    for one in [found(Family::Sd1), XL] {
+        assert!(wrong("--clip_skip=13", one).starts_with("--clip_skip: 13 is not a layer of the text encoder; use 2"));
+    }
+    let problems = parse(&format!("{ENOUGH} --v2 --clip_skip=24")).unwrap_err().to_string();
+    assert!(problems.contains("--clip_skip: 24 is not a layer of the text encoder; use 1 to 23"), "{problems}");
+    assert!(parse(&format!("{ENOUGH} --clip_skip=24")).is_err());
 }
 
 #[test]

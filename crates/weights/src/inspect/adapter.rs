@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde::Serialize;
 
+use super::change::change;
 use crate::peft_file::Named;
 use crate::tensors::Tensors;
 
@@ -26,6 +28,8 @@ pub struct Adapter {
     pub text_modules: usize,
     /// The blocks that it adapts, in order.
     pub blocks: Vec<Block>,
+    /// Frobenius norm of what each module adds to its weight; only modules of which it is known without the model.
+    pub changes: BTreeMap<String, f64>,
 }
 
 /// One block of the UNet, or a text encoder.
@@ -39,6 +43,32 @@ pub struct Block {
     pub ranks: BTreeSet<usize>,
     /// Alphas that occur, as text.
     pub alphas: BTreeSet<String>,
+    /// How much it changes, if that was measured.
+    pub change: Option<Change>,
+}
+
+/// How much the modules of a block change their weights, in Frobenius norms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Change {
+    /// Modules of which it is known.
+    pub modules: usize,
+    /// Mean over them.
+    pub mean: f64,
+    /// The largest.
+    pub largest: f64,
+    /// All of them as one change: the root of the sum of squares.
+    pub whole: f64,
+}
+
+impl Change {
+    /// Of modules with these norms; none of no modules.
+    pub fn of(norms: &[f64]) -> Option<Self> {
+        let mean = norms.iter().sum::<f64>() / norms.len() as f64;
+        let whole = norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt();
+        // Not f64::max, which would hide a value that is not a number.
+        let largest = norms.iter().copied().reduce(|a, b| if a > b || a.is_nan() { a } else { b })?;
+        Some(Self { modules: norms.len(), mean, largest, whole })
+    }
 }
 
 /// Tensors whose first axis, or last for the second list, is the rank.
@@ -61,8 +91,8 @@ const ALGORITHMS: [(&str, &str); 14] = [
     ("set_weight", "whole weights"),
 ];
 
-/// Looks through the modules; `written` are the names as in the file.
-pub(super) fn adapter(named: &Named, written: &[String]) -> Adapter {
+/// Looks through the modules; `written` are the names as in the file. `measure` reads all of it for the size of changes.
+pub(super) fn adapter(named: &Named, written: &[String], measure: bool) -> Adapter {
     let tensors = &named.tensors;
     let kohya = written.iter().any(|name| name.starts_with("lora_") || name.starts_with("lycoris_"));
     let mut found = Adapter { naming: if kohya { "kohya" } else { "diffusers or PEFT" }, ..Adapter::default() };
@@ -71,7 +101,10 @@ pub(super) fn adapter(named: &Named, written: &[String]) -> Adapter {
     for (module, tensor) in kohyas.filter_map(|name| name.split_once('.')) {
         modules.entry(module).or_default().push(tensor);
     }
-    let mut blocks: BTreeMap<(usize, String), Block> = BTreeMap::new();
+    if measure {
+        found.changes = changes(named, &modules.keys().copied().collect::<Vec<_>>());
+    }
+    let mut blocks: BTreeMap<(usize, String), (Block, Vec<f64>)> = BTreeMap::new();
     for (module, own) in modules {
         let kinds = ALGORITHMS.iter().filter(|(start, _)| own.iter().any(|tensor| tensor.starts_with(start)));
         found.algorithms.extend(kinds.map(|(_, name)| *name));
@@ -81,27 +114,36 @@ pub(super) fn adapter(named: &Named, written: &[String]) -> Adapter {
         found.convolutions |= own.iter().any(wide);
         *(if module.starts_with("lora_te") { &mut found.text_modules } else { &mut found.unet_modules }) += 1;
         let place = block(module);
-        let block = blocks.entry(place.clone()).or_default();
+        let (block, norms) = blocks.entry(place.clone()).or_default();
         block.name = place.1;
         block.modules += 1;
         block.ranks.extend(rank(tensors, module));
-        block.alphas.extend(alpha(named, module));
+        let alpha = alpha(named, module).map(|alpha| alpha.to_string());
+        block.alphas.extend(alpha.or_else(|| rank(tensors, module).map(|_| "rank".to_string())));
+        norms.extend(found.changes.get(module));
     }
-    found.blocks = blocks.into_values().collect();
+    let measured = |(block, norms): (Block, Vec<f64>)| Block { change: Change::of(&norms), ..block };
+    found.blocks = blocks.into_values().map(measured).collect();
     found
+}
+
+fn changes(named: &Named, modules: &[&str]) -> BTreeMap<String, f64> {
+    let change = |module: &&str| {
+        let rank = rank(&named.tensors, module).filter(|rank| *rank > 0);
+        let scale = alpha(named, module).zip(rank).map_or(1.0, |(alpha, rank)| f64::from(alpha) / rank as f64);
+        Some((module.to_string(), change(&named.tensors, module, scale)?))
+    };
+    modules.par_iter().filter_map(change).collect()
 }
 
 fn rank(tensors: &Tensors, module: &str) -> Option<usize> {
     RANK_FIRST.iter().find_map(|tensor| tensors.shape(&format!("{module}.{tensor}"))?.first().copied())
 }
 
-fn alpha(named: &Named, module: &str) -> Option<String> {
+/// The alpha that the file or its settings tell.
+fn alpha(named: &Named, module: &str) -> Option<f32> {
     let own = named.tensors.read_f32(&format!("{module}.alpha")).ok().and_then(|values| values.first().copied());
-    let alpha = own.or_else(|| named.alphas.get(module).copied());
-    match alpha {
-        Some(alpha) => Some(alpha.to_string()),
-        None => rank(&named.tensors, module).map(|_| "rank".to_string()),
-    }
+    own.or_else(|| named.alphas.get(module).copied())
 }
 
 /// The block of a module, with its place in the table. Numbers are those of the original UNet, in which a level of

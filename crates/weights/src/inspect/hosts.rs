@@ -1,12 +1,16 @@
 //! What other programs do with a LoRA: which of its tensors they leave unused, as far as is known of them.
 //!
-//! Sources: ComfyUI's `comfy/weight_adapter` (no IA3), the web UI's `extensions-builtin/Lora`, diffusers'
-//! `lora_conversion_utils.py`, sd-scripts' `networks/lora.py`.
+//! Sources: ComfyUI's `comfy/weight_adapter` (no IA3), diffusers' `lora_conversion_utils.py`, sd-scripts'
+//! `networks/lora.py`. The web UI is AUTOMATIC1111's, 1.9 and later (`extensions-builtin/Lora`): it takes what stands
+//! before a name's first dot for the layer, in kohya's spelling for all families; reads LoRA, LoHa, LoKr, IA3, OFT, GLoRA,
+//! whole differences, norms, bundled embeddings and DoRA; and opens nothing of a file with a module of another kind.
 
 use serde::Serialize;
 
 use super::Adapter;
 use crate::tensors::Tensors;
+
+const WEB_UI: &str = "web UI";
 
 /// What one program leaves unused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +34,25 @@ pub(super) fn ignored(adapter: &Adapter, tensors: &Tensors) -> Vec<Ignored> {
         say("diffusers", format!("{names}: only LoRA is read"));
         say("sd-scripts", format!("{names}: networks.lora reads only LoRA; LyCORIS' lycoris.kohya reads them"));
     }
+    if adapter.naming != "kohya" {
+        say(WEB_UI, "all of it: it reads kohya's names only".into());
+    } else {
+        let wrapped = tensors.names().iter().filter(|name| name.starts_with("lycoris_")).count();
+        if wrapped > 0 {
+            say(WEB_UI, format!("{wrapped} tensors of modules called lycoris_…: it knows no such layers"));
+        }
+        if adapter.algorithms.contains("whole weights") {
+            say(WEB_UI, "all of it: it refuses files with whole weights (set_weight)".into());
+        }
+        if tensors.names().iter().any(|name| name.ends_with(".dora_scale") && by_output(tensors, name)) {
+            say(
+                WEB_UI,
+                "nothing, but it divides by norms of inputs where these dora_scale are of outputs: what it \
+                paints differs"
+                    .into(),
+            );
+        }
+    }
     if adapter.algorithms.contains("LoRA") && adapter.tucker {
         say("diffusers", "lora_mid (Tucker form): it is not read".into());
     }
@@ -41,8 +64,14 @@ pub(super) fn ignored(adapter: &Adapter, tensors: &Tensors) -> Vec<Ignored> {
     }
     let bundled = tensors.names().iter().filter(|name| name.starts_with("bundle_emb.")).count();
     if bundled > 0 {
-        say("diffusers", format!("{bundled} tensors of bundled embeddings"));
-        say("sd-scripts", format!("{bundled} tensors of bundled embeddings"));
+        for host in ["ComfyUI", "diffusers", "sd-scripts"] {
+            say(host, format!("{bundled} tensors of bundled embeddings"));
+        }
     }
     found
+}
+
+/// Whether these magnitudes of DoRA are one for each output, as LyCORIS and PEFT have them, not one for each input.
+fn by_output(tensors: &Tensors, name: &str) -> bool {
+    tensors.shape(name).and_then(|shape| shape.first()).is_some_and(|outputs| *outputs > 1)
 }

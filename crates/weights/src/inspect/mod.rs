@@ -1,7 +1,8 @@
 //! What a file is and what its training tells: everything that `lorabake inspect` shows. Reads headers only, unless
-//! hashes of a large file are asked for.
+//! the file is small or its hashes are asked for.
 
 mod adapter;
+mod change;
 mod hosts;
 mod told;
 
@@ -19,11 +20,11 @@ use crate::tensor_file::TensorFile;
 use crate::tensors::Tensors;
 use crate::{Error, diffusers_folder, keys, peft_file};
 
-pub use adapter::{Adapter, Block};
+pub use adapter::{Adapter, Block, Change};
 pub use hosts::Ignored;
 pub use told::Folder;
 
-/// Files up to this size are hashed without being asked.
+/// Files up to this size are hashed, and the changes of a LoRA measured, without being asked.
 const QUICK: u64 = 512 << 20;
 /// The file inside a folder of a run's state.
 const STATE: &str = "lorabake_state.safetensors";
@@ -51,7 +52,7 @@ pub struct Report {
     pub averages: usize,
     /// Of a LoRA: algorithm, networks, ranks.
     pub adapter: Option<Adapter>,
-    /// Its training in words: what, value.
+    /// Its training in words: what, value; of a textual inversion its vectors, too.
     pub training: Vec<(String, String)>,
     /// The image folders of its training.
     pub folders: Vec<Folder>,
@@ -67,7 +68,7 @@ pub struct Report {
     pub recipe: Option<String>,
 }
 
-/// Looks at the file or folder at `path`; `hash` also hashes large files.
+/// Looks at the file or folder at `path`; `hash` also hashes large files, and measures large LoRAs.
 ///
 /// # Errors
 /// When it cannot be read, or is no file of tensors; the message says what it looks like.
@@ -84,19 +85,21 @@ pub fn inspect(path: &Path, hash: bool) -> Result<Report, Error> {
     let path: PathBuf = if path.is_dir() { path.join(STATE) } else { path.to_path_buf() };
     let plain: Tensors = TensorFile::open(&path)?.into();
     let kind = family::kind(&plain);
+    let size = std::fs::metadata(&path).map(|about| about.len()).ok();
+    let whole = hash || size.is_some_and(|size| size <= QUICK);
     let mut report = if kind == Kind::Adapter {
         let named = peft_file::named(TensorFile::open(&path)?, &path);
         let mut report = about(&path, kind, &named.tensors);
-        let adapter = adapter::adapter(&named, plain.names());
+        let adapter = adapter::adapter(&named, plain.names(), whole);
         report.ignored = hosts::ignored(&adapter, &named.tensors);
         report.adapter = Some(adapter);
         report
     } else {
         about(&path, kind, &plain)
     };
-    report.bytes = std::fs::metadata(&path).map_or(report.bytes, |about| about.len());
+    report.bytes = size.unwrap_or(report.bytes);
     let read = |source| Error::Read { file: path.display().to_string(), source };
-    let found = if hash || report.bytes <= QUICK { Some(FileHashes::of(&path).map_err(read)?) } else { None };
+    let found = if whole { Some(FileHashes::of(&path).map_err(read)?) } else { None };
     let quick = hashes::ModelHashes::legacy_of(&path).map_err(read)?;
     report.hashes = told::hashes(plain.metadata(), found.as_ref(), &quick);
     Ok(report)
@@ -115,6 +118,10 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         }
     }
     let metadata = tensors.metadata();
+    let mut training = told::training(metadata);
+    if kind == Kind::Embedding {
+        training.splice(..0, told::embedding(tensors));
+    }
     Report {
         file: path.display().to_string(),
         kind,
@@ -126,7 +133,7 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         dtypes,
         averages: tensors.names().iter().filter(|name| is_average(name)).count(),
         adapter: None,
-        training: told::training(metadata),
+        training,
         folders: told::folders(metadata),
         tags: told::tags(metadata),
         hashes: Vec::new(),

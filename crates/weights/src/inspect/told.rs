@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::checkpoint::Prediction;
 use crate::metadata::hashes::FileHashes;
+use crate::tensors::Tensors;
 
 /// A folder of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,6 +70,28 @@ pub(super) fn training(metadata: &Metadata) -> Vec<(String, String)> {
     let seconds = |key| said(metadata, key).and_then(|time| time.parse::<f64>().ok());
     if let (Some(from), Some(to)) = (seconds("ss_training_started_at"), seconds("ss_training_finished_at")) {
         rows.push(("took".into(), format!("{:.0} s", to - from)));
+    }
+    rows
+}
+
+/// What a textual inversion tells of itself: its vectors, each of which stands for one token of the prompt, and what the
+/// web UI keeps in a `.pt`.
+pub(super) fn embedding(tensors: &Tensors) -> Vec<(String, String)> {
+    let vectors = |name: &String| {
+        let (width, counts) = tensors.shape(name)?.split_last()?;
+        let network = if ["clip_l", "clip_g", "t5xxl"].contains(&name.as_str()) { &format!(" for {name}") } else { "" };
+        Some(("vectors".to_string(), format!("{} of {width} numbers{network}", counts.iter().product::<usize>())))
+    };
+    let mut rows: Vec<(String, String)> = tensors.names().iter().filter_map(vectors).collect();
+    for (what, keys) in [
+        ("name", ["name", ""]),
+        ("trained steps", ["step", ""]),
+        ("base model", ["sd_checkpoint_name", "sd_checkpoint"]),
+    ] {
+        let values: Vec<&str> = keys.iter().filter_map(|key| said(tensors.metadata(), key)).collect();
+        if !values.is_empty() {
+            rows.push((what.into(), values.join(" / ")));
+        }
     }
     rows
 }

@@ -50,7 +50,7 @@ const HARMLESS: &str = " \
 pub(super) fn judge(module: &str, name: &str) -> Verdict {
     let has = |list: &str, word: &str| list.contains(&format!(" {word} "));
     if matches!(module, "builtins" | "__builtin__") && has(HARMLESS, name) {
-        return Verdict::Inert;
+        return if name == "dict" { Verdict::Known(Known::Dict) } else { Verdict::Inert };
     }
     let first = module.split('.').next().unwrap_or_default();
     let mut parts = module.split('.').chain(name.split('.'));
@@ -62,10 +62,16 @@ pub(super) fn judge(module: &str, name: &str) -> Verdict {
 
 fn known(module: &str, name: &str) -> Option<Known> {
     Some(match (module, name) {
-        ("collections", "OrderedDict") => Known::OrderedDict,
+        ("collections", "OrderedDict" | "defaultdict") => Known::Dict,
+        ("copyreg" | "copy_reg", "_reconstructor") => Known::Reconstructor,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Known::RebuildTensor,
+        ("torch._utils", "_rebuild_tensor_v3") => Known::RebuildTensorV3,
         ("torch._utils", "_rebuild_parameter") => Known::RebuildParameter,
+        ("torch.nn.modules.container", "ParameterDict") => Known::ParameterDict,
         ("torch", "Size") => Known::Size,
+        // Numbers of any type, as bytes.
+        ("torch.storage" | "torch", "UntypedStorage") => Known::Storage(Dtype::U8),
+        ("torch", name) if !name.ends_with("Storage") => Known::Dtype(dtype(name)?),
         ("torch" | "torch.cuda", name) => Known::Storage(match name.strip_suffix("Storage")? {
             "Float" => Dtype::F32,
             "Half" => Dtype::F16,
@@ -79,6 +85,28 @@ fn known(module: &str, name: &str) -> Option<Known> {
             "Bool" => Dtype::BOOL,
             _ => return None,
         }),
+        _ => return None,
+    })
+}
+
+/// torch's names of types.
+fn dtype(name: &str) -> Option<Dtype> {
+    Some(match name {
+        "float32" => Dtype::F32,
+        "float16" => Dtype::F16,
+        "bfloat16" => Dtype::BF16,
+        "float64" => Dtype::F64,
+        "float8_e4m3fn" => Dtype::F8_E4M3,
+        "float8_e5m2" => Dtype::F8_E5M2,
+        "int64" => Dtype::I64,
+        "int32" => Dtype::I32,
+        "int16" => Dtype::I16,
+        "int8" => Dtype::I8,
+        "uint64" => Dtype::U64,
+        "uint32" => Dtype::U32,
+        "uint16" => Dtype::U16,
+        "uint8" => Dtype::U8,
+        "bool" => Dtype::BOOL,
         _ => return None,
     })
 }

@@ -53,6 +53,8 @@ pub(crate) enum Node<'p> {
     List(Vec<Id>),
     /// A dictionary, ordered or not; of equal keys the last counts.
     Dict(Vec<(Id, Id)>),
+    /// A `ParameterDict`: the state that it was given, a dictionary which has its content as `_parameters`.
+    Parameters(Option<Id>),
     /// A class or function of PyTorch that is understood.
     Known(Known),
     /// A class that is not understood, or what came out of it: module and name.
@@ -66,14 +68,22 @@ pub(crate) enum Node<'p> {
 /// The classes and functions that are understood.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Known {
-    /// `collections.OrderedDict`
-    OrderedDict,
+    /// `dict`, `collections.OrderedDict`, `collections.defaultdict`
+    Dict,
+    /// `copyreg._reconstructor`, by which the first protocols make an object of a class
+    Reconstructor,
     /// `torch._utils._rebuild_tensor_v2` and its forerunner
     RebuildTensor,
+    /// `torch._utils._rebuild_tensor_v3`, which says the type of the numbers itself
+    RebuildTensorV3,
     /// `torch._utils._rebuild_parameter`
     RebuildParameter,
+    /// `torch.nn.ParameterDict`
+    ParameterDict,
     /// `torch.Size`
     Size,
+    /// `torch.float32` and its kin
+    Dtype(Dtype),
     /// `torch.FloatStorage` and its kin
     Storage(Dtype),
 }
@@ -135,6 +145,27 @@ impl<'p> Pickle<'p> {
     pub(crate) fn storages(&self) -> impl Iterator<Item = Storage<'p>> {
         let storage = |node: &Node<'p>| if let Node::Storage(storage) = node { Some(*storage) } else { None };
         self.nodes.iter().filter_map(storage)
+    }
+
+    /// The pairs of a dictionary, or of a `ParameterDict`; none if the node is neither.
+    pub(crate) fn pairs(&self, id: Id) -> Option<&[(Id, Id)]> {
+        match self.node(id) {
+            Node::Dict(items) => Some(items),
+            Node::Parameters(Some(state)) => {
+                let Node::Dict(state) = self.node(*state) else { return None };
+                let content = |(key, _): &&(Id, Id)| matches!(self.node(*key), Node::Text("_parameters"));
+                match self.node(state.iter().rev().find(content)?.1) {
+                    Node::Dict(items) => Some(items),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The whole as a part.
+    pub(crate) fn root_id(&self) -> Id {
+        self.root
     }
 
     /// A part of it.

@@ -34,8 +34,7 @@ impl<'p> Machine<'p> {
                 self.stack.push(*class);
                 self.call(None)?;
             }
-            // State: of an unknown class, or what PyTorch notes about a dictionary.
-            b'b' => drop(self.pop()?),
+            b'b' => self.build()?,
             b'Q' => self.persistent()?,
             _ => {
                 if op == 0x92 {
@@ -73,32 +72,88 @@ impl<'p> Machine<'p> {
         };
         let node = match (&self.nodes[class], args) {
             (Node::Inert(module, name), _) => Node::Inert(module, name),
-            (Node::Known(Known::OrderedDict), []) => Node::Dict(Vec::new()),
-            (Node::Known(Known::OrderedDict), _) => Node::Inert("collections", "OrderedDict"),
+            (Node::Known(Known::Dict), args) => {
+                let given = args.first().copied();
+                return self.dictionary(given);
+            }
+            (Node::Known(Known::ParameterDict), _) => Node::Parameters(None),
+            (Node::Known(Known::Reconstructor), [class, _, state]) => match &self.nodes[*class] {
+                Node::Known(Known::Dict) => {
+                    let state = *state;
+                    return self.dictionary(Some(state));
+                }
+                Node::Known(Known::ParameterDict) => Node::Parameters(None),
+                Node::Inert(module, name) => Node::Inert(module, name),
+                _ => return unreadable("its pickle is damaged: it calls what is no class"),
+            },
             // These two hand on what they are given, so nothing is copied.
             (Node::Known(Known::RebuildParameter | Known::Size), [given, ..]) => {
                 self.stack.push(*given);
                 return Ok(());
             }
-            (Node::Known(Known::RebuildTensor), args) => self.tensor(args)?,
+            (Node::Known(Known::RebuildTensor), args) => self.tensor(args, false)?,
+            (Node::Known(Known::RebuildTensorV3), args) => self.tensor(args, true)?,
             _ => return unreadable("its pickle is damaged: it calls what is no class"),
         };
         self.push(node);
         Ok(())
     }
 
-    /// `_rebuild_tensor_v2(storage, offset, shape, strides, …)`
-    fn tensor(&self, args: &[Id]) -> Result<Node<'p>, Refusal> {
+    /// Pushes the dictionary that is made of `given`: of nothing, of another one, of a class (that of a `defaultdict`'s
+    /// values), or, as Python 2 has it, of a list of pairs. What is given is taken over, not copied: a pickle of a few
+    /// bytes could ask for that again and again.
+    fn dictionary(&mut self, given: Option<Id>) -> Result<(), Refusal> {
+        match given.map(|id| (id, &self.nodes[id])) {
+            Some((id, Node::Dict(_))) => self.stack.push(id),
+            Some((id, Node::List(items))) => {
+                let pair = |id: &Id| match &self.nodes[*id] {
+                    Node::List(pair) | Node::Tuple(pair) if pair.len() == 2 => Some((pair[0], pair[1])),
+                    _ => None,
+                };
+                match items.iter().map(pair).collect() {
+                    Some(pairs) => self.nodes[id] = Node::Dict(pairs),
+                    None => return unreadable("its pickle is damaged: a dictionary of what is no pair"),
+                }
+                self.stack.push(id);
+            }
+            None | Some((_, Node::Opaque | Node::Inert(..) | Node::Known(_))) => self.push(Node::Dict(Vec::new())),
+            Some(_) => return unreadable("its pickle is damaged: a dictionary of what is no pair"),
+        }
+        Ok(())
+    }
+
+    /// State: of a `ParameterDict`, of an unknown class, or what PyTorch notes about a dictionary.
+    fn build(&mut self) -> Result<(), Refusal> {
+        let (state, object) = (self.pop()?, self.pop()?);
+        self.stack.push(object);
+        if let Node::Parameters(own) = &mut self.nodes[object] {
+            *own = Some(state);
+        }
+        Ok(())
+    }
+
+    /// `_rebuild_tensor_v2(storage, offset, shape, strides, …)`; `_rebuild_tensor_v3` has two further arguments that do
+    /// not matter and then the type, its storage is one of bytes.
+    fn tensor(&self, args: &[Id], typed: bool) -> Result<Node<'p>, Refusal> {
         let node = |index: usize| args.get(index).map(|id| &self.nodes[*id]);
-        if let Some(Node::Inert(module, name)) = node(0) {
-            return Ok(Node::Inert(module, name));
+        for part in [node(0), node(6).filter(|_| typed)] {
+            if let Some(Node::Inert(module, name)) = part {
+                return Ok(Node::Inert(module, name));
+            }
         }
         let view = || {
             let Node::Storage(storage) = node(0)? else { return None };
+            let mut storage = *storage;
+            if typed {
+                let Node::Known(Known::Dtype(dtype)) = node(6)? else { return None };
+                // Where it begins would count other numbers than the tensor has.
+                (storage.first == 0).then_some(())?;
+                storage.dtype = *dtype;
+            }
             let Node::Int(offset) = node(1)? else { return None };
             let (shape, strides) = (self.extents(node(2)?)?, self.extents(node(3)?)?);
             let offset = usize::try_from(*offset).ok()?;
-            (shape.len() == strides.len()).then_some(View { storage: *storage, offset, shape, strides })
+            (shape.len() == strides.len()).then_some(View { storage, offset, shape, strides })
         };
         match view() {
             Some(view) => Ok(Node::Tensor(Box::new(view))),
@@ -115,10 +170,18 @@ impl<'p> Machine<'p> {
         if items.len() > MAX_AXES { None } else { items.iter().map(extent).collect() }
     }
 
-    /// A storage: `('storage', class, key, device, count, view)`, where view is `(key, first, count)` in old files.
+    /// A storage: `('storage', class, key, device, count, view)`, where view is `(key, first, count)` in old files. These
+    /// also have `('module', class, file, source)`: a class with the text of its program, which is passed over.
     fn persistent(&mut self) -> Result<(), Refusal> {
         let id = self.pop()?;
         let node = |id: &Id| &self.nodes[*id];
+        if let Node::Tuple(items) = node(&id)
+            && let [kind, class, ..] = items[..]
+            && matches!(node(&kind), Node::Text("module"))
+        {
+            self.stack.push(class);
+            return Ok(());
+        }
         let storage = || {
             let Node::Tuple(items) = &self.nodes[id] else { return None };
             let (Node::Text("storage"), Node::Text(key)) = (node(items.first()?), node(items.get(2)?)) else {
