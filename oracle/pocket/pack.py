@@ -47,7 +47,10 @@ def main():
     for name in [k for k in state if ".attn_1." in k and state[k].dim() == 2]:
         state[name] = state[name][:, :, None, None]
     state = {name: tensor.half().contiguous() for name, tensor in state.items()}
-    check_layout({k: v.float() for k, v in state.items()}, [m.half().float() for m in models])
+    for model in models:  # The timestep embedding's frequencies are no parameters, and stay f32.
+        for parameter in model.parameters():
+            parameter.data = parameter.data.half().float()
+    check_layout({k: v.float() for k, v in state.items()}, models)
     save_file(state, out, {"format": "pt"})
     print(pathlib.Path(out).stat().st_size, "bytes")
 

@@ -54,7 +54,7 @@ fn a_lora_is_baked_and_used() {
     assert_eq!(
         png_text(&bench.path("with.png")),
         concat!(
-            "a penny <lora:last:4>\nSteps: 2, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: sd15_tiny, ",
+            "a penny <lora:last:4>\nSteps: 2, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: pocket, ",
             "Version: lorabake ",
             env!("CARGO_PKG_VERSION")
         )

@@ -111,17 +111,7 @@ impl Session {
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, files, say)?;
         clock.lap("latents made");
         give_memory_back();
-        bundle.read(|part, _| part.is_text())?;
-        clock.lap("text encoders read");
-        let texts = recipe.caches.text_outputs.then(|| TextCache::fill(&bundle, &tokenizer, &dataset, &recipe));
-        if texts.is_some() {
-            bundle.forget(Part::is_text);
-            give_memory_back();
-            clock.lap("captions encoded");
-        }
-        let swapped = swap::largest_blocks(&bundle, recipe.train.swapped);
-        bundle.read(|part, path| part == Part::Unet && !swapped.holds(path))?;
-        clock.lap("UNet read");
+        let texts = read_the_rest(&bundle, &tokenizer, &dataset, &recipe, &mut clock)?;
         let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
         let validation = Validation::new(&recipe, &dataset, &layout);
         let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
@@ -170,6 +160,28 @@ impl Session {
         };
         Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device }
     }
+}
+
+/// Brings text encoders and UNet into memory; if the states of captions are kept, the text encoders for that long only.
+fn read_the_rest(
+    bundle: &Bundle,
+    tokenizer: &Tokenizer,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    clock: &mut Clock<'_>,
+) -> Result<Option<TextCache>> {
+    bundle.read(|part, _| part.is_text())?;
+    clock.lap("text encoders read");
+    let texts = recipe.caches.text_outputs.then(|| TextCache::fill(bundle, tokenizer, dataset, recipe));
+    if texts.is_some() {
+        bundle.forget(Part::is_text);
+        give_memory_back();
+        clock.lap("captions encoded");
+    }
+    let swapped = swap::largest_blocks(bundle, recipe.train.swapped);
+    bundle.read(|part, path| part == Part::Unet && !swapped.holds(path))?;
+    clock.lap("UNet read");
+    Ok(texts)
 }
 
 /// Times the stages.

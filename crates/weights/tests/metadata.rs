@@ -51,6 +51,19 @@ fn conv_args() -> Vec<(String, String)> {
     typed(&["conv_dim=1", "conv_alpha=1"])
 }
 
+fn train() -> Train {
+    Train {
+        duration: Duration::Steps(10),
+        accumulation: 1,
+        precision: Precision::No,
+        fp8: Fp8::No,
+        swapped: 0,
+        recompute: Recompute::No,
+        seed: 42,
+        threads: None,
+    }
+}
+
 /// The options of a_lora_adamw.
 fn recipe(name: &str) -> Recipe {
     Recipe {
@@ -87,16 +100,7 @@ fn recipe(name: &str) -> Recipe {
             max_grad_norm: 1.0,
             ema_decay: None,
         },
-        train: Train {
-            duration: Duration::Steps(10),
-            accumulation: 1,
-            precision: Precision::No,
-            fp8: Fp8::No,
-            swapped: 0,
-            recompute: Recompute::No,
-            seed: 42,
-            threads: None,
-        },
+        train: train(),
         output: Output {
             dir: PathBuf::from("out"),
             name: name.into(),

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
 use lorabake_diffusion::{Sampler, Steps};
-use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::{Parsed, Recipe, parse_train};
 use lorabake_train::event::Outcome;
 use lorabake_train::generate::{LoraUse, Painter, Request};
@@ -73,12 +72,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     prompts.extend(read("plain.prompts")?.into_iter().take(PLAIN));
     let outcome = bake(&parsed)?;
     let sheet = paint_sheet(&parsed, &outcome, &prompts)?;
-    if parsed.recipe.model.checkpoint == Checkpoint::Embedded {
-        eprintln!(
-            "note: the small model inside the program is not trained yet, so its pictures are patterns; what counts is \
-             that they change"
-        );
-    }
     words::result(&summary(&parsed, &outcome));
     words::result(&format!("{sheet}  the same pictures without and with the LoRA"));
     Ok(ExitCode::SUCCESS)
