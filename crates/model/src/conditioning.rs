@@ -24,6 +24,20 @@ pub struct Added {
     pub sizes: Vec<Sizes>,
 }
 
+impl Conditioning {
+    /// That of each sample, as batches of one.
+    pub fn each(&self) -> Vec<Self> {
+        let one = |index: usize| {
+            let added = self.added.as_ref().map(|Added { pooled, sizes }| Added {
+                pooled: pooled.clone().narrow(0, index, 1),
+                sizes: vec![sizes[index]],
+            });
+            Self { context: self.context.clone().narrow(0, index, 1), added }
+        };
+        (0..self.context.dims()[0]).map(one).collect()
+    }
+}
+
 impl From<Tensor<3>> for Conditioning {
     fn from(context: Tensor<3>) -> Self {
         Self { context, added: None }

@@ -1,5 +1,7 @@
 //! Images → latents, kept in memory; captions → text states.
 
+use std::ops::Range;
+
 use anyhow::{Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
@@ -18,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::Event;
 use crate::latent_file::{LatentFiles, Subject};
+use crate::step::share;
 
 /// The distribution of one image's latents, or one sample of it, before the latent scale.
 #[derive(Debug, Clone)]
@@ -322,6 +325,18 @@ impl Tokens {
     /// Number of prompts.
     pub fn batch(&self) -> usize {
         self.rows[0].len() / self.chunks
+    }
+
+    /// Some of the prompts.
+    pub(crate) fn part(&self, range: &Range<usize>) -> Self {
+        let batch = self.batch();
+        let own = |values: &Vec<f32>| share(values, range, batch).to_vec();
+        Self {
+            rows: self.rows.iter().map(|rows| share(rows, range, batch).to_vec()).collect(),
+            chunks: self.chunks,
+            weights: self.weights.as_ref().map(own),
+            kept: self.kept.as_ref().map(|kept| Kept { context: own(&kept.context), pooled: own(&kept.pooled) }),
+        }
     }
 
     /// What the UNet is told of the prompts.

@@ -19,6 +19,7 @@ use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::tensor_file::TensorFile;
 
 use crate::network::{Attached, Network, Strength};
+use crate::shards::Shards;
 
 /// Tokens that a row of the text encoder holds.
 const ROW_TOKENS: usize = 75;
@@ -84,6 +85,7 @@ pub struct Painter {
     tokenizer: Tokenizer,
     prediction: Prediction,
     schedule: Schedule,
+    shards: Shards,
     device: Device,
 }
 
@@ -100,6 +102,8 @@ pub struct Brush<'a> {
     pub prediction: Prediction,
     /// The noise that it was trained with; that of zero terminal SNR is for velocities only.
     pub schedule: &'a Schedule,
+    /// Threads that take the halves of guidance side by side.
+    pub shards: &'a Shards,
     /// Where it runs.
     pub device: &'a Device,
 }
@@ -122,7 +126,8 @@ impl Painter {
             matches!(checkpoint.prediction(), Some(checkpoint::Prediction::V { zero_terminal_snr: true }));
         let schedule = Schedule::stable_diffusion();
         let schedule = if zero_terminal_snr { schedule.zero_terminal_snr() } else { schedule };
-        Ok(Self { bundle, decoder, tokenizer: Tokenizer::new(), prediction, schedule, device: Device::flex() })
+        let (tokenizer, shards) = (Tokenizer::new(), Shards::of_guidance());
+        Ok(Self { bundle, decoder, tokenizer, prediction, schedule, shards, device: Device::flex() })
     }
 
     /// The same for a checkpoint that predicts velocities, whether its file says so or not.
@@ -145,8 +150,8 @@ impl Painter {
     /// # Errors
     /// When a LoRA cannot be read or does not fit, or when the request contradicts itself.
     pub fn paint(&self, request: &Request, on_step: &mut dyn FnMut(usize, usize)) -> Result<Picture> {
-        let Self { bundle, decoder, tokenizer, prediction, schedule, device } = self;
-        let brush = Brush { bundle, decoder, tokenizer, prediction: *prediction, schedule, device };
+        let Self { bundle, decoder, tokenizer, prediction, schedule, shards, device } = self;
+        let brush = Brush { bundle, decoder, tokenizer, prediction: *prediction, schedule, shards, device };
         brush.check(request)?;
         brush.paint(request, &self.attach(&request.loras)?, on_step)
     }
@@ -235,13 +240,21 @@ impl Brush<'_> {
         encoded.with(vec![[height, width, 0.0, 0.0, height, width]; prompts.len()])
     }
 
-    /// The guided prediction; both halves go through the UNet at once.
+    /// The guided prediction; both halves go through the UNet at once, or side by side.
     fn predict(&self, x: Tensor<4>, t: f64, told: (&Conditioning, f64), adapters: &Attached) -> Tensor<4> {
         let (told, scale) = told;
-        let batch = told.context.dims()[0];
-        let x = x.repeat_dim(0, batch);
-        let epsilon = self.bundle.unet.forward(x, &vec![t as f32; batch], told.clone(), &adapters.unet);
-        if batch == 1 {
+        let halves = if self.shards.count() > 1 { told.each() } else { vec![told.clone()] };
+        let unet = |told: &Conditioning| {
+            let batch = told.context.dims()[0];
+            self.bundle.unet.forward(
+                x.clone().repeat_dim(0, batch),
+                &vec![t as f32; batch],
+                told.clone(),
+                &adapters.unet,
+            )
+        };
+        let epsilon = if halves.len() > 1 { Tensor::cat(self.shards.each(&halves, unet), 0) } else { unet(&halves[0]) };
+        if epsilon.dims()[0] == 1 {
             return epsilon;
         }
         guide(epsilon.clone().narrow(0, 0, 1), epsilon.narrow(0, 1, 1), scale)

@@ -25,6 +25,7 @@ mod sample;
 pub mod sample_file;
 mod save;
 pub mod session;
+pub mod shards;
 pub mod state;
 pub mod step;
 mod swap;

@@ -25,8 +25,9 @@ use crate::prune::{self, Snapshot};
 use crate::sample::Moment;
 use crate::save::Saver;
 use crate::session::Session;
+use crate::shards::Shards;
 use crate::state::{self, Position, Saved};
-use crate::step::{Gradients, Inputs, step};
+use crate::step::{Gradients, Inputs};
 use crate::update::{Updater, accumulate};
 use crate::validate;
 
@@ -56,7 +57,9 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
         events.send(Event::Note(text)).unwrap_or_default();
     }
     let saver = Saver::new(parsed, &session)?;
-    Bake { updater, ema, saver, session, events, average, step, validated: None }.run(commands)
+    let largest = session.plan.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
+    let shards = Shards::of(&session.recipe, largest);
+    Bake { shards, updater, ema, saver, session, events, average, step, validated: None }.run(commands)
 }
 
 /// The options with the seed of the run that is resumed.
@@ -107,6 +110,7 @@ fn check_position(session: &Session, position: &Position, events: &Sender<Event>
 
 struct Bake<'a> {
     session: Session,
+    shards: Shards,
     updater: Updater,
     /// The averaged weights, which are what others get to see, with `--ema_decay`.
     ema: Option<Ema>,
@@ -179,13 +183,13 @@ impl Bake<'_> {
             let index = at.1 + offset;
             let inputs = self.inputs((at.0, index as u64), batch)?;
             let session = &self.session;
-            let output = step(&session.frozen(), &session.network, &inputs);
+            let output = self.shards.step(&session.frozen(), &session.network, &inputs);
             if !output.loss.is_finite() {
                 bail!("step {}: the loss is not finite ({}){}", self.step + 1, output.loss, self.blame(batch));
             }
             self.average.add(index, output.loss);
             total += output.loss;
-            accumulate(&mut gradients, output.gradients, session.recipe.train.accumulation);
+            accumulate(&mut gradients, output.gradients, 1.0 / session.recipe.train.accumulation as f32);
         }
         let factor = self.rate_factor();
         let rates = self.updater.shown_rates(factor);

@@ -17,6 +17,7 @@ use crate::generate::{Brush, Request};
 use crate::network::{Attached, Network, Strength};
 use crate::objective::Objective;
 use crate::sample_file::{self, sampler};
+use crate::shards::Shards;
 
 /// What is painted, and with what.
 pub(crate) struct Sampling {
@@ -25,6 +26,7 @@ pub(crate) struct Sampling {
     decoder: Decoder,
     prediction: Prediction,
     schedule: Schedule,
+    shards: Shards,
 }
 
 /// The moment of a picture.
@@ -42,7 +44,8 @@ impl Sampling {
         let Objective { prediction, schedule, .. } = Objective::new(&recipe.diffusion);
         // Of noise alone a network that predicts noise makes nothing.
         let schedule = if prediction == Prediction::V { schedule } else { Schedule::stable_diffusion() };
-        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder?, prediction, schedule })
+        let shards = Shards::of(recipe, 2);
+        Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder?, prediction, schedule, shards })
     }
 
     /// Whether pictures are due at `moment`.
@@ -61,8 +64,8 @@ impl Sampling {
         let mut adapters = Attached::default();
         network.attach(Strength::FULL, device, &mut adapters);
         for (index, request) in self.requests.iter().enumerate() {
-            let (decoder, prediction, schedule) = (&self.decoder, self.prediction, &self.schedule);
-            let brush = Brush { bundle, decoder, tokenizer, prediction, schedule, device };
+            let Self { decoder, prediction, schedule, shards, .. } = self;
+            let brush = Brush { bundle, decoder, tokenizer, prediction: *prediction, schedule, shards, device };
             let moment = match moment {
                 Moment::Step(step) => format!("{step:06}"),
                 Moment::Epoch(epoch) => format!("e{epoch:06}"),

@@ -1,6 +1,8 @@
 //! One forward and backward pass as a pure function: inputs → loss and gradients. Nothing random is drawn here, so a
 //! recorded trace of another trainer can be replayed through it.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_diffusion::{Loss, Measure, add_noise, loss};
 use lorabake_model::unet::Both;
@@ -34,6 +36,32 @@ pub struct Inputs {
     pub loss_weights: Vec<f32>,
     /// Where the loss counts, [B, h, w], 0 to 1; `None` = everywhere.
     pub mask: Option<Vec<f32>>,
+}
+
+impl Inputs {
+    /// Some of the samples.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let [batch, c, h, w] = self.shape;
+        let own = |values: &Vec<f32>| share(values, &range, batch).to_vec();
+        Self {
+            shape: [range.len(), c, h, w],
+            latents: own(&self.latents),
+            noise: own(&self.noise),
+            input_noise: self.input_noise.as_ref().map(own),
+            timesteps: share(&self.timesteps, &range, batch).to_vec(),
+            chances: self.chances.clone(),
+            tokens: self.tokens.part(&range),
+            sizes: share(&self.sizes, &range, batch).to_vec(),
+            loss_weights: own(&self.loss_weights),
+            mask: self.mask.as_ref().map(own),
+        }
+    }
+}
+
+/// What `values` of a batch belong to the samples of `range`; nothing if there are none at all.
+pub(crate) fn share<'v, T>(values: &'v [T], range: &Range<usize>, batch: usize) -> &'v [T] {
+    let each = values.len() / batch;
+    &values[range.start * each..range.end * each]
 }
 
 /// What stays the same from step to step.

@@ -97,12 +97,11 @@ impl Updater {
     }
 }
 
-/// Adds the gradients of another batch, each counting 1 / `batches`.
-pub fn accumulate(sum: &mut Option<Gradients>, gradients: Gradients, batches: usize) {
-    let share = 1.0 / batches as f32;
+/// Adds the gradients of another batch, or of a part of it, each multiplied by its `share` of the whole.
+pub fn accumulate(sum: &mut Option<Gradients>, gradients: Gradients, share: f32) {
     let scaled = |grad: Option<Vec<f32>>| grad.map(|grad| grad.iter().map(|g| g * share).collect::<Vec<_>>());
     let Some(sum) = sum else {
-        *sum = Some(if batches == 1 { gradients } else { gradients.into_iter().map(scaled).collect() });
+        *sum = Some(if share == 1.0 { gradients } else { gradients.into_iter().map(scaled).collect() });
         return;
     };
     for (total, grad) in sum.iter_mut().zip(gradients) {

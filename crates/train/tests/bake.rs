@@ -213,6 +213,7 @@ fn accumulated_batches_equal_one_large_batch() {
     use lorabake_train::draws::Draws;
     use lorabake_train::encode::Tokens;
     use lorabake_train::objective::Objective;
+    use lorabake_train::shards::Shards;
     use lorabake_train::step::{Frozen, Inputs, step};
     use lorabake_train::update::accumulate;
 
@@ -246,11 +247,11 @@ fn accumulated_batches_equal_one_large_batch() {
     let objective = Objective::new(&settings);
     let frozen = Frozen { bundle: &bundle, objective: &objective, clip_skip: 1, recompute: 0, device: &device };
     let whole = step(&frozen, &network, &inputs(0..4));
-    let loss = whole.loss;
+    let (loss, per_sample, prediction) = (whole.loss, whole.per_sample.clone(), whole.prediction.clone());
     let mut sum = None;
     let halves = [0..2, 2..4].map(|range| step(&frozen, &network, &inputs(range)));
     assert!((halves[0].loss + halves[1].loss - 2.0 * loss).abs() < 1e-6);
-    halves.into_iter().for_each(|half| accumulate(&mut sum, half.gradients, 2));
+    halves.into_iter().for_each(|half| accumulate(&mut sum, half.gradients, 0.5));
     let flat = |gradients: Vec<Option<Vec<f32>>>| gradients.into_iter().flatten().flatten().collect::<Vec<_>>();
     let (whole, sum) = (flat(whole.gradients), flat(sum.unwrap()));
     let same = |other: &[f32]| {
@@ -259,6 +260,14 @@ fn accumulated_batches_equal_one_large_batch() {
         assert!(whole.len() == other.len() && size > 0.0 && error < 1e-5 * size, "relative error {}", error / size);
     };
     same(&sum);
+    for groups in [1, 2, 3, 9] {
+        let shared = Shards::new(groups).step(&frozen, &network, &inputs(0..4));
+        assert!((shared.loss - loss).abs() < 1e-6);
+        assert_eq!((shared.per_sample.len(), shared.prediction.len()), (4, 4096));
+        let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart(&shared.per_sample, &per_sample) < 1e-5 && apart(&shared.prediction, &prediction) < 1e-4);
+        same(&flat(shared.gradients));
+    }
     for recompute in [1, 8, bundle.unet.recomputable(), usize::MAX] {
         let twice = step(&Frozen { recompute, ..frozen }, &network, &inputs(0..4));
         assert!((twice.loss - loss).abs() < 1e-6);

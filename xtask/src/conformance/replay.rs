@@ -126,7 +126,7 @@ impl Replay<'_> {
             }
             let output = self.step(index, micro)?;
             self.errors.compare_step(self.trace, index, micro, &output)?;
-            accumulate(&mut gradients, output.gradients, self.recipe.train.accumulation);
+            accumulate(&mut gradients, output.gradients, 1.0 / self.recipe.train.accumulation as f32);
         }
         self.update(&mut updater, gradients.context("a trace without a batch")?, update)?;
         ensure!(update + 1 == self.trace.meta.opt_steps.len(), "the trace has updates without batches");
