@@ -311,25 +311,52 @@ mod tests {
 
     #[test]
     fn both_paths_equal_f64() {
-        for [kernel, stride, padding, inputs, outputs, batch, height, width] in CASES {
-            let shape = ConvShape { inputs, outputs, kernel, stride, padding };
-            let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), Storage::Bf16);
-            let conv = Conv { shape, weight, bias: Some(numbers(outputs, 2)) };
-            let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
-            let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
-            let (y, dx) = exact(&conv, plane, batch, &x, &dy);
-            let check = |path: &str, ours: (Vec<f32>, Vec<f32>)| {
-                for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
-                    assert!(error < 1e-6, "{shape:?} {path}: {what} differs by {error:e}");
-                }
-            };
-            let weight = conv.weight.reading();
-            check("f32", (conv.forward_f32(&x, &dims, &weight), conv.backward_f32(&dims, &dy, &weight)));
-            #[cfg(target_arch = "x86_64")]
-            match weight.for_bf16() {
-                Some(_) => check("bf16", (conv.forward(&x, &dims), conv.backward(&[], &dims, &dy))),
-                None => eprintln!("this processor has no AVX-512 BF16: that path was not tested"),
+        for case in CASES {
+            check(case, numbers, 1e-6);
+        }
+    }
+
+    /// Kernel to width as above, for Winograd's products: odd sides and channels, panels that cross rows, several blocks.
+    const FOR_WINOGRAD: [[usize; 8]; 4] = [
+        [3, 1, 1, 33, 50, 1, 24, 23],
+        [3, 1, 1, 70, 97, 2, 17, 19],
+        [3, 1, 1, 48, 32, 2, 8, 33],
+        [3, 1, 1, 32, 64, 1, 32, 32],
+    ];
+
+    /// Small multiples of four are still small whole numbers after all transforms, so that nothing is rounded.
+    #[test]
+    fn winograd_of_whole_numbers_is_exact() {
+        let whole = |count, salt| numbers(count, salt).iter().map(|x| 4.0 * (3.0 * x).round()).collect();
+        FOR_WINOGRAD.into_iter().for_each(|case| check(case, whole, 1e-6));
+    }
+
+    /// Of other numbers both operands are rounded to eight bits after transforms that amplify the error.
+    #[test]
+    fn winograd_rounds_twice() {
+        FOR_WINOGRAD.into_iter().for_each(|case| check(case, numbers, 5e-3));
+    }
+
+    /// Fails if the f32 path is further than 1e-6 from f64, or the bf16 path further than `rounding`.
+    fn check(case: [usize; 8], numbers: impl Fn(usize, u64) -> Vec<f32>, rounding: f64) {
+        let [kernel, stride, padding, inputs, outputs, batch, height, width] = case;
+        let shape = ConvShape { inputs, outputs, kernel, stride, padding };
+        let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), Storage::Bf16);
+        let conv = Conv { shape, weight, bias: Some(numbers(outputs, 2)) };
+        let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
+        let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
+        let (y, dx) = exact(&conv, plane, batch, &x, &dy);
+        let check = |path: &str, tolerance: f64, ours: (Vec<f32>, Vec<f32>)| {
+            for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
+                assert!(error < tolerance, "{shape:?} {path}: {what} differs by {error:e}");
             }
+        };
+        let weight = conv.weight.reading();
+        check("f32", 1e-6, (conv.forward_f32(&x, &dims, &weight), conv.backward_f32(&dims, &dy, &weight)));
+        #[cfg(target_arch = "x86_64")]
+        match weight.for_bf16() {
+            Some(_) => check("bf16", rounding, (conv.forward(&x, &dims), conv.backward(&[], &dims, &dy))),
+            None => eprintln!("this processor has no AVX-512 BF16: that path was not tested"),
         }
     }
 }

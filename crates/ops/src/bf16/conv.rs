@@ -8,6 +8,7 @@ use super::linear::Weight;
 use super::pack::{Source, interleave, round_rows};
 use super::scratch::{with_floats, with_halves, with_words};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply};
+use super::winograd;
 use crate::conv_shape::{ConvShape, Plane};
 use crate::shared_output::{SharedOutput, filled};
 
@@ -44,6 +45,9 @@ fn runs_of(plane: Plane, taps: usize, pixels: &Range<usize>) -> Vec<Runs> {
 /// If the processor has not the instructions.
 pub(crate) fn forward(conv: Frozen<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     assert!(super::available());
+    if winograd::suits(conv.shape, batch, plane) {
+        return winograd::forward(conv, x, batch, plane);
+    }
     let (shape, k) = (conv.shape, conv.shape.patch());
     let (image_in, image_out) = (shape.inputs * plane.input(), shape.outputs * plane.output());
     let panels = plane.output().div_ceil(COLUMNS);
@@ -162,6 +166,9 @@ impl<'a> Patches<'a> {
 /// If the processor has not the instructions.
 pub(crate) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     assert!(super::available());
+    if winograd::suits(conv.shape, batch, plane) {
+        return winograd::backward(conv, dy, batch, plane);
+    }
     let (shape, taps) = (conv.shape, conv.shape.kernel * conv.shape.kernel);
     let panels = plane.output().div_ceil(COLUMNS);
     let panel_words = shape.outputs.div_ceil(2) * COLUMNS;

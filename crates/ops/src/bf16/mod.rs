@@ -14,6 +14,7 @@ mod pack;
 mod scratch;
 mod softmax;
 mod tile;
+mod winograd;
 
 pub(crate) use attention::{attend, attend_backward};
 pub(crate) use conv::{Frozen, backward as conv_backward, forward as conv_forward};

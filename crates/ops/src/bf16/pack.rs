@@ -130,7 +130,7 @@ pub(super) unsafe fn transpose(source: Source<'_>, out: &mut [u32], width: usize
 /// The transpose of 16 × 16 words.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transposed(r: [__m512i; 16]) -> [__m512i; 16] {
+pub(super) fn transposed(r: [__m512i; 16]) -> [__m512i; 16] {
     let mut t = r;
     for i in 0..8 {
         t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);

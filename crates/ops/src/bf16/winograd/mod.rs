@@ -1,0 +1,317 @@
+//! 3×3 convolutions of stride 1 by Winograd's F(2×2, 3×3): sixteen products for four outputs instead of thirty-six.
+//!
+//! Tiles of 4 × 4 inputs and the 3 × 3 taps are transformed in f32 and rounded to bf16, sixteen matrix products of the
+//! transformed numbers follow, and their f32 sums are transformed into tiles of 2 × 2 outputs. The weight is transformed
+//! anew in each call, which a few dozen tiles make up for, so that it has no second copy. A relative rounding error is
+//! about twice that of the direct product, since the transforms add numbers that partly cancel each other later.
+//!
+//! Lavin and Gray 2016, arXiv 1509.09308.
+
+mod vectors;
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use self::vectors::{apart, down, four, load, nine, padded, store, store_words, together, two};
+use super::conv::Frozen;
+use super::linear::Weight;
+use super::pack::transposed;
+use super::scratch::{with_floats, with_words};
+use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, Target, multiply};
+use crate::conv_shape::{ConvShape, Plane};
+use crate::shared_output::{SharedOutput, filled};
+
+/// Transformed numbers of a tile.
+const POINTS: usize = 16;
+/// Channels of the result that are worked on together.
+const BLOCK: usize = 48;
+/// Fewer tiles in a batch than these do not make up for the transforms of the weight.
+const FEWEST_TILES: usize = 128;
+/// Fewest channels on either side, for the same reason.
+const FEWEST_CHANNELS: usize = 32;
+/// Largest product of channels, so that the transformed weight takes 64 MB at most.
+const LARGEST: usize = 2 << 20;
+
+/// Whether a convolution is one for Winograd: by its shape, and by its size.
+pub(super) fn suits(shape: ConvShape, batch: usize, plane: Plane) -> bool {
+    let ConvShape { inputs, outputs, kernel, stride, padding } = shape;
+    (kernel, stride, padding) == (3, 1, 1)
+        && inputs.min(outputs) >= FEWEST_CHANNELS
+        && inputs * outputs <= LARGEST
+        && batch * Tiling::of(plane).count() >= FEWEST_TILES
+}
+
+/// y for x [B, in, H, W].
+pub(super) fn forward(conv: Frozen<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
+    let (shape, k) = (conv.shape, conv.shape.patch());
+    let order = Order { rows: shape.outputs, depth: shape.inputs, row_stride: k, depth_stride: 9, turned: false };
+    convolve((conv.weight, order), conv.bias, x, batch, plane)
+}
+
+/// dx for dy [B, out, H, W]: the convolution with the taps turned round and the channels' roles exchanged.
+pub(super) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
+    let (shape, k) = (conv.shape, conv.shape.patch());
+    let order = Order { rows: shape.inputs, depth: shape.outputs, row_stride: 9, depth_stride: k, turned: true };
+    convolve((conv.weight, order), None, dy, batch, plane)
+}
+
+/// How a convolution goes through its weight: channels of the result are rows, those that are summed are its depth.
+#[derive(Clone, Copy)]
+struct Order {
+    rows: usize,
+    depth: usize,
+    row_stride: usize,
+    depth_stride: usize,
+    turned: bool,
+}
+
+impl Order {
+    fn pairs(&self) -> usize {
+        self.depth.div_ceil(2)
+    }
+
+    /// Words of one block of rows, all points.
+    fn block_words(&self) -> usize {
+        POINTS * self.pairs() * BLOCK
+    }
+}
+
+fn convolve(
+    (weight, order): (Weight<'_>, Order),
+    bias: Option<&[f32]>,
+    x: &[f32],
+    batch: usize,
+    plane: Plane,
+) -> Vec<f32> {
+    assert!(super::available());
+    let tiling = Tiling::of(plane);
+    let (panels, blocks) = (tiling.count().div_ceil(COLUMNS), order.rows.div_ceil(BLOCK));
+    // A part transforms its tiles again, so that there are no more than threads need.
+    let parts = (4 * rayon::current_num_threads()).div_ceil(batch * panels).min(blocks.div_ceil(2));
+    let blocks_of = |part: usize| part * blocks / parts..(part + 1) * blocks / parts;
+    let (image_in, image_out) = (order.depth * plane.input(), order.rows * plane.output());
+    with_words(blocks * order.block_words(), |taps| {
+        taps.par_chunks_exact_mut(order.block_words()).enumerate().for_each(|(block, out)| {
+            // SAFETY: asserted above.
+            unsafe { transform_weight(weight, order, block * BLOCK, out) }
+        });
+        let taps = &*taps;
+        let tasks = |y: &SharedOutput<'_>| {
+            (0..batch * panels * parts).into_par_iter().for_each(|task| {
+                let (image, panel, part) = (task / (panels * parts), task / parts % panels, task % parts);
+                let x = &x[image * image_in..][..image_in];
+                let segments = tiling.segments(panel * COLUMNS..((panel + 1) * COLUMNS).min(tiling.count()));
+                let work = Work { order, tiling, segments: &segments, bias };
+                with_words(POINTS * order.pairs() * COLUMNS, |lanes| {
+                    // SAFETY: asserted above.
+                    unsafe { work.transform_input(x, lanes) };
+                    for block in blocks_of(part) {
+                        let taps = &taps[block * order.block_words()..][..order.block_words()];
+                        work.products(block * BLOCK, taps, lanes, (y, image * image_out));
+                    }
+                });
+            });
+        };
+        // SAFETY: the tasks cover all images, tiles and channels.
+        unsafe { filled(batch * image_out, tasks) }
+    })
+}
+
+/// The tiles of one image, row by row.
+#[derive(Clone, Copy)]
+struct Tiling {
+    height: usize,
+    width: usize,
+}
+
+/// Neighbouring tiles of one row of tiles: the row, the first tile's column, their place in the panel, their number.
+#[derive(Clone, Copy)]
+struct Segment {
+    row: usize,
+    column: usize,
+    place: usize,
+    count: usize,
+}
+
+impl Tiling {
+    fn of(plane: Plane) -> Self {
+        Self { height: plane.height, width: plane.width }
+    }
+
+    fn count(&self) -> usize {
+        self.height.div_ceil(2) * self.width.div_ceil(2)
+    }
+
+    fn segments(&self, tiles: Range<usize>) -> Vec<Segment> {
+        let across = self.width.div_ceil(2);
+        let rows = tiles.start / across..tiles.end.div_ceil(across);
+        rows.map(|row| {
+            let (from, to) = ((row * across).max(tiles.start), ((row + 1) * across).min(tiles.end));
+            Segment { row, column: from - row * across, place: from - tiles.start, count: to - from }
+        })
+        .collect()
+    }
+}
+
+/// Room for a number of each tile of a panel; full vectors may be written up to its last tile.
+type Panel = [f32; COLUMNS + LANES];
+
+/// The four rows of input of each tile of a panel, times B: row, then column.
+type Across = [[Panel; 4]; 4];
+
+/// One panel of tiles of one image.
+struct Work<'a> {
+    order: Order,
+    tiling: Tiling,
+    segments: &'a [Segment],
+    bias: Option<&'a [f32]>,
+}
+
+impl Work<'_> {
+    fn columns(&self) -> usize {
+        self.segments.iter().map(|segment| segment.count).sum()
+    }
+
+    /// Bᵀ·d·B of all channels: words (point, pair of channels, tile).
+    ///
+    /// # Safety
+    /// The processor has the instructions.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn transform_input(&self, x: &[f32], out: &mut [u32]) {
+        let Self { order, tiling, .. } = self;
+        let (pixels, pairs) = (tiling.height * tiling.width, order.pairs());
+        let mut across: [Across; 2] = [[[[0.0; COLUMNS + LANES]; 4]; 4]; 2];
+        for pair in 0..pairs {
+            for (channel, across) in (2 * pair..).zip(&mut across) {
+                if channel < order.depth {
+                    self.transform_rows(&x[channel * pixels..][..pixels], across);
+                } else {
+                    *across = [[[0.0; COLUMNS + LANES]; 4]; 4];
+                }
+            }
+            let [low, high] = &across;
+            for at in (0..self.columns()).step_by(LANES) {
+                for k in 0..4 {
+                    let [low, high] = [low, high].map(|across| down(std::array::from_fn(|r| load(&across[r][k], at))));
+                    for (r, (low, high)) in low.into_iter().zip(high).enumerate() {
+                        store_words(low, high, &mut out[((4 * r + k) * pairs + pair) * COLUMNS + at..]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// d·B of one channel.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    fn transform_rows(&self, channel: &[f32], across: &mut Across) {
+        let Tiling { height, width } = self.tiling;
+        for &Segment { row, column, place, count } in self.segments {
+            for (r, across) in across.iter_mut().enumerate() {
+                // A tile starts one row above its outputs and one column left of them.
+                let y = (2 * row + r).checked_sub(1).filter(|y| *y < height);
+                let line = y.map_or(&[][..], |y| &channel[y * width..][..width]);
+                for at in (0..count).step_by(LANES) {
+                    let x = 2 * (column + at);
+                    let [a, b] = apart(padded(line, x), padded(line, x + LANES));
+                    let [c, d] = apart(padded(line, x + 2), padded(line, x + 2 + LANES));
+                    let [a, b, c, d] = down([a, b, c, d]);
+                    for (across, values) in across.iter_mut().zip([a, b, c, d]) {
+                        store(values, across, place + at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The outputs of the channels from `first`.
+    fn products(&self, first: usize, taps: &[u32], lanes: &[u32], y: (&SharedOutput<'_>, usize)) {
+        let (pairs, rows) = (self.order.pairs(), BLOCK.min(self.order.rows - first));
+        with_floats(POINTS * BLOCK * COLUMNS, |sums| {
+            let output = SharedOutput::new(sums);
+            for point in 0..POINTS {
+                let taps = Lanes { words: &taps[point * pairs * BLOCK..][..pairs * BLOCK], width: BLOCK };
+                let lanes = Lanes { words: &lanes[point * pairs * COLUMNS..][..pairs * COLUMNS], width: COLUMNS };
+                let target = Target { output: &output, start: point * BLOCK * COLUMNS, row_stride: COLUMNS };
+                let e = Extents { rows, columns: self.columns(), pairs };
+                // SAFETY: `convolve` has asserted the instructions; the sums are borrowed exclusively.
+                unsafe { multiply(e, Broadcast::lanes(taps), lanes, target, Start::Zero) };
+            }
+            for row in 0..rows {
+                let bias = self.bias.map_or(0.0, |bias| bias[first + row]);
+                let start = y.1 + (first + row) * self.tiling.height * self.tiling.width;
+                // SAFETY: `convolve` has asserted the instructions; each task writes its own channels and tiles.
+                unsafe { self.transform_output(&sums[row * COLUMNS..], bias, (y.0, start)) };
+            }
+        });
+    }
+
+    /// Aᵀ·m·A + bias of one channel, which starts at `y.1`; the points of `m` are a block apart.
+    ///
+    /// # Safety
+    /// The processor has the instructions, and no other thread touches these tiles of the output.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn transform_output(&self, m: &[f32], bias: f32, y: (&SharedOutput<'_>, usize)) {
+        let Tiling { height, width } = self.tiling;
+        let mut lines = [[0.0; 2 * COLUMNS]; 2];
+        let bias = _mm512_set1_ps(bias);
+        for at in (0..self.columns()).step_by(LANES) {
+            let point = |index: usize| load(m, index * BLOCK * COLUMNS + at);
+            let columns: [[__m512; 2]; 4] = std::array::from_fn(|k| two(std::array::from_fn(|r| point(4 * r + k))));
+            for (r, line) in lines.iter_mut().enumerate() {
+                let [even, odd] = two(columns.map(|column| column[r])).map(|sum| _mm512_add_ps(sum, bias));
+                let [low, high] = together(even, odd);
+                store(low, line, 2 * at);
+                store(high, line, 2 * at + LANES);
+            }
+        }
+        for &Segment { row, column, place, count } in self.segments {
+            for (line, row) in lines.iter().zip(2 * row..height) {
+                let length = (2 * count).min(width - 2 * column);
+                // SAFETY: by the caller's promise.
+                let out = unsafe { y.0.part(y.1 + row * width + 2 * column, length) };
+                out.copy_from_slice(&line[2 * place..][..length]);
+            }
+        }
+    }
+}
+
+/// G·g·Gᵀ of the taps of a block of rows: words (point, pair of depth, row).
+///
+/// # Safety
+/// The processor has the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn transform_weight(weight: Weight<'_>, order: Order, first: usize, out: &mut [u32]) {
+    let numbers = weight.part(0..weight.rows, 0..weight.columns).numbers;
+    let (pairs, rows) = (order.pairs(), BLOCK.min(order.rows - first));
+    for at in (0..rows).step_by(LANES) {
+        for pair in 0..pairs {
+            let mut lines = [_mm512_setzero_si512(); LANES];
+            for (row, line) in lines.iter_mut().enumerate().take(rows - at) {
+                let from = (first + at + row) * order.row_stride + 2 * pair * order.depth_stride;
+                let high = if 2 * pair + 1 < order.depth { nine(numbers, from + order.depth_stride) } else { *line };
+                *line = _mm512_or_si512(nine(numbers, from), _mm512_slli_epi32::<16>(high));
+            }
+            let lines = transposed(lines);
+            let taps = |r: usize, k: usize| lines[if order.turned { 8 - 3 * r - k } else { 3 * r + k }];
+            let mut points = [[[_mm512_setzero_ps(); 2]; 4]; 3];
+            for (r, points) in points.iter_mut().enumerate() {
+                let low = |k| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(taps(r, k)));
+                let high = |k| _mm512_castsi512_ps(_mm512_and_si512(taps(r, k), _mm512_set1_epi32(!0xffff)));
+                let (low, high) = (four([low(0), low(1), low(2)]), four([high(0), high(1), high(2)]));
+                for k in 0..4 {
+                    points[k] = [low[k], high[k]];
+                }
+            }
+            for k in 0..4 {
+                let [a, b, c] = [points[0][k], points[1][k], points[2][k]];
+                let (low, high) = (four([a[0], b[0], c[0]]), four([a[1], b[1], c[1]]));
+                for r in 0..4 {
+                    store_words(low[r], high[r], &mut out[((4 * r + k) * pairs + pair) * BLOCK + at..]);
+                }
+            }
+        }
+    }
+}
