@@ -50,6 +50,14 @@ impl Bundle {
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
     pub fn load(checkpoint: &Checkpoint, parts: Parts, storage: Storage) -> Result<Self, Error> {
+        Self::load_with(checkpoint, parts, storage, Storage::F32)
+    }
+
+    /// Like [`load`](Self::load), with the VAE's matrices and kernels in a storage of their own.
+    ///
+    /// # Errors
+    /// As for `load`.
+    pub fn load_with(checkpoint: &Checkpoint, parts: Parts, storage: Storage, vae: Storage) -> Result<Self, Error> {
         let family = checkpoint.family();
         let projection = if parts == Parts::Generating { Projection::AsHosts } else { Projection::AsTrainer };
         let mut texts = Vec::new();
@@ -62,7 +70,7 @@ impl Bundle {
         let unet = UNet::build(Builder::new(&mut loader, storage));
         loader.finish()?;
         let mut loader = Loader::new(checkpoint, Part::Vae);
-        let mut builder = Builder::new(&mut loader, Storage::F32);
+        let mut builder = Builder::new(&mut loader, vae);
         // Both halves are read, so that a broken file is refused whichever is wanted.
         let scale = latent_scale(family);
         let (encoder, decoder) = (Encoder::build(&mut builder, scale), Decoder::build(&mut builder, scale));

@@ -44,6 +44,8 @@ pub struct Train {
     pub accumulation: usize,
     /// `--mixed_precision`
     pub precision: Precision,
+    /// Arithmetic of the VAE: the same unless `--no_half_vae` is given.
+    pub vae: Precision,
     /// `--gradient_checkpointing`
     pub recompute: Recompute,
     /// The seed of all random streams (`--seed`).
@@ -71,6 +73,9 @@ pub struct RawTrain {
     /// [default: no]
     #[arg(long, value_name = "no|bf16")]
     pub mixed_precision: Option<String>,
+    /// With --mixed_precision bf16: let the VAE work in 32-bit floats all the same, which takes it longer.
+    #[arg(long)]
+    pub no_half_vae: Option<bool>,
     /// Compute each block of the UNet twice and keep only its input between: less memory for a third more time, with
     /// the same result.
     #[arg(long)]
@@ -90,10 +95,12 @@ pub struct RawTrain {
 
 impl RawTrain {
     pub(crate) fn resolve(&self, report: &mut Report) -> Train {
+        let precision = self.precision(report);
         Train {
             duration: self.duration(report),
             accumulation: report.count("gradient_accumulation_steps", self.gradient_accumulation_steps, 1) as usize,
-            precision: self.precision(report),
+            precision,
+            vae: self.vae(precision, report),
             recompute: self.recompute(report),
             seed: self.seed.map_or_else(|| draw_seed(report), u64::from),
             threads: self.threads.map(|threads| report.count("threads", Some(threads), 1) as usize),
@@ -146,6 +153,14 @@ impl RawTrain {
         }
         Precision::No
     }
+
+    fn vae(&self, precision: Precision, report: &mut Report) -> Precision {
+        let whole = self.no_half_vae == Some(true);
+        if whole && precision == Precision::No {
+            report.note("no_half_vae", "has no effect: without --mixed_precision bf16 nothing works in half precision");
+        }
+        if whole { Precision::No } else { precision }
+    }
 }
 
 /// A seed that differs from run to run, in the range of sd-scripts' own; std's hasher is seeded by the system.
@@ -166,6 +181,7 @@ impl From<&Train> for RawTrain {
             max_train_steps,
             gradient_accumulation_steps: Some(train.accumulation as u32),
             mixed_precision: Some(if train.precision == Precision::No { "no" } else { "bf16" }.to_owned()),
+            no_half_vae: Some(train.vae != train.precision),
             gradient_checkpointing: Some(train.recompute == Recompute::All),
             gradient_checkpointing_blocks: match train.recompute {
                 Recompute::Blocks(blocks) => Some(blocks as u32),

@@ -101,12 +101,12 @@ pub struct Brush<'a> {
 }
 
 impl Painter {
-    /// Reads the networks; `storage` is that of the UNet's and the text encoder's matrices.
+    /// Reads the networks; `storage` is that of all their matrices and kernels.
     ///
     /// # Errors
     /// When one of its networks does not fit.
     pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
-        let mut bundle = Bundle::load(checkpoint, Parts::Generating, storage)?;
+        let mut bundle = Bundle::load_with(checkpoint, Parts::Generating, storage, storage)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
         let prediction = match checkpoint.prediction() {
             Some(checkpoint::Prediction::V { .. }) => Prediction::V,

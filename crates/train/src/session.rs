@@ -91,7 +91,8 @@ impl Session {
         clock.lap("images looked through");
 
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
-        let mut bundle = Bundle::load(&checkpoint, halves, storage(recipe.train.precision))?;
+        let [precision, vae] = [recipe.train.precision, recipe.train.vae].map(storage);
+        let mut bundle = Bundle::load_with(&checkpoint, halves, precision, vae)?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();

@@ -104,6 +104,10 @@ pub struct Sizes {
     pub texts: u64,
     /// All of the VAE.
     pub vae: u64,
+    /// Its encoder.
+    pub encoder: u64,
+    /// Channels of the encoder's outermost level.
+    pub encoder_width: u64,
     /// The tensors' bytes.
     pub file: u64,
 }
@@ -117,7 +121,13 @@ impl Sizes {
             let values = shape.iter().product::<usize>() as u64;
             sizes.file += values * checkpoint.dtype(name).map_or(4, |dtype| dtype.bitsize() as u64 / 8);
             match part_of(name) {
-                Some(Part::Vae) => sizes.vae += values,
+                Some(Part::Vae) => {
+                    sizes.vae += values;
+                    sizes.encoder += if name.contains("encoder.") { values } else { 0 };
+                    if name.ends_with("encoder.conv_in.weight") {
+                        sizes.encoder_width = shape.first().map_or(0, |channels| *channels as u64);
+                    }
+                }
                 Some(part) => {
                     *(if shape.len() > 1 { &mut sizes.matrices } else { &mut sizes.others }) += values;
                     sizes.unet += if part == Part::Unet { values } else { 0 };
@@ -136,7 +146,9 @@ impl Sizes {
 /// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
-/// - reading: frozen and the VAE in f32; pages of a mapped file go as soon as they are read.
+/// - reading: frozen and the VAE, 4 bytes a value or 2 with bf16; pages of a mapped file go as soon as they are read.
+/// - encoding: frozen, the VAE's encoder, and two images in its outermost level, f32, whose convolutions go by bands of
+///   rows; a tenth more is for these.
 ///
 /// The 1.6 GB is what a step added to the memory before it in runs of SD1.5 at 512 × 512, f32, rank 16, on 2 cores in
 /// November 2026: 1.62 GB with batch 1, 3.22 with batch 2. There the whole came to 4.2 GB while reading and 5.7 (7.3)
@@ -152,6 +164,8 @@ pub struct Memory {
     pub trained: u64,
     /// While the checkpoint is read.
     pub reading: u64,
+    /// While an image goes through the VAE.
+    pub encoding: u64,
 }
 
 /// The program itself, latents and what the allocator holds back; measured.
@@ -162,29 +176,33 @@ const STEP_512: f64 = 1.6e9;
 const RECOMPUTED: f64 = 0.25;
 /// Pieces of SD1.5's UNet that can be run twice.
 const SD15_BLOCKS: f64 = 25.0;
+/// Bytes for each pixel and channel that the VAE's encoder holds: two images, and a tenth more.
+const ENCODED: f64 = 8.8;
 /// Values of SD1.5's UNet, by which that is scaled to other models.
 const SD15_UNET: f64 = 859_520_964.0;
 
 impl Memory {
     /// What training `trained` values from a model of these sizes will take.
     pub fn of(sizes: Sizes, trained: u64, data: &Data, (optimizer, train): (&Optimizer, &Train)) -> Self {
-        let width = if train.precision == Precision::Bf16 { 2 } else { 4 };
-        let frozen = width * sizes.matrices + 4 * sizes.others;
+        let frozen = bytes(train.precision) * sizes.matrices + 4 * sizes.others;
         let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
         let share = pixels / (512.0 * 512.0) * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
         Self {
             frozen: frozen + PROGRAM,
             step: (STEP_512 * share * kept(train.recompute)) as u64,
             trained: (trained as f64 * (8.0 + state_bytes(optimizer))) as u64,
-            reading: frozen + PROGRAM + 4 * sizes.vae,
+            reading: frozen + PROGRAM + bytes(train.vae) * sizes.vae,
+            encoding: frozen
+                + PROGRAM
+                + bytes(train.vae) * sizes.encoder
+                + (ENCODED * sizes.encoder_width as f64 * pixels) as u64,
         }
     }
 
     /// Without the text encoders' matrices, which are dropped once the states of all captions are kept.
     #[must_use]
     pub fn without_texts(self, sizes: Sizes, train: &Train) -> Self {
-        let width = if train.precision == Precision::Bf16 { 2 } else { 4 };
-        Self { frozen: self.frozen - width * sizes.texts, ..self }
+        Self { frozen: self.frozen - bytes(train.precision) * sizes.texts, ..self }
     }
 
     /// The most while training.
@@ -194,8 +212,13 @@ impl Memory {
 
     /// The most at any time.
     pub fn peak(&self) -> u64 {
-        self.reading.max(self.training())
+        self.reading.max(self.encoding).max(self.training())
     }
+}
+
+/// Bytes of a number of a matrix or kernel.
+fn bytes(precision: Precision) -> u64 {
+    if precision == Precision::Bf16 { 2 } else { 4 }
 }
 
 /// Bytes that an optimizer keeps for each value that is trained.

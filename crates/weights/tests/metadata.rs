@@ -91,6 +91,7 @@ fn recipe(name: &str) -> Recipe {
             duration: Duration::Steps(10),
             accumulation: 1,
             precision: Precision::No,
+            vae: Precision::No,
             recompute: Recompute::No,
             seed: 42,
             threads: None,

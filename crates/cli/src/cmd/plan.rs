@@ -109,10 +109,12 @@ fn cost(foresight: &Foresight) -> String {
     let Foresight { memory, lora, files, recipe, .. } = foresight;
     let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
     let text = format!(
-        "memory: about {} at most: {} while the checkpoint is read, {} while training\n  \
+        "memory: about {} at most: {} while the checkpoint is read, {} while images go \
+         through the VAE, {} while training\n  \
          frozen model {}, a step {}, the LoRA with gradients and optimizer {}\n",
         gb(memory.peak()),
         gb(memory.reading),
+        gb(memory.encoding),
         gb(memory.training()),
         gb(memory.frozen),
         gb(memory.step),
