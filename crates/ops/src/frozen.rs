@@ -92,6 +92,13 @@ impl FrozenMatrix {
         Unread(Arc::downgrade(&self.0))
     }
 
+    /// The same matrix with its numbers in memory for as long as the clone lives: for an operation in many parts.
+    pub(crate) fn at_hand(&self) -> Self {
+        let Matrix { rows, columns, storage, .. } = *self.0;
+        let held = RwLock::new(Some(self.0.held()));
+        Self(Arc::new(Matrix { rows, columns, storage, source: None, held }))
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.0.rows
@@ -119,9 +126,7 @@ impl FrozenMatrix {
     /// If they are not in memory and can no longer be read.
     pub(crate) fn reading(&self) -> Reading {
         let Matrix { rows, columns, .. } = *self.0;
-        let held = self.0.held.read().expect("no reader panics").clone();
-        let numbers = held.unwrap_or_else(|| self.0.fetch().unwrap_or_else(|reason| panic!("{reason}"))).wide();
-        Reading { rows, columns, numbers }
+        Reading { rows, columns, numbers: self.0.held().wide() }
     }
 
     /// Some rows as f32, one after the other.
@@ -177,6 +182,12 @@ impl Unread {
 }
 
 impl Matrix {
+    /// Its numbers, read if need be.
+    fn held(&self) -> Held {
+        let held = self.held.read().expect("no reader panics").clone();
+        held.unwrap_or_else(|| self.fetch().unwrap_or_else(|reason| panic!("{reason}")))
+    }
+
     fn fetch(&self) -> Result<Held, String> {
         let source = self.source.as_ref().expect("a matrix without a source holds its numbers");
         let values = source()?;

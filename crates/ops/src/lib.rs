@@ -9,6 +9,7 @@
 mod agreement;
 mod allocation;
 mod attention;
+mod bands;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod conv;
@@ -24,11 +25,13 @@ mod layer_norm;
 mod linear;
 #[cfg(target_arch = "x86_64")]
 mod low_rank;
+mod planes;
 mod product;
 mod shared_output;
 
 pub use allocation::{give_memory_back, keep_memory};
 pub use attention::{Mask, attention, plain as plain_attention};
+pub use bands::Before;
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;
 pub use frozen::{FrozenMatrix, Source, Storage, Unread};
@@ -36,3 +39,4 @@ pub use geglu::{geglu, plain as plain_geglu};
 pub use group_norm::{Activation, GroupNorm};
 pub use layer_norm::LayerNorm;
 pub use linear::{FrozenLinear, low_rank as plain_low_rank};
+pub use planes::Planes;

@@ -110,7 +110,9 @@ fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
     };
     let train = &recipe.train;
     if train.precision == Precision::No {
-        add("--mixed_precision=bf16", &|other| other.train.precision = Precision::Bf16);
+        add("--mixed_precision=bf16", &|other| {
+            (other.train.precision, other.train.vae) = (Precision::Bf16, Precision::Bf16);
+        });
     }
     if train.fp8 != Fp8::All {
         let fp8 = |other: &mut Recipe| (other.train.precision, other.train.fp8) = (Precision::Bf16, Fp8::All);

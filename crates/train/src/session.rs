@@ -242,7 +242,7 @@ pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
 pub fn storages(train: &Train) -> Storages {
     let wide = storage(train.precision);
     let eight = |if_all| if if_all { Storage::Fp8 } else { wide };
-    Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No) }
+    Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No), vae: storage(train.vae) }
 }
 
 /// How frozen matrices are held that are not in 8 bits.

@@ -10,7 +10,7 @@ use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
-use lorabake_recipe::train::{Fp8, Precision, Recompute, Train};
+use lorabake_recipe::train::{Fp8, Precision, Recompute};
 use safetensors::Dtype;
 
 use crate::checkpoint::Checkpoint;
@@ -106,6 +106,8 @@ pub struct Sizes {
     pub embeddings: u64,
     /// The VAE without its decoder.
     pub encoder: u64,
+    /// Channels of its outermost level.
+    pub encoder_width: u64,
     /// The tensors' bytes.
     pub file: u64,
 }
@@ -119,7 +121,13 @@ impl Sizes {
             let values = shape.iter().product::<usize>() as u64;
             sizes.file += values * checkpoint.dtype(name).map_or(4, |dtype| dtype.bitsize() as u64 / 8);
             match part_of(name) {
-                Some(Part::Vae) => sizes.encoder += if encodes_images(name) { values } else { 0 },
+                Some(Part::Vae) if encodes_images(name) => {
+                    sizes.encoder += values;
+                    if name.ends_with("encoder.conv_in.weight") {
+                        sizes.encoder_width = shape.first().map_or(0, |channels| *channels as u64);
+                    }
+                }
+                Some(Part::Vae) => {}
                 Some(part) => {
                     *(if shape.len() > 1 { &mut sizes.matrices } else { &mut sizes.others }) += values;
                     sizes.unet += if part == Part::Unet { values } else { 0 };
@@ -141,7 +149,8 @@ impl Sizes {
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
 /// - preparing: VAE and text encoders come into memory one after the other, and the UNet after them. Pages of a mapped
-///   file go as soon as they are read.
+///   file go as soon as they are read. Encoding holds two images in the encoder's outermost level, f32, whose
+///   convolutions go by bands of rows; a tenth more is for these.
 ///
 /// The constants of training are what was measured in runs of SD1.5, rank 16, on 2 cores in November 2026;
 /// `tests/forecast.rs` compares. For other models, and with 8-bit weights or blocks left in the file, it is a sum.
@@ -159,14 +168,14 @@ pub struct Memory {
 
 /// The program itself, latents and what the allocator holds back; measured.
 const PROGRAM: u64 = 130_000_000;
-/// What encoding one image of 512 × 512 takes beside the VAE's weights; measured by itself, not in a run.
-const ENCODE_512: f64 = 0.4e9;
 /// What a step of SD1.5 keeps for one image of 512 × 512; measured.
 const STEP_512: f64 = 1.6e9;
 /// What is left of that when every block is run twice; measured.
 const RECOMPUTED: f64 = 0.25;
 /// Pieces of SD1.5's UNet that can be run twice.
 const SD15_BLOCKS: f64 = 25.0;
+/// Bytes for each pixel and channel that the VAE's encoder holds: two images, and a tenth more.
+const ENCODED: f64 = 8.8;
 /// Values of SD1.5's UNet, by which that is scaled to other models.
 const SD15_UNET: f64 = 859_520_964.0;
 
@@ -183,13 +192,15 @@ impl Memory {
     /// What training `trained` values from a model of these sizes will take.
     pub fn of(sizes: Sizes, trained: u64, recipe: &Recipe, resident: Resident) -> Self {
         let (data, train) = (&recipe.data, &recipe.train);
-        let texts = width(train, train.fp8 == Fp8::All) * (sizes.texts - sizes.embeddings) + 4 * sizes.embeddings;
-        let unet = width(train, train.fp8 != Fp8::No) * (sizes.matrices - sizes.texts);
+        let adapted = |in_8_bits| if in_8_bits { 1 } else { bytes(train.precision) };
+        let texts = adapted(train.fp8 == Fp8::All) * (sizes.texts - sizes.embeddings) + 4 * sizes.embeddings;
+        let unet = adapted(train.fp8 != Fp8::No) * (sizes.matrices - sizes.texts);
         let base = PROGRAM + 4 * sizes.others;
-        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1) / (512.0 * 512.0);
-        let share = pixels * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
+        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
+        let share = pixels / (512.0 * 512.0) * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
         let own = state_bytes(&recipe.optim.optimizer) + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
-        let encoding = 4 * sizes.encoder + (ENCODE_512 * pixels) as u64;
+        let image = (ENCODED * sizes.encoder_width as f64 * pixels) as u64;
+        let encoding = bytes(train.vae) * sizes.encoder + image;
         Self {
             frozen: base + if resident.texts { texts } else { 0 } + (unet as f64 * resident.unet) as u64,
             step: (STEP_512 * share * kept(train.recompute)) as u64,
@@ -210,12 +221,8 @@ impl Memory {
 }
 
 /// Bytes of a number in a matrix.
-fn width(train: &Train, in_8_bits: bool) -> u64 {
-    match train.precision {
-        _ if in_8_bits => 1,
-        Precision::Bf16 => 2,
-        Precision::No => 4,
-    }
+fn bytes(precision: Precision) -> u64 {
+    if precision == Precision::Bf16 { 2 } else { 4 }
 }
 
 /// Bytes that an optimizer keeps for each value that is trained.

@@ -111,6 +111,7 @@ fn memory_is_about_what_was_measured() {
         texts: 122_920_704,
         embeddings: 38_004_480,
         encoder: 34_163_664,
+        encoder_width: 128,
         file: 2_132_625_150,
     };
     for (options, measured) in [
@@ -151,6 +152,10 @@ fn memory_grows_with_what_takes_it() {
     let texts = sizes.texts - sizes.embeddings;
     assert_eq!(bf16, 2 * (sizes.matrices - sizes.embeddings));
     assert_eq!([unet - bf16, all - unet], [sizes.matrices - sizes.texts, texts]);
+    // Two images of the tiny VAE's 32 channels, and a tenth more.
+    let larger = of("--resolution=256").preparing - plain.preparing;
+    assert_eq!(larger, (8.8 * 32.0 * (256.0 * 256.0 - 128.0 * 128.0)) as u64);
+    assert!(of("--mixed_precision=bf16").preparing < of("--mixed_precision=bf16 --no_half_vae").preparing);
 }
 
 #[test]
