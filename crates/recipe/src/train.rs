@@ -24,7 +24,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// What of the frozen networks is held in 8-bit floats.
+/// What of the frozen networks is held in 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fp8 {
     /// Nothing.
@@ -91,8 +91,8 @@ pub struct RawTrain {
     /// With --mixed_precision bf16: let the VAE work in 32-bit floats all the same, which takes it longer.
     #[arg(long)]
     pub no_half_vae: Option<bool>,
-    /// Hold the frozen UNet and text encoders in 8-bit floats: half the memory of bf16. Each number is off by up to 6 %
-    /// of itself. It is computed with in bf16.
+    /// Hold the frozen UNet and text encoders in 8 bits: half the memory of bf16. Each number is off by some 0.6 %, less
+    /// than in sd-scripts' 8-bit floats. It is computed with in bf16.
     #[arg(long)]
     pub fp8_base: Option<bool>,
     /// As --fp8_base, but the UNet only.

@@ -241,7 +241,7 @@ pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
 /// How the frozen matrices of a run are held.
 pub fn storages(train: &Train) -> Storages {
     let wide = storage(train.precision);
-    let eight = |if_all| if if_all { Storage::Fp8 } else { wide };
+    let eight = |if_all| if if_all { Storage::Int8 } else { wide };
     Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No), vae: storage(train.vae) }
 }
 

@@ -144,7 +144,7 @@ impl Sizes {
 
 /// Memory that a run takes, in bytes.
 ///
-/// - frozen: for each number of a matrix 4 bytes, with bf16 2, with 8-bit floats 1; tables of words and everything else 4.
+/// - frozen: for each number of a matrix 4 bytes, with bf16 2, in 8 bits 1; tables of words and everything else 4.
 /// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
@@ -192,9 +192,11 @@ impl Memory {
     /// What training `trained` values from a model of these sizes will take.
     pub fn of(sizes: Sizes, trained: u64, recipe: &Recipe, resident: Resident) -> Self {
         let (data, train) = (&recipe.data, &recipe.train);
-        let adapted = |in_8_bits| if in_8_bits { 1 } else { bytes(train.precision) };
-        let texts = adapted(train.fp8 == Fp8::All) * (sizes.texts - sizes.embeddings) + 4 * sizes.embeddings;
-        let unet = adapted(train.fp8 != Fp8::No) * (sizes.matrices - sizes.texts);
+        // With 8 bits a scale of 4 bytes belongs to 128 numbers.
+        let held =
+            |values: u64, in_8_bits| if in_8_bits { values + values / 32 } else { bytes(train.precision) * values };
+        let texts = held(sizes.texts - sizes.embeddings, train.fp8 == Fp8::All) + 4 * sizes.embeddings;
+        let unet = held(sizes.matrices - sizes.texts, train.fp8 != Fp8::No);
         let base = PROGRAM + 4 * sizes.others;
         let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
         let share = pixels / (512.0 * 512.0) * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
