@@ -102,7 +102,7 @@ impl Session {
         clock.lap("checkpoint opened");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
-        say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe)?.outlook(&recipe)));
+        say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?.outlook(&recipe)));
         // The networks come into memory one after the other, and what has done its work goes.
         bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
