@@ -36,19 +36,21 @@ pub struct Bundle {
     places: Vec<(Part, Place)>,
 }
 
-/// How the matrices of the networks are held that adapters attach to.
+/// How the matrices of the networks are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Storages {
     /// The text encoders'.
     pub texts: Storage,
     /// The UNet's.
     pub unet: Storage,
+    /// The VAE's.
+    pub vae: Storage,
 }
 
 impl Storages {
     /// All alike.
     pub fn all(storage: Storage) -> Self {
-        Self { texts: storage, unet: storage }
+        Self { texts: storage, unet: storage, vae: storage }
     }
 }
 
@@ -64,9 +66,8 @@ pub enum Parts {
 }
 
 impl Bundle {
-    /// Opens text encoders, UNet and VAE, whose matrices stay in the file until [`Bundle::read`]; `storage` is that of
-    /// the UNet's and text encoders' matrices, the VAE's are f32. For training, the second text encoder of SDXL is used
-    /// as sd-scripts uses it, see [`Projection`].
+    /// Opens text encoders, UNet and VAE, whose matrices stay in the file until [`Bundle::read`]. For training, the second
+    /// text encoder of SDXL is used as sd-scripts uses it, see [`Projection`].
     ///
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
@@ -87,7 +88,7 @@ impl Bundle {
         loader.finish()?;
         keep(Part::Unet, matrices);
         let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Vae), Vec::new());
-        let mut builder = Builder::new(&mut loader, Storage::F32, &mut matrices);
+        let mut builder = Builder::new(&mut loader, storage.vae, &mut matrices);
         // Both halves are looked at, so that a broken file is refused whichever is wanted.
         let scale = latent_scale(family);
         let (encoder, decoder) = (Encoder::build(&mut builder, scale), Decoder::build(&mut builder, scale));
@@ -105,12 +106,12 @@ impl Bundle {
         })
     }
 
-    /// Opens all and brings all into memory.
+    /// Opens all and brings all into memory, the VAE in f32.
     ///
     /// # Errors
     /// As for [`Bundle::open`] and [`Bundle::read`].
     pub fn load(checkpoint: &Checkpoint, parts: Parts, storage: Storage) -> Result<Self, Error> {
-        let bundle = Self::open(checkpoint, parts, Storages::all(storage))?;
+        let bundle = Self::open(checkpoint, parts, Storages { vae: Storage::F32, ..Storages::all(storage) })?;
         bundle.read(|_, _| true)?;
         Ok(bundle)
     }

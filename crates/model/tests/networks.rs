@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Lora, SiteId, Sites};
 use lorabake_model::text::join_chunks;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, Parts, Storages};
 use lorabake_ops::Storage;
 use lorabake_testkit::Golden;
 use lorabake_weights::Checkpoint;
@@ -101,6 +101,19 @@ fn vae() {
     golden.check("vae.logvar", &numbers(moments.log_variance), TOLERANCE);
     let image = bundle.decoder.unwrap().forward(tensor(&golden, "vae.latent"));
     golden.check("vae.decoded", &numbers(image), TOLERANCE);
+}
+
+/// Allowed is what diffusers' VAE differs by in bf16, where activations are rounded too.
+#[test]
+fn vae_held_in_bf16_is_closer_than_all_in_bf16() {
+    let golden = golden();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/sd15_tiny.safetensors");
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let bundle = Bundle::open(&checkpoint, Parts::All, Storages::all(Storage::Bf16)).unwrap();
+    let moments = bundle.encoder.unwrap().forward(tensor(&golden, "vae.image"));
+    golden.check("vae.mean", &numbers(moments.mean), 1.59e-2);
+    let image = bundle.decoder.unwrap().forward(tensor(&golden, "vae.latent"));
+    golden.check("vae.decoded", &numbers(image), 1.78e-2);
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl FrozenConv {
         apply(self.0.clone(), x)
     }
 
+    /// The output for the numbers of x, of this shape.
+    pub(crate) fn on_numbers(&self, x: &[f32], shape: [usize; 4]) -> Vec<f32> {
+        self.0.forward(x, &shape)
+    }
+
     /// The same in Burn primitives.
     pub fn plain(&self, x: Tensor<4>) -> Tensor<4> {
         let s = self.0.shape;

@@ -43,6 +43,21 @@ impl GroupNorm {
         apply(Arc::new(Normalize { norm: self.clone(), activation }), x)
     }
 
+    /// What the norm of one image multiplies the numbers of each channel by, and adds to them.
+    pub(crate) fn affine(&self, x: &[f32]) -> Vec<(f32, f32)> {
+        let channels = self.gamma.len() / self.groups;
+        let moments: Vec<_> = x
+            .par_chunks_exact(x.len() / self.groups)
+            .map(|group| vectorized(|| moments(group, self.epsilon)))
+            .collect();
+        let each = self.gamma.iter().zip(self.beta.iter()).enumerate();
+        each.map(|(channel, (gamma, beta))| {
+            let (mean, rstd) = moments[channel / channels];
+            (gamma * rstd, beta - mean * gamma * rstd)
+        })
+        .collect()
+    }
+
     /// The same in Burn primitives.
     pub fn plain(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         let [b, c, h, w] = x.dims();

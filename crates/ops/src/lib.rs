@@ -9,26 +9,29 @@
 mod agreement;
 mod allocation;
 mod attention;
+mod bands;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod conv;
 mod conv_shape;
 mod elementary;
-mod float8;
 mod frozen;
 mod frozen_op;
 mod geglu;
 mod group_norm;
+mod int8;
 mod lanes;
 mod layer_norm;
 mod linear;
 #[cfg(target_arch = "x86_64")]
 mod low_rank;
+mod planes;
 mod product;
 mod shared_output;
 
 pub use allocation::{give_memory_back, keep_memory};
 pub use attention::{Mask, attention, plain as plain_attention};
+pub use bands::Before;
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;
 pub use frozen::{FrozenMatrix, Source, Storage, Unread};
@@ -36,3 +39,4 @@ pub use geglu::{geglu, plain as plain_geglu};
 pub use group_norm::{Activation, GroupNorm};
 pub use layer_norm::LayerNorm;
 pub use linear::{FrozenLinear, low_rank as plain_low_rank};
+pub use planes::Planes;

@@ -26,7 +26,7 @@ fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
 fn held<const D: usize>(storage: Storage, x: Tensor<D>) -> Tensor<D> {
     match storage {
         Storage::F32 => x,
-        Storage::Bf16 | Storage::Fp8 => x.cast(FloatDType::BF16).cast(FloatDType::F32),
+        Storage::Bf16 | Storage::Int8 => x.cast(FloatDType::BF16).cast(FloatDType::F32),
     }
 }
 
@@ -82,7 +82,7 @@ fn linear() {
         (Storage::F32, 1, 7, 300),
         (Storage::Bf16, 70, 130, 257),
         (Storage::F32, 300, 64, 17),
-        (Storage::Fp8, 70, 130, 257),
+        (Storage::Int8, 70, 130, 257),
     ] {
         let layer = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), Some(numbers(n, 2)));
         check_held(
@@ -98,7 +98,7 @@ fn linear() {
 /// A matrix computes the same whether it is in memory, was taken out of it, or never was there.
 #[test]
 fn linear_from_its_source() {
-    for storage in [Storage::F32, Storage::Bf16, Storage::Fp8] {
+    for storage in [Storage::F32, Storage::Bf16, Storage::Int8] {
         let (n, k) = (40, 70);
         let bias = || Some(numbers(n, 2));
         let held = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), storage), bias());
@@ -144,7 +144,7 @@ fn convolution() {
     for (shape, storage, [b, h, w]) in [
         (shape(3, 5, 3, 1), Storage::F32, [2, 7, 9]),
         (shape(70, 40, 3, 1), Storage::Bf16, [1, 8, 8]),
-        (shape(70, 40, 3, 1), Storage::Fp8, [1, 8, 8]),
+        (shape(70, 40, 3, 1), Storage::Int8, [1, 8, 8]),
         (shape(6, 40, 3, 2), Storage::F32, [2, 9, 6]),
         (shape(6, 40, 3, 2), Storage::Bf16, [1, 8, 8]),
         (shape(33, 20, 1, 1), Storage::F32, [2, 5, 5]),

@@ -9,7 +9,7 @@ use crate::argv::Given;
 use crate::report::{Note, Problem};
 
 /// Options that change nothing here, each with the reason; those that end in `=` take a value.
-const WITHOUT_EFFECT: [(&[&str], &str); 20] = [
+const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
     (&["xformers", "sdpa", "mem_eff_attn"], "lorabake always uses its own memory-saving attention"),
     (
         &["max_data_loader_n_workers=", "persistent_data_loader_workers"],
@@ -40,7 +40,6 @@ const WITHOUT_EFFECT: [(&[&str], &str); 20] = [
         &["full_fp16", "full_bf16"],
         "what is trained stays in 32-bit floats, which is more exact; --mixed_precision=bf16 saves memory",
     ),
-    (&["no_half_vae"], "the VAE always works in 32-bit floats"),
     (
         &["log_with=", "console_log_level=", "console_log_file=", "console_log_simple"],
         "charts are written for TensorBoard and as JSON lines into the folder of --logging_dir",

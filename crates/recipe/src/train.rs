@@ -24,7 +24,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// What of the frozen networks is held in 8-bit floats.
+/// What of the frozen networks is held in 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fp8 {
     /// Nothing.
@@ -55,6 +55,8 @@ pub struct Train {
     pub accumulation: usize,
     /// `--mixed_precision`
     pub precision: Precision,
+    /// Arithmetic of the VAE: the same unless `--no_half_vae` is given.
+    pub vae: Precision,
     /// `--fp8_base`, `--fp8_base_unet`
     pub fp8: Fp8,
     /// Blocks of the UNet that are read from the file whenever they are used (`--blocks_to_swap`).
@@ -86,8 +88,11 @@ pub struct RawTrain {
     /// [default: no]
     #[arg(long, value_name = "no|bf16")]
     pub mixed_precision: Option<String>,
-    /// Hold the frozen UNet and text encoders in 8-bit floats: half the memory of bf16. Each number is off by up to 6 %
-    /// of itself. It is computed with in bf16.
+    /// With --mixed_precision bf16: let the VAE work in 32-bit floats all the same, which takes it longer.
+    #[arg(long)]
+    pub no_half_vae: Option<bool>,
+    /// Hold the frozen UNet and text encoders in 8 bits: half the memory of bf16. Each number is off by some 0.6 %, less
+    /// than in sd-scripts' 8-bit floats. It is computed with in bf16.
     #[arg(long)]
     pub fp8_base: Option<bool>,
     /// As --fp8_base, but the UNet only.
@@ -117,10 +122,12 @@ pub struct RawTrain {
 impl RawTrain {
     pub(crate) fn resolve(&self, report: &mut Report) -> Train {
         let fp8 = self.fp8(report);
+        let precision = self.precision(fp8, report);
         Train {
             duration: self.duration(report),
             accumulation: report.count("gradient_accumulation_steps", self.gradient_accumulation_steps, 1) as usize,
-            precision: self.precision(fp8, report),
+            precision,
+            vae: self.vae(precision, report),
             fp8,
             swapped: self.blocks_to_swap.unwrap_or(0) as usize,
             recompute: self.recompute(report),
@@ -196,6 +203,14 @@ impl RawTrain {
         report.note("mixed_precision", why);
         Precision::Bf16
     }
+
+    fn vae(&self, precision: Precision, report: &mut Report) -> Precision {
+        let whole = self.no_half_vae == Some(true);
+        if whole && precision == Precision::No {
+            report.note("no_half_vae", "has no effect: without --mixed_precision bf16 nothing works in half precision");
+        }
+        if whole { Precision::No } else { precision }
+    }
 }
 
 /// A seed that differs from run to run, in the range of sd-scripts' own; std's hasher is seeded by the system.
@@ -216,6 +231,7 @@ impl From<&Train> for RawTrain {
             max_train_steps,
             gradient_accumulation_steps: Some(train.accumulation as u32),
             mixed_precision: Some(if train.precision == Precision::No { "no" } else { "bf16" }.to_owned()),
+            no_half_vae: Some(train.vae != train.precision),
             fp8_base: Some(train.fp8 == Fp8::All),
             fp8_base_unet: Some(train.fp8 == Fp8::Unet),
             blocks_to_swap: Some(train.swapped as u32),

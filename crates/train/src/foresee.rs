@@ -18,6 +18,7 @@ use lorabake_weights::tensors::Tensors;
 
 use crate::memory::{Needs, Saving};
 use crate::network::Network;
+use crate::sample;
 use crate::save;
 use crate::session::{open_model, settled, storages};
 
@@ -96,7 +97,8 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
     };
     let tensors: Vec<LoraTensor> = tensors.into_iter().filter(|(name, _)| !left_alone(name)).collect();
     let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
-    let needs = Needs::of(&checkpoint, lora.parameters, &recipe)?;
+    let pictures = sample::requests(&recipe, &|_| {})?;
+    let needs = Needs::of(&checkpoint, lora.parameters, &recipe, &pictures)?;
     let files = files(&recipe, length);
     let notes = settled.notes;
     let (memory, savings) = (needs.memory(&recipe), needs.savings(&recipe));

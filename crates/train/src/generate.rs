@@ -109,8 +109,8 @@ pub struct Brush<'a> {
 }
 
 impl Painter {
-    /// Reads the networks; `storage` is that of the UNet's and the text encoder's matrices. Only the UNet's stay in
-    /// memory: text encoders and VAE do their work once a picture, and are read from the file for it.
+    /// Reads the networks; `storage` is that of all their matrices and kernels. Only the UNet's stay in memory: text
+    /// encoders and VAE do their work once a picture, and are read from the file for it.
     ///
     /// # Errors
     /// When one of its networks does not fit.

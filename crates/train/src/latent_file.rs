@@ -15,6 +15,7 @@ use lorabake_data::image::Rgb;
 use lorabake_model::family::latent_scale;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::caches::Trust;
+use lorabake_recipe::train::Precision;
 use lorabake_weights::npz::{Array, Npz};
 use lorabake_weights::{Checkpoint, Family};
 use sha2::{Digest, Sha256};
@@ -44,7 +45,7 @@ pub(crate) struct Subject<'a> {
 /// The files of a run, and what came of them.
 pub(crate) struct LatentFiles {
     trust: Trust,
-    /// SHA-256 of the VAE's encoder.
+    /// SHA-256 of the VAE's encoder; in half precision, of that and the precision, since it makes other latents then.
     vae: [u8; 32],
     family: Family,
     /// Whether foreign latents are those of this VAE, once one was compared.
@@ -83,6 +84,10 @@ impl LatentFiles {
     pub fn of(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Option<Self>> {
         let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
         let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
+        let vae = match recipe.train.vae {
+            Precision::No => vae,
+            Precision::Bf16 => Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into(),
+        };
         Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))
     }
 

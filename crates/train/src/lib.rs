@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod encode;
 pub mod event;
 pub mod foresee;
+mod free_memory;
 pub mod generate;
 pub mod groups;
 mod latent_file;

@@ -7,8 +7,10 @@ use lorabake_recipe::network::Scope;
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::train::{Fp8, Precision, Recompute};
 use lorabake_weights::Checkpoint;
-use lorabake_weights::forecast::{Memory, Resident, Sizes};
+use lorabake_weights::forecast::{Demands, Memory, Sizes};
 
+use crate::free_memory::free_memory;
+use crate::generate::Request;
 use crate::session::storages;
 use crate::swap::largest_blocks;
 
@@ -42,26 +44,29 @@ pub(crate) struct Needs {
     trained: u64,
     /// The share of the UNet that blocks left in the file leave in memory.
     unet: f64,
+    /// Pixels of the largest picture that is painted.
+    picture: u64,
 }
 
 impl Needs {
-    /// Of a run that trains so many values.
+    /// Of a run that trains so many values and paints `pictures`.
     ///
     /// # Errors
     /// When blocks are to be left in the file and the checkpoint's networks do not fit.
-    pub fn of(checkpoint: &Checkpoint, trained: u64, recipe: &Recipe) -> Result<Self> {
+    pub fn of(checkpoint: &Checkpoint, trained: u64, recipe: &Recipe, pictures: &[Request]) -> Result<Self> {
         let swapped = recipe.train.swapped;
         let unet = match swapped {
             0 => 1.0,
             _ => held_share(&Bundle::open(checkpoint, Parts::Training, storages(&recipe.train))?, swapped),
         };
-        Ok(Self { sizes: Sizes::of(checkpoint), trained, unet })
+        let picture = pictures.iter().map(|request| (request.width * request.height) as u64).max().unwrap_or(0);
+        Ok(Self { sizes: Sizes::of(checkpoint), trained, unet, picture })
     }
 
     /// With `recipe`, which may differ from that of [`Self::of`] in anything but the blocks that stay in the file.
     pub fn memory(&self, recipe: &Recipe) -> Memory {
-        let resident = Resident { texts: !recipe.caches.text_outputs, unet: self.unet };
-        Memory::of(self.sizes, self.trained, recipe, resident)
+        let demands = Demands { texts: !recipe.caches.text_outputs, unet: self.unet, picture: self.picture };
+        Memory::of(self.sizes, self.trained, recipe, demands)
     }
 
     /// What single settings would save of the peak, the largest first.
@@ -85,7 +90,7 @@ impl Needs {
 
     /// All that there is to say before the run.
     pub fn outlook(&self, recipe: &Recipe) -> Outlook {
-        Outlook { peak: self.memory(recipe).peak(), available: available(), savings: self.savings(recipe) }
+        Outlook { peak: self.memory(recipe).peak(), available: free_memory(), savings: self.savings(recipe) }
     }
 }
 
@@ -110,7 +115,9 @@ fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
     };
     let train = &recipe.train;
     if train.precision == Precision::No {
-        add("--mixed_precision=bf16", &|other| other.train.precision = Precision::Bf16);
+        add("--mixed_precision=bf16", &|other| {
+            (other.train.precision, other.train.vae) = (Precision::Bf16, Precision::Bf16);
+        });
     }
     if train.fp8 != Fp8::All {
         let fp8 = |other: &mut Recipe| (other.train.precision, other.train.fp8) = (Precision::Bf16, Fp8::All);
@@ -139,22 +146,4 @@ fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
         add("--optimizer_type=AdamW8bit", &|other| other.optim.optimizer = eight.clone());
     }
     found
-}
-
-/// Memory that this process may still take: what is free or can be freed, and on Linux what its control group allows.
-#[cfg(target_os = "linux")]
-fn available() -> Option<u64> {
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let group = |name: &str| number(&format!("/sys/fs/cgroup/memory.{name}"));
-    let of_group = group("max").and_then(|most| Some(most.saturating_sub(group("current")?)));
-    let told = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let free = 1024 * line.split_whitespace().next()?.parse::<u64>().ok()?;
-    Some(of_group.map_or(free, |own| own.min(free)))
-}
-
-/// Other systems are not asked.
-#[cfg(not(target_os = "linux"))]
-fn available() -> Option<u64> {
-    None
 }

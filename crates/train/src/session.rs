@@ -102,7 +102,7 @@ impl Session {
         clock.lap("checkpoint opened");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
-        say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe)?.outlook(&recipe)));
+        say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?.outlook(&recipe)));
         // The networks come into memory one after the other, and what has done its work goes.
         bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
@@ -241,8 +241,8 @@ pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
 /// How the frozen matrices of a run are held.
 pub fn storages(train: &Train) -> Storages {
     let wide = storage(train.precision);
-    let eight = |if_all| if if_all { Storage::Fp8 } else { wide };
-    Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No) }
+    let eight = |if_all| if if_all { Storage::Int8 } else { wide };
+    Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No), vae: storage(train.vae) }
 }
 
 /// How frozen matrices are held that are not in 8 bits.

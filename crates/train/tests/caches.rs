@@ -204,6 +204,15 @@ fn nothing_stale_is_used() {
     now.write(&file).unwrap();
     assert_eq!(run(dir.path(), DISK).told(), told);
     assert_eq!(run(dir.path(), DISK).losses, fresh.losses);
+
+    // The same VAE makes other latents in half precision.
+    let all =
+        "latents on disk: 0 images have theirs beside them, 2 were written, 2 of them because image or VAE changed";
+    let half = run(dir.path(), &format!("{DISK} --mixed_precision=bf16"));
+    assert_eq!(half.told(), all);
+    assert!(half.tensors == run(dir.path(), "--cache_latents --flip_aug --mixed_precision=bf16").tensors);
+    assert_eq!(run(dir.path(), &format!("{DISK} --mixed_precision=bf16 --no_half_vae")).told(), all);
+    assert!(run(dir.path(), DISK).told().contains("2 images have theirs beside them"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
-use lorabake_recipe::train::{Fp8, Precision, Recompute, Train};
+use lorabake_recipe::train::{Fp8, Precision, Recompute};
 use safetensors::Dtype;
 
 use crate::checkpoint::Checkpoint;
@@ -106,6 +106,8 @@ pub struct Sizes {
     pub embeddings: u64,
     /// The VAE without its decoder.
     pub encoder: u64,
+    /// Channels of the VAE's outermost level.
+    pub vae_width: u64,
     /// The tensors' bytes.
     pub file: u64,
 }
@@ -119,7 +121,13 @@ impl Sizes {
             let values = shape.iter().product::<usize>() as u64;
             sizes.file += values * checkpoint.dtype(name).map_or(4, |dtype| dtype.bitsize() as u64 / 8);
             match part_of(name) {
-                Some(Part::Vae) => sizes.encoder += if encodes_images(name) { values } else { 0 },
+                Some(Part::Vae) if encodes_images(name) => {
+                    sizes.encoder += values;
+                    if name.ends_with("encoder.conv_in.weight") {
+                        sizes.vae_width = shape.first().map_or(0, |channels| *channels as u64);
+                    }
+                }
+                Some(Part::Vae) => {}
                 Some(part) => {
                     *(if shape.len() > 1 { &mut sizes.matrices } else { &mut sizes.others }) += values;
                     sizes.unet += if part == Part::Unet { values } else { 0 };
@@ -136,15 +144,21 @@ impl Sizes {
 
 /// Memory that a run takes, in bytes.
 ///
-/// - frozen: for each number of a matrix 4 bytes, with bf16 2, with 8-bit floats 1; tables of words and everything else 4.
+/// - frozen: for each number of a matrix 4 bytes, with bf16 2, in 8 bits 1; tables of words and everything else 4.
 /// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
+///   When every block is run twice, 0.4 GB × batch × pixels ÷ 512², scaled by the fourth root: what is left is mostly in the
+///   outermost level, which is as wide in SDXL.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
 /// - preparing: VAE and text encoders come into memory one after the other, and the UNet after them. Pages of a mapped
-///   file go as soon as they are read.
+///   file go as soon as they are read. Encoding holds two images in the encoder's outermost level, f32, whose
+///   convolutions go by bands of rows; a tenth more is for these.
 ///
-/// The constants of training are what was measured in runs of SD1.5, rank 16, on 2 cores in November 2026;
-/// `tests/forecast.rs` compares. For other models, and with 8-bit weights or blocks left in the file, it is a sum.
+/// - picture, if any are asked for while training: three images in the decoder's outermost level, f32, and gaps between them.
+///   Its weights stay in the file, and the UNet needs less than half of that for prompt and negative prompt.
+///
+/// The constants are what was measured in runs of SD1.5, SD2 and SDXL, rank 16, on 2 cores in November 2026;
+/// `tests/forecast.rs` compares. With blocks left in the file it is a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// UNet and text encoder, with the program itself.
@@ -155,52 +169,64 @@ pub struct Memory {
     pub trained: u64,
     /// While latents and captions are encoded.
     pub preparing: u64,
+    /// What a picture needs for a moment; 0 if there is none.
+    pub picture: u64,
 }
 
 /// The program itself, latents and what the allocator holds back; measured.
 const PROGRAM: u64 = 130_000_000;
-/// What encoding one image of 512 × 512 takes beside the VAE's weights; measured by itself, not in a run.
-const ENCODE_512: f64 = 0.4e9;
 /// What a step of SD1.5 keeps for one image of 512 × 512; measured.
 const STEP_512: f64 = 1.6e9;
 /// What is left of that when every block is run twice; measured.
 const RECOMPUTED: f64 = 0.25;
 /// Pieces of SD1.5's UNet that can be run twice.
 const SD15_BLOCKS: f64 = 25.0;
+/// Bytes for each pixel and channel that the VAE's encoder holds: two images, and a tenth more.
+const ENCODED: f64 = 8.8;
+/// The same for its decoder; measured: 16.6 at 512 × 512, 14 at 1024 × 1024.
+const DECODED: f64 = 15.5;
 /// Values of SD1.5's UNet, by which that is scaled to other models.
 const SD15_UNET: f64 = 859_520_964.0;
 
-/// Which frozen matrices are in memory while training.
+/// What a run's memory depends on that neither the model nor the recipe says by itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Resident {
-    /// The text encoders'; not if the states of all captions are kept.
+pub struct Demands {
+    /// Whether the text encoders' matrices stay in memory; not if the states of all captions are kept.
     pub texts: bool,
     /// The share of the UNet's that does not stay in the file.
     pub unet: f64,
+    /// Pixels of the largest picture that is painted; 0 if there is none.
+    pub picture: u64,
 }
 
 impl Memory {
     /// What training `trained` values from a model of these sizes will take.
-    pub fn of(sizes: Sizes, trained: u64, recipe: &Recipe, resident: Resident) -> Self {
+    pub fn of(sizes: Sizes, trained: u64, recipe: &Recipe, demands: Demands) -> Self {
         let (data, train) = (&recipe.data, &recipe.train);
-        let texts = width(train, train.fp8 == Fp8::All) * (sizes.texts - sizes.embeddings) + 4 * sizes.embeddings;
-        let unet = width(train, train.fp8 != Fp8::No) * (sizes.matrices - sizes.texts);
+        // With 8 bits a scale of 4 bytes belongs to 128 numbers.
+        let held =
+            |values: u64, in_8_bits| if in_8_bits { values + values / 32 } else { bytes(train.precision) * values };
+        let texts = held(sizes.texts - sizes.embeddings, train.fp8 == Fp8::All) + 4 * sizes.embeddings;
+        let unet = held(sizes.matrices - sizes.texts, train.fp8 != Fp8::No);
         let base = PROGRAM + 4 * sizes.others;
-        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1) / (512.0 * 512.0);
-        let share = pixels * data.batch_size as f64 * (sizes.unet as f64 / SD15_UNET).sqrt();
+        let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
+        let scale = sizes.unet as f64 / SD15_UNET;
         let own = state_bytes(&recipe.optim.optimizer) + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
-        let encoding = 4 * sizes.encoder + (ENCODE_512 * pixels) as u64;
+        let image = (ENCODED * sizes.vae_width as f64 * pixels) as u64;
+        let encoding = bytes(train.vae) * sizes.encoder + image;
+        let step = data.batch_size as f64 * step_512(train.recompute, scale);
         Self {
-            frozen: base + if resident.texts { texts } else { 0 } + (unet as f64 * resident.unet) as u64,
-            step: (STEP_512 * share * kept(train.recompute)) as u64,
+            frozen: base + if demands.texts { texts } else { 0 } + (unet as f64 * demands.unet) as u64,
+            step: (step * pixels / (512.0 * 512.0)) as u64,
             trained: (trained as f64 * (8.0 + own)) as u64,
             preparing: base + encoding.max(texts),
+            picture: (DECODED * (sizes.vae_width * demands.picture) as f64) as u64,
         }
     }
 
-    /// The most while training.
+    /// The most while training, pictures included.
     pub fn training(&self) -> u64 {
-        self.frozen + self.step + self.trained
+        self.frozen + self.trained + self.step.max(self.picture)
     }
 
     /// The most at any time.
@@ -210,12 +236,8 @@ impl Memory {
 }
 
 /// Bytes of a number in a matrix.
-fn width(train: &Train, in_8_bits: bool) -> u64 {
-    match train.precision {
-        _ if in_8_bits => 1,
-        Precision::Bf16 => 2,
-        Precision::No => 4,
-    }
+fn bytes(precision: Precision) -> u64 {
+    if precision == Precision::Bf16 { 2 } else { 4 }
 }
 
 /// Bytes that an optimizer keeps for each value that is trained.
@@ -235,11 +257,14 @@ pub fn state_bytes(optimizer: &Optimizer) -> f64 {
     }
 }
 
-/// The share of a step's memory that is left when blocks are run twice. The outermost hold most.
-fn kept(recompute: Recompute) -> f64 {
-    match recompute {
-        Recompute::No => 1.0,
-        Recompute::All => RECOMPUTED,
-        Recompute::Blocks(blocks) => 1.0 - (1.0 - RECOMPUTED) * (blocks as f64 / SD15_BLOCKS).min(1.0),
-    }
+/// What a step keeps for one image of 512 × 512 if the UNet is `scale` times as large as SD1.5's.
+fn step_512(recompute: Recompute, scale: f64) -> f64 {
+    let (most, least) = (scale.sqrt(), RECOMPUTED * scale.sqrt().min(scale.powf(0.25)));
+    let share = match recompute {
+        Recompute::No => most,
+        Recompute::All => least,
+        // The outermost hold most.
+        Recompute::Blocks(blocks) => most - (most - least) * (blocks as f64 / SD15_BLOCKS).min(1.0),
+    };
+    STEP_512 * share
 }

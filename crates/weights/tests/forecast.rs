@@ -8,7 +8,7 @@ use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Recipe, parse_train};
-use lorabake_weights::forecast::{LoraTensor, Memory, Resident, Sizes, file_bytes, lora_tensors, state_bytes};
+use lorabake_weights::forecast::{Demands, LoraTensor, Memory, Sizes, file_bytes, lora_tensors, state_bytes};
 use lorabake_weights::{Checkpoint, lora_save};
 
 const LAYERS: &str = include_str!("golden/sd15_layers.txt");
@@ -111,6 +111,7 @@ fn memory_is_about_what_was_measured() {
         texts: 122_920_704,
         embeddings: 38_004_480,
         encoder: 34_163_664,
+        vae_width: 128,
         file: 2_132_625_150,
     };
     for (options, measured) in [
@@ -127,7 +128,7 @@ fn memory_is_about_what_was_measured() {
 }
 
 /// Nothing is left in the file.
-const ALL: Resident = Resident { texts: true, unet: 1.0 };
+const ALL: Demands = Demands { texts: true, unet: 1.0, picture: 0 };
 
 fn matrices() -> u64 {
     sd15().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
@@ -143,14 +144,25 @@ fn memory_grows_with_what_takes_it() {
     assert!(of("--gradient_checkpointing_blocks=9").step < plain.step);
     assert_eq!((plain.trained, of("--optimizer_type=Prodigy").trained), (16_000, 24_000));
     let sizes = Sizes::of(&tiny());
-    let without = Memory::of(sizes, 1000, &recipe(""), Resident { texts: false, unet: 0.5 });
+    let without = Memory::of(sizes, 1000, &recipe(""), Demands { texts: false, unet: 0.5, picture: 0 });
     assert_eq!(plain.frozen - without.frozen, 4 * sizes.texts + 2 * (sizes.matrices - sizes.texts));
     assert!(sizes.embeddings > 49_408 && sizes.embeddings < sizes.texts && sizes.texts < sizes.matrices);
     let [bf16, unet, all] =
         ["--mixed_precision=bf16", "--fp8_base_unet", "--fp8_base"].map(|options| plain.frozen - of(options).frozen);
     let texts = sizes.texts - sizes.embeddings;
     assert_eq!(bf16, 2 * (sizes.matrices - sizes.embeddings));
-    assert_eq!([unet - bf16, all - unet], [sizes.matrices - sizes.texts, texts]);
+    assert_eq!([unet - bf16, all - unet], [sizes.matrices - sizes.texts, texts].map(|values| values - values / 32));
+    let painting = |side: u64| {
+        let demands = Demands { picture: side * side, ..ALL };
+        Memory::of(Sizes::of(&tiny()), 1000, &recipe("--gradient_checkpointing"), demands)
+    };
+    assert_eq!(painting(512).picture, 4 * painting(256).picture);
+    assert_eq!(painting(1024).training() - painting(512).training(), 3 * painting(512).picture);
+    assert_eq!(painting(8).training(), of("--gradient_checkpointing").training());
+    // Two images of the tiny VAE's 32 channels, and a tenth more.
+    let larger = of("--resolution=256").preparing - plain.preparing;
+    assert_eq!(larger, (8.8 * 32.0 * (256.0 * 256.0 - 128.0 * 128.0)) as u64);
+    assert!(of("--mixed_precision=bf16").preparing < of("--mixed_precision=bf16 --no_half_vae").preparing);
 }
 
 #[test]

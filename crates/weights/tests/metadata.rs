@@ -56,6 +56,7 @@ fn train() -> Train {
         duration: Duration::Steps(10),
         accumulation: 1,
         precision: Precision::No,
+        vae: Precision::No,
         fp8: Fp8::No,
         swapped: 0,
         recompute: Recompute::No,

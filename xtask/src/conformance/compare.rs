@@ -53,12 +53,16 @@ impl Bounds {
         d: f64::INFINITY,
         rates: f64::INFINITY,
     };
-    /// With frozen weights in 8-bit floats it is another model, if a near one.
-    pub const FP8: Self = Self { loss: 5e-2, cosine: 0.9, ..Self::BF16 };
+    /// With frozen weights in 8 bits it is another model, if a near one. Measured on 34 traces of random tiny models, most of
+    /// them ten steps long: predictions within 3 %, losses within 4e-3, cosines of 0.959 to 0.999, but for `f_maxnorm`, whose
+    /// rate is fifty times as high (1.4e-2, 0.957), and `l_vpred_sd2_snr` (0.946; why has not been looked into). In 8-bit
+    /// floats (e4m3) it was 10 %, 4e-2 and 0.81 to 0.98.
+    pub const INT8: Self = Self { loss: 4e-2, cosine: 0.94, ..Self::BF16 };
 
     /// Those of one trace.
     pub fn of(self, trace: &str) -> Self {
-        if self.weights.is_infinite() && BY_SIGN.contains(&trace) { Self { cosine: 0.98, ..self } } else { self }
+        let by_sign = self.weights.is_infinite() && BY_SIGN.contains(&trace);
+        if by_sign { Self { cosine: self.cosine.min(0.98), ..self } } else { self }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Replays recorded traces of sd-scripts through the very step, optimizer and schedule that a bake uses.
 //!
 //! A pack is a folder with `index.json`, `models/`, `inits/`, `shared/` and `open/traces/`; the one in this repository
-//! leaves the tiny model out, which is in `models/tiny/`.
+//! leaves the tiny models out, which are in `models/tiny/`.
 
 mod compare;
 mod replay;
@@ -19,7 +19,7 @@ use trace::Trace;
 pub const OWN_PACK: &str = "conformance";
 
 /// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
-/// `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8-bit floats, with bounds that suit it.
+/// `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8 bits, with bounds that suit it.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
     let (storage, args) = precision(args)?;
@@ -83,7 +83,7 @@ fn precision(args: &[String]) -> Result<(Storage, &[String])> {
             "bf16" => Ok((Storage::Bf16, rest)),
             other => bail!("--mixed_precision {other}: it takes no or bf16"),
         },
-        [option, rest @ ..] if option == "--fp8_base" => Ok((Storage::Fp8, rest)),
+        [option, rest @ ..] if option == "--fp8_base" => Ok((Storage::Int8, rest)),
         all => Ok((Storage::F32, all)),
     }
 }
@@ -95,6 +95,11 @@ mod tests {
     #[test]
     fn the_repositorys_own_pack_passes() {
         assert!(run(&[], &Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap());
+    }
+
+    #[test]
+    fn in_8_bits_the_loss_stays_near() {
+        assert!(run(&["--fp8_base".to_string()], &Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap());
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn replay(trace: &Trace, tiny: &Path, storage: Storage) -> Result<Verdict> {
     let bounds = match storage {
         Storage::F32 => Bounds::F32,
         Storage::Bf16 => Bounds::BF16,
-        Storage::Fp8 => Bounds::FP8,
+        Storage::Int8 => Bounds::INT8,
     };
     let network = network(trace, &recipe, &bundle)?;
     Replay { trace, recipe, bundle: &bundle, network, errors: Errors::new(bounds.of(&trace.name)) }

@@ -110,12 +110,13 @@ fn cost(foresight: &Foresight) -> String {
     let Foresight { memory, savings, lora, files, recipe, .. } = foresight;
     let mut text = format!(
         "memory: about {} at most: {} while latents and captions are made, {} while training\n  \
-         frozen model {}, a step {}, the LoRA with gradients and optimizer {}\n",
+         frozen model {}, a step {}{}, the LoRA with gradients and optimizer {}\n",
         gb(memory.peak()),
         gb(memory.preparing),
         gb(memory.training()),
         gb(memory.frozen),
         gb(memory.step),
+        if memory.picture > 0 { format!(", a picture {}", gb(memory.picture)) } else { String::new() },
         gb(memory.trained),
     );
     if !savings.is_empty() {

@@ -1,7 +1,7 @@
 //! What encoder and decoder are made of.
 
-use burn::tensor::Tensor;
-use lorabake_ops::{Activation, FrozenConv, FrozenLinear, GroupNorm, Mask, attention};
+use burn::tensor::{Device, Tensor};
+use lorabake_ops::{Activation, Before, FrozenConv, FrozenLinear, GroupNorm, Mask, Planes, attention};
 
 use crate::nn::Builder;
 
@@ -30,13 +30,14 @@ impl Resnet {
         }
     }
 
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = self.conv1.forward(self.norm1.forward(x.clone(), Activation::Silu));
-        let h = self.conv2.forward(self.norm2.forward(h, Activation::Silu));
-        match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
-            None => x + h,
+    /// Two images are held, the input and the one between the convolutions; the output takes the input's place.
+    pub fn forward(&self, mut x: Planes) -> Planes {
+        let h = self.conv1.in_bands(&x, Before::Normalize(&self.norm1));
+        if let Some(shortcut) = &self.conv_shortcut {
+            x = shortcut.pointwise_in_bands(x);
         }
+        self.conv2.add_in_bands(&h, Before::Normalize(&self.norm2), &mut x);
+        x
     }
 }
 
@@ -68,13 +69,16 @@ impl Middle {
         }
     }
 
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.resnets[0].forward(x);
+    pub fn forward(&self, x: Planes, device: &Device) -> Planes {
+        let x = self.resnets[0].forward(x).into_tensor(device);
+        self.resnets[1].forward(Planes::of(self.attend(x)))
+    }
+
+    fn attend(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let tokens = self.group_norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]).swap_dims(1, 2);
         let head = |layer: &FrozenLinear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
         let y = attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Mask::None, self.to_q.storage());
-        let y = self.to_out.forward(y.squeeze_dim::<3>(1)).swap_dims(1, 2).reshape([b, c, h, w]);
-        self.resnets[1].forward(x + y)
+        x + self.to_out.forward(y.squeeze_dim::<3>(1)).swap_dims(1, 2).reshape([b, c, h, w])
     }
 }

@@ -1,9 +1,7 @@
 //! Latents → image.
 
-use burn::tensor::Tensor;
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use lorabake_ops::{Activation, FrozenConv, GroupNorm};
+use burn::tensor::{Device, Tensor};
+use lorabake_ops::{Before, FrozenConv, GroupNorm, Planes};
 
 use super::blocks::{EPSILON, Middle, Resnet};
 use crate::nn::Builder;
@@ -48,19 +46,27 @@ impl Decoder {
         self.scale
     }
 
+    /// One image after the other; there is no gradient.
+    ///
     /// # Shapes
     /// - latents: [B, 4, h, w], divided by the latent scale
     /// - output: [B, 3, 8·h, 8·w], about −1 to 1
     pub fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
-        let mut x = self.middle.forward(self.conv_in.forward(self.post_quant_conv.forward(latents)));
+        let device = latents.device();
+        let images = Planes::of_batch(latents).map(|latent| self.image(latent, &device).into_tensor(&device));
+        Tensor::cat(images.collect(), 0)
+    }
+
+    fn image(&self, latent: Planes, device: &Device) -> Planes {
+        let x = self.post_quant_conv.pointwise_in_bands(latent);
+        let mut x = self.middle.forward(self.conv_in.in_bands(&x, Before::Nothing), device);
         for level in &self.levels {
             x = level.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
             if let Some(upsample) = &level.upsample {
-                let doubled = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
-                x = upsample.forward(interpolate(x, doubled));
+                x = upsample.in_bands(&x, Before::Double);
             }
         }
-        self.conv_out.forward(self.norm_out.forward(x, Activation::Silu))
+        self.conv_out.in_bands(&x, Before::Normalize(&self.norm_out))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Image → mean and log-variance of its latents.
 
-use burn::tensor::Tensor;
-use burn::tensor::ops::PadMode;
-use lorabake_ops::{Activation, ConvShape, FrozenConv, GroupNorm};
+use burn::tensor::{Device, Tensor};
+use lorabake_ops::{Before, ConvShape, FrozenConv, GroupNorm, Planes};
 
 use super::blocks::{EPSILON, Middle, Resnet};
 use crate::nn::Builder;
@@ -60,21 +59,30 @@ impl Encoder {
         self.scale
     }
 
+    /// One image after the other; there is no gradient.
+    ///
     /// # Shapes
     /// - images: [B, 3, H, W] in −1 to 1, sides multiples of 8
     pub fn forward(&self, images: Tensor<4>) -> Moments {
-        let mut x = self.conv_in.forward(images);
+        let device = images.device();
+        let moments = Planes::of_batch(images).map(|image| self.moments(image, &device).into_tensor(&device));
+        let moments = Tensor::cat(moments.collect(), 0).chunk(2, 1);
+        let [mean, log_variance]: [Tensor<4>; 2] = moments.try_into().expect("two halves");
+        Moments { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
+    }
+
+    fn moments(&self, image: Planes, device: &Device) -> Planes {
+        let mut x = self.conv_in.in_bands(&image, Before::Nothing);
         for level in &self.levels {
             x = level.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
             if let Some(downsample) = &level.downsample {
                 // SD pads on the right and below only.
-                x = downsample.forward(x.pad((0, 1, 0, 1), PadMode::Constant(0.0)));
+                x = downsample.in_bands(&x, Before::PadEnd);
             }
         }
-        let x = self.norm_out.forward(self.middle.forward(x), Activation::Silu);
-        let moments = self.quant_conv.forward(self.conv_out.forward(x)).chunk(2, 1);
-        let [mean, log_variance]: [Tensor<4>; 2] = moments.try_into().expect("two halves");
-        Moments { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
+        let x = self.middle.forward(x, device);
+        let x = self.conv_out.in_bands(&x, Before::Normalize(&self.norm_out));
+        self.quant_conv.pointwise_in_bands(x)
     }
 }
 

@@ -1,0 +1,275 @@
+//! Convolutions of large images in bands of rows, together with what comes before them.
+//!
+//! A band of the output needs the rows of the input that lie under it and those around it that the kernel reaches. With
+//! these, every number is the sum that it is in one piece, so that bands leave no seams, other than tiles of an image that
+//! each go through the whole network (diffusers' `enable_tiling`). What comes before, a group norm with SiLU, an
+//! enlargement, padding, is done to one band at a time. So an image is never held in between; a norm's mean and
+//! spread are those of the whole image, in a pass of their own.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::conv::FrozenConv;
+use crate::conv_shape::ConvShape;
+use crate::elementary::sigmoid;
+use crate::group_norm::GroupNorm;
+use crate::lanes::vectorized;
+use crate::planes::Planes;
+
+/// Numbers of a band, about: 16 MB, next to nothing beside an image and still many rows.
+const BAND: usize = 1 << 22;
+
+/// What an image goes through before a convolution.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    /// Nothing.
+    Nothing,
+    /// The norm, then SiLU.
+    Normalize(&'a GroupNorm),
+    /// One row of zeros more below, and one column on the right.
+    PadEnd,
+    /// Twice the height and width, every pixel four times.
+    Double,
+}
+
+impl FrozenConv {
+    /// The convolution of what `before` makes of `x`.
+    pub fn in_bands(&self, x: &Planes, before: Before<'_>) -> Planes {
+        let bands = Bands::new(self, x, before, BAND);
+        let mut y = Planes::zeros(bands.output());
+        bands.each(x, |rows, numbers| put(&mut y, rows, numbers, |y, new| y.copy_from_slice(new)));
+        y
+    }
+
+    /// The same, added to `y`.
+    ///
+    /// # Panics
+    /// If `y` has another size than the output.
+    pub fn add_in_bands(&self, x: &Planes, before: Before<'_>, y: &mut Planes) {
+        let bands = Bands::new(self, x, before, BAND);
+        assert_eq!(bands.output(), [y.channels, y.height, y.width], "a sum of images");
+        bands.each(x, |rows, numbers| put(y, rows, numbers, |y, new| y.iter_mut().zip(new).for_each(|(y, x)| *y += x)));
+    }
+
+    /// A 1×1 convolution, in the memory of its input where there is room.
+    ///
+    /// # Panics
+    /// If it is another convolution.
+    pub fn pointwise_in_bands(&self, mut x: Planes) -> Planes {
+        assert!(self.shape().is_pointwise());
+        if self.shape().outputs > x.channels {
+            return self.in_bands(&x, Before::Nothing);
+        }
+        let bands = Bands::new(self, &x, Before::Nothing, BAND);
+        let mut band = Vec::new();
+        for rows in bands.rows() {
+            // All channels of these rows are read before the first of them is overwritten.
+            let numbers = bands.multiply(&x, rows.clone(), &mut band);
+            put(&mut x, rows, &numbers, |y, new| y.copy_from_slice(new));
+        }
+        x.channels = self.shape().outputs;
+        x.numbers.truncate(x.channels * x.plane());
+        x.numbers.shrink_to_fit();
+        x
+    }
+}
+
+/// Changes some rows of the first channels of `y` by rows that were computed.
+fn put(y: &mut Planes, rows: Range<usize>, numbers: &[f32], change: impl Fn(&mut [f32], &[f32]) + Sync) {
+    let (plane, width) = (y.plane(), y.width);
+    let channels = y.numbers.par_chunks_mut(plane).zip(numbers.par_chunks(rows.len() * width));
+    channels.for_each(|(y, new)| change(&mut y[rows.start * width..rows.end * width], new));
+}
+
+/// A convolution of one image, cut into bands.
+struct Bands<'a> {
+    /// Without padding, which the bands have instead.
+    conv: FrozenConv,
+    before: Before<'a>,
+    /// What the norm multiplies each channel by and adds to it.
+    affine: Vec<(f32, f32)>,
+    /// Height and width of the image as the convolution sees it.
+    seen: (usize, usize),
+    /// Zeros above and on the left, below and on the right.
+    zeros: (usize, usize),
+    /// Numbers of a band, about.
+    size: usize,
+}
+
+impl<'a> Bands<'a> {
+    fn new(conv: &FrozenConv, x: &Planes, before: Before<'a>, size: usize) -> Self {
+        let shape = conv.shape();
+        assert_eq!(x.channels, shape.inputs, "input channels of a convolution");
+        let affine = match before {
+            Before::Normalize(norm) => norm.affine(&x.numbers),
+            _ => Vec::new(),
+        };
+        let scale = if matches!(before, Before::Double) { 2 } else { 1 };
+        let more = usize::from(matches!(before, Before::PadEnd));
+        let conv = FrozenConv::new(
+            ConvShape { padding: 0, ..shape },
+            conv.weight().at_hand(),
+            conv.bias().map(<[f32]>::to_vec),
+        );
+        let (seen, zeros) = ((scale * x.height, scale * x.width), (shape.padding, shape.padding + more));
+        Self { conv, before, affine, seen, zeros, size }
+    }
+
+    /// Width of a band.
+    fn width(&self) -> usize {
+        self.zeros.0 + self.seen.1 + self.zeros.1
+    }
+
+    /// Channels, height and width of the output.
+    fn output(&self) -> [usize; 3] {
+        let shape = self.conv.shape();
+        let side = |seen| shape.output_side(self.zeros.0 + seen + self.zeros.1);
+        [shape.outputs, side(self.seen.0), side(self.seen.1)]
+    }
+
+    /// The output's rows of each band.
+    fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (shape, height) = (self.conv.shape(), self.output()[1]);
+        let step = (self.size / (shape.inputs.max(shape.outputs) * self.width() * shape.stride)).clamp(1, height);
+        (0..height).step_by(step).map(move |row| row..(row + step).min(height))
+    }
+
+    /// Calls `take` with each band of the output: its rows, and its numbers in all channels.
+    fn each(&self, x: &Planes, mut take: impl FnMut(Range<usize>, &[f32])) {
+        let mut band = Vec::new();
+        self.rows().for_each(|rows| take(rows.clone(), &self.multiply(x, rows, &mut band)));
+    }
+
+    /// Some rows of the output; `band` is memory to work in.
+    fn multiply(&self, x: &Planes, rows: Range<usize>, band: &mut Vec<f32>) -> Vec<f32> {
+        let (shape, width) = (self.conv.shape(), self.width());
+        let height = (rows.len() - 1) * shape.stride + shape.kernel;
+        band.resize(shape.inputs * height * width, 0.0);
+        let channels = band.par_chunks_exact_mut(height * width).zip(x.numbers.par_chunks_exact(x.plane()));
+        channels.enumerate().for_each(|(index, (band, channel))| {
+            for (row, line) in band.chunks_exact_mut(width).enumerate() {
+                let from = (rows.start * shape.stride + row).wrapping_sub(self.zeros.0);
+                if from >= self.seen.0 {
+                    line.fill(0.0);
+                    continue;
+                }
+                let (left, line) = line.split_at_mut(self.zeros.0);
+                let (line, right) = line.split_at_mut(self.seen.1);
+                left.fill(0.0);
+                right.fill(0.0);
+                self.bring(index, &channel[from * x.height / self.seen.0 * x.width..][..x.width], line);
+            }
+        });
+        self.conv.on_numbers(band, [1, shape.inputs, height, width])
+    }
+
+    /// What the convolution sees of one row of a channel.
+    fn bring(&self, channel: usize, row: &[f32], line: &mut [f32]) {
+        match self.before {
+            Before::Nothing | Before::PadEnd => line.copy_from_slice(row),
+            Before::Double => line.chunks_exact_mut(2).zip(row).for_each(|(pair, x)| pair.fill(*x)),
+            Before::Normalize(_) => {
+                let (scale, shift) = self.affine[channel];
+                vectorized(|| {
+                    line.iter_mut().zip(row).for_each(|(y, x)| {
+                        let z = x * scale + shift;
+                        *y = z * sigmoid(z);
+                    });
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::module::interpolate;
+    use burn::tensor::ops::{InterpolateMode, InterpolateOptions, PadMode};
+    use burn::tensor::{Device, Tensor, TensorData};
+
+    use super::*;
+    use crate::agreement::{distance, numbers};
+    use crate::{Activation, FrozenMatrix, Storage};
+
+    fn image([channels, height, width]: [usize; 3], salt: u64) -> Planes {
+        Planes { channels, height, width, numbers: numbers(channels * height * width, salt) }
+    }
+
+    fn tensor(x: &Planes) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(x.numbers.clone(), [1, x.channels, x.height, x.width]), &Device::flex())
+    }
+
+    fn conv([inputs, outputs, kernel, stride, padding]: [usize; 5], storage: Storage) -> FrozenConv {
+        let shape = ConvShape { inputs, outputs, kernel, stride, padding };
+        let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), storage);
+        FrozenConv::new(shape, weight, Some(numbers(outputs, 2)))
+    }
+
+    /// The same in Burn primitives, in one piece.
+    fn plain(conv: &FrozenConv, x: &Planes, before: Before<'_>) -> Vec<f64> {
+        let x = tensor(x);
+        let x = match before {
+            Before::Nothing => x,
+            Before::Normalize(norm) => norm.plain(x, Activation::Silu),
+            Before::PadEnd => x.pad((0, 1, 0, 1), PadMode::Constant(0.0)),
+            Before::Double => {
+                interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]))
+            }
+        };
+        let y: Vec<f32> = conv.plain(x).into_data().try_into_vec().unwrap();
+        y.into_iter().map(f64::from).collect()
+    }
+
+    fn in_bands_of(conv: &FrozenConv, x: &Planes, before: Before<'_>, size: usize) -> (usize, Vec<f32>) {
+        let bands = Bands::new(conv, x, before, size);
+        let mut y = Planes::zeros(bands.output());
+        bands.each(x, |rows, numbers| put(&mut y, rows, numbers, |y, new| y.copy_from_slice(new)));
+        (bands.rows().count(), y.numbers)
+    }
+
+    #[test]
+    fn any_number_of_bands_gives_the_whole() {
+        let norm = GroupNorm::new(numbers(8, 5), numbers(8, 6), 4, 1e-6);
+        let same = [8, 6, 3, 1, 1];
+        for (sizes, before) in [
+            (same, Before::Normalize(&norm)),
+            (same, Before::Double),
+            (same, Before::Nothing),
+            ([8, 6, 1, 1, 0], Before::Nothing),
+            ([8, 20, 3, 2, 0], Before::PadEnd),
+        ] {
+            for storage in [Storage::F32, Storage::Bf16] {
+                let (conv, x) = (conv(sizes, storage), image([8, 12, 10], 3));
+                let expected = plain(&conv, &x, before);
+                let (one, whole) = in_bands_of(&conv, &x, before, BAND);
+                assert_eq!(one, 1);
+                for size in [1, 200, 500] {
+                    let (count, y) = in_bands_of(&conv, &x, before, size);
+                    assert!(count > 1);
+                    assert_eq!(y, whole, "{sizes:?} {before:?} in {count} bands");
+                }
+                // What a norm gives is not exact in bf16.
+                let rounded = storage == Storage::Bf16 && matches!(before, Before::Normalize(_));
+                let (error, allowed) = (distance(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
+                assert!(error < allowed, "{sizes:?} {before:?} {storage:?}: {error:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn sums_and_pointwise_convolutions_reuse_memory() {
+        let (x, y) = (image([8, 12, 10], 3), image([6, 12, 10], 4));
+        let wide = conv([8, 6, 3, 1, 1], Storage::F32);
+        let alone = wide.in_bands(&x, Before::Nothing);
+        let expected: Vec<f32> = y.numbers.iter().zip(&alone.numbers).map(|(y, x)| y + x).collect();
+        let mut sum = y;
+        wide.add_in_bands(&x, Before::Nothing, &mut sum);
+        assert_eq!(sum.numbers, expected);
+        for outputs in [6, 8, 11] {
+            let conv = conv([8, outputs, 1, 1, 0], Storage::F32);
+            let expected = conv.in_bands(&x, Before::Nothing);
+            assert_eq!(conv.pointwise_in_bands(image([8, 12, 10], 3)), expected);
+        }
+    }
+}
