@@ -27,8 +27,10 @@ const SOME: [&str; 11] = [
 /// How far a replay may be from its trace: largest relative errors, and the least cosine.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Of the loss at any step, and of a prediction.
+    /// Of the loss at any step.
     loss: f64,
+    /// Of a prediction.
+    prediction: f64,
     /// Of the final weights, as a share of their change.
     weights: f64,
     /// Of the gradients' norm.
@@ -43,10 +45,12 @@ pub struct Bounds {
 
 impl Bounds {
     /// The same numbers but for the order of sums.
-    pub const F32: Self = Self { loss: 1e-4, weights: 1e-3, gradient: 1e-3, d: 1e-4, rates: 1e-6, cosine: 0.999 };
+    pub const F32: Self =
+        Self { loss: 1e-4, prediction: 1e-4, weights: 1e-3, gradient: 1e-3, d: 1e-4, rates: 1e-6, cosine: 0.999 };
     /// Products of bf16 numbers against a recording in f32: the curve of the loss and the direction of the result stay.
     pub const BF16: Self = Self {
         loss: 1e-2,
+        prediction: 1e-2,
         cosine: 0.99,
         weights: f64::INFINITY,
         gradient: f64::INFINITY,
@@ -57,21 +61,26 @@ impl Bounds {
     /// them ten steps long: predictions within 3 %, losses within 4e-3, cosines of 0.959 to 0.999, but for `f_maxnorm`, whose
     /// rate is fifty times as high (1.4e-2, 0.957), and `l_vpred_sd2_snr` (0.946; why has not been looked into). In 8-bit
     /// floats (e4m3) it was 10 %, 4e-2 and 0.81 to 0.98.
-    pub const INT8: Self = Self { loss: 4e-2, cosine: 0.94, ..Self::BF16 };
+    pub const INT8: Self = Self { loss: 4e-2, prediction: 4e-2, cosine: 0.94, ..Self::BF16 };
 
     /// Those of one trace.
     pub fn of(self, trace: &str) -> Self {
-        let by_sign = self.weights.is_infinite() && BY_SIGN.contains(&trace);
-        if by_sign { Self { cosine: self.cosine.min(0.98), ..self } } else { self }
+        if self.weights.is_finite() || !BEYOND_BF16.contains(&trace) {
+            return self;
+        }
+        Self { cosine: self.cosine.min(0.98), prediction: self.prediction.max(2e-2), ..self }
     }
 }
 
-/// Traces whose updates are signs of gradients, or Adam's first, which nearly are.
+/// Traces from which any run in bf16 goes further away: their updates are signs of gradients, or Adam's first, which
+/// nearly are, so that a gradient near zero counts as much as the largest and rounding turns the sign of some; or their
+/// rates are fifty times the usual.
 ///
-/// There a gradient near zero counts as much as the largest, and bf16 turns the sign of some. Measured: cosines of 0.982
-/// and 0.985 with Lion, of 0.989 after three updates of AdamW and of 0.987 after ten on LoKr's few large factors; losses
-/// within 1.1e-3.
-const BY_SIGN: [&str; 4] = ["e_lion", "e_dadaptlion", "n_fp16save", "h_lokr_default"];
+/// 1 - cosine, and the error of a prediction where it is more than 1e-2, of ours and of PyTorch's own bf16 with sd-scripts'
+/// settings (`oracle/bf16_traces.py`, whose f32 meets the recordings): `e_lion` 1.8e-2, PyTorch 2.5e-2; `n_fp16save` 1.0e-2,
+/// PyTorch 1.4e-2; `f_maxnorm` 1.3e-2 and 1.5e-2, PyTorch 1.9e-2 and 1.7e-2. `e_dadaptlion` (1.9e-2) and `h_lokr_default`
+/// (1.3e-2) are of the same kind and were not replayed there. `a_lora_adamw`, for comparison: 1.9e-3, PyTorch 3.2e-3.
+const BEYOND_BF16: [&str; 5] = ["e_lion", "e_dadaptlion", "n_fp16save", "f_maxnorm", "h_lokr_default"];
 
 /// Modules whose recording cannot be met: trace and module.
 ///
@@ -126,7 +135,7 @@ impl Errors {
         }
         if let Ok((_, prediction)) = trace.values(&format!("step.{index:03}.noise_pred")) {
             let error = distance(&output.prediction, &prediction)?;
-            if error > self.bounds.loss {
+            if error > self.bounds.prediction {
                 self.complaints.push(format!("prediction {index}: relative error {error:.1e}"));
             }
         }
