@@ -1,6 +1,7 @@
 //! `cargo xtask`: the chores of this repository. Nothing here is part of the program that users get.
 
 mod conformance;
+mod processors;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use anyhow::Result;
 /// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
 type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const CHORES: [Chore; 2] = [
+const CHORES: [Chore; 3] = [
     ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
     (
         "conformance",
@@ -19,6 +20,9 @@ const CHORES: [Chore; 2] = [
         "replays recorded training runs of sd-scripts; without PACK those in this repository",
         |args| conformance::run(args, &root()),
     ),
+    ("processors", "", "tests the operations on emulated x86-64 without AVX-512 and on 64-bit Arm; needs QEMU", |_| {
+        processors::run(&root())
+    }),
 ];
 
 fn main() -> ExitCode {
