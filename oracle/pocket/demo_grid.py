@@ -9,7 +9,7 @@ import sys
 
 from PIL import Image
 
-SIDE, GAP, COLORS = 128, 2, 200
+SIDE, GAP, COLORS = 128, 2, 256
 
 
 def first_seeds(folder):
@@ -27,7 +27,7 @@ def main():
     for y, row in enumerate(rows):
         for x, path in enumerate(row):
             sheet.paste(Image.open(path).convert("RGB"), (x * (SIDE + GAP), y * (SIDE + GAP)))
-    few = sheet.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = sheet.quantize(COLORS, Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE)
     few.save(out, optimize=True)
 
 
