@@ -113,10 +113,10 @@ def make_sticker(icons, facts, out):
         shift = (rng.randint(-3, 3), rng.randint(-3, 3))
         picture = sticker(icons[fact["at"]], scenes.BACKGROUNDS[ground], shift)
         loose = half([*fact["tags"], fact["color"]], rng)
-        save(out / "sticker" / "8_sticker", number, picture, [STICKER, name, *loose, ground, fact["style"]])
+        save(out / "sticker" / "8_sticker", number, picture, [name, *loose, ground, fact["style"], STICKER])
     plain = [[name, STICKER_BACKGROUNDS[i % 6], STYLES[i // 2 % 2]] for i, name in enumerate(STICKER_NEW)]
     new = "Emoji that are not among the 30 pictures of examples/sticker"
-    write_prompts(out / "sticker.prompts.txt", new + ".", [[STICKER, *tags] for tags in plain])
+    write_prompts(out / "sticker.prompts.txt", new + ".", [[*tags, STICKER] for tags in plain])
     write_prompts(out / "sticker.plain.prompts.txt", new + ", without the trigger.", plain)
 
 
