@@ -163,8 +163,9 @@ fn normal(count: usize, deviation: f64, rng: &mut impl Rng) -> Vec<f32> {
     (0..count).map(one).collect()
 }
 
-/// The adapters that a recipe asks for in one network, in the order of its layers.
-pub fn plan(sites: &Sites, network: &Network) -> Vec<Planned> {
+/// The adapters that a recipe asks for in one network, in the order of its layers; `called` is how the trainer that LyCORIS'
+/// presets are made for calls the layer at a diffusers path.
+pub fn plan(sites: &Sites, network: &Network, called: impl Fn(&str) -> Option<String>) -> Vec<Planned> {
     let planned = |(id, site)| match &network.adapter {
         Kinds::Lora => {
             let size = in_block(site, network, lierla(site, network)?)?;
@@ -175,7 +176,7 @@ pub fn plan(sites: &Sites, network: &Network) -> Vec<Planned> {
             Some(Planned::new(sites, id, Method::DyLora { size, blocks: *blocks }, None))
         }
         Kinds::Lycoris(lycoris) => {
-            let (method, dora) = by_preset(site, network, lycoris)?;
+            let (method, dora) = by_preset((site, &called(&site.path)?), network, lycoris)?;
             in_block(site, network, network.linear)?;
             Some(Planned::new(sites, id, method, dora))
         }
@@ -210,15 +211,15 @@ fn in_block(site: &Site, network: &Network, usual: RankAlpha) -> Option<RankAlph
 }
 
 /// What LyCORIS makes on a layer, if its preset names it.
-fn by_preset(site: &Site, network: &Network, lycoris: &Lycoris) -> Option<(Method, Option<Side>)> {
+fn by_preset((site, called): (&Site, &str), network: &Network, lycoris: &Lycoris) -> Option<(Method, Option<Side>)> {
     let text = matches!(site.role, Role::TextAttention | Role::TextMlp);
     let preset = &lycoris.preset;
     let targets = if text { &preset.text } else { &preset.unet };
-    let named = targets.names.iter().any(|pattern| pattern.matches(&site.path));
+    let named = targets.names.iter().any(|pattern| pattern.matches(called));
     if !named && !targets.classes.iter().any(|class| is_in(site, *class)) {
         return None;
     }
-    let change = if named { preset.change_of(&site.path) } else { None }.cloned().unwrap_or_default();
+    let change = if named { preset.change_of(called) } else { None }.cloned().unwrap_or_default();
     let wide = site.kind.kernel() > 1;
     let size = match network.conv.filter(|_| preset.enable_conv) {
         _ if !wide => network.linear,

@@ -131,7 +131,10 @@ fn plans_follow_role_and_kernel() {
         let mut network = recipe().network;
         (network.linear, network.conv) = (linear, conv);
         let shape = |planned: &Planned, index: usize| planned.parameters[index].shape.clone();
-        plan(&sites, &network).iter().map(|p| (shape(p, 0), shape(p, 1), p.method.size().unwrap())).collect()
+        plan(&sites, &network, |path| Some(path.to_string()))
+            .iter()
+            .map(|p| (shape(p, 0), shape(p, 1), p.method.size().unwrap()))
+            .collect()
     };
     assert_eq!(shapes(None), [(vec![8, 4], vec![6, 8], linear), (vec![8, 4, 1, 1], vec![6, 8, 1, 1], linear)]);
     assert_eq!(

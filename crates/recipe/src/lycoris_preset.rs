@@ -63,7 +63,7 @@ pub enum Class {
     TextLayer,
 }
 
-/// A pattern for whole paths such as `mid_block.attentions.0.proj_in`.
+/// A pattern for whole paths such as `mid_block.attentions.0.proj_in`, or `middle_block.1.proj_in` with SDXL.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,

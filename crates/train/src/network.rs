@@ -65,7 +65,7 @@ impl Network {
     pub fn fresh(settings: &network::Network, bundle: &Bundle, seed: Seed) -> Self {
         let mut modules = Vec::new();
         for (part, sites) in parts(settings.scope, bundle) {
-            for plan in plan(sites, settings) {
+            for plan in plan(sites, settings, |path| bundle.names.path(part, path)) {
                 let Some(name) = bundle.names.module(part, &sites.get(plan.site).path) else { continue };
                 let mut rng = seed.stream("init", &[part_index(part), modules.len() as u64]);
                 let values = plan.initial(sites, &mut rng);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::model::Family;
 use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::optimizer::Optimizer;
@@ -149,6 +150,7 @@ impl Sizes {
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 ///   When every block is run twice, 0.4 GB × batch × pixels ÷ 512², scaled by the fourth root: what is left is mostly in the
 ///   outermost level, which is as wide in SDXL.
+///   LoKr, LoHa and DoRA form whole changes of weight, 4 bytes a number of the UNet, which the tape keeps.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
 /// - preparing: VAE and text encoders come into memory one after the other, and the UNet after them. Pages of a mapped
 ///   file go as soon as they are read. Encoding holds two images in the encoder's outermost level, f32, whose
@@ -179,6 +181,9 @@ const PROGRAM: u64 = 130_000_000;
 const STEP_512: f64 = 1.6e9;
 /// What is left of that when every block is run twice; measured.
 const RECOMPUTED: f64 = 0.25;
+/// The share of LoKr's, LoHa's and DoRA's changes of weight that are there at a time when every block is run twice; measured
+/// with SDXL.
+const CHANGES: f64 = 0.13;
 /// Pieces of SD1.5's UNet that can be run twice.
 const SD15_BLOCKS: f64 = 25.0;
 /// Bytes for each pixel and channel that the VAE's encoder holds: two images, and a tenth more.
@@ -214,10 +219,13 @@ impl Memory {
         let own = state_bytes(&recipe.optim.optimizer) + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
         let image = (ENCODED * sizes.vae_width as f64 * pixels) as u64;
         let encoding = bytes(train.vae) * sizes.encoder + image;
-        let step = data.batch_size as f64 * step_512(train.recompute, scale);
+        let [step, changes] =
+            [(STEP_512 * scale.sqrt(), least(scale)), (1.0, CHANGES)].map(|pair| kept(train.recompute, pair));
+        let step = data.batch_size as f64 * step * pixels / (512.0 * 512.0);
+        let adapted = if forms_changes(&recipe.network) { 4 * (sizes.matrices - sizes.texts) } else { 0 };
         Self {
             frozen: base + if demands.texts { texts } else { 0 } + (unet as f64 * demands.unet) as u64,
-            step: (step * pixels / (512.0 * 512.0)) as u64,
+            step: (step + changes * adapted as f64) as u64,
             trained: (trained as f64 * (8.0 + own)) as u64,
             preparing: base + encoding.max(texts),
             picture: (DECODED * (sizes.vae_width * demands.picture) as f64) as u64,
@@ -257,14 +265,25 @@ pub fn state_bytes(optimizer: &Optimizer) -> f64 {
     }
 }
 
-/// What a step keeps for one image of 512 × 512 if the UNet is `scale` times as large as SD1.5's.
-fn step_512(recompute: Recompute, scale: f64) -> f64 {
-    let (most, least) = (scale.sqrt(), RECOMPUTED * scale.sqrt().min(scale.powf(0.25)));
-    let share = match recompute {
+/// What a step keeps for one image of 512 × 512 when every block is run twice, in a UNet `scale` times as large as SD1.5's.
+fn least(scale: f64) -> f64 {
+    RECOMPUTED * STEP_512 * scale.sqrt().min(scale.powf(0.25))
+}
+
+/// What is kept, given what it is without blocks that are run twice and what it is if all are.
+fn kept(recompute: Recompute, (most, least): (f64, f64)) -> f64 {
+    match recompute {
         Recompute::No => most,
         Recompute::All => least,
         // The outermost hold most.
         Recompute::Blocks(blocks) => most - (most - least) * (blocks as f64 / SD15_BLOCKS).min(1.0),
-    };
-    STEP_512 * share
+    }
+}
+
+/// Whether a step forms the change of whole weights.
+fn forms_changes(network: &Network) -> bool {
+    match &network.adapter {
+        Adapter::Lycoris(own) => own.dora.is_some() || matches!(own.algo, Algo::Loha | Algo::Lokr(_)),
+        _ => false,
+    }
 }

@@ -127,6 +127,40 @@ fn memory_is_about_what_was_measured() {
     }
 }
 
+/// The same for SD2 with its text encoder and SDXL without.
+#[test]
+fn memory_of_larger_models_is_about_what_was_measured() {
+    let (encoder, vae_width, file) = (34_163_664, 128, 0);
+    let sd2 = Sizes {
+        matrices: 1_205_546_496,
+        others: 752_068,
+        unet: 865_910_724,
+        texts: 340_079_616,
+        embeddings: 50_672_640,
+        ..Sizes { encoder, vae_width, file, ..Sizes::default() }
+    };
+    let sdxl = Sizes {
+        matrices: 3_382_944_256,
+        others: 2_239_748,
+        unet: 2_567_463_684,
+        texts: 817_063_936,
+        embeddings: 101_345_280,
+        ..sd2
+    };
+    let lokr = "--gradient_checkpointing --network_module=lycoris.kohya --network_args algo=lokr";
+    for (sizes, trained, options, measured) in [
+        (sd2, 13_697_024, "--resolution=768 --mixed_precision=bf16 --gradient_checkpointing", 3.82),
+        (sdxl, 42_557_440, "--resolution=1024 --fp8_base_unet --gradient_checkpointing", 5.67),
+        (sdxl, 42_557_440, "--resolution=1024 --fp8_base_unet", 15.34),
+        (sdxl, 6_214_112, &format!("--resolution=1024 --fp8_base_unet {lokr}"), 6.22),
+    ] {
+        let demands = Demands { texts: sizes == sd2, ..ALL };
+        let memory = Memory::of(sizes, trained, &recipe(options), demands);
+        let ratio = memory.peak() as f64 / 1e9 / measured;
+        assert!((0.9..1.1).contains(&ratio), "{options}: {} for {measured} GB", memory.peak());
+    }
+}
+
 /// Nothing is left in the file.
 const ALL: Demands = Demands { texts: true, unet: 1.0, picture: 0 };
 

@@ -30,18 +30,26 @@ impl Names {
     /// The module name of the layer at `path` (a diffusers/transformers path without `.weight`); `None` for the VAE,
     /// which no LoRA adapts, and for what no block of the checkpoint holds.
     pub fn module(&self, part: Part, path: &str) -> Option<String> {
-        let Some(layout) = &self.layout else { return kohya_name(part, path) };
+        if self.layout.is_none() {
+            return kohya_name(part, path);
+        }
         let prefix = match part {
             Part::Unet => "lora_unet_",
             Part::TextEncoder => "lora_te1_",
             Part::TextEncoder2 => "lora_te2_",
             Part::Vae => return None,
         };
-        let path = match part {
-            Part::Unet => layout.file_key(&format!("{path}.weight"))?.strip_suffix(".weight")?.to_string(),
-            _ => path.to_string(),
-        };
-        Some(format!("{prefix}{}", path.replace('.', "_")))
+        Some(format!("{prefix}{}", self.path(part, path)?.replace('.', "_")))
+    }
+
+    /// The path of the layer in the trainer's own network, by which LyCORIS' presets know it.
+    pub fn path(&self, part: Part, path: &str) -> Option<String> {
+        match &self.layout {
+            Some(layout) if part == Part::Unet => {
+                Some(layout.file_key(&format!("{path}.weight"))?.strip_suffix(".weight")?.to_string())
+            }
+            _ => Some(path.to_string()),
+        }
     }
 
     /// Other names by which files may call the layer: those made from diffusers' paths, and a single text encoder's.
