@@ -10,7 +10,7 @@ import torch
 import networks
 import scenes
 
-BACKGROUNDS_EACH = 4
+BACKGROUNDS_EACH, DRESSED_EACH, DRESSED = 4, 3, 0.35  # Pictures of an icon; the share of those with extras.
 
 
 def encode(vae, pictures):
@@ -37,7 +37,9 @@ def rescale(vae, pictures):
 class Pictures:
     """The encoded pictures that the UNet is taught, and captions written anew for each use.
 
-    `latents` (N, BACKGROUNDS_EACH, 4, 16, 16), scaled; the first of each is on white. `backgrounds` [[name]]."""
+    `latents` (N, BACKGROUNDS_EACH + DRESSED_EACH, 4, 16, 16), scaled; the first of each is on white, the last ones have
+    extras. `looks` [[(background, extras)]], in the same order.
+    """
 
     def __init__(self, vae, source, rank, processes):
         data = np.load(source)
@@ -46,9 +48,12 @@ class Pictures:
         self.facts = [facts[i] for i in kept]
         rescale(vae, torch.stack([scenes.portrait(icons[i], scenes.WHITE) for i in kept[::4]]))
         rng, others = random.Random(2), [name for name in scenes.BACKGROUNDS if name != scenes.WHITE]
-        self.backgrounds = [[scenes.WHITE, *rng.sample(others, BACKGROUNDS_EACH - 1)] for _ in kept]
+        self.looks = [[(name, ()) for name in (scenes.WHITE, *rng.sample(others, BACKGROUNDS_EACH - 1))] for _ in kept]
+        for of_icon in self.looks:
+            of_icon += [(rng.choice([scenes.WHITE, *others]), extras(rng)) for _ in range(DRESSED_EACH)]
+
         share = [
-            encode(vae, torch.stack([scenes.portrait(icons[kept[i]], name) for name in self.backgrounds[i]]))
+            encode(vae, torch.stack([picture(icons[kept[i]], look, i) for look in self.looks[i]]))
             for i in range(rank, len(kept), processes)
         ]
         shares = [share]
@@ -59,7 +64,22 @@ class Pictures:
         self.latents = torch.stack(encoded) * networks.LATENT_SCALE
 
     def draw(self, rng):
-        """Latents and caption of any picture: on white in half of the draws."""
+        """Latents and caption of any picture; of those without extras, half are on white."""
         i = rng.randrange(len(self.facts))
-        j = 0 if rng.random() < 0.5 else rng.randrange(1, BACKGROUNDS_EACH)
-        return self.latents[i, j], scenes.caption(self.facts[i], self.backgrounds[i][j], rng)
+        plain = 0 if rng.random() < 0.5 else rng.randrange(1, BACKGROUNDS_EACH)
+        j = BACKGROUNDS_EACH + rng.randrange(DRESSED_EACH) if rng.random() < DRESSED else plain
+        background, worn = self.looks[i][j]
+        return self.latents[i, j], scenes.caption(self.facts[i], background, rng, worn)
+
+
+def extras(rng):
+    """At least one of scenes.EXTRAS, mostly the hat."""
+    shares = dict(zip(scenes.EXTRAS, (0.65, 0.25, 0.2)))
+    return tuple(name for name, share in shares.items() if rng.random() < share) or ("hat",)
+
+
+def picture(icon, look, seed):
+    background, worn = look
+    if worn:
+        return scenes.dressed(icon, background, worn, random.Random(seed))
+    return scenes.portrait(icon, background)

@@ -18,6 +18,19 @@ def of_tag(tag):
     return TOKENIZER(tag, add_special_tokens=False)["input_ids"]
 
 
+@functools.lru_cache(None)
+def words():
+    """Whole words of the vocabulary, in the order of their ids."""
+    found = sorted((i, word) for word, i in TOKENIZER.get_vocab().items() if word.endswith("</w>"))
+    plain = [word.removesuffix("</w>") for _, word in found]
+    return [word for word in plain if word.isascii() and word.isalpha() and len(word) > 2]
+
+
+def nonsense(rng):
+    """One or two words drawn from the whole vocabulary."""
+    return " ".join(rng.choice(words()) for _ in range(rng.randint(1, 2)))
+
+
 def ids(captions):
     """[str] -> (B, 77) int64, padded with the end token."""
     rows = []

@@ -5,8 +5,8 @@ One caption in ten is empty, so that classifier-free guidance works. Loss: MSE, 
 picture behind the noise counts 1 + SNR, at most 5, and less again where SNR is below FAINT: there nothing is seen but
 how exactly the network hands its input on. With the plain MSE it counts SNR: where all is noise and only the prompt
 tells what to draw, next to nothing, and 24,000 pictures later prompts are not followed. For the same reason late
-timesteps are drawn more often. The learning rate falls to nothing over the last quarter of STEPS; of FROM.pt, an
-earlier OUT.pt, the UNet is gone on from, and the text encoder is TEXT.pt's unless that is the word `same`. OUT.pt
+timesteps are drawn more often. The learning rate falls to nothing over the last quarter of STEPS; with FROM.pt, an
+earlier OUT.pt, which is gone on from, over all of them. The text encoder is TEXT.pt's unless that is the word `same`. OUT.pt
 holds the moving average of the weights, and the VAE at SD's latent scale. Printed: the loss, and how much of the
 pictures' variance is not told by the caption, measured where the noise hides nearly all of them.
 """
@@ -73,11 +73,12 @@ def main():
     groups = train_text.parameter_groups(text, unet.parameters())
     optimizer = torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.98), weight_decay=0)
     average = {k: v.clone() for k, v in both.state_dict().items()}
+    fall = 1 if len(sys.argv) > 6 else 4
     table, losses, untold = alphas_cumprod(), [], []
     torch.manual_seed(30 + RANK)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = group["share"] * PEAK * min((step + 1) / WARMUP, 1, 4 * (1 - step / steps))
+            group["lr"] = group["share"] * PEAK * min((step + 1) / WARMUP, 1, fall * (1 - step / steps))
         x, captions = batch(pictures, rng)
         loss, t, of_picture = loss_of(text, unet, x, captions, table)
         optimizer.zero_grad()

@@ -1,7 +1,9 @@
 //! `cargo xtask`: the chores of this repository. Nothing here is part of the program that users get.
 
 mod conformance;
+mod gpu_check;
 mod processors;
+mod release;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -12,17 +14,26 @@ use anyhow::Result;
 /// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
 type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const CHORES: [Chore; 3] = [
+const CHORES: [Chore; 5] = [
     ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
     (
         "conformance",
-        "[--mixed_precision bf16|--fp8_base] [PACK]",
+        "[--device DEVICE] [--mixed_precision bf16|--fp8_base] [PACK]",
         "replays recorded training runs of sd-scripts; without PACK those in this repository",
         |args| conformance::run(args, &root()),
     ),
+    ("gpu-check", "[DEVICE]", "checks a GPU against the processor; Mesa's lavapipe serves for one", |args| {
+        gpu_check::run(args, &root())
+    }),
     ("processors", "", "tests the operations on emulated x86-64 without AVX-512 and on 64-bit Arm; needs QEMU", |_| {
         processors::run(&root())
     }),
+    (
+        "release",
+        "[FEATURES|none]",
+        "builds and packs what this platform's release carries, and states its size",
+        |args| release::run(args, &root()),
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow, bail};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
 use lorabake_train::event::{Command, Event, Outcome, Painted};
+use lorabake_train::ranks::launched;
 
 use crate::cmd::generate::model_name;
 use crate::paint::{self, Shot};
@@ -28,13 +29,21 @@ pub fn bake(parsed: &Parsed) -> Result<Outcome> {
     check_logging_dir(&parsed.recipe.output)?;
     let (events_in, events) = channel();
     let (commands_in, commands) = channel();
-    let mut watch = Watch { progress: Progress::default(), log: None, commands: commands_in, asked: ask_ctrl_c()? };
-    parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
+    let (progress, asked, quiet) = (Progress::default(), ask_ctrl_c()?, is_quiet());
+    let mut watch = Watch { progress, log: None, commands: commands_in, asked, quiet };
+    if !quiet {
+        parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
+    }
     std::thread::scope(|scope| {
         let worker = scope.spawn(move || lorabake_train::bake(parsed, &events_in, &commands));
         watch.until_end(&events, parsed);
         worker.join().unwrap_or_else(|_| Err(anyhow!("lorabake itself has failed, see above; please report it")))
     })
+}
+
+/// Whether another process of the same run does the talking.
+pub fn is_quiet() -> bool {
+    launched().is_some_and(|rank| rank > 0)
 }
 
 /// How it ended, for stdout: the file, and what to do with it.
@@ -69,6 +78,7 @@ struct Watch {
     log: Option<Log>,
     commands: Sender<Command>,
     asked: &'static AtomicBool,
+    quiet: bool,
 }
 
 impl Watch {
@@ -92,12 +102,16 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return self.progress.clear(),
             }
             if self.asked.load(Ordering::Relaxed) && !told {
+                told = true;
+                if self.quiet {
+                    self.commands.send(Command::Stop).unwrap_or_default();
+                    continue;
+                }
                 if !training {
                     self.progress.clear();
                     eprintln!("stopped before the first step; nothing was written");
                     std::process::exit(INTERRUPTED);
                 }
-                told = true;
                 self.progress.say("stopping: this step is finished and the LoRA saved; Ctrl-C again quits at once");
                 // If the bake has ended by itself there is nothing left to stop.
                 self.commands.send(Command::Stop).unwrap_or_default();

@@ -5,6 +5,7 @@ mod blocks;
 mod cmd {
     pub mod advise;
     pub mod demo;
+    pub mod doctor;
     pub mod generate;
     pub mod import;
     pub mod inspect;
@@ -47,6 +48,8 @@ enum Command {
     Generate(cmd::generate::Args),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
+    /// List the devices of this machine: whether they work, how fast they are, what fits into them
+    Doctor(cmd::doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             Ok(Command::Import(args)) => cmd::import::run(&args),
             Ok(Command::Inspect(args)) => cmd::inspect::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
+            Ok(Command::Doctor(args)) => cmd::doctor::run(&args),
             Ok(Command::Train | Command::Plan) => unreachable!("these two are taken before"),
             Err(error) => return words::refuse(&error),
         }

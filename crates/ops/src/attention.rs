@@ -50,6 +50,16 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    #[cfg(feature = "cube")]
+    pub fn mask(self) -> Mask {
+        self.mask
+    }
+
+    #[cfg(feature = "cube")]
+    pub fn storage(self) -> Storage {
+        self.storage
+    }
+
     #[cfg(target_arch = "x86_64")]
     fn is_bf16(self) -> bool {
         self.storage != Storage::F32 && crate::bf16::available()
@@ -71,7 +81,7 @@ pub fn plain(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> 
 }
 
 /// The backend's part: output and the logarithm of each row's sum; gradients of q, k and v.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub(crate) trait AttentionOps: Backend {
     fn attend(
         q: FloatTensor<Self>,

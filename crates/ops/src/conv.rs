@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+#[cfg(any(test, feature = "cube"))]
+use burn::tensor::{module::conv_transpose2d, ops::ConvTransposeOptions};
 use rayon::prelude::*;
 
 use crate::conv_shape::{ConvShape, Plane};
+use crate::device::{FrozenVector, in_precision_of};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
@@ -29,7 +32,7 @@ pub struct FrozenConv(Arc<Conv>);
 struct Conv {
     shape: ConvShape,
     weight: FrozenMatrix,
-    bias: Option<Vec<f32>>,
+    bias: Option<FrozenVector>,
 }
 
 impl FrozenConv {
@@ -37,7 +40,7 @@ impl FrozenConv {
     pub fn new(shape: ConvShape, weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
         assert_eq!((weight.rows(), weight.columns()), (shape.outputs, shape.patch()));
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == shape.outputs));
-        Self(Arc::new(Conv { shape, weight, bias }))
+        Self(Arc::new(Conv { shape, weight, bias: bias.map(FrozenVector::new) }))
     }
 
     /// The bias, [out].
@@ -48,6 +51,11 @@ impl FrozenConv {
     /// The frozen weight, [out, in·k·k].
     pub fn weight(&self) -> &FrozenMatrix {
         &self.0.weight
+    }
+
+    #[cfg(test)]
+    pub(crate) fn op(&self) -> Arc<dyn FrozenOp> {
+        self.0.clone()
     }
 
     /// Its geometry.
@@ -69,12 +77,7 @@ impl FrozenConv {
 
     /// The same in Burn primitives.
     pub fn plain(&self, x: Tensor<4>) -> Tensor<4> {
-        let s = self.0.shape;
-        let device = x.device();
-        let data = TensorData::new(self.0.weight.to_f32(), [s.outputs, s.inputs, s.kernel, s.kernel]);
-        let weight = Tensor::<4>::from_data(data, &device);
-        let bias = self.0.bias.clone().map(|b| Tensor::<1>::from_data(TensorData::new(b, [s.outputs]), &device));
-        conv2d(x, weight, bias, ConvOptions::new([s.stride; 2], [s.padding; 2], [1; 2], 1))
+        self.0.forward_on_device(x)
     }
 }
 
@@ -84,6 +87,12 @@ impl Conv {
     fn for_bf16<'a>(&'a self, weight: &'a Reading) -> Option<crate::bf16::Frozen<'a>> {
         let weight = weight.for_bf16()?;
         Some(crate::bf16::Frozen { shape: self.shape, weight, bias: self.bias.as_deref() })
+    }
+
+    /// The weight on a device, [out, in, k, k].
+    fn kernel_on(&self, device: &Device) -> Tensor<4> {
+        let s = self.shape;
+        self.weight.on(device).reshape([s.outputs, s.inputs, s.kernel, s.kernel])
     }
 
     fn plane(&self, shape: &[usize]) -> Plane {
@@ -211,6 +220,26 @@ impl FrozenOp for Conv {
         }
         self.backward_f32(shape, dy, &weight)
     }
+
+    fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
+        let (device, s) = (x.device(), self.shape);
+        let weight = self.kernel_on(&device);
+        let options = ConvOptions::new([s.stride; 2], [s.padding; 2], [1; 2], 1);
+        let y = in_precision_of(weight.dtype(), x, |x| conv2d(x, weight, None, options));
+        match &self.bias {
+            Some(bias) => y + bias.tensor(&device).reshape([1, s.outputs, 1, 1]),
+            None => y,
+        }
+    }
+
+    #[cfg(any(test, feature = "cube"))]
+    fn backward_on_device(&self, _: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
+        let (s, weight) = (self.shape, self.kernel_on(&dy.device()));
+        // What rounding down left over on the far sides.
+        let over = [2, 3].map(|side| (shape[side] + 2 * s.padding - s.kernel) % s.stride);
+        let options = ConvTransposeOptions::new([s.stride; 2], [s.padding; 2], over, [1; 2], 1);
+        in_precision_of(weight.dtype(), dy, |dy| conv_transpose2d(dy, weight, None, options))
+    }
 }
 
 /// In f32, whatever the weight is held in.
@@ -292,7 +321,7 @@ mod tests {
     /// y and dx in f64, one product after the other.
     fn exact(conv: &Conv, plane: Plane, batch: usize, x: &[f32], dy: &[f32]) -> (Vec<f64>, Vec<f64>) {
         let (s, w) = (conv.shape, conv.weight.to_f32());
-        let bias = |o| conv.bias.as_ref().map_or(0.0, |bias: &Vec<f32>| f64::from(bias[o]));
+        let bias = |o| conv.bias.as_ref().map_or(0.0, |bias| f64::from(bias[o]));
         let mut y: Vec<f64> =
             (0..batch * s.outputs * plane.output()).map(|i| bias(i / plane.output() % s.outputs)).collect();
         let mut dx = vec![0.0; x.len()];
@@ -347,7 +376,7 @@ mod tests {
         let [kernel, stride, padding, inputs, outputs, batch, height, width] = case;
         let shape = ConvShape { inputs, outputs, kernel, stride, padding };
         let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), Storage::Bf16);
-        let conv = Conv { shape, weight, bias: Some(numbers(outputs, 2)) };
+        let conv = Conv { shape, weight, bias: Some(FrozenVector::new(numbers(outputs, 2))) };
         let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
         let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
         let (y, dx) = exact(&conv, plane, batch, &x, &dy);

@@ -1,12 +1,14 @@
 //! Frozen matrices: weights that are read in every step and never change.
 
 use std::ops::Range;
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
+use crate::device::{half_of, is_host};
 use crate::int8::Eighths;
 
 /// Numbers that one thread converts at a time.
@@ -45,6 +47,8 @@ struct Matrix {
     storage: Storage,
     source: Option<Source>,
     held: RwLock<Option<Held>>,
+    /// On another device than the processor.
+    there: Mutex<Option<Tensor<2>>>,
 }
 
 #[derive(Clone)]
@@ -79,12 +83,13 @@ impl FrozenMatrix {
     pub fn new(rows: usize, columns: usize, values: Vec<f32>, storage: Storage) -> Self {
         assert_eq!(values.len(), rows * columns, "a frozen matrix of {rows} × {columns}");
         let held = RwLock::new(Some(Held::new(values, storage)));
-        Self(Arc::new(Matrix { rows, columns, storage, source: None, held }))
+        Self(Arc::new(Matrix { rows, columns, storage, source: None, held, there: Mutex::default() }))
     }
 
     /// A matrix of `rows` × `columns` whose numbers stay at `source` until they are asked for.
     pub fn later(rows: usize, columns: usize, source: Source, storage: Storage) -> Self {
-        Self(Arc::new(Matrix { rows, columns, storage, source: Some(source), held: RwLock::new(None) }))
+        let held = RwLock::new(None);
+        Self(Arc::new(Matrix { rows, columns, storage, source: Some(source), held, there: Mutex::default() }))
     }
 
     /// A handle by which its numbers can be brought into memory.
@@ -96,7 +101,7 @@ impl FrozenMatrix {
     pub(crate) fn at_hand(&self) -> Self {
         let Matrix { rows, columns, storage, .. } = *self.0;
         let held = RwLock::new(Some(self.0.held()));
-        Self(Arc::new(Matrix { rows, columns, storage, source: None, held }))
+        Self(Arc::new(Matrix { rows, columns, storage, source: None, held, there: Mutex::default() }))
     }
 
     /// Number of rows.
@@ -139,6 +144,30 @@ impl FrozenMatrix {
         values
     }
 
+    /// Its numbers on a device, [rows, columns]: in f32, or in the device's 16-bit floats if they are held in less. Another
+    /// device than the processor gets them once and keeps them; of those that have a source, none are kept here then.
+    ///
+    /// # Panics
+    /// If they are not in memory and can no longer be read.
+    pub fn on(&self, device: &Device) -> Tensor<2> {
+        let Matrix { rows, columns, storage, .. } = *self.0;
+        let bring = |dtype: DType| {
+            let data = TensorData::new(self.to_f32(), [rows, columns]);
+            Tensor::<2>::from_data(data, (device, dtype))
+        };
+        if is_host(device) {
+            return bring(DType::F32);
+        }
+        let mut there = self.0.there.lock().expect("no other user panics");
+        let half = || half_of(device).map_or(DType::F32, Into::into);
+        let new = || bring(if storage == Storage::F32 { DType::F32 } else { half() });
+        let tensor = there.get_or_insert_with(new).clone();
+        if self.0.source.is_some() {
+            *self.0.held.write().expect("no reader panics") = None;
+        }
+        tensor
+    }
+
     /// All numbers as f32, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
         match &*self.reading().numbers {
@@ -155,8 +184,9 @@ impl Unread {
     /// What its source says.
     pub fn read(&self) -> Result<(), String> {
         let Some(matrix) = self.0.upgrade() else { return Ok(()) };
+        let there = matrix.there.lock().expect("no other user panics").is_some();
         let mut held = matrix.held.write().expect("no reader panics");
-        if held.is_none() {
+        if held.is_none() && !there {
             *held = Some(matrix.fetch()?);
         }
         Ok(())
@@ -166,6 +196,7 @@ impl Unread {
     pub fn forget(&self) {
         if let Some(matrix) = self.0.upgrade().filter(|matrix| matrix.source.is_some()) {
             *matrix.held.write().expect("no reader panics") = None;
+            *matrix.there.lock().expect("no other user panics") = None;
         }
     }
 

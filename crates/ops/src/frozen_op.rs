@@ -28,6 +28,20 @@ pub(crate) trait FrozenOp: Debug + Send + Sync {
 
     /// dL/dx from dL/dy; `x` is empty unless [`keeps_input`](Self::keeps_input). `shape` is the input's.
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32>;
+
+    /// The output in Burn's primitives, for other devices; x has ones in front up to four dimensions, and so has the
+    /// output.
+    fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4>;
+
+    /// dL/dx there, without a tape; `x` is there if [`keeps_input`](Self::keeps_input).
+    #[cfg(any(test, feature = "cube"))]
+    fn backward_on_device(&self, x: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4>;
+}
+
+/// The input that an operation has kept for its backward pass.
+#[cfg(any(test, feature = "cube"))]
+pub(crate) fn kept(x: Option<Tensor<4>>) -> Tensor<4> {
+    x.expect("the tape keeps the input of this operation")
 }
 
 /// Applies an operation that keeps the number of dimensions.
@@ -36,7 +50,7 @@ pub(crate) fn apply<const D: usize>(op: Arc<dyn FrozenOp>, x: Tensor<D>) -> Tens
 }
 
 /// The backend's part of a [`FrozenOp`].
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub(crate) trait FrozenOps: Backend {
     fn frozen_forward(x: FloatTensor<Self>, op: Arc<dyn FrozenOp>) -> FloatTensor<Self>;
     fn frozen_backward(x: FloatTensor<Self>, dy: FloatTensor<Self>, op: Arc<dyn FrozenOp>) -> FloatTensor<Self>;

@@ -6,6 +6,8 @@ use burn::tensor::{Tensor, activation};
 use rayon::prelude::*;
 
 use crate::elementary::{erf, exp};
+#[cfg(any(test, feature = "cube"))]
+use crate::frozen_op::kept;
 use crate::frozen_op::{FrozenOp, apply};
 use crate::lanes::vectorized;
 
@@ -22,8 +24,16 @@ pub fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     value * activation::gelu(gate)
 }
 
+#[cfg(test)]
+pub(crate) fn op() -> Arc<dyn FrozenOp> {
+    Arc::new(Geglu)
+}
+
 #[derive(Debug)]
 struct Geglu;
+
+/// 1 / √(2π)
+const DENSITY: f32 = 0.398_942_3;
 
 /// Cumulative distribution of the standard normal.
 #[inline(always)]
@@ -57,8 +67,6 @@ impl FrozenOp for Geglu {
     }
 
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
-        /// 1 / √(2π)
-        const DENSITY: f32 = 0.398_942_3;
         let width = half(shape);
         let mut dx = vec![0.0; x.len()];
         dx.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(dy.par_chunks(width)).for_each(
@@ -75,5 +83,19 @@ impl FrozenOp for Geglu {
             },
         );
         dx
+    }
+
+    fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
+        plain(x)
+    }
+
+    #[cfg(any(test, feature = "cube"))]
+    fn backward_on_device(&self, x: Option<Tensor<4>>, _: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
+        let [value, gate]: [Tensor<4>; 2] = kept(x).chunk(2, 3).try_into().expect("two halves");
+        let cdf = (gate.clone().mul_scalar(std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0).mul_scalar(0.5);
+        let density = gate.clone().square().mul_scalar(-0.5).exp().mul_scalar(DENSITY);
+        let dvalue = dy.clone() * gate.clone() * cdf.clone();
+        let dgate = dy * value * (cdf + gate * density);
+        Tensor::cat(vec![dvalue, dgate], 3)
     }
 }

@@ -5,10 +5,15 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, activation};
 use rayon::prelude::*;
 
+#[cfg(any(test, feature = "cube"))]
+use crate::device::normalize_backward;
+use crate::device::{FrozenVector, normalize};
 use crate::elementary::sigmoid;
+#[cfg(any(test, feature = "cube"))]
+use crate::frozen_op::kept;
 use crate::frozen_op::{FrozenOp, apply};
 use crate::lanes::{sum, vectorized};
 
@@ -24,8 +29,8 @@ pub enum Activation {
 /// A frozen group norm.
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
-    gamma: Arc<Vec<f32>>,
-    beta: Arc<Vec<f32>>,
+    gamma: Arc<FrozenVector>,
+    beta: Arc<FrozenVector>,
     groups: usize,
     epsilon: f32,
 }
@@ -34,7 +39,8 @@ impl GroupNorm {
     /// `gamma` and `beta` have one number per channel.
     pub fn new(gamma: Vec<f32>, beta: Vec<f32>, groups: usize, epsilon: f32) -> Self {
         assert!(gamma.len() == beta.len() && gamma.len().is_multiple_of(groups));
-        Self { gamma: Arc::new(gamma), beta: Arc::new(beta), groups, epsilon }
+        let (gamma, beta) = (Arc::new(FrozenVector::new(gamma)), Arc::new(FrozenVector::new(beta)));
+        Self { gamma, beta, groups, epsilon }
     }
 
     /// # Shapes
@@ -58,19 +64,14 @@ impl GroupNorm {
         .collect()
     }
 
+    #[cfg(test)]
+    pub(crate) fn op(&self, activation: Activation) -> Arc<dyn FrozenOp> {
+        Arc::new(Normalize { norm: self.clone(), activation })
+    }
+
     /// The same in Burn primitives.
     pub fn plain(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
-        let [b, c, h, w] = x.dims();
-        let device = x.device();
-        let affine = |v: &[f32]| Tensor::<4>::from_data(TensorData::new(v.to_vec(), [1, c, 1, 1]), &device);
-        let x = x.reshape([b, self.groups, c / self.groups * h * w]);
-        let x = x.clone() - x.mean_dim(2);
-        let x = x.clone() / (x.square().mean_dim(2) + self.epsilon).sqrt();
-        let y = x.reshape([b, c, h, w]) * affine(&self.gamma) + affine(&self.beta);
-        match activation {
-            Activation::None => y,
-            Activation::Silu => activation::silu(y),
-        }
+        Normalize { norm: self.clone(), activation }.forward_on_device(x)
     }
 }
 
@@ -81,6 +82,19 @@ struct Normalize {
 }
 
 impl Normalize {
+    /// [B, C, H, W] -> [B, groups, numbers of a group].
+    fn grouped(&self, x: Tensor<4>) -> Tensor<3> {
+        let ([b, c, h, w], groups) = (x.dims(), self.norm.groups);
+        x.reshape([b, groups, c / groups * h * w])
+    }
+
+    /// Scaled and shifted channel by channel.
+    fn affine(&self, normal: Tensor<4>, device: &Device) -> Tensor<4> {
+        let channels = [1, normal.dims()[1], 1, 1];
+        let [gamma, beta] = [&self.norm.gamma, &self.norm.beta].map(|v| v.tensor(device).reshape(channels));
+        normal * gamma + beta
+    }
+
     /// (channels per group, numbers per channel).
     fn group(&self, shape: &[usize]) -> (usize, usize) {
         assert_eq!(shape[1], self.norm.gamma.len(), "channels of a group norm");
@@ -165,6 +179,32 @@ impl FrozenOp for Normalize {
             },
         );
         dx
+    }
+
+    fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
+        let (device, shape) = (x.device(), x.dims());
+        let (normal, _) = normalize(self.grouped(x), self.norm.epsilon);
+        let y = self.affine(normal.reshape(shape), &device);
+        match self.activation {
+            Activation::None => y,
+            Activation::Silu => activation::silu(y),
+        }
+    }
+
+    #[cfg(any(test, feature = "cube"))]
+    fn backward_on_device(&self, x: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
+        let (device, channels) = (dy.device(), [1, shape[1], 1, 1]);
+        let (normal, rstd) = normalize(self.grouped(kept(x)), self.norm.epsilon);
+        let dy = match self.activation {
+            Activation::None => dy,
+            Activation::Silu => {
+                let z = self.affine(normal.clone().reshape(shape), &device);
+                let s = activation::sigmoid(z.clone());
+                dy * s.clone() * (z * (s.neg() + 1.0) + 1.0)
+            }
+        };
+        let dy = self.grouped(dy * self.norm.gamma.tensor(&device).reshape(channels));
+        normalize_backward(normal, rstd, dy).reshape(shape)
     }
 }
 

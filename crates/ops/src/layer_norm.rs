@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+#[cfg(any(test, feature = "cube"))]
+use crate::device::normalize_backward;
+use crate::device::{FrozenVector, normalize};
+#[cfg(any(test, feature = "cube"))]
+use crate::frozen_op::kept;
 use crate::frozen_op::{FrozenOp, apply};
 use crate::group_norm::{center, moments};
 use crate::lanes::vectorized;
@@ -15,8 +20,8 @@ pub struct LayerNorm(Arc<Normalize>);
 
 #[derive(Debug)]
 struct Normalize {
-    gamma: Vec<f32>,
-    beta: Vec<f32>,
+    gamma: FrozenVector,
+    beta: FrozenVector,
     epsilon: f32,
 }
 
@@ -24,7 +29,7 @@ impl LayerNorm {
     /// `gamma` and `beta` have one number per column.
     pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32) -> Self {
         assert_eq!(gamma.len(), beta.len());
-        Self(Arc::new(Normalize { gamma, beta, epsilon }))
+        Self(Arc::new(Normalize { gamma: FrozenVector::new(gamma), beta: FrozenVector::new(beta), epsilon }))
     }
 
     /// # Shapes
@@ -33,14 +38,15 @@ impl LayerNorm {
         apply(self.0.clone(), x)
     }
 
+    #[cfg(test)]
+    pub(crate) fn op(&self) -> Arc<dyn FrozenOp> {
+        self.0.clone()
+    }
+
     /// The same in Burn primitives, for x of two dimensions.
     pub fn plain(&self, x: Tensor<2>) -> Tensor<2> {
-        let device = x.device();
-        let width = self.0.gamma.len();
-        let affine = |v: &[f32]| Tensor::<2>::from_data(TensorData::new(v.to_vec(), [1, width]), &device);
-        let x = x.clone() - x.mean_dim(1);
-        let x = x.clone() / (x.square().mean_dim(1) + self.0.epsilon).sqrt();
-        x * affine(&self.0.gamma) + affine(&self.0.beta)
+        let shape = x.dims();
+        self.0.forward_on_device(x.unsqueeze()).reshape(shape)
     }
 }
 
@@ -56,7 +62,7 @@ impl FrozenOp for Normalize {
         y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
             vectorized(|| {
                 let (mean, rstd) = moments(x, self.epsilon);
-                for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&self.gamma).zip(&self.beta) {
+                for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&*self.gamma).zip(&*self.beta) {
                     *y = (x - mean) * rstd * gamma + beta;
                 }
             });
@@ -74,10 +80,23 @@ impl FrozenOp for Normalize {
         dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
             vectorized(|| {
                 let (mean, rstd) = moments(x, self.epsilon);
-                dx.iter_mut().zip(dy).zip(&self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
+                dx.iter_mut().zip(dy).zip(&*self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
                 center(dx, x, mean, rstd);
             });
         });
         dx
+    }
+
+    fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
+        let device = x.device();
+        let (normal, _) = normalize(x, self.epsilon);
+        normal * self.gamma.tensor(&device).unsqueeze() + self.beta.tensor(&device).unsqueeze()
+    }
+
+    #[cfg(any(test, feature = "cube"))]
+    fn backward_on_device(&self, x: Option<Tensor<4>>, _: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
+        let (normal, rstd) = normalize(kept(x), self.epsilon);
+        let dy = dy.clone() * self.gamma.tensor(&dy.device()).unsqueeze();
+        normalize_backward(normal, rstd, dy)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use crate::device::{FrozenVector, in_precision_of, is_host};
 use crate::frozen::{FrozenMatrix, Reading, Storage};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
@@ -17,14 +18,14 @@ pub struct FrozenLinear(Arc<Linear>);
 #[derive(Debug)]
 pub(crate) struct Linear {
     pub weight: FrozenMatrix,
-    pub bias: Option<Vec<f32>>,
+    pub bias: Option<FrozenVector>,
 }
 
 impl FrozenLinear {
     /// `weight` is [out, in] as in checkpoints, `bias` [out].
     pub fn new(weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == weight.rows()));
-        Self(Arc::new(Linear { weight, bias }))
+        Self(Arc::new(Linear { weight, bias: bias.map(FrozenVector::new) }))
     }
 
     /// Width of the input.
@@ -45,6 +46,11 @@ impl FrozenLinear {
     /// The frozen weight, [out, in].
     pub fn weight(&self) -> &FrozenMatrix {
         &self.0.weight
+    }
+
+    #[cfg(test)]
+    pub(crate) fn op(&self) -> Arc<dyn FrozenOp> {
+        self.0.clone()
     }
 
     /// How the weight is held, and so in what it computes.
@@ -72,7 +78,7 @@ impl FrozenLinear {
         scale: f64,
     ) -> Tensor<D> {
         #[cfg(target_arch = "x86_64")]
-        if self.0.weight.computes_in_bf16() {
+        if self.0.weight.computes_in_bf16() && is_host(&x.device()) {
             let op = crate::low_rank::Bypassed { layer: self.0.clone(), scale: scale as f32, wants_dx: true };
             return crate::low_rank::apply(op, x, down.clone(), up.clone());
         }
@@ -82,14 +88,8 @@ impl FrozenLinear {
 
     /// The same in Burn primitives, for x of two dimensions.
     pub fn plain(&self, x: Tensor<2>) -> Tensor<2> {
-        let device = x.device();
-        let (outputs, inputs) = (self.outputs(), self.inputs());
-        let weight = Tensor::<2>::from_data(TensorData::new(self.0.weight.to_f32(), [outputs, inputs]), &device);
-        let y = x.matmul(weight.transpose());
-        match &self.0.bias {
-            Some(bias) => y + Tensor::<2>::from_data(TensorData::new(bias.clone(), [1, outputs]), &device),
-            None => y,
-        }
+        let rows = x.dims()[0];
+        self.0.forward_on_device(x.reshape([1, 1, rows, self.inputs()])).reshape([rows, self.outputs()])
     }
 }
 
@@ -136,6 +136,23 @@ impl FrozenOp for Linear {
         }
         self.backward_f32(dy, &weight)
     }
+
+    fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
+        let (device, [a, b, c, inputs]) = (x.device(), x.dims());
+        let weight = self.weight.on(&device);
+        let y = in_precision_of(weight.dtype(), x.reshape([a * b * c, inputs]), |x| x.matmul(weight.transpose()));
+        let y = match &self.bias {
+            Some(bias) => y + bias.tensor(&device).unsqueeze(),
+            None => y,
+        };
+        y.reshape([a, b, c, self.weight.rows()])
+    }
+
+    #[cfg(any(test, feature = "cube"))]
+    fn backward_on_device(&self, _: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
+        let ([a, b, c, outputs], weight) = (dy.dims(), self.weight.on(&dy.device()));
+        in_precision_of(weight.dtype(), dy.reshape([a * b * c, outputs]), |dy| dy.matmul(weight)).reshape(shape)
+    }
 }
 
 /// In f32, whatever the weight is held in.
@@ -158,7 +175,7 @@ impl Linear {
             }
         });
         if let Some(bias) = &self.bias {
-            y.par_chunks_mut(outputs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
+            y.par_chunks_mut(outputs).for_each(|row| row.iter_mut().zip(&**bias).for_each(|(y, b)| *y += b));
         }
         y
     }
@@ -197,7 +214,10 @@ mod tests {
     fn both_paths_equal_f64() {
         for [m, k, n] in SHAPES {
             let (x, dy, bias) = (numbers(m * k, 1), numbers(m * n, 2), numbers(n, 3));
-            let layer = Linear { weight: FrozenMatrix::new(n, k, numbers(n * k, 4), Storage::Bf16), bias: Some(bias) };
+            let layer = Linear {
+                weight: FrozenMatrix::new(n, k, numbers(n * k, 4), Storage::Bf16),
+                bias: Some(FrozenVector::new(bias)),
+            };
             let w = layer.weight.to_f32();
             let mut y: Vec<f64> = (0..m * n).map(|i| f64::from(layer.bias.as_ref().unwrap()[i % n])).collect();
             let mut dx = vec![0.0f64; m * k];

@@ -11,6 +11,7 @@ pub mod captions;
 pub mod dampening;
 pub mod data;
 pub mod dataset_config;
+pub mod device;
 pub mod diffusion;
 pub mod import;
 pub mod keep;

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::Serialize;
 
+use crate::device::{Device, Kind};
 use crate::report::Report;
 
 /// How long to train; exactly one of the two decides.
@@ -20,8 +21,21 @@ pub enum Duration {
 pub enum Precision {
     /// f32 throughout.
     No,
+    /// 16-bit floats on a GPU; on the processor as [`Precision::No`].
+    Fp16,
     /// Frozen weights in bf16, the rest in f32.
     Bf16,
+}
+
+impl Precision {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// What of the frozen networks is held in 8 bits.
@@ -67,6 +81,8 @@ pub struct Train {
     pub seed: u64,
     /// Worker threads; `None` = all cores (`--threads`).
     pub threads: Option<usize>,
+    /// Where UNet and text encoders are computed (`--device`).
+    pub device: Device,
 }
 
 /// What may be typed about the run as a whole; the field comments are the texts of `--help`.
@@ -84,9 +100,9 @@ pub struct RawTrain {
     /// [default: 1]
     #[arg(long, value_name = "BATCHES")]
     pub gradient_accumulation_steps: Option<u32>,
-    /// Arithmetic of the frozen model: no (32-bit floats throughout) or bf16 (half the memory). fp16 is taken for no.
-    /// [default: no]
-    #[arg(long, value_name = "no|bf16")]
+    /// Arithmetic of the frozen model: no (32-bit floats throughout), bf16 (half the memory), or fp16, which is bf16 or
+    /// fp16 on a GPU and no on the processor. [default: no]
+    #[arg(long, value_name = "no|bf16|fp16")]
     pub mixed_precision: Option<String>,
     /// With --mixed_precision bf16: let the VAE work in 32-bit floats all the same, which takes it longer.
     #[arg(long)]
@@ -117,6 +133,10 @@ pub struct RawTrain {
     /// Processor threads to work with; one per physical core is usual. [default: all cores]
     #[arg(long, value_name = "THREADS")]
     pub threads: Option<u32>,
+    /// Where UNet and text encoders are computed: auto (a GPU if this program can use one, else the processor), cpu, wgpu,
+    /// vulkan, metal, cuda or rocm; cuda:1 is the second of several. `lorabake doctor` lists them. [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
 }
 
 impl RawTrain {
@@ -133,6 +153,7 @@ impl RawTrain {
             recompute: self.recompute(report),
             seed: self.seed.map_or_else(|| draw_seed(report), u64::from),
             threads: self.threads.map(|threads| report.count("threads", Some(threads), 1) as usize),
+            device: self.device(report),
         }
     }
 
@@ -152,6 +173,15 @@ impl RawTrain {
                 Duration::Steps(1600)
             }
         }
+    }
+
+    fn device(&self, report: &mut Report) -> Device {
+        let Some(text) = &self.device else { return Device::default() };
+        text.parse().unwrap_or_else(|wrong| {
+            let names = Kind::NAMED.map(|(name, _)| name).join(", ");
+            report.problem("device", wrong, &format!("use one of {names}, or cuda:1 for the second of several"));
+            Device::default()
+        })
     }
 
     fn recompute(&self, report: &mut Report) -> Recompute {
@@ -189,13 +219,13 @@ impl RawTrain {
             ("no" | "fp16", Fp8::Unet) => "fp8_base_unet",
             ("no" | "fp16", Fp8::All) => "fp8_base",
             ("fp16", Fp8::No) => {
-                let text = "processors have no fp16 arithmetic worth using, so 32-bit floats are used, which is more \
-                            exact; bf16 takes less memory";
+                let text = "processors have no fp16 arithmetic worth using, so there 32-bit floats are used, which is \
+                            more exact; bf16 takes less memory";
                 report.note("mixed_precision", text);
-                return Precision::No;
+                return Precision::Fp16;
             }
             _ => {
-                report.problem("mixed_precision", format!("`{text}` is not a precision"), "use no or bf16");
+                report.problem("mixed_precision", format!("`{text}` is not a precision"), "use no, bf16 or fp16");
                 return Precision::No;
             }
         };
@@ -206,7 +236,7 @@ impl RawTrain {
 
     fn vae(&self, precision: Precision, report: &mut Report) -> Precision {
         let whole = self.no_half_vae == Some(true);
-        if whole && precision == Precision::No {
+        if whole && precision != Precision::Bf16 {
             report.note("no_half_vae", "has no effect: without --mixed_precision bf16 nothing works in half precision");
         }
         if whole { Precision::No } else { precision }
@@ -230,7 +260,7 @@ impl From<&Train> for RawTrain {
             max_train_epochs,
             max_train_steps,
             gradient_accumulation_steps: Some(train.accumulation as u32),
-            mixed_precision: Some(if train.precision == Precision::No { "no" } else { "bf16" }.to_owned()),
+            mixed_precision: Some(train.precision.name().to_owned()),
             no_half_vae: Some(train.vae != train.precision),
             fp8_base: Some(train.fp8 == Fp8::All),
             fp8_base_unet: Some(train.fp8 == Fp8::Unet),
@@ -242,6 +272,7 @@ impl From<&Train> for RawTrain {
             },
             seed: Some(train.seed as u32),
             threads: train.threads.map(|threads| threads as u32),
+            device: Some(train.device.to_string()),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! checkpoint are opened as far as their headers, and the networks are built only where sizes don't follow from those.
 
 use anyhow::Result;
+use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, report, scan};
@@ -86,7 +87,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
             lora_tensors(&keys, &recipe.network)
         }
         _ => {
-            let bundle = Bundle::open(&checkpoint, Parts::Training, storages(&recipe.train))?;
+            let bundle = Bundle::open(&checkpoint, Parts::Training, storages(&recipe.train, &Device::flex()))?;
             let network = Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
             network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
         }

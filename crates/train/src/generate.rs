@@ -126,8 +126,14 @@ impl Painter {
             matches!(checkpoint.prediction(), Some(checkpoint::Prediction::V { zero_terminal_snr: true }));
         let schedule = Schedule::stable_diffusion();
         let schedule = if zero_terminal_snr { schedule.zero_terminal_snr() } else { schedule };
-        let (tokenizer, shards) = (Tokenizer::new(), Shards::of_guidance());
-        Ok(Self { bundle, decoder, tokenizer, prediction, schedule, shards, device: Device::flex() })
+        let device = Device::flex();
+        let (tokenizer, shards) = (Tokenizer::new(), Shards::of_guidance(&device));
+        Ok(Self { bundle, decoder, tokenizer, prediction, schedule, shards, device })
+    }
+
+    /// The same on another device; the VAE stays on the processor.
+    pub fn on(self, device: Device) -> Self {
+        Self { shards: Shards::of_guidance(&device), device, ..self }
     }
 
     /// The same for a checkpoint that predicts velocities, whether its file says so or not.
@@ -196,8 +202,9 @@ impl Brush<'_> {
         };
         let x = request.sampler.initial(start, schedule);
         let latent = request.sampler.sample(&mut model, x, schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
-        let image = self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale()));
-        let (latent, image) = (numbers(latent), numbers(image));
+        let latent = numbers(latent);
+        let of_vae = Tensor::<4>::from_data(TensorData::new(latent.clone(), shape), &Device::flex());
+        let image = numbers(self.decoder.forward(of_vae.div_scalar(self.decoder.latent_scale())));
         if image.iter().any(|value| !value.is_finite()) {
             bail!("the picture holds values that are not numbers; lower the strength of the LoRA or --cfg_scale");
         }

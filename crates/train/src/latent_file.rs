@@ -85,7 +85,7 @@ impl LatentFiles {
         let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
         let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
         let vae = match recipe.train.vae {
-            Precision::No => vae,
+            Precision::No | Precision::Fp16 => vae,
             Precision::Bf16 => Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into(),
         };
         Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))

@@ -1,6 +1,7 @@
 //! How much memory a run needs, how much there is, and which settings would save how much.
 
 use anyhow::Result;
+use burn::tensor::Device;
 use lorabake_model::{Bundle, Parts};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::Scope;
@@ -57,7 +58,10 @@ impl Needs {
         let swapped = recipe.train.swapped;
         let unet = match swapped {
             0 => 1.0,
-            _ => held_share(&Bundle::open(checkpoint, Parts::Training, storages(&recipe.train))?, swapped),
+            _ => held_share(
+                &Bundle::open(checkpoint, Parts::Training, storages(&recipe.train, &Device::flex()))?,
+                swapped,
+            ),
         };
         let picture = pictures.iter().map(|request| (request.width * request.height) as u64).max().unwrap_or(0);
         Ok(Self { sizes: Sizes::of(checkpoint), trained, unet, picture })
@@ -114,7 +118,7 @@ fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
         found.push((option.to_string(), other));
     };
     let train = &recipe.train;
-    if train.precision == Precision::No {
+    if train.precision != Precision::Bf16 {
         add("--mixed_precision=bf16", &|other| {
             (other.train.precision, other.train.vae) = (Precision::Bf16, Precision::Bf16);
         });

@@ -40,11 +40,11 @@ pub(crate) enum Moment {
 
 impl Sampling {
     /// Sampling of `requests`, if the recipe asks for it; `decoder` is the checkpoint's.
-    pub fn new(recipe: &Recipe, requests: Vec<Request>, decoder: Option<Decoder>) -> Option<Self> {
+    pub fn new(recipe: &Recipe, device: &Device, requests: Vec<Request>, decoder: Option<Decoder>) -> Option<Self> {
         let Objective { prediction, schedule, .. } = Objective::new(&recipe.diffusion);
         // Of noise alone a network that predicts noise makes nothing.
         let schedule = if prediction == Prediction::V { schedule } else { Schedule::stable_diffusion() };
-        let shards = Shards::of(recipe, 2);
+        let shards = Shards::of(recipe, device, 2);
         Some(Self { settings: recipe.samples.clone()?, requests, decoder: decoder?, prediction, schedule, shards })
     }
 

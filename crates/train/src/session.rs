@@ -12,7 +12,7 @@ use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts, Sizes, Storages};
-use lorabake_ops::{Storage, give_memory_back};
+use lorabake_ops::{Storage, give_memory_back, is_host};
 use lorabake_optim::lr;
 use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
@@ -23,6 +23,7 @@ use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::{Checkpoint, Family, Part};
 
+use crate::devices::{self, Opened};
 use crate::embedded;
 use crate::encode::{LatentCache, Tokens, weighted_ids};
 use crate::event::Event;
@@ -92,8 +93,10 @@ impl Session {
         say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
         clock.lap("images looked through");
 
+        let Opened { device, notes } = devices::open(recipe.train.device)?;
+        notes.into_iter().chain(idle(&recipe.train, &device)).for_each(|note| say(Event::Note(note)));
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
-        let mut bundle = Bundle::open(&checkpoint, halves, storages(&recipe.train))?;
+        let mut bundle = Bundle::open(&checkpoint, halves, storages(&recipe.train, &device))?;
         refuse_strangers(&checkpoint)?;
         refuse_deep_clip_skip(&recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
@@ -102,7 +105,10 @@ impl Session {
         clock.lap("checkpoint opened");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
-        say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?.outlook(&recipe)));
+        if is_host(&device) {
+            let needs = Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?;
+            say(Event::Memory(needs.outlook(&recipe)));
+        }
         // The networks come into memory one after the other, and what has done its work goes.
         bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
@@ -111,10 +117,10 @@ impl Session {
         let latents = LatentCache::fill(encoder, images, &recipe.data, seed, files, say)?;
         clock.lap("latents made");
         give_memory_back();
-        let texts = read_the_rest(&bundle, &tokenizer, &dataset, &recipe, &mut clock)?;
-        let sampling = Sampling::new(&recipe, wanted, bundle.decoder.take());
+        let texts = read_the_rest((&bundle, &device), &tokenizer, &dataset, &recipe, &mut clock)?;
+        let sampling = Sampling::new(&recipe, &device, wanted, bundle.decoder.take());
         let validation = Validation::new(&recipe, &dataset, &layout);
-        let (objective, device) = (Objective::new(&recipe.diffusion), Device::flex());
+        let objective = Objective::new(&recipe.diffusion);
         give_memory_back();
         Ok(Self {
             recipe,
@@ -158,13 +164,13 @@ impl Session {
             Recompute::All => usize::MAX,
             Recompute::Blocks(blocks) => blocks,
         };
-        Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device }
+        Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device, loss_scale: 1.0 }
     }
 }
 
 /// Brings text encoders and UNet into memory; if the states of captions are kept, the text encoders for that long only.
 fn read_the_rest(
-    bundle: &Bundle,
+    (bundle, device): (&Bundle, &Device),
     tokenizer: &Tokenizer,
     dataset: &Dataset,
     recipe: &Recipe,
@@ -172,7 +178,7 @@ fn read_the_rest(
 ) -> Result<Option<TextCache>> {
     bundle.read(|part, _| part.is_text())?;
     clock.lap("text encoders read");
-    let texts = recipe.caches.text_outputs.then(|| TextCache::fill(bundle, tokenizer, dataset, recipe));
+    let texts = recipe.caches.text_outputs.then(|| TextCache::fill((bundle, device), tokenizer, dataset, recipe));
     if texts.is_some() {
         bundle.forget(Part::is_text);
         give_memory_back();
@@ -238,19 +244,32 @@ pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// How the frozen matrices of a run are held.
-pub fn storages(train: &Train) -> Storages {
-    let wide = storage(train.precision);
+/// How the frozen matrices of a run on `device` are held; the VAE's are the processor's.
+pub fn storages(train: &Train, device: &Device) -> Storages {
+    let wide = storage(train.precision, device);
     let eight = |if_all| if if_all { Storage::Int8 } else { wide };
-    Storages { texts: eight(train.fp8 == Fp8::All), unet: eight(train.fp8 != Fp8::No), vae: storage(train.vae) }
+    Storages {
+        texts: eight(train.fp8 == Fp8::All),
+        unet: eight(train.fp8 != Fp8::No),
+        vae: storage(train.vae, &Device::flex()),
+    }
 }
 
 /// How frozen matrices are held that are not in 8 bits.
-pub fn storage(precision: Precision) -> Storage {
+pub fn storage(precision: Precision, device: &Device) -> Storage {
     match precision {
         Precision::No => Storage::F32,
-        Precision::Bf16 => Storage::Bf16,
+        Precision::Fp16 if is_host(device) => Storage::F32,
+        Precision::Fp16 | Precision::Bf16 => Storage::Bf16,
     }
+}
+
+/// Notes about options that save memory on the processor and nothing on a GPU.
+fn idle(train: &Train, device: &Device) -> Vec<String> {
+    let given = [("blocks_to_swap", train.swapped > 0), ("fp8_base", train.fp8 != Fp8::No)];
+    let idle = given.into_iter().filter(|(_, given)| *given && !is_host(device));
+    idle.map(|(option, _)| format!("{option}: saves nothing on a GPU, which gets all weights once, in 16 bits"))
+        .collect()
 }
 
 fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use burn::tensor::Device;
+use lorabake_ops::is_host;
 use lorabake_recipe::Recipe;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -18,15 +20,15 @@ pub struct Shards {
 
 impl Shards {
     /// One group for each image of a batch of `batch`, or for each thread if there are fewer. The batch stays whole where
-    /// dropout draws for all of it, and where blocks come into memory for it.
-    pub fn of(recipe: &Recipe, batch: usize) -> Self {
-        let whole = !recipe.network.dropout.is_off() || recipe.train.swapped > 0;
+    /// dropout draws for all of it, where blocks come into memory for it, and on a GPU, which has no threads of ours.
+    pub fn of(recipe: &Recipe, device: &Device, batch: usize) -> Self {
+        let whole = !is_host(device) || !recipe.network.dropout.is_off() || recipe.train.swapped > 0;
         Self::new(if whole { 1 } else { rayon::current_num_threads().min(batch) })
     }
 
     /// For the two halves of a guided prediction.
-    pub fn of_guidance() -> Self {
-        Self::new(rayon::current_num_threads().min(2))
+    pub fn of_guidance(device: &Device) -> Self {
+        Self::new(if is_host(device) { rayon::current_num_threads().min(2) } else { 1 })
     }
 
     /// `groups` of the machine's threads, at least one in each.

@@ -76,6 +76,8 @@ pub struct Frozen<'a> {
     pub recompute: usize,
     /// Where it runs.
     pub device: &'a Device,
+    /// What the loss is multiplied by on its way back; the gradients are divided by it again.
+    pub loss_scale: f32,
 }
 
 /// Gradients in the order of [`Network::trainables`]; `None` where nothing was to be trained.
@@ -101,16 +103,17 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
     let mut collect = |tape: &mut burn::tensor::Gradients| {
         for (gradient, leaf) in gradients.iter_mut().zip(&leaves) {
             if let Some(found) = leaf.as_ref().and_then(|leaf| leaf.grad_remove(tape)) {
-                *gradient = Some(numbers(found));
+                *gradient = Some(unscaled(numbers(found), frozen.loss_scale));
             }
         }
     };
+    let scaled = |loss: &Loss| loss.mean.clone().mul_scalar(frozen.loss_scale);
     let task = Task::new(frozen, &attached, inputs);
     let (unet, noisy) = (&frozen.bundle.unet, task.noisy.clone());
     let (loss, prediction) = if frozen.recompute == 0 {
         let prediction = unet.forward(noisy, &task.times, task.told.clone(), &attached.unet);
         let loss = task.loss(prediction.clone());
-        collect(&mut loss.mean.backward());
+        collect(&mut scaled(&loss).backward());
         (loss, prediction.inner())
     } else {
         let plain = network.untracked(frozen.device, &inputs.chances);
@@ -119,7 +122,7 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
             unet.forward_recorded((noisy, &task.times), task.told.clone(), both, frozen.recompute);
         let leaf = prediction.clone().autodiff().require_grad();
         let loss = task.loss(leaf.clone());
-        let mut tape = loss.mean.backward();
+        let mut tape = scaled(&loss).backward();
         recorded.backward(leaf.grad_remove(&mut tape).expect("the loss is of the prediction"), collect);
         (loss, prediction)
     };
@@ -165,6 +168,13 @@ impl<'a> Task<'a> {
         let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
         loss(prediction, self.target.clone(), measure)
     }
+}
+
+fn unscaled(mut gradient: Vec<f32>, scale: f32) -> Vec<f32> {
+    if scale != 1.0 {
+        gradient.iter_mut().for_each(|x| *x /= scale);
+    }
+    gradient
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -22,7 +22,12 @@ pub(crate) struct TextCache(BTreeMap<Vec<[u32; ROW]>, Kept>);
 
 impl TextCache {
     /// Encodes every caption of the data set. The recipe has made sure that nothing changes them from use to use.
-    pub fn fill(bundle: &Bundle, tokenizer: &Tokenizer, dataset: &Dataset, recipe: &Recipe) -> Self {
+    pub fn fill(
+        (bundle, device): (&Bundle, &Device),
+        tokenizer: &Tokenizer,
+        dataset: &Dataset,
+        recipe: &Recipe,
+    ) -> Self {
         let (model, weighted) = (&recipe.model, recipe.data.captions.weighted);
         let mut kept = BTreeMap::new();
         for item in &dataset.items {
@@ -32,7 +37,7 @@ impl TextCache {
             let paddings = paddings(bundle.family);
             let mut tokens = Tokens::new(tokenizer, [prompt.as_str()], model.max_token_length, weighted, &paddings);
             tokens.weights = None;
-            let encode = || Kept::of(tokens.encoded(bundle, model.clip_skip, &Device::flex(), &[]));
+            let encode = || Kept::of(tokens.encoded(bundle, model.clip_skip, device, &[]));
             kept.entry(tokens.rows[0].clone()).or_insert_with(encode);
         }
         Self(kept)

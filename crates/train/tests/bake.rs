@@ -243,7 +243,8 @@ fn a_batch_in_parts_equals_the_whole() {
     };
     let device = burn::tensor::Device::flex();
     let objective = Objective::new(&settings);
-    let frozen = Frozen { bundle: &bundle, objective: &objective, clip_skip: 1, recompute: 0, device: &device };
+    let (bundle, objective, device) = (&bundle, &objective, &device);
+    let frozen = Frozen { bundle, objective, clip_skip: 1, recompute: 0, device, loss_scale: 1.0 };
     let whole = step(&frozen, &network, &inputs(0..4));
     let (loss, per_sample, prediction) = (whole.loss, whole.per_sample.clone(), whole.prediction.clone());
     let flat = |gradients: Vec<Option<Vec<f32>>>| gradients.into_iter().flatten().flatten().collect::<Vec<_>>();
@@ -261,6 +262,9 @@ fn a_batch_in_parts_equals_the_whole() {
         assert!(apart(&shared.per_sample, &per_sample) < 1e-5 && apart(&shared.prediction, &prediction) < 1e-4);
         same(&flat(shared.gradients));
     }
+    let scaled = step(&Frozen { loss_scale: 1024.0, ..frozen }, &network, &inputs(0..4));
+    assert_eq!(scaled.loss, loss);
+    same(&flat(scaled.gradients));
     for recompute in [1, 8, bundle.unet.recomputable(), usize::MAX] {
         let twice = step(&Frozen { recompute, ..frozen }, &network, &inputs(0..4));
         assert!((twice.loss - loss).abs() < 1e-6);

@@ -62,6 +62,7 @@ fn train() -> Train {
         recompute: Recompute::No,
         seed: 42,
         threads: None,
+        device: lorabake_recipe::device::Device::default(),
     }
 }
 

@@ -9,8 +9,11 @@ mod trace;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
 use lorabake_ops::Storage;
+use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_train::devices::{is_host, open};
 
 use replay::{Verdict, replay};
 use trace::Trace;
@@ -19,9 +22,10 @@ use trace::Trace;
 pub const OWN_PACK: &str = "conformance";
 
 /// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
-/// `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8 bits, with bounds that suit it.
+/// `--device wgpu` replays on a GPU, which must be there; `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8 bits, with bounds that suit it.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
+    let (device, args) = device(args)?;
     let (storage, args) = precision(args)?;
     let pack = args.first().map_or(own.as_path(), Path::new);
     let index = pack.join("index.json");
@@ -35,7 +39,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
         let trace = Trace::open(pack, name)?;
-        match replay(&trace, &root.join("models/tiny"), storage)? {
+        match replay(&trace, &root.join("models/tiny"), (storage, &device))? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
                 println!("{name:<28} {:>63}  not supported yet: {reason}", "");
@@ -73,6 +77,19 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
          and how far from parallel these are, of an adaptive optimizer's d"
     );
     Ok(failed == 0 && passed > 0)
+}
+
+/// Where the traces are replayed, and the words after that.
+fn device(args: &[String]) -> Result<(Device, &[String])> {
+    let [option, wanted, rest @ ..] = args else { return Ok((Device::flex(), args)) };
+    if option != "--device" {
+        return Ok((Device::flex(), args));
+    }
+    let wanted: Wanted = wanted.parse().map_err(anyhow::Error::msg)?;
+    let opened = open(wanted)?;
+    let fell_back = is_host(&opened.device) && wanted.kind != Kind::Cpu;
+    ensure!(!fell_back, "{}", opened.notes.first().map_or("there is no such device", String::as_str));
+    Ok((opened.device, rest))
 }
 
 /// How frozen weights are held, and the words after that.

@@ -39,8 +39,8 @@ pub enum Verdict {
 }
 
 /// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none, `storage` that of the frozen
-/// weights, which says what bounds hold.
-pub fn replay(trace: &Trace, tiny: &Path, storage: Storage) -> Result<Verdict> {
+/// weights, which says what bounds hold, `device` where it runs.
+pub fn replay(trace: &Trace, tiny: &Path, (storage, device): (Storage, &Device)) -> Result<Verdict> {
     if let Some(version) = trace.meta.versions.lycoris.as_ref().filter(|version| version.starts_with("1.")) {
         return Ok(Verdict::Unsupported(format!("the IA3 of LyCORIS {version}, which scaled the bias too")));
     }
@@ -68,9 +68,8 @@ pub fn replay(trace: &Trace, tiny: &Path, storage: Storage) -> Result<Verdict> {
         Storage::Int8 => Bounds::INT8,
     };
     let network = network(trace, &recipe, &bundle)?;
-    Replay { trace, recipe, bundle: &bundle, network, errors: Errors::new(bounds.of(&trace.name)) }
-        .run()
-        .map(Verdict::Replayed)
+    let errors = Errors::new(bounds.of(&trace.name));
+    Replay { trace, recipe, bundle: &bundle, device, network, errors }.run().map(Verdict::Replayed)
 }
 
 /// The network that the recipe asks for, which must have the recorded modules and shapes, with the recorded values.
@@ -110,6 +109,7 @@ struct Replay<'a> {
     trace: &'a Trace,
     recipe: Recipe,
     bundle: &'a Bundle,
+    device: &'a Device,
     network: Network,
     errors: Errors,
 }
@@ -162,7 +162,8 @@ impl Replay<'_> {
             objective: &Objective::new(&self.recipe.diffusion),
             clip_skip: self.recipe.model.clip_skip,
             recompute: 0,
-            device: &Device::flex(),
+            device: self.device,
+            loss_scale: 1.0,
         };
         Ok(step(&frozen, &self.network, &inputs))
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
 use lorabake_diffusion::{Sampler, Steps};
 use lorabake_recipe::{Parsed, Recipe, parse_train};
+use lorabake_train::devices;
 use lorabake_train::event::Outcome;
 use lorabake_train::generate::{LoraUse, Painter, Request};
 use lorabake_train::network::Strength;
@@ -110,7 +111,8 @@ fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
 fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> Result<String> {
     let recipe = &parsed.recipe;
     let checkpoint = open_model(&recipe.model)?;
-    let painter = Painter::load(&checkpoint, storage(recipe.train.precision))?;
+    let device = devices::open(recipe.train.device)?.device;
+    let painter = Painter::load(&checkpoint, storage(recipe.train.precision, &device))?.on(device);
     let shots: Vec<Shot> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
     let sheet = paint::compare(&painter, &shots)?;
     let path = outcome.file.with_file_name(format!("{}_before_after.png", recipe.output.name));

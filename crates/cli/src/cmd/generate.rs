@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use lorabake_diffusion::{Sampler, Steps};
+use lorabake_recipe::device::Device;
 use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
+use lorabake_train::devices::{self, Opened};
 use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
 use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
 use lorabake_train::sample_file::{self, SamplePrompt};
@@ -84,9 +86,14 @@ pub struct Args {
     /// Processor threads to work with. [default: all cores]
     #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Arithmetic of the model: no (32-bit floats throughout) or bf16 (weights in half the memory).
-    #[arg(long, value_name = "no|bf16", default_value = "no", value_parser = precision)]
+    /// Arithmetic of the model: no (32-bit floats throughout), bf16 (weights in half the memory), or fp16, which is bf16 or
+    /// fp16 on a GPU and no on the processor.
+    #[arg(long, value_name = "no|bf16|fp16", default_value = "no", value_parser = precision)]
     mixed_precision: Precision,
+    /// Where UNet and text encoders are computed: auto, cpu, wgpu, vulkan, metal, cuda or rocm; cuda:1 is the second of
+    /// several. `lorabake doctor` lists them.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: Device,
 }
 
 /// Paints what `args` ask for.
@@ -106,7 +113,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global().context("--threads cannot be set")?;
     }
-    let mut painter = Painter::load(&checkpoint, storage(args.mixed_precision))?;
+    let Opened { device, notes } = devices::open(args.device)?;
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let mut painter = Painter::load(&checkpoint, storage(args.mixed_precision, &device))?.on(device);
     if args.zero_terminal_snr {
         painter = painter.of_zero_terminal_snr();
     } else if args.v_parameterization {
@@ -249,7 +258,8 @@ fn scale(text: &str) -> Result<f64, String> {
 fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "no" => Ok(Precision::No),
+        "fp16" => Ok(Precision::Fp16),
         "bf16" => Ok(Precision::Bf16),
-        _ => Err("use no or bf16".to_owned()),
+        _ => Err("use no, bf16 or fp16".to_owned()),
     }
 }

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use lorabake_recipe::{ParseError, Parsed, parse_run};
+use lorabake_train::ranks::finish;
 
-use crate::bake::{bake, summary};
+use crate::bake::{bake, is_quiet, summary};
 use crate::words;
 
 /// Trains what `argv`, the words behind `lorabake train`, ask for.
@@ -34,11 +35,14 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
             eprintln!("\nstage {} of {}: {}", index + 1, stages.len(), parsed.recipe.output.name);
         }
         let outcome = bake(parsed)?;
-        words::result(&summary(parsed, &outcome));
+        if !is_quiet() {
+            words::result(&summary(parsed, &outcome));
+        }
         if outcome.steps < outcome.planned {
             break; // Ctrl-C ends the whole run.
         }
     }
+    finish();
     Ok(ExitCode::SUCCESS)
 }
 

@@ -105,7 +105,7 @@ fn check_what_is_common(recipe: &Recipe) {
     assert_eq!(recipe.optim.schedule.kind, ScheduleKind::CosineWithRestarts { cycles: 1 });
     assert_eq!(recipe.output.save_precision, Some(SavePrecision::F16));
     assert_eq!((recipe.model.clip_skip, recipe.train.seed), (2, 420));
-    assert_eq!((recipe.train.precision, recipe.diffusion.noise_offset), (Precision::No, None));
+    assert_eq!((recipe.train.precision, recipe.diffusion.noise_offset), (Precision::Fp16, None));
 }
 
 #[test]

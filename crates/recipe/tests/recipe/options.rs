@@ -25,7 +25,7 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let own = command.get_arguments().filter_map(|arg| arg.get_long());
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
     let ours = ["like", "preset", "sdxl", "reg_pairing", "block_lr_weight", "ema_decay"];
-    assert_eq!(new, [&ours[..], &["gradient_checkpointing_blocks", "threads"]].concat());
+    assert_eq!(new, [&ours[..], &["gradient_checkpointing_blocks", "threads", "device"]].concat());
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.
@@ -37,6 +37,7 @@ fn example(name: &str) -> &'static str {
         "network_module" => "lycoris.kohya",
         "network_args" => "conv_dim=4",
         "block_lr_weight" => "IN04=0.2",
+        "device" => "cuda:1",
         "network_dropout" => "0.1",
         "optimizer_type" => "adamw",
         "optimizer_args" => "eps=1e-6",

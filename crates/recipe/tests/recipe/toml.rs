@@ -64,7 +64,7 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --prior_loss_weight=0.5 --min_snr_gamma=5 --noise_offset=0.06 --optimizer_args betas=(0.9,0.99) \
         eps=1e-9 --unet_lr=3e-5 --text_encoder_lr=1e-5 --lr_scheduler=polynomial --lr_scheduler_power=1.5 \
         --lr_warmup_steps=100 --max_grad_norm=0 --gradient_accumulation_steps=4 --mixed_precision=bf16 \
-        --no_half_vae --threads=2 --save_precision=fp16 --save_every_n_epochs=2 --save_every_n_steps=100 \
+        --no_half_vae --threads=2 --device=cuda:1 --save_precision=fp16 --save_every_n_epochs=2 --save_every_n_steps=100 \
         --training_comment=\"hi\" --no_metadata --logging_dir=logs --log_prefix=a \
         --keep_tokens_separator=||| --secondary_separator=;;; --enable_wildcard --caption_prefix=a --caption_suffix=b \
         --caption_dropout_rate=0.1 --caption_dropout_every_n_epochs=3 --caption_tag_dropout_rate=0.2 \

@@ -17,7 +17,7 @@ use lorabake_recipe::Recipe;
 use lorabake_recipe::model::Family;
 use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
 use lorabake_recipe::optimizer::Setting;
-use lorabake_recipe::train::{Fp8, Precision, Recompute};
+use lorabake_recipe::train::{Fp8, Recompute};
 
 pub use dataset::{BucketInfo, DatasetFacts, Dir};
 pub use hashes::ModelHashes;
@@ -190,10 +190,7 @@ fn run(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     // sd-scripts' own spelling for a version that it does not know; ours is in lorabake_version.
     entries.put("ss_sd_scripts_commit_hash", "(unknown)");
     entries.put("ss_seed", recipe.train.seed);
-    let precision = match recipe.train.precision {
-        Precision::No => "no",
-        Precision::Bf16 => "bf16",
-    };
+    let precision = recipe.train.precision.name();
     entries.put("ss_mixed_precision", precision);
     entries.put("ss_fp8_base", boolean(recipe.train.fp8 == Fp8::All));
     entries.put("ss_fp8_base_unet", boolean(recipe.train.fp8 == Fp8::Unet));

@@ -1,0 +1,22 @@
+//! The operations on other devices than the processor: bodies of Burn's primitives with backward passes of our own.
+//!
+//! They keep for the backward pass what the kernels on the processor keep, and no more; Burn's tape would keep the scores
+//! of an attention and the input of every frozen convolution. Each body is tested against the processor's kernels, on the
+//! processor itself and, by `cargo xtask gpu-check`, on a software GPU.
+
+#[cfg(test)]
+mod agreement;
+#[cfg(any(test, feature = "cube"))]
+mod attention;
+#[cfg(feature = "cube")]
+mod cube;
+mod norm;
+mod precision;
+mod vector;
+
+pub(crate) use norm::normalize;
+#[cfg(any(test, feature = "cube"))]
+pub(crate) use norm::normalize_backward;
+pub(crate) use precision::in_precision_of;
+pub use precision::{half_of, is_host};
+pub(crate) use vector::FrozenVector;

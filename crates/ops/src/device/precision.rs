@@ -1,0 +1,28 @@
+//! In what a device computes: 16-bit floats where weights are held in less than 32 bits and the device has them.
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device, FloatDType, Tensor};
+
+/// Whether this is the processor, with kernels of our own.
+pub fn is_host(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(device) => matches!(device.clone().inner(), DispatchDevice::Flex(_)),
+        #[allow(unreachable_patterns)]
+        _ => false,
+    }
+}
+
+/// The 16-bit floats in which the device computes: bf16, whose range is that of f32, rather than f16.
+pub fn half_of(device: &Device) -> Option<FloatDType> {
+    [FloatDType::BF16, FloatDType::F16].into_iter().find(|half| device.supports_dtype(*half))
+}
+
+/// A function of `x` computed in the precision of its other operand; the result is f32 again.
+pub(crate) fn in_precision_of<const D: usize, const E: usize>(
+    dtype: DType,
+    x: Tensor<D>,
+    of: impl FnOnce(Tensor<D>) -> Tensor<E>,
+) -> Tensor<E> {
+    if dtype == DType::F32 { of(x) } else { of(x.cast(dtype)).cast(FloatDType::F32) }
+}

@@ -1,0 +1,39 @@
+//! What a platform's release carries: the program with the GPUs that build there without the internet, packed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The cargo features of a release for this platform.
+const FEATURES: &str = if cfg!(target_os = "macos") { "metal" } else { "vulkan" };
+/// What lies beside the program.
+const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+/// Builds with the features in `args` (`none` for no GPU), or the platform's, packs, and states the sizes.
+pub fn run(args: &[String], root: &Path) -> Result<bool> {
+    let features = args.first().map_or(FEATURES, String::as_str);
+    let named: Vec<String> =
+        features.split(',').filter(|name| *name != "none").map(|f| format!("lorabake/{f}")).collect();
+    let target = root.join("target/dist-build");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--profile", "dist", "--package", "lorabake", "--features", &named.join(",")]);
+    let status = cargo.arg("--target-dir").arg(&target).current_dir(root).status().context("cargo does not start")?;
+    ensure!(status.success(), "the release does not build");
+    let program = target.join("dist").join(format!("lorabake{}", std::env::consts::EXE_SUFFIX));
+    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    let name = format!("lorabake-{}-{system}-{processor}-{}", env!("CARGO_PKG_VERSION"), features.replace(',', "-"));
+    let folder = target.join(&name);
+    fs::create_dir_all(&folder)?;
+    fs::copy(&program, folder.join(program.file_name().context("the program has a name")?))?;
+    for paper in PAPERS {
+        fs::copy(root.join(paper), folder.join(paper)).with_context(|| paper.to_string())?;
+    }
+    let archive = target.join(format!("{name}.tar.gz"));
+    let packed = Command::new("tar").arg("-czf").arg(&archive).args(["-C"]).arg(&target).arg(&name).status();
+    ensure!(packed.context("tar does not start")?.success(), "the release cannot be packed");
+    let size = |path: &Path| fs::metadata(path).map(|data| data.len() as f64 / 1e6);
+    println!("{}: {:.1} MB; {}: {:.1} MB", program.display(), size(&program)?, archive.display(), size(&archive)?);
+    Ok(true)
+}
