@@ -179,7 +179,7 @@ impl RawTrain {
         let Some(text) = &self.device else { return Device::default() };
         text.parse().unwrap_or_else(|wrong| {
             let names = Kind::NAMED.map(|(name, _)| name).join(", ");
-            report.problem("device", wrong, &format!("use one of {names}, or cuda:1 for the second of several"));
+            report.problem("device", wrong, format!("use one of {names}, or cuda:1 for the second of several"));
             Device::default()
         })
     }

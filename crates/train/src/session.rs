@@ -81,7 +81,6 @@ impl Session {
         let Parsed { mut recipe, notes, .. } = settled(parsed, &checkpoint)?;
         notes.iter().for_each(|note| say(Event::Note(note.to_string())));
         let seed = Seed(recipe.train.seed);
-
         let dataset = scan(&recipe.data)?;
         let layout = Layout::new(&dataset, &recipe.data)?;
         let plan = Plan::new(&dataset, &layout, &recipe.data, seed);
@@ -89,16 +88,14 @@ impl Session {
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
         refuse_unwritable(&recipe.output.dir)?;
         let wanted = sample::requests(&recipe, &say)?;
-        let lengths = (length, recipe.train.duration);
-        say(Event::Found(report::report(&dataset, &layout, &plan, &recipe.data, lengths)));
+        let report = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
+        say(Event::Found(report));
         clock.lap("images looked through");
 
-        let Opened { device, notes } = devices::open(recipe.train.device)?;
-        notes.into_iter().chain(idle(&recipe.train, &device)).for_each(|note| say(Event::Note(note)));
+        let device = choose_device(&recipe.train, &say)?;
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
         let mut bundle = Bundle::open(&checkpoint, halves, storages(&recipe.train, &device))?;
-        refuse_strangers(&checkpoint)?;
-        refuse_deep_clip_skip(&recipe, &bundle)?;
+        refuse_misfits(&checkpoint, &recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
         let notes = [unused_averages(&checkpoint), cut_captions(&dataset, &tokenizer, &recipe)];
         notes.into_iter().flatten().for_each(|note| say(Event::Note(note)));
@@ -106,15 +103,13 @@ impl Session {
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;
         if is_host(&device) {
-            let needs = Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?;
-            say(Event::Memory(needs.outlook(&recipe)));
+            say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?.outlook(&recipe)));
         }
         // The networks come into memory one after the other, and what has done its work goes.
         bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
         let encoder = bundle.encoder.take().expect("training asks for the encoder");
-        let images = (&dataset, layout.placements.as_slice());
         let files = LatentFiles::of(&recipe, &checkpoint)?;
-        let latents = LatentCache::fill(encoder, images, &recipe.data, seed, files, say)?;
+        let latents = LatentCache::fill(encoder, (&dataset, &layout.placements[..]), &recipe.data, seed, files, say)?;
         clock.lap("latents made");
         give_memory_back();
         let texts = read_the_rest((&bundle, &device), &tokenizer, &dataset, &recipe, &mut clock)?;
@@ -264,6 +259,13 @@ pub fn storage(precision: Precision, device: &Device) -> Storage {
     }
 }
 
+/// Opens the device that is asked for, and tells what there is to tell of it.
+fn choose_device(train: &Train, say: &impl Fn(Event)) -> Result<Device> {
+    let Opened { device, notes } = devices::open(train.device)?;
+    notes.into_iter().chain(idle(train, &device)).for_each(|note| say(Event::Note(note)));
+    Ok(device)
+}
+
 /// Notes about options that save memory on the processor and nothing on a GPU.
 fn idle(train: &Train, device: &Device) -> Vec<String> {
     let given = [("blocks_to_swap", train.swapped > 0), ("fp8_base", train.fp8 != Fp8::No)];
@@ -272,7 +274,11 @@ fn idle(train: &Train, device: &Device) -> Vec<String> {
         .collect()
 }
 
-fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
+fn refuse_misfits(checkpoint: &Checkpoint, recipe: &Recipe, bundle: &Bundle) -> Result<()> {
+    let depth = bundle.texts[0].depth();
+    if recipe.model.clip_skip as usize > depth {
+        bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
+    }
     let strangers = checkpoint.strangers();
     let Some(first) = strangers.first() else { return Ok(()) };
     bail!(
@@ -281,14 +287,6 @@ fn refuse_strangers(checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.label(),
         strangers.len()
     )
-}
-
-fn refuse_deep_clip_skip(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
-    let depth = bundle.texts[0].depth();
-    if recipe.model.clip_skip as usize > depth {
-        bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
-    }
-    Ok(())
 }
 
 /// A note about averages (EMA) that a checkpoint keeps beside its weights.

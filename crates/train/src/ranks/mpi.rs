@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::environment::{initialize_with_threading, is_initialized};
-use mpi::request::scope;
+use mpi::request::StaticScope;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
@@ -45,29 +45,26 @@ impl World {
     /// # Errors
     /// When `gone` says so while it waits.
     pub fn add_up(&self, numbers: &mut Vec<f32>, mut gone: impl FnMut() -> bool) -> Result<()> {
-        let mut sums = vec![0.0; numbers.len()];
-        let world = &self.0;
-        let complete = scope(|scope| {
-            let sum = SystemOperation::sum();
-            let mut request = world.immediate_all_reduce_into(scope, &numbers[..], &mut sums[..], sum);
-            loop {
-                match request.test() {
-                    Ok(_) => return true,
-                    Err(waiting) => request = waiting,
-                }
-                if gone() {
-                    // The buffers stay as they are until the process ends, which is next.
-                    std::mem::forget(request);
-                    return false;
-                }
-                std::thread::sleep(PAUSE);
+        // Should the others never come, MPI keeps the buffers until the process ends.
+        let sums = Box::into_raw(vec![0.0; numbers.len()].into_boxed_slice());
+        let own = Box::into_raw(std::mem::take(numbers).into_boxed_slice());
+        // SAFETY: both live until they are taken back below, where no request is under way.
+        let (read, written) = unsafe { (&*own, &mut *sums) };
+        let mut request = self.0.immediate_all_reduce_into(StaticScope, read, written, SystemOperation::sum());
+        loop {
+            match request.test() {
+                Ok(_) => break,
+                Err(waiting) => request = waiting,
             }
-        });
-        if !complete {
-            std::mem::forget((sums, std::mem::take(numbers)));
-            bail!("it was asked to stop while it waited for the other processes");
+            if gone() {
+                std::mem::forget(request);
+                bail!("it was asked to stop while it waited for the other processes");
+            }
+            std::thread::sleep(PAUSE);
         }
-        *numbers = sums;
+        // SAFETY: made by `into_raw` above, and the request is complete.
+        let (sums, _own) = unsafe { (Box::from_raw(sums), Box::from_raw(own)) };
+        *numbers = sums.into_vec();
         Ok(())
     }
 }

@@ -55,13 +55,15 @@ impl Bake<'_> {
     fn gradients(&mut self, at: (u64, usize), group: &[Batch]) -> Result<(Gradients, f64)> {
         let own = self.own_gradients(at, group);
         let Talk { ranks, commands, .. } = self.talk;
+        if ranks.count() == 1 {
+            let Share { losses, gradients, .. } = own?;
+            return Ok(self.counted(at, losses, gradients));
+        }
+        // The others wait for this share, whatever became of it.
         let (share, error) = match own {
-            Ok(share) => (Share { stop: ranks.count() > 1 && wants_stop(commands), ..share }, None),
+            Ok(share) => (Share { stop: wants_stop(commands), ..share }, None),
             Err(error) => (Share { losses: vec![0.0; group.len()], failed: true, ..Share::default() }, Some(error)),
         };
-        if ranks.count() == 1 && error.is_some() {
-            return Err(error.expect("just looked"));
-        }
         let sizes: Vec<usize> = self.session.network.state().map(|(_, values)| values.len()).collect();
         let sum = ranks.sum(share, &sizes, || wants_stop(commands));
         if let Some(error) = error {
@@ -69,8 +71,13 @@ impl Bake<'_> {
         }
         let sum = sum?;
         self.stop |= sum.stop;
-        sum.losses.iter().enumerate().for_each(|(offset, loss)| self.average.add(at.1 + offset, *loss));
-        Ok((sum.gradients, sum.losses.iter().sum()))
+        Ok(self.counted(at, sum.losses, sum.gradients))
+    }
+
+    /// Adds the losses to the average; gradients, and the losses' sum.
+    fn counted(&mut self, at: (u64, usize), losses: Vec<f64>, gradients: Gradients) -> (Gradients, f64) {
+        losses.iter().enumerate().for_each(|(offset, loss)| self.average.add(at.1 + offset, *loss));
+        (gradients, losses.iter().sum())
     }
 
     /// This process's part of them.
