@@ -10,7 +10,7 @@ mkdir -p "$out"
 [ -f "$out/$name.safetensors" ] ||
   "$lorabake" train --config_file "examples/$name.toml" --output_dir "$out" "$@"
 paint() { # PROMPTS FOLDER [OPTIONS]: the pictures of a file of prompts, by what the demo paints with
-  "$lorabake" generate --from_file "$1" --out "$2" --seed 1 --count "${SEEDS:-4}" --steps 30 --cfg_scale 5 \
+  "$lorabake" generate --from_file "$1" --out "$2" --seed 1 --count "${SEEDS:-4}" --steps 30 --cfg_scale 3 \
     --mixed_precision bf16 --lora_dir "$out" "${@:3}"
 }
 for kind in prompts plain.prompts; do

@@ -45,7 +45,7 @@ enum Command {
     /// Tell what a model or a LoRA is: family, blocks, ranks, training, tags, hashes
     Inspect(cmd::inspect::Args),
     /// Make pictures from prompts, with or without LoRAs
-    Generate(cmd::generate::Args),
+    Generate(Box<cmd::generate::Args>),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
     /// List the devices of this machine: whether they work, how fast they are, what fits into them

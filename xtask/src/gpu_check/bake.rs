@@ -16,6 +16,9 @@ const LOSS: f64 = 1e-4;
 /// and in 16 bits to this.
 const LOSS_HALVED: f64 = 2e-2;
 
+/// Names and shapes of tensors.
+type Shapes = Vec<(String, Vec<usize>)>;
+
 /// Bakes in 32 and in 16 bits; whether the losses agree and the files have the same tensors.
 pub fn agree(device: &str, root: &Path) -> Result<bool> {
     let mut all = true;
@@ -31,7 +34,7 @@ pub fn agree(device: &str, root: &Path) -> Result<bool> {
 }
 
 /// The losses, and names and shapes of what was saved.
-fn run(device: &str, precision: &str, root: &Path) -> Result<(Vec<f64>, Vec<(String, Vec<usize>)>)> {
+fn run(device: &str, precision: &str, root: &Path) -> Result<(Vec<f64>, Shapes)> {
     let out = root.join("target/gpu/bake").join(format!("{device}-{precision}").replace(':', "-"));
     let folder = |option: &str, path: &Path| OsString::from(format!("--{option}={}", path.display()));
     let option = |text: String| OsString::from(text);

@@ -25,7 +25,7 @@ use crate::words;
 static EXAMPLES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../examples");
 const FOLDER: &str = "examples";
 const SAMPLING_STEPS: usize = 30;
-const SCALE: f64 = 5.0;
+const SCALE: f64 = 3.0;
 /// How many pictures without the trigger are shown beside the others: the model should still draw them as before.
 const PLAIN: usize = 3;
 
