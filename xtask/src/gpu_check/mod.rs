@@ -27,8 +27,8 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         bail!("there is no GPU to check; on Debian, apt-get install mesa-vulkan-drivers brings a software one");
     }
     let operations = operations::agree(&opened.device);
-    let recorded = conformance::run(&["--device", wanted].map(String::from), root)?;
     let baked = bake::agree(wanted, root)?;
+    let recorded = conformance::run(&["--device", wanted].map(String::from), root)?;
     Ok(operations && recorded && baked)
 }
 
