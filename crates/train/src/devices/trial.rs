@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use lorabake_diffusion::unit_normal;
 use lorabake_ops::{
-    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, Mask, Storage, attention,
+    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, Mask, Storage, attention, half_of,
 };
 
 use lorabake_recipe::seed::Seed;
@@ -50,10 +50,9 @@ pub fn check(device: &Device) -> Result<f64, String> {
 /// As [`check`].
 pub fn try_out(device: &Device) -> Result<Trial, String> {
     let distance = check(device)?;
-    let half = [FloatDType::BF16, FloatDType::F16].into_iter().find(|half| device.supports_dtype(*half));
     guarded(|| {
-        let speed = product_speed(device, DType::F32);
-        let half = half.map(|half| (half.into(), product_speed(device, half.into())));
+        let speed = product_speed(device, Storage::F32);
+        let half = half_of(device).map(|half| (half.into(), product_speed(device, Storage::Bf16)));
         Trial { distance, speed, half }
     })
 }
@@ -95,18 +94,17 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
     if a.len() == b.len() { (apart / norm).sqrt() } else { f64::NAN }
 }
 
-/// GFLOP/s of the second of two rounds: the first one compiles and tunes.
-fn product_speed(device: &Device, dtype: DType) -> f64 {
+/// GFLOP/s of products with a frozen matrix, in the second of two rounds: the first one compiles and tunes.
+fn product_speed(device: &Device, storage: Storage) -> f64 {
     const PRODUCTS: usize = 8;
-    let matrix = tensor::<2>([SIDE, SIDE], 8, device).cast(dtype);
+    let values = numbers(SIDE * SIDE, 8).iter().map(|x| x / (SIDE as f32).sqrt()).collect();
+    let layer = FrozenLinear::new(FrozenMatrix::new(SIDE, SIDE, values, storage), None);
+    let start = tensor::<2>([SIDE, SIDE], 9, device);
     let round = || {
         let started = Instant::now();
-        let mut x = matrix.clone();
-        for _ in 0..PRODUCTS {
-            x = x.matmul(matrix.clone()).mul_scalar(1e-3);
-        }
+        let y = (0..PRODUCTS).fold(start.clone(), |x, _| layer.forward(x));
         // Reading one number waits for all of it.
-        x.narrow(0, 0, 1).narrow(1, 0, 1).cast(FloatDType::F32).into_scalar::<f32>();
+        y.narrow(0, 0, 1).narrow(1, 0, 1).into_scalar::<f32>();
         started.elapsed().as_secs_f64()
     };
     round();
