@@ -75,14 +75,14 @@ pub fn open(wanted: Wanted) -> Result<Opened> {
         Kind::Cpu => Ok(host(Vec::new())),
         Kind::Auto => Ok(automatic()),
         kind => {
+            if enumerate(kind).is_none() {
+                bail!("device {}: {}", kind.name(), missing(kind));
+            }
             let found = match list(kind) {
                 Ok(found) => found,
-                Err(_) if enumerate(kind).is_none() => bail!("device {kind}: {}", missing(kind), kind = kind.name()),
                 Err(broken) => return Ok(host(vec![instead(wanted, &broken)])),
             };
-            // Of several processes on a machine, each takes a GPU of its own.
-            let index =
-                wanted.index.or_else(|| place_on_machine().map(|place| place % found.len().max(1))).unwrap_or(0);
+            let index = wanted.index.unwrap_or_else(|| own_place(found.len()));
             if index > 0 && index >= found.len() {
                 bail!("device {wanted}: there are {} such devices; `lorabake doctor` lists them", found.len());
             }
@@ -102,8 +102,11 @@ fn automatic() -> Opened {
     let mut notes = Vec::new();
     for kind in KINDS.into_iter().filter(|kind| enumerate(*kind).is_some()) {
         match list(kind) {
-            Ok(found) => {
-                for found in found.into_iter().filter(|found| !found.software) {
+            Ok(mut found) => {
+                found.retain(|found| !found.software);
+                let first = own_place(found.len());
+                found.rotate_left(first);
+                for found in found {
                     match check(&found.device) {
                         Ok(_) => return opened(found),
                         Err(broken) => notes.push(format!("{} ({}): {broken}", found.wanted, found.name)),
@@ -114,6 +117,11 @@ fn automatic() -> Opened {
         }
     }
     Opened { device: Device::flex(), notes }
+}
+
+/// Where a process begins among `devices` of a kind: of several on a machine, each takes a GPU of its own.
+fn own_place(devices: usize) -> usize {
+    place_on_machine().map_or(0, |place| place % devices.max(1))
 }
 
 fn opened(found: Found) -> Opened {
