@@ -164,6 +164,26 @@ fn parts<'a>(text: &'a str, rules: &'a CaptionRules) -> (Vec<&'a str>, Vec<&'a s
     (head, rest, Vec::new())
 }
 
+/// A caption without its trigger `words`, wherever they stand as whole words (of whatever case), or with `class` in
+/// their place; `None` if they are not in it.
+pub fn without(caption: &str, words: &str, class: Option<&str>, separator: &str) -> Option<String> {
+    let (low, words) = (caption.to_ascii_lowercase(), words.to_ascii_lowercase());
+    let joins = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let whole =
+        |at: usize| !joins(caption[..at].chars().next_back()) && !joins(caption[at + words.len()..].chars().next());
+    let (mut text, mut end) = (String::new(), 0);
+    for (at, _) in low.match_indices(&words).filter(|(at, _)| whole(*at)) {
+        text.extend([&caption[end..at], class.unwrap_or_default()]);
+        end = at + words.len();
+    }
+    if end == 0 {
+        return None;
+    }
+    text += &caption[end..];
+    let tags = split(&text, separator).map(|tag| tag.split_whitespace().collect::<Vec<_>>().join(" "));
+    Some(tags.filter(|tag| !tag.is_empty()).collect::<Vec<_>>().join(&format!("{separator} ")))
+}
+
 /// How many of `count` tags are used.
 fn let_in(warmup: TokenWarmup, at: Use, count: usize) -> usize {
     let until = if warmup.until < 1.0 { (warmup.until * at.steps as f64).floor() } else { warmup.until };

@@ -146,3 +146,21 @@ fn files_are_read_whole_only_for_wildcards() {
     assert_eq!(caption::lines("one\ntwo", &rules).collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(caption::lines("one\ntwo", &plain()).collect::<Vec<_>>(), ["one"]);
 }
+
+#[test]
+fn the_trigger_goes_wherever_it_stands() {
+    let without = |text: &str, words: &str, class: Option<&str>| caption::without(text, words, class, ",");
+    let gone = |text: &str, words: &str| without(text, words, None).unwrap();
+    assert_eq!(gone("penny, hat, blue background", "penny"), "hat, blue background");
+    assert_eq!(gone("fox, orange, sticker border", "sticker border"), "fox, orange");
+    assert_eq!(gone("hat,Penny ,  grass", "penny"), "hat, grass");
+    assert_eq!(gone("photo of penny walking, penny", "penny"), "photo of walking");
+    assert_eq!(without("penny, photo of penny", "penny", Some("girl")).unwrap(), "girl, photo of girl");
+    assert_eq!(gone("penny", "penny"), "");
+    // Parts of other words are none.
+    assert_eq!(without("pennywise, penny_dress, a pennypinny", "penny", None), None);
+    assert_eq!(gone("Übermädchen, mädchen, grün", "mädchen"), "Übermädchen, grün");
+    // Captions without tags stay whole.
+    assert_eq!(caption::without("a penny; a cat", "a penny", None, ";").unwrap(), "a cat");
+    assert_eq!(caption::without("a penny, a cat", "penny", None, "").unwrap(), "a , a cat");
+}

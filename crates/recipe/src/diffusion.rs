@@ -7,8 +7,6 @@ use crate::report::Report;
 /// Diffusion section of a recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diffusion {
-    /// Loss weight of regularization images (`--prior_loss_weight`).
-    pub prior_loss_weight: f64,
     /// How errors are measured (`--loss_type`).
     pub loss: Loss,
     /// Min-SNR weighting, Hang et al. 2023 (`--min_snr_gamma`).
@@ -39,7 +37,6 @@ impl Default for Diffusion {
     /// Everything off.
     fn default() -> Self {
         Self {
-            prior_loss_weight: 1.0,
             loss: Loss::L2,
             min_snr_gamma: None,
             debiased_estimation: false,
@@ -124,9 +121,6 @@ pub struct InputNoise {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
 #[command(next_help_heading = "Noise and loss", rename_all = "verbatim")]
 pub struct RawDiffusion {
-    /// How much regularization images count against training images. [default: 1]
-    #[arg(long, value_name = "WEIGHT")]
-    pub prior_loss_weight: Option<f64>,
     /// How errors are measured: l2, l1, huber or smooth_l1. huber learns less from odd images than l2. [default: l2]
     #[arg(long, value_name = "KIND")]
     pub loss_type: Option<String>,
@@ -192,15 +186,10 @@ pub struct RawDiffusion {
 }
 
 impl RawDiffusion {
-    pub(crate) fn resolve(&self, has_reg: bool, report: &mut Report) -> Diffusion {
-        let prior_loss_weight = report.amount("prior_loss_weight", self.prior_loss_weight, 1.0);
-        if prior_loss_weight != 1.0 && !has_reg {
-            report.note("prior_loss_weight", "has no effect without --reg_data_dir");
-        }
+    pub(crate) fn resolve(&self, report: &mut Report) -> Diffusion {
         let (min_timestep, max_timestep) = self.timesteps(report);
         let v_parameterization = self.v_parameterization == Some(true);
         let diffusion = Diffusion {
-            prior_loss_weight,
             loss: self.loss(report),
             min_snr_gamma: switched(report, "min_snr_gamma", self.min_snr_gamma),
             debiased_estimation: self.debiased_estimation_loss == Some(true),
@@ -357,7 +346,6 @@ impl From<&Diffusion> for RawDiffusion {
         };
         let (offset, input) = (diffusion.noise_offset, diffusion.input_noise);
         Self {
-            prior_loss_weight: Some(diffusion.prior_loss_weight),
             loss_type: Some(kind.to_owned()),
             huber_schedule: huber.map(schedule),
             huber_c: huber.map(|huber| huber.c),

@@ -22,6 +22,7 @@ pub mod network;
 pub mod optim;
 pub mod optimizer;
 pub mod output;
+pub mod prior;
 pub mod samples;
 pub mod seed;
 pub mod train;
@@ -63,6 +64,8 @@ pub struct Recipe {
     pub network: network::Network,
     /// Noise and loss.
     pub diffusion: diffusion::Diffusion,
+    /// What is kept of what the model knew.
+    pub prior: prior::Prior,
     /// Optimizer and learning rates.
     pub optim: optim::Optim,
     /// Length, accumulation, precision, seed.
@@ -110,6 +113,9 @@ pub struct RawRecipe {
     /// Noise and loss.
     #[command(flatten)]
     pub diffusion: diffusion::RawDiffusion,
+    /// What is kept of what the model knew.
+    #[command(flatten)]
+    pub prior: prior::RawPrior,
     /// Length, accumulation, precision, seed.
     #[command(flatten)]
     pub train: train::RawTrain,
@@ -157,11 +163,12 @@ impl RawRecipe {
         let caches = self.caches.resolve(&data, network.scope, report);
         let optim = self.optim.resolve(network.scope, family, report);
         blocks::check(&self.network, &network, &optim.optimizer, report);
-        let diffusion = self.diffusion.resolve(data.has_reg(), report);
+        let diffusion = self.diffusion.resolve(report);
+        let prior = self.prior.resolve(data.has_reg(), &caches, report);
         let (train, output) = (self.train.resolve(report), self.output.resolve(report));
         let (validation, samples) = (self.validation.resolve(&data, report), self.samples.resolve(report));
         data.split_by(train.seed);
-        Recipe { model, data, caches, network, diffusion, optim, train, validation, output, samples }
+        Recipe { model, data, caches, network, diffusion, prior, optim, train, validation, output, samples }
     }
 
     fn images(&self, model: &model::Model, report: &mut Report) -> data::Data {
@@ -201,6 +208,7 @@ impl From<&Recipe> for RawRecipe {
             network: (&recipe.network).into(),
             optim: (&recipe.optim).into(),
             diffusion: (&recipe.diffusion).into(),
+            prior: (&recipe.prior).into(),
             train: (&recipe.train).into(),
             validation: recipe.into(),
             output: (&recipe.output).into(),

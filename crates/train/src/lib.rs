@@ -21,6 +21,7 @@ pub mod max_norm;
 pub mod memory;
 pub mod network;
 pub mod objective;
+mod prior;
 pub mod prompt;
 mod prune;
 pub mod ranks;

@@ -31,6 +31,7 @@ use crate::latent_file::LatentFiles;
 use crate::memory::Needs;
 use crate::network::Network;
 use crate::objective::Objective;
+use crate::prior;
 use crate::sample::{self, Sampling};
 use crate::step::Frozen;
 use crate::swap;
@@ -91,14 +92,14 @@ impl Session {
         let report = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
         say(Event::Found(report));
         clock.lap("images looked through");
-
         let device = choose_device(&recipe.train, &say)?;
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
         let mut bundle = Bundle::open(&checkpoint, halves, storages(&recipe.train, &device))?;
         refuse_misfits(&checkpoint, &recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
-        let notes = [unused_averages(&checkpoint), cut_captions(&dataset, &tokenizer, &recipe)];
-        notes.into_iter().flatten().for_each(|note| say(Event::Note(note)));
+        let of_captions = [cut_captions(&dataset, &tokenizer, &recipe), prior::missing_triggers(&dataset, &recipe)?];
+        let notes = of_captions.into_iter().chain([unused_averages(&checkpoint)]);
+        notes.flatten().for_each(|note| say(Event::Note(note)));
         clock.lap("checkpoint opened");
 
         let network = make_network(&mut recipe, &bundle, seed, &say)?;

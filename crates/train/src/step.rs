@@ -34,6 +34,8 @@ pub struct Inputs {
     pub sizes: Vec<Sizes>,
     /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
     pub loss_weights: Vec<f32>,
+    /// One per sample: whether it should give what the networks predict without adapters; none = no sample does.
+    pub prior: Vec<bool>,
     /// Where the loss counts, [B, h, w], 0 to 1; `None` = everywhere.
     pub mask: Option<Vec<f32>>,
 }
@@ -53,6 +55,7 @@ impl Inputs {
             tokens: self.tokens.part(&range),
             sizes: share(&self.sizes, &range, batch).to_vec(),
             loss_weights: own(&self.loss_weights),
+            prior: share(&self.prior, &range, batch).to_vec(),
             mask: self.mask.as_ref().map(own),
         }
     }
@@ -156,6 +159,7 @@ impl<'a> Task<'a> {
         let target = objective.prediction.target(schedule, latents.clone(), noise.clone(), timesteps);
         let added = inputs.input_noise.as_ref().map_or(noise.clone(), |more| noise + tensor(more));
         let noisy = add_noise(schedule, latents, added, timesteps);
+        let target = with_prior(target, &noisy, frozen, inputs);
         let encoded = inputs.tokens.encoded(bundle, clip_skip, device, &attached.texts);
         let times = timesteps.iter().map(|t| *t as f32).collect();
         Self { noisy, times, told: encoded.with(inputs.sizes.clone()), target, objective, inputs }
@@ -168,6 +172,30 @@ impl<'a> Task<'a> {
         let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
         loss(prediction, self.target.clone(), measure)
     }
+}
+
+/// `target`, with what the networks predict without adapters for the samples that are to keep it: prior preservation
+/// that has no noise in what it asks for.
+fn with_prior(target: Tensor<4>, noisy: &Tensor<4>, frozen: &Frozen<'_>, inputs: &Inputs) -> Tensor<4> {
+    let rows: Vec<usize> = inputs.prior.iter().enumerate().filter_map(|(row, prior)| prior.then_some(row)).collect();
+    if rows.is_empty() {
+        return target;
+    }
+    let plain = Attached::default();
+    let one = |tensor: &Tensor<4>, row: usize| tensor.clone().narrow(0, row, 1);
+    let told = |row: usize| {
+        let encoded =
+            inputs.tokens.part(&(row..row + 1)).encoded(frozen.bundle, frozen.clip_skip, frozen.device, &plain.texts);
+        encoded.with(share(&inputs.sizes, &(row..row + 1), inputs.shape[0]).to_vec())
+    };
+    let of_row = |row: usize| {
+        if !rows.contains(&row) {
+            return one(&target, row);
+        }
+        let times = [inputs.timesteps[row] as f32];
+        frozen.bundle.unet.forward(one(noisy, row), &times, told(row), &plain.unet)
+    };
+    Tensor::cat((0..inputs.shape[0]).map(of_row).collect(), 0)
 }
 
 fn unscaled(mut gradient: Vec<f32>, scale: f32) -> Vec<f32> {

@@ -111,6 +111,7 @@ impl Validation {
             tokens: session.tokens(prompts)?,
             sizes: batch.iter().map(|index| session.sizes(*index, false)).collect(),
             loss_weights: vec![1.0; batch.len()],
+            prior: Vec::new(),
             mask: has_mask.then(|| mask.collect()),
         })
     }

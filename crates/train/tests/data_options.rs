@@ -138,3 +138,38 @@ fn a_paired_regularization_set_is_as_large_as_its_partners_uses() {
     let counted = run(dir.path(), "--reg_data_dir=HERE/reg");
     assert_eq!((paired.losses.len(), counted.losses.len()), (2 * (3 + 2), 2 * (3 + 7)));
 }
+
+#[test]
+fn regularization_images_may_teach_what_the_model_predicts() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), (64, 64));
+    paint(&dir.path().join("reg/1_x/a.png"), (64, 64), |x, y| [x as u8, y as u8, 9]);
+    let losses = |more: &str| run(dir.path(), &format!("--reg_data_dir=HERE/reg --learning_rate=1e-12 {more}")).losses;
+    let (noise, prior) = (losses(""), losses("--prior_prediction"));
+    // The LoRA changes nothing yet, so it predicts what the model does: half of the batches have no error.
+    let kept = noise.iter().zip(&prior).filter(|(noise, prior)| noise == prior).count();
+    let known = prior.iter().filter(|loss| **loss < 1e-8).count();
+    assert_eq!((prior.len(), kept, known), (12, 6, 6), "{noise:?} {prior:?}");
+}
+
+#[test]
+fn uses_without_the_trigger_teach_what_the_model_predicts() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), (64, 64));
+    let line = "--learning_rate=1e-12 --max_train_epochs=20";
+    let rate = "--trigger_dropout_rate=0.25";
+    let (plain, dropped) = (run(dir.path(), line), run(dir.path(), &format!("{line} {rate} --trigger_word=sky")));
+    assert_eq!((plain.losses.len(), dropped.losses.len()), (60, 60));
+    let known = dropped.losses.iter().filter(|loss| **loss < 1e-8).count();
+    assert!((8..=22).contains(&known), "{known} of 60");
+    let others = plain.losses.iter().zip(&dropped.losses).filter(|(_, dropped)| **dropped >= 1e-8);
+    let same = |(plain, dropped): (&f64, &f64)| (plain - dropped).abs() < 1e-6 * plain;
+    assert!(others.clone().count() == 60 - known && others.clone().all(same), "{:?}", others.collect::<Vec<_>>());
+    // Weighed like regularization images.
+    let heavy = run(dir.path(), &format!("--max_train_epochs=20 {rate} --trigger_word=sky --prior_loss_weight=9"));
+    let light = run(dir.path(), &format!("--max_train_epochs=20 {rate} --trigger_word=sky"));
+    assert_ne!(heavy.losses, light.losses);
+    std::fs::write(dir.path().join("train/1_cat/a.txt"), "grass").unwrap();
+    let told = run(dir.path(), &format!("{rate} --trigger_word=sky")).told;
+    assert!(told.contains("trigger_word: 1 of 3 captions lack `sky` (first: "), "{told}");
+}

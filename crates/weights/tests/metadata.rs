@@ -92,6 +92,7 @@ fn recipe(name: &str) -> Recipe {
             dim_from_weights: false,
         },
         diffusion: Diffusion::default(),
+        prior: Default::default(),
         optim: Optim {
             optimizer: Optimizer::AdamW(Default::default()),
             unet_lr: 1e-3,
@@ -309,7 +310,7 @@ fn metadata_is_that_of_sd_scripts() {
     check("i_reg", |recipe, facts| {
         recipe.data.batch_size = 2;
         recipe.data.reg_dir = Some("data/reg".into());
-        recipe.diffusion.prior_loss_weight = 0.5;
+        recipe.prior.loss_weight = 0.5;
         facts.dataset.bucket_info = Some(BucketInfo { buckets: vec![((128, 128), 48)], mean_img_ar_error: 0.0 });
     });
     check("j_accum", |recipe, _| {

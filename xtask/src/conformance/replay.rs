@@ -155,6 +155,7 @@ impl Replay<'_> {
             tokens: self.tokens(micro)?,
             sizes: micro.sizes()?,
             loss_weights: micro.loss_weights.clone(),
+            prior: Vec::new(),
             mask: None,
         };
         let frozen = Frozen {

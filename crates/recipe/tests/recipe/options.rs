@@ -25,7 +25,8 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let own = command.get_arguments().filter_map(|arg| arg.get_long());
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
     let ours = ["like", "preset", "sdxl", "reg_pairing", "block_lr_weight", "ema_decay"];
-    assert_eq!(new, [&ours[..], &["gradient_checkpointing_blocks", "threads", "device"]].concat());
+    let kept = ["prior_prediction", "trigger_word", "trigger_class", "trigger_dropout_rate"];
+    assert_eq!(new, [&ours[..], &kept, &["gradient_checkpointing_blocks", "threads", "device"]].concat());
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.
@@ -56,6 +57,7 @@ fn example(name: &str) -> &'static str {
         "caption_separator" => ";",
         "caption_prefix" | "caption_suffix" | "keep_tokens_separator" | "secondary_separator" => "word",
         "caption_dropout_rate" | "caption_tag_dropout_rate" | "validation_split" | "ema_decay" => "0.5",
+        "trigger_dropout_rate" => "0.25",
         "loss_type" => "huber",
         "huber_schedule" => "constant",
         name if name.ends_with("_dir") || name.ends_with("_path") || name.ends_with("_weights") => "elsewhere",
@@ -79,6 +81,7 @@ fn every_option_parses_with_equals_sign_with_space_and_with_hyphens() {
             "adaptive_noise_scale" => "--noise_offset=0.1",
             "scale_v_pred_loss_like_noise_pred" => "--v_parameterization",
             "cache_text_encoder_outputs" => "--network_train_unet_only",
+            "trigger_dropout_rate" => "--trigger_word=word",
             _ => "",
         };
         let line = format!("{ENOUGH} --network_weights=a.safetensors {needs}");
@@ -103,9 +106,18 @@ fn help_and_version_are_answers() {
     let help = parse("--train_data_dir=x --help").unwrap_err();
     assert_eq!(help.exit_code(), 0);
     let help = help.to_string();
-    for heading in
-        ["Recipe file:", "Model:", "Images:", "Captions:", "LoRA:", "Learning:", "Noise and loss:", "Run:", "Results:"]
-    {
+    for heading in [
+        "Recipe file:",
+        "Model:",
+        "Images:",
+        "Captions:",
+        "LoRA:",
+        "Learning:",
+        "Noise and loss:",
+        "Keeping what the model knows:",
+        "Run:",
+        "Results:",
+    ] {
         assert!(help.contains(heading), "{heading} is missing in\n{help}");
     }
     assert!(help.contains("--network_dim <RANK>"), "{help}");

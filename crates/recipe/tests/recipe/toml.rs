@@ -61,7 +61,8 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --bucket_no_upscale \
         --train_batch_size=2 --shuffle_caption --keep_tokens=1 --caption_separator=; --flip_aug \
         --cache_latents --network_args conv_dim=8 --network_weights=a.safetensors --network_train_unet_only \
-        --prior_loss_weight=0.5 --min_snr_gamma=5 --noise_offset=0.06 --optimizer_args betas=(0.9,0.99) \
+        --prior_loss_weight=0.5 --prior_prediction --trigger_word=penny --trigger_class=girl --trigger_dropout_rate=0.25 \
+        --min_snr_gamma=5 --noise_offset=0.06 --optimizer_args betas=(0.9,0.99) \
         eps=1e-9 --unet_lr=3e-5 --text_encoder_lr=1e-5 --lr_scheduler=polynomial --lr_scheduler_power=1.5 \
         --lr_warmup_steps=100 --max_grad_norm=0 --gradient_accumulation_steps=4 --mixed_precision=bf16 \
         --no_half_vae --threads=2 --device=cuda:1 --save_precision=fp16 --save_every_n_epochs=2 --save_every_n_steps=100 \
@@ -140,6 +141,8 @@ lr_scheduler = "linear"
 lr_warmup_steps = 100
 
 [diffusion]
+
+[prior]
 
 [train]
 max_train_epochs = 8

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lorabake_data::caption;
 use lorabake_data::plan::Batch;
+use lorabake_data::{Item, caption};
 use lorabake_optim::lr;
 use lorabake_recipe::seed::Seed;
 
@@ -12,6 +12,7 @@ use super::{Bake, Talk, wants_stop};
 use crate::chances::Chances;
 use crate::draws::Draws;
 use crate::event::{self, Event};
+use crate::prior;
 use crate::ranks::Share;
 use crate::step::{Frozen, Gradients, Inputs};
 use crate::update::accumulate;
@@ -111,15 +112,19 @@ impl Bake<'_> {
         let [c, h, w] = session.latents.shape(batch.entries[0].item);
         let shape = [batch.entries.len(), c, h, w];
         let items = batch.entries.iter().map(|entry| (entry, &session.dataset.items[entry.item]));
-        let captions: Vec<String> = items
+        let (step, steps) = (self.step, session.length.steps);
+        let uses: Vec<prior::Told> = items
             .clone()
             .map(|(entry, item)| {
-                let (step, steps) = (self.step, session.length.steps);
                 let at = caption::Use { epoch: at.0, position: entry.position, step, steps };
-                caption::draw(&item.caption, &session.dataset.settings(&recipe.data, item).captions, seed, at)
+                let rules = &session.dataset.settings(&recipe.data, item).captions;
+                let caption = caption::draw(&item.caption, rules, seed, at);
+                prior::told(&recipe.prior, item.is_reg, (caption, rules), seed, at)
             })
             .collect();
-        let weight = |is_reg| if is_reg { recipe.diffusion.prior_loss_weight as f32 } else { 1.0 };
+        let weight = |(told, (_, item)): (&prior::Told, (_, &Item))| {
+            if told.keeps || item.is_reg { recipe.prior.loss_weight as f32 } else { 1.0 }
+        };
         let (mut latents, mut masks) = (Vec::with_capacity(shape.iter().product()), Vec::new());
         for entry in &batch.entries {
             let item = &session.dataset.items[entry.item];
@@ -132,7 +137,7 @@ impl Bake<'_> {
         let has_mask = masks.iter().any(Option::is_some);
         let mask = masks.into_iter().flat_map(|mask| mask.unwrap_or_else(|| vec![1.0; h * w]));
         let draws = Draws::new(seed, at, &latents, shape, &recipe.diffusion);
-        let prompts = captions.iter().map(String::as_str);
+        let prompts = uses.iter().map(|told| told.caption.as_str());
         Ok(Inputs {
             shape,
             latents,
@@ -142,7 +147,8 @@ impl Bake<'_> {
             chances: Chances::new(seed, at, &recipe.network),
             tokens: session.tokens(prompts)?,
             sizes: batch.entries.iter().map(|entry| session.sizes(entry.item, entry.flipped)).collect(),
-            loss_weights: items.map(|(_, item)| weight(item.is_reg)).collect(),
+            loss_weights: uses.iter().zip(items).map(weight).collect(),
+            prior: uses.iter().map(|told| told.keeps).collect(),
             mask: has_mask.then(|| mask.collect()),
         })
     }

@@ -6,7 +6,6 @@ use super::Entries;
 use super::python::{boolean, float, optional};
 
 pub(super) fn put(entries: &mut Entries, diffusion: &Diffusion) {
-    entries.put("ss_prior_loss_weight", float(diffusion.prior_loss_weight));
     entries.put("ss_min_snr_gamma", optional(diffusion.min_snr_gamma.map(float)));
     entries.put("ss_debiased_estimation", boolean(diffusion.debiased_estimation));
     entries.put("ss_zero_terminal_snr", boolean(diffusion.zero_terminal_snr));

@@ -101,6 +101,7 @@ pub fn build(recipe: &Recipe, facts: &RunFacts) -> BTreeMap<String, String> {
     run(&mut entries, recipe, facts);
     learning(&mut entries, recipe, facts);
     diffusion::put(&mut entries, &recipe.diffusion);
+    entries.put("ss_prior_loss_weight", float(recipe.prior.loss_weight));
     images(&mut entries, recipe);
     validation(&mut entries, recipe, facts);
     dataset::put(&mut entries, &facts.dataset);
