@@ -75,6 +75,12 @@ fn conv(shape: ConvShape, side: usize, storage: Storage) -> [f64; 2] {
 }
 
 fn attend([heads, s, t, d]: [usize; 4], storage: Storage) -> [f64; 2] {
-    let inputs = vec![random([1, heads, s, d]), random([1, heads, t, d]), random([1, heads, t, d])];
-    time(inputs, |x| attention(x[0].clone(), x[1].clone(), x[2].clone(), Mask::None, storage))
+    // From tokens to tokens, as between the linear layers of a transformer.
+    let apart = |x: &Tensor<3>| {
+        let [_, length, _] = x.dims();
+        x.clone().reshape([1, length, heads, d]).swap_dims(1, 2)
+    };
+    let inputs = vec![random([1, s, heads * d]), random([1, t, heads * d]), random([1, t, heads * d])];
+    let together = |y: Tensor<4>| y.swap_dims(1, 2).reshape([1, s, heads * d]);
+    time(inputs, |x| together(attention(apart(&x[0]), apart(&x[1]), apart(&x[2]), Mask::None, storage)))
 }

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use crate::elementary::exp;
 use crate::frozen::Storage;
 use crate::frozen_op::{dims, flex_tensor};
+use crate::heads::{Heads, NewHeads, Rows};
 use crate::lanes::{maximum, sum, vectorized};
 use crate::product::{Extents, Into, View, product};
 use crate::shared_output::SharedOutput;
@@ -126,12 +127,16 @@ impl Head {
     }
 
     /// Scaled scores of a tile of queries and keys, hidden ones at −∞.
-    fn scores(&self, q: &[f32], k: &[f32], tile: Tile, out: &mut [f32]) {
+    fn scores(&self, q: Rows<'_>, k: Rows<'_>, tile: Tile, out: &mut [f32]) {
         let e = Extents { m: tile.queries, n: tile.keys, k: self.d };
-        let (a, b) = (View::rows(&q[tile.q0 * self.d..], self.d), View::rows(&k[tile.k0 * self.d..], self.d));
+        let (a, b) = (view(q.part(tile.q0, tile.queries)), view(k.part(tile.k0, tile.keys)));
         product(e, (out, tile.keys), Into::Replace, a, b.transposed(), self.scale());
         self.hide(out, tile.q0, tile.k0, tile.keys);
     }
+}
+
+fn view(rows: Rows<'_>) -> View<'_> {
+    View::rows(rows.numbers(), rows.stride)
 }
 
 #[derive(Clone, Copy)]
@@ -143,7 +148,7 @@ struct Tile {
 }
 
 /// One block of queries of one head: writes its output rows and their log-sums.
-fn attend_block(head: Head, (q, k, v): (&[f32], &[f32], &[f32]), q0: usize, output: &mut [f32], log_sum: &mut [f32]) {
+fn attend_block(head: Head, [q, k, v]: [Rows<'_>; 3], q0: usize, output: &mut [f32], log_sum: &mut [f32]) {
     let (queries, d) = (log_sum.len(), head.d);
     let mut scores = vec![0.0; queries * KEYS.min(head.t)];
     let mut largest = vec![f32::NEG_INFINITY; queries];
@@ -157,7 +162,7 @@ fn attend_block(head: Head, (q, k, v): (&[f32], &[f32], &[f32]), q0: usize, outp
             vectorized(|| soften(row, state, &mut output[r * d..(r + 1) * d]));
         }
         let e = Extents { m: queries, n: d, k: tile.keys };
-        let b = View::rows(&v[k0 * d..], d);
+        let b = view(v.part(k0, tile.keys));
         product(e, (output, d), Into::Add, View::rows(scores, tile.keys), b, 1.0);
     }
     for r in 0..queries {
@@ -187,18 +192,18 @@ fn soften(row: &mut [f32], (largest, total): (&mut f32, &mut f32), output: &mut 
 
 /// Tensors of one head that the backward pass reads.
 pub(crate) struct Kept<'a> {
-    pub q: &'a [f32],
-    pub k: &'a [f32],
-    pub v: &'a [f32],
-    pub output: &'a [f32],
+    pub q: Rows<'a>,
+    pub k: Rows<'a>,
+    pub v: Rows<'a>,
+    pub output: Rows<'a>,
     pub log_sum: &'a [f32],
-    pub dy: &'a [f32],
+    pub dy: Rows<'a>,
 }
 
 /// Gradients of one head, all starting at zero.
 fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let d = head.d;
-    let rows = kept.dy.chunks_exact(d).zip(kept.output.chunks_exact(d));
+    let rows = kept.dy.iter().zip(kept.output.iter());
     let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
     let size = QUERIES.min(head.s) * KEYS.min(head.t);
     let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
@@ -208,9 +213,9 @@ fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f
             let tile = Tile { q0, queries: QUERIES.min(head.s - q0), k0, keys };
             let (p, ds) = (&mut p[..tile.queries * keys], &mut ds[..tile.queries * keys]);
             head.scores(kept.q, kept.k, tile, p);
-            let dy = View::rows(&kept.dy[q0 * d..], d);
+            let dy = view(kept.dy.part(q0, tile.queries));
             let e = Extents { m: tile.queries, n: keys, k: d };
-            product(e, (ds, keys), Into::Replace, dy, View::rows(&kept.v[k0 * d..], d).transposed(), 1.0);
+            product(e, (ds, keys), Into::Replace, dy, view(kept.v.part(k0, keys)).transposed(), 1.0);
             for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
                 let (log_sum, delta) = (kept.log_sum[q0 + r], delta[q0 + r]);
                 let scale = head.scale();
@@ -224,9 +229,9 @@ fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f
             let (p, ds) = (View::rows(p, keys), View::rows(ds, keys));
             let e = Extents { m: keys, n: d, k: tile.queries };
             product(e, (&mut dv[k0 * d..], d), Into::Add, p.transposed(), dy, 1.0);
-            product(e, (&mut dk[k0 * d..], d), Into::Add, ds.transposed(), View::rows(&kept.q[q0 * d..], d), 1.0);
+            product(e, (&mut dk[k0 * d..], d), Into::Add, ds.transposed(), view(kept.q.part(q0, tile.queries)), 1.0);
             let e = Extents { m: tile.queries, n: d, k: keys };
-            product(e, (&mut dq[q0 * d..], d), Into::Add, ds, View::rows(&kept.k[k0 * d..], d), 1.0);
+            product(e, (&mut dq[q0 * d..], d), Into::Add, ds, view(kept.k.part(k0, keys)), 1.0);
         }
     }
 }
@@ -239,31 +244,33 @@ fn head_of(q: &FlexTensor, k: &FlexTensor, mask: Mask) -> (usize, Head) {
 
 impl AttentionOps for Flex {
     fn attend(q: FlexTensor, k: FlexTensor, v: FlexTensor, form: Form) -> (FlexTensor, FlexTensor) {
-        let (q, k, v) = (q.to_contiguous(), k.to_contiguous(), v.to_contiguous());
-        let (heads, head) = head_of(&q, &k, form.mask);
-        let (qs, ks, vs): (&[f32], &[f32], &[f32]) = (q.storage(), k.storage(), v.storage());
-        let (wide, tall) = (head.s * head.d, head.t * head.d);
-        let mut output = vec![0.0; heads * wide];
-        let mut log_sum = vec![0.0; heads * head.s];
-        let (shared, shared_sum) = (SharedOutput::new(&mut output), SharedOutput::new(&mut log_sum));
-        let shape = dims(&q);
+        let ((heads, head), shape) = (head_of(&q, &k, form.mask), dims(&q));
+        let [q, k, v] = [q, k, v].map(Heads::of);
+        let (mut output, mut log_sum) = (NewHeads::like(&q), vec![0.0; heads * head.s]);
+        let (shared, sums) = (output.shared(), SharedOutput::new(&mut log_sum));
         #[cfg(target_arch = "x86_64")]
-        if form.is_bf16() {
-            crate::bf16::attend(head, qs, ks, vs, &shared, &shared_sum);
-            return (flex_tensor(output, shape.clone()), flex_tensor(log_sum, shape[..3].to_vec()));
+        let bf16 = form.is_bf16();
+        #[cfg(not(target_arch = "x86_64"))]
+        let bf16 = false;
+        if bf16 {
+            #[cfg(target_arch = "x86_64")]
+            crate::bf16::attend(head, heads, [&q, &k, &v], &shared, &sums);
+        } else {
+            let blocks = head.s.div_ceil(QUERIES);
+            (0..heads * blocks).into_par_iter().for_each(|index| {
+                let (h, q0) = (index / blocks, index % blocks * QUERIES);
+                let queries = QUERIES.min(head.s - q0);
+                let mut output = vec![0.0; queries * head.d];
+                // SAFETY: each task writes its own rows.
+                unsafe {
+                    let sums = sums.part(h * head.s + q0, queries);
+                    attend_block(head, [&q, &k, &v].map(|tensor| tensor.head(h)), q0, &mut output, sums);
+                    shared.write(h, q0, &output);
+                }
+            });
         }
-        let blocks = head.s.div_ceil(QUERIES);
-        (0..heads * blocks).into_par_iter().for_each(|index| {
-            let (h, q0) = (index / blocks, index % blocks * QUERIES);
-            let queries = QUERIES.min(head.s - q0);
-            let tensors = (&qs[h * wide..][..wide], &ks[h * tall..][..tall], &vs[h * tall..][..tall]);
-            // SAFETY: each task writes its own rows.
-            unsafe {
-                let output = shared.part(h * wide + q0 * head.d, queries * head.d);
-                attend_block(head, tensors, q0, output, shared_sum.part(h * head.s + q0, queries));
-            }
-        });
-        (flex_tensor(output, shape.clone()), flex_tensor(log_sum, shape[..3].to_vec()))
+        // SAFETY: the blocks of all heads are all rows.
+        (unsafe { output.tensor() }, flex_tensor(log_sum, shape[..3].to_vec()))
     }
 
     fn attend_backward(
@@ -275,28 +282,37 @@ impl AttentionOps for Flex {
         dy: FlexTensor,
         form: Form,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let [q, k, v, output, log_sum, dy] = [q, k, v, output, log_sum, dy].map(|tensor| tensor.to_contiguous());
         let (heads, head) = head_of(&q, &k, form.mask);
-        let (wide, tall) = (head.s * head.d, head.t * head.d);
-        let (mut dq, mut dk, mut dv) = (vec![0.0; heads * wide], vec![0.0; heads * tall], vec![0.0; heads * tall]);
-        dq.par_chunks_mut(wide).zip(dk.par_chunks_mut(tall)).zip(dv.par_chunks_mut(tall)).enumerate().for_each(
-            |(h, ((dq, dk), dv))| {
-                let kept = Kept {
-                    q: &q.storage()[h * wide..][..wide],
-                    k: &k.storage()[h * tall..][..tall],
-                    v: &v.storage()[h * tall..][..tall],
-                    output: &output.storage()[h * wide..][..wide],
-                    log_sum: &log_sum.storage()[h * head.s..][..head.s],
-                    dy: &dy.storage()[h * wide..][..wide],
-                };
-                #[cfg(target_arch = "x86_64")]
-                if form.is_bf16() {
-                    return crate::bf16::attend_backward(head, &kept, dq, dk, dv);
+        let log_sum = log_sum.to_contiguous();
+        let [q, k, v, output, dy] = [q, k, v, output, dy].map(Heads::of);
+        let mut gradients = [NewHeads::like(&q), NewHeads::like(&k), NewHeads::like(&v)];
+        let [dq, dk, dv] = gradients.each_mut().map(NewHeads::shared);
+        (0..heads).into_par_iter().for_each(|h| {
+            let kept = Kept {
+                q: q.head(h),
+                k: k.head(h),
+                v: v.head(h),
+                output: output.head(h),
+                log_sum: &log_sum.storage()[h * head.s..][..head.s],
+                dy: dy.head(h),
+            };
+            // SAFETY: each task writes its own head.
+            let write = |rows: [&[f32]; 3]| unsafe {
+                for (gradient, rows) in [&dq, &dk, &dv].into_iter().zip(rows) {
+                    gradient.write(h, 0, rows);
                 }
-                attend_head_backward(head, &kept, dq, dk, dv);
-            },
-        );
-        (flex_tensor(dq, dims(&q)), flex_tensor(dk, dims(&k)), flex_tensor(dv, dims(&k)))
+            };
+            #[cfg(target_arch = "x86_64")]
+            if form.is_bf16() {
+                return crate::bf16::attend_backward(head, &kept, write);
+            }
+            let [mut dq, mut dk, mut dv] = [head.s, head.t, head.t].map(|rows| vec![0.0; rows * head.d]);
+            attend_head_backward(head, &kept, &mut dq, &mut dk, &mut dv);
+            write([&dq, &dk, &dv]);
+        });
+        // SAFETY: all rows of all heads are written.
+        let [dq, dk, dv] = gradients.map(|gradient| unsafe { gradient.tensor() });
+        (dq, dk, dv)
     }
 }
 

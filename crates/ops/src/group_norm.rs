@@ -16,6 +16,7 @@ use crate::elementary::sigmoid;
 use crate::frozen_op::kept;
 use crate::frozen_op::{FrozenOp, apply};
 use crate::lanes::{sum, vectorized};
+use crate::shared_output::written;
 
 /// What follows the normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,13 +157,15 @@ impl FrozenOp for Normalize {
 
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
         let (channels, plane) = self.group(shape);
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(channels * plane).zip(x.par_chunks(channels * plane)).enumerate().for_each(
-            |(index, (y, x))| {
-                vectorized(|| self.group_forward(index % self.norm.groups * channels, plane, x, y));
-            },
-        );
-        y
+        let write = |y: &mut [f32]| {
+            y.par_chunks_mut(channels * plane).zip(x.par_chunks(channels * plane)).enumerate().for_each(
+                |(index, (y, x))| {
+                    vectorized(|| self.group_forward(index % self.norm.groups * channels, plane, x, y));
+                },
+            );
+        };
+        // SAFETY: every number is written.
+        unsafe { written(x.len(), write) }
     }
 
     fn keeps_input(&self) -> bool {
@@ -172,13 +175,15 @@ impl FrozenOp for Normalize {
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
         let (channels, plane) = self.group(shape);
         let size = channels * plane;
-        let mut dx = vec![0.0; x.len()];
-        dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(dy.par_chunks(size)).enumerate().for_each(
-            |(index, ((dx, x), dy))| {
-                vectorized(|| self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx));
-            },
-        );
-        dx
+        let write = |dx: &mut [f32]| {
+            dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(dy.par_chunks(size)).enumerate().for_each(
+                |(index, ((dx, x), dy))| {
+                    vectorized(|| self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx));
+                },
+            );
+        };
+        // SAFETY: every number is written.
+        unsafe { written(x.len(), write) }
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {

@@ -13,6 +13,7 @@ use crate::frozen_op::kept;
 use crate::frozen_op::{FrozenOp, apply};
 use crate::group_norm::{center, moments};
 use crate::lanes::vectorized;
+use crate::shared_output::written;
 
 /// A frozen layer norm over the last dimension.
 #[derive(Debug, Clone)]
@@ -58,16 +59,18 @@ impl FrozenOp for Normalize {
 
     fn forward(&self, x: &[f32], _: &[usize]) -> Vec<f32> {
         let width = self.gamma.len();
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
-            vectorized(|| {
-                let (mean, rstd) = moments(x, self.epsilon);
-                for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&*self.gamma).zip(&*self.beta) {
-                    *y = (x - mean) * rstd * gamma + beta;
-                }
+        let write = |y: &mut [f32]| {
+            y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
+                vectorized(|| {
+                    let (mean, rstd) = moments(x, self.epsilon);
+                    for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&*self.gamma).zip(&*self.beta) {
+                        *y = (x - mean) * rstd * gamma + beta;
+                    }
+                });
             });
-        });
-        y
+        };
+        // SAFETY: every number is written.
+        unsafe { written(x.len(), write) }
     }
 
     fn keeps_input(&self) -> bool {
@@ -76,15 +79,17 @@ impl FrozenOp for Normalize {
 
     fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
         let width = self.gamma.len();
-        let mut dx = vec![0.0; x.len()];
-        dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
-            vectorized(|| {
-                let (mean, rstd) = moments(x, self.epsilon);
-                dx.iter_mut().zip(dy).zip(&*self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
-                center(dx, x, mean, rstd);
+        let write = |dx: &mut [f32]| {
+            dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
+                vectorized(|| {
+                    let (mean, rstd) = moments(x, self.epsilon);
+                    dx.iter_mut().zip(dy).zip(&*self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
+                    center(dx, x, mean, rstd);
+                });
             });
-        });
-        dx
+        };
+        // SAFETY: every number is written.
+        unsafe { written(x.len(), write) }
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {

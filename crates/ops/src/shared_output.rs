@@ -19,6 +19,12 @@ impl<'a> SharedOutput<'a> {
         Self { pointer: numbers.as_mut_ptr(), length: numbers.len(), owner: PhantomData }
     }
 
+    /// Room for `length` numbers in an empty vector, whose length the caller sets when all of them are written.
+    pub fn room(numbers: &'a mut Vec<f32>, length: usize) -> Self {
+        numbers.reserve_exact(length);
+        Self { pointer: numbers.as_mut_ptr(), length, owner: PhantomData }
+    }
+
     /// A contiguous part to write.
     ///
     /// # Safety
@@ -43,9 +49,18 @@ impl<'a> SharedOutput<'a> {
 /// # Safety
 /// `fill` writes them all.
 pub(crate) unsafe fn filled(length: usize, fill: impl FnOnce(&SharedOutput<'_>)) -> Vec<f32> {
-    let mut numbers = Vec::with_capacity(length);
-    fill(&SharedOutput { pointer: numbers.as_mut_ptr(), length, owner: PhantomData });
+    let mut numbers = Vec::new();
+    fill(&SharedOutput::room(&mut numbers, length));
     // SAFETY: all are written, by the caller's promise.
     unsafe { numbers.set_len(length) };
     numbers
+}
+
+/// The same by one slice.
+///
+/// # Safety
+/// `write` writes every number, and reads none before.
+pub(crate) unsafe fn written(length: usize, write: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    // SAFETY: nobody else has the vector; every number is written, by the caller's promise.
+    unsafe { filled(length, |output| write(output.part(0, length))) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Distribution, FloatDType, Tensor, TensorData};
 use lorabake_ops::{
     Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention,
-    geglu, plain_attention, plain_geglu, plain_low_rank,
+    geglu, plain_attention, plain_geglu, plain_low_rank, plain_quick_gelu, quick_gelu, turned,
 };
 
 /// Numbers from a hash, about unit variance.
@@ -184,6 +184,19 @@ fn gated_gelu() {
     check("geglu", 2e-6, [tensor([3, 5, 44], 4)], |[x]| geglu(x), |[x]| plain_geglu(x));
 }
 
+#[test]
+fn quick_gelu_of_clip() {
+    let x = tensor([3, 5, 44], 4).mul_scalar(4.0);
+    check("quick_gelu", 2e-6, [x], |[x]| quick_gelu(x), |[x]| plain_quick_gelu(x));
+}
+
+#[test]
+fn channels_and_places() {
+    for shape in [[2, 5, 7], [1, 33, 48], [3, 16, 100], [1, 1, 9]] {
+        check(&format!("turned {shape:?}"), 1e-12, [tensor(shape, 4)], |[x]| turned(x), |[x]| x.swap_dims(1, 2));
+    }
+}
+
 /// In bf16 the weights of the values and the gradients of the scores are rounded on their way: 2⁻⁹ each, several times.
 const ROUNDED: f32 = 6e-3;
 
@@ -199,14 +212,19 @@ fn attention_in_tiles() {
         (Mask::None, 1, 65, 65, 7),
         (Mask::None, 2, 70, 64, 160),
     ] {
-        for (storage, tolerance) in [(Storage::F32, 1e-5), (Storage::Bf16, ROUNDED)] {
+        // Heads one after another, and as linear layers leave them.
+        let layouts = [false, true].into_iter();
+        let both = layouts.flat_map(|views| [(Storage::F32, 1e-5, views), (Storage::Bf16, ROUNDED, views)]);
+        for (storage, tolerance, views) in both {
             // Scores of about unit variance whatever the width, so that no softmax is so sharp that gradients vanish.
             let flat = 1.0 / (d as f64).powf(0.25);
             let input = |length: usize, salt| {
-                held(storage, tensor([2, heads, length, d], salt).mul_scalar(if salt == 7 { 1.0 } else { flat }))
+                let shape = if views { [2, length, heads, d] } else { [2, heads, length, d] };
+                let numbers = held(storage, tensor(shape, salt).mul_scalar(if salt == 7 { 1.0 } else { flat }));
+                if views { numbers.swap_dims(1, 2) } else { numbers }
             };
             let (q, k, v) = (input(s, 5), input(t, 6), input(t, 7));
-            let name = format!("attention {mask:?} {s}×{t}×{d} {storage:?}");
+            let name = format!("attention {mask:?} {s}×{t}×{d} {storage:?}, views: {views}");
             // Queries first, then keys and values, which have another length.
             check_held(
                 &format!("{name}, queries"),

@@ -94,6 +94,15 @@ impl<'l, 'c> Builder<'l, 'c> {
         Linear { base: FrozenLinear::new(weight, bias), site }
     }
 
+    /// A 1×1 convolution of `[inputs, outputs]` with bias that is computed as a linear layer: [.., in] to [.., out].
+    pub fn pointwise_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role) -> Linear {
+        let weight = self.matrix(path, &[outputs, inputs, 1, 1], [outputs, inputs]);
+        let bias = self.loader.take(&format!("{path}.bias"), &[outputs]);
+        let kind = Kind::Conv(Self::pointwise(inputs, outputs));
+        let site = self.sites.add(Site { path: path.to_string(), kind, role }, weight.clone());
+        Linear { base: FrozenLinear::new(weight, Some(bias)), site }
+    }
+
     /// A convolution with bias.
     pub fn conv(&mut self, path: &str, shape: ConvShape, role: Role) -> Conv2d {
         let base = self.frozen_conv(path, shape);

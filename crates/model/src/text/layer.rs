@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation};
 use lorabake_adapter::{Adapters, Role};
-use lorabake_ops::{LayerNorm, Mask, attention};
+use lorabake_ops::{LayerNorm, Mask, attention, quick_gelu};
 
 use crate::family::Activation;
 use crate::nn::{Builder, Linear};
@@ -66,9 +66,4 @@ impl Layer {
         let y = attention(q, k, v, Mask::Causal, self.q_proj.storage()).swap_dims(1, 2).reshape([n, length, width]);
         self.out_proj.forward(y, adapters)
     }
-}
-
-/// x · sigmoid(1.702 x), the activation that CLIP-L was trained with.
-fn quick_gelu(x: Tensor<3>) -> Tensor<3> {
-    x.clone() * activation::sigmoid(x.mul_scalar(1.702))
 }

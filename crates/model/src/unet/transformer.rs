@@ -2,12 +2,12 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role};
-use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu};
+use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, turned};
 
 use lorabake_weights::Family;
 
 use super::Condition;
-use crate::nn::{Builder, Conv2d, Linear};
+use crate::nn::{Builder, Linear};
 
 /// SD1.x has eight heads at every level.
 const HEADS: usize = 8;
@@ -28,44 +28,18 @@ fn heads(b: &Builder<'_, '_>, channels: usize) -> usize {
 #[derive(Debug, Clone)]
 pub(super) struct Transformer {
     norm: GroupNorm,
-    proj_in: Projection,
+    proj_in: Linear,
     blocks: Vec<Block>,
-    proj_out: Projection,
+    proj_out: Linear,
 }
 
-/// The way between channels and tokens: the same numbers, but adapters of another shape.
-#[derive(Debug, Clone)]
-enum Projection {
-    /// SD1.x; and SD2.x, whose files have matrices here, because sd-scripts makes convolutions of them.
-    Conv(Conv2d),
-    /// SDXL.
-    Linear(Linear),
-}
-
-impl Projection {
-    fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
-        match b.loader.family() {
-            Family::Sdxl => Self::Linear(b.linear(path, [channels, channels], Role::Transformer)),
-            _ => Self::Conv(b.conv(path, Builder::pointwise(channels, channels), Role::Transformer)),
-        }
-    }
-
-    /// [B, C, H, W] to [B, H·W, C].
-    fn flatten(&self, x: Tensor<4>, adapters: &Adapters) -> Tensor<3> {
-        let [b, c, h, w] = x.dims();
-        let flat = |x: Tensor<4>| x.reshape([b, c, h * w]).swap_dims(1, 2);
-        match self {
-            Self::Conv(conv) => flat(conv.forward(x, adapters)),
-            Self::Linear(linear) => linear.forward(flat(x), adapters),
-        }
-    }
-
-    /// [B, H·W, C] to `shape`, [B, C, H, W].
-    fn unflatten(&self, x: Tensor<3>, shape: [usize; 4], adapters: &Adapters) -> Tensor<4> {
-        match self {
-            Self::Conv(conv) => conv.forward(x.swap_dims(1, 2).reshape(shape), adapters),
-            Self::Linear(linear) => linear.forward(x, adapters).swap_dims(1, 2).reshape(shape),
-        }
+/// The way between channels and tokens. In SDXL it is a linear layer. SD1.x has a 1×1 convolution there, and so has SD2.x
+/// (whose files have matrices, but sd-scripts makes convolutions of them): adapters are those of a convolution, and it is
+/// computed on tokens all the same, as one product with its adapter.
+fn projection(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Linear {
+    match b.loader.family() {
+        Family::Sdxl => b.linear(path, [channels, channels], Role::Transformer),
+        _ => b.pointwise_linear(path, [channels, channels], Role::Transformer),
     }
 }
 
@@ -74,19 +48,20 @@ impl Transformer {
         let depth = b.count(|i| format!("{path}.transformer_blocks.{i}.norm1.weight"));
         Self {
             norm: b.group_norm(&format!("{path}.norm"), channels, 1e-6),
-            proj_in: Projection::build(b, &format!("{path}.proj_in"), channels),
+            proj_in: projection(b, &format!("{path}.proj_in"), channels),
             blocks: (0..depth).map(|i| Block::build(b, &format!("{path}.transformer_blocks.{i}"), channels)).collect(),
-            proj_out: Projection::build(b, &format!("{path}.proj_out"), channels),
+            proj_out: projection(b, &format!("{path}.proj_out"), channels),
         }
     }
 
     /// # Shapes
     /// - x and output: [B, C, H, W]
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
-        let shape = x.dims();
-        let tokens = self.proj_in.flatten(self.norm.forward(x.clone(), Activation::None), condition.adapters);
+        let [b, c, h, w] = x.dims();
+        let tokens = turned(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
+        let tokens = self.proj_in.forward(tokens, condition.adapters);
         let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, condition));
-        x + self.proj_out.unflatten(tokens, shape, condition.adapters)
+        x + turned(self.proj_out.forward(tokens, condition.adapters)).reshape([b, c, h, w])
     }
 }
 

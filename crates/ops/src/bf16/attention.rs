@@ -6,11 +6,12 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::pack::{Source, interleave, round, round_rows, transpose};
+use super::pack::{Source, interleave, round, transpose};
 use super::scratch::{with_floats, with_halves, with_words};
 use super::softmax::{self, differentiate, weigh};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, Target, multiply};
 use crate::attention::{Head, Kept, Mask};
+use crate::heads::{Heads, Rows, SharedHeads};
 use crate::shared_output::SharedOutput;
 
 /// Queries of one task, forward.
@@ -24,19 +25,23 @@ fn lane_words(head: Head) -> (usize, usize) {
     (head.t.div_ceil(COLUMNS) * COLUMNS * head.d.div_ceil(2), head.t.div_ceil(2) * head.d.next_multiple_of(LANES))
 }
 
-/// Outputs [heads, S, D] and log-sums [heads, S] for q [heads, S, D], k and v [heads, T, D].
+/// Writes all rows of the output, and the log-sums [heads, S].
 ///
 /// # Panics
 /// If the processor has not the instructions.
-pub(crate) fn attend(head: Head, q: &[f32], k: &[f32], v: &[f32], output: &SharedOutput<'_>, sums: &SharedOutput<'_>) {
+pub(crate) fn attend(
+    head: Head,
+    heads: usize,
+    [q, k, v]: [&Heads; 3],
+    output: &SharedHeads<'_>,
+    sums: &SharedOutput<'_>,
+) {
     assert!(super::available());
-    let (wide, tall) = (head.s * head.d, head.t * head.d);
-    let heads = q.len() / wide;
     let (key_words, value_words) = lane_words(head);
     with_words(heads * (key_words + value_words), |words| {
         words.par_chunks_mut(key_words + value_words).enumerate().for_each(|(h, words)| {
             let (keys, values) = words.split_at_mut(key_words);
-            keys_and_values(head, &k[h * tall..][..tall], &v[h * tall..][..tall], keys, values);
+            keys_and_values(head, k.head(h), v.head(h), keys, values);
         });
         let words = &*words;
         let blocks = head.s.div_ceil(QUERIES);
@@ -44,29 +49,31 @@ pub(crate) fn attend(head: Head, q: &[f32], k: &[f32], v: &[f32], output: &Share
             let (h, q0) = (index / blocks, index % blocks * QUERIES);
             let queries = QUERIES.min(head.s - q0);
             let lanes = words[h * (key_words + value_words)..][..key_words + value_words].split_at(key_words);
-            let q = &q[h * wide + q0 * head.d..][..queries * head.d];
-            // SAFETY: each task writes its own rows.
-            unsafe {
-                let output = output.part(h * wide + q0 * head.d, queries * head.d);
-                attend_block(head, q, lanes, q0, (output, sums.part(h * head.s + q0, queries)));
-            }
+            let q = q.head(h).part(q0, queries);
+            with_floats(queries * head.d, |rows| {
+                // SAFETY: each task writes its own rows.
+                unsafe {
+                    attend_block(head, q, lanes, q0, (rows, sums.part(h * head.s + q0, queries)));
+                    output.write(h, q0, rows);
+                }
+            });
         });
     });
 }
 
 /// Keys turned, in panels of 64; values by pairs of keys.
-fn keys_and_values(head: Head, k: &[f32], v: &[f32], keys: &mut [u32], values: &mut [u32]) {
+fn keys_and_values(head: Head, k: Rows<'_>, v: Rows<'_>, keys: &mut [u32], values: &mut [u32]) {
     let (d, pairs) = (head.d, head.d.div_ceil(2));
     with_halves(head.t * d, |halves| {
         // SAFETY: `attend` has asserted the instructions.
         unsafe {
-            round(k, halves);
+            round_rows(k, halves, d);
             for (panel, out) in keys.chunks_exact_mut(pairs * COLUMNS).enumerate() {
                 let rows = COLUMNS.min(head.t - panel * COLUMNS);
                 let numbers = &halves[panel * COLUMNS * d..];
                 transpose(Source { numbers, rows, columns: d, stride: d }, out, COLUMNS);
             }
-            round(v, halves);
+            round_rows(v, halves, d);
             interleave(
                 Source { numbers: halves, rows: head.t, columns: d, stride: d },
                 values,
@@ -76,8 +83,21 @@ fn keys_and_values(head: Head, k: &[f32], v: &[f32], keys: &mut [u32], values: &
     });
 }
 
+/// Rounds the rows of a head into rows of `stride`, with zeros after each.
+///
+/// # Safety
+/// The processor has the instructions.
+unsafe fn round_rows(rows: Rows<'_>, out: &mut [u16], stride: usize) {
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut(stride)) {
+        let (out, rest) = out.split_at_mut(rows.d);
+        // SAFETY: the caller's promise.
+        unsafe { round(row, out) };
+        rest.fill(0);
+    }
+}
+
 /// One block of queries of one head: writes its output rows and their log-sums.
-fn attend_block(head: Head, q: &[f32], lanes: (&[u32], &[u32]), q0: usize, out: (&mut [f32], &mut [f32])) {
+fn attend_block(head: Head, q: Rows<'_>, lanes: (&[u32], &[u32]), q0: usize, out: (&mut [f32], &mut [f32])) {
     let (d, even, (output, log_sum)) = (head.d, head.d.next_multiple_of(2), out);
     let queries = log_sum.len();
     let (mut largest, mut total) = ([f32::NEG_INFINITY; QUERIES], [0.0f32; QUERIES]);
@@ -86,7 +106,7 @@ fn attend_block(head: Head, q: &[f32], lanes: (&[u32], &[u32]), q0: usize, out: 
         with_floats(queries * block, |scores| {
             with_halves(queries * block.next_multiple_of(2), |weights| {
                 // SAFETY: `attend` has asserted the instructions.
-                unsafe { round_rows(q, d, rows, even) };
+                unsafe { round_rows(q, rows, even) };
                 let rows = Broadcast::rows(bytemuck::cast_slice(rows), even / 2);
                 for k0 in (0..head.t).step_by(block) {
                     let keys = block.min(head.t - k0);
@@ -158,12 +178,22 @@ fn soften(
     }
 }
 
-/// Gradients of one head, written as a whole.
+/// Hands the gradients of one head's q, k and v to `write`.
 ///
 /// # Panics
 /// If the processor has not the instructions.
-pub(crate) fn attend_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
+pub(crate) fn attend_backward(head: Head, kept: &Kept<'_>, write: impl FnOnce([&[f32]; 3])) {
     assert!(super::available());
+    let (wide, tall) = (head.s * head.d, head.t * head.d);
+    with_floats(wide + 2 * tall, |gradients| {
+        let (dq, rest) = gradients.split_at_mut(wide);
+        let (dk, dv) = rest.split_at_mut(tall);
+        differentiate_head(head, kept, dq, dk, dv);
+        write([dq, dk, dv]);
+    });
+}
+
+fn differentiate_head(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let (d, even) = (head.d, head.d.next_multiple_of(2));
     let blocks = head.s.div_ceil(COLUMNS);
     with_halves(head.t * even, |k| {
@@ -171,14 +201,14 @@ pub(crate) fn attend_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &
             with_words(blocks * Side::words(d), |q| {
                 with_words(blocks * Side::words(d), |dy| {
                     with_floats(blocks * COLUMNS * d, |dq_turned| {
-                        // SAFETY: asserted above.
+                        // SAFETY: `attend_backward` has asserted the instructions.
                         unsafe {
-                            round_rows(kept.k, d, k, even);
-                            round_rows(kept.v, d, v, even);
+                            round_rows(kept.k, k, even);
+                            round_rows(kept.v, v, even);
                         }
                         Side::pack(kept.q, d, q);
                         Side::pack(kept.dy, d, dy);
-                        let packed = Packed { head, k, v, q, dy, log_sum: kept.log_sum, delta: &delta(kept, d) };
+                        let packed = Packed { head, k, v, q, dy, log_sum: kept.log_sum, delta: &delta(kept) };
                         packed.run(dq_turned, dk, dv);
                         for (turned, dq) in dq_turned.chunks_exact(COLUMNS * d).zip(dq.chunks_mut(COLUMNS * d)) {
                             for (query, dq) in dq.chunks_exact_mut(d).enumerate() {
@@ -194,8 +224,8 @@ pub(crate) fn attend_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &
 
 /// dy · y of each row, with dy as the products see it: the gradients of a row's scores are to add up to zero, and an
 /// error that all of them have in common would meet the keys' mean, which is large.
-fn delta(kept: &Kept<'_>, d: usize) -> Vec<f32> {
-    let rows = kept.dy.chunks_exact(d).zip(kept.output.chunks_exact(d));
+fn delta(kept: &Kept<'_>) -> Vec<f32> {
+    let rows = kept.dy.iter().zip(kept.output.iter());
     rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| bf16::from_f32(*a).to_f32() * b).sum()).collect()
 }
 
@@ -219,14 +249,15 @@ impl<'a> Side<'a> {
         Self { turned: Lanes { words: turned, width: COLUMNS }, pairs: Lanes { words: pairs, width } }
     }
 
-    fn pack(rows: &[f32], d: usize, out: &mut [u32]) {
+    fn pack(rows: Rows<'_>, d: usize, out: &mut [u32]) {
         with_halves(COLUMNS * d, |halves| {
-            for (rows, out) in rows.chunks(COLUMNS * d).zip(out.chunks_exact_mut(Self::words(d))) {
+            for (block, out) in out.chunks_exact_mut(Self::words(d)).enumerate() {
+                let rows = rows.part(block * COLUMNS, COLUMNS);
                 let (turned, pairs) = out.split_at_mut(d.div_ceil(2) * COLUMNS);
                 // SAFETY: `attend_backward` has asserted the instructions.
                 unsafe {
-                    round(rows, halves);
-                    let source = Source { numbers: halves, rows: rows.len() / d, columns: d, stride: d };
+                    round_rows(rows, halves, d);
+                    let source = Source { numbers: halves, rows: rows.count(), columns: d, stride: d };
                     transpose(source, turned, COLUMNS);
                     interleave(source, pairs, d.next_multiple_of(LANES));
                 }

@@ -68,6 +68,12 @@ fn norms() {
 #[test]
 fn gated() {
     check(crate::geglu::op(), [1, 2, 5, 24]);
+    check(crate::quick_gelu::op(), [1, 2, 5, 24]);
+}
+
+#[test]
+fn turned() {
+    check(crate::turn::op(), [1, 2, 19, 37]);
 }
 
 /// More queries than one tile, by a small tile.
