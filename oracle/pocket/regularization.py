@@ -1,9 +1,9 @@
 """Makes the pictures that keep a demonstration's LoRA from changing everything: what the model draws by itself.
 
 Usage: LORABAKE=target/release/lorabake python oracle/pocket/regularization.py [EXAMPLES]
-Paints 32 prompts for Penny and 30 each for style and sticker, all without their triggers, and writes them as JPEG with
-their prompts as captions into EXAMPLES/penny/2_emoji, style/2_emoji and sticker/4_emoji. Style and sticker get subjects
-of their own sets, so that only the trigger tells the two apart. No prompt is one that verdict.py measures with.
+Paints 120 prompts without any trigger, and writes them as JPEG with their prompts as captions into EXAMPLES/reg/1_emoji.
+They have to do with all three demonstrations: people and animals, subjects of the style's and the sticker's own sets, in
+front of every background. No prompt is for what verdict.py measures with, and none has Penny's own tags.
 """
 
 import os
@@ -17,24 +17,25 @@ from PIL import Image
 import demo_sets
 import scenes
 
-OTHERS = """boy|man|princess|baby|cowboy hat face|santa claus|police officer|clown face|vampire|fairy|cook|astronaut|
+NAMES = """boy|man|princess|baby|cowboy hat face|santa claus|police officer|clown face|vampire|fairy|cook|astronaut|
 snowman|robot|ghost|teddy bear|cat face|dog face|panda|duck|strawberry|tomato|lemon|mushroom|doughnut|bus|taxi|airplane|
-house|umbrella|balloon|crown""".replace("\n", "").split("|")
+house|umbrella|balloon|crown|lion|koala|rabbit face|mouse face|frog|owl|turtle|snake|shark|spouting whale|fish|crab|snail|
+butterfly|elephant|banana|cherries|grapes|carrot|sunflower|tulip|cactus|bread|croissant|hamburger|cookie|cupcake|
+ice cream|hot beverage|castle|tent|locomotive|sailboat|helicopter|key|scissors|bell|camera|trumpet|drum|backpack|watch|
+old man|old woman|prince|farmer|artist|mermaid|genie|elf|superhero|guard|grinning face|crying face|thinking face|
+monkey face|horse face|cow face|pig face|polar bear|giraffe|kangaroo|eagle|parrot|rooster|dolphin|spider|orange heart|
+red heart|blue heart|t-shirt|dress|jeans|glasses|scarf|sun|moon cake|rainbow|snowflake|fire|mountain|books|pencil|
+telephone|television|gear|ambulance|tractor""".replace("\n", "").split("|")
 
 
 def prompts():
-    """Folder -> prompts."""
+    """A prompt a name: half of them on white, as the style's pictures are, the others on all backgrounds in turn."""
     grounds, styles = list(scenes.BACKGROUNDS), demo_sets.STYLES
-    sticker = demo_sets.STICKER_BACKGROUNDS
-    return {
-        "penny/2_emoji": [f"{n}, {grounds[(i * 3 + i // 8) % 8]}, {styles[i // 2 % 2]}" for i, n in enumerate(OTHERS)],
-        "style/2_emoji": [
-            f"{n}, {scenes.WHITE}, {styles[i % 2]}" for i, n in enumerate(demo_sets.INK_SEEN[::2])
-        ],
-        "sticker/4_emoji": [
-            f"{n}, {sticker[(i + i // 6) % 6]}, {styles[i % 2]}" for i, n in enumerate(demo_sets.STICKER_SEEN)
-        ],
-    }
+    lines = []
+    for i, name in enumerate(NAMES):
+        ground = scenes.WHITE if i % 2 else grounds[(i // 2 + i // 16) % 8]
+        lines.append(f"{name}, {ground}, {styles[i // 2 % 2]}")
+    return lines
 
 
 def paint(lines, folder):
@@ -47,14 +48,13 @@ def paint(lines, folder):
         folder.mkdir(parents=True, exist_ok=True)
         for number, (path, line) in enumerate(zip(sorted(pathlib.Path(made, "out").glob("*.png")), lines)):
             picture = Image.open(path).convert("RGB")
-            picture.save(folder / f"{number:02}.jpg", quality=92, subsampling=0, optimize=True)
-            (folder / f"{number:02}.txt").write_text(line + "\n")
+            picture.save(folder / f"{number:03}.jpg", quality=92, subsampling=0, optimize=True)
+            (folder / f"{number:03}.txt").write_text(line + "\n")
 
 
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "examples")
-    for folder, lines in prompts().items():
-        paint(lines, out / folder)
+    paint(prompts(), out / "reg" / "1_emoji")
 
 
 if __name__ == "__main__":

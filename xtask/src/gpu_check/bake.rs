@@ -41,6 +41,7 @@ fn run(device: &str, precision: &str, root: &Path) -> Result<(Vec<f64>, Shapes)>
     let argv = [
         folder("config_file", &root.join("examples/penny.toml")),
         folder("train_data_dir", &root.join("examples/penny")),
+        folder("reg_data_dir", &root.join("examples/reg")),
         folder("output_dir", &out),
         option(format!("--max_train_steps={STEPS}")),
         option(format!("--device={device}")),

@@ -24,6 +24,8 @@ use crate::words;
 /// Recipes, pictures and prompts of all demonstrations, so that the program needs nothing beside it.
 static EXAMPLES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../examples");
 const FOLDER: &str = "examples";
+/// The regularization images of all examples, under `examples`.
+const SHARED: &str = "reg";
 const SAMPLING_STEPS: usize = 30;
 const SCALE: f64 = 3.0;
 /// How many pictures without the trigger are shown beside the others: the model should still draw them as before.
@@ -78,12 +80,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes what belongs to the example `name` into `folder`, and leaves alone what is there.
+/// Writes what belongs to the example `name`, or to all, into `folder`, and leaves alone what is there.
 fn unpack(name: &str, folder: &Path) -> Result<()> {
     let mut written = 0;
     for file in files(&EXAMPLES) {
         let inside = file.path();
-        let belongs = inside.starts_with(name) || inside.to_string_lossy().starts_with(&format!("{name}."));
+        let belongs = inside.starts_with(name)
+            || inside.starts_with(SHARED)
+            || inside.to_string_lossy().starts_with(&format!("{name}."));
         let path = folder.join(inside);
         if !belongs || path.exists() {
             continue;
@@ -153,7 +157,7 @@ mod tests {
         unpack("sticker", folder.path()).unwrap();
         assert_eq!(std::fs::read_to_string(&recipe).unwrap(), "mine");
         assert!(folder.path().join("sticker.prompts.txt").is_file());
-        assert!(folder.path().join("sticker").is_dir());
+        assert!(folder.path().join("sticker").is_dir() && folder.path().join("reg").is_dir());
         assert!(!folder.path().join("penny").exists());
     }
 }
