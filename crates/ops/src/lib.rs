@@ -9,6 +9,7 @@
 mod agreement;
 mod allocation;
 mod attention;
+mod awake;
 mod bands;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
@@ -36,6 +37,7 @@ mod turn;
 
 pub use allocation::{give_memory_back, keep_memory};
 pub use attention::{Mask, attention, plain as plain_attention};
+pub use awake::awake;
 pub use bands::Before;
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use burn::tensor::Device;
-use lorabake_ops::is_host;
+use lorabake_ops::{awake, is_host};
 use lorabake_recipe::Recipe;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -44,7 +44,7 @@ impl Shards {
     pub fn step(&self, frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
         let groups = self.count().min(inputs.shape[0]);
         if groups < 2 {
-            return step(frozen, network, inputs);
+            return awake(|| step(frozen, network, inputs));
         }
         let parts: Vec<Inputs> = even_parts(inputs.shape[0], groups).map(|range| inputs.part(range)).collect();
         joined(self.each(&parts, |part| step(frozen, network, part)))

@@ -7,7 +7,7 @@ use half::bf16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
-use super::pack::{Source, interleave, round_rows, transpose};
+use super::pack::{Source, interleave, round, round_rows, transpose};
 use super::scratch::{with_halves, with_words};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply};
 use crate::low_rank::Factors;
@@ -17,6 +17,9 @@ use crate::shared_output::{SharedOutput, filled};
 const DEPTH: usize = 2048;
 /// Rows of x of one task at most, as far as that keeps the threads busy.
 const TALL: usize = 1026;
+
+/// Fewer numbers are not worth a second thread's while to round.
+const FEWEST: usize = 1 << 13;
 
 /// A row-major matrix of bf16 numbers.
 #[derive(Clone, Copy)]
@@ -73,8 +76,8 @@ struct Rounded {
 
 impl Rounded {
     fn new(factors: &Factors<'_>) -> Self {
-        let up = factors.up.iter().map(|up| bf16::from_f32(up * factors.scale)).collect();
-        Self { down: factors.down.iter().map(|x| bf16::from_f32(*x)).collect(), up, rank: factors.rank }
+        let scaled: Vec<f32> = factors.up.iter().map(|up| up * factors.scale).collect();
+        Self { down: rounded(factors.down), up: rounded(&scaled), rank: factors.rank }
     }
 
     fn down(&self) -> Weight<'_> {
@@ -84,6 +87,13 @@ impl Rounded {
     fn up(&self) -> Weight<'_> {
         Weight { numbers: &self.up, rows: self.up.len() / self.rank, columns: self.rank }
     }
+}
+
+fn rounded(numbers: &[f32]) -> Vec<bf16> {
+    let mut halves = vec![bf16::ZERO; numbers.len()];
+    // SAFETY: the callers have asserted the instructions.
+    unsafe { round(numbers, halves.reinterpret_cast_mut()) };
+    halves
 }
 
 /// x·Wᵀ + b + scale · (x·downᵀ)·upᵀ, and x·downᵀ.
@@ -96,6 +106,7 @@ pub(crate) fn forward_low_rank(
     bias: Option<&[f32]>,
     factors: &Factors<'_>,
 ) -> (Vec<f32>, Vec<f32>) {
+    assert!(super::available());
     let rounded = Rounded::new(factors);
     let (pack, down, up) = (weight.turned(), rounded.down().turned(), rounded.up().turned());
     with_rows(x, weight.columns, |x| {
@@ -119,6 +130,7 @@ pub(crate) fn backward_low_rank(
     factors: &Factors<'_>,
     wants_dx: bool,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    assert!(super::available());
     let (rounded, rank) = (Rounded::new(factors), factors.rank);
     let (pack, down, up) = (weight.straight(), rounded.down().straight(), rounded.up().straight());
     with_rows(dy, weight.rows, |dy| {
@@ -128,10 +140,18 @@ pub(crate) fn backward_low_rank(
             if wants_dx { sum_of_products(weight.columns, None, &terms) } else { Vec::new() }
         });
         let d_down = with_rows(x, weight.columns, |x| product_over_rows(&d_inner, rank, x));
-        let turned = product_over_rows(inner, rank, dy);
-        let d_up = (0..weight.rows * rank).map(|i| turned[i % rank * weight.rows + i / rank] * factors.scale);
-        (dx, d_down, d_up.collect())
+        let d_up = scaled_transpose(&product_over_rows(inner, rank, dy), weight.rows, factors.scale);
+        (dx, d_down, d_up)
     })
+}
+
+/// A matrix of rows of `width` numbers, turned and scaled.
+fn scaled_transpose(matrix: &[f32], width: usize, scale: f32) -> Vec<f32> {
+    let mut turned = Vec::with_capacity(matrix.len());
+    for column in 0..width {
+        turned.extend(matrix[column..].iter().step_by(width).map(|x| x * scale));
+    }
+    turned
 }
 
 /// Rounded rows of `k` numbers, `stride` apart.
@@ -153,7 +173,7 @@ fn with_rows<R>(x: &[f32], k: usize, work: impl FnOnce(Rows<'_>) -> R) -> R {
     assert!(super::available());
     let (m, stride) = (x.len() / k, k.next_multiple_of(2));
     with_halves(m * stride, |halves| {
-        let slice = m.div_ceil(4 * rayon::current_num_threads()).max(1);
+        let slice = m.div_ceil(4 * rayon::current_num_threads()).max(FEWEST.div_ceil(k));
         halves.par_chunks_mut(slice * stride).zip(x.par_chunks(slice * k)).for_each(|(out, x)| {
             // SAFETY: asserted above.
             unsafe { round_rows(x, k, out, stride) }

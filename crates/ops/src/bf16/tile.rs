@@ -1,11 +1,14 @@
-//! The innermost product: six rows by up to 64 columns of sums, held in registers.
+//! The innermost product: up to 24 vectors of sums, held in registers: six rows by 64 columns, or more rows by fewer.
 
 use std::arch::x86_64::*;
 
 use crate::shared_output::SharedOutput;
 
-/// Rows of a tile: with four vectors of columns, 24 sums, four operands and one broadcast fill the 32 registers.
+/// Rows of a tile of full width: with four vectors of columns, 24 sums, four operands and one broadcast fill the 32
+/// registers.
 pub(super) const ROWS: usize = 6;
+/// Rows of a tile by its vectors of columns. A sum waits six cycles for the one before it, so that narrow tiles need rows.
+const TALL: [usize; 5] = [0, 12, 12, 8, ROWS];
 /// Columns of a tile.
 pub(super) const COLUMNS: usize = 64;
 /// Words in a vector.
@@ -96,8 +99,9 @@ pub(super) unsafe fn multiply(e: Extents, a: Broadcast<'_>, b: Lanes<'_>, target
     for first in (0..vectors).step_by(width) {
         let column = first * LANES;
         let columns = (width * LANES).min(e.columns - column);
-        for row in (0..e.rows).step_by(ROWS) {
-            let rows = ROWS.min(e.rows - row);
+        let tall = TALL[columns.div_ceil(LANES)];
+        for row in (0..e.rows).step_by(tall) {
+            let rows = tall.min(e.rows - row);
             // SAFETY: tile, operands and bias lie inside their slices (checked above).
             unsafe {
                 let tile = Tile {
@@ -147,25 +151,32 @@ enum First {
 unsafe fn dispatch(tile: &Tile, start: First, rows: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        match rows {
-            1 => by_width::<1>(tile, start),
-            2 => by_width::<2>(tile, start),
-            3 => by_width::<3>(tile, start),
-            4 => by_width::<4>(tile, start),
-            5 => by_width::<5>(tile, start),
-            _ => by_width::<6>(tile, start),
+        match tile.columns.div_ceil(LANES) {
+            1 => by_rows::<1>(tile, start, rows),
+            2 => by_rows::<2>(tile, start, rows),
+            3 => by_rows::<3>(tile, start, rows),
+            _ => by_rows::<4>(tile, start, rows),
         }
     }
 }
 
-unsafe fn by_width<const M: usize>(tile: &Tile, start: First) {
-    // SAFETY: the caller's promise.
+unsafe fn by_rows<const N: usize>(tile: &Tile, start: First, rows: usize) {
+    // SAFETY: the caller's promise. Wider tiles have fewer rows, which is all that is compiled for them.
     unsafe {
-        match tile.columns.div_ceil(LANES) {
-            1 => run::<M, 1>(tile, start),
-            2 => run::<M, 2>(tile, start),
-            3 => run::<M, 3>(tile, start),
-            _ => run::<M, 4>(tile, start),
+        match rows {
+            1 => run::<1, N>(tile, start),
+            2 => run::<2, N>(tile, start),
+            3 => run::<3, N>(tile, start),
+            4 => run::<4, N>(tile, start),
+            5 => run::<5, N>(tile, start),
+            6 => run::<6, N>(tile, start),
+            7 if N < 4 => run::<7, N>(tile, start),
+            8 if N < 4 => run::<8, N>(tile, start),
+            9 if N < 3 => run::<9, N>(tile, start),
+            10 if N < 3 => run::<10, N>(tile, start),
+            11 if N < 3 => run::<11, N>(tile, start),
+            12 if N < 3 => run::<12, N>(tile, start),
+            _ => unreachable!("a tile of {rows} rows and {N} vectors"),
         }
     }
 }
