@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use self::vectors::{apart, down, four, load, nine, padded, store, store_words, together, two};
+use self::vectors::{apart, ask_for, down, four, load, nine, padded, store, store_words, together, two};
 use super::conv::Frozen;
 use super::linear::Weight;
 use super::pack::transposed;
@@ -28,7 +28,11 @@ const POINTS: usize = 16;
 /// Channels of the result that are worked on together.
 const BLOCK: usize = 48;
 /// Fewer tiles in a batch than these do not make up for the transforms of the weight.
-const FEWEST_TILES: usize = 128;
+const FEWEST_TILES: usize = 48;
+/// How many channels ahead taps are asked for: they come from sixteen places at once, which the processor does not foresee.
+const FORESIGHT: usize = 24;
+/// Up to so many panels of tiles, tasks are blocks of channels.
+const FEW_PANELS: usize = 2;
 /// Fewest channels on either side, for the same reason.
 const FEWEST_CHANNELS: usize = 32;
 /// Largest product of channels, so that the transformed weight takes 64 MB at most.
@@ -39,8 +43,8 @@ pub(super) fn suits(shape: ConvShape, batch: usize, plane: Plane) -> bool {
     let ConvShape { inputs, outputs, kernel, stride, padding } = shape;
     (kernel, stride, padding) == (3, 1, 1)
         && inputs.min(outputs) >= FEWEST_CHANNELS
-        && inputs * outputs <= LARGEST
         && batch * Tiling::of(plane).count() >= FEWEST_TILES
+        && (batch * Tiling::of(plane).panels() <= FEW_PANELS || inputs * outputs <= LARGEST)
 }
 
 /// y for x [B, in, H, W].
@@ -86,37 +90,103 @@ fn convolve(
     plane: Plane,
 ) -> Vec<f32> {
     assert!(super::available());
-    let tiling = Tiling::of(plane);
-    let (panels, blocks) = (tiling.count().div_ceil(COLUMNS), order.rows.div_ceil(BLOCK));
-    // A part transforms its tiles again, so that there are no more than threads need.
-    let parts = (4 * rayon::current_num_threads()).div_ceil(batch * panels).min(blocks.div_ceil(2));
-    let blocks_of = |part: usize| part * blocks / parts..(part + 1) * blocks / parts;
-    let (image_in, image_out) = (order.depth * plane.input(), order.rows * plane.output());
-    with_words(blocks * order.block_words(), |taps| {
-        taps.par_chunks_exact_mut(order.block_words()).enumerate().for_each(|(block, out)| {
-            // SAFETY: asserted above.
-            unsafe { transform_weight(weight, order, block * BLOCK, out) }
-        });
-        let taps = &*taps;
-        let tasks = |y: &SharedOutput<'_>| {
+    let convolution = Convolution { weight, order, bias, tiling: Tiling::of(plane), plane };
+    let tasks = |y: &SharedOutput<'_>| {
+        if batch * convolution.tiling.panels() <= FEW_PANELS {
+            convolution.by_blocks(x, batch, y);
+        } else {
+            convolution.by_panels(x, batch, y);
+        }
+    };
+    // SAFETY: both ways cover all images, tiles and channels.
+    unsafe { filled(batch * order.rows * plane.output(), tasks) }
+}
+
+struct Convolution<'a> {
+    weight: Weight<'a>,
+    order: Order,
+    bias: Option<&'a [f32]>,
+    tiling: Tiling,
+    plane: Plane,
+}
+
+impl<'a> Convolution<'a> {
+    fn blocks(&self) -> usize {
+        self.order.rows.div_ceil(BLOCK)
+    }
+
+    /// Words of one panel of tiles, all points and channels.
+    fn panel_words(&self) -> usize {
+        POINTS * self.order.pairs() * COLUMNS
+    }
+
+    /// The numbers of one image.
+    fn image<'x>(&self, x: &'x [f32], image: usize) -> &'x [f32] {
+        let size = self.order.depth * self.plane.input();
+        &x[image * size..][..size]
+    }
+
+    fn segments(&self, panel: usize) -> Vec<Segment> {
+        self.tiling.segments(panel * COLUMNS..((panel + 1) * COLUMNS).min(self.tiling.count()))
+    }
+
+    fn work<'s>(&self, segments: &'s [Segment]) -> Work<'s>
+    where
+        'a: 's,
+    {
+        Work { order: self.order, tiling: self.tiling, segments, bias: self.bias }
+    }
+
+    /// All taps are transformed first; then each task has a panel of tiles.
+    fn by_panels(&self, x: &[f32], batch: usize, y: &SharedOutput<'_>) {
+        let (order, panels, blocks) = (self.order, self.tiling.panels(), self.blocks());
+        // A part transforms its tiles again, so that there are no more than threads need.
+        let parts = (4 * rayon::current_num_threads()).div_ceil(batch * panels).min(blocks.div_ceil(2));
+        let blocks_of = |part: usize| part * blocks / parts..(part + 1) * blocks / parts;
+        with_words(blocks * order.block_words(), |taps| {
+            taps.par_chunks_exact_mut(order.block_words()).enumerate().for_each(|(block, out)| {
+                // SAFETY: `convolve` has asserted the instructions.
+                unsafe { transform_weight(self.weight, order, block * BLOCK, out) }
+            });
+            let taps = &*taps;
             (0..batch * panels * parts).into_par_iter().for_each(|task| {
                 let (image, panel, part) = (task / (panels * parts), task / parts % panels, task % parts);
-                let x = &x[image * image_in..][..image_in];
-                let segments = tiling.segments(panel * COLUMNS..((panel + 1) * COLUMNS).min(tiling.count()));
-                let work = Work { order, tiling, segments: &segments, bias };
-                with_words(POINTS * order.pairs() * COLUMNS, |lanes| {
-                    // SAFETY: asserted above.
-                    unsafe { work.transform_input(x, lanes) };
+                let segments = self.segments(panel);
+                let work = self.work(&segments);
+                with_words(self.panel_words(), |lanes| {
+                    // SAFETY: as above.
+                    unsafe { work.transform_input(self.image(x, image), lanes) };
                     for block in blocks_of(part) {
                         let taps = &taps[block * order.block_words()..][..order.block_words()];
-                        work.products(block * BLOCK, taps, lanes, (y, image * image_out));
+                        work.products(block * BLOCK, taps, lanes, (y, image * order.rows * self.plane.output()));
                     }
                 });
             });
-        };
-        // SAFETY: the tasks cover all images, tiles and channels.
-        unsafe { filled(batch * image_out, tasks) }
-    })
+        });
+    }
+
+    /// All tiles are transformed first; then each task has a block of channels, whose transformed taps never leave the
+    /// cache: with few tiles they are most of the numbers.
+    fn by_blocks(&self, x: &[f32], batch: usize, y: &SharedOutput<'_>) {
+        let (order, panels) = (self.order, self.tiling.panels());
+        with_words(batch * panels * self.panel_words(), |lanes| {
+            lanes.par_chunks_exact_mut(self.panel_words()).enumerate().for_each(|(index, out)| {
+                // SAFETY: `convolve` has asserted the instructions.
+                unsafe { self.work(&self.segments(index % panels)).transform_input(self.image(x, index / panels), out) }
+            });
+            let lanes = &*lanes;
+            (0..self.blocks()).into_par_iter().for_each(|block| {
+                with_words(order.block_words(), |taps| {
+                    // SAFETY: as above.
+                    unsafe { transform_weight(self.weight, order, block * BLOCK, taps) };
+                    for (index, lanes) in lanes.chunks_exact(self.panel_words()).enumerate() {
+                        let start = index / panels * order.rows * self.plane.output();
+                        self.work(&self.segments(index % panels)).products(block * BLOCK, taps, lanes, (y, start));
+                    }
+                });
+            });
+        });
+    }
 }
 
 /// The tiles of one image, row by row.
@@ -142,6 +212,10 @@ impl Tiling {
 
     fn count(&self) -> usize {
         self.height.div_ceil(2) * self.width.div_ceil(2)
+    }
+
+    fn panels(&self) -> usize {
+        self.count().div_ceil(COLUMNS)
     }
 
     fn segments(&self, tiles: Range<usize>) -> Vec<Segment> {
@@ -291,6 +365,7 @@ unsafe fn transform_weight(weight: Weight<'_>, order: Order, first: usize, out: 
             let mut lines = [_mm512_setzero_si512(); LANES];
             for (row, line) in lines.iter_mut().enumerate().take(rows - at) {
                 let from = (first + at + row) * order.row_stride + 2 * pair * order.depth_stride;
+                ask_for(numbers, from + FORESIGHT * order.depth_stride);
                 let high = if 2 * pair + 1 < order.depth { nine(numbers, from + order.depth_stride) } else { *line };
                 *line = _mm512_or_si512(nine(numbers, from), _mm512_slli_epi32::<16>(high));
             }
