@@ -14,10 +14,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use self::vectors::{apart, ask_for, down, four, load, nine, padded, store, store_words, together, two};
+use self::vectors::{apart, down, four, load, nine, padded, store, store_words, together, two};
 use super::conv::Frozen;
 use super::linear::Weight;
-use super::pack::transposed;
+use super::pack::{ask_for, transposed};
 use super::scratch::{with_floats, with_words};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, Target, multiply};
 use crate::conv_shape::{ConvShape, Plane};
@@ -365,7 +365,7 @@ unsafe fn transform_weight(weight: Weight<'_>, order: Order, first: usize, out: 
             let mut lines = [_mm512_setzero_si512(); LANES];
             for (row, line) in lines.iter_mut().enumerate().take(rows - at) {
                 let from = (first + at + row) * order.row_stride + 2 * pair * order.depth_stride;
-                ask_for(numbers, from + FORESIGHT * order.depth_stride);
+                ask_for(numbers.as_ptr().wrapping_add(from + FORESIGHT * order.depth_stride));
                 let high = if 2 * pair + 1 < order.depth { nine(numbers, from + order.depth_stride) } else { *line };
                 *line = _mm512_or_si512(nine(numbers, from), _mm512_slli_epi32::<16>(high));
             }

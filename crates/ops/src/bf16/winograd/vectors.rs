@@ -13,13 +13,6 @@ pub(super) fn nine(numbers: &[u16], at: usize) -> __m512i {
     unsafe { _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(0x1ff, numbers.as_ptr().cast())) }
 }
 
-/// Brings a line of the cache near; whether there is such a place does not matter.
-#[inline(always)]
-pub(super) fn ask_for(numbers: &[u16], at: usize) {
-    // SAFETY: a prefetch reads nothing and fails nowhere.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().wrapping_add(at).cast()) }
-}
-
 /// Bᵀ times a column.
 #[inline]
 #[target_feature(enable = "avx512f")]
