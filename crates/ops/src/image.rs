@@ -1,5 +1,5 @@
-//! One image of a network that is only run forward, where that network is computed: owned planes on the processor, a tensor
-//! on another device.
+//! One image of a network that is only run forward, where that network is computed: owned planes on the processor, a
+//! tensor on another device.
 //!
 //! So a network describes its way through convolutions once, and each place does them in its own way.
 

@@ -109,15 +109,9 @@ impl Session {
             say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?.outlook(&recipe)));
         }
         // The networks come into memory one after the other, and what has done its work goes.
-        bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
-        let encoder = bundle.encoder.take().expect("training asks for the encoder");
         let files = LatentFiles::of(&recipe, &checkpoint, storages.vae)?;
-        let images = (&dataset, &layout.placements[..]);
-        let latents = LatentCache::fill((encoder, &device), images, &recipe.data, seed, files, say)?;
+        let latents = make_latents((&mut bundle, &device), (&dataset, &layout), &recipe, files, &say)?;
         clock.lap("latents made");
-        give_memory_back();
-        // On a GPU it is the UNet's now.
-        device.memory_cleanup();
         let texts = read_the_rest((&bundle, &device), &tokenizer, &dataset, &recipe, &mut clock)?;
         let sampling = Sampling::new(&recipe, &device, wanted, bundle.decoder.take());
         let validation = Validation::new(&recipe, &dataset, &layout);
@@ -167,6 +161,24 @@ impl Session {
         };
         Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device, loss_scale: 1.0 }
     }
+}
+
+/// Brings the VAE's encoder into memory for as long as there is something to encode.
+fn make_latents(
+    (bundle, device): (&mut Bundle, &Device),
+    (dataset, layout): (&Dataset, &Layout),
+    recipe: &Recipe,
+    files: Option<LatentFiles>,
+    say: &impl Fn(Event),
+) -> Result<LatentCache> {
+    bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
+    let encoder = bundle.encoder.take().expect("training asks for the encoder");
+    let (images, seed) = ((dataset, &layout.placements[..]), Seed(recipe.train.seed));
+    let latents = LatentCache::fill((encoder, device), images, &recipe.data, seed, files, say)?;
+    give_memory_back();
+    // A GPU keeps what was freed for itself, and the UNet needs it.
+    device.memory_cleanup();
+    Ok(latents)
 }
 
 /// Brings text encoders and UNet into memory; if the states of captions are kept, the text encoders for that long only.

@@ -32,8 +32,9 @@ pub fn multiplies_matrices(device: &Device) -> bool {
 
 /// A weight as convolutions multiply it: as it is held where they sum in f32, else widened for this once.
 ///
-/// Burn has two kinds of kernels. Those for matrix instructions sum in f32; builds that try kernels out have them. The plain
-/// one sums in the numbers' own type, and in 16 bits a sum of thousands of products is off by several per cent.
+/// Burn has two kinds of kernels. Those for matrix instructions sum in f32; builds that try kernels out have them. The
+/// plain one sums in the numbers' own type: by a simulation on normal numbers, sums of 2880 products, as the outermost
+/// 3×3 convolutions of SD1.5 have them, are off by 6 % in bf16 (f16: 0.8 %), of 11520 by 12 % (1.5 %).
 pub(crate) fn for_convolution(weight: Tensor<2>) -> Tensor<2> {
     let tried_out = cfg!(any(feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm"));
     if tried_out && multiplies_matrices(&weight.device()) { weight } else { weight.cast(FloatDType::F32) }
