@@ -33,46 +33,44 @@ pub enum Before<'a> {
     Double,
 }
 
-impl FrozenConv {
-    /// The convolution of what `before` makes of `x`.
-    pub fn in_bands(&self, x: &Planes, before: Before<'_>) -> Planes {
-        let bands = Bands::new(self, x, before, BAND);
-        let mut y = Planes::zeros(bands.output());
-        bands.each(x, |rows, numbers| put(&mut y, rows, numbers, |y, new| y.copy_from_slice(new)));
-        y
-    }
+/// The convolution of what `before` makes of `x`.
+pub(crate) fn convolved(conv: &FrozenConv, x: &Planes, before: Before<'_>) -> Planes {
+    let bands = Bands::new(conv, x, before, BAND);
+    let mut y = Planes::zeros(bands.cut.output());
+    bands.each(x, |rows, numbers| put(&mut y, rows, numbers, |y, new| y.copy_from_slice(new)));
+    y
+}
 
-    /// The same, added to `y`.
-    ///
-    /// # Panics
-    /// If `y` has another size than the output.
-    pub fn add_in_bands(&self, x: &Planes, before: Before<'_>, y: &mut Planes) {
-        let bands = Bands::new(self, x, before, BAND);
-        assert_eq!(bands.output(), [y.channels, y.height, y.width], "a sum of images");
-        bands.each(x, |rows, numbers| put(y, rows, numbers, |y, new| y.iter_mut().zip(new).for_each(|(y, x)| *y += x)));
-    }
+/// The same, added to `y`.
+///
+/// # Panics
+/// If `y` has another size than the output.
+pub(crate) fn add_convolved(conv: &FrozenConv, x: &Planes, before: Before<'_>, y: &mut Planes) {
+    let bands = Bands::new(conv, x, before, BAND);
+    assert_eq!(bands.cut.output(), [y.channels, y.height, y.width], "a sum of images");
+    bands.each(x, |rows, numbers| put(y, rows, numbers, |y, new| y.iter_mut().zip(new).for_each(|(y, x)| *y += x)));
+}
 
-    /// A 1×1 convolution, in the memory of its input where there is room.
-    ///
-    /// # Panics
-    /// If it is another convolution.
-    pub fn pointwise_in_bands(&self, mut x: Planes) -> Planes {
-        assert!(self.shape().is_pointwise());
-        if self.shape().outputs > x.channels {
-            return self.in_bands(&x, Before::Nothing);
-        }
-        let bands = Bands::new(self, &x, Before::Nothing, BAND);
-        let mut band = Vec::new();
-        for rows in bands.rows() {
-            // All channels of these rows are read before the first of them is overwritten.
-            let numbers = bands.multiply(&x, rows.clone(), &mut band);
-            put(&mut x, rows, &numbers, |y, new| y.copy_from_slice(new));
-        }
-        x.channels = self.shape().outputs;
-        x.numbers.truncate(x.channels * x.plane());
-        x.numbers.shrink_to_fit();
-        x
+/// A 1×1 convolution, in the memory of its input where there is room.
+///
+/// # Panics
+/// If it is another convolution.
+pub(crate) fn pointwise(conv: &FrozenConv, mut x: Planes) -> Planes {
+    assert!(conv.shape().is_pointwise());
+    if conv.shape().outputs > x.channels {
+        return convolved(conv, &x, Before::Nothing);
     }
+    let bands = Bands::new(conv, &x, Before::Nothing, BAND);
+    let mut band = Vec::new();
+    for rows in bands.cut.rows() {
+        // All channels of these rows are read before the first of them is overwritten.
+        let numbers = bands.multiply(&x, rows.clone(), &mut band);
+        put(&mut x, rows, &numbers, |y, new| y.copy_from_slice(new));
+    }
+    x.channels = conv.shape().outputs;
+    x.numbers.truncate(x.channels * x.plane());
+    x.numbers.shrink_to_fit();
+    x
 }
 
 /// Changes some rows of the first channels of `y` by rows that were computed.
@@ -82,38 +80,26 @@ fn put(y: &mut Planes, rows: Range<usize>, numbers: &[f32], change: impl Fn(&mut
     channels.for_each(|(y, new)| change(&mut y[rows.start * width..rows.end * width], new));
 }
 
-/// A convolution of one image, cut into bands.
-struct Bands<'a> {
+/// Where a convolution of one image is cut into bands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
     /// Without padding, which the bands have instead.
-    conv: FrozenConv,
-    before: Before<'a>,
-    /// What the norm multiplies each channel by and adds to it.
-    affine: Vec<(f32, f32)>,
+    pub shape: ConvShape,
     /// Height and width of the image as the convolution sees it.
-    seen: (usize, usize),
+    pub seen: (usize, usize),
     /// Zeros above and on the left, below and on the right.
-    zeros: (usize, usize),
+    pub zeros: (usize, usize),
     /// Numbers of a band, about.
     size: usize,
 }
 
-impl<'a> Bands<'a> {
-    fn new(conv: &FrozenConv, x: &Planes, before: Before<'a>, size: usize) -> Self {
-        let shape = conv.shape();
-        assert_eq!(x.channels, shape.inputs, "input channels of a convolution");
-        let affine = match before {
-            Before::Normalize(norm) => norm.affine(&x.numbers),
-            _ => Vec::new(),
-        };
+impl Cut {
+    /// For an image of this height and width.
+    pub fn new(shape: ConvShape, (height, width): (usize, usize), before: Before<'_>, size: usize) -> Self {
         let scale = if matches!(before, Before::Double) { 2 } else { 1 };
         let more = usize::from(matches!(before, Before::PadEnd));
-        let conv = FrozenConv::new(
-            ConvShape { padding: 0, ..shape },
-            conv.weight().at_hand(),
-            conv.bias().map(<[f32]>::to_vec),
-        );
-        let (seen, zeros) = ((scale * x.height, scale * x.width), (shape.padding, shape.padding + more));
-        Self { conv, before, affine, seen, zeros, size }
+        let (seen, zeros) = ((scale * height, scale * width), (shape.padding, shape.padding + more));
+        Self { shape: ConvShape { padding: 0, ..shape }, seen, zeros, size }
     }
 
     /// Width of a band.
@@ -122,43 +108,65 @@ impl<'a> Bands<'a> {
     }
 
     /// Channels, height and width of the output.
-    fn output(&self) -> [usize; 3] {
-        let shape = self.conv.shape();
-        let side = |seen| shape.output_side(self.zeros.0 + seen + self.zeros.1);
-        [shape.outputs, side(self.seen.0), side(self.seen.1)]
+    pub fn output(&self) -> [usize; 3] {
+        let side = |seen| self.shape.output_side(self.zeros.0 + seen + self.zeros.1);
+        [self.shape.outputs, side(self.seen.0), side(self.seen.1)]
     }
 
     /// The output's rows of each band.
-    fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (shape, height) = (self.conv.shape(), self.output()[1]);
+    pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (shape, height) = (self.shape, self.output()[1]);
         let step = (self.size / (shape.inputs.max(shape.outputs) * self.width() * shape.stride)).clamp(1, height);
         (0..height).step_by(step).map(move |row| row..(row + step).min(height))
+    }
+}
+
+/// A convolution of one image on the processor, cut into bands.
+struct Bands<'a> {
+    cut: Cut,
+    conv: FrozenConv,
+    before: Before<'a>,
+    /// What the norm multiplies each channel by and adds to it.
+    affine: Vec<(f32, f32)>,
+}
+
+impl<'a> Bands<'a> {
+    fn new(conv: &FrozenConv, x: &Planes, before: Before<'a>, size: usize) -> Self {
+        assert_eq!(x.channels, conv.shape().inputs, "input channels of a convolution");
+        let affine = match before {
+            Before::Normalize(norm) => norm.affine(&x.numbers),
+            _ => Vec::new(),
+        };
+        let cut = Cut::new(conv.shape(), (x.height, x.width), before, size);
+        let conv = FrozenConv::new(cut.shape, conv.weight().at_hand(), conv.bias().map(<[f32]>::to_vec));
+        Self { cut, conv, before, affine }
     }
 
     /// Calls `take` with each band of the output: its rows, and its numbers in all channels.
     fn each(&self, x: &Planes, mut take: impl FnMut(Range<usize>, &[f32])) {
         let mut band = Vec::new();
-        self.rows().for_each(|rows| take(rows.clone(), &self.multiply(x, rows, &mut band)));
+        self.cut.rows().for_each(|rows| take(rows.clone(), &self.multiply(x, rows, &mut band)));
     }
 
     /// Some rows of the output; `band` is memory to work in.
     fn multiply(&self, x: &Planes, rows: Range<usize>, band: &mut Vec<f32>) -> Vec<f32> {
-        let (shape, width) = (self.conv.shape(), self.width());
+        let Cut { shape, seen, zeros, .. } = self.cut;
+        let width = self.cut.width();
         let height = (rows.len() - 1) * shape.stride + shape.kernel;
         band.resize(shape.inputs * height * width, 0.0);
         let channels = band.par_chunks_exact_mut(height * width).zip(x.numbers.par_chunks_exact(x.plane()));
         channels.enumerate().for_each(|(index, (band, channel))| {
             for (row, line) in band.chunks_exact_mut(width).enumerate() {
-                let from = (rows.start * shape.stride + row).wrapping_sub(self.zeros.0);
-                if from >= self.seen.0 {
+                let from = (rows.start * shape.stride + row).wrapping_sub(zeros.0);
+                if from >= seen.0 {
                     line.fill(0.0);
                     continue;
                 }
-                let (left, line) = line.split_at_mut(self.zeros.0);
-                let (line, right) = line.split_at_mut(self.seen.1);
+                let (left, line) = line.split_at_mut(zeros.0);
+                let (line, right) = line.split_at_mut(seen.1);
                 left.fill(0.0);
                 right.fill(0.0);
-                self.bring(index, &channel[from * x.height / self.seen.0 * x.width..][..x.width], line);
+                self.bring(index, &channel[from * x.height / seen.0 * x.width..][..x.width], line);
             }
         });
         self.conv.on_numbers(band, [1, shape.inputs, height, width])
@@ -223,9 +231,9 @@ mod tests {
 
     fn in_bands_of(conv: &FrozenConv, x: &Planes, before: Before<'_>, size: usize) -> (usize, Vec<f32>) {
         let bands = Bands::new(conv, x, before, size);
-        let mut y = Planes::zeros(bands.output());
+        let mut y = Planes::zeros(bands.cut.output());
         bands.each(x, |rows, numbers| put(&mut y, rows, numbers, |y, new| y.copy_from_slice(new)));
-        (bands.rows().count(), y.numbers)
+        (bands.cut.rows().count(), y.numbers)
     }
 
     #[test]
@@ -261,15 +269,15 @@ mod tests {
     fn sums_and_pointwise_convolutions_reuse_memory() {
         let (x, y) = (image([8, 12, 10], 3), image([6, 12, 10], 4));
         let wide = conv([8, 6, 3, 1, 1], Storage::F32);
-        let alone = wide.in_bands(&x, Before::Nothing);
+        let alone = convolved(&wide, &x, Before::Nothing);
         let expected: Vec<f32> = y.numbers.iter().zip(&alone.numbers).map(|(y, x)| y + x).collect();
         let mut sum = y;
-        wide.add_in_bands(&x, Before::Nothing, &mut sum);
+        add_convolved(&wide, &x, Before::Nothing, &mut sum);
         assert_eq!(sum.numbers, expected);
         for outputs in [6, 8, 11] {
             let conv = conv([8, outputs, 1, 1, 0], Storage::F32);
-            let expected = conv.in_bands(&x, Before::Nothing);
-            assert_eq!(conv.pointwise_in_bands(image([8, 12, 10], 3)), expected);
+            let expected = convolved(&conv, &x, Before::Nothing);
+            assert_eq!(pointwise(&conv, image([8, 12, 10], 3)), expected);
         }
     }
 }

@@ -14,7 +14,7 @@ use burn::tensor::{module::conv_transpose2d, ops::ConvTransposeOptions};
 use rayon::prelude::*;
 
 use crate::conv_shape::{ConvShape, Plane};
-use crate::device::{FrozenVector, in_precision_of};
+use crate::device::{FrozenVector, for_convolution, in_precision_of};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
 use crate::frozen_op::{FrozenOp, apply};
 use crate::product::{Extents, Into, View, product_into};
@@ -32,7 +32,7 @@ pub struct FrozenConv(Arc<Conv>);
 struct Conv {
     shape: ConvShape,
     weight: FrozenMatrix,
-    bias: Option<FrozenVector>,
+    bias: Option<Arc<FrozenVector>>,
 }
 
 impl FrozenConv {
@@ -40,12 +40,12 @@ impl FrozenConv {
     pub fn new(shape: ConvShape, weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
         assert_eq!((weight.rows(), weight.columns()), (shape.outputs, shape.patch()));
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == shape.outputs));
-        Self(Arc::new(Conv { shape, weight, bias: bias.map(FrozenVector::new) }))
+        Self(Arc::new(Conv { shape, weight, bias: bias.map(|bias| Arc::new(FrozenVector::new(bias))) }))
     }
 
     /// The bias, [out].
     pub fn bias(&self) -> Option<&[f32]> {
-        self.0.bias.as_deref()
+        self.0.bias.as_ref().map(|bias| &***bias)
     }
 
     /// The frozen weight, [out, in·k·k].
@@ -70,6 +70,12 @@ impl FrozenConv {
         apply(self.0.clone(), x)
     }
 
+    /// The same without padding; both share their numbers.
+    pub(crate) fn without_padding(&self) -> Self {
+        let Conv { shape, weight, bias } = &*self.0;
+        Self(Arc::new(Conv { shape: ConvShape { padding: 0, ..*shape }, weight: weight.clone(), bias: bias.clone() }))
+    }
+
     /// The output for the numbers of x, of this shape.
     pub(crate) fn on_numbers(&self, x: &[f32], shape: [usize; 4]) -> Vec<f32> {
         self.0.forward(x, &shape)
@@ -86,13 +92,13 @@ impl Conv {
     #[cfg(target_arch = "x86_64")]
     fn for_bf16<'a>(&'a self, weight: &'a Reading) -> Option<crate::bf16::Frozen<'a>> {
         let weight = weight.for_bf16()?;
-        Some(crate::bf16::Frozen { shape: self.shape, weight, bias: self.bias.as_deref() })
+        Some(crate::bf16::Frozen { shape: self.shape, weight, bias: self.bias.as_ref().map(|bias| &***bias) })
     }
 
-    /// The weight on a device, [out, in, k, k].
+    /// The weight for products on a device, [out, in, k, k].
     fn kernel_on(&self, device: &Device) -> Tensor<4> {
         let s = self.shape;
-        self.weight.on(device).reshape([s.outputs, s.inputs, s.kernel, s.kernel])
+        for_convolution(self.weight.on(device)).reshape([s.outputs, s.inputs, s.kernel, s.kernel])
     }
 
     fn plane(&self, shape: &[usize]) -> Plane {
@@ -166,8 +172,7 @@ impl Conv {
     fn parts(&self, plane: Plane) -> Vec<Part> {
         let step = self.rows_per_block(plane);
         let blocks = plane.out_height.div_ceil(step);
-        let threads = rayon::current_num_threads();
-        let outputs = self.shape.outputs;
+        let (threads, outputs) = (rayon::current_num_threads(), self.shape.outputs);
         let channels = if blocks >= threads { outputs } else { outputs.div_ceil(threads).next_multiple_of(16) };
         let rows = (0..plane.out_height).step_by(step).map(|row| row..(row + step).min(plane.out_height));
         rows.flat_map(|rows| {
@@ -272,8 +277,7 @@ impl Conv {
         let mut dx = vec![0.0; shape[0] * image_in];
         let shared = SharedOutput::new(&mut dx);
         let block = self.shape.inputs.div_ceil(rayon::current_num_threads()).min(64);
-        let blocks = self.shape.inputs.div_ceil(block);
-        let step = self.rows_per_block(plane);
+        let (blocks, step) = (self.shape.inputs.div_ceil(block), self.rows_per_block(plane));
         (0..shape[0] * blocks).into_par_iter().for_each_init(
             Scratch::default,
             |Scratch { patches, weight: scratch }, index| {
@@ -376,7 +380,7 @@ mod tests {
         let [kernel, stride, padding, inputs, outputs, batch, height, width] = case;
         let shape = ConvShape { inputs, outputs, kernel, stride, padding };
         let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), Storage::Bf16);
-        let conv = Conv { shape, weight, bias: Some(FrozenVector::new(numbers(outputs, 2))) };
+        let conv = Conv { shape, weight, bias: Some(Arc::new(FrozenVector::new(numbers(outputs, 2)))) };
         let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
         let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
         let (y, dx) = exact(&conv, plane, batch, &x, &dy);

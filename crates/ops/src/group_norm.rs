@@ -65,6 +65,21 @@ impl GroupNorm {
         .collect()
     }
 
+    /// The same on a device, from mean and mean square deviation of each channel; [1, 1, 1, C] all.
+    pub(crate) fn affine_on_device(&self, [mean, variance]: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
+        let (device, channels) = (mean.device(), self.gamma.len());
+        let grouped = [1, 1, self.groups, channels / self.groups];
+        let each = |x: Tensor<4>| x.expand(grouped).reshape([1, 1, 1, channels]);
+        let of_channels = mean.reshape(grouped);
+        let mean = of_channels.clone().mean_dim(3);
+        let variance = (variance.reshape(grouped) + (of_channels - mean.clone()).square()).mean_dim(3);
+        let rstd = (variance + self.epsilon).sqrt().recip();
+        let [gamma, beta] = [&self.gamma, &self.beta].map(|v| v.tensor(&device).reshape([1, 1, 1, channels]));
+        let scale = gamma * each(rstd);
+        let shift = beta - each(mean) * scale.clone();
+        [scale, shift]
+    }
+
     #[cfg(test)]
     pub(crate) fn op(&self, activation: Activation) -> Arc<dyn FrozenOp> {
         Arc::new(Normalize { norm: self.clone(), activation })

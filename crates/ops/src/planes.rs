@@ -7,27 +7,22 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// One image on the host, [C, H, W] row-major.
 #[derive(Debug, PartialEq)]
-pub struct Planes {
-    pub(crate) channels: usize,
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-    pub(crate) numbers: Vec<f32>,
+pub(crate) struct Planes {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub numbers: Vec<f32>,
 }
 
 impl Planes {
     /// An image of zeros.
-    pub(crate) fn zeros([channels, height, width]: [usize; 3]) -> Self {
+    pub fn zeros([channels, height, width]: [usize; 3]) -> Self {
         Self { channels, height, width, numbers: vec![0.0; channels * height * width] }
     }
 
     /// Numbers of one channel.
-    pub(crate) fn plane(&self) -> usize {
+    pub fn plane(&self) -> usize {
         self.height * self.width
-    }
-
-    /// The images of a batch, [B, C, H, W].
-    pub fn of_batch(x: Tensor<4>) -> impl Iterator<Item = Self> {
-        (0..x.dims()[0]).map(move |image| Self::of(x.clone().narrow(0, image, 1)))
     }
 
     /// The only image of a batch of one, [1, C, H, W].

@@ -81,7 +81,7 @@ pub struct Train {
     pub seed: u64,
     /// Worker threads; `None` = all cores (`--threads`).
     pub threads: Option<usize>,
-    /// Where UNet and text encoders are computed (`--device`).
+    /// Where the networks are computed (`--device`).
     pub device: Device,
 }
 
@@ -104,7 +104,7 @@ pub struct RawTrain {
     /// fp16 on a GPU and no on the processor. [default: no]
     #[arg(long, value_name = "no|bf16|fp16")]
     pub mixed_precision: Option<String>,
-    /// With --mixed_precision bf16: let the VAE work in 32-bit floats all the same, which takes it longer.
+    /// With --mixed_precision bf16 or fp16: let the VAE work in 32-bit floats all the same, which takes it longer.
     #[arg(long)]
     pub no_half_vae: Option<bool>,
     /// Hold the frozen UNet and text encoders in 8 bits: half the memory of bf16. Each number is off by some 0.6 %, less
@@ -133,8 +133,8 @@ pub struct RawTrain {
     /// Processor threads to work with; one per physical core is usual. [default: all cores]
     #[arg(long, value_name = "THREADS")]
     pub threads: Option<u32>,
-    /// Where UNet and text encoders are computed: auto (a GPU if this program can use one, else the processor), cpu, wgpu,
-    /// vulkan, metal, cuda or rocm; cuda:1 is the second of several. `lorabake doctor` lists them. [default: auto]
+    /// Where the networks are computed: auto (a GPU if this program can use one, else the processor), cpu, wgpu, vulkan,
+    /// metal, cuda or rocm; cuda:1 is the second of several. `lorabake doctor` lists them. [default: auto]
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 }
@@ -236,8 +236,8 @@ impl RawTrain {
 
     fn vae(&self, precision: Precision, report: &mut Report) -> Precision {
         let whole = self.no_half_vae == Some(true);
-        if whole && precision != Precision::Bf16 {
-            report.note("no_half_vae", "has no effect: without --mixed_precision bf16 nothing works in half precision");
+        if whole && precision == Precision::No {
+            report.note("no_half_vae", "has no effect: without --mixed_precision nothing works in half precision");
         }
         if whole { Precision::No } else { precision }
     }

@@ -95,6 +95,8 @@ pub struct LatentCache {
     sources: Vec<Option<Source>>,
     /// Encodes such uses; `None` if there are none.
     encoder: Option<Encoder>,
+    /// Where it does so.
+    device: Device,
     seed: Seed,
 }
 
@@ -108,16 +110,15 @@ pub struct Drawn {
 }
 
 impl LatentCache {
-    /// Decodes and encodes all images, or looks for their latents in `files`; names the first that fails.
+    /// Decodes and encodes all images on a device, or looks for their latents in `files`; names the first that fails.
     pub(crate) fn fill(
-        encoder: Encoder,
+        (encoder, device): (Encoder, &Device),
         (dataset, placements): (&Dataset, &[Placement]),
         data: &Data,
         seed: Seed,
         mut files: Option<LatentFiles>,
         mut tell: impl FnMut(Event),
     ) -> Result<Self> {
-        let device = Device::flex();
         let total = dataset.items.iter().filter(|item| item.uses > 0 || item.held_out).count();
         let (mut latents, mut masks, mut sources) = (Vec::with_capacity(dataset.items.len()), Vec::new(), Vec::new());
         let (mut done, mut seen) = (0, Seen::default());
@@ -131,7 +132,7 @@ impl LatentCache {
             let settings = dataset.settings(data, item);
             let source = Source::load(item, placement, settings)?;
             let encode = |image: &Rgb| {
-                let latents = Latents::encode(&encoder, image, &device);
+                let latents = Latents::encode(&encoder, image, device);
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
             let still = source.still()?;
@@ -160,7 +161,7 @@ impl LatentCache {
         let notes = files.into_iter().flat_map(LatentFiles::notes).chain(seen.notes(dataset, data));
         notes.for_each(|note| tell(Event::Note(note)));
         let encoder = sources.iter().any(Option::is_some).then_some(encoder);
-        Ok(Self { latents, masks, sources, encoder, seed })
+        Ok(Self { latents, masks, sources, encoder, device: device.clone(), seed })
     }
 
     /// Channels, height, width of an item's latents.
@@ -186,7 +187,7 @@ impl LatentCache {
         if let (Some(source), Some(encoder)) = (&self.sources[item], &self.encoder) {
             let view = source.draw(self.seed, at)?;
             let view = if flipped { view.mirrored() } else { view };
-            let latents = Latents::encode(encoder, &view.image, &Device::flex())?;
+            let latents = Latents::encode(encoder, &view.image, &self.device)?;
             let latents = latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1]));
             return Ok(Drawn { latents, mask: view.mask.as_ref().map(mask::weights) });
         }

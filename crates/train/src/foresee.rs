@@ -21,7 +21,8 @@ use crate::memory::{Needs, Saving};
 use crate::network::Network;
 use crate::sample;
 use crate::save;
-use crate::session::{open_model, settled, storages};
+use crate::session::{open_model, settled};
+use crate::storage::storages;
 
 /// A run as it will be.
 #[derive(Debug, Clone)]

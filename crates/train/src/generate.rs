@@ -11,7 +11,6 @@ use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
 use lorabake_model::{Bundle, Conditioning, Parts, Storages};
-use lorabake_ops::Storage;
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
@@ -109,13 +108,13 @@ pub struct Brush<'a> {
 }
 
 impl Painter {
-    /// Reads the networks; `storage` is that of all their matrices and kernels. Only the UNet's stay in memory: text
+    /// Reads the networks, whose matrices are held as `storages` says. Only the UNet's stay in memory: text
     /// encoders and VAE do their work once a picture, and are read from the file for it.
     ///
     /// # Errors
     /// When one of its networks does not fit.
-    pub fn load(checkpoint: &Checkpoint, storage: Storage) -> Result<Self> {
-        let mut bundle = Bundle::open(checkpoint, Parts::Generating, Storages::all(storage))?;
+    pub fn load(checkpoint: &Checkpoint, storages: Storages) -> Result<Self> {
+        let mut bundle = Bundle::open(checkpoint, Parts::Generating, storages)?;
         bundle.read(|part, _| part == Part::Unet)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
         let prediction = match checkpoint.prediction() {
@@ -131,7 +130,7 @@ impl Painter {
         Ok(Self { bundle, decoder, tokenizer, prediction, schedule, shards, device })
     }
 
-    /// The same on another device; the VAE stays on the processor.
+    /// The same on another device.
     pub fn on(self, device: Device) -> Self {
         Self { shards: Shards::of_guidance(&device), device, ..self }
     }
@@ -202,9 +201,10 @@ impl Brush<'_> {
         };
         let x = request.sampler.initial(start, schedule);
         let latent = request.sampler.sample(&mut model, x, schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
+        let image = numbers(self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale())));
         let latent = numbers(latent);
-        let of_vae = Tensor::<4>::from_data(TensorData::new(latent.clone(), shape), &Device::flex());
-        let image = numbers(self.decoder.forward(of_vae.div_scalar(self.decoder.latent_scale())));
+        // The VAE's images are large, and a GPU keeps the place of what is gone.
+        self.device.memory_cleanup();
         if image.iter().any(|value| !value.is_finite()) {
             bail!("the picture holds values that are not numbers; lower the strength of the LoRA or --cfg_scale");
         }

@@ -13,9 +13,9 @@ use lorabake_data::Item;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
 use lorabake_model::family::latent_scale;
+use lorabake_ops::Storage;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::caches::Trust;
-use lorabake_recipe::train::Precision;
 use lorabake_weights::npz::{Array, Npz};
 use lorabake_weights::{Checkpoint, Family};
 use sha2::{Digest, Sha256};
@@ -77,16 +77,16 @@ enum Found {
 }
 
 impl LatentFiles {
-    /// For a run of this recipe with this checkpoint's VAE, if it wants any.
+    /// For a run of this recipe with this checkpoint's VAE, held so, if it wants any.
     ///
     /// # Errors
     /// When the VAE cannot be read.
-    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Option<Self>> {
+    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint, storage: Storage) -> Result<Option<Self>> {
         let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
         let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
-        let vae = match recipe.train.vae {
-            Precision::No | Precision::Fp16 => vae,
-            Precision::Bf16 => Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into(),
+        let vae = match storage {
+            Storage::F32 => vae,
+            Storage::Bf16 | Storage::Int8 => Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into(),
         };
         Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))
     }

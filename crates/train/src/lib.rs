@@ -33,6 +33,7 @@ pub mod session;
 pub mod shards;
 pub mod state;
 pub mod step;
+pub mod storage;
 mod swap;
 mod text_cache;
 pub mod update;

@@ -12,7 +12,7 @@ use lorabake_weights::forecast::{Demands, Memory, Sizes};
 
 use crate::free_memory::free_memory;
 use crate::generate::Request;
-use crate::session::storages;
+use crate::storage::storages;
 use crate::swap::largest_blocks;
 
 /// Savings below this are not worth a word, in bytes.

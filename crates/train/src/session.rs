@@ -11,13 +11,13 @@ use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts, Sizes, Storages};
-use lorabake_ops::{Storage, give_memory_back, is_host};
+use lorabake_model::{Bundle, Parts, Sizes};
+use lorabake_ops::{give_memory_back, is_host};
 use lorabake_optim::lr;
 use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::train::{Fp8, Precision, Recompute, Train};
+use lorabake_recipe::train::{Fp8, Recompute, Train};
 use lorabake_recipe::{Found, Parsed, Recipe};
 use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
@@ -34,6 +34,7 @@ use crate::objective::Objective;
 use crate::prior;
 use crate::sample::{self, Sampling};
 use crate::step::Frozen;
+use crate::storage::storages;
 use crate::swap;
 use crate::text_cache::TextCache;
 use crate::validate::Validation;
@@ -94,7 +95,8 @@ impl Session {
         clock.lap("images looked through");
         let device = choose_device(&recipe.train, &say)?;
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
-        let mut bundle = Bundle::open(&checkpoint, halves, storages(&recipe.train, &device))?;
+        let storages = storages(&recipe.train, &device);
+        let mut bundle = Bundle::open(&checkpoint, halves, storages)?;
         refuse_misfits(&checkpoint, &recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
         let of_captions = [cut_captions(&dataset, &tokenizer, &recipe), prior::missing_triggers(&dataset, &recipe)?];
@@ -107,12 +109,9 @@ impl Session {
             say(Event::Memory(Needs::of(&checkpoint, network.parameters() as u64, &recipe, &wanted)?.outlook(&recipe)));
         }
         // The networks come into memory one after the other, and what has done its work goes.
-        bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
-        let encoder = bundle.encoder.take().expect("training asks for the encoder");
-        let files = LatentFiles::of(&recipe, &checkpoint)?;
-        let latents = LatentCache::fill(encoder, (&dataset, &layout.placements[..]), &recipe.data, seed, files, say)?;
+        let files = LatentFiles::of(&recipe, &checkpoint, storages.vae)?;
+        let latents = make_latents((&mut bundle, &device), (&dataset, &layout), &recipe, files, &say)?;
         clock.lap("latents made");
-        give_memory_back();
         let texts = read_the_rest((&bundle, &device), &tokenizer, &dataset, &recipe, &mut clock)?;
         let sampling = Sampling::new(&recipe, &device, wanted, bundle.decoder.take());
         let validation = Validation::new(&recipe, &dataset, &layout);
@@ -162,6 +161,24 @@ impl Session {
         };
         Frozen { bundle, objective, clip_skip: self.recipe.model.clip_skip, recompute, device, loss_scale: 1.0 }
     }
+}
+
+/// Brings the VAE's encoder into memory for as long as there is something to encode.
+fn make_latents(
+    (bundle, device): (&mut Bundle, &Device),
+    (dataset, layout): (&Dataset, &Layout),
+    recipe: &Recipe,
+    files: Option<LatentFiles>,
+    say: &impl Fn(Event),
+) -> Result<LatentCache> {
+    bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
+    let encoder = bundle.encoder.take().expect("training asks for the encoder");
+    let (images, seed) = ((dataset, &layout.placements[..]), Seed(recipe.train.seed));
+    let latents = LatentCache::fill((encoder, device), images, &recipe.data, seed, files, say)?;
+    give_memory_back();
+    // A GPU keeps what was freed for itself, and the UNet needs it.
+    device.memory_cleanup();
+    Ok(latents)
 }
 
 /// Brings text encoders and UNet into memory; if the states of captions are kept, the text encoders for that long only.
@@ -238,26 +255,6 @@ pub fn open_model(model: &model::Model) -> Result<Checkpoint> {
         checkpoint.use_vae(vae)?;
     }
     Ok(checkpoint)
-}
-
-/// How the frozen matrices of a run on `device` are held; the VAE's are the processor's.
-pub fn storages(train: &Train, device: &Device) -> Storages {
-    let wide = storage(train.precision, device);
-    let eight = |if_all| if if_all { Storage::Int8 } else { wide };
-    Storages {
-        texts: eight(train.fp8 == Fp8::All),
-        unet: eight(train.fp8 != Fp8::No),
-        vae: storage(train.vae, &Device::flex()),
-    }
-}
-
-/// How frozen matrices are held that are not in 8 bits.
-pub fn storage(precision: Precision, device: &Device) -> Storage {
-    match precision {
-        Precision::No => Storage::F32,
-        Precision::Fp16 if is_host(device) => Storage::F32,
-        Precision::Fp16 | Precision::Bf16 => Storage::Bf16,
-    }
 }
 
 /// Opens the device that is asked for, and tells what there is to tell of it.

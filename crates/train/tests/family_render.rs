@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_diffusion::Sampler;
+use lorabake_model::Storages;
 use lorabake_ops::Storage;
 use lorabake_testkit::{Golden, tiny};
 use lorabake_train::generate::{LoraUse, Painter, Picture, Request};
@@ -22,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
 
 fn painter(checkpoint: Vec<u8>) -> Painter {
     let checkpoint = Checkpoint::from_bytes("tiny", checkpoint.into()).unwrap();
-    Painter::load(&checkpoint, Storage::F32).unwrap()
+    Painter::load(&checkpoint, Storages::all(Storage::F32)).unwrap()
 }
 
 /// The picture that the golden file has, with the LoRAs that it had.

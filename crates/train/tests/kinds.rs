@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
 use lorabake_diffusion::Sampler;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, Parts, Storages};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -131,7 +131,7 @@ fn picture(painter: &Painter, lora: Option<(&Path, f64)>) -> Vec<f32> {
 #[test]
 fn every_kind_is_trained_saved_read_and_painted_with() {
     let bench = Bench::new();
-    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storage::F32).unwrap();
+    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storages::all(Storage::F32)).unwrap();
     let plain = picture(&painter, None);
     for (index, (module, args, linear, wide)) in KINDS.into_iter().enumerate() {
         let options = format!("--network_module={module} --network_args {args}");

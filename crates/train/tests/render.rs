@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_diffusion::Sampler;
+use lorabake_model::Storages;
 use lorabake_ops::Storage;
 use lorabake_testkit::Golden;
 use lorabake_train::generate::{LoraUse, Painter, Picture, Request};
@@ -24,7 +25,7 @@ fn here(path: &str) -> PathBuf {
 
 fn painter(storage: Storage) -> Painter {
     let checkpoint = Checkpoint::open(&here("../../models/tiny/sd15_tiny.safetensors")).unwrap();
-    Painter::load(&checkpoint, storage).unwrap()
+    Painter::load(&checkpoint, Storages::all(storage)).unwrap()
 }
 
 fn request(strength: f64) -> Request {

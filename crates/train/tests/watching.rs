@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, Parts, Storages};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -251,7 +251,7 @@ fn pictures_have_the_average_that_is_saved() {
     };
     let (Painted { picture, mut request, .. }, path) = painted("--ema_decay=0.9");
     request.loras = vec![LoraUse { path, strength: Strength::FULL }];
-    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storage::F32).unwrap();
+    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storages::all(Storage::F32)).unwrap();
     let again = painter.paint(&request, &mut |_, _| ()).unwrap();
     assert!(apart(&picture.latent, &again.latent) < 1e-5);
     assert!(apart(&painted("").0.picture.latent, &again.latent) > 1e-3);

@@ -8,6 +8,7 @@ mod replay;
 mod trace;
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
@@ -38,7 +39,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
-        let trace = Trace::open(pack, name)?;
+        let (trace, started) = (Trace::open(pack, name)?, Instant::now());
         match replay(&trace, &root.join("models/tiny"), (storage, &device))? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
@@ -52,6 +53,8 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
                     failed += 1
                 }
                 let verdict = if pass { "pass" } else { "FAIL" };
+                let seconds = started.elapsed().as_secs_f64();
+                let took = if is_host(&device) { String::new() } else { format!(", {seconds:.0} s") };
                 let left_out = |count: usize, why: &str| match count {
                     0 => String::new(),
                     n => format!(" ({n} tensors left out: {why})"),
@@ -60,7 +63,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
                 let chaotic = left_out(errors.chaotic, "the recording depends on rounding, see CHAOTIC");
                 let d = errors.d.map_or_else(String::new, |d| format!("{d:.1e}"));
                 println!(
-                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{noise}{chaotic}",
+                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{took}{noise}{chaotic}",
                     errors.updates,
                     errors.loss,
                     errors.gradient,

@@ -1,10 +1,11 @@
-//! What is computed on a GPU, against the processor: operations, recorded runs, and a bake from images to file.
+//! What is computed on a GPU, against the processor: operations, the VAE, recorded runs, and a bake from images to file.
 //!
 //! It needs no GPU: Mesa's lavapipe plays one (Debian's package mesa-vulkan-drivers). This chore builds itself once more
 //! with the feature `wgpu`, into a folder of its own, which takes some 25 minutes of one processor the first time.
 
 mod bake;
 mod operations;
+mod vae;
 
 use std::path::Path;
 use std::process::Command;
@@ -27,9 +28,10 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         bail!("there is no GPU to check; on Debian, apt-get install mesa-vulkan-drivers brings a software one");
     }
     let operations = operations::agree(&opened.device);
+    let vae = vae::agree(&opened.device)?;
     let baked = bake::agree(wanted, root)?;
     let recorded = conformance::run(&["--device", wanted].map(String::from), root)?;
-    Ok(operations && recorded && baked)
+    Ok(operations && vae && recorded && baked)
 }
 
 /// The same chore in a build that has GPUs.

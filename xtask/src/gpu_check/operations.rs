@@ -67,6 +67,10 @@ fn cases(half: Option<FloatDType>) -> Vec<Case> {
             let name = format!("convolution {kernel}×{kernel} / {stride}, {padding} zeros");
             add(&name, &[[2, 12, 9, 8]], Box::new(move |x| conv.forward(x[0].clone())));
         }
+        // Many products in a sum: where a kernel sums in 16 bits, it shows.
+        let shape = ConvShape { inputs: 640, outputs: 32, kernel: 3, stride: 1, padding: 1 };
+        let conv = FrozenConv::new(shape, matrix(32, shape.patch()), None);
+        add("convolution of 640 channels", &[[1, 640, 6, 6]], Box::new(move |x| conv.forward(x[0].clone())));
         for mask in [Mask::None, Mask::Causal] {
             let shapes = [[2, 2, 33, 8]; 3];
             let operation = move |x: &[Tensor<4>]| attention(x[0].clone(), x[1].clone(), x[2].clone(), mask, storage);
@@ -101,16 +105,16 @@ fn run(case: &Case, device: &Device) -> Vec<Vec<f32>> {
 }
 
 /// Unit normal, the same on every device.
-fn numbers(count: usize, salt: u64) -> Vec<f32> {
+pub(super) fn numbers(count: usize, salt: u64) -> Vec<f32> {
     unit_normal(&mut Seed(salt).stream("noise", &[]), count)
 }
 
-fn tensor(shape: [usize; 4], salt: u64, device: &Device) -> Tensor<4> {
+pub(super) fn tensor(shape: [usize; 4], salt: u64, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(numbers(shape.iter().product(), salt), shape), device)
 }
 
 /// ‖a − b‖ / ‖b‖; 1 where there is nothing to compare.
-fn apart(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn apart(a: &[f32], b: &[f32]) -> f64 {
     let square = |x: f32| f64::from(x) * f64::from(x);
     let norm: f64 = b.iter().map(|b| square(*b)).sum();
     let apart: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();

@@ -13,7 +13,8 @@ use lorabake_train::event::Outcome;
 use lorabake_train::generate::{LoraUse, Painter, Request};
 use lorabake_train::network::Strength;
 use lorabake_train::sample_file::{self, SamplePrompt};
-use lorabake_train::session::{open_model, storage};
+use lorabake_train::session::open_model;
+use lorabake_train::storage::painting;
 
 use super::{generate, train};
 use crate::bake::{bake, summary};
@@ -116,7 +117,7 @@ fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> 
     let recipe = &parsed.recipe;
     let checkpoint = open_model(&recipe.model)?;
     let device = devices::open(recipe.train.device)?.device;
-    let painter = Painter::load(&checkpoint, storage(recipe.train.precision, &device))?.on(device);
+    let painter = Painter::load(&checkpoint, painting(recipe.train.precision, recipe.train.vae, &device))?.on(device);
     let shots: Vec<Shot> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
     let sheet = paint::compare(&painter, &shots)?;
     let path = outcome.file.with_file_name(format!("{}_before_after.png", recipe.output.name));

@@ -14,7 +14,8 @@ use lorabake_train::devices::{self, Opened};
 use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
 use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
 use lorabake_train::sample_file::{self, SamplePrompt};
-use lorabake_train::session::{open_checkpoint, storage};
+use lorabake_train::session::open_checkpoint;
+use lorabake_train::storage::painting;
 
 use crate::paint::{self, Shot};
 use crate::picture_file::{Target, save};
@@ -90,8 +91,8 @@ pub struct Args {
     /// fp16 on a GPU and no on the processor.
     #[arg(long, value_name = "no|bf16|fp16", default_value = "no", value_parser = precision)]
     mixed_precision: Precision,
-    /// Where UNet and text encoders are computed: auto, cpu, wgpu, vulkan, metal, cuda or rocm; cuda:1 is the second of
-    /// several. `lorabake doctor` lists them.
+    /// Where the networks are computed: auto, cpu, wgpu, vulkan, metal, cuda or rocm; cuda:1 is the second of several.
+    /// `lorabake doctor` lists them.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: Device,
 }
@@ -115,7 +116,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let Opened { device, notes } = devices::open(args.device)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let mut painter = Painter::load(&checkpoint, storage(args.mixed_precision, &device))?.on(device);
+    let mut painter =
+        Painter::load(&checkpoint, painting(args.mixed_precision, args.mixed_precision, &device))?.on(device);
     if args.zero_terminal_snr {
         painter = painter.of_zero_terminal_snr();
     } else if args.v_parameterization {

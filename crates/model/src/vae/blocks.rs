@@ -1,7 +1,7 @@
 //! What encoder and decoder are made of.
 
-use burn::tensor::{Device, Tensor};
-use lorabake_ops::{Activation, Before, FrozenConv, FrozenLinear, GroupNorm, Mask, Planes, attention};
+use burn::tensor::Tensor;
+use lorabake_ops::{Activation, Before, FrozenConv, FrozenLinear, GroupNorm, Image, Mask, attention};
 
 use crate::nn::Builder;
 
@@ -31,13 +31,12 @@ impl Resnet {
     }
 
     /// Two images are held, the input and the one between the convolutions; the output takes the input's place.
-    pub fn forward(&self, mut x: Planes) -> Planes {
+    pub fn forward(&self, mut x: Image) -> Image {
         let h = self.conv1.in_bands(&x, Before::Normalize(&self.norm1));
         if let Some(shortcut) = &self.conv_shortcut {
             x = shortcut.pointwise_in_bands(x);
         }
-        self.conv2.add_in_bands(&h, Before::Normalize(&self.norm2), &mut x);
-        x
+        self.conv2.add_in_bands(&h, Before::Normalize(&self.norm2), x)
     }
 }
 
@@ -69,9 +68,9 @@ impl Middle {
         }
     }
 
-    pub fn forward(&self, x: Planes, device: &Device) -> Planes {
-        let x = self.resnets[0].forward(x).into_tensor(device);
-        self.resnets[1].forward(Planes::of(self.attend(x)))
+    pub fn forward(&self, x: Image) -> Image {
+        let x = self.resnets[0].forward(x).into_tensor();
+        self.resnets[1].forward(Image::of(self.attend(x)))
     }
 
     fn attend(&self, x: Tensor<4>) -> Tensor<4> {

@@ -1,7 +1,7 @@
 //! Latents → image.
 
-use burn::tensor::{Device, Tensor};
-use lorabake_ops::{Before, FrozenConv, GroupNorm, Planes};
+use burn::tensor::Tensor;
+use lorabake_ops::{Before, FrozenConv, GroupNorm, Image};
 
 use super::blocks::{EPSILON, Middle, Resnet};
 use crate::nn::Builder;
@@ -52,14 +52,13 @@ impl Decoder {
     /// - latents: [B, 4, h, w], divided by the latent scale
     /// - output: [B, 3, 8·h, 8·w], about −1 to 1
     pub fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
-        let device = latents.device();
-        let images = Planes::of_batch(latents).map(|latent| self.image(latent, &device).into_tensor(&device));
+        let images = Image::of_batch(latents).map(|latent| self.image(latent).into_tensor());
         Tensor::cat(images.collect(), 0)
     }
 
-    fn image(&self, latent: Planes, device: &Device) -> Planes {
+    fn image(&self, latent: Image) -> Image {
         let x = self.post_quant_conv.pointwise_in_bands(latent);
-        let mut x = self.middle.forward(self.conv_in.in_bands(&x, Before::Nothing), device);
+        let mut x = self.middle.forward(self.conv_in.in_bands(&x, Before::Nothing));
         for level in &self.levels {
             x = level.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
             if let Some(upsample) = &level.upsample {

@@ -1,7 +1,7 @@
 //! Image → mean and log-variance of its latents.
 
-use burn::tensor::{Device, Tensor};
-use lorabake_ops::{Before, ConvShape, FrozenConv, GroupNorm, Planes};
+use burn::tensor::Tensor;
+use lorabake_ops::{Before, ConvShape, FrozenConv, GroupNorm, Image};
 
 use super::blocks::{EPSILON, Middle, Resnet};
 use crate::nn::Builder;
@@ -64,14 +64,13 @@ impl Encoder {
     /// # Shapes
     /// - images: [B, 3, H, W] in −1 to 1, sides multiples of 8
     pub fn forward(&self, images: Tensor<4>) -> Moments {
-        let device = images.device();
-        let moments = Planes::of_batch(images).map(|image| self.moments(image, &device).into_tensor(&device));
+        let moments = Image::of_batch(images).map(|image| self.moments(image).into_tensor());
         let moments = Tensor::cat(moments.collect(), 0).chunk(2, 1);
         let [mean, log_variance]: [Tensor<4>; 2] = moments.try_into().expect("two halves");
         Moments { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
     }
 
-    fn moments(&self, image: Planes, device: &Device) -> Planes {
+    fn moments(&self, image: Image) -> Image {
         let mut x = self.conv_in.in_bands(&image, Before::Nothing);
         for level in &self.levels {
             x = level.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
@@ -80,7 +79,7 @@ impl Encoder {
                 x = downsample.in_bands(&x, Before::PadEnd);
             }
         }
-        let x = self.middle.forward(x, device);
+        let x = self.middle.forward(x);
         let x = self.conv_out.in_bands(&x, Before::Normalize(&self.norm_out));
         self.quant_conv.pointwise_in_bands(x)
     }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::attention::{Attended, backward, forward};
+use super::convolved_on_device;
 use crate::agreement::{distance, numbers};
+use crate::bands::{Before, add_convolved};
 use crate::frozen_op::FrozenOp;
+use crate::planes::Planes;
 use crate::{Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage};
 
 fn tensor(numbers: &[f32], shape: [usize; 4]) -> Tensor<4> {
@@ -98,6 +101,40 @@ fn attention() {
             let kernel: Vec<f32> = kernel.into_data().try_into_vec().unwrap();
             let error = distance(&body.into_data().try_into_vec().unwrap(), &wide(&kernel));
             assert!(error < 2e-6, "{mask:?}: output or gradient {index} differs by {error:e}");
+        }
+    }
+}
+
+/// What `before` makes of an image, convolved and added to another, in one band and in several.
+#[test]
+fn bands() {
+    let norm = GroupNorm::new(numbers(8, 5), numbers(8, 6), 4, 1e-6);
+    let same = [3, 1, 1, 6];
+    for ([kernel, stride, padding, outputs], before, height) in [
+        (same, Before::Nothing, 12),
+        (same, Before::Normalize(&norm), 12),
+        (same, Before::Normalize(&norm), 1),
+        (same, Before::Double, 7),
+        ([3, 2, 0, 20], Before::PadEnd, 12),
+        ([3, 2, 0, 20], Before::PadEnd, 13),
+        ([1, 1, 0, 11], Before::Nothing, 12),
+    ] {
+        let shape = ConvShape { inputs: 8, outputs, kernel, stride, padding };
+        let conv = FrozenConv::new(shape, matrix(outputs, shape.patch()), Some(numbers(outputs, 4)));
+        let x = Planes { channels: 8, height, width: 10, numbers: numbers(8 * height * 10, 1) };
+        let last = |x: &Planes| tensor(&x.numbers, [1, x.channels, x.height, x.width]).permute([0, 2, 3, 1]);
+        let on_device = |sum, size| convolved_on_device(&conv, &last(&x), before, sum, size).permute([0, 3, 1, 2]);
+        let [_, channels, height, width] = on_device(None, 1 << 20).dims();
+        let mut sum = Planes { channels, height, width, numbers: numbers(channels * height * width, 2) };
+        let other = last(&sum);
+        let mut alone = Planes::zeros([channels, height, width]);
+        add_convolved(&conv, &x, before, &mut alone);
+        add_convolved(&conv, &x, before, &mut sum);
+        for size in [1, 300, 700, 1 << 20] {
+            for (body, kernel) in [(on_device(None, size), &alone), (on_device(Some(other.clone()), size), &sum)] {
+                let error = distance(&body.into_data().try_into_vec().unwrap(), &wide(&kernel.numbers));
+                assert!(error < 2e-6, "{shape:?} {before:?} in bands of {size} numbers: {error:e}");
+            }
         }
     }
 }

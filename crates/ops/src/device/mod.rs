@@ -8,15 +8,17 @@
 mod agreement;
 #[cfg(any(test, feature = "cube"))]
 mod attention;
+mod bands;
 #[cfg(feature = "cube")]
 mod cube;
 mod norm;
 mod precision;
 mod vector;
 
+pub(crate) use bands::{BAND, convolved_on_device};
 pub(crate) use norm::normalize;
 #[cfg(any(test, feature = "cube"))]
 pub(crate) use norm::normalize_backward;
-pub(crate) use precision::in_precision_of;
-pub use precision::{half_of, is_host};
+pub(crate) use precision::{for_convolution, in_precision_of};
+pub use precision::{half_of, is_host, multiplies_matrices};
 pub(crate) use vector::FrozenVector;

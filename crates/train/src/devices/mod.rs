@@ -16,6 +16,8 @@ use crate::ranks::place_on_machine;
 pub use expect::expectation;
 pub use host::{Processor, processor};
 pub use lorabake_ops::is_host;
+#[cfg(feature = "cube")]
+use lorabake_ops::multiplies_matrices;
 use trial::check;
 pub use trial::{Trial, try_out};
 
@@ -171,19 +173,10 @@ fn describe(wanted: Wanted, device: Device) -> Found {
         wanted,
         name: identity.map_or_else(|| wanted.to_string(), |identity| identity.name),
         software: card.is_none(),
-        cooperative: cooperative(&device),
+        cooperative: multiplies_matrices(&device),
         memory: address.and_then(|address| memory::of_card(&address)),
         device,
     }
-}
-
-#[cfg(feature = "cube")]
-fn cooperative(device: &Device) -> bool {
-    use burn::backend::DispatchDevice;
-    let DispatchDevice::Cube(cube) = device.as_dispatch() else { return false };
-    let client = cube.client();
-    let matmul = &client.properties().features.matmul;
-    !matmul.cmma.is_empty() || !matmul.mma.is_empty()
 }
 
 #[cfg(not(feature = "cube"))]

@@ -22,9 +22,10 @@ use crate::network::Network;
 use crate::ranks::Ranks;
 use crate::sample::Moment;
 use crate::save::Saver;
-use crate::session::{Session, storages};
+use crate::session::Session;
 use crate::shards::Shards;
 use crate::state::{self, Position, Saved};
+use crate::storage::storages;
 use crate::update::Updater;
 use crate::validate::{self, Validation};
 

@@ -1,0 +1,66 @@
+//! The VAE of the model inside the program, on a device and on the processor, and an image that a device cuts into bands.
+
+use anyhow::Result;
+use burn::tensor::{Device, FloatDType, Tensor};
+use lorabake_model::{Bundle, Parts, Storages};
+use lorabake_ops::{Before, ConvShape, FrozenConv, FrozenMatrix, GroupNorm, Image, Storage, half_of};
+use lorabake_recipe::model::Checkpoint;
+use lorabake_train::session::open_checkpoint;
+
+use super::operations::{apart, numbers, tensor};
+
+/// Latents and images agree to this after some thirty operations in 32 bits,
+const WHOLE: f64 = 3e-6;
+/// and to this where the weights and what they are multiplied with have 8 bits of precision.
+const HALVED: f64 = 3e-2;
+/// An image that a convolution to 32 channels in steps of two cuts into three bands; lavapipe has no room for larger ones.
+const LARGE: [usize; 4] = [1, 4, 1600, 1600];
+
+/// Prints a line for each; whether all agree.
+pub fn agree(device: &Device) -> Result<bool> {
+    println!("VAE");
+    let ours = whole(&Device::flex(), Storage::F32)?;
+    let mut all = told("image in bands", apart(&bands(device), &bands(&Device::flex())), 3e-6);
+    // In f16 it is never computed.
+    let storages = [(Storage::F32, WHOLE)].into_iter();
+    for (storage, tolerance) in
+        storages.chain((half_of(device) == Some(FloatDType::BF16)).then_some((Storage::Bf16, HALVED)))
+    {
+        let theirs = whole(device, storage)?;
+        for (name, (theirs, ours)) in ["mean", "log-variance", "picture"].iter().zip(theirs.iter().zip(&ours)) {
+            all &= told(&format!("{name} {storage:?}"), apart(theirs, ours), tolerance);
+        }
+    }
+    Ok(all)
+}
+
+fn told(name: &str, apart: f64, tolerance: f64) -> bool {
+    let agrees = apart < tolerance;
+    println!("  {name:<34} {apart:>9.1e}  {}", if agrees { "agrees" } else { "DIFFERS" });
+    agrees
+}
+
+/// Mean and log-variance of two images of noise, and the picture of latents of noise.
+fn whole(device: &Device, storage: Storage) -> Result<[Vec<f32>; 3]> {
+    let bundle = Bundle::open(&open_checkpoint(&Checkpoint::Embedded)?, Parts::All, Storages::all(storage))?;
+    let encoder = bundle.encoder.as_ref().expect("Parts::All brings it");
+    let decoder = bundle.decoder.as_ref().expect("Parts::All brings it");
+    let moments = encoder.forward(tensor([2, 3, 64, 96], 1, device).mul_scalar(0.5));
+    let picture = decoder.forward(tensor([1, 4, 12, 8], 2, device));
+    Ok([moments.mean, moments.log_variance, picture].map(values))
+}
+
+/// A norm, SiLU and a convolution of a large image.
+fn bands(device: &Device) -> Vec<f32> {
+    let shape = ConvShape { inputs: LARGE[1], outputs: 32, kernel: 3, stride: 2, padding: 1 };
+    let weight =
+        FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 3), Storage::F32);
+    let conv = FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 4)));
+    let norm = GroupNorm::new(numbers(LARGE[1], 5), numbers(LARGE[1], 6), 2, 1e-6);
+    let x = Image::of(tensor(LARGE, 7, device));
+    values(conv.in_bands(&x, Before::Normalize(&norm)).into_tensor())
+}
+
+fn values(x: Tensor<4>) -> Vec<f32> {
+    x.into_data().try_into_vec().unwrap_or_default()
+}
