@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::conv_shape::{ConvShape, Plane};
 use crate::device::{FrozenVector, for_convolution, in_precision_of};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
 
@@ -213,8 +213,8 @@ impl FrozenOp for Conv {
         self.forward_f32(x, shape, &weight)
     }
 
-    fn keeps_input(&self) -> bool {
-        false
+    fn keeps(&self) -> Keeps {
+        Keeps::Nothing
     }
 
     fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {

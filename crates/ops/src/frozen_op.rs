@@ -15,6 +15,27 @@ use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
+use crate::frozen::Storage;
+use crate::rounding::{narrowed, widened};
+
+/// What the tape holds of an operation's input until the gradient comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Nothing.
+    Nothing,
+    /// The input itself.
+    Input,
+    /// The input rounded to bf16, in half the memory.
+    Rounded,
+}
+
+impl Keeps {
+    /// For an operation beside layers whose weights are held in `storage`.
+    pub fn beside(storage: Storage) -> Self {
+        if storage == Storage::F32 { Self::Input } else { Self::Rounded }
+    }
+}
+
 /// A function of one tensor whose other inputs are frozen.
 pub(crate) trait FrozenOp: Debug + Send + Sync {
     /// Shape of the output for an input of this shape.
@@ -23,17 +44,17 @@ pub(crate) trait FrozenOp: Debug + Send + Sync {
     /// The output, row-major.
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32>;
 
-    /// Whether the backward pass reads the input; if not, the tape keeps nothing.
-    fn keeps_input(&self) -> bool;
+    /// What the backward pass reads of the input.
+    fn keeps(&self) -> Keeps;
 
-    /// dL/dx from dL/dy; `x` is empty unless [`keeps_input`](Self::keeps_input). `shape` is the input's.
+    /// dL/dx from dL/dy; `x` is empty if it [`keeps`](Self::keeps) nothing. `shape` is the input's.
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32>;
 
     /// The output in Burn's primitives, for other devices; x has ones in front up to four dimensions, and so has the
     /// output.
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4>;
 
-    /// dL/dx there, without a tape; `x` is there if [`keeps_input`](Self::keeps_input).
+    /// dL/dx there, without a tape; `x` is there unless it [`keeps`](Self::keeps) nothing.
     #[cfg(any(test, feature = "cube"))]
     fn backward_on_device(&self, x: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4>;
 }
@@ -53,6 +74,9 @@ pub(crate) fn apply<const D: usize>(op: Arc<dyn FrozenOp>, x: Tensor<D>) -> Tens
 #[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub(crate) trait FrozenOps: Backend {
     fn frozen_forward(x: FloatTensor<Self>, op: Arc<dyn FrozenOp>) -> FloatTensor<Self>;
+    /// x in bf16, where the backend can hold it so.
+    fn rounded(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `x` may be rounded.
     fn frozen_backward(x: FloatTensor<Self>, dy: FloatTensor<Self>, op: Arc<dyn FrozenOp>) -> FloatTensor<Self>;
     fn frozen_backward_without_input(
         shape: Vec<usize>,
@@ -78,10 +102,20 @@ impl FrozenOps for Flex {
         flex_tensor(op.forward(x.storage(), &shape), op.output_shape(&shape))
     }
 
+    fn rounded(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let shape = Shape::from(dims(&x));
+        FlexTensor::new(Bytes::from_elems(narrowed(x.storage())), Layout::contiguous(shape), DType::BF16)
+    }
+
     fn frozen_backward(x: FlexTensor, dy: FlexTensor, op: Arc<dyn FrozenOp>) -> FlexTensor {
         let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
         let shape = dims(&x);
-        flex_tensor(op.backward(x.storage(), &shape, dy.storage()), shape)
+        let dx = match x.dtype() {
+            DType::BF16 => op.backward(&widened(x.storage()), &shape, dy.storage()),
+            _ => op.backward(x.storage(), &shape, dy.storage()),
+        };
+        flex_tensor(dx, shape)
     }
 
     fn frozen_backward_without_input(shape: Vec<usize>, dy: FlexTensor, op: Arc<dyn FrozenOp>) -> FlexTensor {
@@ -107,6 +141,22 @@ impl<B: FrozenOps> Backward<B, 1> for KeepsInput {
 }
 
 #[derive(Debug)]
+struct KeepsRounded;
+
+impl<B: FrozenOps> Backward<B, 1> for KeepsRounded {
+    type State = (FloatTensor<B>, Arc<dyn FrozenOp>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, op) = ops.state;
+        if let Some(parent) = parent {
+            grads.register::<B>(parent.id, B::frozen_backward(x, dy, op));
+        }
+    }
+}
+
+#[derive(Debug)]
 struct KeepsNothing;
 
 impl<B: FrozenOps> Backward<B, 1> for KeepsNothing {
@@ -124,21 +174,35 @@ impl<B: FrozenOps> Backward<B, 1> for KeepsNothing {
 
 impl<B: FrozenOps, C: CheckpointStrategy> FrozenOps for Autodiff<B, C> {
     fn frozen_forward(x: FloatTensor<Self>, op: Arc<dyn FrozenOp>) -> FloatTensor<Self> {
-        if op.keeps_input() {
-            match KeepsInput.prepare::<C>([x.node()]).compute_bound().stateful() {
+        match op.keeps() {
+            Keeps::Input => match KeepsInput.prepare::<C>([x.node()]).compute_bound().stateful() {
                 OpsKind::Tracked(mut tape) => {
                     let kept = tape.checkpoint(&x);
                     tape.finish((kept, op.clone()), B::frozen_forward(x.into_primitive(), op))
                 }
                 OpsKind::UnTracked(tape) => tape.finish(B::frozen_forward(x.into_primitive(), op)),
-            }
-        } else {
-            let shape = x.shape().iter().copied().collect();
-            match KeepsNothing.prepare::<C>([x.node()]).compute_bound().stateful() {
-                OpsKind::Tracked(tape) => tape.finish((shape, op.clone()), B::frozen_forward(x.into_primitive(), op)),
+            },
+            Keeps::Rounded => match KeepsRounded.prepare::<C>([x.node()]).compute_bound().stateful() {
+                OpsKind::Tracked(tape) => {
+                    let x = x.into_primitive();
+                    tape.finish((B::rounded(x.clone()), op.clone()), B::frozen_forward(x, op))
+                }
                 OpsKind::UnTracked(tape) => tape.finish(B::frozen_forward(x.into_primitive(), op)),
+            },
+            Keeps::Nothing => {
+                let shape = x.shape().iter().copied().collect();
+                match KeepsNothing.prepare::<C>([x.node()]).compute_bound().stateful() {
+                    OpsKind::Tracked(tape) => {
+                        tape.finish((shape, op.clone()), B::frozen_forward(x.into_primitive(), op))
+                    }
+                    OpsKind::UnTracked(tape) => tape.finish(B::frozen_forward(x.into_primitive(), op)),
+                }
             }
         }
+    }
+
+    fn rounded(_: FloatTensor<Self>) -> FloatTensor<Self> {
+        unreachable!("what is kept for a gradient has none")
     }
 
     fn frozen_backward(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Arc<dyn FrozenOp>) -> FloatTensor<Self> {

@@ -6,17 +6,20 @@ use burn::tensor::{Tensor, activation};
 use rayon::prelude::*;
 
 use crate::elementary::{erf, exp};
+use crate::frozen::Storage;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::lanes::vectorized;
 use crate::shared_output::written;
 
+/// Beside layers whose weights are held in less than 32 bits, the tape holds x in bf16.
+///
 /// # Shapes
 /// - x: [.., 2·D]
 /// - output: [.., D]
-pub fn geglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    apply(Arc::new(Geglu), x)
+pub fn geglu<const D: usize>(x: Tensor<D>, storage: Storage) -> Tensor<D> {
+    apply(Arc::new(Geglu { keeps: Keeps::beside(storage) }), x)
 }
 
 /// The same in Burn primitives.
@@ -27,11 +30,13 @@ pub fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 #[cfg(test)]
 pub(crate) fn op() -> Arc<dyn FrozenOp> {
-    Arc::new(Geglu)
+    Arc::new(Geglu { keeps: Keeps::Input })
 }
 
 #[derive(Debug)]
-struct Geglu;
+struct Geglu {
+    keeps: Keeps,
+}
 
 /// 1 / √(2π)
 const DENSITY: f32 = 0.398_942_3;
@@ -65,8 +70,8 @@ impl FrozenOp for Geglu {
         unsafe { written(x.len() / 2, write) }
     }
 
-    fn keeps_input(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        self.keeps
     }
 
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {

@@ -1,4 +1,5 @@
-//! Group normalization with frozen scale and shift, fused with SiLU; the tape keeps the input only.
+//! Group normalization with frozen scale and shift, fused with SiLU; the tape keeps the input only, in bf16 where
+//! weights are held in less than 32 bits.
 //!
 //! Wu and He 2018. Mean and variance of a group are recomputed in the backward pass: reading the input twice is cheaper
 //! than keeping the normalized copy.
@@ -12,9 +13,10 @@ use rayon::prelude::*;
 use crate::device::normalize_backward;
 use crate::device::{FrozenVector, normalize};
 use crate::elementary::sigmoid;
+use crate::frozen::Storage;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::lanes::{sum, vectorized};
 use crate::shared_output::written;
 
@@ -34,6 +36,7 @@ pub struct GroupNorm {
     beta: Arc<FrozenVector>,
     groups: usize,
     epsilon: f32,
+    keeps: Keeps,
 }
 
 impl GroupNorm {
@@ -41,7 +44,12 @@ impl GroupNorm {
     pub fn new(gamma: Vec<f32>, beta: Vec<f32>, groups: usize, epsilon: f32) -> Self {
         assert!(gamma.len() == beta.len() && gamma.len().is_multiple_of(groups));
         let (gamma, beta) = (Arc::new(FrozenVector::new(gamma)), Arc::new(FrozenVector::new(beta)));
-        Self { gamma, beta, groups, epsilon }
+        Self { gamma, beta, groups, epsilon, keeps: Keeps::Input }
+    }
+
+    /// The same beside layers whose weights are held in `storage`: in less than 32 bits, the tape holds x in bf16.
+    pub fn beside(self, storage: Storage) -> Self {
+        Self { keeps: Keeps::beside(storage), ..self }
     }
 
     /// # Shapes
@@ -183,8 +191,8 @@ impl FrozenOp for Normalize {
         unsafe { written(x.len(), write) }
     }
 
-    fn keeps_input(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        self.norm.keeps
     }
 
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {

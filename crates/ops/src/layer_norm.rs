@@ -8,9 +8,10 @@ use rayon::prelude::*;
 #[cfg(any(test, feature = "cube"))]
 use crate::device::normalize_backward;
 use crate::device::{FrozenVector, normalize};
+use crate::frozen::Storage;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::group_norm::{center, moments};
 use crate::lanes::vectorized;
 use crate::shared_output::written;
@@ -24,13 +25,16 @@ struct Normalize {
     gamma: FrozenVector,
     beta: FrozenVector,
     epsilon: f32,
+    keeps: Keeps,
 }
 
 impl LayerNorm {
-    /// `gamma` and `beta` have one number per column.
-    pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32) -> Self {
+    /// `gamma` and `beta` have one number per column. Beside layers whose weights are held in less than 32 bits, the tape
+    /// holds x in bf16.
+    pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32, storage: Storage) -> Self {
         assert_eq!(gamma.len(), beta.len());
-        Self(Arc::new(Normalize { gamma: FrozenVector::new(gamma), beta: FrozenVector::new(beta), epsilon }))
+        let (gamma, beta) = (FrozenVector::new(gamma), FrozenVector::new(beta));
+        Self(Arc::new(Normalize { gamma, beta, epsilon, keeps: Keeps::beside(storage) }))
     }
 
     /// # Shapes
@@ -73,8 +77,8 @@ impl FrozenOp for Normalize {
         unsafe { written(x.len(), write) }
     }
 
-    fn keeps_input(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        self.keeps
     }
 
     fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {

@@ -33,6 +33,7 @@ mod low_rank;
 mod planes;
 mod product;
 mod quick_gelu;
+mod rounding;
 mod shared_output;
 mod turn;
 
@@ -50,6 +51,5 @@ pub use image::Image;
 pub use instructions::instructions;
 pub use layer_norm::LayerNorm;
 pub use linear::{FrozenLinear, low_rank as plain_low_rank};
-pub use planes::Planes;
 pub use quick_gelu::{plain as plain_quick_gelu, quick_gelu};
 pub use turn::turned;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::device::{FrozenVector, in_precision_of, is_host};
 use crate::frozen::{FrozenMatrix, Reading, Storage};
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
 
@@ -124,8 +124,8 @@ impl FrozenOp for Linear {
         self.forward_f32(x, &weight)
     }
 
-    fn keeps_input(&self) -> bool {
-        false
+    fn keeps(&self) -> Keeps {
+        Keeps::Nothing
     }
 
     fn backward(&self, _: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {

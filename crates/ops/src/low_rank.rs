@@ -1,7 +1,7 @@
 //! A frozen linear layer with a tracked product of low rank beside it: y = x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
 //!
 //! In one operation, x is rounded and read once for both, the two are summed as they are made, and so are the two parts of
-//! dx. The tape keeps x and x·downᵀ.
+//! dx. The tape keeps x, rounded as it was multiplied, and x·downᵀ.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::Tensor;
-use burn_flex::FlexTensor;
+use burn::tensor::{Bytes, DType, Shape, Tensor};
+use burn_flex::{FlexTensor, Layout};
 
-use crate::bf16::{backward_low_rank, forward_low_rank};
+use crate::bf16::{Forward, backward_low_rank, forward_low_rank};
 use crate::frozen_op::{dims, flex_tensor};
 use crate::linear::Linear;
 
@@ -39,11 +39,11 @@ pub(crate) struct Bypassed {
 
 /// The layer and the product, for a layer that computes in bf16.
 pub(crate) fn apply<const D: usize>(op: Bypassed, x: Tensor<D>, down: Tensor<2>, up: Tensor<2>) -> Tensor<D> {
-    let (y, _) = Dispatch::low_rank(x.into_dispatch(), down.into_dispatch(), up.into_dispatch(), op);
+    let (y, ..) = Dispatch::low_rank(x.into_dispatch(), down.into_dispatch(), up.into_dispatch(), op);
     Tensor::from_dispatch(y)
 }
 
-/// The backend's part: y and x·downᵀ; gradients of x, down and up.
+/// The backend's part: y, x·downᵀ and x as it was multiplied; gradients of x, down and up.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LowRankOps: Backend {
     fn low_rank(
@@ -51,7 +51,7 @@ pub(crate) trait LowRankOps: Backend {
         down: FloatTensor<Self>,
         up: FloatTensor<Self>,
         op: Bypassed,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     fn low_rank_backward(
         x: FloatTensor<Self>,
@@ -68,16 +68,19 @@ fn factors<'a>(down: &'a FlexTensor, up: &'a FlexTensor, scale: f32) -> Factors<
 }
 
 impl LowRankOps for Flex {
-    fn low_rank(x: FlexTensor, down: FlexTensor, up: FlexTensor, op: Bypassed) -> (FlexTensor, FlexTensor) {
+    fn low_rank(x: FlexTensor, down: FlexTensor, up: FlexTensor, op: Bypassed) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [x, down, up] = [x, down, up].map(|tensor| tensor.to_contiguous());
         let (factors, weight) = (factors(&down, &up, op.scale), op.layer.weight.reading());
         let weight = weight.for_bf16().expect(KERNELS);
-        let (y, inner) = forward_low_rank(x.storage(), weight, op.layer.bias.as_deref(), &factors);
+        let Forward { y, inner, x: rounded } =
+            forward_low_rank(x.storage(), weight, op.layer.bias.as_deref(), &factors);
         let mut shape = dims(&x);
         let (last, rank) = (shape.len() - 1, factors.rank);
         shape[last] = op.layer.weight.rows();
         let rows = inner.len() / rank;
-        (flex_tensor(y, shape), flex_tensor(inner, vec![rows, rank]))
+        let layout = Layout::contiguous(Shape::from([rows, rounded.len() / rows]));
+        let rounded = FlexTensor::new(Bytes::from_elems(rounded), layout, DType::BF16);
+        (flex_tensor(y, shape), flex_tensor(inner, vec![rows, rank]), rounded)
     }
 
     fn low_rank_backward(
@@ -93,7 +96,10 @@ impl LowRankOps for Flex {
         let (factors, weight) = (factors(&down, &up, op.scale), op.layer.weight.reading());
         let weight = weight.for_bf16().expect(KERNELS);
         let (dx, d_down, d_up) = backward_low_rank(read, dy.storage(), weight, &factors, op.wants_dx);
-        let shape = if op.wants_dx { dims(&x) } else { vec![0] };
+        let mut shape = if op.wants_dx { dims(&dy) } else { vec![0] };
+        if let Some(last) = shape.last_mut().filter(|_| op.wants_dx) {
+            *last = op.layer.weight.columns();
+        }
         (flex_tensor(dx, shape), flex_tensor(d_down, dims(&down)), flex_tensor(d_up, dims(&up)))
     }
 }
@@ -102,12 +108,13 @@ impl LowRankOps for Flex {
 struct LowRankBackward;
 
 impl<B: LowRankOps> Backward<B, 3> for LowRankBackward {
-    type State = ([NodeId; 3], FloatTensor<B>, Bypassed);
+    /// down and up; x, rounded, and x·downᵀ.
+    type State = ([NodeId; 2], [FloatTensor<B>; 2], Bypassed);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let (inputs, inner, mut op) = ops.state;
-        let [x, down, up] = inputs.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
+        let (factors, [x, inner], mut op) = ops.state;
+        let [down, up] = factors.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
         op.wants_dx = ops.parents[0].is_some();
         let (dx, d_down, d_up) = B::low_rank_backward(x, inner, down, up, dy, op);
         for (parent, gradient) in ops.parents.into_iter().zip([dx, d_down, d_up]) {
@@ -124,17 +131,19 @@ impl<B: LowRankOps, C: CheckpointStrategy> LowRankOps for Autodiff<B, C> {
         down: FloatTensor<Self>,
         up: FloatTensor<Self>,
         op: Bypassed,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         match LowRankBackward.prepare::<C>([x.node(), down.node(), up.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut tape) => {
-                let kept = [tape.checkpoint(&x), tape.checkpoint(&down), tape.checkpoint(&up)];
-                let (y, inner) =
+                let factors = [tape.checkpoint(&down), tape.checkpoint(&up)];
+                let (y, inner, x) =
                     B::low_rank(x.into_primitive(), down.into_primitive(), up.into_primitive(), op.clone());
-                (tape.finish((kept, inner.clone(), op), y), <Self as AutodiffBackend>::from_inner(inner))
+                let y = tape.finish((factors, [x.clone(), inner.clone()], op), y);
+                (y, <Self as AutodiffBackend>::from_inner(inner), <Self as AutodiffBackend>::from_inner(x))
             }
             OpsKind::UnTracked(tape) => {
-                let (y, inner) = B::low_rank(x.into_primitive(), down.into_primitive(), up.into_primitive(), op);
-                (tape.finish(y), <Self as AutodiffBackend>::from_inner(inner))
+                let (y, inner, x) = B::low_rank(x.into_primitive(), down.into_primitive(), up.into_primitive(), op);
+                let from_inner = <Self as AutodiffBackend>::from_inner;
+                (tape.finish(y), from_inner(inner), from_inner(x))
             }
         }
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::elementary::exp;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::lanes::vectorized;
 use crate::shared_output::written;
 
@@ -55,8 +55,8 @@ impl FrozenOp for QuickGelu {
         unsafe { written(x.len(), write) }
     }
 
-    fn keeps_input(&self) -> bool {
-        true
+    fn keeps(&self) -> Keeps {
+        Keeps::Input
     }
 
     fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::frozen_op::{FrozenOp, apply};
+use crate::frozen_op::{FrozenOp, Keeps, apply};
 use crate::shared_output::{SharedOutput, filled};
 
 /// Rows and columns of a square: what one line of the cache holds.
@@ -38,8 +38,8 @@ impl FrozenOp for Turn {
         turn(x, rows, columns)
     }
 
-    fn keeps_input(&self) -> bool {
-        false
+    fn keeps(&self) -> Keeps {
+        Keeps::Nothing
     }
 
     fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {

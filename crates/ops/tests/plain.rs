@@ -162,26 +162,47 @@ fn convolution() {
     }
 }
 
+/// What the tape holds in bf16 it holds exactly, if the input is in bf16.
+const STORAGES: [Storage; 2] = [Storage::F32, Storage::Bf16];
+
 #[test]
 fn norms() {
-    for activation in [Activation::None, Activation::Silu] {
-        let norm = GroupNorm::new(numbers(32, 1), numbers(32, 2), 8, 1e-5);
-        let x = tensor([2, 32, 5, 7], 3).add_scalar(2.0);
-        check(
-            &format!("group norm {activation:?}"),
-            3e-6,
-            [x],
-            |[x]| norm.forward(x, activation),
-            |[x]| norm.plain(x, activation),
-        );
+    for storage in STORAGES {
+        for activation in [Activation::None, Activation::Silu] {
+            let norm = GroupNorm::new(numbers(32, 1), numbers(32, 2), 8, 1e-5).beside(storage);
+            let x = held(storage, tensor([2, 32, 5, 7], 3).add_scalar(2.0));
+            let name = format!("group norm {activation:?} {storage:?}");
+            check(&name, 3e-6, [x], |[x]| norm.forward(x, activation), |[x]| norm.plain(x, activation));
+        }
+        let norm = LayerNorm::new(numbers(50, 1), numbers(50, 2), 1e-5, storage);
+        let x = held(storage, tensor([9, 50], 3));
+        check(&format!("layer norm {storage:?}"), 3e-6, [x], |[x]| norm.forward(x), |[x]| norm.plain(x));
     }
-    let norm = LayerNorm::new(numbers(50, 1), numbers(50, 2), 1e-5);
-    check("layer norm", 3e-6, [tensor([9, 50], 3)], |[x]| norm.forward(x), |[x]| norm.plain(x));
 }
 
 #[test]
 fn gated_gelu() {
-    check("geglu", 2e-6, [tensor([3, 5, 44], 4)], |[x]| geglu(x), |[x]| plain_geglu(x));
+    for storage in STORAGES {
+        let x = held(storage, tensor([3, 5, 44], 4));
+        check(&format!("geglu {storage:?}"), 2e-6, [x], |[x]| geglu(x, storage), |[x]| plain_geglu(x));
+    }
+}
+
+/// The gradient of an input that is not in bf16 differs by what it was rounded by, and the output not at all.
+#[test]
+fn what_the_tape_rounds() {
+    let x = tensor([9, 50], 3);
+    let gradient = |storage| {
+        let norm = LayerNorm::new(numbers(50, 1), numbers(50, 2), 1e-5, storage);
+        let x = x.clone().autodiff().require_grad();
+        let y = norm.forward(x.clone());
+        let gradients = (y.clone() * tensor([9, 50], 5)).sum().backward();
+        (x.grad(&gradients).unwrap(), y.inner())
+    };
+    let ((exact, y), (rounded, same)) = (gradient(Storage::F32), gradient(Storage::Bf16));
+    assert_eq!(y.into_data(), same.into_data());
+    let error = distance(rounded, exact);
+    assert!(error > 1e-5 && error < 4e-3, "{error:e}");
 }
 
 #[test]

@@ -84,9 +84,9 @@ fn cases(half: Option<FloatDType>) -> Vec<Case> {
     let with_silu = norm.clone();
     add("group norm", [2, 12, 9, 8], Box::new(move |x| norm.forward(x[0].clone(), Activation::None)));
     add("group norm, SiLU", [2, 12, 9, 8], Box::new(move |x| with_silu.forward(x[0].clone(), Activation::Silu)));
-    let norm = LayerNorm::new(numbers(40, 7), numbers(40, 8), 1e-5);
+    let norm = LayerNorm::new(numbers(40, 7), numbers(40, 8), 1e-5, Storage::F32);
     add("layer norm", [1, 2, 33, 40], Box::new(move |x| norm.forward(x[0].clone())));
-    add("GEGLU", [1, 2, 33, 40], Box::new(|x| geglu(x[0].clone())));
+    add("GEGLU", [1, 2, 33, 40], Box::new(|x| geglu(x[0].clone(), Storage::F32)));
     cases
 }
 

@@ -130,13 +130,13 @@ impl<'l, 'c> Builder<'l, 'c> {
         let (gamma, beta) = self.affine(path, channels);
         // A file whose width is no multiple of 32 is refused by the loader; until then one group will do.
         let groups = if channels.is_multiple_of(GROUPS) { GROUPS } else { 1 };
-        GroupNorm::new(gamma, beta, groups, epsilon)
+        GroupNorm::new(gamma, beta, groups, epsilon).beside(self.storage)
     }
 
     /// A layer norm with ε = 1e-5.
     pub fn layer_norm(&mut self, path: &str, width: usize) -> LayerNorm {
         let (gamma, beta) = self.affine(path, width);
-        LayerNorm::new(gamma, beta, 1e-5)
+        LayerNorm::new(gamma, beta, 1e-5, self.storage)
     }
 
     fn affine(&mut self, path: &str, width: usize) -> (Vec<f32>, Vec<f32>) {

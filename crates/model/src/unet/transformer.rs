@@ -95,7 +95,7 @@ impl Block {
         let normed = self.norm1.forward(x.clone());
         let x = x + self.attn1.forward(normed.clone(), normed, adapters);
         let x = x.clone() + self.attn2.forward(self.norm2.forward(x), condition.context.clone(), adapters);
-        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters));
+        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters), self.ff_in.storage());
         x + self.ff_out.forward(gated, adapters)
     }
 }

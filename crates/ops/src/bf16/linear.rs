@@ -96,35 +96,42 @@ fn rounded(numbers: &[f32]) -> Vec<bf16> {
     halves
 }
 
-/// x·Wᵀ + b + scale · (x·downᵀ)·upᵀ, and x·downᵀ.
+/// What a product of low rank gives.
+pub(crate) struct Forward {
+    /// The layer's and the product's output, [M, out].
+    pub y: Vec<f32>,
+    /// x·downᵀ, [M, rank].
+    pub inner: Vec<f32>,
+    /// x, rounded, in rows of an even length.
+    pub x: Vec<bf16>,
+}
+
+/// x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
 ///
 /// # Panics
 /// If the processor has not the instructions.
-pub(crate) fn forward_low_rank(
-    x: &[f32],
-    weight: Weight<'_>,
-    bias: Option<&[f32]>,
-    factors: &Factors<'_>,
-) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn forward_low_rank(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>, factors: &Factors<'_>) -> Forward {
     assert!(super::available());
     let rounded = Rounded::new(factors);
     let (pack, down, up) = (weight.turned(), rounded.down().turned(), rounded.up().turned());
-    with_rows(x, weight.columns, |x| {
-        let inner = sum_of_products(factors.rank, None, &[Term { rows: x, pack: &down }]);
-        let y = with_rows(&inner, factors.rank, |inner| {
-            let terms = [Term { rows: x, pack: &pack }, Term { rows: inner, pack: &up }];
-            sum_of_products(weight.rows, bias, &terms)
-        });
-        (y, inner)
-    })
+    let k = weight.columns;
+    let mut halves = vec![bf16::ZERO; x.len() / k * k.next_multiple_of(2)];
+    round_all(x, k, halves.reinterpret_cast_mut());
+    let x = Rows::of(&halves, k);
+    let inner = sum_of_products(factors.rank, None, &[Term { rows: x, pack: &down }]);
+    let y = with_rows(&inner, factors.rank, |inner| {
+        let terms = [Term { rows: x, pack: &pack }, Term { rows: inner, pack: &up }];
+        sum_of_products(weight.rows, bias, &terms)
+    });
+    Forward { y, inner, x: halves }
 }
 
-/// Gradients of x (if wanted), down and up from that of y, for the `inner` that the forward pass gave.
+/// Gradients of x (if wanted), down and up from that of y, for the `x` and the `inner` that the forward pass gave.
 ///
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn backward_low_rank(
-    (x, inner): (&[f32], &[f32]),
+    (x, inner): (&[bf16], &[f32]),
     dy: &[f32],
     weight: Weight<'_>,
     factors: &Factors<'_>,
@@ -139,7 +146,7 @@ pub(crate) fn backward_low_rank(
             let terms = [Term { rows: dy, pack: &pack }, Term { rows: d_inner, pack: &down }];
             if wants_dx { sum_of_products(weight.columns, None, &terms) } else { Vec::new() }
         });
-        let d_down = with_rows(x, weight.columns, |x| product_over_rows(&d_inner, rank, x));
+        let d_down = product_over_rows(&d_inner, rank, Rows::of(x, weight.columns));
         let d_up = scaled_transpose(&product_over_rows(inner, rank, dy), weight.rows, factors.scale);
         (dx, d_down, d_up)
     })
@@ -162,7 +169,12 @@ struct Rows<'a> {
     stride: usize,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// Rows of an even length that hold `k` numbers each.
+    fn of(halves: &'a [bf16], k: usize) -> Self {
+        Self { halves: halves.reinterpret_cast(), k, stride: k.next_multiple_of(2) }
+    }
+
     fn count(&self) -> usize {
         self.halves.len() / self.stride
     }
@@ -173,13 +185,19 @@ fn with_rows<R>(x: &[f32], k: usize, work: impl FnOnce(Rows<'_>) -> R) -> R {
     assert!(super::available());
     let (m, stride) = (x.len() / k, k.next_multiple_of(2));
     with_halves(m * stride, |halves| {
-        let slice = m.div_ceil(4 * rayon::current_num_threads()).max(FEWEST.div_ceil(k));
-        halves.par_chunks_mut(slice * stride).zip(x.par_chunks(slice * k)).for_each(|(out, x)| {
-            // SAFETY: asserted above.
-            unsafe { round_rows(x, k, out, stride) }
-        });
+        round_all(x, k, halves);
         work(Rows { halves, k, stride })
     })
+}
+
+/// Rounds rows of `k` numbers into rows of an even length.
+fn round_all(x: &[f32], k: usize, out: &mut [u16]) {
+    let (m, stride) = (x.len() / k, k.next_multiple_of(2));
+    let slice = m.div_ceil(4 * rayon::current_num_threads()).max(FEWEST.div_ceil(k));
+    out.par_chunks_mut(slice * stride).zip(x.par_chunks(slice * k)).for_each(|(out, x)| {
+        // SAFETY: the callers have asserted the instructions.
+        unsafe { round_rows(x, k, out, stride) }
+    });
 }
 
 /// Brings some lanes and some depth of a matrix into a panel.

@@ -16,11 +16,24 @@ mod softmax;
 mod tile;
 mod winograd;
 
+use half::bf16;
+use half::slice::HalfFloatSliceExt;
+
 pub(crate) use attention::{attend, attend_backward};
 pub(crate) use conv::{Frozen, backward as conv_backward, forward as conv_forward};
 pub(crate) use linear::{
-    Weight, backward as linear_backward, backward_low_rank, forward as linear_forward, forward_low_rank,
+    Forward, Weight, backward as linear_backward, backward_low_rank, forward as linear_forward, forward_low_rank,
 };
+
+/// Rounds to nearest even.
+///
+/// # Panics
+/// If the processor has not the instructions.
+pub(crate) fn round(numbers: &[f32], halves: &mut [bf16]) {
+    assert!(available());
+    // SAFETY: asserted.
+    unsafe { pack::round(numbers, halves.reinterpret_cast_mut()) }
+}
 
 /// Whether this processor has the instructions.
 pub(crate) fn available() -> bool {

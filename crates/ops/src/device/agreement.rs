@@ -8,7 +8,7 @@ use super::attention::{Attended, backward, forward};
 use super::convolved_on_device;
 use crate::agreement::{distance, numbers};
 use crate::bands::{Before, add_convolved};
-use crate::frozen_op::FrozenOp;
+use crate::frozen_op::{FrozenOp, Keeps};
 use crate::planes::Planes;
 use crate::{Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage};
 
@@ -26,8 +26,9 @@ fn check(op: Arc<dyn FrozenOp>, shape: [usize; 4]) {
     let y = op.forward(&x, &shape);
     let output: [usize; 4] = op.output_shape(&shape).try_into().unwrap();
     let dy = numbers(y.len(), 2);
-    let dx = op.backward(if op.keeps_input() { &x } else { &[] }, &shape, &dy);
-    let kept = op.keeps_input().then(|| tensor(&x, shape));
+    let keeps = op.keeps() != Keeps::Nothing;
+    let dx = op.backward(if keeps { &x } else { &[] }, &shape, &dy);
+    let kept = keeps.then(|| tensor(&x, shape));
     let results = [
         ("y", op.forward_on_device(tensor(&x, shape)), output, y),
         ("dx", op.backward_on_device(kept, shape, tensor(&dy, output)), shape, dx),
@@ -65,7 +66,7 @@ fn norms() {
     for activation in [Activation::None, Activation::Silu] {
         check(GroupNorm::new(numbers(12, 5), numbers(12, 6), 4, 1e-5).op(activation), [2, 12, 5, 3]);
     }
-    check(LayerNorm::new(numbers(20, 5), numbers(20, 6), 1e-5).op(), [1, 2, 7, 20]);
+    check(LayerNorm::new(numbers(20, 5), numbers(20, 6), 1e-5, Storage::F32).op(), [1, 2, 7, 20]);
 }
 
 #[test]

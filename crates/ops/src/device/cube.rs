@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata, ops::FloatTensorOps};
-use burn::tensor::{DType, Device, Shape, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Shape, Tensor};
 
 use super::attention::{Attended, SCORES, backward, forward};
 use super::half_of;
@@ -42,9 +42,21 @@ impl FrozenOps for Cube {
         primitive(op.forward_on_device(tensor(x)), &shape)
     }
 
+    /// In bf16 only: numbers between layers can exceed what f16 holds.
+    fn rounded(x: Primitive) -> Primitive {
+        match half_of(&Device::from(x.device())) {
+            Some(FloatDType::BF16) => {
+                let shape = shape_of(&x);
+                primitive(tensor(x).cast(FloatDType::BF16), &shape)
+            }
+            _ => x,
+        }
+    }
+
     fn frozen_backward(x: Primitive, dy: Primitive, op: Arc<dyn FrozenOp>) -> Primitive {
         let shape = shape_of(&x);
-        primitive(op.backward_on_device(Some(tensor(x)), four(&shape), tensor(dy)), &shape)
+        let x = tensor(x).cast(FloatDType::F32);
+        primitive(op.backward_on_device(Some(x), four(&shape), tensor(dy)), &shape)
     }
 
     fn frozen_backward_without_input(shape: Vec<usize>, dy: Primitive, op: Arc<dyn FrozenOp>) -> Primitive {
