@@ -1,10 +1,12 @@
 """Whole training steps of lorabake and PyTorch in turn: medians, ratios, peak memory.
 
 Usage: python benches/step.py LORABAKE CHECKPOINT IMAGES [--rounds 3] [--steps 4] [--size 512] [--batch 1] [--threads 2]
-       [--precision bf16 f32]
+       [--precision bf16 f32] [--channels-last] [--sdxl]
 LORABAKE is the program, CHECKPOINT one of SD1.5's size (oracle/full_size.py makes one of random weights), IMAGES a folder
 with at least as many pictures as the batch. A round runs each program once per precision, a few steps each, so that all
 see the same machine; the first step of a run is left out. Both train LoRA of rank 16 on UNet and text encoder with AdamW.
+--channels-last runs PyTorch once more with images in that layout. --sdxl is SDXL's UNet alone, with
+gradient checkpointing on both sides, on a CHECKPOINT that oracle/sdxl.py has made.
 """
 
 import argparse
@@ -27,6 +29,8 @@ def lorabake(args, precision):
         command += ["--network_dim", "16", "--network_alpha", "8", "--seed", "1", "--logging_dir", out]
         command += ["--train_batch_size", str(args.batch), "--max_train_steps", str(args.steps)]
         command += ["--mixed_precision", {"f32": "no"}.get(precision, precision), "--threads", str(args.threads)]
+        if args.sdxl:
+            command += ["--network_train_unet_only", "--cache_text_encoder_outputs", "--gradient_checkpointing"]
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         errors = run.stderr.read()
         _, status, usage = os.wait4(run.pid, 0)
@@ -37,12 +41,13 @@ def lorabake(args, precision):
         return seconds[1:], usage.ru_maxrss / 2**20
 
 
-def pytorch(args, precision):
+def pytorch(args, precision, *more):
     """The same of PyTorch."""
     with tempfile.TemporaryDirectory() as out:
         report = Path(out) / "report.json"
         command = [sys.executable, str(ORACLE), "--dtype", precision, "--size", str(args.size)]
-        command += ["--batch", str(args.batch), "--threads", str(args.threads), "--steps", str(args.steps - 1)]
+        command += ["--batch", str(args.batch), "--threads", str(args.threads), "--steps", str(args.steps - 1), *more]
+        command += ["--sdxl", "--gradient-checkpointing"] if args.sdxl else []
         run = subprocess.Popen(command, stdout=open(report, "w"), stderr=subprocess.DEVNULL)
         if run.wait():
             sys.exit("oracle/step_timing.py failed")
@@ -60,13 +65,18 @@ def main():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--sdxl", action="store_true")
     parser.add_argument("--precision", nargs="+", choices=["bf16", "f32"], default=["bf16", "f32"])
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    programs = {"lorabake": lorabake, "PyTorch": pytorch}
+    if args.channels_last:
+        programs["PyTorch channels_last"] = lambda args, precision: pytorch(args, precision, "--channels-last")
     seconds, peak = {}, {}
     for _ in range(args.rounds):
         for precision in args.precision:
-            for who, run in (("lorabake", lorabake), ("PyTorch", pytorch)):
+            for who, run in programs.items():
                 steps, gib = run(args, precision)
                 seconds.setdefault((who, precision), []).extend(steps)
                 peak[who, precision] = max(gib, peak.get((who, precision), 0))

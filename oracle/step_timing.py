@@ -4,7 +4,8 @@ Usage: python oracle/step_timing.py [--checkpoint SD15.safetensors] [--dtype f32
 One step as sd-scripts does it with cached latents: text encoder, noising, UNet (SDPA), MSE, backward, clipping, AdamW
 on rank-16 LoRA of all Linear and 1x1 convolutions in UNet attention blocks and CLIP layers. f32 = everything in f32;
 bf16 = frozen weights in bf16, LoRA in f32, autocast. Each dtype runs in a process of its own, for its peak memory.
-Without --checkpoint the weights are random, which costs the same time. Run it on an idle machine.
+Without --checkpoint the weights are random, which costs the same time. --sdxl is SDXL's UNet alone. Run it on an idle
+machine.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import torch
 
 import ldm
 import lora_bypass
+import sdxl
 
 
 def arguments(argv):
@@ -36,12 +38,16 @@ def arguments(argv):
     parser.add_argument("--steps", type=int, default=3, help="timed steps")
     parser.add_argument("--unet-only", action="store_true", help="no LoRA on the text encoder, states computed once")
     parser.add_argument("--gradient-checkpointing", action="store_true")
+    parser.add_argument("--channels-last", action="store_true", help="the UNet's images in that layout")
+    parser.add_argument("--sdxl", action="store_true", help="SDXL's UNet, without text encoders")
     parser.add_argument("--json", help="also write the results here")
     return parser.parse_args(argv)
 
 
-def models(checkpoint, dtype):
-    """UNet and text encoder, frozen."""
+def models(checkpoint, dtype, is_sdxl):
+    """UNet and text encoder, frozen; SDXL has the UNet only."""
+    if is_sdxl:
+        return sdxl.new_unet().to(dtype).requires_grad_(False), None
     if checkpoint:
         state = ldm.read(checkpoint)
         sizes = ldm.sizes_of(state)
@@ -69,14 +75,14 @@ def attach_lora(model, where, rank):
 
 def train_step(unet, text, batch, optimizer, cast):
     """Forward, backward and update; returns the loss."""
-    latents, ids, alphas, states = batch
+    latents, ids, alphas, states, added = batch
     noise = torch.randn_like(latents)
     timesteps = torch.randint(0, 1000, (latents.shape[0],))
     alpha = alphas[timesteps].view(-1, 1, 1, 1)
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     with cast():
         context = text(ids).last_hidden_state if states is None else states
-        predicted = unet(noisy, timesteps, context).sample
+        predicted = unet(noisy, timesteps, context, added_cond_kwargs=added).sample
     loss = torch.nn.functional.mse_loss(predicted.float(), noise)
     loss.backward()
     torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
@@ -104,23 +110,33 @@ def measure(options):
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
     half = options.dtype == ["bf16"]
-    unet, text = models(options.checkpoint, torch.bfloat16 if half else torch.float32)
+    unet, text = models(options.checkpoint, torch.bfloat16 if half else torch.float32, options.sdxl)
+    if options.channels_last:
+        unet = unet.to(memory_format=torch.channels_last)
     parameters = attach_lora(unet, "attentions", options.rank)
-    if not options.unet_only:
+    if not options.unet_only and text is not None:
         parameters += attach_lora(text, "encoder.layers", options.rank)
     if options.gradient_checkpointing:
         unet.train().enable_gradient_checkpointing()
-        text.train().gradient_checkpointing_enable({"use_reentrant": False})
+        if text is not None:
+            text.train().gradient_checkpointing_enable({"use_reentrant": False})
     cast = (lambda: torch.autocast("cpu", torch.bfloat16)) if half else contextlib.nullcontext
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
     side = options.size // 8
     ids = torch.randint(0, 49406, (options.batch, 77))
     alphas = (1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2).cumprod(0)
-    states = None
-    if options.unet_only:
+    states, added = None, None
+    if options.sdxl:
+        states = torch.randn(options.batch, 77, sdxl.CONTEXT)
+        sizes = torch.tensor([[options.size, options.size, 0, 0, options.size, options.size]] * options.batch)
+        added = {"text_embeds": torch.randn(options.batch, sdxl.POOLED), "time_ids": sizes}
+    elif options.unet_only:
         with torch.no_grad(), cast():
             states = text(ids).last_hidden_state
-    batch = (torch.randn(options.batch, 4, side, side), ids, alphas, states)
+    latents = torch.randn(options.batch, 4, side, side)
+    if options.channels_last:
+        latents = latents.contiguous(memory_format=torch.channels_last)
+    batch = (latents, ids, alphas, states, added)
     peak_loading = peak_gib()
     forget_peak()
     resting = peak_gib()
@@ -137,8 +153,9 @@ def measure(options):
         "batch": options.batch,
         "rank": options.rank,
         "threads": options.threads,
-        "text_encoder": not options.unet_only,
+        "text_encoder": not (options.unet_only or options.sdxl),
         "gradient_checkpointing": options.gradient_checkpointing,
+        "channels_last": options.channels_last,
         "lora_parameters": sum(p.numel() for p in parameters),
         "lora_layers": len(parameters) // 2,
         "median_seconds": round(statistics.median(timed), 3),

@@ -32,7 +32,7 @@ const FEWEST_TILES: usize = 48;
 /// How many channels ahead taps are asked for: they come from sixteen places at once, which the processor does not foresee.
 const FORESIGHT: usize = 24;
 /// Up to so many panels of tiles, tasks are blocks of channels.
-const FEW_PANELS: usize = 2;
+const FEW_PANELS: usize = 4;
 /// Fewest channels on either side, for the same reason.
 const FEWEST_CHANNELS: usize = 32;
 /// Largest product of channels, so that the transformed weight takes 64 MB at most.
