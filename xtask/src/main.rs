@@ -2,6 +2,7 @@
 
 mod conformance;
 mod gpu_check;
+mod mpi_check;
 mod processors;
 mod release;
 mod tidy;
@@ -14,7 +15,7 @@ use anyhow::Result;
 /// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
 type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const CHORES: [Chore; 5] = [
+const CHORES: [Chore; 6] = [
     ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
     (
         "conformance",
@@ -24,6 +25,9 @@ const CHORES: [Chore; 5] = [
     ),
     ("gpu-check", "[DEVICE]", "checks a GPU against the processor; Mesa's lavapipe serves for one", |args| {
         gpu_check::run(args, &root())
+    }),
+    ("mpi-check", "", "checks two processes against one, and what happens when one is lost; needs Open MPI", |_| {
+        mpi_check::run(&root())
     }),
     ("processors", "", "tests the operations on emulated x86-64 without AVX-512 and on 64-bit Arm; needs QEMU", |_| {
         processors::run(&root())
