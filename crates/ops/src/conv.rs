@@ -355,11 +355,13 @@ mod tests {
     }
 
     /// Kernel to width as above, for Winograd's products: odd sides and channels, panels that cross rows, several blocks.
-    const FOR_WINOGRAD: [[usize; 8]; 4] = [
+    const FOR_WINOGRAD: [[usize; 8]; 6] = [
         [3, 1, 1, 33, 50, 1, 24, 23],
         [3, 1, 1, 70, 97, 2, 17, 19],
         [3, 1, 1, 48, 32, 2, 8, 33],
         [3, 1, 1, 32, 64, 1, 32, 32],
+        [3, 1, 1, 35, 50, 1, 40, 37],
+        [3, 1, 1, 256, 260, 1, 16, 15],
     ];
 
     /// Small multiples of four are still small whole numbers after all transforms, so that nothing is rounded.

@@ -146,7 +146,7 @@ impl Sizes {
 /// Memory that a run takes, in bytes.
 ///
 /// - frozen: for each number of a matrix 4 bytes, with bf16 2, in 8 bits 1; tables of words and everything else 4.
-/// - step: 1.6 GB × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
+/// - step: 1.6 GB (with bf16 1.2) × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
 ///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 ///   When every block is run twice, 0.4 GB × batch × pixels ÷ 512², scaled by the fourth root: what is left is mostly in the
 ///   outermost level, which is as wide in SDXL.
@@ -179,7 +179,9 @@ pub struct Memory {
 const PROGRAM: u64 = 130_000_000;
 /// What a step of SD1.5 keeps for one image of 512 × 512; measured.
 const STEP_512: f64 = 1.6e9;
-/// What is left of that when every block is run twice; measured.
+/// The share of that where weights are held in less than 32 bits, since the tape rounds most of what it keeps; measured.
+const ROUNDED: f64 = 0.74;
+/// What is left of it when every block is run twice; measured.
 const RECOMPUTED: f64 = 0.25;
 /// The share of LoKr's, LoHa's and DoRA's changes of weight that are there at a time when every block is run twice; measured
 /// with SDXL.
@@ -219,8 +221,9 @@ impl Memory {
         let own = state_bytes(&recipe.optim.optimizer) + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
         let image = (ENCODED * sizes.vae_width as f64 * pixels) as u64;
         let encoding = bytes(train.vae) * sizes.encoder + image;
+        let tape = if train.fp8 == Fp8::No && bytes(train.precision) == 4 { 1.0 } else { ROUNDED };
         let [step, changes] =
-            [(STEP_512 * scale.sqrt(), least(scale)), (1.0, CHANGES)].map(|pair| kept(train.recompute, pair));
+            [(STEP_512 * tape * scale.sqrt(), least(scale)), (1.0, CHANGES)].map(|pair| kept(train.recompute, pair));
         let step = data.batch_size as f64 * step * pixels / (512.0 * 512.0);
         let adapted = if forms_changes(&recipe.network) { 4 * (sizes.matrices - sizes.texts) } else { 0 };
         Self {

@@ -35,15 +35,19 @@ const FORESIGHT: usize = 24;
 const FEW_PANELS: usize = 4;
 /// Fewest channels on either side, for the same reason.
 const FEWEST_CHANNELS: usize = 32;
+/// Fewer tiles than these need more channels: tasks are blocks of them then, and there have to be enough.
+const FEW_TILES: usize = 128;
+const CHANNELS_OF_FEW_TILES: usize = 256;
 /// Largest product of channels, so that the transformed weight takes 64 MB at most.
 const LARGEST: usize = 2 << 20;
 
 /// Whether a convolution is one for Winograd: by its shape, and by its size.
 pub(super) fn suits(shape: ConvShape, batch: usize, plane: Plane) -> bool {
     let ConvShape { inputs, outputs, kernel, stride, padding } = shape;
+    let tiles = batch * Tiling::of(plane).count();
     (kernel, stride, padding) == (3, 1, 1)
-        && inputs.min(outputs) >= FEWEST_CHANNELS
-        && batch * Tiling::of(plane).count() >= FEWEST_TILES
+        && inputs.min(outputs) >= if tiles < FEW_TILES { CHANNELS_OF_FEW_TILES } else { FEWEST_CHANNELS }
+        && tiles >= FEWEST_TILES
         && (batch * Tiling::of(plane).panels() <= FEW_PANELS || inputs * outputs <= LARGEST)
 }
 
