@@ -349,9 +349,7 @@ mod tests {
 
     #[test]
     fn both_paths_equal_f64() {
-        for case in CASES {
-            check(case, numbers, 1e-6);
-        }
+        CASES.into_iter().for_each(|case| check(case, numbers, 1e-6));
     }
 
     /// Kernel to width as above, for Winograd's products: odd sides and channels, panels that cross rows, several blocks.
