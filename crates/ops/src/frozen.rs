@@ -6,13 +6,10 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
-use rayon::prelude::*;
 
 use crate::device::{half_of, is_host};
 use crate::int8::Eighths;
-
-/// Numbers that one thread converts at a time.
-const PIECE: usize = 1 << 16;
+use crate::rounding::{narrowed, widened};
 
 /// How the numbers of a frozen weight are held in memory, and in what the operations on them compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +169,7 @@ impl FrozenMatrix {
     pub fn to_f32(&self) -> Vec<f32> {
         match &*self.reading().numbers {
             Numbers::F32(values) => values.clone(),
-            Numbers::Bf16(values) => values.to_f32_vec(),
+            Numbers::Bf16(values) => widened(values),
         }
     }
 }
@@ -233,7 +230,7 @@ impl Held {
     fn new(values: Vec<f32>, storage: Storage) -> Self {
         match storage {
             Storage::F32 => Held::Wide(Arc::new(Numbers::F32(values))),
-            Storage::Bf16 => Held::Wide(Arc::new(Numbers::Bf16(halved(&values)))),
+            Storage::Bf16 => Held::Wide(Arc::new(Numbers::Bf16(narrowed(&values)))),
             Storage::Int8 => Held::Eighths(Arc::new(Eighths::new(&values))),
         }
     }
@@ -245,14 +242,6 @@ impl Held {
             Held::Eighths(numbers) => Arc::new(Numbers::Bf16(numbers.widened())),
         }
     }
-}
-
-fn halved(values: &[f32]) -> Vec<bf16> {
-    let mut halves = vec![bf16::ZERO; values.len()];
-    halves.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE)).for_each(|(halves, values)| {
-        halves.iter_mut().zip(values).for_each(|(half, value)| *half = bf16::from_f32(*value));
-    });
-    halves
 }
 
 impl Reading {

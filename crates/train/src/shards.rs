@@ -16,6 +16,8 @@ use crate::update::accumulate;
 #[derive(Debug)]
 pub struct Shards {
     pools: Vec<ThreadPool>,
+    /// Whether the processor computes; else its threads have nothing to stay awake for.
+    on_host: bool,
 }
 
 impl Shards {
@@ -23,28 +25,31 @@ impl Shards {
     /// dropout draws for all of it, where blocks come into memory for it, and on a GPU, which has no threads of ours.
     pub fn of(recipe: &Recipe, device: &Device, batch: usize) -> Self {
         let whole = !is_host(device) || !recipe.network.dropout.is_off() || recipe.train.swapped > 0;
-        Self::new(if whole { 1 } else { rayon::current_num_threads().min(batch) })
+        let groups = if whole { 1 } else { rayon::current_num_threads().min(batch) };
+        Self { on_host: is_host(device), ..Self::new(groups) }
     }
 
     /// For the two halves of a guided prediction.
     pub fn of_guidance(device: &Device) -> Self {
-        Self::new(if is_host(device) { rayon::current_num_threads().min(2) } else { 1 })
+        let groups = if is_host(device) { rayon::current_num_threads().min(2) } else { 1 };
+        Self { on_host: is_host(device), ..Self::new(groups) }
     }
 
-    /// `groups` of the machine's threads, at least one in each.
+    /// `groups` of the processor's threads, at least one in each.
     pub fn new(groups: usize) -> Self {
         let threads = rayon::current_num_threads();
         let pool =
             |group: usize| ThreadPoolBuilder::new().num_threads(((threads + group) / groups).max(1)).build().ok();
         let pools: Option<Vec<_>> = (groups > 1).then(|| (0..groups).map(pool).collect()).flatten();
-        Self { pools: pools.unwrap_or_default() }
+        Self { pools: pools.unwrap_or_default(), on_host: true }
     }
 
     /// [`step`], with the batch shared among the groups.
     pub fn step(&self, frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
         let groups = self.count().min(inputs.shape[0]);
         if groups < 2 {
-            return awake(|| step(frozen, network, inputs));
+            let step = || step(frozen, network, inputs);
+            return if self.on_host { awake(step) } else { step() };
         }
         let parts: Vec<Inputs> = even_parts(inputs.shape[0], groups).map(|range| inputs.part(range)).collect();
         joined(self.each(&parts, |part| step(frozen, network, part)))

@@ -146,8 +146,8 @@ impl Sizes {
 /// Memory that a run takes, in bytes.
 ///
 /// - frozen: for each number of a matrix 4 bytes, with bf16 2, in 8 bits 1; tables of words and everything else 4.
-/// - step: 1.6 GB (with bf16 1.2) × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts once in what is
-///   kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
+/// - step: 1.6 GB (with bf16 1.2) × batch × pixels ÷ 512², scaled by the root of the UNet's size, because width counts
+///   once in what is kept and twice in the weights. Attention keeps no scores, so it grows with the pixels and not with their square.
 ///   When every block is run twice, 0.4 GB × batch × pixels ÷ 512², scaled by the fourth root: what is left is mostly in the
 ///   outermost level, which is as wide in SDXL.
 ///   LoKr, LoHa and DoRA form whole changes of weight, 4 bytes a number of the UNet, which the tape keeps.

@@ -7,10 +7,11 @@ use half::bf16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
-use super::pack::{Source, interleave, round, round_rows, transpose};
+use super::pack::{Source, interleave, round_rows, transpose};
 use super::scratch::{with_halves, with_words};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply};
 use crate::low_rank::Factors;
+use crate::rounding::narrowed;
 use crate::shared_output::{SharedOutput, filled};
 
 /// Numbers along the sum that are worked on together: with 64 columns, a quarter of a megabyte of the cache near the core.
@@ -77,7 +78,7 @@ struct Rounded {
 impl Rounded {
     fn new(factors: &Factors<'_>) -> Self {
         let scaled: Vec<f32> = factors.up.iter().map(|up| up * factors.scale).collect();
-        Self { down: rounded(factors.down), up: rounded(&scaled), rank: factors.rank }
+        Self { down: narrowed(factors.down), up: narrowed(&scaled), rank: factors.rank }
     }
 
     fn down(&self) -> Weight<'_> {
@@ -87,13 +88,6 @@ impl Rounded {
     fn up(&self) -> Weight<'_> {
         Weight { numbers: &self.up, rows: self.up.len() / self.rank, columns: self.rank }
     }
-}
-
-fn rounded(numbers: &[f32]) -> Vec<bf16> {
-    let mut halves = vec![bf16::ZERO; numbers.len()];
-    // SAFETY: the callers have asserted the instructions.
-    unsafe { round(numbers, halves.reinterpret_cast_mut()) };
-    halves
 }
 
 /// What a product of low rank gives.

@@ -7,7 +7,7 @@ use crate::shared_output::SharedOutput;
 /// Rows of a tile of full width: with four vectors of columns, 24 sums, four operands and one broadcast fill the 32
 /// registers.
 pub(super) const ROWS: usize = 6;
-/// Rows of a tile by its vectors of columns. A sum waits six cycles for the one before it, so that narrow tiles need rows.
+/// Rows of a tile by its vectors of columns. A sum waits for the one before it, so that narrow tiles need rows.
 const TALL: [usize; 5] = [0, 12, 12, 8, ROWS];
 /// Columns of a tile.
 pub(super) const COLUMNS: usize = 64;
