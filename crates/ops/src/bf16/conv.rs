@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use super::linear::Weight;
 use super::pack::{Source, interleave, round_rows};
 use super::scratch::{with_floats, with_halves, with_words};
-use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply};
+use super::tile::{
+    Ahead, Broadcast, COLUMNS, Extents, LANES, LINE, Lanes, ROWS, Start, Target, multiply, multiply_before,
+};
 use super::winograd;
 use crate::conv_shape::{ConvShape, Plane};
 use crate::shared_output::{SharedOutput, filled};
@@ -16,6 +18,10 @@ use crate::shared_output::{SharedOutput, filled};
 const DEPTH: usize = 2304;
 /// Numbers of a patch that are gathered together.
 const GATHERED: usize = 32;
+/// Up to so many panels of pixels, tasks are ranges of channels.
+const FEW_PANELS: usize = 4;
+/// Numbers of the patches of a panel that are a task then.
+const SHARE: usize = 16 * GATHERED;
 /// Numbers of all patches of a task of the backward pass, about: rows of Wᵀ that stay in the cache near the core.
 const TALL: usize = 144;
 
@@ -48,43 +54,123 @@ pub(crate) fn forward(conv: Frozen<'_>, x: &[f32], batch: usize, plane: Plane) -
     if winograd::suits(conv.shape, batch, plane) {
         return winograd::forward(conv, x, batch, plane);
     }
-    let (shape, k) = (conv.shape, conv.shape.patch());
-    let (image_in, image_out) = (shape.inputs * plane.input(), shape.outputs * plane.output());
-    let panels = plane.output().div_ceil(COLUMNS);
-    let parts = (4 * rayon::current_num_threads()).div_ceil(batch * panels).min(shape.outputs.div_ceil(16 * ROWS));
-    let tall = shape.outputs.div_ceil(parts).next_multiple_of(ROWS);
-    let parts = shape.outputs.div_ceil(tall);
+    let outputs = batch * conv.shape.outputs * plane.output();
     // Words of W's rows start at even numbers only if rows have an even length.
     with_halves(x.len(), |rounded| {
         round_all(x, rounded);
-        let rounded = &*rounded;
         with_even_rows(conv.weight, |words, row_stride| {
+            let forward = Forward { conv, plane, batch, rounded, words, row_stride };
             let tasks = |y: &SharedOutput<'_>| {
-                (0..batch * panels * parts).into_par_iter().for_each(|task| {
-                    let (image, panel, part) = (task / (panels * parts), task / parts % panels, task % parts);
-                    let pixels = panel * COLUMNS..((panel + 1) * COLUMNS).min(plane.output());
-                    let rows = part * tall..((part + 1) * tall).min(shape.outputs);
-                    let patches = Patches::new(shape, plane, &rounded[image * image_in..][..image_in], pixels.clone());
-                    let start = image * image_out + rows.start * plane.output() + pixels.start;
-                    let target = Target { output: y, start, row_stride: plane.output() };
-                    let mut start = conv.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[rows.clone()]));
-                    with_words(DEPTH.min(k.next_multiple_of(2)) / 2 * COLUMNS, |panel| {
-                        for first in (0..k).step_by(DEPTH) {
-                            let depth = first..(first + DEPTH).min(k);
-                            let e = Extents { rows: rows.len(), columns: pixels.len(), pairs: depth.len().div_ceil(2) };
-                            patches.pack(depth, panel);
-                            let a = Broadcast::rows(&words[rows.start * row_stride + first / 2..], row_stride);
-                            // SAFETY: asserted above; each task writes its own channels and pixels.
-                            unsafe { multiply(e, a, Lanes { words: panel, width: COLUMNS }, target, start) };
-                            start = Start::Output;
-                        }
-                    });
-                });
+                if batch * forward.panels() <= FEW_PANELS { forward.by_channels(y) } else { forward.by_panels(y) }
             };
-            // SAFETY: the tasks cover all images, channels and pixels.
-            unsafe { filled(batch * image_out, tasks) }
+            // SAFETY: both ways cover all images, channels and pixels.
+            unsafe { filled(outputs, tasks) }
         })
     })
+}
+
+/// A convolution on its way forward.
+struct Forward<'a> {
+    conv: Frozen<'a>,
+    plane: Plane,
+    batch: usize,
+    /// x.
+    rounded: &'a [u16],
+    /// The weight.
+    words: &'a [u32],
+    row_stride: usize,
+}
+
+impl Forward<'_> {
+    fn panels(&self) -> usize {
+        self.plane.output().div_ceil(COLUMNS)
+    }
+
+    /// Parts of what is summed.
+    fn depths(&self) -> impl Iterator<Item = Range<usize>> + Clone {
+        let k = self.conv.shape.patch();
+        (0..k).step_by(DEPTH).map(move |first| first..(first + DEPTH).min(k))
+    }
+
+    /// The output channels in at most `parts` ranges, none of a few rows only.
+    fn channels(&self, parts: usize) -> Vec<Range<usize>> {
+        let outputs = self.conv.shape.outputs;
+        let tall = outputs.div_ceil(parts.min(outputs.div_ceil(16 * ROWS))).next_multiple_of(2 * ROWS);
+        (0..outputs).step_by(tall).map(|first| first..(first + tall).min(outputs)).collect()
+    }
+
+    fn patches(&self, image: usize, panel: usize) -> Patches<'_> {
+        let (shape, size) = (self.conv.shape, self.conv.shape.inputs * self.plane.input());
+        let pixels = panel * COLUMNS..((panel + 1) * COLUMNS).min(self.plane.output());
+        Patches::new(shape, self.plane, &self.rounded[image * size..][..size], pixels)
+    }
+
+    /// Adds what some numbers of the patches of a panel give to some channels.
+    fn multiply(
+        &self,
+        (image, panel): (usize, usize),
+        channels: &Range<usize>,
+        depth: &Range<usize>,
+        lanes: Lanes<'_>,
+        y: &SharedOutput<'_>,
+    ) {
+        let (pixels, first) = (self.plane.output(), panel * COLUMNS);
+        let e = Extents { rows: channels.len(), columns: COLUMNS.min(pixels - first), pairs: depth.len().div_ceil(2) };
+        let channel = image * self.conv.shape.outputs + channels.start;
+        let target = Target { output: y, start: channel * pixels + first, row_stride: pixels };
+        let start = match self.conv.bias {
+            _ if depth.start > 0 => Start::Output,
+            Some(bias) => Start::Rows(&bias[channels.clone()]),
+            None => Start::Zero,
+        };
+        let words = &self.words[channels.start * self.row_stride + depth.start / 2..];
+        // SAFETY: `forward` has asserted the instructions; each task has its own channels or pixels.
+        unsafe { multiply(e, Broadcast::rows(words, self.row_stride), lanes, target, start) };
+    }
+
+    /// Each task gathers the patches of a panel, for all channels or some of them.
+    fn by_panels(&self, y: &SharedOutput<'_>) {
+        let panels = self.panels();
+        let channels = self.channels((4 * rayon::current_num_threads()).div_ceil(self.batch * panels));
+        (0..self.batch * panels * channels.len()).into_par_iter().for_each(|task| {
+            let (panel, part) = (task / channels.len(), task % channels.len());
+            let panel = (panel / panels, panel % panels);
+            let (patches, width) = (self.patches(panel.0, panel.1), COLUMNS);
+            with_words(DEPTH.min(self.conv.shape.patch().next_multiple_of(2)) / 2 * width, |words| {
+                for depth in self.depths() {
+                    patches.pack(depth.clone(), words, width);
+                    self.multiply(panel, &channels[part], &depth, Lanes { words, width }, y);
+                }
+            });
+        });
+    }
+
+    /// The patches of the few panels are gathered once, then each task has some channels: with few pixels, the weight is
+    /// most of the numbers, and is read once.
+    fn by_channels(&self, y: &SharedOutput<'_>) {
+        let (panels, width) = (self.panels(), self.plane.output().min(COLUMNS).next_multiple_of(LANES));
+        let size = self.conv.shape.patch().div_ceil(2) * width;
+        let channels = self.channels(8 * rayon::current_num_threads());
+        with_words(self.batch * panels * size, |gathered| {
+            gathered.par_chunks_mut(size).enumerate().for_each(|(index, out)| {
+                let patches = self.patches(index / panels, index % panels);
+                let tasks = out.par_chunks_mut(SHARE / 2 * width).enumerate();
+                tasks.for_each(|(share, out)| {
+                    let first = share * SHARE;
+                    patches.pack(first..(first + SHARE).min(self.conv.shape.patch()), out, width);
+                });
+            });
+            let gathered = &*gathered;
+            channels.par_iter().for_each(|channels| {
+                for depth in self.depths() {
+                    for (index, words) in gathered.chunks_exact(size).enumerate() {
+                        let lanes = Lanes { words: &words[depth.start / 2 * width..], width };
+                        self.multiply((index / panels, index % panels), channels, &depth, lanes, y);
+                    }
+                }
+            });
+        });
+    }
 }
 
 /// Lends the weight as words with rows that start at a word; where they do already, it is the weight itself.
@@ -128,21 +214,21 @@ impl<'a> Patches<'a> {
         Self { shape, plane, image, pixels, runs }
     }
 
-    /// Brings the numbers `depth` of every patch into lanes.
-    fn pack(&self, depth: Range<usize>, panel: &mut [u32]) {
+    /// Brings the numbers `depth` of every patch into lanes, `width` of them.
+    fn pack(&self, depth: Range<usize>, panel: &mut [u32], width: usize) {
         if self.shape.is_pointwise() {
             let numbers = &self.image[depth.start * self.plane.input() + self.pixels.start..];
             let (rows, columns) = (depth.len(), self.pixels.len());
             let source = Source { numbers, rows, columns, stride: self.plane.input() };
             // SAFETY: the caller has asserted the instructions.
-            return unsafe { interleave(source, panel, COLUMNS) };
+            return unsafe { interleave(source, panel, width) };
         }
         let (taps, stride) = (self.shape.kernel * self.shape.kernel, self.shape.stride);
         let mut gathered = [0u16; GATHERED * COLUMNS];
         for first in depth.clone().step_by(GATHERED) {
             let rows = GATHERED.min(depth.end - first);
             gathered.fill(0);
-            for (k, row) in (first..first + rows).zip(gathered.chunks_exact_mut(COLUMNS)) {
+            for (k, row) in (first..first + rows).zip(gathered.chunks_exact_mut(width)) {
                 let channel = &self.image[k / taps * self.plane.input()..][..self.plane.input()];
                 for (to, from, count) in &self.runs[k % taps] {
                     let row = &mut row[*to..to + count];
@@ -153,9 +239,9 @@ impl<'a> Patches<'a> {
                     }
                 }
             }
-            let source = Source { numbers: &gathered, rows, columns: COLUMNS, stride: COLUMNS };
+            let source = Source { numbers: &gathered, rows, columns: width, stride: width };
             // SAFETY: the caller has asserted the instructions.
-            unsafe { interleave(source, &mut panel[(first - depth.start) / 2 * COLUMNS..], COLUMNS) };
+            unsafe { interleave(source, &mut panel[(first - depth.start) / 2 * width..], width) };
         }
     }
 }
@@ -190,12 +276,17 @@ pub(crate) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane)
                     // SAFETY: asserted above.
                     unsafe { interleave(source, weight, width) };
                     let weight = Lanes { words: weight, width };
+                    let ahead = Ahead::Columns {
+                        first: source.numbers.as_ptr().wrapping_add(source.columns),
+                        stride: source.stride,
+                        lines: source.columns.div_ceil(LINE) + 1,
+                    };
                     for image in 0..batch {
                         let lanes = &lanes[image * panels * panel_words..][..panels * panel_words];
                         let first = (image * shape.inputs + channels.start) * plane.input();
                         // SAFETY: each task writes its own channels.
                         let dx = unsafe { dx.part(first, channels.len() * plane.input()) };
-                        channels_backward(shape, plane, weight, lanes, dx);
+                        channels_backward((shape, plane), weight, lanes, ahead, dx);
                     }
                 });
             });
@@ -206,7 +297,13 @@ pub(crate) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane)
 }
 
 /// The gradient of some channels of one image.
-fn channels_backward(shape: ConvShape, plane: Plane, weight: Lanes<'_>, lanes: &[u32], dx: &mut [f32]) {
+fn channels_backward(
+    (shape, plane): (ConvShape, Plane),
+    weight: Lanes<'_>,
+    lanes: &[u32],
+    ahead: Ahead,
+    dx: &mut [f32],
+) {
     let taps = shape.kernel * shape.kernel;
     let rows = dx.len() / plane.input() * taps;
     let pairs = shape.outputs.div_ceil(2);
@@ -216,7 +313,16 @@ fn channels_backward(shape: ConvShape, plane: Plane, weight: Lanes<'_>, lanes: &
         let target = Target { output: &output, start, row_stride };
         let e = Extents { rows, columns, pairs };
         // SAFETY: the caller has asserted the instructions; `out` is borrowed exclusively.
-        unsafe { multiply(e, Broadcast::lanes(weight), Lanes { words, width: COLUMNS }, target, Start::Zero) };
+        unsafe {
+            multiply_before(
+                e,
+                Broadcast::lanes(weight),
+                Lanes { words, width: COLUMNS },
+                target,
+                Start::Zero,
+                Some(ahead),
+            )
+        };
     };
     let panels = (0..plane.output()).step_by(COLUMNS).map(|from| from..(from + COLUMNS).min(plane.output()));
     if shape.is_pointwise() {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::pack::{Source, interleave, round_rows, transpose};
 use super::scratch::{with_halves, with_words};
-use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply};
+use super::tile::{Ahead, Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply, multiply_before};
 use crate::low_rank::Factors;
 use crate::rounding::narrowed;
 use crate::shared_output::{SharedOutput, filled};
@@ -38,15 +38,45 @@ impl<'a> Weight<'a> {
     }
 
     /// The transpose as what a [`Rows`] is multiplied with.
-    fn turned(self) -> impl Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync + 'a {
-        // SAFETY: `sum_of_products` has asserted the instructions.
-        move |lanes, depth, panel| unsafe { transpose(self.part(lanes, depth), panel, COLUMNS) }
+    fn turned(self) -> Factor<'a> {
+        Factor { weight: self, turned: true }
     }
 
     /// The matrix as what a [`Rows`] is multiplied with.
-    fn straight(self) -> impl Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync + 'a {
-        // SAFETY: as above.
-        move |lanes, depth, panel| unsafe { interleave(self.part(depth, lanes), panel, COLUMNS) }
+    fn straight(self) -> Factor<'a> {
+        Factor { weight: self, turned: false }
+    }
+}
+
+/// A matrix, or its transpose, as the right-hand side of a product.
+#[derive(Clone, Copy)]
+struct Factor<'a> {
+    weight: Weight<'a>,
+    turned: bool,
+}
+
+impl Factor<'_> {
+    /// Brings some lanes and some depth into a panel.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
+    unsafe fn pack(&self, lanes: Range<usize>, depth: Range<usize>, panel: &mut [u32]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.turned {
+                true => transpose(self.weight.part(lanes, depth), panel, COLUMNS),
+                false => interleave(self.weight.part(depth, lanes), panel, COLUMNS),
+            }
+        }
+    }
+
+    /// What [`pack`](Self::pack) reads from this lane and this depth on.
+    fn ahead(&self, lane: usize, depth: usize) -> Ahead {
+        let (numbers, stride) = (self.weight.numbers.as_ptr().cast::<u16>(), self.weight.columns);
+        match self.turned {
+            true => Ahead::Rows { first: numbers.wrapping_add(lane * stride + depth), stride },
+            false => Ahead::Columns { first: numbers.wrapping_add(depth * stride + lane), stride, lines: 2 },
+        }
     }
 }
 
@@ -55,8 +85,7 @@ impl<'a> Weight<'a> {
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn forward(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>) -> Vec<f32> {
-    let pack = weight.turned();
-    with_rows(x, weight.columns, |x| sum_of_products(weight.rows, bias, &[Term { rows: x, pack: &pack }]))
+    with_rows(x, weight.columns, |x| sum_of_products(weight.rows, bias, &[Term { rows: x, factor: weight.turned() }]))
 }
 
 /// dy·W for dy [M, out].
@@ -64,8 +93,8 @@ pub(crate) fn forward(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>) -> Ve
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn backward(dy: &[f32], weight: Weight<'_>) -> Vec<f32> {
-    let pack = weight.straight();
-    with_rows(dy, weight.rows, |dy| sum_of_products(weight.columns, None, &[Term { rows: dy, pack: &pack }]))
+    let factor = weight.straight();
+    with_rows(dy, weight.rows, |dy| sum_of_products(weight.columns, None, &[Term { rows: dy, factor }]))
 }
 
 /// The factors of a product of low rank, rounded: `down` [rank, in], `up` [out, rank] times its scale.
@@ -107,14 +136,14 @@ pub(crate) struct Forward {
 pub(crate) fn forward_low_rank(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>, factors: &Factors<'_>) -> Forward {
     assert!(super::available());
     let rounded = Rounded::new(factors);
-    let (pack, down, up) = (weight.turned(), rounded.down().turned(), rounded.up().turned());
+    let (down, up) = (rounded.down().turned(), rounded.up().turned());
     let k = weight.columns;
     let mut halves = vec![bf16::ZERO; x.len() / k * k.next_multiple_of(2)];
     round_all(x, k, halves.reinterpret_cast_mut());
     let x = Rows::of(&halves, k);
-    let inner = sum_of_products(factors.rank, None, &[Term { rows: x, pack: &down }]);
+    let inner = sum_of_products(factors.rank, None, &[Term { rows: x, factor: down }]);
     let y = with_rows(&inner, factors.rank, |inner| {
-        let terms = [Term { rows: x, pack: &pack }, Term { rows: inner, pack: &up }];
+        let terms = [Term { rows: x, factor: weight.turned() }, Term { rows: inner, factor: up }];
         sum_of_products(weight.rows, bias, &terms)
     });
     Forward { y, inner, x: halves }
@@ -133,11 +162,11 @@ pub(crate) fn backward_low_rank(
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     assert!(super::available());
     let (rounded, rank) = (Rounded::new(factors), factors.rank);
-    let (pack, down, up) = (weight.straight(), rounded.down().straight(), rounded.up().straight());
+    let (down, up) = (rounded.down().straight(), rounded.up().straight());
     with_rows(dy, weight.rows, |dy| {
-        let d_inner = sum_of_products(rank, None, &[Term { rows: dy, pack: &up }]);
+        let d_inner = sum_of_products(rank, None, &[Term { rows: dy, factor: up }]);
         let dx = with_rows(&d_inner, rank, |d_inner| {
-            let terms = [Term { rows: dy, pack: &pack }, Term { rows: d_inner, pack: &down }];
+            let terms = [Term { rows: dy, factor: weight.straight() }, Term { rows: d_inner, factor: down }];
             if wants_dx { sum_of_products(weight.columns, None, &terms) } else { Vec::new() }
         });
         let d_down = product_over_rows(&d_inner, rank, Rows::of(x, weight.columns));
@@ -194,13 +223,10 @@ fn round_all(x: &[f32], k: usize, out: &mut [u16]) {
     });
 }
 
-/// Brings some lanes and some depth of a matrix into a panel.
-type Pack<'a> = dyn Fn(Range<usize>, Range<usize>, &mut [u32]) + Sync + 'a;
-
 /// A product of a sum: rows times a matrix.
 struct Term<'a> {
     rows: Rows<'a>,
-    pack: &'a Pack<'a>,
+    factor: Factor<'a>,
 }
 
 /// b + Σ rows · matrix, [M, n].
@@ -217,16 +243,20 @@ fn sum_of_products(n: usize, bias: Option<&[f32]>, terms: &[Term<'_>]) -> Vec<f3
             let (rows, columns) = (tall.min(m - row), COLUMNS.min(n - column));
             let target = Target { output: y, start: row * n + column, row_stride: n };
             let mut start = bias.map_or(Start::Zero, |bias| Start::Columns(&bias[column..]));
-            for Term { rows: Rows { halves, k, stride }, pack } in terms {
+            for Term { rows: Rows { halves, k, stride }, factor } in terms {
                 let words: &[u32] = bytemuck::cast_slice(halves);
                 with_words(DEPTH.min(*stride) / 2 * COLUMNS, |panel| {
                     for first in (0..*k).step_by(DEPTH) {
                         let depth = first..(first + DEPTH).min(*k);
                         let e = Extents { rows, columns, pairs: depth.len().div_ceil(2) };
-                        pack(column..column + columns, depth, panel);
+                        let next = if first + DEPTH < *k { (column, first + DEPTH) } else { (column + COLUMNS, 0) };
+                        let ahead = (next.0 < n).then(|| factor.ahead(next.0, next.1));
                         let a = Broadcast::rows(&words[(row * stride + first) / 2..], stride / 2);
                         // SAFETY: asserted above; each task writes its own rows and columns.
-                        unsafe { multiply(e, a, Lanes { words: panel, width: COLUMNS }, target, start) };
+                        unsafe {
+                            factor.pack(column..column + columns, depth, panel);
+                            multiply_before(e, a, Lanes { words: panel, width: COLUMNS }, target, start, ahead);
+                        }
                         start = Start::Output;
                     }
                 });

@@ -53,6 +53,11 @@ fn mask(count: usize) -> u16 {
     u16::MAX >> (LANES - count.min(LANES))
 }
 
+/// The first `count` of 32 lanes.
+fn mask_of_32(count: usize) -> u32 {
+    u32::MAX.checked_shr((2 * LANES - count.min(2 * LANES)) as u32).unwrap_or(0)
+}
+
 /// Rows of numbers to read: `rows` × `columns`, `stride` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -70,7 +75,7 @@ impl Source<'_> {
 }
 
 /// Rows at least this many numbers apart are asked for before they are read: the processor does not foresee such leaps.
-const LEAP: usize = 1024;
+const LEAP: usize = 256;
 /// How many rows before, and how many numbers before in a row, so that about two dozen lines are on their way.
 const ROWS_AHEAD: usize = 8;
 const ALONG: usize = 128;
@@ -92,27 +97,40 @@ pub(super) unsafe fn interleave(source: Source<'_>, out: &mut [u32], width: usiz
     assert!(width.is_multiple_of(LANES) && source.columns <= width);
     let pairs = source.rows.div_ceil(2);
     assert!(pairs * width <= out.len());
+    let (low, high) = (lanes_of_two(0), lanes_of_two(8));
     for (p, out) in out.chunks_exact_mut(width).take(pairs).enumerate() {
-        let upper = if 2 * p + 1 < source.rows { u16::MAX } else { 0 };
-        if source.stride >= LEAP {
-            for row in [2 * p + ROWS_AHEAD, 2 * p + 1 + ROWS_AHEAD] {
-                let row = source.numbers.as_ptr().wrapping_add(row * source.stride);
-                (0..source.columns).step_by(2 * LANES).for_each(|at| ask_for(row.wrapping_add(at)));
+        let upper = if 2 * p + 1 < source.rows { u32::MAX } else { 0 };
+        for (index, out) in out.chunks_mut(2 * LANES).enumerate() {
+            let at = 2 * LANES * index;
+            let mask = mask_of_32(source.columns.saturating_sub(at));
+            let first = source.numbers.as_ptr().wrapping_add(2 * p * source.stride + at);
+            let second = first.wrapping_add(source.stride);
+            if source.stride >= LEAP {
+                ask_for(first.wrapping_add(ROWS_AHEAD * source.stride));
+                ask_for(second.wrapping_add(ROWS_AHEAD * source.stride));
             }
-        }
-        for (at, out) in out.chunks_exact_mut(LANES).enumerate().map(|(index, out)| (index * LANES, out)) {
-            let mask = if at < source.columns { mask(source.columns - at) } else { 0 };
-            // SAFETY: lanes outside the source are masked; 16 words of output exist.
+            // SAFETY: lanes outside the source are masked; 16 or 32 words of output exist.
             unsafe {
-                let first = source.numbers.as_ptr().wrapping_add(2 * p * source.stride + at);
-                let second = first.wrapping_add(source.stride);
-                let low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first.cast()));
-                let high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask & upper, second.cast()));
-                let words = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
-                _mm512_storeu_si512(out.as_mut_ptr().cast(), words);
+                let first = _mm512_maskz_loadu_epi16(mask, first.cast());
+                let second = _mm512_maskz_loadu_epi16(mask & upper, second.cast());
+                let even = _mm512_mask_blend_epi16(0xaaaa_aaaa, first, _mm512_slli_epi32::<16>(second));
+                let odd = _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(first), second);
+                _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_permutex2var_epi32(even, low, odd));
+                if out.len() > LANES {
+                    let words = _mm512_permutex2var_epi32(even, high, odd);
+                    _mm512_storeu_si512(out.as_mut_ptr().add(LANES).cast(), words);
+                }
             }
         }
     }
+}
+
+/// Words of two vectors in turn, from this word of each.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lanes_of_two(first: i32) -> __m512i {
+    let order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    _mm512_add_epi32(order, _mm512_set1_epi32(first))
 }
 
 /// Words of neighbours in a row, turned: word (p, r) is columns 2p and 2p + 1 of row r; `width` words apart, missing
@@ -128,8 +146,7 @@ pub(super) unsafe fn transpose(source: Source<'_>, out: &mut [u32], width: usize
     assert!(pairs * width <= out.len());
     for row in (0..width).step_by(LANES) {
         for pair in (0..pairs).step_by(LANES) {
-            let halves = (source.columns - 2 * pair).min(2 * LANES);
-            let mask = u32::MAX >> (2 * LANES - halves);
+            let mask = mask_of_32(source.columns - 2 * pair);
             let mut block = [_mm512_setzero_si512(); LANES];
             let present = source.rows.saturating_sub(row).min(LANES);
             for (index, line) in block.iter_mut().take(present).enumerate() {

@@ -13,6 +13,8 @@ const TALL: [usize; 5] = [0, 12, 12, 8, ROWS];
 pub(super) const COLUMNS: usize = 64;
 /// Words in a vector.
 pub(super) const LANES: usize = 16;
+/// Numbers in a line of the cache.
+pub(super) const LINE: usize = 32;
 
 /// Whether this processor has the instructions.
 pub(super) fn available() -> bool {
@@ -77,11 +79,55 @@ pub(super) struct Target<'a> {
     pub row_stride: usize,
 }
 
+/// What main memory is asked for, line by line, while a product is computed, so that it is near when it is packed.
+#[derive(Clone, Copy)]
+pub(super) enum Ahead {
+    /// Rows of so many lines from here on, so many numbers apart: two for each pair that is multiplied.
+    Columns { first: *const u16, stride: usize, lines: usize },
+    /// 64 rows from here on, so many numbers apart: two numbers of each for each pair that is multiplied.
+    Rows { first: *const u16, stride: usize },
+}
+
+/// Lines to ask for: the first, the step to the next, and what is to go besides after every sixteenth, in numbers.
+type Lines = (*const u16, usize, usize);
+
+impl Ahead {
+    /// What the tile with this number asks for, a line for each pair that is multiplied.
+    fn lines(self, tile: usize) -> Option<Lines> {
+        match self {
+            Self::Columns { first, stride, lines } => {
+                let first = first.wrapping_add(tile % 2 * stride + tile / 2 * LINE);
+                (tile < 2 * lines).then_some((first, 2 * stride, 0))
+            }
+            Self::Rows { first, stride } => {
+                let leap = LINE.wrapping_sub(16 * stride);
+                (tile < 4).then_some((first.wrapping_add(16 * tile * stride), stride, leap))
+            }
+        }
+    }
+}
+
 /// output = start + a · b on the calling thread.
 ///
 /// # Safety
 /// The processor has the instructions ([`available`]), and no other thread touches these elements of the output.
 pub(super) unsafe fn multiply(e: Extents, a: Broadcast<'_>, b: Lanes<'_>, target: Target<'_>, start: Start<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { multiply_before(e, a, b, target, start, None) }
+}
+
+/// [`multiply`], before something that it knows will be read.
+///
+/// # Safety
+/// As [`multiply`].
+pub(super) unsafe fn multiply_before(
+    e: Extents,
+    a: Broadcast<'_>,
+    b: Lanes<'_>,
+    target: Target<'_>,
+    start: Start<'_>,
+    ahead: Option<Ahead>,
+) {
     if e.rows == 0 || e.columns == 0 {
         return;
     }
@@ -114,6 +160,7 @@ pub(super) unsafe fn multiply(e: Extents, a: Broadcast<'_>, b: Lanes<'_>, target
                     c: pointer.add(row * target.row_stride + column),
                     c_stride: target.row_stride,
                     columns,
+                    ahead: ahead.and_then(|ahead| ahead.lines(row / tall)),
                 };
                 let start = match start {
                     Start::Zero => First::Zero,
@@ -138,6 +185,7 @@ struct Tile {
     c: *mut f32,
     c_stride: usize,
     columns: usize,
+    ahead: Option<Lines>,
 }
 
 #[derive(Clone, Copy)]
@@ -201,7 +249,12 @@ unsafe fn run<const M: usize, const N: usize>(tile: &Tile, start: First) {
         }
     }
     let (mut a, mut b) = (tile.a, tile.b);
-    for _ in 0..tile.pairs {
+    // Where nothing is to be asked for, a line that is there already.
+    let (mut line, step, leap) = tile.ahead.unwrap_or((tile.a.cast(), 0, 0));
+    for pair in 0..tile.pairs {
+        // A prefetch reads nothing and fails nowhere.
+        _mm_prefetch::<_MM_HINT_T1>(line.cast());
+        line = line.wrapping_add(if pair % 16 == 15 { step.wrapping_add(leap) } else { step });
         // SAFETY: word p of every row and lane exists.
         unsafe {
             let mut lanes = [_mm512_setzero_si512(); N];
