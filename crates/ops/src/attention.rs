@@ -16,7 +16,7 @@ use crate::elementary::exp;
 use crate::frozen::Storage;
 use crate::frozen_op::{dims, flex_tensor};
 use crate::heads::{Heads, NewHeads, Rows};
-use crate::lanes::{maximum, sum, vectorized};
+use crate::lanes::{maximum, sum, sum_of_two, vectorized};
 use crate::product::{Extents, Into, View, product};
 use crate::shared_output::SharedOutput;
 
@@ -159,7 +159,10 @@ fn attend_block(head: Head, [q, k, v]: [Rows<'_>; 3], q0: usize, output: &mut [f
         head.scores(q, k, tile, scores);
         for (r, row) in scores.chunks_exact_mut(tile.keys).enumerate() {
             let state = (&mut largest[r], &mut total[r]);
-            vectorized(|| soften(row, state, &mut output[r * d..(r + 1) * d]));
+            vectorized(
+                #[inline(always)]
+                || soften(row, state, &mut output[r * d..(r + 1) * d]),
+            );
         }
         let e = Extents { m: queries, n: d, k: tile.keys };
         let b = view(v.part(k0, tile.keys));
@@ -183,7 +186,7 @@ fn soften(row: &mut [f32], (largest, total): (&mut f32, &mut f32), output: &mut 
     }
     let shrink = exp(*largest - now);
     row.iter_mut().for_each(|x| *x = exp(*x - now));
-    *total = *total * shrink + sum(row.len(), |i| row[i]) as f32;
+    *total = *total * shrink + sum(row, |x| x) as f32;
     *largest = now;
     if shrink != 1.0 {
         output.iter_mut().for_each(|y| *y *= shrink);
@@ -204,7 +207,14 @@ pub(crate) struct Kept<'a> {
 fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let d = head.d;
     let rows = kept.dy.iter().zip(kept.output.iter());
-    let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
+    let delta: Vec<f32> = rows
+        .map(|(dy, y)| {
+            vectorized(
+                #[inline(always)]
+                || sum_of_two(dy, y, |dy, y| dy * y),
+            ) as f32
+        })
+        .collect();
     let size = QUERIES.min(head.s) * KEYS.min(head.t);
     let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
     for k0 in (0..head.t).step_by(KEYS) {
@@ -219,12 +229,15 @@ fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f
             for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
                 let (log_sum, delta) = (kept.log_sum[q0 + r], delta[q0 + r]);
                 let scale = head.scale();
-                vectorized(|| {
-                    p.iter_mut().zip(ds).for_each(|(p, ds)| {
-                        *p = exp(*p - log_sum);
-                        *ds = *p * (*ds - delta) * scale;
-                    });
-                });
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        p.iter_mut().zip(ds).for_each(|(p, ds)| {
+                            *p = exp(*p - log_sum);
+                            *ds = *p * (*ds - delta) * scale;
+                        });
+                    },
+                );
             }
             let (p, ds) = (View::rows(p, keys), View::rows(ds, keys));
             let e = Extents { m: keys, n: d, k: tile.queries };

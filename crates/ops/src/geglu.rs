@@ -63,7 +63,10 @@ impl FrozenOp for Geglu {
         let write = |y: &mut [f32]| {
             y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
                 let (value, gate) = x.split_at(width);
-                vectorized(|| y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g)));
+                vectorized(
+                    #[inline(always)]
+                    || y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g)),
+                );
             });
         };
         // SAFETY: every number is written.
@@ -80,14 +83,18 @@ impl FrozenOp for Geglu {
             dx.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(dy.par_chunks(width)).for_each(
                 |((dx, x), dy)| {
                     let ((value, gate), (dvalue, dgate)) = (x.split_at(width), dx.split_at_mut(width));
-                    vectorized(|| {
-                        let rows = dvalue.iter_mut().zip(dgate).zip(value).zip(gate).zip(dy);
-                        rows.for_each(|((((dvalue, dgate), v), g), dy)| {
-                            let c = cdf(*g);
-                            *dvalue = dy * g * c;
-                            *dgate = dy * v * (c + g * DENSITY * exp(-0.5 * g * g));
-                        });
-                    });
+                    // dvalue holds the distribution until dgate has been made of it: loops over few slices are those that
+                    // the compiler makes vectors of.
+                    vectorized(
+                        #[inline(always)]
+                        || {
+                            dvalue.iter_mut().zip(gate).for_each(|(c, g)| *c = cdf(*g));
+                            let slopes = dgate.iter_mut().zip(&*dvalue).zip(gate);
+                            slopes.for_each(|((slope, c), g)| *slope = c + g * DENSITY * exp(-0.5 * g * g));
+                            dgate.iter_mut().zip(value).zip(dy).for_each(|((slope, v), dy)| *slope *= dy * v);
+                            dvalue.iter_mut().zip(gate).zip(dy).for_each(|((c, g), dy)| *c *= dy * g);
+                        },
+                    );
                 },
             );
         };

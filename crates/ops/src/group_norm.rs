@@ -17,7 +17,7 @@ use crate::frozen::Storage;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
 use crate::frozen_op::{FrozenOp, Keeps, apply};
-use crate::lanes::{sum, vectorized};
+use crate::lanes::{sum, sum_of_two, vectorized};
 use crate::shared_output::written;
 
 /// What follows the normalization.
@@ -63,7 +63,12 @@ impl GroupNorm {
         let channels = self.gamma.len() / self.groups;
         let moments: Vec<_> = x
             .par_chunks_exact(x.len() / self.groups)
-            .map(|group| vectorized(|| moments(group, self.epsilon)))
+            .map(|group| {
+                vectorized(
+                    #[inline(always)]
+                    || moments(group, self.epsilon),
+                )
+            })
             .collect();
         let each = self.gamma.iter().zip(self.beta.iter()).enumerate();
         each.map(|(channel, (gamma, beta))| {
@@ -168,8 +173,8 @@ impl Normalize {
 /// Mean and 1/√(variance + ε).
 #[inline(always)]
 pub(crate) fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
-    let mean = (sum(x.len(), |i| x[i]) / x.len() as f64) as f32;
-    let variance = sum(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / x.len() as f64;
+    let mean = (sum(x, |x| x) / x.len() as f64) as f32;
+    let variance = sum(x, |x| (x - mean) * (x - mean)) / x.len() as f64;
     (mean, (1.0 / (variance + f64::from(epsilon)).sqrt()) as f32)
 }
 
@@ -183,7 +188,10 @@ impl FrozenOp for Normalize {
         let write = |y: &mut [f32]| {
             y.par_chunks_mut(channels * plane).zip(x.par_chunks(channels * plane)).enumerate().for_each(
                 |(index, (y, x))| {
-                    vectorized(|| self.group_forward(index % self.norm.groups * channels, plane, x, y));
+                    vectorized(
+                        #[inline(always)]
+                        || self.group_forward(index % self.norm.groups * channels, plane, x, y),
+                    );
                 },
             );
         };
@@ -201,7 +209,10 @@ impl FrozenOp for Normalize {
         let write = |dx: &mut [f32]| {
             dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(dy.par_chunks(size)).enumerate().for_each(
                 |(index, ((dx, x), dy))| {
-                    vectorized(|| self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx));
+                    vectorized(
+                        #[inline(always)]
+                        || self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx),
+                    );
                 },
             );
         };
@@ -241,7 +252,7 @@ impl FrozenOp for Normalize {
 pub(crate) fn center(dx: &mut [f32], x: &[f32], mean: f32, rstd: f32) {
     let count = x.len().min(dx.len());
     let (dx, x) = (&mut dx[..count], &x[..count]);
-    let average = (sum(count, |i| dx[i]) / count as f64) as f32;
-    let along = (sum(count, |i| dx[i] * (x[i] - mean) * rstd) / count as f64) as f32;
+    let average = (sum(dx, |dx| dx) / count as f64) as f32;
+    let along = (sum_of_two(dx, x, |dx, x| dx * (x - mean) * rstd) / count as f64) as f32;
     dx.iter_mut().zip(x).for_each(|(d, x)| *d = rstd * (*d - average - (x - mean) * rstd * along));
 }

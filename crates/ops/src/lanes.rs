@@ -5,7 +5,8 @@
 /// Numbers that are summed side by side: two AVX-512 registers.
 const LANES: usize = 32;
 
-/// Runs a loop compiled for the widest vectors of this machine. What it calls must be `#[inline(always)]`.
+/// Runs a loop compiled for the widest vectors of this machine. `work` and what it calls must be `#[inline(always)]`: what
+/// remains a function of its own is compiled for the oldest processors.
 #[inline(always)]
 pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
@@ -25,26 +26,33 @@ pub(crate) fn maximum(row: &[f32]) -> f32 {
     rest.iter().chain(&lanes).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// Σ f(i) over 0..count: in f32 lanes over stretches of a few thousand, in f64 over these, so that long rows lose nothing.
+/// Σ f(x): in f32 lanes over stretches of a few thousand, in f64 over these, so that long rows lose nothing.
 #[inline(always)]
-pub(crate) fn sum(count: usize, f: impl Fn(usize) -> f32) -> f64 {
+pub(crate) fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f64 {
+    sum_of_two(row, row, |x, _| f(x))
+}
+
+/// Σ f(a, b) over two rows of one length, in the same way.
+#[inline(always)]
+pub(crate) fn sum_of_two(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     const STRETCH: usize = 128 * LANES;
     let mut total = 0.0f64;
-    let mut start = 0;
-    while start < count {
-        let end = (start + STRETCH).min(count);
+    for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
         let mut lanes = [0.0f32; LANES];
-        let whole = start + (end - start) / LANES * LANES;
-        for at in (start..whole).step_by(LANES) {
-            for (lane, sum) in lanes.iter_mut().enumerate() {
-                *sum += f(at + lane);
+        let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                lanes[lane] += f(a[lane], b[lane]);
             }
         }
-        for (lane, at) in (whole..end).enumerate() {
-            lanes[lane] += f(at);
+        for ((lane, a), b) in lanes.iter_mut().zip(rest_of_a).zip(rest_of_b) {
+            *lane += f(*a, *b);
         }
-        total += lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
-        start = end;
+        let mut stretch = 0.0f64;
+        for lane in lanes {
+            stretch += f64::from(lane);
+        }
+        total += stretch;
     }
     total
 }
@@ -58,7 +66,7 @@ mod tests {
         for count in [0, 1, 31, 32, 33, 4096, 4097, 10_000] {
             let row: Vec<f32> = (0..count).map(|i| ((i * 37) % 101) as f32 - 50.0).collect();
             let exact: f64 = row.iter().map(|x| f64::from(*x)).sum();
-            assert_eq!(vectorized(|| sum(count, |i| row[i])), exact);
+            assert_eq!(vectorized(|| sum(&row, |x| x)), exact);
             let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!(vectorized(|| maximum(&row)), largest);
         }

@@ -9,6 +9,14 @@ use crate::shared_output::written;
 /// Numbers that one thread converts at a time.
 const PIECE: usize = 1 << 15;
 
+/// The nearest bf16 number as f32, in a form that loops over it vectorize.
+#[inline(always)]
+pub(crate) fn nearest_half(number: f32) -> f32 {
+    let bits = number.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
+    if number.is_nan() { number } else { f32::from_bits(rounded) }
+}
+
 /// Rounded to bf16.
 pub(crate) fn narrowed(numbers: &[f32]) -> Vec<bf16> {
     let mut halves = vec![bf16::ZERO; numbers.len()];
@@ -44,5 +52,7 @@ mod tests {
         let halves = narrowed(&numbers);
         assert!(halves.iter().zip(&numbers).all(|(half, x)| *half == bf16::from_f32(*x)));
         assert!(widened(&halves).iter().zip(&halves).all(|(x, half)| *x == half.to_f32()));
+        assert!(widened(&halves).iter().zip(&numbers).all(|(half, x)| *half == nearest_half(*x)));
+        assert!(nearest_half(f32::NAN).is_nan() && nearest_half(f32::INFINITY) == f32::INFINITY);
     }
 }

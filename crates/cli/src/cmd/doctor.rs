@@ -2,26 +2,37 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use lorabake_recipe::device::Kind;
-use lorabake_train::devices::{self, Found, Trial, expectation, open, processor};
+use anyhow::{Context, Result};
+use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_train::devices::{self, Found, Question, Trial, expectation, open, processor};
 
 use crate::words;
 
 /// The options; their comments are the texts of `--help`.
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
-pub struct Args {}
+pub struct Args {
+    /// Tries out this device alone, such as vulkan:0
+    #[arg(long)]
+    device: Option<Wanted>,
+    /// Leaves out how fast it is.
+    #[arg(long, hide = true, requires = "device")]
+    check: bool,
+}
 
 /// Prints what there is.
 ///
 /// # Errors
-/// None so far: what does not work is what it tells.
-pub fn run(_: &Args) -> Result<ExitCode> {
+/// If there is no such device. One that does not work is no error, but ends the program without success if it was asked
+/// for by itself.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(wanted) = args.device {
+        return alone(wanted, args.check);
+    }
     let mut lines = vec![format!("lorabake {}", env!("CARGO_PKG_VERSION"))];
     let host = processor();
     lines.push(format!("cpu: {}; {} threads; {}", host.name, host.threads, host.instructions));
-    lines.push(format!("  {}", told(devices::try_out(&host.device))));
+    lines.push(format!("  {}", verdict(devices::try_out(&host.device).map(told))));
     if let Some(free) = host.free {
         lines.push(format!("  {:.1} GB free; {}", free as f64 / 1e9, expectation(free, true)));
     }
@@ -41,7 +52,7 @@ pub fn run(_: &Args) -> Result<ExitCode> {
         }
     }
     if any {
-        let chosen = open(lorabake_recipe::device::Device::default())?;
+        let chosen = open(Wanted::default())?;
         let says = chosen.notes.first().map_or("the processor computes", String::as_str);
         lines.push(format!("--device {} (the default): {says}", Kind::Auto.name()));
     }
@@ -49,11 +60,35 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// One device, in this process: another one asks in this way, so that it survives a driver that crashes.
+fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
+    let device = match wanted.kind {
+        Kind::Auto => open(wanted)?.device,
+        Kind::Cpu => processor().device,
+        kind => {
+            let found = devices::list(kind).map_err(anyhow::Error::msg)?;
+            let place = wanted.index.unwrap_or_default();
+            let missing = || format!("device {wanted}: there are {} such devices", found.len());
+            found.get(place).with_context(missing)?.device.clone()
+        }
+    };
+    let says =
+        if check { devices::check(&device).map(|_| "works".into()) } else { devices::try_out(&device).map(told) };
+    let (line, code) = match says {
+        Ok(works) => (works, ExitCode::SUCCESS),
+        Err(broken) => (broken, ExitCode::FAILURE),
+    };
+    words::result(&line);
+    Ok(code)
+}
+
 fn of_device(found: &Found) -> Vec<String> {
     let played = if found.software { " (a program that plays a GPU; not taken by itself)" } else { "" };
     let mut lines = vec![format!("{}: {}{played}", found.wanted, found.name)];
     let matrices = if found.cooperative { "cooperative matrices" } else { "no cooperative matrices" };
-    lines.push(format!("  {}; {matrices}", told(devices::try_out(&found.device))));
+    let apart = devices::ask(found.wanted, Question::Trial);
+    let says = apart.unwrap_or_else(|| devices::try_out(&found.device).map(told));
+    lines.push(format!("  {}; {matrices}", verdict(says)));
     match found.memory {
         Some(memory) => {
             lines.push(format!("  {:.1} GB of memory; {}", memory as f64 / 1e9, expectation(memory, false)));
@@ -64,15 +99,15 @@ fn of_device(found: &Found) -> Vec<String> {
     lines
 }
 
-fn told(trial: Result<Trial, String>) -> String {
-    match trial {
-        Err(broken) => format!("does not work: {broken}"),
-        Ok(Trial { distance, speed, half }) => {
-            let half = match half {
-                Some((dtype, speed)) => format!("{dtype:?} {speed:.0}").to_lowercase(),
-                None => "no 16-bit floats".into(),
-            };
-            format!("works (results within {distance:.0e} of the processor's); GFLOP/s: f32 {speed:.0}, {half}")
-        }
-    }
+fn verdict(says: Result<String, String>) -> String {
+    says.unwrap_or_else(|broken| format!("does not work: {broken}"))
+}
+
+fn told(trial: Trial) -> String {
+    let Trial { distance, speed, half } = trial;
+    let half = match half {
+        Some((dtype, speed)) => format!("{dtype:?} {speed:.0}").to_lowercase(),
+        None => "no 16-bit floats".into(),
+    };
+    format!("works (results within {distance:.0e} of the processor's); GFLOP/s: f32 {speed:.0}, {half}")
 }

@@ -3,7 +3,6 @@
 //! Forward, a block of queries has its scores in rows, as in `crate::attention`. Backward, scores are kept turned, keys by
 //! queries: then the weights are at once the rows that the gradients of k and v need, and, as lanes, what that of q needs.
 
-use half::bf16;
 use rayon::prelude::*;
 
 use super::pack::{Source, interleave, round, transpose};
@@ -12,6 +11,8 @@ use super::softmax::{self, differentiate, weigh};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, Target, multiply};
 use crate::attention::{Head, Kept, Mask};
 use crate::heads::{Heads, Rows, SharedHeads};
+use crate::lanes::{sum_of_two, vectorized};
+use crate::rounding::nearest_half;
 use crate::shared_output::SharedOutput;
 
 /// Queries of one task, forward.
@@ -226,7 +227,13 @@ fn differentiate_head(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32
 /// error that all of them have in common would meet the keys' mean, which is large.
 fn delta(kept: &Kept<'_>) -> Vec<f32> {
     let rows = kept.dy.iter().zip(kept.output.iter());
-    rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| bf16::from_f32(*a).to_f32() * b).sum()).collect()
+    let along = |dy, y| {
+        vectorized(
+            #[inline(always)]
+            || sum_of_two(dy, y, |dy, y| nearest_half(dy) * y),
+        )
+    };
+    rows.map(|(dy, y)| along(dy, y) as f32).collect()
 }
 
 /// 64 rows of q or dy in both orders of lanes.

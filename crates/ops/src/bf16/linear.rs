@@ -169,19 +169,11 @@ pub(crate) fn backward_low_rank(
             let terms = [Term { rows: dy, factor: weight.straight() }, Term { rows: d_inner, factor: down }];
             if wants_dx { sum_of_products(weight.columns, None, &terms) } else { Vec::new() }
         });
-        let d_down = product_over_rows(&d_inner, rank, Rows::of(x, weight.columns));
-        let d_up = scaled_transpose(&product_over_rows(inner, rank, dy), weight.rows, factors.scale);
+        let d_down = product_over_rows(&d_inner, rank, Rows::of(x, weight.columns), Side::Rows);
+        let scaled: Vec<f32> = inner.iter().map(|x| x * factors.scale).collect();
+        let d_up = product_over_rows(&scaled, rank, dy, Side::Columns);
         (dx, d_down, d_up)
     })
-}
-
-/// A matrix of rows of `width` numbers, turned and scaled.
-fn scaled_transpose(matrix: &[f32], width: usize, scale: f32) -> Vec<f32> {
-    let mut turned = Vec::with_capacity(matrix.len());
-    for column in 0..width {
-        turned.extend(matrix[column..].iter().step_by(width).map(|x| x * scale));
-    }
-    turned
 }
 
 /// Rounded rows of `k` numbers, `stride` apart.
@@ -267,8 +259,15 @@ fn sum_of_products(n: usize, bias: Option<&[f32]>, terms: &[Term<'_>]) -> Vec<f3
     unsafe { filled(m * n, tasks) }
 }
 
-/// aᵀ·b for a [M, r], [r, k] for `b` [M, k].
-fn product_over_rows(a: &[f32], r: usize, b: Rows<'_>) -> Vec<f32> {
+/// Where the few numbers of a row stand in a product over rows.
+#[derive(Clone, Copy)]
+enum Side {
+    Rows,
+    Columns,
+}
+
+/// aᵀ·b, [r, k], for a [M, r] and `b` [M, k]; or bᵀ·a, [k, r], if r is to be the columns.
+fn product_over_rows(a: &[f32], r: usize, b: Rows<'_>, side: Side) -> Vec<f32> {
     let (m, n, width) = (b.count(), b.k, r.next_multiple_of(LANES));
     with_words(m.div_ceil(2) * width, |turned| {
         with_rows(a, r, |a| {
@@ -290,17 +289,22 @@ fn product_over_rows(a: &[f32], r: usize, b: Rows<'_>) -> Vec<f32> {
                         // SAFETY: asserted by `with_rows`; each task writes its own columns.
                         unsafe {
                             interleave(source, panel, COLUMNS / 2);
-                            let a = Broadcast::lanes(Lanes { words: &turned[first / 2 * width..], width });
-                            let e = Extents { rows: r, columns, pairs: depth.div_ceil(2) };
-                            let target = Target { output: out, start: column, row_stride: n };
-                            multiply(e, a, Lanes { words: panel, width: COLUMNS / 2 }, target, start);
+                            let few = Lanes { words: &turned[first / 2 * width..], width };
+                            let many = Lanes { words: panel, width: COLUMNS / 2 };
+                            let (a, b, rows, columns, place, row_stride) = match side {
+                                Side::Rows => (few, many, r, columns, column, n),
+                                Side::Columns => (many, few, columns, r, column * r, r),
+                            };
+                            let e = Extents { rows, columns, pairs: depth.div_ceil(2) };
+                            let target = Target { output: out, start: place, row_stride };
+                            multiply(e, Broadcast::lanes(a), b, target, start);
                         }
                         start = Start::Output;
                     }
                 });
             });
         };
-        // SAFETY: the tasks cover all columns of all rows.
+        // SAFETY: the tasks cover all columns of `b`, for all of `a`.
         unsafe { filled(r * n, tasks) }
     })
 }

@@ -1,5 +1,6 @@
 //! The devices of this machine: which there are, whether they work, and which one a run gets.
 
+mod apart;
 mod expect;
 mod host;
 mod memory;
@@ -13,13 +14,13 @@ use lorabake_recipe::device::{Device as Wanted, Kind};
 
 use crate::ranks::place_on_machine;
 
+pub use apart::{Question, ask, tried_by};
 pub use expect::expectation;
 pub use host::{Processor, processor};
 pub use lorabake_ops::is_host;
 #[cfg(feature = "cube")]
 use lorabake_ops::multiplies_matrices;
-use trial::check;
-pub use trial::{Trial, try_out};
+pub use trial::{Trial, check, try_out};
 
 /// The kinds of GPUs in the order in which `auto` tries them: the makers' own ways first.
 const KINDS: [Kind; 5] = [Kind::Cuda, Kind::Rocm, Kind::Metal, Kind::Vulkan, Kind::Wgpu];
@@ -91,8 +92,8 @@ pub fn open(wanted: Wanted) -> Result<Opened> {
             let Some(found) = found.into_iter().nth(index) else {
                 return Ok(host(vec![instead(wanted, "there is no such GPU, or no driver for it")]));
             };
-            Ok(match check(&found.device) {
-                Ok(_) => opened(found),
+            Ok(match works(&found) {
+                Ok(()) => opened(found),
                 Err(broken) => host(vec![instead(wanted, &broken)]),
             })
         }
@@ -109,8 +110,8 @@ fn automatic() -> Opened {
                 let first = own_place(found.len());
                 found.rotate_left(first);
                 for found in found {
-                    match check(&found.device) {
-                        Ok(_) => return opened(found),
+                    match works(&found) {
+                        Ok(()) => return opened(found),
                         Err(broken) => notes.push(format!("{} ({}): {broken}", found.wanted, found.name)),
                     }
                 }
@@ -119,6 +120,12 @@ fn automatic() -> Opened {
         }
     }
     Opened { device: Device::flex(), notes }
+}
+
+/// Whether a GPU works; the error is one line.
+fn works(found: &Found) -> Result<(), String> {
+    let apart = ask(found.wanted, Question::Works).map(|answer| answer.map(drop));
+    apart.unwrap_or_else(|| check(&found.device).map(drop))
 }
 
 /// Where a process begins among `devices` of a kind: of several on a machine, each takes a GPU of its own.
