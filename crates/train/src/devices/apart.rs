@@ -45,6 +45,7 @@ fn answer(mut command: Command) -> Result<String, String> {
     match output.status.code() {
         Some(0) => Ok(says),
         Some(1) if !says.is_empty() => Err(says),
+        Some(1 | 2) => Err(format!("it could not be tried out ({})", output.status)),
         _ => Err(format!("its driver crashes ({})", output.status)),
     }
 }
@@ -63,6 +64,7 @@ mod tests {
         assert_eq!(shell("echo works; echo noise >&2"), Ok("works".into()));
         assert_eq!(shell("echo its results differ; exit 1"), Err("its results differ".into()));
         assert_eq!(shell("echo half a; kill -SEGV $$").unwrap_err(), "its driver crashes (signal: 11 (SIGSEGV))");
+        assert_eq!(shell("exit 2").unwrap_err(), "it could not be tried out (exit status: 2)");
         let unreachable = answer(Command::new("/no/such/program")).unwrap_err();
         assert!(unreachable.starts_with("it could not be tried out ("), "{unreachable}");
     }
