@@ -16,7 +16,7 @@ use crate::elementary::exp;
 use crate::frozen::Storage;
 use crate::frozen_op::{dims, flex_tensor};
 use crate::heads::{Heads, NewHeads, Rows};
-use crate::lanes::{maximum, sum, sum_of_two, vectorized};
+use crate::lanes::{maximum, sum, vectorized};
 use crate::product::{Extents, Into, View, product};
 use crate::shared_output::SharedOutput;
 
@@ -207,14 +207,7 @@ pub(crate) struct Kept<'a> {
 fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let d = head.d;
     let rows = kept.dy.iter().zip(kept.output.iter());
-    let delta: Vec<f32> = rows
-        .map(|(dy, y)| {
-            vectorized(
-                #[inline(always)]
-                || sum_of_two(dy, y, |dy, y| dy * y),
-            ) as f32
-        })
-        .collect();
+    let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
     let size = QUERIES.min(head.s) * KEYS.min(head.t);
     let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
     for k0 in (0..head.t).step_by(KEYS) {
