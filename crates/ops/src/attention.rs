@@ -159,10 +159,7 @@ fn attend_block(head: Head, [q, k, v]: [Rows<'_>; 3], q0: usize, output: &mut [f
         head.scores(q, k, tile, scores);
         for (r, row) in scores.chunks_exact_mut(tile.keys).enumerate() {
             let state = (&mut largest[r], &mut total[r]);
-            vectorized(
-                #[inline(always)]
-                || soften(row, state, &mut output[r * d..(r + 1) * d]),
-            );
+            vectorized!(soften(row, state, &mut output[r * d..(r + 1) * d]));
         }
         let e = Extents { m: queries, n: d, k: tile.keys };
         let b = view(v.part(k0, tile.keys));
@@ -222,15 +219,12 @@ fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f
             for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
                 let (log_sum, delta) = (kept.log_sum[q0 + r], delta[q0 + r]);
                 let scale = head.scale();
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        p.iter_mut().zip(ds).for_each(|(p, ds)| {
-                            *p = exp(*p - log_sum);
-                            *ds = *p * (*ds - delta) * scale;
-                        });
-                    },
-                );
+                vectorized!({
+                    p.iter_mut().zip(ds).for_each(|(p, ds)| {
+                        *p = exp(*p - log_sum);
+                        *ds = *p * (*ds - delta) * scale;
+                    });
+                });
             }
             let (p, ds) = (View::rows(p, keys), View::rows(ds, keys));
             let e = Extents { m: keys, n: d, k: tile.queries };

@@ -179,15 +179,12 @@ impl<'a> Bands<'a> {
             Before::Double => line.chunks_exact_mut(2).zip(row).for_each(|(pair, x)| pair.fill(*x)),
             Before::Normalize(_) => {
                 let (scale, shift) = self.affine[channel];
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        line.iter_mut().zip(row).for_each(|(y, x)| {
-                            let z = x * scale + shift;
-                            *y = z * sigmoid(z);
-                        });
-                    },
-                );
+                vectorized!({
+                    line.iter_mut().zip(row).for_each(|(y, x)| {
+                        let z = x * scale + shift;
+                        *y = z * sigmoid(z);
+                    });
+                });
             }
         }
     }

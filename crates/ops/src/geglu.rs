@@ -63,10 +63,7 @@ impl FrozenOp for Geglu {
         let write = |y: &mut [f32]| {
             y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
                 let (value, gate) = x.split_at(width);
-                vectorized(
-                    #[inline(always)]
-                    || y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g)),
-                );
+                vectorized!(y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * g * cdf(*g)));
             });
         };
         // SAFETY: every number is written.
@@ -85,16 +82,13 @@ impl FrozenOp for Geglu {
                     let ((value, gate), (dvalue, dgate)) = (x.split_at(width), dx.split_at_mut(width));
                     // dvalue holds the distribution until dgate has been made of it: loops over few slices are those that
                     // the compiler makes vectors of.
-                    vectorized(
-                        #[inline(always)]
-                        || {
-                            dvalue.iter_mut().zip(gate).for_each(|(c, g)| *c = cdf(*g));
-                            let slopes = dgate.iter_mut().zip(&*dvalue).zip(gate);
-                            slopes.for_each(|((slope, c), g)| *slope = c + g * DENSITY * exp(-0.5 * g * g));
-                            dgate.iter_mut().zip(value).zip(dy).for_each(|((slope, v), dy)| *slope *= dy * v);
-                            dvalue.iter_mut().zip(gate).zip(dy).for_each(|((c, g), dy)| *c *= dy * g);
-                        },
-                    );
+                    vectorized!({
+                        dvalue.iter_mut().zip(gate).for_each(|(c, g)| *c = cdf(*g));
+                        let slopes = dgate.iter_mut().zip(&*dvalue).zip(gate);
+                        slopes.for_each(|((slope, c), g)| *slope = c + g * DENSITY * exp(-0.5 * g * g));
+                        dgate.iter_mut().zip(value).zip(dy).for_each(|((slope, v), dy)| *slope *= dy * v);
+                        dvalue.iter_mut().zip(gate).zip(dy).for_each(|((c, g), dy)| *c *= dy * g);
+                    });
                 },
             );
         };

@@ -61,15 +61,8 @@ impl GroupNorm {
     /// What the norm of one image multiplies the numbers of each channel by, and adds to them.
     pub(crate) fn affine(&self, x: &[f32]) -> Vec<(f32, f32)> {
         let channels = self.gamma.len() / self.groups;
-        let moments: Vec<_> = x
-            .par_chunks_exact(x.len() / self.groups)
-            .map(|group| {
-                vectorized(
-                    #[inline(always)]
-                    || moments(group, self.epsilon),
-                )
-            })
-            .collect();
+        let moments: Vec<_> =
+            x.par_chunks_exact(x.len() / self.groups).map(|group| vectorized!(moments(group, self.epsilon))).collect();
         let each = self.gamma.iter().zip(self.beta.iter()).enumerate();
         each.map(|(channel, (gamma, beta))| {
             let (mean, rstd) = moments[channel / channels];
@@ -188,10 +181,7 @@ impl FrozenOp for Normalize {
         let write = |y: &mut [f32]| {
             y.par_chunks_mut(channels * plane).zip(x.par_chunks(channels * plane)).enumerate().for_each(
                 |(index, (y, x))| {
-                    vectorized(
-                        #[inline(always)]
-                        || self.group_forward(index % self.norm.groups * channels, plane, x, y),
-                    );
+                    vectorized!(self.group_forward(index % self.norm.groups * channels, plane, x, y));
                 },
             );
         };
@@ -209,10 +199,7 @@ impl FrozenOp for Normalize {
         let write = |dx: &mut [f32]| {
             dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(dy.par_chunks(size)).enumerate().for_each(
                 |(index, ((dx, x), dy))| {
-                    vectorized(
-                        #[inline(always)]
-                        || self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx),
-                    );
+                    vectorized!(self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx));
                 },
             );
         };

@@ -33,12 +33,7 @@ impl Eighths {
         let parts = codes.par_chunks_mut(BLOCK * BLOCKS).zip(values.par_chunks(BLOCK * BLOCKS));
         parts.zip(scales.par_chunks_mut(BLOCKS)).for_each(|((codes, values), scales)| {
             let blocks = codes.chunks_mut(BLOCK).zip(values.chunks(BLOCK)).zip(scales);
-            blocks.for_each(|((codes, values), scale)| {
-                vectorized(
-                    #[inline(always)]
-                    || *scale = round(values, codes),
-                )
-            });
+            blocks.for_each(|((codes, values), scale)| vectorized!(*scale = round(values, codes)));
         });
         Self { codes, scales }
     }
@@ -49,10 +44,7 @@ impl Eighths {
         let parts = numbers.par_chunks_mut(BLOCK * BLOCKS).zip(self.codes.par_chunks(BLOCK * BLOCKS));
         parts.zip(self.scales.par_chunks(BLOCKS)).for_each(|((numbers, codes), scales)| {
             let blocks = numbers.chunks_mut(BLOCK).zip(codes.chunks(BLOCK)).zip(scales);
-            vectorized(
-                #[inline(always)]
-                || blocks.for_each(|((numbers, codes), scale)| widen(codes, *scale, numbers)),
-            );
+            vectorized!(blocks.for_each(|((numbers, codes), scale)| widen(codes, *scale, numbers)));
         });
         numbers
     }

@@ -5,12 +5,17 @@
 /// Numbers that are summed side by side: two AVX-512 registers.
 const LANES: usize = 32;
 
-/// Runs a loop compiled for the widest vectors of this machine. `work` and what it calls must be `#[inline(always)]`: what
-/// remains a function of its own is compiled for the oldest processors.
-#[inline(always)]
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+/// Runs loops compiled for the widest vectors of this machine. What they call must be `#[inline(always)]`: what remains a
+/// function of its own is compiled for the oldest processors. So it is with closures, hence a macro, which marks its own.
+macro_rules! vectorized {
+    ($work:expr) => {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || $work,
+        )
+    };
 }
+pub(crate) use vectorized;
 
 /// Largest number of a row; −∞ for an empty one.
 #[inline(always)]
@@ -66,9 +71,9 @@ mod tests {
         for count in [0, 1, 31, 32, 33, 4096, 4097, 10_000] {
             let row: Vec<f32> = (0..count).map(|i| ((i * 37) % 101) as f32 - 50.0).collect();
             let exact: f64 = row.iter().map(|x| f64::from(*x)).sum();
-            assert_eq!(vectorized(|| sum(&row, |x| x)), exact);
+            assert_eq!(vectorized!(sum(&row, |x| x)), exact);
             let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(vectorized(|| maximum(&row)), largest);
+            assert_eq!(vectorized!(maximum(&row)), largest);
         }
     }
 }

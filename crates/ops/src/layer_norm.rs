@@ -65,15 +65,12 @@ impl FrozenOp for Normalize {
         let width = self.gamma.len();
         let write = |y: &mut [f32]| {
             y.par_chunks_mut(width).zip(x.par_chunks(width)).for_each(|(y, x)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let (mean, rstd) = moments(x, self.epsilon);
-                        for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&*self.gamma).zip(&*self.beta) {
-                            *y = (x - mean) * rstd * gamma + beta;
-                        }
-                    },
-                );
+                vectorized!({
+                    let (mean, rstd) = moments(x, self.epsilon);
+                    for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&*self.gamma).zip(&*self.beta) {
+                        *y = (x - mean) * rstd * gamma + beta;
+                    }
+                });
             });
         };
         // SAFETY: every number is written.
@@ -88,14 +85,11 @@ impl FrozenOp for Normalize {
         let width = self.gamma.len();
         let write = |dx: &mut [f32]| {
             dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(dy.par_chunks(width)).for_each(|((dx, x), dy)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let (mean, rstd) = moments(x, self.epsilon);
-                        dx.iter_mut().zip(dy).zip(&*self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
-                        center(dx, x, mean, rstd);
-                    },
-                );
+                vectorized!({
+                    let (mean, rstd) = moments(x, self.epsilon);
+                    dx.iter_mut().zip(dy).zip(&*self.gamma).for_each(|((dx, dy), gamma)| *dx = dy * gamma);
+                    center(dx, x, mean, rstd);
+                });
             });
         };
         // SAFETY: every number is written.

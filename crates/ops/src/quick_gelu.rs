@@ -48,10 +48,7 @@ impl FrozenOp for QuickGelu {
     fn forward(&self, x: &[f32], _: &[usize]) -> Vec<f32> {
         let write = |y: &mut [f32]| {
             y.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(y, x)| {
-                vectorized(
-                    #[inline(always)]
-                    || y.iter_mut().zip(x).for_each(|(y, x)| *y = x * gate(*x)),
-                );
+                vectorized!(y.iter_mut().zip(x).for_each(|(y, x)| *y = x * gate(*x)));
             });
         };
         // SAFETY: every number is written.
@@ -65,15 +62,12 @@ impl FrozenOp for QuickGelu {
     fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
         let write = |dx: &mut [f32]| {
             dx.par_chunks_mut(PART).zip(x.par_chunks(PART)).zip(dy.par_chunks(PART)).for_each(|((dx, x), dy)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        dx.iter_mut().zip(x).zip(dy).for_each(|((dx, x), dy)| {
-                            let gate = gate(*x);
-                            *dx = dy * gate * (1.0 + SLOPE * x * (1.0 - gate));
-                        });
-                    },
-                );
+                vectorized!({
+                    dx.iter_mut().zip(x).zip(dy).for_each(|((dx, x), dy)| {
+                        let gate = gate(*x);
+                        *dx = dy * gate * (1.0 + SLOPE * x * (1.0 - gate));
+                    });
+                });
             });
         };
         // SAFETY: every number is written.

@@ -66,7 +66,14 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
         Kind::Auto => open(wanted)?.device,
         Kind::Cpu => processor().device,
         kind => {
-            let found = devices::list(kind).map_err(anyhow::Error::msg)?;
+            let found = match devices::list(kind) {
+                Ok(found) => found,
+                // Whoever asks reads stdout.
+                Err(broken) => {
+                    words::result(&broken);
+                    return Ok(ExitCode::FAILURE);
+                }
+            };
             let place = wanted.index.unwrap_or_default();
             let missing = || format!("device {wanted}: there are {} such devices", found.len());
             found.get(place).with_context(missing)?.device.clone()

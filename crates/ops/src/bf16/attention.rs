@@ -227,12 +227,7 @@ fn differentiate_head(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32
 /// error that all of them have in common would meet the keys' mean, which is large.
 fn delta(kept: &Kept<'_>) -> Vec<f32> {
     let rows = kept.dy.iter().zip(kept.output.iter());
-    let along = |dy, y| {
-        vectorized(
-            #[inline(always)]
-            || sum_of_two(dy, y, |dy, y| nearest_half(dy) * y),
-        )
-    };
+    let along = |dy, y| vectorized!(sum_of_two(dy, y, |dy, y| nearest_half(dy) * y));
     rows.map(|(dy, y)| along(dy, y) as f32).collect()
 }
 

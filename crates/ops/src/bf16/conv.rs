@@ -10,7 +10,7 @@ use super::scratch::{with_floats, with_halves, with_words};
 use super::tile::{
     Ahead, Broadcast, COLUMNS, Extents, LANES, LINE, Lanes, ROWS, Start, Target, multiply, multiply_before,
 };
-use super::winograd;
+use super::winograd::{self, FEW_PANELS};
 use crate::conv_shape::{ConvShape, Plane};
 use crate::shared_output::{SharedOutput, filled};
 
@@ -18,9 +18,7 @@ use crate::shared_output::{SharedOutput, filled};
 const DEPTH: usize = 2304;
 /// Numbers of a patch that are gathered together.
 const GATHERED: usize = 32;
-/// Up to so many panels of pixels, tasks are ranges of channels.
-const FEW_PANELS: usize = 4;
-/// Numbers of the patches of a panel that are a task then.
+/// Numbers of the patches of a panel that are a task where panels are few.
 const SHARE: usize = 16 * GATHERED;
 /// Numbers of all patches of a task of the backward pass, about: rows of Wᵀ that stay in the cache near the core.
 const TALL: usize = 144;

@@ -97,7 +97,6 @@ pub(super) unsafe fn interleave(source: Source<'_>, out: &mut [u32], width: usiz
     assert!(width.is_multiple_of(LANES) && source.columns <= width);
     let pairs = source.rows.div_ceil(2);
     assert!(pairs * width <= out.len());
-    let (low, high) = (lanes_of_two(0), lanes_of_two(8));
     for (p, out) in out.chunks_exact_mut(width).take(pairs).enumerate() {
         let upper = if 2 * p + 1 < source.rows { u32::MAX } else { 0 };
         for (index, out) in out.chunks_mut(2 * LANES).enumerate() {
@@ -115,22 +114,23 @@ pub(super) unsafe fn interleave(source: Source<'_>, out: &mut [u32], width: usiz
                 let second = _mm512_maskz_loadu_epi16(mask & upper, second.cast());
                 let even = _mm512_mask_blend_epi16(0xaaaa_aaaa, first, _mm512_slli_epi32::<16>(second));
                 let odd = _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(first), second);
-                _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_permutex2var_epi32(even, low, odd));
+                let [low, high] = in_turn(even, odd);
+                _mm512_storeu_si512(out.as_mut_ptr().cast(), low);
                 if out.len() > LANES {
-                    let words = _mm512_permutex2var_epi32(even, high, odd);
-                    _mm512_storeu_si512(out.as_mut_ptr().add(LANES).cast(), words);
+                    _mm512_storeu_si512(out.as_mut_ptr().add(LANES).cast(), high);
                 }
             }
         }
     }
 }
 
-/// Words of two vectors in turn, from this word of each.
+/// The words of two vectors in turn.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn lanes_of_two(first: i32) -> __m512i {
-    let order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    _mm512_add_epi32(order, _mm512_set1_epi32(first))
+pub(super) fn in_turn(even: __m512i, odd: __m512i) -> [__m512i; 2] {
+    let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    [_mm512_permutex2var_epi32(even, low, odd), _mm512_permutex2var_epi32(even, high, odd)]
 }
 
 /// Words of neighbours in a row, turned: word (p, r) is columns 2p and 2p + 1 of row r; `width` words apart, missing

@@ -31,8 +31,8 @@ const BLOCK: usize = 48;
 const FEWEST_TILES: usize = 48;
 /// How many channels ahead taps are asked for: they come from sixteen places at once, which the processor does not foresee.
 const FORESIGHT: usize = 24;
-/// Up to so many panels of tiles, tasks are blocks of channels.
-const FEW_PANELS: usize = 4;
+/// Up to so many panels of tiles or pixels, tasks are ranges of channels.
+pub(super) const FEW_PANELS: usize = 4;
 /// Fewest channels on either side, for the same reason.
 const FEWEST_CHANNELS: usize = 32;
 /// Fewer tiles than these need more channels: tasks are blocks of them then, and there have to be enough.

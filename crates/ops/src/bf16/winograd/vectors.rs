@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::bf16::pack::in_turn;
 use crate::bf16::tile::LANES;
 
 /// Nine bf16 numbers in the lower halves of words.
@@ -48,9 +49,7 @@ pub(super) fn apart(low: __m512, high: __m512) -> [__m512; 2] {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn together(even: __m512, odd: __m512) -> [__m512; 2] {
-    let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-    [_mm512_permutex2var_ps(even, low, odd), _mm512_permutex2var_ps(even, high, odd)]
+    in_turn(_mm512_castps_si512(even), _mm512_castps_si512(odd)).map(|words| _mm512_castsi512_ps(words))
 }
 
 /// Sixteen numbers from place `at` − 1 of a line that has zeros on both sides.
