@@ -6,13 +6,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use lorabake_device::launched;
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
 use lorabake_train::event::{Command, Event, Outcome, Painted};
-use lorabake_train::ranks::launched;
+
+use lorabake_train::Milestone;
 
 use crate::cmd::generate::model_name;
-use crate::paint::{self, Shot};
+use crate::paint::{self, Job};
 use crate::picture_file::{self, Pixels};
 use crate::progress::Progress;
 use crate::tensorboard::Log;
@@ -121,12 +123,16 @@ impl Watch {
 
     /// Saves a picture under sd-scripts' name for it.
     fn keep_picture(&self, painted: &Painted, parsed: &Parsed) {
-        let Painted { moment, index, request, picture } = painted;
+        let Painted { milestone, index, request, picture } = painted;
         let Output { dir, name, .. } = &parsed.recipe.output;
+        let moment = match milestone {
+            Milestone::Step(step) => format!("{step:06}"),
+            Milestone::Epoch(epoch) => format!("e{epoch:06}"),
+        };
         let date = chrono::Local::now().format("%Y%m%d%H%M%S");
         let path = dir.join("sample").join(format!("{name}_{moment}_{index:02}_{date}_{}.png", request.seed));
         let pixels = Pixels { width: picture.width, height: picture.height, rgb: picture.rgb.clone() };
-        let shot = Shot { typed: request.prompt.clone(), request: request.clone() };
+        let shot = Job { typed: request.prompt.clone(), request: request.clone() };
         let model = model_name(&parsed.recipe.model.checkpoint);
         match picture_file::save(&path, &pixels, &paint::parameters(&shot, &model)) {
             Ok(()) => self.progress.say(&format!("painted {}", path.display())),

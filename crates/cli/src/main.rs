@@ -55,11 +55,11 @@ enum Command {
 /// Lets GPUs be tried out by another process of this program, and keeps their drivers from complaining about a folder
 /// that a server or a container lacks.
 fn prepare_for_gpus() {
-    if lorabake_train::devices::built_in().is_empty() {
+    if lorabake_device::built_in().is_empty() {
         return;
     }
     if let Ok(program) = std::env::current_exe() {
-        lorabake_train::devices::tried_by(program);
+        lorabake_device::tried_by(program);
     }
     if cfg!(unix) && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: no other thread has been started that could read the environment meanwhile.
@@ -68,7 +68,7 @@ fn prepare_for_gpus() {
 }
 
 fn main() -> ExitCode {
-    lorabake_train::keep_memory();
+    lorabake_device::keep_memory();
     prepare_for_gpus();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let done = if argv.get(1).is_some_and(|word| word == "train") {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lorabake_train::memory::{Outlook, Saving};
+use lorabake_train::estimate::{MemoryReport, Saving};
 
 /// What can be saved in the run that goes on, for when memory runs out.
 static REMEDY: OnceLock<String> = OnceLock::new();
@@ -22,8 +22,8 @@ pub fn listed(savings: &[Saving]) -> String {
 }
 
 /// What to tell before a run that needs more than there is; remembers what could be saved.
-pub fn warning(outlook: &Outlook) -> Option<String> {
-    let Outlook { peak, available, savings } = outlook;
+pub fn warning(outlook: &MemoryReport) -> Option<String> {
+    let MemoryReport { peak, available, savings } = outlook;
     let less = match savings.is_empty() {
         true => "no setting would save much".to_string(),
         false => format!("less with {}", listed(savings)),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use lorabake_diffusion::Sampler;
-use lorabake_train::generate::{Painter, Request};
+use lorabake_generate::{Pipeline, Request};
 
 use crate::grid;
 use crate::picture_file::Pixels;
@@ -13,7 +13,7 @@ use crate::words;
 
 /// A picture to be painted.
 #[derive(Clone)]
-pub struct Shot {
+pub struct Job {
     /// The prompt as typed, with its tags.
     pub typed: String,
     /// What it means.
@@ -23,8 +23,8 @@ pub struct Shot {
 /// Paints one picture and shows how far it is; `name` says which one it is.
 ///
 /// # Errors
-/// As [`Painter::paint`].
-pub fn paint(painter: &Painter, shot: &Shot, name: &str) -> Result<Pixels> {
+/// As [`Pipeline::paint`].
+pub fn paint(painter: &Pipeline, shot: &Job, name: &str) -> Result<Pixels> {
     let began = Instant::now();
     let mut counter = Counter::new("painting", shot.request.steps.get() as u64);
     let picture = painter.paint(&shot.request, &mut |done, total| {
@@ -40,8 +40,8 @@ pub fn paint(painter: &Painter, shot: &Shot, name: &str) -> Result<Pixels> {
 /// Paints every shot without and with its LoRAs; a labelled grid, one column per shot.
 ///
 /// # Errors
-/// When a shot has no LoRA to compare with, and as [`Painter::paint`].
-pub fn compare(painter: &Painter, shots: &[Shot]) -> Result<Pixels> {
+/// When a shot has no LoRA to compare with, and as [`Pipeline::paint`].
+pub fn compare(painter: &Pipeline, shots: &[Job]) -> Result<Pixels> {
     if let Some(shot) = shots.iter().find(|shot| shot.request.loras.is_empty()) {
         bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", shot.typed);
     }
@@ -49,7 +49,7 @@ pub fn compare(painter: &Painter, shots: &[Shot]) -> Result<Pixels> {
         shots.iter().map(|shot| format!("{} #{}", shot.request.prompt, shot.request.seed)).collect();
     let mut rows = vec![("without".to_owned(), Vec::new()), ("with".to_owned(), Vec::new())];
     for (index, shot) in shots.iter().enumerate() {
-        let plain = Shot { request: Request { loras: Vec::new(), ..shot.request.clone() }, ..shot.clone() };
+        let plain = Job { request: Request { loras: Vec::new(), ..shot.request.clone() }, ..shot.clone() };
         for ((label, row), shot) in rows.iter_mut().zip([&plain, shot]) {
             row.push(paint(painter, shot, &format!("picture {} of {} {label} LoRA", index + 1, shots.len()))?);
         }
@@ -58,7 +58,7 @@ pub fn compare(painter: &Painter, shots: &[Shot]) -> Result<Pixels> {
 }
 
 /// The text that the web UI keeps in a picture, and reads back from it.
-pub fn parameters(shot: &Shot, model: &str) -> String {
+pub fn parameters(shot: &Job, model: &str) -> String {
     let Request { negative_prompt, width, height, steps, cfg_scale, seed, sampler, clip_skip, .. } = &shot.request;
     let sampler = match sampler {
         Sampler::Ddim => "DDIM",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lorabake_train::whole_file;
+use lorabake_weights::whole_file;
 
 /// Pixels of a picture.
 pub struct Pixels {

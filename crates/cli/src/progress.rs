@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lorabake_train::event::{Event, Plan, Step, Validated};
+use lorabake_train::event::{Event, RunInfo, Stage, Step, Validated};
 
 use crate::{blocks, memory, words};
 
@@ -85,9 +85,9 @@ impl Progress {
                 }
             }
             Event::Found(text) => self.say(&format!("\n{text}")),
-            Event::Prepared { what, seconds } => {
+            Event::Prepared { stage, seconds } => {
                 self.clear();
-                self.say(&format!("{what} in {}", words::duration(*seconds)));
+                self.say(&format!("{} in {}", stage_done(*stage), words::duration(*seconds)));
             }
             Event::Cached { done, total } => {
                 let counter = self.counter.get_or_insert_with(|| Counter::new("encoding images", *total as u64));
@@ -151,8 +151,20 @@ fn words_of(validated: &Validated, was: Option<f64>) -> String {
     format!("{when}: validation loss {:.4}{was}, training {training:.4}", validated.loss)
 }
 
-fn headline(plan: &Plan) -> String {
-    let Plan { steps, epochs, unet_modules, text_modules, parameters, .. } = plan;
+/// What was done, once a stage of the preparation is over.
+fn stage_done(stage: Stage) -> &'static str {
+    match stage {
+        Stage::ImagesLookedThrough => "images looked through",
+        Stage::CheckpointOpened => "checkpoint opened",
+        Stage::LatentsMade => "latents made",
+        Stage::TextEncodersRead => "text encoders read",
+        Stage::CaptionsEncoded => "captions encoded",
+        Stage::UnetRead => "UNet read",
+    }
+}
+
+fn headline(plan: &RunInfo) -> String {
+    let RunInfo { steps, epochs, unet_modules, text_modules, parameters, .. } = plan;
     let parts = [(unet_modules, "UNet"), (text_modules, "text encoder")];
     let parts: Vec<_> = parts
         .iter()

@@ -24,7 +24,7 @@ pub enum Scope {
 }
 
 /// Rank and alpha of one kind of layer; the adapter's output is scaled by alpha ÷ rank.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RankAlpha {
     /// Inner dimension (`--network_dim`).
     pub rank: usize,

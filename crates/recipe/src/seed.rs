@@ -24,6 +24,15 @@ impl Seed {
     }
 }
 
+/// A batch of a run, by which all that is random about it is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchId {
+    /// Counted from 0.
+    pub epoch: u64,
+    /// Place in the epoch, counted from 0.
+    pub batch: u64,
+}
+
 /// 256 bits of key from four FNV-1a lanes with different offsets: enough to keep streams apart, no secrecy needed.
 struct Fnv([u64; 4]);
 

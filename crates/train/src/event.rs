@@ -2,24 +2,30 @@
 
 use std::path::PathBuf;
 
-use crate::block_plan::Row;
-use crate::generate::{Picture, Request};
-use crate::max_norm::Norms;
-use crate::memory::Outlook;
+use lorabake_generate::{Picture, Request};
+use lorabake_recipe::network::RankAlpha;
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::MemoryReport;
+use crate::update::max_norm::Norms;
+use crate::watch::Milestone;
+
+/// Where the stages of a run send what happens.
+pub(crate) type Emit<'a> = dyn Fn(Event) + 'a;
 
 /// Something that happened; consumers print it, log it or draw it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// A warning or remark that the user should read, one line.
     Note(String),
     /// What was found in the image folders, as text of many lines.
     Found(String),
     /// What the run needs of memory and what there is; comes before anything large is read.
-    Memory(Outlook),
+    Memory(MemoryReport),
     /// A stage of the preparation ended after this many seconds.
     Prepared {
-        /// What was done, for instance `latents made`.
-        what: String,
+        /// Which one.
+        stage: Stage,
         /// How long it took.
         seconds: f64,
     },
@@ -31,7 +37,7 @@ pub enum Event {
         total: usize,
     },
     /// Training begins.
-    Started(Plan),
+    Started(RunInfo),
     /// One optimizer step was made.
     Stepped(Step),
     /// An epoch ended with this average loss.
@@ -49,8 +55,25 @@ pub enum Event {
     Painted(Box<Painted>),
 }
 
+/// A stage of the preparation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Folders, captions and the headers of images.
+    ImagesLookedThrough,
+    /// The checkpoint's tensors found, none read.
+    CheckpointOpened,
+    /// Images encoded by the VAE, or their latents read.
+    LatentsMade,
+    /// The text encoders' weights in memory.
+    TextEncodersRead,
+    /// The text states of all captions made (`--cache_text_encoder_outputs`).
+    CaptionsEncoded,
+    /// The UNet's weights in memory.
+    UnetRead,
+}
+
 /// The loss over the images that are held out.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Validated {
     /// Optimizer steps made.
     pub step: u64,
@@ -58,15 +81,15 @@ pub struct Validated {
     pub epoch: Option<u64>,
     /// Mean over images and timesteps.
     pub loss: f64,
-    /// The same less the moving average of the training's loss.
+    /// This loss less the moving average of the training's loss.
     pub divergence: f64,
 }
 
 /// A picture of a prompt of `--sample_prompts`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Painted {
-    /// When, as file names have it: `e000003` after an epoch, `000150` after a step.
-    pub moment: String,
+    /// When.
+    pub milestone: Milestone,
     /// Which prompt, from 0.
     pub index: usize,
     /// The prompt and how it was painted.
@@ -76,8 +99,8 @@ pub struct Painted {
 }
 
 /// The length and size of a run.
-#[derive(Debug, Clone)]
-pub struct Plan {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
     /// Optimizer steps in all.
     pub steps: u64,
     /// Epochs in all.
@@ -89,11 +112,26 @@ pub struct Plan {
     /// Trainable numbers.
     pub parameters: usize,
     /// Rank and rate of each block of the UNet, where they differ; else empty.
-    pub blocks: Vec<Row>,
+    pub blocks: Vec<BlockRow>,
+}
+
+/// One block of the UNet, and what it is trained with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockRow {
+    /// Such as `IN00`.
+    pub name: String,
+    /// Adapted layers; 0 if the block is not trained, or has nothing to adapt.
+    pub modules: usize,
+    /// Rank and alpha of its linear layers, if one is adapted.
+    pub linear: Option<RankAlpha>,
+    /// Rank and alpha of its 3×3 convolutions, if one is adapted.
+    pub conv: Option<RankAlpha>,
+    /// The learning rate before the schedule; 0 if it is not trained.
+    pub rate: f64,
 }
 
 /// One optimizer step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Counted from 1.
     pub step: u64,
@@ -106,27 +144,27 @@ pub struct Step {
     /// Learning rate of each optimizer group in this step, by sd-scripts' names: `textencoder`, `unet`, `unet_block4`, each
     /// also with ` plus`.
     pub rates: Vec<(String, f64)>,
-    /// The same multiplied with d, as the step left it; empty unless the optimizer is an adaptive one.
+    /// These learning rates multiplied with d, as the step left it; empty unless the optimizer is an adaptive one.
     pub d_times_lr: Vec<(String, f64)>,
-    /// That d, as the step left it; `None` unless the optimizer is an adaptive one.
+    /// The d of an adaptive optimizer, as the step left it; `None` unless the optimizer is an adaptive one.
     pub d: Option<f64>,
     /// L2 norm of all gradients before clipping.
     pub gradient_norm: f64,
     /// Norms of the layers' changes, with `--scale_weight_norms`.
     pub norms: Option<Norms>,
-    /// Wall time of the step in seconds.
+    /// Wall time of the step, in seconds.
     pub seconds: f64,
 }
 
 /// What a running bake can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Finish the current step, save and end.
     Stop,
 }
 
 /// How a bake ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The file with the result.
     pub file: PathBuf,

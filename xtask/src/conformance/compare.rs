@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
-use lorabake_train::max_norm::Norms;
-use lorabake_train::step::Output;
+use lorabake_train::step::StepOutput;
+use lorabake_train::update::max_norm::Norms;
 
 use super::trace::{MaxNorm, MicroStep, Trace, trained};
 
@@ -128,7 +128,7 @@ impl Errors {
         within && self.complaints.is_empty() && self.updates > 0
     }
 
-    pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &Output) -> Result<()> {
+    pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &StepOutput) -> Result<()> {
         self.loss = self.loss.max(relative(output.loss, micro.loss));
         for (ours, theirs) in output.per_sample.iter().zip(&micro.mse_per_sample) {
             self.loss = self.loss.max(relative(f64::from(*ours), *theirs));

@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use lorabake_adapter::Method;
+use lorabake_lora::AdapterDraws;
+use lorabake_lora::{LoraNetwork, NetworkModule};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
@@ -17,13 +19,11 @@ use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 use lorabake_recipe::{ParseError, Parsed, Recipe, parse_train};
-use lorabake_train::chances::Chances;
-use lorabake_train::encode::Tokens;
-use lorabake_train::groups::Groups;
-use lorabake_train::network::{Module, Network};
+use lorabake_train::cache::Tokens;
 use lorabake_train::objective::Objective;
 use lorabake_train::session::settled;
-use lorabake_train::step::{Frozen, Gradients, Inputs, Output, step};
+use lorabake_train::step::{Gradients, StepContext, StepInputs, StepOutput, step};
+use lorabake_train::update::groups::Groups;
 use lorabake_train::update::{Updater, accumulate};
 use lorabake_weights::Checkpoint;
 
@@ -73,12 +73,12 @@ pub fn replay(trace: &Trace, tiny: &Path, (storage, device): (Storage, &Device))
 }
 
 /// The network that the recipe asks for, which must have the recorded modules and shapes, with the recorded values.
-fn network(trace: &Trace, recipe: &Recipe, bundle: &Bundle) -> Result<Network> {
-    let recorded = Network::from_file(&trace.initial_lora()?, &trace.meta.init, bundle)?;
+fn network(trace: &Trace, recipe: &Recipe, bundle: &Bundle) -> Result<LoraNetwork> {
+    let recorded = LoraNetwork::from_file(&trace.initial_lora()?, &trace.meta.init, bundle)?;
     if recipe.network.dim_from_weights {
         return Ok(recorded);
     }
-    let mut network = Network::fresh(&recipe.network, bundle, Seed(0));
+    let mut network = LoraNetwork::fresh(&recipe.network, bundle, Seed(0));
     let (taken, left) = network.take_values(&recorded)?;
     ensure!(left.is_empty(), "{} recorded modules are not planned (first: {})", left.len(), left[0]);
     ensure!(taken == network.modules.len(), "{taken} of {} planned modules were recorded", network.modules.len());
@@ -110,7 +110,7 @@ struct Replay<'a> {
     recipe: Recipe,
     bundle: &'a Bundle,
     device: &'a Device,
-    network: Network,
+    network: LoraNetwork,
     errors: Errors,
 }
 
@@ -139,26 +139,26 @@ impl Replay<'_> {
         Ok(self.errors)
     }
 
-    fn step(&self, index: usize, micro: &MicroStep) -> Result<Output> {
+    fn step(&self, index: usize, micro: &MicroStep) -> Result<StepOutput> {
         let (shape, noise) = self.trace.values(&format!("step.{index:03}.noise"))?;
         let mut latents = Vec::new();
         for name in &micro.latents {
             latents.extend(self.trace.values(name)?.1);
         }
-        let inputs = Inputs {
+        let inputs = StepInputs {
             shape: shape.try_into().ok().context("noise has four dimensions")?,
             latents,
             noise,
             input_noise: None,
             timesteps: micro.timesteps.clone(),
-            chances: self.chances(micro)?,
+            adapter_draws: self.adapter_draws(micro)?,
             tokens: self.tokens(micro)?,
             sizes: micro.sizes()?,
             loss_weights: micro.loss_weights.clone(),
             prior: Vec::new(),
             mask: None,
         };
-        let frozen = Frozen {
+        let frozen = StepContext {
             bundle: self.bundle,
             objective: &Objective::new(&self.recipe.diffusion),
             clip_skip: self.recipe.model.clip_skip,
@@ -190,13 +190,13 @@ impl Replay<'_> {
     }
 
     /// The recorded draws of DyLoRA: sd-scripts draws a rank, LyCORIS a block.
-    fn chances(&self, micro: &MicroStep) -> Result<Chances> {
+    fn adapter_draws(&self, micro: &MicroStep) -> Result<AdapterDraws> {
         if micro.dylora_draws.is_empty() {
-            return Ok(Chances::None);
+            return Ok(AdapterDraws::None);
         }
         let drawn: BTreeMap<&str, usize> =
             self.trace.meta.dylora_modules.iter().map(String::as_str).zip(micro.dylora_draws.iter().copied()).collect();
-        let start = |module: &Module| {
+        let start = |module: &NetworkModule| {
             let Method::DyLora { blocks, .. } = module.plan.method else { return Ok(0) };
             let drawn = *drawn.get(module.name.as_str()).with_context(|| format!("{} was not drawn", module.name))?;
             Ok(match blocks.rule {
@@ -204,7 +204,7 @@ impl Replay<'_> {
                 Rule::Lycoris => drawn * blocks.size,
             })
         };
-        Ok(Chances::Starts(self.network.modules.iter().map(start).collect::<Result<_>>()?))
+        Ok(AdapterDraws::Starts(self.network.modules.iter().map(start).collect::<Result<_>>()?))
     }
 
     /// Updates with the rates of our own schedule, which must be the recorded ones.

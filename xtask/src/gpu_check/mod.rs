@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use lorabake_device::{built_in, is_host, open};
 use lorabake_recipe::device::Device as Wanted;
-use lorabake_train::devices::{built_in, is_host, open};
 
 use crate::conformance;
 

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use burn::tensor::{Device, FloatDType, Tensor};
+use lorabake_generate::open_checkpoint;
 use lorabake_model::{Bundle, Parts, Storages};
 use lorabake_ops::{Before, ConvShape, FrozenConv, FrozenMatrix, GroupNorm, Image, Storage, half_of};
 use lorabake_recipe::model::Checkpoint;
-use lorabake_train::session::open_checkpoint;
 
 use super::operations::{apart, numbers, tensor};
 

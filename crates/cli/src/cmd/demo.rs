@@ -6,19 +6,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
+use lorabake_device;
 use lorabake_diffusion::{Sampler, Steps};
+use lorabake_generate::open_model;
+use lorabake_generate::picture_dtypes;
+use lorabake_generate::prompt_file::{self, SamplePrompt};
+use lorabake_generate::{LoraUse, Pipeline, Request};
+use lorabake_lora::Strength;
 use lorabake_recipe::{Parsed, Recipe, parse_train};
-use lorabake_train::devices;
 use lorabake_train::event::Outcome;
-use lorabake_train::generate::{LoraUse, Painter, Request};
-use lorabake_train::network::Strength;
-use lorabake_train::sample_file::{self, SamplePrompt};
-use lorabake_train::session::open_model;
-use lorabake_train::storage::painting;
 
 use super::{generate, train};
 use crate::bake::{bake, summary};
-use crate::paint::{self, Shot};
+use crate::paint::{self, Job};
 use crate::picture_file;
 use crate::words;
 
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Ok(parsed) => parsed,
         Err(error) => return Ok(train::refuse(&error)),
     };
-    let read = |kind: &str| sample_file::read(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo");
+    let read = |kind: &str| prompt_file::read(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo");
     let mut prompts = read("prompts")?;
     prompts.extend(read("plain.prompts")?.into_iter().take(PLAIN));
     let outcome = bake(&parsed)?;
@@ -116,9 +116,10 @@ fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
 fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> Result<String> {
     let recipe = &parsed.recipe;
     let checkpoint = open_model(&recipe.model)?;
-    let device = devices::open(recipe.train.device)?.device;
-    let painter = Painter::load(&checkpoint, painting(recipe.train.precision, recipe.train.vae, &device))?.on(device);
-    let shots: Vec<Shot> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
+    let device = lorabake_device::open(recipe.train.device)?.device;
+    let painter =
+        Pipeline::load(&checkpoint, picture_dtypes(recipe.train.precision, recipe.train.vae, &device))?.on(device);
+    let shots: Vec<Job> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
     let sheet = paint::compare(&painter, &shots)?;
     let path = outcome.file.with_file_name(format!("{}_before_after.png", recipe.output.name));
     let model = generate::model_name(&recipe.model.checkpoint);
@@ -126,7 +127,7 @@ fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> 
     Ok(path.display().to_string())
 }
 
-fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Shot> {
+fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Job> {
     let (width, height) = recipe.data.resolution;
     let base = Request {
         prompt: String::new(),
@@ -143,7 +144,7 @@ fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Sho
     };
     let (request, note) = sample.over(&base)?;
     note.into_iter().for_each(|note| eprintln!("note: {note}"));
-    Ok(Shot { typed: format!("{} <lora:{}:1>", sample.prompt, recipe.output.name), request })
+    Ok(Job { typed: format!("{} <lora:{}:1>", sample.prompt, recipe.output.name), request })
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use lorabake_device::{DetectedDevice, Question, Trial, open, processor, what_fits};
 use lorabake_recipe::device::{Device as Wanted, Kind};
-use lorabake_train::devices::{self, Found, Question, Trial, expectation, open, processor};
 
 use crate::words;
 
@@ -32,17 +32,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut lines = vec![format!("lorabake {}", env!("CARGO_PKG_VERSION"))];
     let host = processor();
     lines.push(format!("cpu: {}; {} threads; {}", host.name, host.threads, host.instructions));
-    lines.push(format!("  {}", verdict(devices::try_out(&host.device).map(told))));
+    lines.push(format!("  {}", verdict(lorabake_device::try_out(&host.device).map(told))));
     if let Some(free) = host.free {
-        lines.push(format!("  {:.1} GB free; {}", free as f64 / 1e9, expectation(free, true)));
+        lines.push(format!("  {:.1} GB free; {}", free as f64 / 1e9, what_fits(free, true)));
     }
-    let kinds = devices::built_in();
+    let kinds = lorabake_device::built_in();
     if kinds.is_empty() {
         lines.push("no GPU is looked for: this program was built for the processor only (docs/devices.md)".into());
     }
     let mut any = false;
     for kind in &kinds {
-        match devices::list(*kind) {
+        match lorabake_device::list(*kind) {
             Ok(found) if found.is_empty() => lines.push(format!("{}: no such GPU, or no driver for it", kind.name())),
             Ok(found) => {
                 any = true;
@@ -66,7 +66,7 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
         Kind::Auto => open(wanted)?.device,
         Kind::Cpu => processor().device,
         kind => {
-            let found = match devices::list(kind) {
+            let found = match lorabake_device::list(kind) {
                 Ok(found) => found,
                 // Whoever asks reads stdout.
                 Err(broken) => {
@@ -79,8 +79,11 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
             found.get(place).with_context(missing)?.device.clone()
         }
     };
-    let says =
-        if check { devices::check(&device).map(|_| "works".into()) } else { devices::try_out(&device).map(told) };
+    let says = if check {
+        lorabake_device::check(&device).map(|_| "works".into())
+    } else {
+        lorabake_device::try_out(&device).map(told)
+    };
     let (line, code) = match says {
         Ok(works) => (works, ExitCode::SUCCESS),
         Err(broken) => (broken, ExitCode::FAILURE),
@@ -89,16 +92,16 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn of_device(found: &Found) -> Vec<String> {
+fn of_device(found: &DetectedDevice) -> Vec<String> {
     let played = if found.software { " (a program that plays a GPU; not taken by itself)" } else { "" };
     let mut lines = vec![format!("{}: {}{played}", found.wanted, found.name)];
     let matrices = if found.cooperative { "cooperative matrices" } else { "no cooperative matrices" };
-    let apart = devices::ask(found.wanted, Question::Trial);
-    let says = apart.unwrap_or_else(|| devices::try_out(&found.device).map(told));
+    let apart = lorabake_device::ask(found.wanted, Question::Trial);
+    let says = apart.unwrap_or_else(|| lorabake_device::try_out(&found.device).map(told));
     lines.push(format!("  {}; {matrices}", verdict(says)));
     match found.memory {
         Some(memory) => {
-            lines.push(format!("  {:.1} GB of memory; {}", memory as f64 / 1e9, expectation(memory, false)));
+            lines.push(format!("  {:.1} GB of memory; {}", memory as f64 / 1e9, what_fits(memory, false)));
         }
         None if found.software => {}
         None => lines.push("  its memory is not told by the system".into()),

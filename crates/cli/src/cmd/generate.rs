@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use lorabake_device::{self, Opened};
 use lorabake_diffusion::{Sampler, Steps};
+use lorabake_generate::open_checkpoint;
+use lorabake_generate::picture_dtypes;
+use lorabake_generate::prompt::{LoraTag, Prompt, find_lora};
+use lorabake_generate::prompt_file::{self, SamplePrompt};
+use lorabake_generate::{LoraUse, Pipeline, Request, read_noise};
 use lorabake_recipe::device::Device;
 use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
-use lorabake_train::devices::{self, Opened};
-use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
-use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
-use lorabake_train::sample_file::{self, SamplePrompt};
-use lorabake_train::session::open_checkpoint;
-use lorabake_train::storage::painting;
 
-use crate::paint::{self, Shot};
+use crate::paint::{self, Job};
 use crate::picture_file::{Target, save};
 use crate::words;
 
@@ -114,10 +114,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global().context("--threads cannot be set")?;
     }
-    let Opened { device, notes } = devices::open(args.device)?;
+    let Opened { device, notes } = lorabake_device::open(args.device)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let mut painter =
-        Painter::load(&checkpoint, painting(args.mixed_precision, args.mixed_precision, &device))?.on(device);
+        Pipeline::load(&checkpoint, picture_dtypes(args.mixed_precision, args.mixed_precision, &device))?.on(device);
     if args.zero_terminal_snr {
         painter = painter.of_zero_terminal_snr();
     } else if args.v_parameterization {
@@ -157,7 +157,7 @@ impl Args {
     }
 
     /// Every prompt with every seed.
-    fn shots(&self, side: u32) -> Result<Vec<Shot>> {
+    fn shots(&self, side: u32) -> Result<Vec<Job>> {
         let (noise, [width, height]) = self.start(side)?;
         let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
         let base = Request {
@@ -185,7 +185,7 @@ impl Args {
             let request = Request { prompt: prompt.text, loras, ..request };
             shots.extend((0..u64::from(self.count)).map(|index| {
                 let seed = request.seed.wrapping_add(index);
-                Shot { typed: sample.prompt.clone(), request: Request { seed, ..request.clone() } }
+                Job { typed: sample.prompt.clone(), request: Request { seed, ..request.clone() } }
             }));
         }
         Ok(shots)
@@ -196,7 +196,7 @@ impl Args {
         let typed = self.prompt.iter().map(|text| SamplePrompt { prompt: text.clone(), ..SamplePrompt::default() });
         let mut all: Vec<_> = typed.collect();
         if let Some(path) = &self.from_file {
-            all.extend(sample_file::read(path, "--from_file")?);
+            all.extend(prompt_file::read(path, "--from_file")?);
         }
         Ok(all)
     }
@@ -241,7 +241,7 @@ impl Args {
 /// File name without suffix, as the web UI calls a model.
 pub fn model_name(checkpoint: &Checkpoint) -> String {
     let path = match checkpoint {
-        Checkpoint::Embedded => Path::new(lorabake_train::embedded::NAME),
+        Checkpoint::Embedded => Path::new(lorabake_generate::embedded::NAME),
         Checkpoint::File(path) => path,
     };
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()

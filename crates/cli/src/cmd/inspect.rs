@@ -141,7 +141,7 @@ fn what(report: &Report) -> String {
     format!("{}{family} ({})", algorithms.join(" and "), form.join(", "))
 }
 
-/// Ranks, alphas and sizes of changes, block by block.
+/// ProcessGroup, alphas and sizes of changes, block by block.
 fn table(adapter: &Adapter) -> Vec<String> {
     let networks = format!("  {} modules in the UNet, {} in text encoders", adapter.unet_modules, adapter.text_modules);
     let measured = !adapter.changes.is_empty();

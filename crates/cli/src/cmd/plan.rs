@@ -7,7 +7,7 @@ use anyhow::Result;
 use lorabake_recipe::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_run};
-use lorabake_train::foresee::{Foresight, Size, foresee};
+use lorabake_train::estimate::{LoraSize, RunPlan, plan_run};
 
 use super::train;
 use crate::memory::{gb, listed};
@@ -44,7 +44,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
             words::result(&format!("Stage {} of {}: {name}\n", index + 1, stages.len()));
         }
         parsed.notes.iter().for_each(|note| eprintln!("note: {note}"));
-        let foresight = foresee(parsed, graph::POINTS)?;
+        let foresight = plan_run(parsed, graph::POINTS)?;
         foresight.notes.iter().for_each(|note| eprintln!("note: {note}"));
         let sections = [
             foresight.found.clone(),
@@ -58,8 +58,8 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn schedule(foresight: &Foresight) -> String {
-    let Foresight { recipe, length, curve, .. } = foresight;
+fn schedule(foresight: &RunPlan) -> String {
+    let RunPlan { recipe, length, curve, .. } = foresight;
     let name = RawRecipe::from(recipe).optim.lr_scheduler.unwrap_or_default();
     let title = match recipe.optim.optimizer.sets_own_rates() {
         true => format!("{} sets its own rates from step to step", recipe.optim.optimizer.name()),
@@ -106,8 +106,8 @@ fn brakes(recipe: &Recipe) -> String {
     text
 }
 
-fn cost(foresight: &Foresight) -> String {
-    let Foresight { memory, savings, lora, files, recipe, .. } = foresight;
+fn cost(foresight: &RunPlan) -> String {
+    let RunPlan { memory, savings, lora, files, recipe, .. } = foresight;
     let mut text = format!(
         "memory: about {} at most: {} while latents and captions are made, {} while training\n  \
          frozen model {}, a step {}{}, the LoRA with gradients and optimizer {}\n",
@@ -124,7 +124,7 @@ fn cost(foresight: &Foresight) -> String {
     }
     let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
     let name = &recipe.output.name;
-    let Size { modules, parameters, bytes } = lora;
+    let LoraSize { modules, parameters, bytes } = lora;
     text + &format!(
         "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \
          metadata){several}\n  \

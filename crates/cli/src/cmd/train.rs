@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use lorabake_recipe::{ParseError, Parsed, parse_run};
-use lorabake_train::ranks::finish;
+use lorabake_train::distributed::finish;
 
 use crate::bake::{bake, is_quiet, summary};
 use crate::words;

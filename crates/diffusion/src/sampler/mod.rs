@@ -52,6 +52,16 @@ pub enum Sampler {
     EulerA,
 }
 
+/// The name that the AUTOMATIC1111 web UI writes into pictures.
+impl std::fmt::Display for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ddim => "DDIM",
+            Self::EulerA => "Euler a",
+        })
+    }
+}
+
 impl FromStr for Sampler {
     type Err = Error;
 

@@ -1,0 +1,166 @@
+//! A LoRA in main memory: named modules with their values, made fresh or read from a file (`open.rs`).
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lorabake_adapter::{Chance, Method, Parameter, Planned, Sites, plan};
+use lorabake_model::Bundle;
+use lorabake_recipe::network::{Network as NetworkSettings, RankAlpha, Scope};
+use lorabake_recipe::seed::Seed;
+use lorabake_weights::Part;
+
+/// One module: the adapter of one layer.
+#[derive(Debug, Clone)]
+pub struct NetworkModule {
+    /// kohya's name, for instance `lora_unet_mid_block_attentions_0_proj_in`.
+    pub name: String,
+    /// One of the text encoders, or the UNet.
+    pub part: Part,
+    /// Layer, kind, size and parameters.
+    pub plan: Planned,
+    /// Values of each parameter, row-major.
+    pub values: Vec<Vec<f32>>,
+}
+
+/// A tensor of a file: key, shape, values.
+pub type FileTensor = (String, Vec<usize>, Vec<f32>);
+
+/// All modules, the text encoders' first, each part in the order of its layers.
+#[derive(Debug, Clone)]
+pub struct LoraNetwork {
+    /// The modules.
+    pub modules: Vec<NetworkModule>,
+}
+
+impl LoraNetwork {
+    /// Fresh adapters: first values from the seed's stream `init`.
+    pub fn fresh(settings: &NetworkSettings, bundle: &Bundle, seed: Seed) -> Self {
+        let mut modules = Vec::new();
+        for (part, sites) in parts(settings.scope, bundle) {
+            for plan in plan(sites, settings, |path| bundle.names.path(part, path)) {
+                let Some(name) = bundle.names.module(part, &sites.get(plan.site).path) else { continue };
+                let mut rng = seed.stream("init", &[part_index(part), modules.len() as u64]);
+                let values = plan.initial(sites, &mut rng);
+                modules.push(NetworkModule { name, part, plan, values });
+            }
+        }
+        Self { modules }
+    }
+
+    /// Leaves only the modules that `scope` trains.
+    pub fn keep(&mut self, scope: Scope) {
+        self.modules.retain(|module| is_in(scope, module.part));
+    }
+
+    /// Number of modules of one part.
+    pub fn count(&self, part: Part) -> usize {
+        self.modules.iter().filter(|module| module.part == part).count()
+    }
+
+    /// Number of modules of all text encoders.
+    pub fn text_count(&self) -> usize {
+        self.modules.iter().filter(|module| module.part.is_text()).count()
+    }
+
+    /// Number of trainable values.
+    pub fn parameters(&self) -> usize {
+        self.modules.iter().flat_map(|module| &module.values).map(Vec::len).sum()
+    }
+
+    /// Number of trainable tensors of one part.
+    pub fn tensor_count(&self, part: Part) -> usize {
+        self.modules.iter().filter(|module| module.part == part).map(|module| module.values.len()).sum()
+    }
+
+    /// Every trainable tensor, in the order of the modules.
+    pub fn trainables(&mut self) -> impl Iterator<Item = (&mut Vec<f32>, &Parameter)> {
+        self.modules.iter_mut().flat_map(|module| module.values.iter_mut().zip(&module.plan.parameters))
+    }
+
+    /// Every trainable tensor under the name that states have for it.
+    pub fn state(&self) -> impl Iterator<Item = (String, &Vec<f32>)> {
+        self.modules.iter().flat_map(|module| {
+            let key = |parameter: &Parameter| format!("{}.{}", module.name, parameter.name);
+            module.plan.parameters.iter().map(key).zip(&module.values)
+        })
+    }
+
+    /// What the modules' changes are scaled with, under the names that states have for it.
+    pub fn alphas(&self) -> Vec<(String, Vec<f32>)> {
+        let alpha = |module: &NetworkModule| {
+            let size = module.plan.method.size()?;
+            Some((format!("{}.alpha", module.name), vec![size.alpha as f32]))
+        };
+        self.modules.iter().filter_map(alpha).collect()
+    }
+
+    /// Everything that goes into a file.
+    pub fn tensors(&self) -> Vec<FileTensor> {
+        let mut tensors = Vec::new();
+        for module in &self.modules {
+            let key = |leaf: &str| format!("{}.{leaf}", module.name);
+            tensors.push(match module.plan.method {
+                Method::Ia3 { on_input } => (key("on_input"), Vec::new(), vec![f32::from(u8::from(on_input))]),
+                method => {
+                    let alpha = method.size().map_or(0.0, |RankAlpha { alpha, .. }| alpha);
+                    (key("alpha"), Vec::new(), vec![alpha as f32])
+                }
+            });
+            for (leaf, shape, values) in module.plan.to_file(&module.values) {
+                tensors.push((key(&leaf), shape, values));
+            }
+        }
+        tensors
+    }
+}
+
+impl NetworkModule {
+    /// ΔW before any weight decomposition; `None` for (IA)^3, whose change is a share of the layer.
+    ///
+    /// # Shapes
+    /// - output: [out, in·k·k]
+    pub fn change(&self, device: &Device) -> Option<Tensor<2>> {
+        self.plan.adapter(self.tensors(device), 1.0, &Chance::default()).change()
+    }
+
+    /// Each parameter as a matrix on a device.
+    ///
+    /// # Shapes
+    /// - each: [`Parameter::matrix`], the first axis against all others.
+    pub(crate) fn tensors(&self, device: &Device) -> Vec<Tensor<2>> {
+        let mut tensors = Vec::with_capacity(self.values.len());
+        for (values, parameter) in self.values.iter().zip(&self.plan.parameters) {
+            tensors.push(Tensor::from_data(TensorData::new(values.clone(), parameter.matrix()), device));
+        }
+        tensors
+    }
+}
+
+/// The networks that `scope` adapts, the text encoders first as in sd-scripts.
+pub(crate) fn parts(scope: Scope, bundle: &Bundle) -> Vec<(Part, &Sites)> {
+    let mut parts = Vec::new();
+    for part in Part::ADAPTED {
+        if is_in(scope, part)
+            && let Some(sites) = bundle.sites(part)
+        {
+            parts.push((part, sites));
+        }
+    }
+    parts
+}
+
+/// Whether `scope` trains this part.
+fn is_in(scope: Scope, part: Part) -> bool {
+    match scope {
+        Scope::Both => true,
+        Scope::UnetOnly => part == Part::Unet,
+        Scope::TextEncoderOnly => part.is_text(),
+    }
+}
+
+/// Numbers the streams of first values; they are not to change.
+fn part_index(part: Part) -> u64 {
+    match part {
+        Part::TextEncoder => 0,
+        Part::Unet | Part::Vae => 1,
+        Part::TextEncoder2 => 2,
+    }
+}

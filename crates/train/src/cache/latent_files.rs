@@ -1,0 +1,305 @@
+//! Latents beside their images (`--cache_latents_to_disk`), in files that sd-scripts reads and writes.
+//!
+//! Source: sd-scripts `SdSdxlLatentsCachingStrategy`, `_default_cache_batch_latents`. Up to 0.10 its arrays are called
+//! `latents`, `original_size`, `crop_ltrb`, `latents_flipped` and `alpha_mask`; later ones end in the size of the latents,
+//! `_64x64` for height and width, so that a file holds several sizes. Both are read and both are written. sd-scripts
+//! looks at names only. Here each latents array has a seal beside it, a hash of the VAE, the pixels and the array: it
+//! holds for just these, so that nothing stale is used, whoever wrote into the file since.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use lorabake_data::Item;
+use lorabake_data::bucket::Placement;
+use lorabake_data::image::Rgb;
+use lorabake_model::family::latent_scale;
+use lorabake_ops::Storage;
+use lorabake_recipe::Recipe;
+use lorabake_recipe::caches::Trust;
+use lorabake_weights::npz::{Array, Npz};
+use lorabake_weights::{Checkpoint, Family};
+use sha2::{Digest, Sha256};
+
+use super::latents::Latents;
+
+/// Pixels per latent, along each side.
+const CELL: usize = 8;
+/// The two arrays of an image: upright, mirrored.
+const NAMES: [&str; 2] = ["latents", "latents_flipped"];
+/// Latents that stray further from the VAE's mean than its own spread explains, by this share, are those of another VAE
+/// or image. Half-precision VAEs stray by some thousandths.
+const STRAY: f64 = 0.05;
+
+/// One image whose latents are wanted.
+pub(crate) struct Subject<'a> {
+    /// Where it comes from.
+    pub item: &'a Item,
+    /// How it was brought to size.
+    pub placement: &'a Placement,
+    /// Its pixels: upright, and mirrored if it is mirrored.
+    pub views: [Option<&'a Rgb>; 2],
+    /// Its alpha channel, if that weighs the loss.
+    pub alpha: Option<&'a Rgb>,
+}
+
+/// The files of a run, and what came of them.
+pub(crate) struct LatentFiles {
+    trust: Trust,
+    /// SHA-256 of the VAE's encoder; in half precision, of that and the precision, since it makes other latents then.
+    vae: [u8; 32],
+    family: Family,
+    /// Whether foreign latents are those of this VAE, once one was compared.
+    kin: Option<bool>,
+    tally: Tally,
+}
+
+/// Images, by what happened to their files.
+#[derive(Default)]
+struct Tally {
+    read: usize,
+    written: usize,
+    stale: usize,
+    /// Used though nothing says what they were made from.
+    foreign: Vec<PathBuf>,
+    /// Not used: of another VAE or image, as a comparison shows.
+    strangers: Vec<PathBuf>,
+    /// Not used: older than their images, or made from an image of another size.
+    doubtful: Vec<PathBuf>,
+    damaged: Vec<String>,
+    unwritable: Vec<String>,
+}
+
+/// What a file has for one view.
+enum Found {
+    Sealed(Vec<f32>),
+    Foreign(Vec<f32>),
+    Nothing,
+}
+
+impl LatentFiles {
+    /// For a run of this recipe with this checkpoint's VAE, held so, if it wants any.
+    ///
+    /// # Errors
+    /// When the VAE cannot be read.
+    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint, storage: Storage) -> Result<Option<Self>> {
+        let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
+        let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
+        let vae = match storage {
+            Storage::F32 => vae,
+            Storage::Bf16 | Storage::Int8 => Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into(),
+        };
+        Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))
+    }
+
+    /// One sample per view: read where it can be, otherwise made by `encode` and written.
+    ///
+    /// # Errors
+    /// Those of `encode`. A file that cannot be read or written is worth a note.
+    pub fn latents(
+        &mut self,
+        subject: &Subject<'_>,
+        encode: impl Fn(&Rgb) -> Result<Latents>,
+    ) -> Result<[Option<Latents>; 2]> {
+        let (path, mut file) = self.open(subject.item);
+        let shape = shape(subject.placement);
+        let (mut kept, mut made) = ([None, None], [false; 2]);
+        for (index, image) in subject.views.into_iter().enumerate() {
+            let Some(image) = image else { continue };
+            let values = match self.find(&file, (subject, &path), (NAMES[index], image)) {
+                Found::Sealed(values) => Some(values),
+                Found::Foreign(values) if self.is_kin(&path, &values, image, &encode)? => Some(values),
+                Found::Foreign(_) | Found::Nothing => None,
+            };
+            made[index] = values.is_none();
+            kept[index] = Some(match values {
+                Some(values) => Latents::kept(latent_scale(self.family), shape, values),
+                None => encode(image)?.keep_one(image),
+            });
+        }
+        if made.contains(&true) {
+            self.put(&mut file, subject, (&kept, made));
+            match file.write(&path) {
+                Ok(()) => self.tally.written += 1,
+                Err(error) => self.tally.unwritable.push(error.to_string()),
+            }
+        } else {
+            self.tally.read += 1;
+        }
+        Ok(kept)
+    }
+
+    /// The item's file and what it holds: the one that sd-scripts would use.
+    fn open(&mut self, item: &Item) -> (PathBuf, Npz) {
+        let old = item.path.with_extension("npz");
+        let mut stem = item.path.file_stem().unwrap_or_default().to_owned();
+        let kind = if self.family == Family::Sdxl { "sdxl" } else { "sd" };
+        stem.push(format!("_{:04}x{:04}_{kind}.npz", item.size.0, item.size.1));
+        let new = item.path.with_file_name(stem);
+        for path in [old, new.clone()].into_iter().filter(|path| path.exists()) {
+            match Npz::read(&path) {
+                Ok(file) => return (path, file),
+                Err(error) => self.tally.damaged.push(error.to_string()),
+            }
+        }
+        (new, Npz::default())
+    }
+
+    fn find(&mut self, file: &Npz, (subject, path): (&Subject<'_>, &Path), (name, image): (&str, &Rgb)) -> Found {
+        let (shape, suffix) = (shape(subject.placement), suffix(subject.placement));
+        let full = format!("{name}{suffix}");
+        let fitting = |name: &str| {
+            let array: Array<f32> = file.get(name)?;
+            (array.shape == shape && array.values.iter().all(|value| value.is_finite())).then_some(array.values)
+        };
+        if let Some((values, seal)) = fitting(&full).zip(file.get::<u8>(&seal_of(&full))) {
+            if seal.values == self.seal(image, &values) {
+                return Found::Sealed(values);
+            }
+            if self.trust == Trust::Checked {
+                self.tally.stale += usize::from(name == NAMES[0]);
+                return Found::Nothing;
+            }
+        }
+        let Some((values, suffix)) =
+            fitting(&full).map(|values| (values, suffix.as_str())).or_else(|| Some((fitting(name)?, "")))
+        else {
+            return Found::Nothing;
+        };
+        if self.trust == Trust::Checked && !is_likely(file, suffix, (subject.item, path)) {
+            remember(&mut self.tally.doubtful, path);
+            return Found::Nothing;
+        }
+        Found::Foreign(values)
+    }
+
+    /// Whether foreign latents are to be used. The first are compared with what the VAE gives; that speaks for all.
+    fn is_kin(
+        &mut self,
+        path: &Path,
+        values: &[f32],
+        image: &Rgb,
+        encode: &impl Fn(&Rgb) -> Result<Latents>,
+    ) -> Result<bool> {
+        let kin = match (self.trust, self.kin) {
+            (Trust::Blind, _) => true,
+            (Trust::Checked, Some(kin)) => kin,
+            (Trust::Checked, None) => encode(image)?.explains(values, STRAY),
+        };
+        self.kin = Some(kin);
+        remember(if kin { &mut self.tally.foreign } else { &mut self.tally.strangers }, path);
+        Ok(kin)
+    }
+
+    /// Puts what was made of an image's latents, and what sd-scripts wants to know beside them, into its file.
+    fn put(&self, file: &mut Npz, subject: &Subject<'_>, (kept, made): (&[Option<Latents>; 2], [bool; 2])) {
+        let Subject { item, placement, views, alpha } = subject;
+        let (shape, suffix) = (shape(placement), suffix(placement));
+        // Arrays without a size in their name may be those of another size, which they are left to.
+        let plain = file.get::<f32>(NAMES[0]).is_none_or(|array| array.shape == shape);
+        for suffix in [Some(suffix.as_str()), plain.then_some("")].into_iter().flatten() {
+            let size = [i64::from(item.size.0), i64::from(item.size.1)];
+            file.put(&format!("original_size{suffix}"), &[2], &size);
+            file.put(&format!("crop_ltrb{suffix}"), &[4], &placement.crop_ltrb);
+            for (index, (image, latents)) in views.iter().zip(kept).enumerate() {
+                let name = format!("{}{suffix}", NAMES[index]);
+                match image.zip(latents.as_ref()).filter(|_| made[index]) {
+                    Some((image, latents)) => {
+                        file.put(&name, &shape, latents.values());
+                        if !suffix.is_empty() {
+                            file.put(&seal_of(&name), &[32], &self.seal(image, latents.values()));
+                        }
+                    }
+                    // Beside a new upright image an old mirrored one is that of another image.
+                    None if made[0] && image.is_none() => file.remove(&name),
+                    None => {}
+                }
+            }
+            let name = format!("alpha_mask{suffix}");
+            match alpha {
+                Some(alpha) => {
+                    let white: Vec<f32> = alpha.data.iter().step_by(3).map(|value| f32::from(*value) / 255.0).collect();
+                    file.put(&name, &[alpha.height as usize, alpha.width as usize], &white);
+                }
+                None => file.remove(&name),
+            }
+        }
+    }
+
+    /// What vouches for `values`.
+    fn seal(&self, image: &Rgb, values: &[f32]) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix("lorabake latents 1");
+        hash.update(self.vae);
+        hash.update([image.width, image.height].map(u32::to_le_bytes).concat());
+        hash.update(&image.data);
+        hash.update(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+        hash.finalize().into()
+    }
+
+    /// What the user should know.
+    pub fn notes(self) -> Vec<String> {
+        let Tally { read, written, stale, foreign, strangers, doubtful, damaged, unwritable } = self.tally;
+        let old = if stale > 0 { format!(", {stale} of them because image or VAE changed") } else { String::new() };
+        let mut notes =
+            vec![format!("latents on disk: {read} images have theirs beside them, {written} were written{old}")];
+        let list = |files: &[PathBuf], text: &str| {
+            let first = files.first()?;
+            Some(format!("{} latents files (first: {}) {text}", files.len(), first.display()))
+        };
+        let used = match self.trust {
+            Trust::Blind => "are used without a check, as --skip_cache_check says",
+            Trust::Checked => {
+                "of another program are used, which do not tell what they were made from; the first was compared with \
+                 what this VAE gives and agrees, the others are taken on trust; delete them to have them made anew"
+            }
+        };
+        notes.extend(list(&foreign, used));
+        notes.extend(list(
+            &strangers,
+            "of another program are not used: the first differs from what this VAE makes of its image; \
+             --skip_cache_check takes them all the same",
+        ));
+        notes.extend(list(
+            &doubtful,
+            "of another program are not used: they are older than their images, or made at another image size; \
+             --skip_cache_check takes them all the same",
+        ));
+        notes.extend(damaged.into_iter().map(|what| format!("{what}; these latents are made anew")));
+        if let Some(first) = unwritable.first() {
+            notes.push(format!("{first}; the latents of {} images are kept for this run only", unwritable.len()));
+        }
+        notes
+    }
+}
+
+/// Channels, height, width of an image's latents.
+fn shape(placement: &Placement) -> [usize; 3] {
+    [4, placement.bucket.1 as usize / CELL, placement.bucket.0 as usize / CELL]
+}
+
+/// What names of arrays end in since sd-scripts 0.11.
+fn suffix(placement: &Placement) -> String {
+    let [_, height, width] = shape(placement);
+    format!("_{height}x{width}")
+}
+
+fn seal_of(name: &str) -> String {
+    format!("lorabake_{name}")
+}
+
+/// Whether foreign latents were made at the image's size, not before its file was last written.
+fn is_likely(file: &Npz, suffix: &str, (item, path): (&Item, &Path)) -> bool {
+    let name = format!("original_size{suffix}");
+    // Python on Windows has 32-bit integers here.
+    let small = file.get::<i32>(&name).map(|array| array.values.into_iter().map(i64::from).collect());
+    let size: Option<Vec<i64>> = file.get::<i64>(&name).map(|array| array.values).or(small);
+    let written = |path: &Path| std::fs::metadata(path).and_then(|about| about.modified()).ok();
+    let in_time = written(path).zip(written(&item.path)).is_none_or(|(latents, image)| latents >= image);
+    size == Some(vec![i64::from(item.size.0), i64::from(item.size.1)]) && in_time
+}
+
+/// Adds a file once.
+fn remember(files: &mut Vec<PathBuf>, path: &Path) {
+    if files.last().is_none_or(|last| last != path) {
+        files.push(path.to_owned());
+    }
+}

@@ -1,0 +1,9 @@
+//! What a run will be and need, before any of it.
+
+pub(crate) mod block_plan;
+mod dry_run;
+pub(crate) mod memory;
+pub mod memory_model;
+
+pub use dry_run::{LoraSize, RunPlan, plan_run};
+pub use memory::{MemoryReport, Saving};

@@ -1,0 +1,168 @@
+//! The network as a kohya file, with everything that its metadata tells.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+use lorabake_data::Dataset;
+use lorabake_data::bucket::Layout;
+use lorabake_data::facts::{self, Facts};
+use lorabake_data::plan::Length;
+use lorabake_recipe::data::Mask;
+use lorabake_recipe::model::Checkpoint;
+use lorabake_recipe::output::SavePrecision;
+use lorabake_recipe::{Parsed, Recipe};
+use lorabake_weights::lora_save;
+use lorabake_weights::metadata::{self, BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed};
+
+use crate::event::Event;
+use crate::session::Session;
+use lorabake_generate::embedded;
+use lorabake_lora::LoraNetwork;
+
+/// Writes the files of one run.
+pub(crate) struct Saver {
+    facts: RunFacts,
+    recipe: Recipe,
+    /// Hashing a checkpoint takes seconds; it runs while training starts.
+    hashes: Option<Hashing>,
+    /// The same for a VAE of its own.
+    vae_hashes: Option<Hashing>,
+}
+
+/// A file being hashed.
+type Hashing = JoinHandle<std::io::Result<ModelHashes>>;
+
+impl Saver {
+    pub fn new(parsed: &Parsed, session: &Session) -> Result<Self> {
+        let recipe = session.recipe.clone();
+        let mut facts = run_facts(parsed, &recipe, (&session.dataset, &session.layout), session.length)?;
+        let hashes = match &recipe.model.checkpoint {
+            Checkpoint::Embedded => {
+                facts.model_hashes = Some(ModelHashes::of_bytes(embedded::bytes()));
+                None
+            }
+            Checkpoint::File(path) => Some(ModelHashes::in_background(path.clone())),
+        };
+        let vae_hashes = recipe.model.vae.clone().map(ModelHashes::in_background);
+        Ok(Self { facts, recipe, hashes, vae_hashes })
+    }
+
+    /// Saves `network` as `name` in the output folder, as it is after `steps` steps in epoch `epoch` (from 1).
+    pub fn save(
+        &mut self,
+        network: &LoraNetwork,
+        name: &str,
+        (epoch, steps): (u64, u64),
+        mut tell: impl FnMut(Event),
+    ) -> Result<PathBuf> {
+        if let Some(thread) = self.hashes.take() {
+            self.facts.model_hashes = thread.join().ok().and_then(Result::ok);
+        }
+        if let (Some(thread), Some((_, hashes))) = (self.vae_hashes.take(), &mut self.facts.vae) {
+            *hashes = thread.join().ok().and_then(Result::ok);
+        }
+        (self.facts.epoch, self.facts.steps) = (epoch, steps);
+        self.facts.finished_at = metadata::now();
+        let dir = &self.recipe.output.dir;
+        std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
+        let path = dir.join(name);
+        let precision = self.recipe.output.save_precision.unwrap_or(SavePrecision::F32);
+        let saved = lora_save::save(&path, network.tensors(), precision, metadata::build(&self.recipe, &self.facts))?;
+        if let Some(first) = saved.not_finite.first() {
+            tell(Event::Note(format!(
+                "{}: {} tensors hold values that are not finite (first: {first}); save_precision=float keeps larger \
+                 numbers, and a lower learning rate avoids them",
+                path.display(),
+                saved.not_finite.len()
+            )));
+        }
+        tell(Event::Saved(path.clone()));
+        Ok(path)
+    }
+}
+
+/// What a run that begins now has to tell, without the checkpoint's hashes.
+pub(crate) fn run_facts(
+    parsed: &Parsed,
+    recipe: &Recipe,
+    (dataset, layout): (&Dataset, &Layout),
+    length: Length,
+) -> Result<RunFacts> {
+    let typed = Typed {
+        unet_lr: parsed.raw.optim.unet_lr,
+        text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),
+        clip_skip: parsed.raw.model.clip_skip,
+    };
+    let started_at = metadata::now();
+    Ok(RunFacts {
+        session_id: (started_at * 1e6) as u64 as u32 ^ std::process::id().rotate_left(16),
+        started_at,
+        finished_at: started_at,
+        steps: 0,
+        epoch: 0,
+        num_epochs: length.epochs,
+        max_train_steps: length.steps,
+        batches_per_epoch: length.batches_per_epoch,
+        dataset: DatasetFacts {
+            sets: facts::of_sets(dataset, layout, &recipe.data).into_iter().map(dataset_facts).collect(),
+            ..dataset_facts(Facts::new(dataset, layout))
+        },
+        model_name: match &recipe.model.checkpoint {
+            Checkpoint::Embedded => embedded::NAME.to_string(),
+            Checkpoint::File(path) => file_name(path),
+        },
+        model_hashes: None,
+        vae: recipe.model.vae.as_deref().map(|path| (file_name(path), None)),
+        typed,
+        recipe_toml: without_folders(recipe).to_toml().context("the recipe cannot be kept in the file")?,
+    })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The recipe with file names only: a LoRA is passed on, and whose folders are called what is nobody's business.
+fn without_folders(recipe: &Recipe) -> Recipe {
+    let mut recipe = recipe.clone();
+    let short = |path: &mut PathBuf| *path = PathBuf::from(file_name(path));
+    if let Checkpoint::File(path) = &mut recipe.model.checkpoint {
+        short(path);
+    }
+    recipe.model.vae.as_mut().map(short);
+    short(&mut recipe.data.train_dir);
+    recipe.data.reg_dir.as_mut().map(short);
+    if let Some(Mask::Folder(dir)) = &mut recipe.data.mask {
+        short(dir);
+    }
+    if let Some(config) = &mut recipe.data.config {
+        short(&mut config.file);
+    }
+    recipe.network.weights.as_mut().map(short);
+    for (_, preset) in recipe.network.args.iter_mut().filter(|(key, _)| key == "preset") {
+        *preset = file_name(Path::new(preset.as_str()));
+    }
+    short(&mut recipe.output.dir);
+    recipe.output.logging_dir.as_mut().map(short);
+    recipe.output.resume.as_mut().map(short);
+    recipe
+}
+
+fn dataset_facts(facts: Facts) -> DatasetFacts {
+    let dirs = |dirs: Vec<lorabake_data::facts::Dir>| {
+        dirs.into_iter().map(|d| Dir { name: d.name, n_repeats: d.n_repeats, img_count: d.img_count }).collect()
+    };
+    DatasetFacts {
+        train_images: facts.train_images,
+        validation_images: facts.validation_images,
+        reg_images: facts.reg_images,
+        dataset_dirs: dirs(facts.dataset_dirs),
+        reg_dataset_dirs: dirs(facts.reg_dataset_dirs),
+        tag_frequency: facts.tag_frequency,
+        bucket_info: facts
+            .bucket_info
+            .map(|info| BucketInfo { buckets: info.buckets, mean_img_ar_error: info.mean_img_ar_error }),
+        sets: Vec::new(),
+    }
+}

@@ -1,0 +1,104 @@
+//! What is refused, or worth a note, before anything is computed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::tensor::Device;
+use lorabake_data::{Dataset, Item, caption};
+use lorabake_device::{Opened, is_host};
+use lorabake_model::Bundle;
+use lorabake_model::tokenizer::Tokenizer;
+use lorabake_recipe::train::{Fp8, Train};
+use lorabake_recipe::{Found, Parsed, Recipe};
+use lorabake_weights::Checkpoint;
+use lorabake_weights::checkpoint::Prediction;
+
+use crate::cache::weighted_ids;
+use crate::event::{Emit, Event};
+
+/// The recipe, now that its checkpoint is open.
+///
+/// # Errors
+/// Options that do not go together with it.
+pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
+    let (velocity, zero_terminal_snr) = match checkpoint.prediction() {
+        None => (None, false),
+        Some(Prediction::Epsilon) => (Some(false), false),
+        Some(Prediction::V { zero_terminal_snr }) => (Some(true), zero_terminal_snr),
+    };
+    let settled = parsed.with(Found { family: checkpoint.family(), velocity, zero_terminal_snr });
+    settled.map_err(|problems| {
+        let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        anyhow!("{}: {}", checkpoint.label(), lines.join("; "))
+    })
+}
+
+/// Opens the device that is asked for, and tells what there is to tell of it.
+pub(super) fn choose_device(train: &Train, emit: &Emit<'_>) -> Result<Device> {
+    let Opened { device, notes } = lorabake_device::open(train.device)?;
+    notes.into_iter().chain(idle(train, &device)).for_each(|note| emit(Event::Note(note)));
+    Ok(device)
+}
+
+/// Notes about options that save memory on the processor and nothing on a GPU.
+fn idle(train: &Train, device: &Device) -> Vec<String> {
+    let given = [("blocks_to_swap", train.swapped > 0), ("fp8_base", train.fp8 != Fp8::No)];
+    let idle = given.into_iter().filter(|(_, given)| *given && !is_host(device));
+    idle.map(|(option, _)| format!("{option}: saves nothing on a GPU, which gets all weights once, in 16 bits"))
+        .collect()
+}
+
+pub(super) fn refuse_misfits(checkpoint: &Checkpoint, recipe: &Recipe, bundle: &Bundle) -> Result<()> {
+    let depth = bundle.texts[0].depth();
+    if recipe.model.clip_skip as usize > depth {
+        bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
+    }
+    let strangers = checkpoint.strangers();
+    let Some(first) = strangers.first() else { return Ok(()) };
+    bail!(
+        "{}: {} tensors belong to no part of a Stable Diffusion checkpoint (first: {first}); is it another model, \
+         or a checkpoint with something merged into it?",
+        checkpoint.label(),
+        strangers.len()
+    )
+}
+
+/// A note about averages (EMA) that a checkpoint keeps beside its weights.
+pub(super) fn unused_averages(checkpoint: &Checkpoint) -> Option<String> {
+    let averages = checkpoint.averages();
+    (averages > 0)
+        .then(|| format!("{}: its {averages} averaged tensors (EMA) are not used; its weights are", checkpoint.label()))
+}
+
+/// A note about captions that are longer than the text encoder reads.
+pub(super) fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, recipe: &Recipe) -> Option<String> {
+    let max_token_length = recipe.model.max_token_length;
+    let cut = |item: &Item| {
+        let rules = &dataset.settings(&recipe.data, item).captions;
+        let tokens = |line: String| weighted_ids(tokenizer, &line, rules.weighted).0.len();
+        let longest = caption::lines(&item.caption, rules).map(tokens).max().unwrap_or(0);
+        longest.saturating_sub(max_token_length as usize)
+    };
+    let long: Vec<_> = dataset.items.iter().filter(|item| cut(item) > 0).collect();
+    let worst = long.iter().max_by_key(|item| cut(item))?;
+    let remedy = if max_token_length < 225 { "; raise max_token_length to 150 or 225" } else { "" };
+    Some(format!(
+        "{} captions are longer than {max_token_length} tokens and lose their end (most: {}, {} tokens){remedy}",
+        long.len(),
+        worst.path.display(),
+        cut(worst)
+    ))
+}
+
+/// Finds out before training whether the result can be written, without leaving anything behind.
+pub(super) fn refuse_unwritable(dir: &Path) -> Result<()> {
+    let why = || format!("output_dir {}: cannot be written to; choose a folder of your own", dir.display());
+    let existing: PathBuf = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new(".")).into();
+    let existing = if existing.as_os_str().is_empty() { PathBuf::from(".") } else { existing };
+    if !existing.is_dir() {
+        return Err(anyhow!("{} is a file", existing.display())).with_context(why);
+    }
+    let probe = existing.join(format!(".lorabake-{}", std::process::id()));
+    std::fs::write(&probe, b"").with_context(why)?;
+    std::fs::remove_file(&probe).with_context(why)
+}

@@ -1,0 +1,69 @@
+//! What is trained at the beginning of a run: fresh modules, or those of `--network_weights`.
+
+use anyhow::{Result, bail};
+use lorabake_lora::{LoraNetwork, NetworkModule};
+use lorabake_model::Bundle;
+use lorabake_recipe::Recipe;
+use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::seed::Seed;
+use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::{Family, Part};
+
+use crate::event::{Emit, Event};
+
+/// A fresh network, or one that starts from a file.
+pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emit: &Emit<'_>) -> Result<LoraNetwork> {
+    let Some(path) = recipe.network.weights.clone() else {
+        return fresh_network(recipe, bundle, seed);
+    };
+    let label = path.display().to_string();
+    let mut from_file = LoraNetwork::from_file(&LoraFile::open(&path)?, &label, bundle)?;
+    if recipe.network.dim_from_weights {
+        from_file.keep(recipe.network.scope);
+        from_file.in_blocks(&recipe.network.adapter, bundle)?;
+        let Some(first) = from_file.modules.first() else {
+            bail!("network_weights {label}: it has no modules for the part that is trained");
+        };
+        if let Some(size) = first.plan.method.size() {
+            recipe.network.linear = size;
+        }
+        recipe.network.conv = wide_size(&from_file);
+        return Ok(from_file);
+    }
+    let mut network = fresh_network(recipe, bundle, seed)?;
+    let (taken, left) = network.take_values(&from_file)?;
+    if taken == 0 {
+        bail!("network_weights {label}: none of its modules is among those that are trained");
+    }
+    if let Some(first) = left.first() {
+        let unused = left.len();
+        emit(Event::Note(format!("network_weights {label}: {unused} modules are not used (first: {first})")));
+    }
+    let fresh = network.modules.len() - taken;
+    if fresh > 0 {
+        emit(Event::Note(format!("network_weights {label}: {fresh} modules are not in the file and start from zero")));
+    }
+    Ok(network)
+}
+
+fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<LoraNetwork> {
+    let mut network = LoraNetwork::fresh(&recipe.network, bundle, seed);
+    let idle = |part: Part| match part {
+        Part::TextEncoder => recipe.optim.text_encoder_lr == 0.0,
+        Part::TextEncoder2 => recipe.optim.text_encoder2_lr == 0.0,
+        Part::Unet | Part::Vae => false,
+    };
+    if bundle.family == Family::Sdxl {
+        network.modules.retain(|module| !idle(module.part));
+    }
+    if network.modules.is_empty() {
+        bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
+    }
+    Ok(network)
+}
+
+/// Rank and alpha of the file's 3×3 convolutions, if it has any.
+fn wide_size(network: &LoraNetwork) -> Option<RankAlpha> {
+    let wide = |module: &&NetworkModule| module.part == Part::Unet && module.plan.layer.kernel() == 3;
+    network.modules.iter().find(wide).and_then(|module| module.plan.method.size())
+}

@@ -1,0 +1,179 @@
+//! The stages of the preparation, each with what it leaves for the next.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use lorabake_data::bucket::Layout;
+use lorabake_data::plan::{Length, Plan};
+use lorabake_data::{Dataset, report, scan};
+use lorabake_device::is_host;
+use lorabake_generate::{Request, open_model};
+use lorabake_lora::LoraNetwork;
+use lorabake_model::tokenizer::Tokenizer;
+use lorabake_model::{Bundle, Parts};
+use lorabake_ops::{Storage, give_memory_back};
+use lorabake_optim::lr;
+use lorabake_recipe::seed::Seed;
+use lorabake_recipe::{Parsed, Recipe};
+use lorabake_weights::{Checkpoint, Part};
+
+use super::Session;
+use super::checks::{choose_device, cut_captions, refuse_misfits, refuse_unwritable, settled, unused_averages};
+use super::network::make_network;
+use crate::cache::LatentCache;
+use crate::cache::latent_files::LatentFiles;
+use crate::cache::text_cache::TextCache;
+use crate::estimate::memory::MemoryModel;
+use crate::event::{Emit, Event, Stage};
+use crate::objective::Objective;
+use crate::precision::training_dtypes;
+use crate::step::prior::missing_triggers;
+use crate::swap;
+use crate::watch::sample_pictures::{self, Sampling};
+use crate::watch::validate::Validation;
+
+/// Times the stages.
+pub(super) struct Clock<'a> {
+    pub emit: &'a Emit<'a>,
+    pub since: Instant,
+}
+
+impl Clock<'_> {
+    fn lap(&mut self, stage: Stage) {
+        let seconds = self.since.elapsed().as_secs_f64();
+        (self.emit)(Event::Prepared { stage, seconds });
+        self.since = Instant::now();
+    }
+}
+
+/// First stage: the recipe with its checkpoint, and the images as far as their headers.
+pub(super) struct Images {
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    layout: Layout,
+    plan: Plan,
+    length: Length,
+    /// The pictures to paint while training.
+    pictures: Vec<Request>,
+}
+
+impl Images {
+    pub fn look_through(parsed: &Parsed, clock: &mut Clock<'_>) -> Result<Self> {
+        let emit = clock.emit;
+        let checkpoint = open_model(&parsed.recipe.model)?;
+        let Parsed { recipe, notes, .. } = settled(parsed, &checkpoint)?;
+        for note in notes {
+            emit(Event::Note(note.to_string()));
+        }
+        let dataset = scan(&recipe.data)?;
+        let layout = Layout::new(&dataset, &recipe.data)?;
+        let plan = Plan::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
+        let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
+        lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
+        refuse_unwritable(&recipe.output.dir)?;
+        let pictures = sample_pictures::requests(&recipe, emit)?;
+        let report = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
+        emit(Event::Found(report));
+        clock.lap(Stage::ImagesLookedThrough);
+        Ok(Self { recipe, checkpoint, dataset, layout, plan, length, pictures })
+    }
+}
+
+/// Second stage: the networks with their weights still in the file, and what is trained.
+pub(super) struct Networks {
+    images: Images,
+    device: Device,
+    vae_dtype: Storage,
+    bundle: Bundle,
+    tokenizer: Tokenizer,
+    network: LoraNetwork,
+}
+
+impl Networks {
+    pub fn open(mut images: Images, clock: &mut Clock<'_>) -> Result<Self> {
+        let emit = clock.emit;
+        let Images { recipe, checkpoint, dataset, pictures, .. } = &mut images;
+        let device = choose_device(&recipe.train, emit)?;
+        let halves = if pictures.is_empty() { Parts::Training } else { Parts::All };
+        let dtypes = training_dtypes(&recipe.train, &device);
+        let bundle = Bundle::open(checkpoint, halves, dtypes)?;
+        refuse_misfits(checkpoint, recipe, &bundle)?;
+        let tokenizer = Tokenizer::new();
+        let cut = cut_captions(dataset, &tokenizer, recipe);
+        let missing = missing_triggers(dataset, recipe)?;
+        for note in [cut, missing, unused_averages(checkpoint)].into_iter().flatten() {
+            emit(Event::Note(note));
+        }
+        clock.lap(Stage::CheckpointOpened);
+
+        let seed = Seed(recipe.train.seed);
+        let network = make_network(recipe, &bundle, seed, emit)?;
+        if is_host(&device) {
+            let model = MemoryModel::of(checkpoint, network.parameters() as u64, recipe, pictures)?;
+            emit(Event::Memory(model.report(recipe)));
+        }
+        Ok(Self { images, device, vae_dtype: dtypes.vae, bundle, tokenizer, network })
+    }
+
+    /// Third stage: brings the VAE's encoder into memory for as long as there is something to encode.
+    pub fn make_latents(&mut self, clock: &mut Clock<'_>) -> Result<LatentCache> {
+        let Images { recipe, checkpoint, dataset, layout, .. } = &self.images;
+        let files = LatentFiles::of(recipe, checkpoint, self.vae_dtype)?;
+        self.bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
+        let encoder = self.bundle.encoder.take().expect("training asks for the encoder");
+        let images = (dataset, &layout.placements[..]);
+        let seed = Seed(recipe.train.seed);
+        let latents = LatentCache::fill((encoder, &self.device), images, &recipe.data, seed, files, clock.emit)?;
+        give_memory_back();
+        // A GPU keeps what was freed for itself, and the UNet needs it.
+        self.device.memory_cleanup();
+        clock.lap(Stage::LatentsMade);
+        Ok(latents)
+    }
+
+    /// Fourth stage: brings text encoders and UNet into memory. If the states of captions are kept, the text encoders go
+    /// again.
+    pub fn read_the_rest(&self, clock: &mut Clock<'_>) -> Result<Option<TextCache>> {
+        let Self { bundle, device, tokenizer, .. } = self;
+        let Images { recipe, dataset, .. } = &self.images;
+        bundle.read(|part, _| part.is_text())?;
+        clock.lap(Stage::TextEncodersRead);
+        let mut texts = None;
+        if recipe.caches.text_outputs {
+            texts = Some(TextCache::fill((bundle, device), tokenizer, dataset, recipe));
+            bundle.forget(Part::is_text);
+            give_memory_back();
+            clock.lap(Stage::CaptionsEncoded);
+        }
+        let swapped = swap::largest_blocks(bundle, recipe.train.swapped);
+        bundle.read(|part, path| part == Part::Unet && !swapped.holds(path))?;
+        clock.lap(Stage::UnetRead);
+        Ok(texts)
+    }
+
+    /// Everything together.
+    pub fn into_session(self, latents: LatentCache, texts: Option<TextCache>) -> Session {
+        let Self { images, device, mut bundle, tokenizer, network, vae_dtype: _ } = self;
+        let Images { recipe, dataset, layout, plan, length, pictures, checkpoint: _ } = images;
+        let session = Session {
+            sampling: Sampling::new(&recipe, &device, pictures, bundle.decoder.take()),
+            validation: Validation::new(&recipe, &dataset, &layout),
+            objective: Objective::new(&recipe.diffusion),
+            recipe,
+            bundle,
+            dataset,
+            layout,
+            plan,
+            length,
+            latents,
+            texts,
+            network,
+            tokenizer,
+            device,
+        };
+        give_memory_back();
+        session
+    }
+}

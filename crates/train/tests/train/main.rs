@@ -1,0 +1,38 @@
+//! Tests of whole trainings and their parts.
+//!
+//! What belongs where:
+//!
+//! | file | about |
+//! |---|---|
+//! | `bake` | whole bakes on a tiny model: what is saved, how often, resuming, stopping |
+//! | `step` | one forward and backward pass: parts of a batch, recomputing, prior preservation |
+//! | `draws` | what is random about a batch |
+//! | `data_options` | options of images and captions that change what is trained on |
+//! | `caches` | latents and text states that are kept, in memory and on disk |
+//! | `blocks` | ranks and learning rates of single blocks |
+//! | `kinds` | adapters of all kinds, from options to files |
+//! | `optimizers` | a bake with each optimizer |
+//! | `families` | SD1.x, SD2.x and SDXL |
+//! | `lycoris_sdxl` | LyCORIS on SDXL against lycoris-lora |
+//! | `watching` | validation, pictures while training, averaged weights |
+//! | `render`, `family_render` | pictures against diffusers |
+//! | `memory` | predicted memory against what was measured |
+//! | `events` | events as data: to JSON and back |
+//!
+//! Reference files lie in `golden`; the programs that wrote them, in `oracle/`.
+
+mod bake;
+mod blocks;
+mod caches;
+mod data_options;
+mod draws;
+mod events;
+mod families;
+mod family_render;
+mod kinds;
+mod lycoris_sdxl;
+mod memory;
+mod optimizers;
+mod render;
+mod step;
+mod watching;
