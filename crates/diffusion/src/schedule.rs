@@ -2,6 +2,8 @@
 //!
 //! Values as diffusers computes them in f32 (`beta_schedule="scaled_linear"`), which sd-scripts trains with.
 
+use crate::step::NoiseLevel;
+
 /// Number of timesteps of Stable Diffusion; a timestep is one of 0 (hardly any noise) to 999 (hardly anything else).
 pub const TRAIN_STEPS: usize = 1000;
 
@@ -55,24 +57,52 @@ impl Schedule {
         f64::from(self.alphas_cumprod[t])
     }
 
-    /// Whether nothing of a latent is left at the last timestep. A network that predicts noise cannot paint then, since
-    /// the noise is all that it sees; so samplers ask for velocities.
+    /// Whether nothing of a latent is left at the last timestep. A network that predicts noise cannot sample then, since
+    /// the noise is all that it sees; one that predicts velocities can.
     pub fn ends_in_noise(&self) -> bool {
         self.alphas_cumprod.last() == Some(&0.0)
     }
 
-    /// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated.
-    pub(crate) fn sigma(&self, t: f64) -> f64 {
-        let log_sigma = |t: f64| {
-            let alpha = self.alpha(t as usize).max(LEAST_SHARE);
-            -0.5 * (alpha / (1.0 - alpha)).ln()
-        };
+    /// The noise level of timestep `t`.
+    pub fn level(&self, t: usize) -> NoiseLevel {
+        NoiseLevel { timestep: t as f64, alpha: self.alpha(t) }
+    }
+
+    /// The noise level of timestep `t`, 0 to 999, where the logarithm of σ is interpolated between two whole timesteps. It
+    /// is finite also where nothing of a latent is left.
+    pub fn level_between(&self, t: f64) -> NoiseLevel {
         let weight = t.fract();
-        ((1.0 - weight) * log_sigma(t.floor()) + weight * log_sigma(t.ceil())).exp()
+        let log_sigma =
+            (1.0 - weight) * self.log_sigma(t.floor() as usize) + weight * self.log_sigma(t.ceil() as usize);
+        NoiseLevel { timestep: t, alpha: alpha_of(log_sigma.exp()) }
+    }
+
+    /// The noise level of `sigma`, between the timesteps as in [`Self::level_between`]. One beyond those of the schedule
+    /// has the first or the last timestep.
+    pub fn level_at_sigma(&self, sigma: f64) -> NoiseLevel {
+        let log_sigma = sigma.ln();
+        let mut below = 0;
+        while below + 2 < TRAIN_STEPS && self.log_sigma(below + 1) <= log_sigma {
+            below += 1;
+        }
+        let lower = self.log_sigma(below);
+        let weight = (log_sigma - lower) / (self.log_sigma(below + 1) - lower);
+        NoiseLevel { timestep: below as f64 + weight.clamp(0.0, 1.0), alpha: alpha_of(sigma) }
+    }
+
+    /// ln √((1−a)/a) at timestep `t`, finite for a = 0.
+    fn log_sigma(&self, t: usize) -> f64 {
+        let alpha = self.alpha(t).max(LEAST_SHARE);
+        -0.5 * (alpha / (1.0 - alpha)).ln()
     }
 
     /// Signal-to-noise ratio a / (1 − a) at timestep `t`, of the schedule before [`Self::zero_terminal_snr`].
     pub fn snr(&self, t: usize) -> f64 {
         self.snr[t]
     }
+}
+
+/// The share of the latents in the variance of noisy latents of strength `sigma`.
+fn alpha_of(sigma: f64) -> f64 {
+    1.0 / (1.0 + sigma * sigma)
 }

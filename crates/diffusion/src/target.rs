@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::schedule::Schedule;
+use crate::step::NoiseLevel;
 
 /// What a network predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +15,17 @@ pub enum Prediction {
 }
 
 impl Prediction {
-    /// The noise in `x` according to the network's answer, where `x` is noisy latents at timestep `t`, which may lie
-    /// between two: with v = √a ε − √(1−a) c and x = √a c + √(1−a) ε it is √a v + √(1−a) x.
-    pub fn epsilon(self, schedule: &Schedule, answer: Tensor<4>, x: Tensor<4>, t: f64) -> Tensor<4> {
+    /// The denoised latents according to the network's `answer` to noisy latents `x` at `level`: with
+    /// x = √a · latents + √(1−a) · noise they are (x − √(1−a) ε) / √a, or √a x − √(1−a) v, which is −v where a is 0.
+    ///
+    /// # Shapes
+    /// - answer, x and output: [B, C, H, W]
+    pub fn denoised(self, answer: Tensor<4>, x: Tensor<4>, level: NoiseLevel) -> Tensor<4> {
+        let signal = level.alpha.sqrt();
+        let spread = (1.0 - level.alpha).sqrt();
         match self {
-            Self::Epsilon => answer,
-            Self::V => {
-                let alpha = 1.0 / (1.0 + schedule.sigma(t).powi(2));
-                answer.mul_scalar(alpha.sqrt()) + x.mul_scalar((1.0 - alpha).sqrt())
-            }
+            Self::Epsilon => (x - answer.mul_scalar(spread)).div_scalar(signal),
+            Self::V => x.mul_scalar(signal) - answer.mul_scalar(spread),
         }
     }
 

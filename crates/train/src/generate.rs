@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_diffusion::{Prediction, Sampler, Schedule, Steps, guide, unit_normal};
+use lorabake_diffusion::{NoiseLevel, Prediction, Run, Sampler, Schedule, StepCount, guide, unit_normal};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
@@ -39,7 +39,7 @@ pub struct Request {
     /// Pixels, a multiple of 8.
     pub height: usize,
     /// Sampling steps.
-    pub steps: Steps,
+    pub steps: StepCount,
     /// Guidance scale; 1 = no guidance, the negative prompt is not used then.
     pub cfg_scale: f64,
     /// Seed of the initial noise, and of the noise that the sampler adds on its way.
@@ -191,16 +191,21 @@ impl Brush<'_> {
             None => noise(0),
         };
         let mut done = 0;
-        let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
-            let answer = self.predict(x.clone(), t, (&told, request.cfg_scale), adapters);
-            let estimate =
-                if schedule.ends_in_noise() { answer } else { self.prediction.epsilon(schedule, answer, x, t) };
+        let mut model = |x: Tensor<4>, level: NoiseLevel| -> Result<Tensor<4>> {
+            let answer = self.predict(x.clone(), level.timestep, (&told, request.cfg_scale), adapters);
             done += 1;
             on_step(done, request.steps.get());
-            Ok(estimate)
+            Ok(self.prediction.denoised(answer, x, level))
         };
-        let x = request.sampler.initial(start, schedule);
-        let latent = request.sampler.sample(&mut model, x, schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
+        let steps = request.sampler.steps(schedule, request.steps);
+        let x = request.sampler.initial(start, &steps);
+        let mut draws = 0;
+        let mut new_noise = |_| {
+            draws += 1;
+            noise(draws)
+        };
+        let run = Run { schedule, steps: &steps, model: &mut model, noise: &mut new_noise };
+        let latent = request.sampler.sample(x, run)?;
         let image = numbers(self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale())));
         let latent = numbers(latent);
         // The VAE's images are large, and a GPU keeps the place of what is gone.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use lorabake_diffusion::{Prediction, Schedule, Steps};
+use lorabake_diffusion::{Prediction, Schedule, StepCount};
 use lorabake_model::Bundle;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::vae::Decoder;
@@ -112,7 +112,7 @@ fn base(recipe: &Recipe, named: Option<&str>, say: &impl Fn(Event)) -> Result<Re
         loras: Vec::new(),
         width: side,
         height: side,
-        steps: Steps::try_from(30)?,
+        steps: StepCount::try_from(30)?,
         cfg_scale: 7.5,
         seed: 0,
         sampler,

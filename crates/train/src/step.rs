@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_diffusion::{Loss, Measure, add_noise, loss};
+use lorabake_diffusion::{Loss, LossInputs, add_noise, loss};
 use lorabake_model::unet::Both;
 use lorabake_model::{Bundle, Conditioning, Sizes};
 
@@ -167,10 +167,10 @@ impl<'a> Task<'a> {
 
     fn loss(&self, prediction: Tensor<4>) -> Loss {
         let Objective { schedule, prediction: asked, loss: kind, weighting } = self.objective;
-        let factors = weighting.factors(schedule, *asked, (&self.inputs.loss_weights, &self.inputs.timesteps));
+        let factors = weighting.factors(schedule, *asked, &self.inputs.loss_weights, &self.inputs.timesteps);
         let (timesteps, mask) = (self.inputs.timesteps.as_slice(), self.inputs.mask.as_deref());
-        let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
-        loss(prediction, self.target.clone(), measure)
+        let inputs = LossInputs { kind: *kind, factors: &factors, schedule, timesteps, mask };
+        loss(prediction, self.target.clone(), inputs)
     }
 }
 

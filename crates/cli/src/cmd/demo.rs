@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
-use lorabake_diffusion::{Sampler, Steps};
+use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_recipe::{Parsed, Recipe, parse_train};
 use lorabake_train::devices;
 use lorabake_train::event::Outcome;
@@ -134,7 +134,7 @@ fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Sho
         loras: vec![LoraUse { path: outcome.file.clone(), strength: Strength::FULL }],
         width: width as usize,
         height: height as usize,
-        steps: Steps::try_from(SAMPLING_STEPS)?,
+        steps: StepCount::try_from(SAMPLING_STEPS)?,
         cfg_scale: SCALE,
         seed: 1,
         sampler: Sampler::Ddim,

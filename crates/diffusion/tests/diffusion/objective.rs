@@ -1,6 +1,8 @@
 //! Losses, weights, noises and the rescaled schedule against sd-scripts' formulas in torch (`oracle/loss_golden.py`).
 
-use lorabake_diffusion::{HuberSchedule, HuberThreshold, Level, LossKind, Measure, Prediction, Schedule, TRAIN_STEPS};
+use lorabake_diffusion::{
+    HuberSchedule, HuberThreshold, Level, LossInputs, LossKind, Prediction, Schedule, TRAIN_STEPS,
+};
 use lorabake_diffusion::{Weighting, add_multires_noise, add_noise_offset, draw_levels, draw_timesteps, loss};
 use lorabake_diffusion::{offset_strengths, unit_normal};
 use rand::SeedableRng;
@@ -55,8 +57,8 @@ fn errors_and_their_gradients_equal_those_of_torch() {
     assert_eq!(cases.len(), 26);
     for (name, kind, schedule) in cases {
         let leaf = output.clone().autodiff().require_grad();
-        let measure = Measure { kind, factors: &[1.0; 8], schedule, timesteps: &timesteps, mask: None };
-        let result = loss(leaf.clone(), target.clone(), measure);
+        let inputs = LossInputs { kind, factors: &[1.0; 8], schedule, timesteps: &timesteps, mask: None };
+        let result = loss(leaf.clone(), target.clone(), inputs);
         // The square root is taken of small differences in f32: a few roundings of 1 ÷ c.
         let errors = golden.floats(&format!("loss.{name}"));
         assert_close(&values(result.per_sample), &errors, 4e-6, &name);
@@ -83,7 +85,7 @@ fn weights_equal_those_of_torch() {
     ];
     for schedule in [Schedule::stable_diffusion(), Schedule::stable_diffusion().zero_terminal_snr()] {
         for (name, weighting, prediction) in cases {
-            let factors = weighting.factors(&schedule, prediction, (&[1.0; 8], &timesteps));
+            let factors = weighting.factors(&schedule, prediction, &[1.0; 8], &timesteps);
             for (factor, expected) in factors.iter().zip(golden.floats(&format!("factor.{name}"))) {
                 assert_close(&[*factor], &[expected], 1e-6, name);
             }

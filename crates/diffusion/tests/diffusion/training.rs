@@ -1,7 +1,7 @@
 //! Schedule, noising, targets and losses against sd-scripts, and the gradient against its closed form.
 
 use burn::tensor::Tensor;
-use lorabake_diffusion::{LossKind, Measure, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
+use lorabake_diffusion::{LossInputs, LossKind, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
 
 use crate::golden::{Golden, assert_close, values};
 
@@ -34,7 +34,7 @@ fn min_snr_weights_equal_the_tables_of_sd_scripts() {
     for (name, prediction) in [("eps", Prediction::Epsilon), ("v", Prediction::V)] {
         for gamma in [1, 5] {
             let weighting = Weighting { min_snr_gamma: Some(f64::from(gamma)), ..Weighting::default() };
-            let factors = weighting.factors(&schedule, prediction, (&[1.0; TRAIN_STEPS], &timesteps));
+            let factors = weighting.factors(&schedule, prediction, &[1.0; TRAIN_STEPS], &timesteps);
             let expected = golden.floats(&format!("table.min_snr_{name}_gamma{gamma}"));
             for (t, (factor, expected)) in factors.into_iter().zip(expected).enumerate() {
                 assert_close(&[factor], &[expected], 5e-7, &format!("min-SNR {gamma}, {name} at {t}"));
@@ -64,10 +64,15 @@ fn losses_equal_those_of_sd_scripts() {
     for (name, prediction) in PREDICTIONS {
         let part = |part: &str| format!("{name}.{part}");
         let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
-        let factors = Weighting::default().factors(&schedule, prediction, (&loss_weights, &timesteps));
-        let measure =
-            Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask: None };
-        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), measure);
+        let factors = Weighting::default().factors(&schedule, prediction, &loss_weights, &timesteps);
+        let inputs = LossInputs {
+            kind: LossKind::L2,
+            factors: &factors,
+            schedule: &schedule,
+            timesteps: &timesteps,
+            mask: None,
+        };
+        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), inputs);
         assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
         assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
     }
@@ -86,7 +91,7 @@ fn weighted_losses_equal_those_of_sd_scripts() {
         let part = |part: &str| format!("{name}.{part}");
         let weighting = Weighting { min_snr_gamma, ..Weighting::default() };
         let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
-        let factors = weighting.factors(&schedule, prediction, (&loss_weights, &timesteps));
+        let factors = weighting.factors(&schedule, prediction, &loss_weights, &timesteps);
         let errors = golden.floats(&part("mse_per_sample"));
         let expected = golden.floats(&part("loss_after_snr_weight"));
         assert!(errors.len() >= 10);
@@ -102,13 +107,13 @@ fn the_gradient_is_its_closed_form() {
     let schedule = Schedule::stable_diffusion();
     let (output, target) = (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.target"));
     let weighting = Weighting { min_snr_gamma: Some(5.0), ..Weighting::default() };
-    let factors = weighting.factors(&schedule, Prediction::Epsilon, (&[1.0, 0.5], &[40, 300]));
+    let factors = weighting.factors(&schedule, Prediction::Epsilon, &[1.0, 0.5], &[40, 300]);
     assert!(factors[0] != factors[1] && factors.iter().all(|factor| *factor != 1.0), "{factors:?}");
 
     let leaf = output.clone().autodiff().require_grad();
-    let measure =
-        Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300], mask: None };
-    let result = loss(leaf.clone(), target.clone(), measure);
+    let inputs =
+        LossInputs { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300], mask: None };
+    let result = loss(leaf.clone(), target.clone(), inputs);
     assert!(!result.per_sample.is_autodiff(), "the errors are still on the tape");
     let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");
 
@@ -129,10 +134,10 @@ fn a_mask_takes_places_out_of_the_mean() {
     let [batch, channels, height, width] = output.dims();
     let factors = vec![1.0; batch];
     let timesteps = vec![40; batch];
-    let measure =
-        |mask| Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask };
+    let inputs =
+        |mask| LossInputs { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask };
     let mask: Vec<f32> = (0..batch * height * width).map(|place| [0.0, 1.0, 0.5][place % 3]).collect();
-    let masked = values(loss(output.clone(), target.clone(), measure(Some(&mask))).per_sample);
+    let masked = values(loss(output.clone(), target.clone(), inputs(Some(&mask))).per_sample);
     let (a, b) = (values(output.clone()), values(target.clone()));
     let error = |place: usize| f64::from(a[place] - b[place]).powi(2);
     let plane = height * width;
@@ -142,9 +147,9 @@ fn a_mask_takes_places_out_of_the_mean() {
         (sum / (channels * plane) as f64) as f32
     };
     assert_close(&masked, &(0..batch).map(sample).collect::<Vec<_>>(), 1e-6, "masked");
-    let whole = values(loss(output.clone(), target.clone(), measure(None)).per_sample);
+    let whole = values(loss(output.clone(), target.clone(), inputs(None)).per_sample);
     let white = vec![1.0; mask.len()];
-    assert_eq!(values(loss(output, target, measure(Some(&white))).per_sample), whole);
+    assert_eq!(values(loss(output, target, inputs(Some(&white))).per_sample), whole);
     assert!(masked[0] < 0.8 * whole[0]);
 }
 
