@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, report, scan};
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, VaeHalves};
 use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
@@ -88,7 +88,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
             lora_tensors(&keys, &recipe.network)
         }
         _ => {
-            let bundle = Bundle::open(&checkpoint, Parts::Training, storages(&recipe.train, &Device::flex()))?;
+            let bundle = Bundle::open(&checkpoint, VaeHalves::Training, storages(&recipe.train, &Device::flex()))?;
             let network = Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
             network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
         }

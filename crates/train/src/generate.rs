@@ -10,7 +10,7 @@ use lorabake_diffusion::{NoiseLevel, Prediction, Run, Sampler, Schedule, StepCou
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
-use lorabake_model::{Bundle, Conditioning, Parts, Storages};
+use lorabake_model::{Bundle, Conditioning, PromptChunks, Storages, VaeHalves};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
@@ -114,9 +114,9 @@ impl Painter {
     /// # Errors
     /// When one of its networks does not fit.
     pub fn load(checkpoint: &Checkpoint, storages: Storages) -> Result<Self> {
-        let mut bundle = Bundle::open(checkpoint, Parts::Generating, storages)?;
+        let mut bundle = Bundle::open(checkpoint, VaeHalves::Generating, storages)?;
         bundle.read(|part, _| part == Part::Unet)?;
-        let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
+        let decoder = bundle.decoder.take().expect("VaeHalves::Generating brings the decoder");
         let prediction = match checkpoint.prediction() {
             Some(checkpoint::Prediction::V { .. }) => Prediction::V,
             Some(checkpoint::Prediction::Epsilon) | None => Prediction::Epsilon,
@@ -245,9 +245,14 @@ impl Brush<'_> {
         let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
         let length = (rows * ROW_TOKENS) as u32;
         let ids: Vec<Vec<u32>> = prompts.iter().map(|text| self.tokenizer.encode(text)).collect();
-        let padded = |padding| ids.iter().flat_map(|ids| tokenizer::rows(ids, length, padding)).collect::<Vec<_>>();
+        let padded = |padding| ids.iter().flat_map(|ids| tokenizer::chunks(ids, length, padding)).collect::<Vec<_>>();
         let ids: Vec<_> = paddings(self.bundle.family).into_iter().map(padded).collect();
-        let encoded = self.bundle.encode((&ids, rows), request.clip_skip, self.device, &adapters.texts);
+        let encoded = self.bundle.encode(
+            PromptChunks { ids: &ids, per_prompt: rows },
+            request.clip_skip,
+            self.device,
+            &adapters.texts,
+        );
         let (height, width) = (request.height as f32, request.width as f32);
         encoded.with(vec![[height, width, 0.0, 0.0, height, width]; prompts.len()])
     }

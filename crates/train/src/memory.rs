@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, VaeHalves};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::optimizer::Optimizer;
@@ -59,7 +59,7 @@ impl Needs {
         let unet = match swapped {
             0 => 1.0,
             _ => held_share(
-                &Bundle::open(checkpoint, Parts::Training, storages(&recipe.train, &Device::flex()))?,
+                &Bundle::open(checkpoint, VaeHalves::Training, storages(&recipe.train, &Device::flex()))?,
                 swapped,
             ),
         };

@@ -11,7 +11,7 @@ use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, Item, caption, report, scan};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts, Sizes};
+use lorabake_model::{Bundle, TimeIds, VaeHalves};
 use lorabake_ops::{give_memory_back, is_host};
 use lorabake_optim::lr;
 use lorabake_recipe::model;
@@ -94,7 +94,7 @@ impl Session {
         say(Event::Found(report));
         clock.lap("images looked through");
         let device = choose_device(&recipe.train, &say)?;
-        let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
+        let halves = if wanted.is_empty() { VaeHalves::Training } else { VaeHalves::All };
         let storages = storages(&recipe.train, &device);
         let mut bundle = Bundle::open(&checkpoint, halves, storages)?;
         refuse_misfits(&checkpoint, &recipe, &bundle)?;
@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// What SDXL is told of an image's sizes; in whole pixels, as sd-scripts tells it.
-    pub(crate) fn sizes(&self, item: usize, flipped: bool) -> Sizes {
+    pub(crate) fn sizes(&self, item: usize, flipped: bool) -> TimeIds {
         let ((width, height), placement) = (self.dataset.items[item].size, &self.layout.placements[item]);
         let [left, top, right, _] = placement.crop_ltrb;
         let left = if flipped { f64::from(placement.bucket.0) - right } else { left };

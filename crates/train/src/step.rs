@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_diffusion::{Loss, LossInputs, add_noise, loss};
-use lorabake_model::unet::Both;
-use lorabake_model::{Bundle, Conditioning, Sizes};
+use lorabake_model::unet::AdapterPair;
+use lorabake_model::{Bundle, Conditioning, TimeIds};
 
 use crate::chances::Chances;
 use crate::encode::Tokens;
@@ -31,7 +31,7 @@ pub struct Inputs {
     /// The captions.
     pub tokens: Tokens,
     /// What SDXL is told of each image; other families do not look.
-    pub sizes: Vec<Sizes>,
+    pub sizes: Vec<TimeIds>,
     /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
     pub loss_weights: Vec<f32>,
     /// One per sample: whether it should give what the networks predict without adapters; none = no sample does.
@@ -120,9 +120,9 @@ pub fn step(frozen: &Frozen<'_>, network: &Network, inputs: &Inputs) -> Output {
         (loss, prediction.inner())
     } else {
         let plain = network.untracked(frozen.device, &inputs.chances);
-        let both = Both { plain: &plain.unet, tracked: &attached.unet };
+        let pair = AdapterPair { untracked: &plain.unet, tracked: &attached.unet };
         let (prediction, recorded) =
-            unet.forward_recorded((noisy, &task.times), task.told.clone(), both, frozen.recompute);
+            unet.forward_recorded(noisy, &task.times, task.told.clone(), pair, frozen.recompute);
         let leaf = prediction.clone().autodiff().require_grad();
         let loss = task.loss(leaf.clone());
         let mut tape = scaled(&loss).backward();

@@ -18,42 +18,54 @@ pub struct Builder<'l, 'c> {
     /// The adaptable layers so far.
     pub sites: Sites,
     storage: Storage,
-    matrices: &'l mut Vec<Place>,
+    matrices: &'l mut Vec<MatrixSource>,
 }
 
-/// A matrix whose numbers are still in the file.
+/// Where the numbers of a layer's matrix are: in the file until they are read.
 #[derive(Debug, Clone)]
-pub struct Place {
-    /// Diffusers path of its layer.
+pub struct MatrixSource {
+    /// Diffusers path of the layer.
     pub path: String,
-    /// To read it by.
+    /// The matrix, for reading and forgetting its numbers.
     pub matrix: Unread,
 }
 
 impl<'l, 'c> Builder<'l, 'c> {
     /// A builder that is to hold matrices in `storage` and lists them in `matrices`, since their numbers are not read yet;
     /// norms and biases are always f32, and here at once.
-    pub fn new(loader: &'l mut Loader<'c>, storage: Storage, matrices: &'l mut Vec<Place>) -> Self {
+    pub fn new(loader: &'l mut Loader<'c>, storage: Storage, matrices: &'l mut Vec<MatrixSource>) -> Self {
         Self { loader, sites: Sites::default(), storage, matrices }
     }
 
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
     fn matrix(&mut self, path: &str, shape: &[usize], [rows, columns]: [usize; 2]) -> FrozenMatrix {
-        self.matrix_by(path, shape, ([rows, columns], self.storage), |values| values)
+        let deferred = self.loader.later(&format!("{path}.weight"), shape);
+        let source: Source = Arc::new(move || deferred.read().map_err(|error| error.to_string()));
+        self.listed(path, FrozenMatrix::later(rows, columns, source, self.storage))
     }
 
-    /// The same in `storage`, of values that `change` has brought into order.
-    pub fn matrix_by(
+    /// The tensor `{path}.weight` of the file as a table of `[rows, columns]` in f32.
+    pub fn table(&mut self, path: &str, [rows, columns]: [usize; 2]) -> FrozenMatrix {
+        self.table_by(path, [rows, columns], [rows, columns], |values| values)
+    }
+
+    /// The tensor `{path}.weight` of the file, of `shape` there, as a table of `[rows, columns]` in f32, whose values
+    /// `change` brings into their order.
+    pub fn table_by(
         &mut self,
         path: &str,
-        shape: &[usize],
-        ([rows, columns], storage): ([usize; 2], Storage),
+        shape: [usize; 2],
+        [rows, columns]: [usize; 2],
         change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
     ) -> FrozenMatrix {
-        let later = self.loader.later(&format!("{path}.weight"), shape);
-        let source: Source = Arc::new(move || later.read().map(&change).map_err(|error| error.to_string()));
-        let matrix = FrozenMatrix::later(rows, columns, source, storage);
-        self.matrices.push(Place { path: path.to_string(), matrix: matrix.unread() });
+        let deferred = self.loader.later(&format!("{path}.weight"), &shape);
+        let source: Source = Arc::new(move || deferred.read().map(&change).map_err(|error| error.to_string()));
+        self.listed(path, FrozenMatrix::later(rows, columns, source, Storage::F32))
+    }
+
+    /// `matrix`, listed as the one of the layer at `path`.
+    fn listed(&mut self, path: &str, matrix: FrozenMatrix) -> FrozenMatrix {
+        self.matrices.push(MatrixSource { path: path.to_string(), matrix: matrix.unread() });
         matrix
     }
 
