@@ -18,7 +18,9 @@ mod spacing;
 
 pub use guidance::guide;
 pub use loss::{HuberSchedule, HuberThreshold, Loss, LossInputs, LossKind, Weighting, loss};
-pub use noise::{Level, add_multires_noise, add_noise_offset, draw_levels, offset_strengths, unit_normal};
+pub use noise::{
+    MultiresLevel, add_multires_noise, add_noise_offset, draw_multires_levels, offset_strengths, unit_normal,
+};
 pub use sampler::{Model, NoiseSource, Run, Sampler, UnknownSampler};
 pub use schedule::{Schedule, TRAIN_STEPS};
 pub use step::{NoiseLevel, Step, StepCount, StepsOutOfRange};

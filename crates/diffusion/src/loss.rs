@@ -36,8 +36,11 @@ impl Weighting {
         timesteps: &[usize],
     ) -> Vec<f32> {
         assert_eq!(timesteps.len(), loss_weights.len(), "one timestep per loss weight");
-        let factor = |t: usize| self.factor(schedule, prediction, t) as f32;
-        loss_weights.iter().zip(timesteps).map(|(weight, t)| weight * factor(*t)).collect()
+        let mut factors = Vec::with_capacity(timesteps.len());
+        for (weight, t) in loss_weights.iter().zip(timesteps) {
+            factors.push(weight * self.factor(schedule, prediction, *t) as f32);
+        }
+        factors
     }
 
     /// The factor at timestep `t`. Except for Min-SNR, SNRs above 1000 count as 1000.

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::schedule::Schedule;
 use crate::step::NoiseLevel;
 
-/// What a network predicts.
+/// The kind of answer that a network was trained to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prediction {
     /// The noise; Stable Diffusion 1.x.
@@ -37,7 +37,7 @@ impl Prediction {
         match self {
             Self::Epsilon => noise,
             Self::V => {
-                let (signal, spread) = signal_and_spread(schedule, &latents, timesteps);
+                let Mixture { signal, spread } = Mixture::of(schedule, &latents, timesteps);
                 signal * noise - spread * latents
             }
         }
@@ -49,18 +49,36 @@ impl Prediction {
 /// # Shapes
 /// `latents` and `noise` (B, C, H, W), `timesteps` B; the result (B, C, H, W).
 pub fn add_noise(schedule: &Schedule, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
-    let (signal, spread) = signal_and_spread(schedule, &latents, timesteps);
+    let Mixture { signal, spread } = Mixture::of(schedule, &latents, timesteps);
     signal * latents + spread * noise
 }
 
-/// √a and √(1 − a) of every sample, (B, 1, 1, 1), on the device of `like`.
-fn signal_and_spread(schedule: &Schedule, like: &Tensor<4>, timesteps: &[usize]) -> (Tensor<4>, Tensor<4>) {
-    let batch = like.dims()[0];
-    // Without this a single timestep would be broadcast over the batch.
-    assert_eq!(timesteps.len(), batch, "one timestep per sample");
-    let column = |value: fn(f32) -> f32| {
-        let values: Vec<f32> = timesteps.iter().map(|t| value(schedule.alphas_cumprod[*t])).collect();
-        Tensor::from_data(TensorData::new(values, [batch, 1, 1, 1]), &like.device())
-    };
-    (column(f32::sqrt), column(|alpha| (1.0 - alpha).sqrt()))
+/// How much of latents and of noise there is in the noisy latents of each sample.
+struct Mixture {
+    /// √a, (B, 1, 1, 1).
+    signal: Tensor<4>,
+    /// √(1 − a), (B, 1, 1, 1).
+    spread: Tensor<4>,
+}
+
+impl Mixture {
+    /// The mixture at `timesteps`, on the device of `latents`.
+    fn of(schedule: &Schedule, latents: &Tensor<4>, timesteps: &[usize]) -> Self {
+        let batch = latents.dims()[0];
+        // Without this a single timestep would be broadcast over the batch.
+        assert_eq!(timesteps.len(), batch, "one timestep per sample");
+        let mut signal = Vec::with_capacity(batch);
+        let mut spread = Vec::with_capacity(batch);
+        for t in timesteps {
+            let alpha = schedule.alphas_cumprod[*t];
+            signal.push(alpha.sqrt());
+            spread.push((1.0 - alpha).sqrt());
+        }
+        let shape = [batch, 1, 1, 1];
+        let device = latents.device();
+        Self {
+            signal: Tensor::from_data(TensorData::new(signal, shape), &device),
+            spread: Tensor::from_data(TensorData::new(spread, shape), &device),
+        }
+    }
 }

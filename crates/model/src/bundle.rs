@@ -24,7 +24,7 @@ pub struct Bundle {
     pub names: Names,
     /// The path as given, for messages.
     label: String,
-    /// Prompt → states: one, or two for SDXL.
+    /// Prompt → hidden states: one encoder, or two for SDXL.
     pub texts: Vec<TextEncoder>,
     /// Noisy latents → prediction.
     pub unet: UNet,
@@ -70,7 +70,7 @@ pub enum VaeHalves {
     Training,
     /// The decoder, for generating.
     Generating,
-    /// Both.
+    /// Encoder and decoder.
     All,
 }
 
@@ -120,7 +120,7 @@ impl Bundle {
     /// Opens all networks and brings their matrices into memory, the VAE in f32.
     ///
     /// # Errors
-    /// As for [`Bundle::open`] and [`Bundle::read`].
+    /// The errors of [`Bundle::open`] and [`Bundle::read`].
     pub fn load(checkpoint: &Checkpoint, halves: VaeHalves, storage: Storage) -> Result<Self, Error> {
         let bundle = Self::open(checkpoint, halves, Storages { vae: Storage::F32, ..Storages::all(storage) })?;
         bundle.read(|_, _| true)?;
@@ -135,8 +135,11 @@ impl Bundle {
     pub fn read(&self, wanted: impl Fn(Part, &str) -> bool) -> Result<(), Error> {
         for (part, source) in &self.sources {
             if wanted(*part, &source.path) {
-                let unfit = |problems| Error::Unfit { file: self.label.clone(), part: part.name(), problems };
-                source.matrix.read().map_err(unfit)?;
+                source.matrix.read().map_err(|problems| Error::Unfit {
+                    file: self.label.clone(),
+                    part: part.name(),
+                    problems,
+                })?;
             }
         }
         Ok(())
@@ -157,7 +160,7 @@ impl Bundle {
         own.map(|(_, source)| (source.path.as_str(), source.matrix.bytes()))
     }
 
-    /// The layers of a network that adapters may attach to; `None` for one that is not there, or has none.
+    /// The layers of a network that adapters may attach to; `None` for a network that is not there, or has none.
     pub fn sites(&self, part: Part) -> Option<&Sites> {
         match part {
             Part::Unet => Some(self.unet.sites()),

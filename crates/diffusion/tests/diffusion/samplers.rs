@@ -36,7 +36,8 @@ impl Gaussian {
 
     /// E[√a noise − √(1 − a) x0 | x], also where nothing of x0 is left in x.
     fn velocity(&self, x: Tensor<4>, alpha: f64) -> Tensor<4> {
-        let (signal, variance) = (alpha.sqrt(), self.spread * self.spread);
+        let signal = alpha.sqrt();
+        let variance = self.spread * self.spread;
         let surprise = x.clone() - self.mean.clone().mul_scalar(signal);
         let gain = variance * signal / (alpha * variance + 1.0 - alpha);
         let clean = self.mean.clone() + surprise.mul_scalar(gain);

@@ -90,7 +90,7 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     /// A linear layer of `[inputs, outputs]` with bias.
     pub fn linear(&mut self, path: &str, extents: [usize; 2], role: Role) -> Linear {
-        let bias = self.loader.take(&format!("{path}.bias"), &extents[1..]);
+        let bias = self.vector(&format!("{path}.bias"), extents[1]);
         self.any_linear(path, extents, role, Some(bias))
     }
 
@@ -109,7 +109,7 @@ impl<'l, 'c> Builder<'l, 'c> {
     /// A 1×1 convolution of `[inputs, outputs]` with bias that is computed as a linear layer: [.., in] to [.., out].
     pub fn pointwise_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role) -> Linear {
         let weight = self.matrix(path, &[outputs, inputs, 1, 1], [outputs, inputs]);
-        let bias = self.loader.take(&format!("{path}.bias"), &[outputs]);
+        let bias = self.vector(&format!("{path}.bias"), outputs);
         let kind = Kind::Conv(Self::pointwise(inputs, outputs));
         let site = self.sites.add(Site { path: path.to_string(), kind, role }, weight.clone());
         Linear { base: FrozenLinear::new(weight, Some(bias)), site }
@@ -127,19 +127,21 @@ impl<'l, 'c> Builder<'l, 'c> {
     pub fn frozen_conv(&mut self, path: &str, shape: ConvShape) -> FrozenConv {
         let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
         let weight = self.matrix(path, &extents, [shape.outputs, shape.patch()]);
-        let bias = self.loader.take(&format!("{path}.bias"), &extents[..1]);
+        let bias = self.vector(&format!("{path}.bias"), shape.outputs);
         FrozenConv::new(shape, weight, Some(bias))
     }
 
     /// A linear layer with bias that no adapter may bypass (the VAE's).
     pub fn frozen_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2]) -> FrozenLinear {
         let weight = self.matrix(path, &[outputs, inputs], [outputs, inputs]);
-        FrozenLinear::new(weight, Some(self.loader.take(&format!("{path}.bias"), &[outputs])))
+        let bias = self.vector(&format!("{path}.bias"), outputs);
+        FrozenLinear::new(weight, Some(bias))
     }
 
     /// A group norm of 32 groups.
     pub fn group_norm(&mut self, path: &str, channels: usize, epsilon: f32) -> GroupNorm {
-        let (gamma, beta) = self.affine(path, channels);
+        let gamma = self.vector(&format!("{path}.weight"), channels);
+        let beta = self.vector(&format!("{path}.bias"), channels);
         // A file whose width is no multiple of 32 is refused by the loader; until then one group will do.
         let groups = if channels.is_multiple_of(GROUPS) { GROUPS } else { 1 };
         GroupNorm::new(gamma, beta, groups, epsilon).beside(self.storage)
@@ -147,12 +149,14 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     /// A layer norm with ε = 1e-5.
     pub fn layer_norm(&mut self, path: &str, width: usize) -> LayerNorm {
-        let (gamma, beta) = self.affine(path, width);
+        let gamma = self.vector(&format!("{path}.weight"), width);
+        let beta = self.vector(&format!("{path}.bias"), width);
         LayerNorm::new(gamma, beta, 1e-5, self.storage)
     }
 
-    fn affine(&mut self, path: &str, width: usize) -> (Vec<f32>, Vec<f32>) {
-        (self.loader.take(&format!("{path}.weight"), &[width]), self.loader.take(&format!("{path}.bias"), &[width]))
+    /// The tensor `name` of the file, of one dimension.
+    fn vector(&mut self, name: &str, width: usize) -> Vec<f32> {
+        self.loader.take(name, &[width])
     }
 
     /// A 3×3 convolution that keeps the size.

@@ -49,10 +49,10 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut rest = text;
-        while let Some((at, name, id)) = first_special(rest) {
-            self.encode_plain(&rest[..at], &mut ids);
-            ids.push(id);
-            rest = &rest[at + name.len()..];
+        while let Some(special) = first_special(rest) {
+            self.encode_plain(&rest[..special.start], &mut ids);
+            ids.push(special.id);
+            rest = &rest[special.end..];
         }
         self.encode_plain(rest, &mut ids);
         ids
@@ -85,8 +85,24 @@ impl Tokenizer {
     }
 }
 
-/// Where the first special token stands, its spelling and id.
-fn first_special(text: &str) -> Option<(usize, &'static str, u32)> {
-    let found = SPECIAL.iter().filter_map(|&(name, id)| Some((text.find(name)?, name, id)));
-    found.min_by_key(|&(at, ..)| at)
+/// A special token that is written in a text.
+struct Special {
+    /// The byte where it begins.
+    start: usize,
+    /// The byte after it.
+    end: usize,
+    id: u32,
+}
+
+/// The first special token in `text`.
+fn first_special(text: &str) -> Option<Special> {
+    let mut first: Option<Special> = None;
+    for (name, id) in SPECIAL {
+        if let Some(start) = text.find(name)
+            && first.as_ref().is_none_or(|first| start < first.start)
+        {
+            first = Some(Special { start, end: start + name.len(), id });
+        }
+    }
+    first
 }

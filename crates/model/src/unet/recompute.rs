@@ -2,7 +2,7 @@
 //! al. 2016, "Training Deep Nets with Sublinear Memory Cost"; sd-scripts' `--gradient_checkpointing`).
 //!
 //! Every piece has a tape of its own. An adapter belongs to one piece, so its gradient is whole when that piece is done;
-//! those of text states and time embedding add up over the pieces and go on to what these came from at the end.
+//! the gradients of hidden states and time embedding add up over the pieces, and go on to what these came from at the end.
 
 use burn::tensor::{Gradients, Tensor};
 use lorabake_adapter::Adapters;
@@ -55,7 +55,7 @@ struct Taped {
 }
 
 impl UNet {
-    /// How many pieces can be run again.
+    /// The number of pieces that can be run again.
     pub fn recomputable(&self) -> usize {
         self.pieces().len()
     }
@@ -143,7 +143,7 @@ impl Recorded<'_> {
             }
             gradient = taped.x.grad_remove(&mut tape).expect("a piece uses its input");
         }
-        // What time embedding and text states came from has tapes of its own.
+        // Time embedding and hidden states may come from tapes of their own.
         let mut rest = None;
         if self.temb.is_tracked() {
             add(&mut rest, temb_gradient.map(|gradient| (self.temb * gradient).sum()));

@@ -18,7 +18,7 @@ pub(super) struct Resnet {
 }
 
 impl Resnet {
-    /// For `[inputs, outputs]` channels; `width` is that of the UNet's first level.
+    /// A block for `[inputs, outputs]` channels; `width` is that of the UNet's first level.
     pub fn build(b: &mut Builder<'_, '_>, path: &str, [inputs, outputs]: [usize; 2], width: usize) -> Self {
         let conv_shortcut = format!("{path}.conv_shortcut");
         Self {

@@ -14,7 +14,7 @@ const HEADS: usize = 8;
 /// Heads of SD2.x and SDXL are this wide at every level.
 const HEAD_WIDTH: usize = 64;
 
-/// Heads of a transformer of `channels`. Toys of SD2.x and SDXL are too narrow for their heads: there they are as wide
+/// The number of heads of a transformer of `channels`. Toys of SD2.x and SDXL are too narrow for their heads: there they are as wide
 /// as a quarter of the first level.
 fn heads(b: &Builder<'_, '_>, channels: usize) -> usize {
     let [first] = b.dims("conv_in.weight");
@@ -33,7 +33,7 @@ pub(super) struct Transformer {
     proj_out: Linear,
 }
 
-/// The way between channels and tokens. In SDXL it is a linear layer. SD1.x has a 1×1 convolution there, and so has SD2.x
+/// The projection between channels and tokens. In SDXL it is a linear layer. SD1.x has a 1×1 convolution there, and so has SD2.x
 /// (whose files have matrices, but sd-scripts makes convolutions of them): adapters are those of a convolution, and it is
 /// computed on tokens all the same, as one product with its adapter.
 fn projection(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Linear {
