@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lorabake_diffusion::Sampler;
 use lorabake_generate::{Pipeline, Request};
 
 use crate::grid;
@@ -60,10 +59,6 @@ pub fn compare(painter: &Pipeline, shots: &[Job]) -> Result<Pixels> {
 /// The text that the web UI keeps in a picture, and reads back from it.
 pub fn parameters(shot: &Job, model: &str) -> String {
     let Request { negative_prompt, width, height, steps, cfg_scale, seed, sampler, clip_skip, .. } = &shot.request;
-    let sampler = match sampler {
-        Sampler::Ddim => "DDIM",
-        Sampler::EulerA => "Euler a",
-    };
     let mut text = shot.typed.clone();
     if !negative_prompt.is_empty() {
         text += &format!("\nNegative prompt: {negative_prompt}");

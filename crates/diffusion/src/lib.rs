@@ -4,6 +4,7 @@
 //! or a closure of the caller. Shapes: B samples, C latent channels, H and W latent rows and columns (pixels / 8).
 
 mod schedule;
+mod step;
 
 mod noise;
 mod timestep;
@@ -13,11 +14,15 @@ mod target;
 
 mod guidance;
 mod sampler;
+mod spacing;
 
 pub use guidance::guide;
-pub use loss::{HuberSchedule, HuberThreshold, Loss, LossKind, Measure, Weighting, loss};
-pub use noise::{Level, add_multires_noise, add_noise_offset, draw_levels, offset_strengths, unit_normal};
-pub use sampler::{Error, Model, NoiseSource, Sampler, Steps};
+pub use loss::{HuberSchedule, HuberThreshold, Loss, LossInputs, LossKind, Weighting, loss};
+pub use noise::{
+    MultiresLevel, add_multires_noise, add_noise_offset, draw_multires_levels, offset_strengths, unit_normal,
+};
+pub use sampler::{Model, NoiseSource, Run, Sampler, UnknownSampler};
 pub use schedule::{Schedule, TRAIN_STEPS};
+pub use step::{NoiseLevel, Step, StepCount, StepsOutOfRange};
 pub use target::{Prediction, add_noise};
 pub use timestep::draw_timesteps;

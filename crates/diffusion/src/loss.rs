@@ -32,11 +32,15 @@ impl Weighting {
         &self,
         schedule: &Schedule,
         prediction: Prediction,
-        (loss_weights, timesteps): (&[f32], &[usize]),
+        loss_weights: &[f32],
+        timesteps: &[usize],
     ) -> Vec<f32> {
         assert_eq!(timesteps.len(), loss_weights.len(), "one timestep per loss weight");
-        let factor = |t: usize| self.factor(schedule, prediction, t) as f32;
-        loss_weights.iter().zip(timesteps).map(|(weight, t)| weight * factor(*t)).collect()
+        let mut factors = Vec::with_capacity(timesteps.len());
+        for (weight, t) in loss_weights.iter().zip(timesteps) {
+            factors.push(weight * self.factor(schedule, prediction, *t) as f32);
+        }
+        factors
     }
 
     /// The factor at timestep `t`. Except for Min-SNR, SNRs above 1000 count as 1000.
@@ -157,7 +161,7 @@ pub struct Loss {
 
 /// What the loss of a batch depends on besides output and target.
 #[derive(Debug, Clone, Copy)]
-pub struct Measure<'a> {
+pub struct LossInputs<'a> {
     /// How errors are measured.
     pub kind: LossKind,
     /// One per sample, from [`Weighting::factors`].
@@ -178,16 +182,16 @@ pub struct Measure<'a> {
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn loss(output: Tensor<4>, target: Tensor<4>, measure: Measure<'_>) -> Loss {
+pub fn loss(output: Tensor<4>, target: Tensor<4>, inputs: LossInputs<'_>) -> Loss {
     assert_eq!(output.dims(), target.dims(), "output and target are of different shapes");
     let batch = output.dims()[0];
-    assert_eq!(measure.factors.len(), batch, "one factor per sample");
-    assert_eq!(measure.timesteps.len(), batch, "one timestep per sample");
-    let factors = Tensor::from_data(TensorData::new(measure.factors.to_vec(), [batch]), &output.device());
+    assert_eq!(inputs.factors.len(), batch, "one factor per sample");
+    assert_eq!(inputs.timesteps.len(), batch, "one timestep per sample");
+    let factors = Tensor::from_data(TensorData::new(inputs.factors.to_vec(), [batch]), &output.device());
     let [_, _, height, width] = output.dims();
     let device = output.device();
-    let mut errors = measure.kind.errors(output - target, measure.schedule, measure.timesteps);
-    if let Some(mask) = measure.mask {
+    let mut errors = inputs.kind.errors(output - target, inputs.schedule, inputs.timesteps);
+    if let Some(mask) = inputs.mask {
         let mask = TensorData::new(mask.to_vec(), [batch, 1, height, width]);
         errors = errors * Tensor::from_data(mask, &device);
     }

@@ -2,6 +2,8 @@
 //!
 //! Values as diffusers computes them in f32 (`beta_schedule="scaled_linear"`), which sd-scripts trains with.
 
+use crate::step::NoiseLevel;
+
 /// Number of timesteps of Stable Diffusion; a timestep is one of 0 (hardly any noise) to 999 (hardly anything else).
 pub const TRAIN_STEPS: usize = 1000;
 
@@ -13,41 +15,37 @@ const LEAST_SHARE: f64 = 4.897_345_189_085_343_5e-8;
 pub struct Schedule {
     /// Share of the latent in the variance of the noisy latent, falling, one per timestep, between 0 and 1.
     pub alphas_cumprod: Vec<f32>,
-    /// Signal-to-noise ratios, one per timestep, as losses are weighted by them: those from before a rescaling.
+    /// Signal-to-noise ratios, one per timestep, from before a rescaling: losses are weighted by them.
     snr: Vec<f64>,
 }
 
 impl Schedule {
     /// The schedule of Stable Diffusion 1.x: √β grows linearly from √0.00085 to √0.012.
     pub fn stable_diffusion() -> Self {
-        const STEP_COUNT: f32 = (TRAIN_STEPS - 1) as f32;
-        let (first, last) = (0.00085_f64.sqrt() as f32, 0.012_f64.sqrt() as f32);
-        let step = (last - first) / STEP_COUNT;
-        // torch.linspace counts from the nearer end with a fused multiply-add, and torch.cumprod multiplies in f64:
-        // with both, every bit agrees.
-        let sqrt_beta = |t: usize| match t < TRAIN_STEPS / 2 {
-            true => step.mul_add(t as f32, first),
-            false => (-step).mul_add((TRAIN_STEPS - 1 - t) as f32, last),
-        };
+        let mut alphas_cumprod = Vec::with_capacity(TRAIN_STEPS);
+        let mut snr = Vec::with_capacity(TRAIN_STEPS);
+        // torch.cumprod multiplies in f64.
         let mut product = 1.0_f64;
-        let alphas_cumprod = (0..TRAIN_STEPS).map(|t| {
+        for t in 0..TRAIN_STEPS {
             let sqrt_beta = sqrt_beta(t);
             product *= f64::from(1.0 - sqrt_beta * sqrt_beta);
-            product as f32
-        });
-        let alphas_cumprod: Vec<f32> = alphas_cumprod.collect();
-        let snr = alphas_cumprod.iter().map(|alpha| f64::from(*alpha) / (1.0 - f64::from(*alpha))).collect();
+            let alpha = product as f32;
+            alphas_cumprod.push(alpha);
+            snr.push(f64::from(alpha) / (1.0 - f64::from(alpha)));
+        }
         Self { alphas_cumprod, snr }
     }
 
     /// The schedule rescaled so that nothing of the latent is left at timestep 999 (`--zero_terminal_snr`; Lin et al.
     /// 2023, arXiv 2305.08891, algorithm 1). [`Self::snr`] stays as it was, as in sd-scripts.
-    pub fn zero_terminal_snr(self) -> Self {
-        let root = |alpha: f32| f64::from(alpha).sqrt();
-        let (first, last) = (root(self.alphas_cumprod[0]), root(self.alphas_cumprod[TRAIN_STEPS - 1]));
-        let rescaled = |alpha: f32| (((root(alpha) - last) * first / (first - last)).powi(2)) as f32;
-        let alphas_cumprod = self.alphas_cumprod.iter().map(|alpha| rescaled(*alpha)).collect();
-        Self { alphas_cumprod, ..self }
+    pub fn zero_terminal_snr(mut self) -> Self {
+        let first = self.alpha(0).sqrt();
+        let last = self.alpha(TRAIN_STEPS - 1).sqrt();
+        for alpha in &mut self.alphas_cumprod {
+            let root = f64::from(*alpha).sqrt();
+            *alpha = ((root - last) * first / (first - last)).powi(2) as f32;
+        }
+        self
     }
 
     /// `alphas_cumprod` at `t` in f64.
@@ -55,24 +53,64 @@ impl Schedule {
         f64::from(self.alphas_cumprod[t])
     }
 
-    /// Whether nothing of a latent is left at the last timestep. A network that predicts noise cannot paint then, since
-    /// the noise is all that it sees; so samplers ask for velocities.
+    /// Whether nothing of a latent is left at the last timestep. A network that predicts noise cannot sample then, since
+    /// the noise is all that it sees; one that predicts velocities can.
     pub fn ends_in_noise(&self) -> bool {
         self.alphas_cumprod.last() == Some(&0.0)
     }
 
-    /// The noise level √((1−a)/a) at `t`; between two timesteps its logarithm is interpolated.
-    pub(crate) fn sigma(&self, t: f64) -> f64 {
-        let log_sigma = |t: f64| {
-            let alpha = self.alpha(t as usize).max(LEAST_SHARE);
-            -0.5 * (alpha / (1.0 - alpha)).ln()
-        };
+    /// The noise level of timestep `t`.
+    pub fn level(&self, t: usize) -> NoiseLevel {
+        NoiseLevel { timestep: t as f64, alpha: self.alpha(t) }
+    }
+
+    /// The noise level of timestep `t`, 0 to 999, where the logarithm of σ is interpolated between two whole timesteps. It
+    /// is finite also where nothing of a latent is left.
+    pub fn level_between(&self, t: f64) -> NoiseLevel {
         let weight = t.fract();
-        ((1.0 - weight) * log_sigma(t.floor()) + weight * log_sigma(t.ceil())).exp()
+        let log_sigma =
+            (1.0 - weight) * self.log_sigma(t.floor() as usize) + weight * self.log_sigma(t.ceil() as usize);
+        NoiseLevel { timestep: t, alpha: alpha_of(log_sigma.exp()) }
+    }
+
+    /// The noise level of `sigma`, between the timesteps as in [`Self::level_between`]. One beyond those of the schedule
+    /// has the first or the last timestep.
+    pub fn level_at_sigma(&self, sigma: f64) -> NoiseLevel {
+        let log_sigma = sigma.ln();
+        let mut below = 0;
+        while below + 2 < TRAIN_STEPS && self.log_sigma(below + 1) <= log_sigma {
+            below += 1;
+        }
+        let lower = self.log_sigma(below);
+        let weight = (log_sigma - lower) / (self.log_sigma(below + 1) - lower);
+        NoiseLevel { timestep: below as f64 + weight.clamp(0.0, 1.0), alpha: alpha_of(sigma) }
+    }
+
+    /// ln √((1−a)/a) at timestep `t`, finite for a = 0.
+    fn log_sigma(&self, t: usize) -> f64 {
+        let alpha = self.alpha(t).max(LEAST_SHARE);
+        -0.5 * (alpha / (1.0 - alpha)).ln()
     }
 
     /// Signal-to-noise ratio a / (1 − a) at timestep `t`, of the schedule before [`Self::zero_terminal_snr`].
     pub fn snr(&self, t: usize) -> f64 {
         self.snr[t]
     }
+}
+
+/// √β at timestep `t`, as torch.linspace computes it: from the nearer end, with a fused multiply-add. So every bit agrees.
+fn sqrt_beta(t: usize) -> f32 {
+    let first = 0.00085_f64.sqrt() as f32;
+    let last = 0.012_f64.sqrt() as f32;
+    let step = (last - first) / (TRAIN_STEPS - 1) as f32;
+    if t < TRAIN_STEPS / 2 {
+        step.mul_add(t as f32, first)
+    } else {
+        (-step).mul_add((TRAIN_STEPS - 1 - t) as f32, last)
+    }
+}
+
+/// The share of the latents in the variance of latents + `sigma` · noise.
+fn alpha_of(sigma: f64) -> f64 {
+    1.0 / (1.0 + sigma * sigma)
 }

@@ -3,8 +3,9 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::schedule::Schedule;
+use crate::step::NoiseLevel;
 
-/// What a network predicts.
+/// The kind of answer that a network was trained to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prediction {
     /// The noise; Stable Diffusion 1.x.
@@ -14,15 +15,17 @@ pub enum Prediction {
 }
 
 impl Prediction {
-    /// The noise in `x` according to the network's answer, where `x` is noisy latents at timestep `t`, which may lie
-    /// between two: with v = √a ε − √(1−a) c and x = √a c + √(1−a) ε it is √a v + √(1−a) x.
-    pub fn epsilon(self, schedule: &Schedule, answer: Tensor<4>, x: Tensor<4>, t: f64) -> Tensor<4> {
+    /// The denoised latents according to the network's `answer` to noisy latents `x` at `level`: with
+    /// x = √a · latents + √(1−a) · noise they are (x − √(1−a) ε) / √a, or √a x − √(1−a) v, which is −v where a is 0.
+    ///
+    /// # Shapes
+    /// - answer, x and output: [B, C, H, W]
+    pub fn denoised(self, answer: Tensor<4>, x: Tensor<4>, level: NoiseLevel) -> Tensor<4> {
+        let signal = level.alpha.sqrt();
+        let spread = (1.0 - level.alpha).sqrt();
         match self {
-            Self::Epsilon => answer,
-            Self::V => {
-                let alpha = 1.0 / (1.0 + schedule.sigma(t).powi(2));
-                answer.mul_scalar(alpha.sqrt()) + x.mul_scalar((1.0 - alpha).sqrt())
-            }
+            Self::Epsilon => (x - answer.mul_scalar(spread)).div_scalar(signal),
+            Self::V => x.mul_scalar(signal) - answer.mul_scalar(spread),
         }
     }
 
@@ -34,7 +37,7 @@ impl Prediction {
         match self {
             Self::Epsilon => noise,
             Self::V => {
-                let (signal, spread) = signal_and_spread(schedule, &latents, timesteps);
+                let Mixture { signal, spread } = Mixture::of(schedule, &latents, timesteps);
                 signal * noise - spread * latents
             }
         }
@@ -46,18 +49,36 @@ impl Prediction {
 /// # Shapes
 /// `latents` and `noise` (B, C, H, W), `timesteps` B; the result (B, C, H, W).
 pub fn add_noise(schedule: &Schedule, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
-    let (signal, spread) = signal_and_spread(schedule, &latents, timesteps);
+    let Mixture { signal, spread } = Mixture::of(schedule, &latents, timesteps);
     signal * latents + spread * noise
 }
 
-/// √a and √(1 − a) of every sample, (B, 1, 1, 1), on the device of `like`.
-fn signal_and_spread(schedule: &Schedule, like: &Tensor<4>, timesteps: &[usize]) -> (Tensor<4>, Tensor<4>) {
-    let batch = like.dims()[0];
-    // Without this a single timestep would be broadcast over the batch.
-    assert_eq!(timesteps.len(), batch, "one timestep per sample");
-    let column = |value: fn(f32) -> f32| {
-        let values: Vec<f32> = timesteps.iter().map(|t| value(schedule.alphas_cumprod[*t])).collect();
-        Tensor::from_data(TensorData::new(values, [batch, 1, 1, 1]), &like.device())
-    };
-    (column(f32::sqrt), column(|alpha| (1.0 - alpha).sqrt()))
+/// How much of latents and of noise there is in the noisy latents of each sample.
+struct Mixture {
+    /// √a, (B, 1, 1, 1).
+    signal: Tensor<4>,
+    /// √(1 − a), (B, 1, 1, 1).
+    spread: Tensor<4>,
+}
+
+impl Mixture {
+    /// The mixture at `timesteps`, on the device of `latents`.
+    fn of(schedule: &Schedule, latents: &Tensor<4>, timesteps: &[usize]) -> Self {
+        let batch = latents.dims()[0];
+        // Without this a single timestep would be broadcast over the batch.
+        assert_eq!(timesteps.len(), batch, "one timestep per sample");
+        let mut signal = Vec::with_capacity(batch);
+        let mut spread = Vec::with_capacity(batch);
+        for t in timesteps {
+            let alpha = schedule.alphas_cumprod[*t];
+            signal.push(alpha.sqrt());
+            spread.push((1.0 - alpha).sqrt());
+        }
+        let shape = [batch, 1, 1, 1];
+        let device = latents.device();
+        Self {
+            signal: Tensor::from_data(TensorData::new(signal, shape), &device),
+            spread: Tensor::from_data(TensorData::new(spread, shape), &device),
+        }
+    }
 }

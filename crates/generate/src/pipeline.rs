@@ -5,12 +5,12 @@
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::{ThreadGroups, vae_dtype, weight_dtype};
-use lorabake_diffusion::{Prediction, Schedule, guide, unit_normal};
+use lorabake_diffusion::{NoiseLevel, Prediction, Run, Schedule, guide, unit_normal};
 use lorabake_lora::{Attached, LoraNetwork};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
-use lorabake_model::{Bundle, Conditioning, Parts, Storages};
+use lorabake_model::{Bundle, Conditioning, PromptChunks, Storages, VaeHalves};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Precision;
 use lorabake_weights::Part;
@@ -69,9 +69,9 @@ impl Pipeline {
     /// # Errors
     /// When one of its networks does not fit.
     pub fn load(checkpoint: &Checkpoint, storages: Storages) -> Result<Self> {
-        let mut bundle = Bundle::open(checkpoint, Parts::Generating, storages)?;
+        let mut bundle = Bundle::open(checkpoint, VaeHalves::Generating, storages)?;
         bundle.read(|part, _| part == Part::Unet)?;
-        let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");
+        let decoder = bundle.decoder.take().expect("VaeHalves::Generating brings the decoder");
         let prediction = match checkpoint.prediction() {
             Some(checkpoint::Prediction::V { .. }) => Prediction::V,
             Some(checkpoint::Prediction::Epsilon) | None => Prediction::Epsilon,
@@ -146,16 +146,21 @@ impl PipelineRef<'_> {
             None => noise(0),
         };
         let mut done = 0;
-        let mut model = |x: Tensor<4>, t: f64| -> Result<Tensor<4>> {
-            let answer = self.predict(x.clone(), t, (&conditioning, request.cfg_scale), adapters);
-            let estimate =
-                if schedule.ends_in_noise() { answer } else { self.prediction.epsilon(schedule, answer, x, t) };
+        let mut model = |x: Tensor<4>, level: NoiseLevel| -> Result<Tensor<4>> {
+            let answer = self.predict(x.clone(), level.timestep, (&conditioning, request.cfg_scale), adapters);
             done += 1;
             on_step(done, request.steps.get());
-            Ok(estimate)
+            Ok(self.prediction.denoised(answer, x, level))
         };
-        let x = request.sampler.initial(start, schedule);
-        let latent = request.sampler.sample(&mut model, x, schedule, request.steps, &mut |i| noise(i as u64 + 1))?;
+        let steps = request.sampler.steps(schedule, request.steps);
+        let x = request.sampler.initial(start, &steps);
+        let mut draws = 0;
+        let mut new_noise = |_| {
+            draws += 1;
+            noise(draws)
+        };
+        let run = Run { schedule, steps: &steps, model: &mut model, noise: &mut new_noise };
+        let latent = request.sampler.sample(x, run)?;
         let image = to_f32_vec(self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale())));
         let latent = to_f32_vec(latent);
         // The VAE's images are large, and a GPU keeps the place of what is gone.
@@ -195,9 +200,14 @@ impl PipelineRef<'_> {
         let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
         let length = (rows * ROW_TOKENS) as u32;
         let ids: Vec<Vec<u32>> = prompts.iter().map(|text| self.tokenizer.encode(text)).collect();
-        let padded = |padding| ids.iter().flat_map(|ids| tokenizer::rows(ids, length, padding)).collect::<Vec<_>>();
+        let padded = |padding| ids.iter().flat_map(|ids| tokenizer::chunks(ids, length, padding)).collect::<Vec<_>>();
         let ids: Vec<_> = paddings(self.bundle.family).into_iter().map(padded).collect();
-        let encoded = self.bundle.encode((&ids, rows), request.clip_skip, self.device, &adapters.texts);
+        let encoded = self.bundle.encode(
+            PromptChunks { ids: &ids, per_prompt: rows },
+            request.clip_skip,
+            self.device,
+            &adapters.texts,
+        );
         let (height, width) = (request.height as f32, request.width as f32);
         encoded.with(vec![[height, width, 0.0, 0.0, height, width]; prompts.len()])
     }

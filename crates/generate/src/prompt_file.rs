@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lorabake_diffusion::{Sampler, Steps};
+use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_model::vae::FACTOR;
 use serde::Deserialize;
 
@@ -122,7 +122,7 @@ impl SamplePrompt {
             negative_prompt: self.negative_prompt.clone().unwrap_or_else(|| base.negative_prompt.clone()),
             width: side(self.width, base.width),
             height: side(self.height, base.height),
-            steps: self.sample_steps.map_or(Ok(base.steps), Steps::try_from)?,
+            steps: self.sample_steps.map_or(Ok(base.steps), StepCount::try_from)?,
             cfg_scale: self.scale.unwrap_or(base.cfg_scale),
             seed: self.seed.unwrap_or(base.seed),
             sampler,

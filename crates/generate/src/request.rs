@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lorabake_diffusion::{Sampler, Steps};
+use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_lora::Strength;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -21,7 +21,7 @@ pub struct Request {
     pub height: usize,
     /// Sampling steps.
     #[serde(serialize_with = "number_of_steps", deserialize_with = "steps_of_number")]
-    pub steps: Steps,
+    pub steps: StepCount,
     /// Guidance scale; 1 = no guidance, the negative prompt is not used then.
     pub cfg_scale: f64,
     /// Seed of the initial noise, and of the noise that the sampler adds on its way.
@@ -59,12 +59,12 @@ pub struct Picture {
     pub latent: Vec<f32>,
 }
 
-fn number_of_steps<S: Serializer>(steps: &Steps, serializer: S) -> Result<S::Ok, S::Error> {
+fn number_of_steps<S: Serializer>(steps: &StepCount, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(steps.get() as u64)
 }
 
-fn steps_of_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Steps, D::Error> {
-    Steps::try_from(usize::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+fn steps_of_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StepCount, D::Error> {
+    StepCount::try_from(usize::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 fn name_of_sampler<S: Serializer>(sampler: &Sampler, serializer: S) -> Result<S::Ok, S::Error> {

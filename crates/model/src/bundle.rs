@@ -9,22 +9,22 @@ use burn::tensor::{Device, Tensor};
 
 use crate::conditioning::Encoded;
 use crate::family::{latent_scale, text_models};
-use crate::nn::{Builder, Place};
+use crate::nn::{Builder, MatrixSource};
 use crate::text::{Projection, TextEncoder};
-use crate::tokenizer::ROW;
+use crate::tokenizer::CHUNK_IDS;
 use crate::unet::UNet;
 use crate::vae::{Decoder, Encoder};
 
 /// The frozen networks of one checkpoint.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// What kind of model they make.
+    /// What kind of model the networks make.
     pub family: Family,
-    /// How the modules of their LoRAs are called.
+    /// How the modules of a LoRA for this model are called.
     pub names: Names,
     /// The path as given, for messages.
     label: String,
-    /// Prompt → states: one, or two for SDXL.
+    /// Prompt → hidden states: one encoder, or two for SDXL.
     pub texts: Vec<TextEncoder>,
     /// Noisy latents → prediction.
     pub unet: UNet,
@@ -32,36 +32,45 @@ pub struct Bundle {
     pub encoder: Option<Encoder>,
     /// Latents → image.
     pub decoder: Option<Decoder>,
-    /// Where the matrices are.
-    places: Vec<(Part, Place)>,
+    /// Where the matrices of each part are.
+    sources: Vec<(Part, MatrixSource)>,
 }
 
 /// How the matrices of the networks are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Storages {
-    /// The text encoders'.
+    /// The matrices of the text encoders.
     pub texts: Storage,
-    /// The UNet's.
+    /// The matrices of the UNet.
     pub unet: Storage,
-    /// The VAE's.
+    /// The matrices of the VAE.
     pub vae: Storage,
 }
 
 impl Storages {
-    /// All alike.
+    /// One number format for all networks.
     pub fn all(storage: Storage) -> Self {
         Self { texts: storage, unet: storage, vae: storage }
     }
 }
 
+/// Token ids of prompts, for each text encoder of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptChunks<'a> {
+    /// For each text encoder the chunks of all prompts, those of a prompt one after another.
+    pub ids: &'a [Vec<[u32; CHUNK_IDS]>],
+    /// Number of chunks of each prompt.
+    pub per_prompt: usize,
+}
+
 /// Which halves of the VAE are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parts {
-    /// For training: the encoder.
+pub enum VaeHalves {
+    /// The encoder, for training.
     Training,
-    /// For generating: the decoder.
+    /// The decoder, for generating.
     Generating,
-    /// Both.
+    /// Encoder and decoder.
     All,
 }
 
@@ -71,47 +80,49 @@ impl Bundle {
     ///
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
-    pub fn open(checkpoint: &Checkpoint, parts: Parts, storage: Storages) -> Result<Self, Error> {
+    pub fn open(checkpoint: &Checkpoint, halves: VaeHalves, storage: Storages) -> Result<Self, Error> {
         let family = checkpoint.family();
-        let projection = if parts == Parts::Generating { Projection::AsHosts } else { Projection::AsTrainer };
-        let (mut texts, mut places) = (Vec::new(), Vec::new());
-        let mut keep =
-            |part: Part, matrices: Vec<Place>| places.extend(matrices.into_iter().map(|place| (part, place)));
+        let projection = if halves == VaeHalves::Generating { Projection::AsHosts } else { Projection::AsTrainer };
+        let mut texts = Vec::new();
+        let mut sources = Vec::new();
         for model in text_models(family) {
-            let (mut loader, mut matrices) = (Loader::new(checkpoint, model.part), Vec::new());
+            let mut matrices = Vec::new();
+            let mut loader = Loader::new(checkpoint, model.part);
             texts.push(TextEncoder::build(Builder::new(&mut loader, storage.texts, &mut matrices), *model, projection));
             loader.finish()?;
-            keep(model.part, matrices);
+            sources.extend(matrices.into_iter().map(|matrix| (model.part, matrix)));
         }
-        let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Unet), Vec::new());
+        let mut matrices = Vec::new();
+        let mut loader = Loader::new(checkpoint, Part::Unet);
         let unet = UNet::build(Builder::new(&mut loader, storage.unet, &mut matrices));
         loader.finish()?;
-        keep(Part::Unet, matrices);
-        let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Vae), Vec::new());
+        sources.extend(matrices.into_iter().map(|matrix| (Part::Unet, matrix)));
+        // Both halves of the VAE are looked at, so that a broken file is refused whichever is wanted.
+        let mut matrices = Vec::new();
+        let mut loader = Loader::new(checkpoint, Part::Vae);
         let mut builder = Builder::new(&mut loader, storage.vae, &mut matrices);
-        // Both halves are looked at, so that a broken file is refused whichever is wanted.
-        let scale = latent_scale(family);
-        let (encoder, decoder) = (Encoder::build(&mut builder, scale), Decoder::build(&mut builder, scale));
+        let encoder = Encoder::build(&mut builder, latent_scale(family));
+        let decoder = Decoder::build(&mut builder, latent_scale(family));
         loader.finish()?;
-        keep(Part::Vae, matrices);
+        sources.extend(matrices.into_iter().map(|matrix| (Part::Vae, matrix)));
         Ok(Self {
             family,
             names: checkpoint.module_names(),
             label: checkpoint.label().to_string(),
             texts,
             unet,
-            encoder: (parts != Parts::Generating).then_some(encoder),
-            decoder: (parts != Parts::Training).then_some(decoder),
-            places,
+            encoder: if halves == VaeHalves::Generating { None } else { Some(encoder) },
+            decoder: if halves == VaeHalves::Training { None } else { Some(decoder) },
+            sources,
         })
     }
 
-    /// Opens all and brings all into memory, the VAE in f32.
+    /// Opens all networks and brings their matrices into memory, the VAE in f32.
     ///
     /// # Errors
-    /// As for [`Bundle::open`] and [`Bundle::read`].
-    pub fn load(checkpoint: &Checkpoint, parts: Parts, storage: Storage) -> Result<Self, Error> {
-        let bundle = Self::open(checkpoint, parts, Storages { vae: Storage::F32, ..Storages::all(storage) })?;
+    /// The errors of [`Bundle::open`] and [`Bundle::read`].
+    pub fn load(checkpoint: &Checkpoint, halves: VaeHalves, storage: Storage) -> Result<Self, Error> {
+        let bundle = Self::open(checkpoint, halves, Storages { vae: Storage::F32, ..Storages::all(storage) })?;
         bundle.read(|_, _| true)?;
         Ok(bundle)
     }
@@ -122,25 +133,34 @@ impl Bundle {
     /// # Errors
     /// When the file no longer has them, or holds them damaged.
     pub fn read(&self, wanted: impl Fn(Part, &str) -> bool) -> Result<(), Error> {
-        for (part, place) in self.places.iter().filter(|(part, place)| wanted(*part, &place.path)) {
-            let unfit = |problems| Error::Unfit { file: self.label.clone(), part: part.name(), problems };
-            place.matrix.read().map_err(unfit)?;
+        for (part, source) in &self.sources {
+            if wanted(*part, &source.path) {
+                source.matrix.read().map_err(|problems| Error::Unfit {
+                    file: self.label.clone(),
+                    part: part.name(),
+                    problems,
+                })?;
+            }
         }
         Ok(())
     }
 
-    /// Takes the matrices of these parts out of memory again.
+    /// Takes the matrices of the parts for which `unwanted` is true out of memory again.
     pub fn forget(&self, unwanted: impl Fn(Part) -> bool) {
-        self.places.iter().filter(|(part, _)| unwanted(*part)).for_each(|(_, place)| place.matrix.forget());
+        for (part, source) in &self.sources {
+            if unwanted(*part) {
+                source.matrix.forget();
+            }
+        }
     }
 
     /// The matrices of a part by the paths of their layers, with the bytes that each takes in memory.
     pub fn matrices(&self, part: Part) -> impl Iterator<Item = (&str, usize)> {
-        let own = self.places.iter().filter(move |(of, _)| *of == part);
-        own.map(|(_, place)| (place.path.as_str(), place.matrix.bytes()))
+        let own = self.sources.iter().filter(move |(of, _)| *of == part);
+        own.map(|(_, source)| (source.path.as_str(), source.matrix.bytes()))
     }
 
-    /// The layers of a network that adapters may attach to; `None` for one that is not there, or has none.
+    /// The layers of a network that adapters may attach to; `None` for a network that is not there, or has none.
     pub fn sites(&self, part: Part) -> Option<&Sites> {
         match part {
             Part::Unet => Some(self.unet.sites()),
@@ -149,27 +169,31 @@ impl Bundle {
         }
     }
 
-    /// What the text encoders make of prompts of `chunks` rows each, their states side by side.
+    /// What the text encoders make of `prompts`, with `adapters` for each of them, or none.
+    ///
+    /// # Shapes
+    /// - context: [B, 77 | 152 | 227, D], the hidden states of all text encoders side by side
+    /// - pooled: [B, P]
     ///
     /// # Panics
-    /// If there are not as many lists of `rows` as text encoders.
+    /// If there are not as many lists of chunks as text encoders.
     pub fn encode(
         &self,
-        (rows, chunks): (&[Vec<[u32; ROW]>], usize),
+        prompts: PromptChunks<'_>,
         clip_skip: usize,
         device: &Device,
         adapters: &[Adapters],
     ) -> Encoded {
-        assert_eq!(rows.len(), self.texts.len(), "rows for each text encoder");
+        assert_eq!(prompts.ids.len(), self.texts.len(), "chunks for each text encoder");
         let none = Adapters::default();
-        let each = self.texts.iter().zip(rows).enumerate();
-        let mut encoded: Vec<Encoded> = each
-            .map(|(index, (text, rows))| {
-                text.forward((rows, chunks), clip_skip, device, adapters.get(index).unwrap_or(&none))
-            })
-            .collect();
-        let pooled = encoded.iter_mut().find_map(|encoded| encoded.pooled.take());
-        let mut contexts: Vec<Tensor<3>> = encoded.into_iter().map(|encoded| encoded.context).collect();
+        let mut contexts: Vec<Tensor<3>> = Vec::new();
+        let mut pooled = None;
+        for (index, text) in self.texts.iter().enumerate() {
+            let own = adapters.get(index).unwrap_or(&none);
+            let encoded = text.forward(&prompts.ids[index], prompts.per_prompt, clip_skip, device, own);
+            contexts.push(encoded.context);
+            pooled = pooled.or(encoded.pooled);
+        }
         let context = if contexts.len() == 1 { contexts.remove(0) } else { Tensor::cat(contexts, 2) };
         Encoded { context, pooled }
     }

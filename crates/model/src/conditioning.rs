@@ -1,40 +1,46 @@
-//! What a UNet is told beside latents and timestep.
+//! What a UNet is given beside latents and timestep, named as in diffusers.
 
 use burn::tensor::Tensor;
 
-/// Original height and width of an image, top and left of its crop, height and width that it is to have: in pixels, in
-/// this order.
-pub type Sizes = [f32; 6];
+/// The sizes that SDXL is given of an image (diffusers' `add_time_ids`): original height and width, top and left of the
+/// crop, height and width that the image is to have. In pixels, in this order.
+pub type TimeIds = [f32; 6];
 
-/// The whole of it, for a batch.
+/// What the UNet is given of prompts and images, for a batch.
 #[derive(Debug, Clone)]
 pub struct Conditioning {
-    /// Text states, [B, T, D].
+    /// Hidden states of the text encoders, [B, T, D].
     pub context: Tensor<3>,
-    /// What only SDXL is told.
-    pub added: Option<Added>,
+    /// What only SDXL is given.
+    pub added: Option<AddedConditioning>,
 }
 
-/// What SDXL is told of prompt and image as a whole.
+/// What SDXL is given of prompts and images as a whole (diffusers' `added_cond_kwargs`).
 #[derive(Debug, Clone)]
-pub struct Added {
-    /// The second text encoder's summary of the prompt, [B, P].
+pub struct AddedConditioning {
+    /// The second text encoder's pooled output, [B, P].
     pub pooled: Tensor<2>,
-    /// Sizes of each image.
-    pub sizes: Vec<Sizes>,
+    /// The sizes of each image.
+    pub time_ids: Vec<TimeIds>,
 }
 
 impl Conditioning {
-    /// That of each sample, as batches of one.
+    /// The conditioning of each sample, as batches of one.
     pub fn each(&self) -> Vec<Self> {
-        let one = |index: usize| {
-            let added = self.added.as_ref().map(|Added { pooled, sizes }| Added {
-                pooled: pooled.clone().narrow(0, index, 1),
-                sizes: vec![sizes[index]],
-            });
-            Self { context: self.context.clone().narrow(0, index, 1), added }
-        };
-        (0..self.context.dims()[0]).map(one).collect()
+        let mut samples = Vec::new();
+        for index in 0..self.context.dims()[0] {
+            let context = self.context.clone().narrow(0, index, 1);
+            let added = self.added.as_ref().map(|added| added.sample(index));
+            samples.push(Self { context, added });
+        }
+        samples
+    }
+}
+
+impl AddedConditioning {
+    /// What belongs to sample `index`, as a batch of one.
+    fn sample(&self, index: usize) -> Self {
+        Self { pooled: self.pooled.clone().narrow(0, index, 1), time_ids: vec![self.time_ids[index]] }
     }
 }
 
@@ -47,16 +53,16 @@ impl From<Tensor<3>> for Conditioning {
 /// What text encoders make of prompts.
 #[derive(Debug, Clone)]
 pub struct Encoded {
-    /// Their states, side by side, [B, T, D].
+    /// The hidden states of all text encoders, side by side, [B, T, D].
     pub context: Tensor<3>,
-    /// The summary of each prompt, [B, P], where the family has one.
+    /// The pooled output, [B, P], where the family has one.
     pub pooled: Option<Tensor<2>>,
 }
 
 impl Encoded {
-    /// For images of these sizes, which only a family with a summary heeds.
-    pub fn with(self, sizes: Vec<Sizes>) -> Conditioning {
-        let added = self.pooled.map(|pooled| Added { pooled, sizes });
+    /// The conditioning for images of these sizes, which only a family with a pooled output heeds.
+    pub fn with(self, time_ids: Vec<TimeIds>) -> Conditioning {
+        let added = self.pooled.map(|pooled| AddedConditioning { pooled, time_ids });
         Conditioning { context: self.context, added }
     }
 }

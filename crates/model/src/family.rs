@@ -7,17 +7,17 @@ use crate::tokenizer::EOS;
 /// How one text encoder is read and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextModel {
-    /// Its tensors.
+    /// The part of a checkpoint that has its tensors.
     pub part: Part,
     /// Layers that are used; files of SD2.x have one more.
     pub layers: usize,
-    /// Between the two linear layers of its MLPs.
+    /// The activation between the two linear layers of an MLP.
     pub activation: Activation,
-    /// What of it goes to the UNet.
+    /// The hidden states that go to the UNet.
     pub states: States,
-    /// Whether the prompt as a whole goes there, too.
+    /// Whether there is a pooled output, which goes to the UNet too.
     pub pools: bool,
-    /// The id that fills rows up behind the first [`EOS`].
+    /// The id that fills chunks up behind the first [`EOS`].
     pub padding: u32,
 }
 
@@ -74,7 +74,7 @@ pub fn latent_scale(family: Family) -> f64 {
     if family == Family::Sdxl { 0.13025 } else { 0.18215 }
 }
 
-/// What fills up the token rows for each text encoder of a family.
+/// The id that fills up chunks, for each text encoder of a family.
 pub fn paddings(family: Family) -> Vec<u32> {
     text_models(family).iter().map(|model| model.padding).collect()
 }

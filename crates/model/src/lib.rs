@@ -12,5 +12,5 @@ pub mod tokenizer;
 pub mod unet;
 pub mod vae;
 
-pub use bundle::{Bundle, Parts, Storages};
-pub use conditioning::{Conditioning, Encoded, Sizes};
+pub use bundle::{Bundle, PromptChunks, Storages, VaeHalves};
+pub use conditioning::{AddedConditioning, Conditioning, Encoded, TimeIds};

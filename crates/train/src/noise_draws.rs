@@ -1,6 +1,6 @@
 //! Everything random about one batch, drawn from named streams by (epoch, batch): replaying needs no history.
 
-use lorabake_diffusion::{add_multires_noise, add_noise_offset, draw_levels, offset_strengths};
+use lorabake_diffusion::{add_multires_noise, add_noise_offset, draw_multires_levels, offset_strengths};
 use lorabake_diffusion::{draw_timesteps, unit_normal};
 use lorabake_recipe::diffusion::{Diffusion, NoiseOffset};
 use lorabake_recipe::seed::{BatchId, Seed};
@@ -26,7 +26,7 @@ impl NoiseDraws {
             add_offset(&mut noise, latents, shape[2] * shape[3], offset, &mut stream("noise_offset"));
         }
         if let Some(multires) = settings.multires {
-            let levels = draw_levels(shape, multires.iterations, &mut stream("multires_noise"));
+            let levels = draw_multires_levels(shape, multires.iterations, &mut stream("multires_noise"));
             add_multires_noise(&mut noise, shape, &levels, multires.discount);
         }
         let input_noise = settings.input_noise.map(|input| {

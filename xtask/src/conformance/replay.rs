@@ -11,7 +11,7 @@ use lorabake_lora::AdapterDraws;
 use lorabake_lora::{LoraNetwork, NetworkModule};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, VaeHalves};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
 use lorabake_recipe::adapter::Rule;
@@ -61,7 +61,7 @@ pub fn replay(trace: &Trace, tiny: &Path, (storage, device): (Storage, &Device))
         Ok(parsed) => parsed.recipe,
         Err(error) => return Ok(Verdict::Unsupported(error.to_string())),
     };
-    let bundle = Bundle::load(&checkpoint, Parts::Training, storage)?;
+    let bundle = Bundle::load(&checkpoint, VaeHalves::Training, storage)?;
     let bounds = match storage {
         Storage::F32 => Bounds::F32,
         Storage::Bf16 => Bounds::BF16,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lorabake_model::Sizes;
+use lorabake_model::TimeIds;
 use lorabake_weights::lora_file::{LoraFile, LoraModule, LoraTensor};
 use lorabake_weights::tensor_file::TensorFile;
 use serde::Deserialize;
@@ -58,7 +58,7 @@ pub struct MicroStep {
 
 impl MicroStep {
     /// What SDXL was told of each image.
-    pub fn sizes(&self) -> Result<Vec<Sizes>> {
+    pub fn sizes(&self) -> Result<Vec<TimeIds>> {
         let parts = [&self.original_sizes_hw, &self.crop_top_lefts, &self.target_sizes_hw];
         let of_image = |image: usize| {
             let pair = |part: &&Vec<[f32; 2]>| part.get(image).copied();

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::{Device, FloatDType, Tensor};
 use lorabake_generate::open_checkpoint;
-use lorabake_model::{Bundle, Parts, Storages};
+use lorabake_model::{Bundle, Storages, VaeHalves};
 use lorabake_ops::{Before, ConvShape, FrozenConv, FrozenMatrix, GroupNorm, Image, Storage, half_of};
 use lorabake_recipe::model::Checkpoint;
 
@@ -42,9 +42,9 @@ fn told(name: &str, apart: f64, tolerance: f64) -> bool {
 
 /// Mean and log-variance of two images of noise, and the picture of latents of noise.
 fn whole(device: &Device, storage: Storage) -> Result<[Vec<f32>; 3]> {
-    let bundle = Bundle::open(&open_checkpoint(&Checkpoint::Embedded)?, Parts::All, Storages::all(storage))?;
-    let encoder = bundle.encoder.as_ref().expect("Parts::All brings it");
-    let decoder = bundle.decoder.as_ref().expect("Parts::All brings it");
+    let bundle = Bundle::open(&open_checkpoint(&Checkpoint::Embedded)?, VaeHalves::All, Storages::all(storage))?;
+    let encoder = bundle.encoder.as_ref().expect("VaeHalves::All brings it");
+    let decoder = bundle.decoder.as_ref().expect("VaeHalves::All brings it");
     let moments = encoder.forward(tensor([2, 3, 64, 96], 1, device).mul_scalar(0.5));
     let picture = decoder.forward(tensor([1, 4, 12, 8], 2, device));
     Ok([moments.mean, moments.log_variance, picture].map(values))

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
 use lorabake_device;
-use lorabake_diffusion::{Sampler, Steps};
+use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_generate::open_model;
 use lorabake_generate::picture_dtypes;
 use lorabake_generate::prompt_file::{self, SamplePrompt};
@@ -135,7 +135,7 @@ fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Job
         loras: vec![LoraUse { path: outcome.file.clone(), strength: Strength::FULL }],
         width: width as usize,
         height: height as usize,
-        steps: Steps::try_from(SAMPLING_STEPS)?,
+        steps: StepCount::try_from(SAMPLING_STEPS)?,
         cfg_scale: SCALE,
         seed: 1,
         sampler: Sampler::Ddim,

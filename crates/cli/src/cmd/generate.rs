@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use lorabake_device::{self, Opened};
-use lorabake_diffusion::{Sampler, Steps};
+use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_generate::open_checkpoint;
 use lorabake_generate::picture_dtypes;
 use lorabake_generate::prompt::{LoraTag, Prompt, find_lora};
@@ -59,7 +59,7 @@ pub struct Args {
     height: Option<u32>,
     /// Sampling steps: more take longer and may look finer.
     #[arg(long, value_name = "STEPS", default_value = "30", value_parser = steps)]
-    steps: Steps,
+    steps: StepCount,
     /// How closely the prompt is followed; 1 = no guidance, and no use of the negative prompt.
     #[arg(long, value_name = "SCALE", default_value = "7.5", value_parser = scale)]
     cfg_scale: f64,
@@ -247,9 +247,9 @@ pub fn model_name(checkpoint: &Checkpoint) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn steps(text: &str) -> Result<Steps, String> {
+fn steps(text: &str) -> Result<StepCount, String> {
     let count: usize = text.parse().map_err(|_| "it is not a whole number".to_owned())?;
-    Steps::try_from(count).map_err(|error| error.to_string())
+    StepCount::try_from(count).map_err(|error| error.to_string())
 }
 
 fn scale(text: &str) -> Result<f64, String> {

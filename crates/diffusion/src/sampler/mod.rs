@@ -1,125 +1,137 @@
-//! From noise to latents: the samplers, one a file, behind one signature.
+//! From noise to latents: the samplers.
 //!
-//! They know no network and no prompt. Progress and cancelling are the model closure's: it is called once per step, in
-//! order, and an error that it returns ends the sampling.
+//! A sampler is one file with a [`Method`], and one row below. It knows no network and no prompt. Progress and cancelling
+//! are the model closure's: it is called in order, at least once per step, and an error that it returns ends the sampling.
 
 mod ddim;
 mod euler_a;
+mod method;
+#[cfg(test)]
+mod toy;
 
-use std::ops::RangeInclusive;
+use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Tensor;
 
 use crate::schedule::Schedule;
+use crate::spacing::Spacing;
+use crate::step::{Step, StepCount};
+use method::{Method, Scale};
 
-/// Predicts the noise: (noisy latents (B, C, H, W), timestep in 0..=999, possibly between two) → epsilon (B, C, H, W).
-/// With a schedule that [`Schedule::ends_in_noise`] it predicts the velocity.
-pub type Model<'a, E> = dyn FnMut(Tensor<4>, f64) -> Result<Tensor<4>, E> + 'a;
+pub use method::{Model, NoiseSource, Run};
 
-/// Unit normal noise (B, C, H, W) that a sampler adds at the end of step 0, 1, ...
-pub type NoiseSource<'a> = dyn FnMut(usize) -> Tensor<4> + 'a;
-
-/// What the user may type, in any case: the names of sd-scripts and those of the AUTOMATIC1111 web UI.
-const NAMES: [(&str, Sampler); 4] = [
-    ("ddim", Sampler::Ddim),
-    ("euler_a", Sampler::EulerA),
-    ("k_euler_a", Sampler::EulerA),
-    ("Euler a", Sampler::EulerA),
-];
-
-/// What is wrong with a choice of the user.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A sampler that is not here.
-    #[error("there is no sampler `{0}`; use one of: {names}", names = NAMES.map(|(name, _)| name).join(", "))]
-    UnknownSampler(String),
-    /// A number of steps out of range.
-    #[error(
-        "{0} sampling steps are not possible; use {least} to {most}, for instance 20",
-        least = Steps::RANGE.start(),
-        most = Steps::RANGE.end()
-    )]
-    Steps(usize),
+/// What is known of a sampler beside its method.
+struct Row {
+    /// The name that the AUTOMATIC1111 web UI gives it, and writes into pictures.
+    label: &'static str,
+    /// What the user may type, in any case: the names of sd-scripts and of the web UI.
+    names: &'static [&'static str],
+    /// How its steps are spaced.
+    spacing: Spacing,
+    /// The terms in which it writes noisy latents.
+    scale: Scale,
 }
 
-/// A way from noise to latents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sampler {
+/// Makes [`Sampler`] of one row for each.
+macro_rules! samplers {
+    ($($(#[doc = $doc:expr])+ $(#[cfg($cfg:meta)])? $name:ident = $method:expr, $row:expr;)+) => {
+        /// A way from noise to latents.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Sampler {
+            $($(#[doc = $doc])+ $(#[cfg($cfg)])? $name,)+
+        }
+
+        impl Sampler {
+            /// All samplers.
+            pub const ALL: &[Self] = &[$($(#[cfg($cfg)])? Self::$name,)+];
+
+            fn row(self) -> Row {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$name => $row,)+
+                }
+            }
+
+            /// Latents from noisy latents `x`, which come from [`Sampler::initial`].
+            ///
+            /// # Shapes
+            /// - x and output: [B, C, H, W]
+            ///
+            /// # Errors
+            /// What the model of `run` returns.
+            pub fn sample<E>(self, x: Tensor<4>, run: Run<'_, E>) -> Result<Tensor<4>, E> {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$name => $method.sample(x, run),)+
+                }
+            }
+        }
+    };
+}
+
+samplers! {
     /// Denoising diffusion implicit models with eta 0, which adds no noise on its way (Song et al. 2020).
-    Ddim,
+    Ddim = ddim::Ddim,
+        Row { label: "DDIM", names: &["ddim"], spacing: Spacing::Strided, scale: Scale::Network };
     /// Ancestral sampling with Euler steps (k-diffusion), which adds new noise after each step.
-    EulerA,
-}
-
-/// The name that the AUTOMATIC1111 web UI writes into pictures.
-impl std::fmt::Display for Sampler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Ddim => "DDIM",
-            Self::EulerA => "Euler a",
-        })
-    }
-}
-
-impl FromStr for Sampler {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-        found.map(|(_, sampler)| *sampler).ok_or_else(|| Error::UnknownSampler(text.to_owned()))
-    }
-}
-
-/// A number of sampling steps that every sampler can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Steps(usize);
-
-impl Steps {
-    /// What is possible. With DDIM's spacing a single step would begin, and end, at timestep 1; more than 500 steps
-    /// would lie side by side and cover the lower timesteps only.
-    pub const RANGE: RangeInclusive<usize> = 2..=500;
-
-    /// The number.
-    pub fn get(self) -> usize {
-        self.0
-    }
-}
-
-impl TryFrom<usize> for Steps {
-    type Error = Error;
-
-    fn try_from(count: usize) -> Result<Self, Error> {
-        if Self::RANGE.contains(&count) { Ok(Self(count)) } else { Err(Error::Steps(count)) }
-    }
+    EulerA = euler_a::EulerA,
+        Row {
+            label: "Euler a",
+            names: &["euler_a", "k_euler_a", "Euler a"],
+            spacing: Spacing::Uniform,
+            scale: Scale::Sigma,
+        };
+    /// A sampler of the tests.
+    #[cfg(test)]
+    Toy = toy::Toy,
+        Row { label: "Toy", names: &["toy"], spacing: Spacing::Toy, scale: Scale::Sigma };
 }
 
 impl Sampler {
-    /// Unit normal `noise` (B, C, H, W), brought to the strength that this sampler starts from.
-    pub fn initial(self, noise: Tensor<4>, schedule: &Schedule) -> Tensor<4> {
-        match self {
-            Self::Ddim => noise,
-            Self::EulerA => euler_a::initial(noise, schedule),
-        }
+    /// `count` steps as this sampler spaces them.
+    pub fn steps(self, schedule: &Schedule, count: StepCount) -> Vec<Step> {
+        self.row().spacing.steps(schedule, count)
     }
 
-    /// Latents (B, C, H, W) from `x`, which comes from [`Sampler::initial`]; the model is called once per step.
+    /// Unit normal `noise`, brought to the strength at which the first of `steps` begins.
     ///
-    /// `noise` is asked by `EulerA` only, once per step but the last.
+    /// # Shapes
+    /// - noise and output: [B, C, H, W]
     ///
-    /// # Errors
-    /// What `model` returns.
-    pub fn sample<E>(
-        self,
-        model: &mut Model<'_, E>,
-        x: Tensor<4>,
-        schedule: &Schedule,
-        steps: Steps,
-        noise: &mut NoiseSource<'_>,
-    ) -> Result<Tensor<4>, E> {
-        match self {
-            Self::Ddim => ddim::sample(model, x, schedule, steps),
-            Self::EulerA => euler_a::sample(model, x, schedule, steps, noise),
+    /// # Panics
+    /// If there is no step.
+    pub fn initial(self, noise: Tensor<4>, steps: &[Step]) -> Tensor<4> {
+        match self.row().scale {
+            Scale::Network => noise,
+            Scale::Sigma => noise.mul_scalar(steps[0].from.sigma()),
         }
     }
+}
+
+/// The name that the AUTOMATIC1111 web UI writes into pictures.
+impl fmt::Display for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row().label)
+    }
+}
+
+/// A sampler that is not here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no sampler `{0}`; use one of: {names}", names = all_names().join(", "))]
+pub struct UnknownSampler(String);
+
+impl FromStr for Sampler {
+    type Err = UnknownSampler;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSampler> {
+        for sampler in Self::ALL {
+            if sampler.row().names.iter().any(|name| name.eq_ignore_ascii_case(text)) {
+                return Ok(*sampler);
+            }
+        }
+        Err(UnknownSampler(text.to_owned()))
+    }
+}
+
+fn all_names() -> Vec<&'static str> {
+    Sampler::ALL.iter().flat_map(|sampler| sampler.row().names).copied().collect()
 }

@@ -45,7 +45,9 @@ fn timesteps_are_uniform_over_all_thousand() {
 
 #[test]
 fn noise_offset_moves_each_channel_of_each_sample_as_a_whole() {
-    let (samples_and_channels, plane, strength) = (20_000, 6, 0.1_f32);
+    let samples_and_channels = 20_000;
+    let plane = 6;
+    let strength = 0.1_f32;
     let plain = unit_normal(&mut rng(4), samples_and_channels * plane);
     let mut moved = plain.clone();
     add_noise_offset(&mut moved, plane, &vec![strength; samples_and_channels], &mut rng(5));

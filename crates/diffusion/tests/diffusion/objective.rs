@@ -1,7 +1,9 @@
 //! Losses, weights, noises and the rescaled schedule against sd-scripts' formulas in torch (`oracle/loss_golden.py`).
 
-use lorabake_diffusion::{HuberSchedule, HuberThreshold, Level, LossKind, Measure, Prediction, Schedule, TRAIN_STEPS};
-use lorabake_diffusion::{Weighting, add_multires_noise, add_noise_offset, draw_levels, draw_timesteps, loss};
+use lorabake_diffusion::{
+    HuberSchedule, HuberThreshold, LossInputs, LossKind, MultiresLevel, Prediction, Schedule, TRAIN_STEPS,
+};
+use lorabake_diffusion::{Weighting, add_multires_noise, add_noise_offset, draw_multires_levels, draw_timesteps, loss};
 use lorabake_diffusion::{offset_strengths, unit_normal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -32,7 +34,8 @@ fn the_rescaled_schedule_ends_in_noise_alone() {
 #[test]
 fn errors_and_their_gradients_equal_those_of_torch() {
     let golden = golden();
-    let (output, target) = (golden.tensor("loss.output"), golden.tensor("loss.target"));
+    let output = golden.tensor("loss.output");
+    let target = golden.tensor("loss.target");
     let timesteps = golden.timesteps("timesteps");
     let plain = Schedule::stable_diffusion();
     let zero = plain.clone().zero_terminal_snr();
@@ -55,8 +58,8 @@ fn errors_and_their_gradients_equal_those_of_torch() {
     assert_eq!(cases.len(), 26);
     for (name, kind, schedule) in cases {
         let leaf = output.clone().autodiff().require_grad();
-        let measure = Measure { kind, factors: &[1.0; 8], schedule, timesteps: &timesteps, mask: None };
-        let result = loss(leaf.clone(), target.clone(), measure);
+        let inputs = LossInputs { kind, factors: &[1.0; 8], schedule, timesteps: &timesteps, mask: None };
+        let result = loss(leaf.clone(), target.clone(), inputs);
         // The square root is taken of small differences in f32: a few roundings of 1 ÷ c.
         let errors = golden.floats(&format!("loss.{name}"));
         assert_close(&values(result.per_sample), &errors, 4e-6, &name);
@@ -70,7 +73,8 @@ fn weights_equal_those_of_torch() {
     let golden = golden();
     let timesteps = golden.timesteps("timesteps");
     let off = Weighting::default();
-    let (epsilon, v) = (Prediction::Epsilon, Prediction::V);
+    let epsilon = Prediction::Epsilon;
+    let v = Prediction::V;
     let debiased = Weighting { debiased_estimation: true, ..off };
     let both = Weighting { min_snr_gamma: Some(5.0), ..debiased };
     let cases = [
@@ -83,7 +87,7 @@ fn weights_equal_those_of_torch() {
     ];
     for schedule in [Schedule::stable_diffusion(), Schedule::stable_diffusion().zero_terminal_snr()] {
         for (name, weighting, prediction) in cases {
-            let factors = weighting.factors(&schedule, prediction, (&[1.0; 8], &timesteps));
+            let factors = weighting.factors(&schedule, prediction, &[1.0; 8], &timesteps);
             for (factor, expected) in factors.iter().zip(golden.floats(&format!("factor.{name}"))) {
                 assert_close(&[*factor], &[expected], 1e-6, name);
             }
@@ -109,11 +113,10 @@ fn the_adaptive_offset_equals_that_of_torch() {
 #[test]
 fn noise_of_several_sizes_equals_that_of_torch() {
     let golden = golden();
-    let levels: Vec<Level> = [[9, 13], [3, 4], [2, 2]]
-        .into_iter()
-        .enumerate()
-        .map(|(index, size)| Level { size, values: golden.floats(&format!("noise.level.{index}")) })
-        .collect();
+    let mut levels = Vec::new();
+    for (index, size) in [[9, 13], [3, 4], [2, 2]].into_iter().enumerate() {
+        levels.push(MultiresLevel { size, values: golden.floats(&format!("noise.level.{index}")) });
+    }
     let mut noise = golden.floats("noise.noise");
     add_multires_noise(&mut noise, SHAPE, &levels, 0.4);
     assert_close(&noise, &golden.floats("noise.multires"), 2e-6, "multi-resolution noise");
@@ -122,7 +125,7 @@ fn noise_of_several_sizes_equals_that_of_torch() {
 #[test]
 fn levels_shrink_until_one_is_a_line() {
     for seed in 0..50 {
-        let levels = draw_levels([1, 4, 64, 48], 10, &mut rng(seed));
+        let levels = draw_multires_levels([1, 4, 64, 48], 10, &mut rng(seed));
         assert_eq!(levels[0].size, [64, 48]);
         assert!((2..=7).contains(&levels.len()), "{}", levels.len());
         for (index, level) in levels.iter().enumerate() {
@@ -135,9 +138,9 @@ fn levels_shrink_until_one_is_a_line() {
         assert!(last.size.contains(&1) && others.iter().all(|level| !level.size.contains(&1)));
         assert!(levels.iter().all(|level| level.values.len() == 4 * level.size[0] * level.size[1]));
     }
-    assert_eq!(draw_levels([1, 4, 64, 48], 2, &mut rng(1)).len(), 2);
+    assert_eq!(draw_multires_levels([1, 4, 64, 48], 2, &mut rng(1)).len(), 2);
     let mut noise = unit_normal(&mut rng(2), 4 * 64 * 48);
-    add_multires_noise(&mut noise, [1, 4, 64, 48], &draw_levels([1, 4, 64, 48], 6, &mut rng(3)), 0.8);
+    add_multires_noise(&mut noise, [1, 4, 64, 48], &draw_multires_levels([1, 4, 64, 48], 6, &mut rng(3)), 0.8);
     let rows: f32 = noise.windows(2).map(|pair| pair[0] * pair[1]).sum::<f32>() / noise.len() as f32;
     assert!(rows > 0.2, "neighbours should be alike: {rows}");
 }

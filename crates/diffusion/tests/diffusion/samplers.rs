@@ -5,7 +5,8 @@
 use std::convert::Infallible;
 
 use burn::tensor::{Tensor, TensorData};
-use lorabake_diffusion::{Error, Prediction, Sampler, Schedule, Steps, unit_normal};
+use lorabake_diffusion::unit_normal;
+use lorabake_diffusion::{NoiseLevel, Prediction, Run, Sampler, Schedule, Step, StepCount, StepsOutOfRange};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -35,7 +36,8 @@ impl Gaussian {
 
     /// E[√a noise − √(1 − a) x0 | x], also where nothing of x0 is left in x.
     fn velocity(&self, x: Tensor<4>, alpha: f64) -> Tensor<4> {
-        let (signal, variance) = (alpha.sqrt(), self.spread * self.spread);
+        let signal = alpha.sqrt();
+        let variance = self.spread * self.spread;
         let surprise = x.clone() - self.mean.clone().mul_scalar(signal);
         let gain = variance * signal / (alpha * variance + 1.0 - alpha);
         let clean = self.mean.clone() + surprise.mul_scalar(gain);
@@ -44,69 +46,128 @@ impl Gaussian {
 
     /// What a network that predicts so would answer.
     fn answer(&self, prediction: Prediction, x: Tensor<4>, alpha: f64) -> Tensor<4> {
-        let epsilon = self.epsilon(x.clone(), alpha);
         match prediction {
-            Prediction::Epsilon => epsilon,
-            // v = √a ε − √(1−a) c with the clean latents c = (x − √(1−a) ε) / √a.
-            Prediction::V => (epsilon - x.mul_scalar((1.0 - alpha).sqrt())).div_scalar(alpha.sqrt()),
+            Prediction::Epsilon => self.epsilon(x, alpha),
+            Prediction::V => self.velocity(x, alpha),
         }
     }
 }
 
 const PREDICTIONS: [(Prediction, &str); 2] = [(Prediction::Epsilon, "epsilon"), (Prediction::V, "v_prediction")];
 
-fn steps(count: usize) -> Steps {
-    Steps::try_from(count).expect("a number in range")
+fn step_count(count: usize) -> StepCount {
+    StepCount::try_from(count).expect("a number in range")
+}
+
+/// What a run is checked by: the states before each step and at the end, and the timesteps.
+struct Trace {
+    states: Vec<Tensor<4>>,
+    timesteps: Vec<f64>,
+}
+
+/// DDIM from `start`, by a network of `prediction` that answers as the Gaussian model does.
+fn run_ddim(gaussian: &Gaussian, schedule: &Schedule, prediction: Prediction, count: usize, start: Tensor<4>) -> Trace {
+    let mut trace = Trace { states: Vec::new(), timesteps: Vec::new() };
+    let mut model = |x: Tensor<4>, level: NoiseLevel| {
+        trace.states.push(x.clone());
+        trace.timesteps.push(level.timestep);
+        let alpha = f64::from(schedule.alphas_cumprod[level.timestep as usize]);
+        let answer = gaussian.answer(prediction, x.clone(), alpha);
+        Ok::<_, Infallible>(prediction.denoised(answer, x, level))
+    };
+    let steps = Sampler::Ddim.steps(schedule, step_count(count));
+    let x = Sampler::Ddim.initial(start, &steps);
+    let mut no_noise = |_| panic!("DDIM with eta 0 takes no noise");
+    let run = Run { schedule, steps: &steps, model: &mut model, noise: &mut no_noise };
+    let Ok(end) = Sampler::Ddim.sample(x, run);
+    trace.states.push(end);
+    trace
+}
+
+/// What k-diffusion recorded of one run: noise levels, states and the noise that each step added.
+struct Recorded {
+    sigmas: Vec<f64>,
+    states: Vec<Tensor<4>>,
+    noises: Vec<Tensor<4>>,
+}
+
+/// Euler ancestral from the first state of `recorded` and with its noise, as [`run_ddim`]. States are in k-diffusion's
+/// terms.
+fn run_euler_a(gaussian: &Gaussian, schedule: &Schedule, prediction: Prediction, recorded: &Recorded) -> Trace {
+    let mut trace = Trace { states: Vec::new(), timesteps: Vec::new() };
+    let mut model = |x: Tensor<4>, level: NoiseLevel| {
+        let scale = recorded.sigmas[trace.states.len()].powi(2) + 1.0;
+        trace.states.push(x.clone().mul_scalar(scale.sqrt()));
+        trace.timesteps.push(level.timestep);
+        let answer = gaussian.answer(prediction, x.clone(), 1.0 / scale);
+        Ok::<_, Infallible>(prediction.denoised(answer, x, level))
+    };
+    let steps = Sampler::EulerA.steps(schedule, step_count(recorded.noises.len()));
+    let unit = recorded.states[0].clone().div_scalar(recorded.sigmas[0]);
+    let x = Sampler::EulerA.initial(unit, &steps);
+    let mut noises = recorded.noises.iter();
+    let mut noise = |_| noises.next().expect("noise for each step").clone();
+    let run = Run { schedule, steps: &steps, model: &mut model, noise: &mut noise };
+    let Ok(end) = Sampler::EulerA.sample(x, run);
+    trace.states.push(end);
+    trace
 }
 
 #[test]
 fn ddim_follows_diffusers() {
     let golden = Golden::open(SAMPLERS);
-    let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
-    for (count, (prediction, kind)) in [10, 30].into_iter().flat_map(|count| PREDICTIONS.map(|kind| (count, kind))) {
-        let name = format!("ddim.{kind}.{count}");
-        let expected = golden.tensors(&format!("{name}.x"));
-        let (mut states, mut timesteps) = (Vec::new(), Vec::new());
-        let mut model = |x: Tensor<4>, t: f64| {
-            states.push(x.clone());
-            timesteps.push(t as usize);
-            let answer = gaussian.answer(prediction, x.clone(), f64::from(schedule.alphas_cumprod[t as usize]));
-            Ok::<_, Infallible>(prediction.epsilon(&schedule, answer, x, t))
-        };
-        let start = Sampler::Ddim.initial(expected[0].clone(), &schedule);
-        let mut no_noise = |_| panic!("DDIM with eta 0 takes no noise");
-        let Ok(end) = Sampler::Ddim.sample(&mut model, start, &schedule, steps(count), &mut no_noise);
-        states.push(end);
-        assert_eq!(timesteps, golden.timesteps(&format!("{name}.timesteps")));
-        assert_follows(states, expected, &name);
+    let schedule = Schedule::stable_diffusion();
+    let gaussian = Gaussian::recorded(&golden);
+    for count in [10, 30] {
+        for (prediction, kind) in PREDICTIONS {
+            let name = format!("ddim.{kind}.{count}");
+            let expected = golden.tensors(&format!("{name}.x"));
+            let trace = run_ddim(&gaussian, &schedule, prediction, count, expected[0].clone());
+            let timesteps: Vec<usize> = trace.timesteps.iter().map(|t| *t as usize).collect();
+            assert_eq!(timesteps, golden.timesteps(&format!("{name}.timesteps")));
+            assert_follows(trace.states, expected, &name);
+        }
     }
 }
 
 #[test]
 fn euler_ancestral_follows_k_diffusion() {
     let golden = Golden::open(SAMPLERS);
-    let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
-    for (count, (prediction, kind)) in [10, 30].into_iter().flat_map(|count| PREDICTIONS.map(|kind| (count, kind))) {
-        let name = format!("k.compvis.{count}");
-        let sigmas: Vec<f64> = golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect();
-        let expected = golden.tensors(&format!("{name}.euler_ancestral.{kind}.x"));
-        let noises = golden.tensors(&format!("k.noise.{count}"));
-        let (mut states, mut timesteps) = (Vec::new(), Vec::new());
-        let mut model = |x: Tensor<4>, t: f64| {
-            let level = sigmas[states.len()].powi(2) + 1.0;
-            states.push(x.clone().mul_scalar(level.sqrt()));
-            timesteps.push(t as f32);
-            let answer = gaussian.answer(prediction, x.clone(), 1.0 / level);
-            Ok::<_, Infallible>(prediction.epsilon(&schedule, answer, x, t))
-        };
-        let unit = expected[0].clone().div_scalar(sigmas[0]);
-        let start = Sampler::EulerA.initial(unit, &schedule);
-        let mut noise = |step: usize| noises[step].clone();
-        let Ok(end) = Sampler::EulerA.sample(&mut model, start, &schedule, steps(count), &mut noise);
-        states.push(end);
-        assert_close(&timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6, "timesteps");
-        assert_follows(states, expected, &name);
+    let schedule = Schedule::stable_diffusion();
+    let gaussian = Gaussian::recorded(&golden);
+    for count in [10, 30] {
+        for (prediction, kind) in PREDICTIONS {
+            let name = format!("k.compvis.{count}");
+            let recorded = Recorded {
+                sigmas: golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect(),
+                states: golden.tensors(&format!("{name}.euler_ancestral.{kind}.x")),
+                noises: golden.tensors(&format!("k.noise.{count}")),
+            };
+            let trace = run_euler_a(&gaussian, &schedule, prediction, &recorded);
+            let timesteps: Vec<f32> = trace.timesteps.iter().map(|t| *t as f32).collect();
+            assert_close(&timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6, "timesteps");
+            assert_follows(trace.states, recorded.states, &name);
+        }
     }
+}
+
+/// k-diffusion's `sigma_to_t` is the way back from its `t_to_sigma`.
+#[test]
+fn noise_levels_have_the_timesteps_of_k_diffusion() {
+    let golden = Golden::open(SAMPLERS);
+    let schedule = Schedule::stable_diffusion();
+    for count in [10, 30] {
+        let timesteps = golden.floats(&format!("k.compvis.{count}.timesteps"));
+        let sigmas = golden.floats(&format!("k.compvis.{count}.sigmas"));
+        for (timestep, sigma) in timesteps.into_iter().zip(sigmas) {
+            let level = schedule.level_at_sigma(f64::from(sigma));
+            assert_close(&[level.sigma() as f32], &[sigma], 1e-6, "sigma");
+            // σ is rounded to f32, and at its lowest timestep 0 a thousandth of a step is 5e-6 of it.
+            assert!((level.timestep as f32 - timestep).abs() < 1e-3, "{} instead of {timestep}", level.timestep);
+        }
+    }
+    assert_eq!(schedule.level_at_sigma(100.0).timestep, 999.0);
+    assert_eq!(schedule.level_at_sigma(0.001).timestep, 0.0);
 }
 
 /// With zero terminal SNR: diffusers' DDIM with "trailing" timesteps, k-diffusion's Euler ancestral on such noise levels
@@ -114,38 +175,25 @@ fn euler_ancestral_follows_k_diffusion() {
 #[test]
 fn zero_terminal_snr_follows_the_references() {
     let golden = Golden::open("zero_terminal_snr.safetensors");
-    let (schedule, gaussian) = (Schedule::stable_diffusion().zero_terminal_snr(), Gaussian::recorded(&golden));
+    let schedule = Schedule::stable_diffusion().zero_terminal_snr();
+    let gaussian = Gaussian::recorded(&golden);
     assert!(schedule.ends_in_noise() && !Schedule::stable_diffusion().ends_in_noise());
     for count in [10, 30] {
         let expected = golden.tensors(&format!("ddim.{count}.x"));
-        let (mut states, mut timesteps) = (Vec::new(), Vec::new());
-        let mut model = |x: Tensor<4>, t: f64| {
-            states.push(x.clone());
-            timesteps.push(t as usize);
-            Ok::<_, Infallible>(gaussian.velocity(x, f64::from(schedule.alphas_cumprod[t as usize])))
-        };
-        let start = Sampler::Ddim.initial(expected[0].clone(), &schedule);
-        let mut no_noise = |_| panic!("DDIM with eta 0 takes no noise");
-        let Ok(end) = Sampler::Ddim.sample(&mut model, start, &schedule, steps(count), &mut no_noise);
-        states.push(end);
+        let trace = run_ddim(&gaussian, &schedule, Prediction::V, count, expected[0].clone());
+        let timesteps: Vec<usize> = trace.timesteps.iter().map(|t| *t as usize).collect();
         assert_eq!(timesteps, golden.timesteps(&format!("ddim.{count}.timesteps")));
         assert_eq!(timesteps[0], 999);
-        assert_follows(states, expected, &format!("ddim.{count}"));
+        assert_follows(trace.states, expected, &format!("ddim.{count}"));
 
         let name = format!("euler_ancestral.{count}");
-        let sigmas: Vec<f64> = golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect();
-        let (expected, noises) = (golden.tensors(&format!("{name}.x")), golden.tensors(&format!("noise.{count}")));
-        let mut states = Vec::new();
-        let mut model = |x: Tensor<4>, _: f64| {
-            let level = sigmas[states.len()].powi(2) + 1.0;
-            states.push(x.clone().mul_scalar(level.sqrt()));
-            Ok::<_, Infallible>(gaussian.velocity(x, 1.0 / level))
+        let recorded = Recorded {
+            sigmas: golden.floats(&format!("{name}.sigmas")).into_iter().map(f64::from).collect(),
+            states: golden.tensors(&format!("{name}.x")),
+            noises: golden.tensors(&format!("noise.{count}")),
         };
-        let start = Sampler::EulerA.initial(expected[0].clone().div_scalar(sigmas[0]), &schedule);
-        let mut noise = |step: usize| noises[step].clone();
-        let Ok(end) = Sampler::EulerA.sample(&mut model, start, &schedule, steps(count), &mut noise);
-        states.push(end);
-        assert_follows(states, expected, &name);
+        let trace = run_euler_a(&gaussian, &schedule, Prediction::V, &recorded);
+        assert_follows(trace.states, recorded.states, &name);
     }
 }
 
@@ -165,23 +213,29 @@ fn assert_follows(states: Vec<Tensor<4>>, expected: Vec<Tensor<4>>, what: &str) 
 #[test]
 fn any_possible_number_of_steps_ends_on_the_data() {
     let golden = Golden::open(SAMPLERS);
-    let (schedule, gaussian) = (Schedule::stable_diffusion(), Gaussian::recorded(&golden));
+    let schedule = Schedule::stable_diffusion();
+    let gaussian = Gaussian::recorded(&golden);
     let start = golden.tensors("ddim.epsilon.10.x").remove(0);
-    for sampler in [Sampler::Ddim, Sampler::EulerA] {
+    for sampler in Sampler::ALL {
         for count in [2, 7, 499, 500] {
             let mut calls = 0;
-            let mut model = |x: Tensor<4>, t: f64| {
+            let mut model = |x: Tensor<4>, level: NoiseLevel| {
                 calls += 1;
-                assert!((0.0..=999.0).contains(&t), "{sampler:?}: timestep {t}");
-                Ok::<_, Infallible>(gaussian.epsilon(x, f64::from(schedule.alphas_cumprod[t.round() as usize])))
+                let t = level.timestep;
+                assert!((0.0..=999.0).contains(&t), "{sampler}: timestep {t}");
+                let alpha = f64::from(schedule.alphas_cumprod[t.round() as usize]);
+                let answer = gaussian.epsilon(x.clone(), alpha);
+                Ok::<_, Infallible>(Prediction::Epsilon.denoised(answer, x, level))
             };
-            let x = sampler.initial(start.clone(), &schedule);
-            let mut noise = |step| unit_noise(step as u64, &start);
-            let Ok(end) = sampler.sample(&mut model, x, &schedule, steps(count), &mut noise);
-            assert_eq!(calls, count, "{sampler:?}");
+            let steps = sampler.steps(&schedule, step_count(count));
+            let x = sampler.initial(start.clone(), &steps);
+            let mut noise = |step: Step| unit_noise(step.from.timestep as u64, &start);
+            let run = Run { schedule: &schedule, steps: &steps, model: &mut model, noise: &mut noise };
+            let Ok(end) = sampler.sample(x, run);
+            assert_eq!(calls, count, "{sampler}");
             let distance = values(end - gaussian.mean.clone()).into_iter().fold(0.0, |most: f32, d| most.max(d.abs()));
             // 64 values of spread 0.5: six spreads. A state left unscaled lies at up to 40.
-            assert!(distance < 3.0, "{sampler:?}, {count} steps: {distance} from the mean");
+            assert!(distance < 3.0, "{sampler}, {count} steps: {distance} from the mean");
         }
     }
 }
@@ -190,14 +244,15 @@ fn any_possible_number_of_steps_ends_on_the_data() {
 fn an_error_of_the_model_ends_the_sampling() {
     let schedule = Schedule::stable_diffusion();
     let x = Golden::open(SAMPLERS).tensor("gaussian.mean");
-    for sampler in [Sampler::Ddim, Sampler::EulerA] {
+    for sampler in Sampler::ALL {
         let mut calls = 0;
         let mut model = |x: Tensor<4>, _| {
             calls += 1;
             if calls == 3 { Err("cancelled") } else { Ok(x) }
         };
-        let result = sampler.sample(&mut model, x.clone(), &schedule, steps(10), &mut |_| x.clone());
-        assert_eq!(result.err(), Some("cancelled"));
+        let steps = sampler.steps(&schedule, step_count(10));
+        let run = Run { schedule: &schedule, steps: &steps, model: &mut model, noise: &mut |_| x.clone() };
+        assert_eq!(sampler.sample(x.clone(), run).err(), Some("cancelled"));
         assert_eq!(calls, 3);
     }
 }
@@ -213,6 +268,7 @@ fn samplers_go_by_the_names_of_sd_scripts_and_of_the_web_ui() {
     ] {
         assert_eq!(name.parse(), Ok(sampler), "{name}");
     }
+    assert_eq!([Sampler::Ddim, Sampler::EulerA].map(|sampler| sampler.to_string()), ["DDIM", "Euler a"]);
     let error = "dpm_2".parse::<Sampler>().expect_err("not a sampler here");
     assert_eq!(error.to_string(), "there is no sampler `dpm_2`; use one of: ddim, euler_a, k_euler_a, Euler a");
 }
@@ -220,9 +276,9 @@ fn samplers_go_by_the_names_of_sd_scripts_and_of_the_web_ui() {
 #[test]
 fn impossible_numbers_of_steps_are_refused() {
     for count in [0, 1, 501] {
-        assert_eq!(Steps::try_from(count), Err(Error::Steps(count)));
+        assert_eq!(StepCount::try_from(count), Err(StepsOutOfRange(count)));
     }
     let message = "501 sampling steps are not possible; use 2 to 500, for instance 20";
-    assert_eq!(Error::Steps(501).to_string(), message);
-    assert_eq!(steps(500).get(), 500);
+    assert_eq!(StepsOutOfRange(501).to_string(), message);
+    assert_eq!(step_count(500).get(), 500);
 }

@@ -1,7 +1,7 @@
 //! Schedule, noising, targets and losses against sd-scripts, and the gradient against its closed form.
 
 use burn::tensor::Tensor;
-use lorabake_diffusion::{LossKind, Measure, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
+use lorabake_diffusion::{LossInputs, LossKind, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
 
 use crate::golden::{Golden, assert_close, values};
 
@@ -34,7 +34,7 @@ fn min_snr_weights_equal_the_tables_of_sd_scripts() {
     for (name, prediction) in [("eps", Prediction::Epsilon), ("v", Prediction::V)] {
         for gamma in [1, 5] {
             let weighting = Weighting { min_snr_gamma: Some(f64::from(gamma)), ..Weighting::default() };
-            let factors = weighting.factors(&schedule, prediction, (&[1.0; TRAIN_STEPS], &timesteps));
+            let factors = weighting.factors(&schedule, prediction, &[1.0; TRAIN_STEPS], &timesteps);
             let expected = golden.floats(&format!("table.min_snr_{name}_gamma{gamma}"));
             for (t, (factor, expected)) in factors.into_iter().zip(expected).enumerate() {
                 assert_close(&[factor], &[expected], 5e-7, &format!("min-SNR {gamma}, {name} at {t}"));
@@ -63,11 +63,17 @@ fn losses_equal_those_of_sd_scripts() {
     let schedule = Schedule::stable_diffusion();
     for (name, prediction) in PREDICTIONS {
         let part = |part: &str| format!("{name}.{part}");
-        let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
-        let factors = Weighting::default().factors(&schedule, prediction, (&loss_weights, &timesteps));
-        let measure =
-            Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask: None };
-        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), measure);
+        let loss_weights = golden.floats(&part("loss_weights"));
+        let timesteps = golden.timesteps(&part("timesteps"));
+        let factors = Weighting::default().factors(&schedule, prediction, &loss_weights, &timesteps);
+        let inputs = LossInputs {
+            kind: LossKind::L2,
+            factors: &factors,
+            schedule: &schedule,
+            timesteps: &timesteps,
+            mask: None,
+        };
+        let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), inputs);
         assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
         assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
     }
@@ -85,8 +91,9 @@ fn weighted_losses_equal_those_of_sd_scripts() {
     for (name, prediction, min_snr_gamma) in traces {
         let part = |part: &str| format!("{name}.{part}");
         let weighting = Weighting { min_snr_gamma, ..Weighting::default() };
-        let (loss_weights, timesteps) = (golden.floats(&part("loss_weights")), golden.timesteps(&part("timesteps")));
-        let factors = weighting.factors(&schedule, prediction, (&loss_weights, &timesteps));
+        let loss_weights = golden.floats(&part("loss_weights"));
+        let timesteps = golden.timesteps(&part("timesteps"));
+        let factors = weighting.factors(&schedule, prediction, &loss_weights, &timesteps);
         let errors = golden.floats(&part("mse_per_sample"));
         let expected = golden.floats(&part("loss_after_snr_weight"));
         assert!(errors.len() >= 10);
@@ -100,15 +107,16 @@ fn weighted_losses_equal_those_of_sd_scripts() {
 fn the_gradient_is_its_closed_form() {
     let golden = Golden::open(SD_SCRIPTS);
     let schedule = Schedule::stable_diffusion();
-    let (output, target) = (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.target"));
+    let output = golden.tensor("epsilon.noise_pred");
+    let target = golden.tensor("epsilon.target");
     let weighting = Weighting { min_snr_gamma: Some(5.0), ..Weighting::default() };
-    let factors = weighting.factors(&schedule, Prediction::Epsilon, (&[1.0, 0.5], &[40, 300]));
+    let factors = weighting.factors(&schedule, Prediction::Epsilon, &[1.0, 0.5], &[40, 300]);
     assert!(factors[0] != factors[1] && factors.iter().all(|factor| *factor != 1.0), "{factors:?}");
 
     let leaf = output.clone().autodiff().require_grad();
-    let measure =
-        Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300], mask: None };
-    let result = loss(leaf.clone(), target.clone(), measure);
+    let inputs =
+        LossInputs { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &[40, 300], mask: None };
+    let result = loss(leaf.clone(), target.clone(), inputs);
     assert!(!result.per_sample.is_autodiff(), "the errors are still on the tape");
     let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");
 
@@ -124,38 +132,42 @@ fn the_gradient_is_its_closed_form() {
 fn a_mask_takes_places_out_of_the_mean() {
     let golden = Golden::open(SD_SCRIPTS);
     let schedule = Schedule::stable_diffusion();
-    let (output, target): (Tensor<4>, Tensor<4>) =
-        (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.target"));
+    let output = golden.tensor("epsilon.noise_pred");
+    let target = golden.tensor("epsilon.target");
     let [batch, channels, height, width] = output.dims();
     let factors = vec![1.0; batch];
     let timesteps = vec![40; batch];
-    let measure =
-        |mask| Measure { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask };
+    let inputs =
+        |mask| LossInputs { kind: LossKind::L2, factors: &factors, schedule: &schedule, timesteps: &timesteps, mask };
     let mask: Vec<f32> = (0..batch * height * width).map(|place| [0.0, 1.0, 0.5][place % 3]).collect();
-    let masked = values(loss(output.clone(), target.clone(), measure(Some(&mask))).per_sample);
-    let (a, b) = (values(output.clone()), values(target.clone()));
-    let error = |place: usize| f64::from(a[place] - b[place]).powi(2);
+    let masked = values(loss(output.clone(), target.clone(), inputs(Some(&mask))).per_sample);
+    let differences = values(output.clone() - target.clone());
     let plane = height * width;
-    let sample = |n: usize| {
-        let places = (0..channels * plane).map(|place| (n * channels * plane + place, n * plane + place % plane));
-        let sum: f64 = places.map(|(place, spot)| error(place) * f64::from(mask[spot])).sum();
-        (sum / (channels * plane) as f64) as f32
-    };
-    assert_close(&masked, &(0..batch).map(sample).collect::<Vec<_>>(), 1e-6, "masked");
-    let whole = values(loss(output.clone(), target.clone(), measure(None)).per_sample);
+    let mut expected = vec![0.0; batch];
+    for (place, difference) in differences.into_iter().enumerate() {
+        let sample = place / (channels * plane);
+        let share = mask[sample * plane + place % plane] / (channels * plane) as f32;
+        expected[sample] += f64::from(difference).powi(2) * f64::from(share);
+    }
+    let expected: Vec<f32> = expected.into_iter().map(|error| error as f32).collect();
+    assert_close(&masked, &expected, 1e-6, "masked");
+    let whole = values(loss(output.clone(), target.clone(), inputs(None)).per_sample);
     let white = vec![1.0; mask.len()];
-    assert_eq!(values(loss(output, target, measure(Some(&white))).per_sample), whole);
+    assert_eq!(values(loss(output, target, inputs(Some(&white))).per_sample), whole);
     assert!(masked[0] < 0.8 * whole[0]);
 }
 
 #[test]
 fn guidance_goes_from_one_prediction_through_the_other() {
     let golden = Golden::open(SD_SCRIPTS);
-    let (empty, prompt) = (golden.tensor("epsilon.noise_pred"), golden.tensor("epsilon.noise"));
+    let empty = golden.tensor("epsilon.noise_pred");
+    let prompt = golden.tensor("epsilon.noise");
     let guided = |scale| values(guide(empty.clone(), prompt.clone(), scale));
     assert_close(&guided(0.0), &values(empty.clone()), 1e-6, "scale 0");
     assert_close(&guided(1.0), &values(prompt.clone()), 1e-6, "scale 1");
-    let expected: Vec<f32> =
-        values(empty.clone()).iter().zip(values(prompt.clone())).map(|(e, p)| 7.5 * p - 6.5 * e).collect();
+    let mut expected = Vec::new();
+    for (empty, prompt) in values(empty.clone()).into_iter().zip(values(prompt.clone())) {
+        expected.push(7.5 * prompt - 6.5 * empty);
+    }
     assert_close(&guided(7.5), &expected, 1e-6, "scale 7.5");
 }

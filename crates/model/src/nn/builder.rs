@@ -18,42 +18,54 @@ pub struct Builder<'l, 'c> {
     /// The adaptable layers so far.
     pub sites: Sites,
     storage: Storage,
-    matrices: &'l mut Vec<Place>,
+    matrices: &'l mut Vec<MatrixSource>,
 }
 
-/// A matrix whose numbers are still in the file.
+/// Where the numbers of a layer's matrix are: in the file until they are read.
 #[derive(Debug, Clone)]
-pub struct Place {
-    /// Diffusers path of its layer.
+pub struct MatrixSource {
+    /// Diffusers path of the layer.
     pub path: String,
-    /// To read it by.
+    /// The matrix, for reading and forgetting its numbers.
     pub matrix: Unread,
 }
 
 impl<'l, 'c> Builder<'l, 'c> {
     /// A builder that is to hold matrices in `storage` and lists them in `matrices`, since their numbers are not read yet;
     /// norms and biases are always f32, and here at once.
-    pub fn new(loader: &'l mut Loader<'c>, storage: Storage, matrices: &'l mut Vec<Place>) -> Self {
+    pub fn new(loader: &'l mut Loader<'c>, storage: Storage, matrices: &'l mut Vec<MatrixSource>) -> Self {
         Self { loader, sites: Sites::default(), storage, matrices }
     }
 
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
     fn matrix(&mut self, path: &str, shape: &[usize], [rows, columns]: [usize; 2]) -> FrozenMatrix {
-        self.matrix_by(path, shape, ([rows, columns], self.storage), |values| values)
+        let deferred = self.loader.later(&format!("{path}.weight"), shape);
+        let source: Source = Arc::new(move || deferred.read().map_err(|error| error.to_string()));
+        self.listed(path, FrozenMatrix::later(rows, columns, source, self.storage))
     }
 
-    /// The same in `storage`, of values that `change` has brought into order.
-    pub fn matrix_by(
+    /// The tensor `{path}.weight` of the file as a table of `[rows, columns]` in f32.
+    pub fn table(&mut self, path: &str, [rows, columns]: [usize; 2]) -> FrozenMatrix {
+        self.table_by(path, [rows, columns], [rows, columns], |values| values)
+    }
+
+    /// The tensor `{path}.weight` of the file, of `shape` there, as a table of `[rows, columns]` in f32, whose values
+    /// `change` brings into their order.
+    pub fn table_by(
         &mut self,
         path: &str,
-        shape: &[usize],
-        ([rows, columns], storage): ([usize; 2], Storage),
+        shape: [usize; 2],
+        [rows, columns]: [usize; 2],
         change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
     ) -> FrozenMatrix {
-        let later = self.loader.later(&format!("{path}.weight"), shape);
-        let source: Source = Arc::new(move || later.read().map(&change).map_err(|error| error.to_string()));
-        let matrix = FrozenMatrix::later(rows, columns, source, storage);
-        self.matrices.push(Place { path: path.to_string(), matrix: matrix.unread() });
+        let deferred = self.loader.later(&format!("{path}.weight"), &shape);
+        let source: Source = Arc::new(move || deferred.read().map(&change).map_err(|error| error.to_string()));
+        self.listed(path, FrozenMatrix::later(rows, columns, source, Storage::F32))
+    }
+
+    /// `matrix`, listed as the one of the layer at `path`.
+    fn listed(&mut self, path: &str, matrix: FrozenMatrix) -> FrozenMatrix {
+        self.matrices.push(MatrixSource { path: path.to_string(), matrix: matrix.unread() });
         matrix
     }
 
@@ -78,7 +90,7 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     /// A linear layer of `[inputs, outputs]` with bias.
     pub fn linear(&mut self, path: &str, extents: [usize; 2], role: Role) -> Linear {
-        let bias = self.loader.take(&format!("{path}.bias"), &extents[1..]);
+        let bias = self.vector(&format!("{path}.bias"), extents[1]);
         self.any_linear(path, extents, role, Some(bias))
     }
 
@@ -97,7 +109,7 @@ impl<'l, 'c> Builder<'l, 'c> {
     /// A 1×1 convolution of `[inputs, outputs]` with bias that is computed as a linear layer: [.., in] to [.., out].
     pub fn pointwise_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role) -> Linear {
         let weight = self.matrix(path, &[outputs, inputs, 1, 1], [outputs, inputs]);
-        let bias = self.loader.take(&format!("{path}.bias"), &[outputs]);
+        let bias = self.vector(&format!("{path}.bias"), outputs);
         let kind = Kind::Conv(Self::pointwise(inputs, outputs));
         let site = self.sites.add(Site { path: path.to_string(), kind, role }, weight.clone());
         Linear { base: FrozenLinear::new(weight, Some(bias)), site }
@@ -115,19 +127,21 @@ impl<'l, 'c> Builder<'l, 'c> {
     pub fn frozen_conv(&mut self, path: &str, shape: ConvShape) -> FrozenConv {
         let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
         let weight = self.matrix(path, &extents, [shape.outputs, shape.patch()]);
-        let bias = self.loader.take(&format!("{path}.bias"), &extents[..1]);
+        let bias = self.vector(&format!("{path}.bias"), shape.outputs);
         FrozenConv::new(shape, weight, Some(bias))
     }
 
     /// A linear layer with bias that no adapter may bypass (the VAE's).
     pub fn frozen_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2]) -> FrozenLinear {
         let weight = self.matrix(path, &[outputs, inputs], [outputs, inputs]);
-        FrozenLinear::new(weight, Some(self.loader.take(&format!("{path}.bias"), &[outputs])))
+        let bias = self.vector(&format!("{path}.bias"), outputs);
+        FrozenLinear::new(weight, Some(bias))
     }
 
     /// A group norm of 32 groups.
     pub fn group_norm(&mut self, path: &str, channels: usize, epsilon: f32) -> GroupNorm {
-        let (gamma, beta) = self.affine(path, channels);
+        let gamma = self.vector(&format!("{path}.weight"), channels);
+        let beta = self.vector(&format!("{path}.bias"), channels);
         // A file whose width is no multiple of 32 is refused by the loader; until then one group will do.
         let groups = if channels.is_multiple_of(GROUPS) { GROUPS } else { 1 };
         GroupNorm::new(gamma, beta, groups, epsilon).beside(self.storage)
@@ -135,12 +149,14 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     /// A layer norm with ε = 1e-5.
     pub fn layer_norm(&mut self, path: &str, width: usize) -> LayerNorm {
-        let (gamma, beta) = self.affine(path, width);
+        let gamma = self.vector(&format!("{path}.weight"), width);
+        let beta = self.vector(&format!("{path}.bias"), width);
         LayerNorm::new(gamma, beta, 1e-5, self.storage)
     }
 
-    fn affine(&mut self, path: &str, width: usize) -> (Vec<f32>, Vec<f32>) {
-        (self.loader.take(&format!("{path}.weight"), &[width]), self.loader.take(&format!("{path}.bias"), &[width]))
+    /// The tensor `name` of the file, of one dimension.
+    fn vector(&mut self, name: &str, width: usize) -> Vec<f32> {
+        self.loader.take(name, &[width])
     }
 
     /// A 3×3 convolution that keeps the size.

@@ -12,6 +12,8 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// The layer's output, with what `adapters` have for it.
+    ///
     /// # Shapes
     /// - x: [.., in]
     /// - output: [.., out]
@@ -19,7 +21,7 @@ impl Linear {
         adapters.linear(self.site, &self.base, x)
     }
 
-    /// How its weight is held, and so in what it computes.
+    /// The number format in which the weight is held, and so in which the layer computes.
     pub fn storage(&self) -> Storage {
         self.base.storage()
     }
@@ -33,6 +35,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
+    /// The layer's output, with what `adapters` have for it.
+    ///
     /// # Shapes
     /// - x: [B, in, H, W]
     /// - output: [B, out, H', W']

@@ -3,5 +3,5 @@
 mod builder;
 mod layers;
 
-pub use builder::{Builder, Place};
+pub use builder::{Builder, MatrixSource};
 pub use layers::{Conv2d, Linear};

@@ -13,9 +13,9 @@ const HEAD_WIDTH: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     layer_norm1: LayerNorm,
-    q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
+    q_proj: Linear,
     out_proj: Linear,
     layer_norm2: LayerNorm,
     fc1: Linear,
@@ -27,16 +27,14 @@ pub(super) struct Layer {
 impl Layer {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, width: usize, activation: Activation) -> Self {
         let [inner] = b.dims(&format!("{path}.mlp.fc1.weight"));
-        let mut project =
-            |name: &str| b.linear(&format!("{path}.self_attn.{name}"), [width, width], Role::TextAttention);
-        let (k_proj, v_proj) = (project("k_proj"), project("v_proj"));
-        let (q_proj, out_proj) = (project("q_proj"), project("out_proj"));
+        let attention = format!("{path}.self_attn");
         Self {
             layer_norm1: b.layer_norm(&format!("{path}.layer_norm1"), width),
-            q_proj,
-            k_proj,
-            v_proj,
-            out_proj,
+            // In the order of transformers' `CLIPAttention`, which is that of the adapters.
+            k_proj: b.linear(&format!("{attention}.k_proj"), [width, width], Role::TextAttention),
+            v_proj: b.linear(&format!("{attention}.v_proj"), [width, width], Role::TextAttention),
+            q_proj: b.linear(&format!("{attention}.q_proj"), [width, width], Role::TextAttention),
+            out_proj: b.linear(&format!("{attention}.out_proj"), [width, width], Role::TextAttention),
             layer_norm2: b.layer_norm(&format!("{path}.layer_norm2"), width),
             fc1: b.linear(&format!("{path}.mlp.fc1"), [width, inner], Role::TextMlp),
             fc2: b.linear(&format!("{path}.mlp.fc2"), [inner, width], Role::TextMlp),
@@ -57,12 +55,14 @@ impl Layer {
         x + self.fc2.forward(inner, adapters)
     }
 
+    /// # Shapes
+    /// - x and output: [N, 77, D]
     fn attend(&self, x: Tensor<3>, adapters: &Adapters) -> Tensor<3> {
         let [n, length, width] = x.dims();
-        let heads = |x: Tensor<3>| x.reshape([n, length, self.heads, width / self.heads]).swap_dims(1, 2);
-        let q = heads(self.q_proj.forward(x.clone(), adapters));
-        let k = heads(self.k_proj.forward(x.clone(), adapters));
-        let v = heads(self.v_proj.forward(x, adapters));
+        let by_head = [n, length, self.heads, width / self.heads];
+        let q = self.q_proj.forward(x.clone(), adapters).reshape(by_head).swap_dims(1, 2);
+        let k = self.k_proj.forward(x.clone(), adapters).reshape(by_head).swap_dims(1, 2);
+        let v = self.v_proj.forward(x, adapters).reshape(by_head).swap_dims(1, 2);
         let y = attention(q, k, v, Mask::Causal, self.q_proj.storage()).swap_dims(1, 2).reshape([n, length, width]);
         self.out_proj.forward(y, adapters)
     }

@@ -5,12 +5,12 @@ mod states;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::{FrozenLinear, FrozenMatrix, LayerNorm, Storage};
+use lorabake_ops::{FrozenLinear, FrozenMatrix, LayerNorm};
 
 use crate::conditioning::Encoded;
 use crate::family::{States, TextModel};
 use crate::nn::Builder;
-use crate::tokenizer::ROW;
+use crate::tokenizer::CHUNK_IDS;
 use layer::Layer;
 
 pub use states::join_chunks;
@@ -19,15 +19,15 @@ pub use states::join_chunks;
 #[derive(Debug, Clone)]
 pub struct TextEncoder {
     model: TextModel,
-    tokens: FrozenMatrix,
-    positions: FrozenMatrix,
+    token_embedding: FrozenMatrix,
+    position_embedding: FrozenMatrix,
     layers: Vec<Layer>,
     final_layer_norm: LayerNorm,
     text_projection: Option<FrozenLinear>,
     sites: Sites,
 }
 
-/// How OpenCLIP's projection of the pooled state is applied. Its file has the matrix for `x @ P`.
+/// How OpenCLIP's projection of the pooled output is applied. Its file has the matrix for `x @ P`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Projection {
     /// As `x @ P`: diffusers and the web UIs.
@@ -41,27 +41,25 @@ impl TextEncoder {
     pub fn build(mut b: Builder<'_, '_>, model: TextModel, projection: Projection) -> Self {
         let embeddings = "text_model.embeddings";
         let [vocabulary, width] = b.dims(&format!("{embeddings}.token_embedding.weight"));
-        let mut table = |name: &str, rows: usize| {
-            let extents = [rows, width];
-            b.matrix_by(&format!("{embeddings}.{name}"), &extents, (extents, Storage::F32), |values| values)
-        };
-        let (tokens, positions) = (table("token_embedding", vocabulary), table("position_embedding", ROW));
-        let layer = |index: usize| format!("text_model.encoder.layers.{index}");
-        let count = b.count(|index| format!("{}.layer_norm1.weight", layer(index)));
-        let used = count.min(model.layers);
-        (used..count).for_each(|index| b.loader.leave(&format!("{}.", layer(index))));
-        Self {
-            model,
-            tokens,
-            positions,
-            layers: (0..used).map(|index| Layer::build(&mut b, &layer(index), width, model.activation)).collect(),
-            final_layer_norm: b.layer_norm("text_model.final_layer_norm", width),
-            text_projection: model.pools.then(|| pooling(&mut b, width, projection)),
-            sites: b.sites,
+        let token_embedding = b.table(&format!("{embeddings}.token_embedding"), [vocabulary, width]);
+        let position_embedding = b.table(&format!("{embeddings}.position_embedding"), [CHUNK_IDS, width]);
+        let count = b.count(|index| format!("text_model.encoder.layers.{index}.layer_norm1.weight"));
+        let mut layers = Vec::new();
+        for index in 0..count {
+            let path = format!("text_model.encoder.layers.{index}");
+            if index < model.layers {
+                layers.push(Layer::build(&mut b, &path, width, model.activation));
+            } else {
+                b.loader.leave(&format!("{path}."));
+            }
         }
+        let final_layer_norm = b.layer_norm("text_model.final_layer_norm", width);
+        let text_projection = if model.pools { Some(build_text_projection(&mut b, width, projection)) } else { None };
+        let sites = b.sites;
+        Self { model, token_embedding, position_embedding, layers, final_layer_norm, text_projection, sites }
     }
 
-    /// What is known of it beside its sizes.
+    /// What is known of this encoder beside its sizes.
     pub fn model(&self) -> &TextModel {
         &self.model
     }
@@ -76,16 +74,17 @@ impl TextEncoder {
         self.layers.len()
     }
 
-    /// Hidden states of prompts of `chunks` rows each: after all but `clip_skip − 1` layers, through the final layer
-    /// norm, or as the family has it; and the summary of the first row of each prompt.
+    /// Hidden states of prompts of `chunks_per_prompt` chunks each: after all but `clip_skip − 1` layers, through the final
+    /// layer norm, or as the family has it; and the pooled output of the first chunk of each prompt.
     ///
     /// # Shapes
-    /// - ids: B·n rows of 77 tokens
+    /// - ids: B·n chunks of 77 ids, the n chunks of a prompt one after another
     /// - context: [B, 77 | 152 | 227, D]
     /// - pooled: [B, P]
     pub fn forward(
         &self,
-        (ids, chunks): (&[[u32; ROW]], usize),
+        ids: &[[u32; CHUNK_IDS]],
+        chunks_per_prompt: usize,
         clip_skip: usize,
         device: &Device,
         adapters: &Adapters,
@@ -95,44 +94,58 @@ impl TextEncoder {
             States::Normed => depth.saturating_sub(clip_skip.saturating_sub(1)).max(1),
             States::Penultimate => depth.saturating_sub(1).max(1),
         };
-        let through = |x, layers: &[Layer]| layers.iter().fold(x, |x: Tensor<3>, layer| layer.forward(x, adapters));
-        let x = through(self.embed(ids, device), &self.layers[..wanted]);
-        let pooled = self.text_projection.as_ref().map(|projection| {
-            let last = through(x.clone(), &self.layers[wanted..]);
-            let end = self.final_layer_norm.forward(states::at_first_end(&last, ids, chunks));
-            let [batch, _, width] = end.dims();
-            projection.forward(end.reshape([batch, width]))
-        });
+        let mut x = self.embed(ids, device);
+        for layer in &self.layers[..wanted] {
+            x = layer.forward(x, adapters);
+        }
         let states = match self.model.states {
-            States::Normed => self.final_layer_norm.forward(x),
-            States::Penultimate => x,
+            States::Normed => self.final_layer_norm.forward(x.clone()),
+            States::Penultimate => x.clone(),
         };
-        Encoded { context: join_chunks(states, chunks), pooled }
+        let mut pooled = None;
+        if let Some(text_projection) = &self.text_projection {
+            for layer in &self.layers[wanted..] {
+                x = layer.forward(x, adapters);
+            }
+            let end = self.final_layer_norm.forward(states::at_first_end(&x, ids, chunks_per_prompt));
+            let [batch, _, width] = end.dims();
+            pooled = Some(text_projection.forward(end.reshape([batch, width])));
+        }
+        Encoded { context: join_chunks(states, chunks_per_prompt), pooled }
     }
 
     /// Token plus position embeddings; frozen, so they need no tape.
-    fn embed(&self, ids: &[[u32; ROW]], device: &Device) -> Tensor<3> {
-        let width = self.tokens.columns();
-        let tokens = self.tokens.gather(ids.iter().flatten().map(|id| *id as usize));
-        let places = self.positions.gather(0..ROW);
-        let numbers: Vec<f32> = tokens.iter().zip(places.iter().cycle()).map(|(token, place)| token + place).collect();
-        Tensor::from_data(TensorData::new(numbers, [ids.len(), ROW, width]), device)
+    fn embed(&self, ids: &[[u32; CHUNK_IDS]], device: &Device) -> Tensor<3> {
+        let width = self.token_embedding.columns();
+        let mut embeddings = self.token_embedding.gather(ids.as_flattened().iter().map(|id| *id as usize));
+        let positions = self.position_embedding.gather(0..CHUNK_IDS);
+        for chunk in embeddings.chunks_exact_mut(positions.len()) {
+            for (value, position) in chunk.iter_mut().zip(&positions) {
+                *value += position;
+            }
+        }
+        Tensor::from_data(TensorData::new(embeddings, [ids.len(), CHUNK_IDS, width]), device)
     }
 }
 
-/// The projection of the pooled state.
-fn pooling(b: &mut Builder<'_, '_>, width: usize, projection: Projection) -> FrozenLinear {
+/// The projection of the pooled output.
+fn build_text_projection(b: &mut Builder<'_, '_>, width: usize, projection: Projection) -> FrozenLinear {
     const PATH: &str = "text_projection";
     let [rows, columns] = b.dims(&format!("{PATH}.weight"));
     // The file's matrix has a row for each input; sd-scripts takes it for one of outputs, which needs a square one.
     let outputs = if projection == Projection::AsHosts { columns } else { rows };
-    let turned = move |values: Vec<f32>| match projection {
+    let weight = b.table_by(PATH, [width, outputs], [outputs, width], move |values| match projection {
         Projection::AsTrainer => values,
-        Projection::AsHosts => {
-            let column = |column: usize| values.iter().skip(column).step_by(outputs.max(1)).copied();
-            (0..outputs).flat_map(column).collect()
-        }
-    };
-    let weight = b.matrix_by(PATH, &[width, outputs], ([outputs, width], Storage::F32), turned);
+        Projection::AsHosts => transposed(&values, outputs),
+    });
     FrozenLinear::new(weight, None)
+}
+
+/// The transpose of a row-major matrix of `columns` columns.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        out.extend(values.iter().skip(column).step_by(columns));
+    }
+    out
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 const MERGES: &str = include_str!("merges.txt");
 
-/// How far a byte's id is from its id at the end of a word.
+/// Distance from the id of a byte to the id of the same byte at the end of a word.
 const END_OF_WORD: u32 = 256;
 
 /// Vocabulary and merges.
@@ -21,7 +21,7 @@ pub struct Bpe {
 }
 
 impl Bpe {
-    /// CLIP's own.
+    /// The vocabulary and merges of OpenAI's CLIP.
     pub fn openai() -> Self {
         // The file spells bytes as printable characters, and ids are in the order of that alphabet.
         let alphabet = alphabet();
@@ -63,8 +63,14 @@ impl Bpe {
 /// GPT-2's alphabet of bytes: printable Latin-1 stands for itself and comes first; the other bytes, in order, are
 /// spelled with the characters from U+0100 on.
 fn alphabet() -> Vec<(u8, char)> {
-    let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    let own = (0..=255u8).filter(printable).map(|byte| (byte, char::from(byte)));
-    let others = (0..=255u8).filter(|byte| !printable(byte)).zip('\u{100}'..);
-    own.chain(others).collect()
+    let (printable, others): (Vec<u8>, Vec<u8>) =
+        (0..=255).partition(|byte| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF));
+    let mut alphabet = Vec::with_capacity(256);
+    for byte in printable {
+        alphabet.push((byte, char::from(byte)));
+    }
+    for (byte, letter) in others.into_iter().zip('\u{100}'..) {
+        alphabet.push((byte, letter));
+    }
+    alphabet
 }

@@ -31,12 +31,13 @@ pub fn clean(text: &str) -> String {
 
 /// ftfy works line by line, and takes entities for real HTML from the first line on that has a `<`.
 fn fix_text(text: &str) -> String {
+    let mut fixed = String::with_capacity(text.len());
     let mut unescape = true;
-    let lines = text.split_inclusive('\n').map(|line| {
+    for line in text.split_inclusive('\n') {
         unescape &= !line.contains('<');
-        fix_line(line, unescape)
-    });
-    lines.collect()
+        fixed += &fix_line(line, unescape);
+    }
+    fixed
 }
 
 fn fix_line(line: &str, unescape: bool) -> String {
@@ -62,25 +63,44 @@ fn undo_mojibake(text: &str) -> Option<String> {
     if text.is_ascii() || !is_bad(text) {
         return None;
     }
-    let decode = |byte: fn(char) -> Option<u8>| String::from_utf8(text.chars().map(byte).collect::<Option<_>>()?).ok();
-    decode(|c| u8::try_from(c).ok()).or_else(|| decode(windows_1252_byte))
+    utf8_of(text, |c| u8::try_from(c).ok()).or_else(|| utf8_of(text, windows_1252_byte))
+}
+
+/// The text whose UTF-8 bytes are those of the characters of `text`, if each has one.
+fn utf8_of(text: &str, byte: fn(char) -> Option<u8>) -> Option<String> {
+    let bytes: Option<Vec<u8>> = text.chars().map(byte).collect();
+    String::from_utf8(bytes?).ok()
 }
 
 /// Whether some character or pair of neighbours is hardly ever meant. A part of ftfy's test of the same name: what
 /// needs more context than two characters is left out.
 fn is_bad(text: &str) -> bool {
-    let high = |c| windows_1252_byte(c).and_then(|byte| byte.checked_sub(0x80)).map(usize::from);
-    let pairs = text.chars().zip(text.chars().skip(1));
-    let bad_pair = |(a, b)| match (high(a), high(b)) {
-        (Some(a), Some(b)) => BAD_PAIRS[16 * a + b / 8] >> (b % 8) & 1 == 1,
-        _ => false,
-    };
-    text.chars().any(|c| matches!(c, '\u{80}'..='\u{9f}')) || pairs.into_iter().any(bad_pair)
+    // Bytes above 0x80 of neighbours, less 0x80.
+    let mut previous: Option<usize> = None;
+    for c in text.chars() {
+        if matches!(c, '\u{80}'..='\u{9f}') {
+            return true;
+        }
+        let high = windows_1252_byte(c).and_then(|byte| byte.checked_sub(0x80)).map(usize::from);
+        if let (Some(a), Some(b)) = (previous, high)
+            && BAD_PAIRS[16 * a + b / 8] >> (b % 8) & 1 == 1
+        {
+            return true;
+        }
+        previous = high;
+    }
+    false
 }
 
+/// The byte that a character has in Windows-1252.
 fn windows_1252_byte(c: char) -> Option<u8> {
-    let low = WINDOWS_1252.iter().position(|&w| w == c);
-    low.map(|i| 0x80 + i as u8).or_else(|| u8::try_from(c).ok().filter(|byte| !(0x80..0xa0).contains(byte)))
+    if let Some(index) = WINDOWS_1252.iter().position(|&other| other == c) {
+        return Some(0x80 + index as u8);
+    }
+    match u8::try_from(c) {
+        Ok(byte) if !(0x80..0xa0).contains(&byte) => Some(byte),
+        _ => None,
+    }
 }
 
 /// C1 controls, ligatures, full and half width forms and curly quotes, each character by itself.

@@ -16,44 +16,51 @@ pub fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {
-        let (before, entity) = rest.split_at(at);
-        out.push_str(before);
-        let replaced = body(entity).and_then(|body| Some((replacement(body)?, &entity[body.len() + 2..])));
-        match replaced {
-            Some((characters, after)) => {
-                out.push_str(&characters);
-                rest = after;
-            }
-            None => {
-                out.push('&');
-                rest = &entity[1..];
-            }
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(body) = body(rest)
+            && let Some(characters) = replacement(body)
+        {
+            out.push_str(&characters);
+            rest = &rest["&".len() + body.len() + ";".len()..];
+        } else {
+            out.push('&');
+            rest = &rest[1..];
         }
     }
     out + rest
 }
 
-/// What stands between `&` and `;`.
+/// What stands between the `&` at the beginning of `entity` and the next `;`.
 fn body(entity: &str) -> Option<&str> {
     let (body, _) = entity[1..].split_once(';')?;
     let name = body.strip_prefix('#').unwrap_or(body);
     let fits = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
-    fits.then_some(body)
+    if fits { Some(body) } else { None }
 }
 
+/// The characters that an entity stands for.
 fn replacement(body: &str) -> Option<String> {
-    static BY_NAME: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
-        let code = |hex| u32::from_str_radix(hex, 16).ok().and_then(char::from_u32).expect("entities.txt: code point");
-        let entry = |line: &'static str| {
-            let (name, codes) = line.split_once(' ').expect("entities.txt: two columns");
-            (name, codes.split('+').map(code).collect())
-        };
-        NAMES.lines().map(entry).collect()
-    });
+    static BY_NAME: LazyLock<HashMap<&str, String>> = LazyLock::new(by_name);
     match body.strip_prefix('#') {
         Some(number) => numbered(number),
         None => BY_NAME.get(body).cloned(),
     }
+}
+
+/// The characters of each name in [`NAMES`].
+fn by_name() -> HashMap<&'static str, String> {
+    let mut characters = HashMap::new();
+    for line in NAMES.lines() {
+        let (name, codes) = line.split_once(' ').expect("entities.txt: two columns");
+        let mut text = String::new();
+        for code in codes.split('+') {
+            let code = u32::from_str_radix(code, 16).expect("entities.txt: a hexadecimal number");
+            text.push(char::from_u32(code).expect("entities.txt: a code point"));
+        }
+        characters.insert(name, text);
+    }
+    characters
 }
 
 /// A numeric reference as HTML5 reads it: bad numbers become U+FFFD, noncharacters vanish.

@@ -1,11 +1,11 @@
-//! CLIP's tokenizer: text to token ids, and ids to the 77-wide rows that text encoders take.
+//! CLIP's tokenizer: text to token ids, and ids to the chunks of 77 that text encoders take.
 //!
 //! Equal to transformers' slow `CLIPTokenizer` with ftfy installed, as sd-scripts uses it, with the vocabulary of
 //! OpenAI's CLIP (`bpe_simple_vocab_16e6`); [`clean`] says where it stops short of ftfy. Not here: prompt weights,
-//! for which pieces of a prompt are encoded apart and laid out together ([`rows`]).
+//! for which pieces of a prompt are encoded apart and laid out together ([`chunks`]).
 //!
 //! The way of a caption: special tokens are cut out, each piece between them is cleaned and lowercased ([`clean`]),
-//! split into words ([`words`]), and each word becomes ids ([`bpe`]); [`chunk`] lays the ids out in rows.
+//! split into words ([`words`]), and each word becomes ids ([`bpe`]); [`chunk`] lays the ids out in chunks.
 
 mod bpe;
 mod chunk;
@@ -16,16 +16,16 @@ mod words;
 use std::sync::LazyLock;
 
 use bpe::Bpe;
-pub use chunk::rows;
+pub use chunk::chunks;
 
-/// `<|startoftext|>`, the first id of a row.
+/// `<|startoftext|>`, the first id of a chunk.
 pub const BOS: u32 = 49406;
-/// `<|endoftext|>`, the id after the last token of a row; CLIP-L's rows are filled up with it, too.
+/// `<|endoftext|>`, the id after the last token of a chunk; CLIP-L's chunks are filled up with it, too.
 pub const EOS: u32 = 49407;
-/// Ids in a row, BOS and EOS included.
-pub const ROW: usize = 77;
-/// Ids of the caption in a row.
-const ROW_TOKENS: usize = ROW - 2;
+/// Ids in a chunk, BOS and EOS included.
+pub const CHUNK_IDS: usize = 77;
+/// Tokens of a prompt in a chunk.
+const CHUNK_TOKENS: usize = CHUNK_IDS - 2;
 
 const SPECIAL: [(&str, u32); 2] = [("<|startoftext|>", BOS), ("<|endoftext|>", EOS)];
 
@@ -49,22 +49,22 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut rest = text;
-        while let Some((at, name, id)) = first_special(rest) {
-            self.encode_plain(&rest[..at], &mut ids);
-            ids.push(id);
-            rest = &rest[at + name.len()..];
+        while let Some(special) = first_special(rest) {
+            self.encode_plain(&rest[..special.start], &mut ids);
+            ids.push(special.id);
+            rest = &rest[special.end..];
         }
         self.encode_plain(rest, &mut ids);
         ids
     }
 
-    /// Rows of [`ROW`] ids for a text encoder that pads with EOS (SD1.x): BOS, 75 tokens, EOS each; one row for a
-    /// `max_token_length` of 75, two for 150, three for 225. Tokens beyond that are dropped ([`Self::cut_off`]).
+    /// Chunks of [`CHUNK_IDS`] ids for a text encoder that pads with EOS (SD1.x): BOS, 75 tokens, EOS each; one chunk for
+    /// a `max_token_length` of 75, two for 150, three for 225. Tokens beyond that are dropped ([`Self::cut_off`]).
     ///
     /// # Panics
     /// If `max_token_length` is 0 or no multiple of 75.
-    pub fn chunks(&self, text: &str, max_token_length: u32) -> Vec<[u32; ROW]> {
-        chunk::rows(&self.encode(text), max_token_length, EOS)
+    pub fn chunks(&self, text: &str, max_token_length: u32) -> Vec<[u32; CHUNK_IDS]> {
+        chunk::chunks(&self.encode(text), max_token_length, EOS)
     }
 
     /// How many tokens of `text` [`Self::chunks`] drops: more than 0 means that the end of the caption is not seen.
@@ -85,8 +85,24 @@ impl Tokenizer {
     }
 }
 
-/// Where the first special token stands, its spelling and id.
-fn first_special(text: &str) -> Option<(usize, &'static str, u32)> {
-    let found = SPECIAL.iter().filter_map(|&(name, id)| Some((text.find(name)?, name, id)));
-    found.min_by_key(|&(at, ..)| at)
+/// A special token that is written in a text.
+struct Special {
+    /// The byte where it begins.
+    start: usize,
+    /// The byte after it.
+    end: usize,
+    id: u32,
+}
+
+/// The first special token in `text`.
+fn first_special(text: &str) -> Option<Special> {
+    let mut first: Option<Special> = None;
+    for (name, id) in SPECIAL {
+        if let Some(start) = text.find(name)
+            && first.as_ref().is_none_or(|first| start < first.start)
+        {
+            first = Some(Special { start, end: start + name.len(), id });
+        }
+    }
+    first
 }

@@ -5,7 +5,7 @@
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// In the order in which they are tried; all of them before letters and symbols.
+/// Special tokens and contractions, in the order in which they are tried, before letters and symbols.
 const FIXED: [&str; 9] = ["<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
 #[derive(PartialEq, Clone, Copy)]
@@ -34,10 +34,11 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches(|c| class(c) == Class::Space);
         let first = class(rest.chars().next()?);
-        let length = fixed(rest).unwrap_or_else(|| match first {
-            Class::Number => rest.chars().next().map_or(0, char::len_utf8),
-            _ => rest.find(|c| class(c) != first).unwrap_or(rest.len()),
-        });
+        let length = match fixed(rest) {
+            Some(length) => length,
+            None if first == Class::Number => rest.chars().next()?.len_utf8(),
+            None => rest.find(|c| class(c) != first).unwrap_or(rest.len()),
+        };
         let (word, after) = rest.split_at(length);
         rest = after;
         Some(word)

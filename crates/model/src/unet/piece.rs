@@ -14,7 +14,7 @@ pub(super) struct Piece<'a> {
     layer: Layer<'a>,
     /// The last skip that was left is an input too.
     pub takes_skip: bool,
-    /// Its output is left as a skip.
+    /// The output is left as a skip.
     pub leaves_skip: bool,
 }
 
@@ -37,7 +37,15 @@ pub(super) struct Input {
     pub size: [usize; 2],
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    /// A piece that neither takes nor leaves a skip.
+    fn of(layer: Layer<'a>) -> Self {
+        Self { layer, takes_skip: false, leaves_skip: false }
+    }
+
+    /// # Shapes
+    /// - input: [B, C, H, W], the skip as high and wide
+    /// - output: [B, C', H', W']
     pub fn run(&self, input: Input, condition: &Condition<'_>) -> Tensor<4> {
         let Input { x, skip, size } = input;
         let x = match skip {
@@ -55,40 +63,51 @@ impl Piece<'_> {
     }
 }
 
-/// Goes through all pieces: `run` gets each with its input, and gives its output.
+/// Goes through all pieces: `run` gets each piece with its input, and returns its output.
+///
+/// # Shapes
+/// - latents and output: [B, 4, H, W]
 pub(super) fn through<'a>(
     pieces: Vec<Piece<'a>>,
     latents: Tensor<4>,
     mut run: impl FnMut(Piece<'a>, Input) -> Tensor<4>,
 ) -> Tensor<4> {
     let mut skips: Vec<Tensor<4>> = Vec::new();
-    pieces.into_iter().fold(latents, |x, piece| {
-        let skip = piece.takes_skip.then(|| skips.pop().expect("as many skips as stages"));
+    let mut x = latents;
+    for piece in pieces {
+        let skip = if piece.takes_skip { Some(skips.pop().expect("as many skips as stages")) } else { None };
         let [_, _, height, width] = skips.last().unwrap_or(&x).dims();
-        let y = run(piece, Input { x, skip, size: [height, width] });
+        x = run(piece, Input { x, skip, size: [height, width] });
         if piece.leaves_skip {
-            skips.push(y.clone());
+            skips.push(x.clone());
         }
-        y
-    })
+    }
+    x
 }
 
 impl UNet {
+    /// The forward pass in order.
     pub(super) fn pieces(&self) -> Vec<Piece<'_>> {
-        let plain = |layer| Piece { layer, takes_skip: false, leaves_skip: false };
-        let leaving = |layer| Piece { leaves_skip: true, ..plain(layer) };
-        let mut pieces = vec![leaving(Layer::First(&self.conv_in))];
-        for block in &self.down {
-            pieces.extend(block.stages.iter().map(|stage| leaving(Layer::Stage(stage))));
-            pieces.extend(block.downsample.iter().map(|downsample| leaving(Layer::Down(downsample))));
+        let mut pieces = vec![Piece { leaves_skip: true, ..Piece::of(Layer::First(&self.conv_in)) }];
+        for block in &self.down_blocks {
+            for stage in &block.stages {
+                pieces.push(Piece { leaves_skip: true, ..Piece::of(Layer::Stage(stage)) });
+            }
+            if let Some(downsample) = &block.downsample {
+                pieces.push(Piece { leaves_skip: true, ..Piece::of(Layer::Down(downsample)) });
+            }
         }
-        pieces.extend([plain(Layer::Stage(&self.middle.0)), plain(Layer::Resnet(&self.middle.1))]);
-        for block in &self.up {
-            let taking = |stage| Piece { takes_skip: true, ..plain(Layer::Stage(stage)) };
-            pieces.extend(block.stages.iter().map(taking));
-            pieces.extend(block.upsample.iter().map(|upsample| plain(Layer::Up(upsample))));
+        pieces.push(Piece::of(Layer::Stage(&self.mid_block.stage)));
+        pieces.push(Piece::of(Layer::Resnet(&self.mid_block.resnet)));
+        for block in &self.up_blocks {
+            for stage in &block.stages {
+                pieces.push(Piece { takes_skip: true, ..Piece::of(Layer::Stage(stage)) });
+            }
+            if let Some(upsample) = &block.upsample {
+                pieces.push(Piece::of(Layer::Up(upsample)));
+            }
         }
-        pieces.push(plain(Layer::Last(&self.norm_out, &self.conv_out)));
+        pieces.push(Piece::of(Layer::Last(&self.conv_norm_out, &self.conv_out)));
         pieces
     }
 }

@@ -2,7 +2,7 @@
 //! al. 2016, "Training Deep Nets with Sublinear Memory Cost"; sd-scripts' `--gradient_checkpointing`).
 //!
 //! Every piece has a tape of its own. An adapter belongs to one piece, so its gradient is whole when that piece is done;
-//! those of text states and time embedding add up over the pieces and go on to what these came from at the end.
+//! the gradients of hidden states and time embedding add up over the pieces, and go on to what these came from at the end.
 
 use burn::tensor::{Gradients, Tensor};
 use lorabake_adapter::Adapters;
@@ -11,114 +11,147 @@ use super::piece::{Input, Piece, through};
 use super::{Condition, UNet};
 use crate::Conditioning;
 
-/// The same adapters twice.
+/// Adapters twice, with the same values.
 #[derive(Debug, Clone, Copy)]
-pub struct Both<'a> {
-    /// Without tape.
-    pub plain: &'a Adapters,
-    /// Whose factors are leaves of a tape.
+pub struct AdapterPair<'a> {
+    /// Adapters without tape.
+    pub untracked: &'a Adapters,
+    /// Adapters whose factors are leaves of a tape.
     pub tracked: &'a Adapters,
 }
 
-/// A forward pass that can be gone back.
+/// A forward pass that a backward pass can follow.
 #[derive(Debug)]
 pub struct Recorded<'a> {
     runs: Vec<Run<'a>>,
-    time: Tensor<2>,
+    temb: Tensor<2>,
     context: Tensor<3>,
     adapters: &'a Adapters,
 }
 
+/// A piece that was run, and what is kept of it.
 #[derive(Debug)]
-enum Run<'a> {
-    /// To be run once more.
-    Again(Piece<'a>, Box<Input>),
-    Kept(bool, Box<Taped>),
+struct Run<'a> {
+    piece: Piece<'a>,
+    kept: Kept,
 }
 
-/// A piece's own tape: its leaves and its output.
+#[derive(Debug)]
+enum Kept {
+    /// What the piece is run again from.
+    Input(Box<Input>),
+    /// All that its backward pass needs.
+    Tape(Box<Taped>),
+}
+
+/// The tape of one piece: its leaves and its output.
 #[derive(Debug)]
 struct Taped {
     x: Tensor<4>,
     skip: Option<Tensor<4>>,
-    time: Tensor<2>,
+    temb: Tensor<2>,
     context: Tensor<3>,
     y: Tensor<4>,
 }
 
 impl UNet {
-    /// How many pieces can be run again.
+    /// The number of pieces that can be run again.
     pub fn recomputable(&self) -> usize {
         self.pieces().len()
     }
 
-    /// As [`UNet::forward`], the prediction being without tape. `again` pieces keep their input only, the outermost
-    /// first, since these hold most; the others keep all that their backward pass needs.
+    /// The prediction of [`UNet::forward`] without tape, and what a backward pass needs. `recomputed` pieces keep their
+    /// input only, the outermost first, since these hold most; the others keep all that their backward pass needs.
+    ///
+    /// # Shapes
+    /// - latents, timesteps, conditioning and prediction: as for [`UNet::forward`]
     pub fn forward_recorded<'a>(
         &'a self,
-        (latents, timesteps): (Tensor<4>, &[f32]),
+        latents: Tensor<4>,
+        timesteps: &[f32],
         conditioning: Conditioning,
-        adapters: Both<'a>,
-        again: usize,
+        adapters: AdapterPair<'a>,
+        recomputed: usize,
     ) -> (Tensor<4>, Recorded<'a>) {
         let Conditioning { context, added } = conditioning;
-        let time = self.time.forward(timesteps, added.as_ref(), &latents.device(), adapters.tracked);
-        let (pieces, mut runs) = (self.pieces(), Vec::new());
-        let mut recorded = Recorded { runs: Vec::new(), time, context, adapters: adapters.tracked };
-        let count = pieces.len();
-        let without = Condition {
-            time: recorded.time.clone().inner(),
-            context: recorded.context.clone().inner(),
-            adapters: adapters.plain,
-        };
+        let temb = self.time_embedding.forward(timesteps, added.as_ref(), &latents.device(), adapters.tracked);
+        let untracked =
+            Condition { temb: temb.clone().inner(), context: context.clone().inner(), adapters: adapters.untracked };
+        let mut recorded = Recorded { runs: Vec::new(), temb, context, adapters: adapters.tracked };
+        let pieces = self.pieces();
+        let mut recomputed = outermost(pieces.len(), recomputed).into_iter();
         let prediction = through(pieces, latents, |piece, input| {
-            let from_outside = 2 * runs.len().min(count - 1 - runs.len());
-            if from_outside < again {
-                runs.push(Run::Again(piece, Box::new(input.clone())));
-                return piece.run(input, &without);
+            if recomputed.next() == Some(true) {
+                recorded.runs.push(Run { piece, kept: Kept::Input(Box::new(input.clone())) });
+                return piece.run(input, &untracked);
             }
             let taped = recorded.taped(piece, input);
             let y = taped.y.clone().inner();
-            runs.push(Run::Kept(piece.leaves_skip, Box::new(taped)));
+            recorded.runs.push(Run { piece, kept: Kept::Tape(Box::new(taped)) });
             y
         });
-        recorded.runs = runs;
         (prediction, recorded)
     }
+}
+
+/// Which of `count` things in a row are the `n` outermost. They are chosen in pairs, one from either end, so that an odd
+/// `n` gives one more: of 6 things the 2 outermost are `[true, false, false, false, false, true]`, and the 3 or 4 outermost
+/// are `[true, true, false, false, true, true]`.
+fn outermost(count: usize, n: usize) -> Vec<bool> {
+    let from_either_end = n.min(count).div_ceil(2);
+    let mut chosen = vec![false; count];
+    chosen[..from_either_end].fill(true);
+    chosen[count - from_either_end..].fill(true);
+    chosen
 }
 
 impl Recorded<'_> {
     /// Runs a piece with a tape that begins at its inputs.
     fn taped(&self, piece: Piece<'_>, input: Input) -> Taped {
-        let (x, skip) = (leaf(input.x), input.skip.map(leaf));
-        let (time, context) = (leaf(self.time.clone().inner()), leaf(self.context.clone().inner()));
-        let condition = Condition { time: time.clone(), context: context.clone(), adapters: self.adapters };
+        let x = leaf(input.x);
+        let skip = input.skip.map(leaf);
+        let temb = leaf(self.temb.clone().inner());
+        let context = leaf(self.context.clone().inner());
+        let condition = Condition { temb: temb.clone(), context: context.clone(), adapters: self.adapters };
         let y = piece.run(Input { x: x.clone(), skip: skip.clone(), size: input.size }, &condition);
-        Taped { x, skip, time, context, y }
+        Taped { x, skip, temb, context, y }
     }
 
-    /// Goes back from `gradient`, dL/d(prediction), [B, 4, H, W]; `collect` gets the gradients of each tape, and takes out
-    /// of it those of the leaves that it knows.
+    /// The backward pass from `gradient`, which is dL/d(prediction); `collect` gets the gradients of each tape, and takes
+    /// out of it those of the leaves that it knows.
+    ///
+    /// # Shapes
+    /// - gradient: [B, 4, H, W]
     pub fn backward(mut self, mut gradient: Tensor<4>, mut collect: impl FnMut(&mut Gradients)) {
-        let (mut of_skips, mut of_time, mut of_context) = (Vec::new(), None, None);
-        for run in std::mem::take(&mut self.runs).into_iter().rev() {
-            let (leaves_skip, taped) = match run {
-                Run::Again(piece, input) => (piece.leaves_skip, self.taped(piece, *input)),
-                Run::Kept(leaves_skip, taped) => (leaves_skip, *taped),
+        let mut skip_gradients = Vec::new();
+        let mut temb_gradient = None;
+        let mut context_gradient = None;
+        while let Some(Run { piece, kept }) = self.runs.pop() {
+            let taped = match kept {
+                Kept::Input(input) => self.taped(piece, *input),
+                Kept::Tape(taped) => *taped,
             };
-            if leaves_skip {
-                gradient = gradient + of_skips.pop().expect("as many skips as stages");
+            if piece.leaves_skip {
+                gradient = gradient + skip_gradients.pop().expect("as many skips as stages");
             }
             let mut tape = (taped.y * gradient).sum().backward();
             collect(&mut tape);
-            add(&mut of_time, taped.time.grad_remove(&mut tape));
-            add(&mut of_context, taped.context.grad_remove(&mut tape));
-            of_skips.extend(taped.skip.map(|skip| skip.grad_remove(&mut tape).expect("a skip is used")));
+            add(&mut temb_gradient, taped.temb.grad_remove(&mut tape));
+            add(&mut context_gradient, taped.context.grad_remove(&mut tape));
+            if let Some(skip) = taped.skip {
+                skip_gradients.push(skip.grad_remove(&mut tape).expect("a skip is used"));
+            }
             gradient = taped.x.grad_remove(&mut tape).expect("a piece uses its input");
         }
-        let of_time = of_time.filter(|_| self.time.is_tracked()).map(|gradient| (self.time * gradient).sum());
-        let of_context = of_context.filter(|_| self.context.is_tracked()).map(|g| (self.context * g).sum());
-        if let Some(rest) = of_time.into_iter().chain(of_context).reduce(|a, b| a + b) {
+        // Time embedding and hidden states may come from tapes of their own.
+        let mut rest = None;
+        if self.temb.is_tracked() {
+            add(&mut rest, temb_gradient.map(|gradient| (self.temb * gradient).sum()));
+        }
+        if self.context.is_tracked() {
+            add(&mut rest, context_gradient.map(|gradient| (self.context * gradient).sum()));
+        }
+        if let Some(rest) = rest {
             collect(&mut rest.backward());
         }
     }
@@ -128,6 +161,7 @@ fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.inner().autodiff().require_grad()
 }
 
+/// Adds `more` to a sum that begins with its first term.
 fn add<const D: usize>(sum: &mut Option<Tensor<D>>, more: Option<Tensor<D>>) {
     if let Some(more) = more {
         *sum = Some(match sum.take() {

@@ -17,6 +17,9 @@ impl Downsample {
         Self(b.conv(path, ConvShape { stride: 2, ..Builder::same(channels, channels) }, Role::Residual))
     }
 
+    /// # Shapes
+    /// - x: [B, C, H, W]
+    /// - output: [B, C, ⌈H / 2⌉, ⌈W / 2⌉]
     pub fn forward(&self, x: Tensor<4>, adapters: &Adapters) -> Tensor<4> {
         self.0.forward(x, adapters)
     }
@@ -31,7 +34,11 @@ impl Upsample {
         Self(b.conv(path, Builder::same(channels, channels), Role::Residual))
     }
 
-    /// To `size` (height, width): twice the input's, or one less where the level above had an odd side.
+    /// Enlarges to `size`, which is twice the input's, or one less where the level above had an odd side.
+    ///
+    /// # Shapes
+    /// - x: [B, C, H, W]
+    /// - output: [B, C, size[0], size[1]]
     pub fn forward(&self, x: Tensor<4>, size: [usize; 2], adapters: &Adapters) -> Tensor<4> {
         let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
         self.0.forward(interpolate(x, options), adapters)

@@ -1,12 +1,12 @@
-//! Sinusoidal time embedding and its two linear layers; for SDXL, what is added to it of prompt and sizes.
+//! Sinusoidal time embedding and its two linear layers; for SDXL, the embedding of prompt and sizes that is added to it.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use lorabake_adapter::{Adapters, Role};
 
-use crate::conditioning::Added;
+use crate::conditioning::AddedConditioning;
 use crate::nn::{Builder, Linear};
 
-/// Width of the sinusoids of one size.
+/// Width of the sinusoids of one time id.
 const SIZE_WIDTH: usize = 256;
 
 #[derive(Debug, Clone)]
@@ -14,7 +14,14 @@ pub(super) struct TimeEmbedding {
     width: usize,
     linear_1: Linear,
     linear_2: Linear,
-    added: Option<[Linear; 2]>,
+    add_embedding: Option<AddEmbedding>,
+}
+
+/// SDXL's embedding of pooled output and sizes.
+#[derive(Debug, Clone)]
+struct AddEmbedding {
+    linear_1: Linear,
+    linear_2: Linear,
 }
 
 impl TimeEmbedding {
@@ -22,39 +29,68 @@ impl TimeEmbedding {
     pub fn build(b: &mut Builder<'_, '_>, width: usize) -> Self {
         let linear_1 = b.linear("time_embedding.linear_1", [width, 4 * width], Role::Stem);
         let linear_2 = b.linear("time_embedding.linear_2", [4 * width, 4 * width], Role::Stem);
-        let added = b.has("add_embedding.linear_1.weight").then(|| {
-            let [_, inputs] = b.dims("add_embedding.linear_1.weight");
-            [("add_embedding.linear_1", inputs), ("add_embedding.linear_2", 4 * width)]
-                .map(|(path, inputs)| b.linear(path, [inputs, 4 * width], Role::Stem))
-        });
-        Self { width, linear_1, linear_2, added }
+        let mut add_embedding = None;
+        if b.has("add_embedding.linear_1.weight") {
+            add_embedding = Some(AddEmbedding::build(b, 4 * width));
+        }
+        Self { width, linear_1, linear_2, add_embedding }
     }
 
-    /// The embedding after the SiLU with which every residual block would begin: [B, 4·width].
+    /// The embedding after the SiLU with which every residual block would begin.
+    ///
+    /// # Shapes
+    /// - timesteps: B
+    /// - output: [B, 4·width]
     ///
     /// # Panics
     /// If the network wants something added and there is nothing.
-    pub fn forward(&self, timesteps: &[f32], added: Option<&Added>, device: &Device, adapters: &Adapters) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        timesteps: &[f32],
+        added: Option<&AddedConditioning>,
+        device: &Device,
+        adapters: &Adapters,
+    ) -> Tensor<2> {
         let waves = TensorData::new(sinusoids(timesteps, self.width), [timesteps.len(), self.width]);
         let x = self.linear_1.forward(Tensor::<2>::from_data(waves, device), adapters);
-        let time = self.linear_2.forward(activation::silu(x), adapters);
-        let Some([first, second]) = &self.added else { return activation::silu(time) };
-        let Added { pooled, sizes } = added.expect("SDXL is told of prompt and sizes");
-        let waves = sinusoids(sizes.as_flattened(), SIZE_WIDTH);
-        let waves = TensorData::new(waves, [sizes.len(), sizes.as_flattened().len() / sizes.len() * SIZE_WIDTH]);
-        let vector = Tensor::cat(vec![pooled.clone(), Tensor::from_data(waves, device)], 1);
-        let vector = second.forward(activation::silu(first.forward(vector, adapters)), adapters);
-        activation::silu(time + vector)
+        let mut x = self.linear_2.forward(activation::silu(x), adapters);
+        if let Some(add_embedding) = &self.add_embedding {
+            x = x + add_embedding.forward(added.expect("SDXL is given prompt and sizes"), device, adapters);
+        }
+        activation::silu(x)
     }
 }
 
-/// Cosines, then sines, of t · 10000^(−i / half) (Vaswani et al. 2017, in DDPM's order flipped as SD has it).
-fn sinusoids(timesteps: &[f32], width: usize) -> Vec<f32> {
+impl AddEmbedding {
+    fn build(b: &mut Builder<'_, '_>, width: usize) -> Self {
+        let [_, inputs] = b.dims("add_embedding.linear_1.weight");
+        let linear_1 = b.linear("add_embedding.linear_1", [inputs, width], Role::Stem);
+        let linear_2 = b.linear("add_embedding.linear_2", [width, width], Role::Stem);
+        Self { linear_1, linear_2 }
+    }
+
+    /// # Shapes
+    /// - output: [B, width]
+    fn forward(&self, added: &AddedConditioning, device: &Device, adapters: &Adapters) -> Tensor<2> {
+        let batch = added.time_ids.len();
+        let waves = sinusoids(added.time_ids.as_flattened(), SIZE_WIDTH);
+        let columns = waves.len() / batch;
+        let time_ids = Tensor::from_data(TensorData::new(waves, [batch, columns]), device);
+        let x = Tensor::cat(vec![added.pooled.clone(), time_ids], 1);
+        let x = self.linear_1.forward(x, adapters);
+        self.linear_2.forward(activation::silu(x), adapters)
+    }
+}
+
+/// For each number t its cosines, then its sines, of t · 10000^(−i / half) (Vaswani et al. 2017, in DDPM's order flipped
+/// as SD has it).
+fn sinusoids(numbers: &[f32], width: usize) -> Vec<f32> {
     let half = width / 2;
-    let angle = |t: f32, i: usize| t * (-(10_000f32.ln()) * i as f32 / half as f32).exp();
-    let row = |t: &f32| {
-        let t = *t;
-        (0..half).map(move |i| angle(t, i).cos()).chain((0..half).map(move |i| angle(t, i).sin()))
-    };
-    timesteps.iter().flat_map(row).collect()
+    let mut waves = Vec::with_capacity(numbers.len() * width);
+    for t in numbers {
+        let angle = |i: usize| t * (-(10_000f32.ln()) * i as f32 / half as f32).exp();
+        waves.extend((0..half).map(|i| angle(i).cos()));
+        waves.extend((0..half).map(|i| angle(i).sin()));
+    }
+    waves
 }

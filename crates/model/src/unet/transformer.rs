@@ -14,7 +14,7 @@ const HEADS: usize = 8;
 /// Heads of SD2.x and SDXL are this wide at every level.
 const HEAD_WIDTH: usize = 64;
 
-/// Heads of a transformer of `channels`. Toys of SD2.x and SDXL are too narrow for their heads: there they are as wide
+/// The number of heads of a transformer of `channels`. Toys of SD2.x and SDXL are too narrow for their heads: there they are as wide
 /// as a quarter of the first level.
 fn heads(b: &Builder<'_, '_>, channels: usize) -> usize {
     let [first] = b.dims("conv_in.weight");
@@ -29,11 +29,11 @@ fn heads(b: &Builder<'_, '_>, channels: usize) -> usize {
 pub(super) struct Transformer {
     norm: GroupNorm,
     proj_in: Linear,
-    blocks: Vec<Block>,
+    transformer_blocks: Vec<BasicTransformerBlock>,
     proj_out: Linear,
 }
 
-/// The way between channels and tokens. In SDXL it is a linear layer. SD1.x has a 1×1 convolution there, and so has SD2.x
+/// The projection between channels and tokens. In SDXL it is a linear layer. SD1.x has a 1×1 convolution there, and so has SD2.x
 /// (whose files have matrices, but sd-scripts makes convolutions of them): adapters are those of a convolution, and it is
 /// computed on tokens all the same, as one product with its adapter.
 fn projection(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Linear {
@@ -46,12 +46,15 @@ fn projection(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Linear {
 impl Transformer {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
         let depth = b.count(|i| format!("{path}.transformer_blocks.{i}.norm1.weight"));
-        Self {
-            norm: b.group_norm(&format!("{path}.norm"), channels, 1e-6),
-            proj_in: projection(b, &format!("{path}.proj_in"), channels),
-            blocks: (0..depth).map(|i| Block::build(b, &format!("{path}.transformer_blocks.{i}"), channels)).collect(),
-            proj_out: projection(b, &format!("{path}.proj_out"), channels),
+        let norm = b.group_norm(&format!("{path}.norm"), channels, 1e-6);
+        let proj_in = projection(b, &format!("{path}.proj_in"), channels);
+        let mut transformer_blocks = Vec::new();
+        for index in 0..depth {
+            let path = format!("{path}.transformer_blocks.{index}");
+            transformer_blocks.push(BasicTransformerBlock::build(b, &path, channels));
         }
+        let proj_out = projection(b, &format!("{path}.proj_out"), channels);
+        Self { norm, proj_in, transformer_blocks, proj_out }
     }
 
     /// # Shapes
@@ -59,14 +62,16 @@ impl Transformer {
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let tokens = turned(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
-        let tokens = self.proj_in.forward(tokens, condition.adapters);
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, condition));
+        let mut tokens = self.proj_in.forward(tokens, condition.adapters);
+        for block in &self.transformer_blocks {
+            tokens = block.forward(tokens, condition);
+        }
         x + turned(self.proj_out.forward(tokens, condition.adapters)).reshape([b, c, h, w])
     }
 }
 
 #[derive(Debug, Clone)]
-struct Block {
+struct BasicTransformerBlock {
     norm1: LayerNorm,
     attn1: Attention,
     norm2: LayerNorm,
@@ -76,7 +81,7 @@ struct Block {
     ff_out: Linear,
 }
 
-impl Block {
+impl BasicTransformerBlock {
     fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
         let [_, text] = b.dims(&format!("{path}.attn2.to_k.weight"));
         Self {
@@ -90,6 +95,8 @@ impl Block {
         }
     }
 
+    /// # Shapes
+    /// - x and output: [B, S, C]
     fn forward(&self, x: Tensor<3>, condition: &Condition<'_>) -> Tensor<3> {
         let adapters = condition.adapters;
         let normed = self.norm1.forward(x.clone());
@@ -112,11 +119,14 @@ struct Attention {
 impl Attention {
     /// Queries from `channels`, keys and values from `source` columns.
     fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize, source: usize) -> Self {
-        let mut project =
-            |name: &str, from| b.linear_without_bias(&format!("{path}.{name}"), [from, channels], Role::Transformer);
-        let (to_q, to_k, to_v) = (project("to_q", channels), project("to_k", source), project("to_v", source));
-        let to_out = b.linear(&format!("{path}.to_out.0"), [channels, channels], Role::Transformer);
-        Self { to_q, to_k, to_v, to_out, heads: heads(b, channels) }
+        let role = Role::Transformer;
+        Self {
+            to_q: b.linear_without_bias(&format!("{path}.to_q"), [channels, channels], role),
+            to_k: b.linear_without_bias(&format!("{path}.to_k"), [source, channels], role),
+            to_v: b.linear_without_bias(&format!("{path}.to_v"), [source, channels], role),
+            to_out: b.linear(&format!("{path}.to_out.0"), [channels, channels], role),
+            heads: heads(b, channels),
+        }
     }
 
     /// # Shapes
@@ -124,14 +134,17 @@ impl Attention {
     /// - source: [B, T, D]
     fn forward(&self, x: Tensor<3>, source: Tensor<3>, adapters: &Adapters) -> Tensor<3> {
         let [b, s, c] = x.dims();
-        let heads = |x: Tensor<3>| {
-            let [b, length, c] = x.dims();
-            x.reshape([b, length, self.heads, c / self.heads]).swap_dims(1, 2)
-        };
-        let q = heads(self.to_q.forward(x, adapters));
-        let k = heads(self.to_k.forward(source.clone(), adapters));
-        let v = heads(self.to_v.forward(source, adapters));
+        let q = self.split_heads(self.to_q.forward(x, adapters));
+        let k = self.split_heads(self.to_k.forward(source.clone(), adapters));
+        let v = self.split_heads(self.to_v.forward(source, adapters));
         let y = attention(q, k, v, Mask::None, self.to_q.storage()).swap_dims(1, 2).reshape([b, s, c]);
         self.to_out.forward(y, adapters)
+    }
+    /// # Shapes
+    /// - x: [B, T, C]
+    /// - output: [B, heads, T, C / heads]
+    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
+        let [b, length, c] = x.dims();
+        x.reshape([b, length, self.heads, c / self.heads]).swap_dims(1, 2)
     }
 }

@@ -26,7 +26,11 @@ impl Resnet {
             conv1: b.frozen_conv(&format!("{path}.conv1"), Builder::same(inputs, outputs)),
             norm2: b.group_norm(&format!("{path}.norm2"), outputs, EPSILON),
             conv2: b.frozen_conv(&format!("{path}.conv2"), Builder::same(outputs, outputs)),
-            conv_shortcut: (inputs != outputs).then(|| b.frozen_conv(&shortcut, Builder::pointwise(inputs, outputs))),
+            conv_shortcut: if inputs == outputs {
+                None
+            } else {
+                Some(b.frozen_conv(&shortcut, Builder::pointwise(inputs, outputs)))
+            },
         }
     }
 
@@ -42,7 +46,7 @@ impl Resnet {
 
 /// Residual block, one-headed attention over all positions, residual block.
 #[derive(Debug, Clone)]
-pub(super) struct Middle {
+pub(super) struct MidBlock {
     resnets: [Resnet; 2],
     group_norm: GroupNorm,
     to_q: FrozenLinear,
@@ -51,20 +55,17 @@ pub(super) struct Middle {
     to_out: FrozenLinear,
 }
 
-impl Middle {
+impl MidBlock {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
-        let resnets = [0, 1].map(|i| Resnet::build(b, &format!("{path}.resnets.{i}"), [channels; 2]));
+        let extents = [channels, channels];
         let attention = format!("{path}.attentions.0");
-        let mut project = |name: &str| b.frozen_linear(&format!("{attention}.{name}"), [channels; 2]);
-        let (to_q, to_k, to_v) = (project("to_q"), project("to_k"), project("to_v"));
-        let to_out = project("to_out.0");
         Self {
-            resnets,
+            resnets: [0, 1].map(|i| Resnet::build(b, &format!("{path}.resnets.{i}"), extents)),
             group_norm: b.group_norm(&format!("{attention}.group_norm"), channels, EPSILON),
-            to_q,
-            to_k,
-            to_v,
-            to_out,
+            to_q: b.frozen_linear(&format!("{attention}.to_q"), extents),
+            to_k: b.frozen_linear(&format!("{attention}.to_k"), extents),
+            to_v: b.frozen_linear(&format!("{attention}.to_v"), extents),
+            to_out: b.frozen_linear(&format!("{attention}.to_out.0"), extents),
         }
     }
 
@@ -73,11 +74,15 @@ impl Middle {
         self.resnets[1].forward(Image::of(self.attend(x)))
     }
 
+    /// # Shapes
+    /// - x and output: [B, C, H, W]
     fn attend(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let tokens = self.group_norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]).swap_dims(1, 2);
-        let head = |layer: &FrozenLinear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
-        let y = attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Mask::None, self.to_q.storage());
+        let q = self.to_q.forward(tokens.clone()).unsqueeze_dim::<4>(1);
+        let k = self.to_k.forward(tokens.clone()).unsqueeze_dim::<4>(1);
+        let v = self.to_v.forward(tokens).unsqueeze_dim::<4>(1);
+        let y = attention(q, k, v, Mask::None, self.to_q.storage());
         x + self.to_out.forward(y.squeeze_dim::<3>(1)).swap_dims(1, 2).reshape([b, c, h, w])
     }
 }

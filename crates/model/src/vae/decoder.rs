@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use lorabake_ops::{Before, FrozenConv, GroupNorm, Image};
 
-use super::blocks::{EPSILON, Middle, Resnet};
+use super::blocks::{EPSILON, MidBlock, Resnet};
 use crate::nn::Builder;
 
 /// Decoder half of the VAE.
@@ -12,14 +12,14 @@ pub struct Decoder {
     scale: f64,
     post_quant_conv: FrozenConv,
     conv_in: FrozenConv,
-    middle: Middle,
-    levels: Vec<Level>,
-    norm_out: GroupNorm,
+    mid_block: MidBlock,
+    up_blocks: Vec<UpBlock>,
+    conv_norm_out: GroupNorm,
     conv_out: FrozenConv,
 }
 
 #[derive(Debug, Clone)]
-struct Level {
+struct UpBlock {
     resnets: Vec<Resnet>,
     upsample: Option<FrozenConv>,
 }
@@ -31,14 +31,15 @@ impl Decoder {
         let [channels] = b.dims("decoder.conv_out.weight");
         let post_quant_conv = b.frozen_conv("post_quant_conv", Builder::pointwise(latents, latents));
         let conv_in = b.frozen_conv("decoder.conv_in", Builder::same(latents, width));
-        let middle = Middle::build(b, "decoder.mid_block", width);
+        let mid_block = MidBlock::build(b, "decoder.mid_block", width);
         let mut current = width;
-        let levels = (0..b.count(|i| format!("decoder.up_blocks.{i}.resnets.0.conv1.weight")))
-            .map(|i| Level::build(b, &format!("decoder.up_blocks.{i}"), &mut current))
-            .collect();
-        let norm_out = b.group_norm("decoder.conv_norm_out", current, EPSILON);
+        let mut up_blocks = Vec::new();
+        for index in 0..b.count(|i| format!("decoder.up_blocks.{i}.resnets.0.conv1.weight")) {
+            up_blocks.push(UpBlock::build(b, &format!("decoder.up_blocks.{index}"), &mut current));
+        }
+        let conv_norm_out = b.group_norm("decoder.conv_norm_out", current, EPSILON);
         let conv_out = b.frozen_conv("decoder.conv_out", Builder::same(current, channels));
-        Self { scale, post_quant_conv, conv_in, middle, levels, norm_out, conv_out }
+        Self { scale, post_quant_conv, conv_in, mid_block, up_blocks, conv_norm_out, conv_out }
     }
 
     /// What latents are multiplied by between VAE and UNet.
@@ -46,7 +47,7 @@ impl Decoder {
         self.scale
     }
 
-    /// One image after the other; there is no gradient.
+    /// The images of latents, one after the other; there is no gradient.
     ///
     /// # Shapes
     /// - latents: [B, 4, h, w], divided by the latent scale
@@ -58,29 +59,32 @@ impl Decoder {
 
     fn image(&self, latent: Image) -> Image {
         let x = self.post_quant_conv.pointwise_in_bands(latent);
-        let mut x = self.middle.forward(self.conv_in.in_bands(&x, Before::Nothing));
-        for level in &self.levels {
-            x = level.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
-            if let Some(upsample) = &level.upsample {
+        let mut x = self.mid_block.forward(self.conv_in.in_bands(&x, Before::Nothing));
+        for block in &self.up_blocks {
+            for resnet in &block.resnets {
+                x = resnet.forward(x);
+            }
+            if let Some(upsample) = &block.upsample {
                 x = upsample.in_bands(&x, Before::Double);
             }
         }
-        self.conv_out.in_bands(&x, Before::Normalize(&self.norm_out))
+        self.conv_out.in_bands(&x, Before::Normalize(&self.conv_norm_out))
     }
 }
 
-impl Level {
+impl UpBlock {
     fn build(b: &mut Builder<'_, '_>, path: &str, current: &mut usize) -> Self {
         let [channels] = b.dims(&format!("{path}.resnets.0.conv1.weight"));
-        let resnets = (0..b.count(|i| format!("{path}.resnets.{i}.conv1.weight")))
-            .map(|i| {
-                let inputs = std::mem::replace(current, channels);
-                Resnet::build(b, &format!("{path}.resnets.{i}"), [inputs, channels])
-            })
-            .collect();
+        let mut resnets = Vec::new();
+        for index in 0..b.count(|i| format!("{path}.resnets.{i}.conv1.weight")) {
+            resnets.push(Resnet::build(b, &format!("{path}.resnets.{index}"), [*current, channels]));
+            *current = channels;
+        }
         let conv = format!("{path}.upsamplers.0.conv");
-        let upsample =
-            b.has(&format!("{conv}.weight")).then(|| b.frozen_conv(&conv, Builder::same(channels, channels)));
+        let mut upsample = None;
+        if b.has(&format!("{conv}.weight")) {
+            upsample = Some(b.frozen_conv(&conv, Builder::same(channels, channels)));
+        }
         Self { resnets, upsample }
     }
 }

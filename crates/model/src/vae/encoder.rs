@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use lorabake_ops::{Before, ConvShape, FrozenConv, GroupNorm, Image};
 
-use super::blocks::{EPSILON, Middle, Resnet};
+use super::blocks::{EPSILON, MidBlock, Resnet};
 use crate::nn::Builder;
 
 /// Encoder half of the VAE.
@@ -11,15 +11,15 @@ use crate::nn::Builder;
 pub struct Encoder {
     scale: f64,
     conv_in: FrozenConv,
-    levels: Vec<Level>,
-    middle: Middle,
-    norm_out: GroupNorm,
+    down_blocks: Vec<DownBlock>,
+    mid_block: MidBlock,
+    conv_norm_out: GroupNorm,
     conv_out: FrozenConv,
     quant_conv: FrozenConv,
 }
 
 #[derive(Debug, Clone)]
-struct Level {
+struct DownBlock {
     resnets: Vec<Resnet>,
     downsample: Option<FrozenConv>,
 }
@@ -40,15 +40,16 @@ impl Encoder {
         let [latents] = b.dims("quant_conv.weight");
         let conv_in = b.frozen_conv("encoder.conv_in", Builder::same(channels, width));
         let mut current = width;
-        let levels = (0..b.count(|i| format!("encoder.down_blocks.{i}.resnets.0.conv1.weight")))
-            .map(|i| Level::build(b, &format!("encoder.down_blocks.{i}"), &mut current))
-            .collect();
+        let mut down_blocks = Vec::new();
+        for index in 0..b.count(|i| format!("encoder.down_blocks.{i}.resnets.0.conv1.weight")) {
+            down_blocks.push(DownBlock::build(b, &format!("encoder.down_blocks.{index}"), &mut current));
+        }
         Self {
             scale,
             conv_in,
-            levels,
-            middle: Middle::build(b, "encoder.mid_block", current),
-            norm_out: b.group_norm("encoder.conv_norm_out", current, EPSILON),
+            down_blocks,
+            mid_block: MidBlock::build(b, "encoder.mid_block", current),
+            conv_norm_out: b.group_norm("encoder.conv_norm_out", current, EPSILON),
             conv_out: b.frozen_conv("encoder.conv_out", Builder::same(current, latents)),
             quant_conv: b.frozen_conv("quant_conv", Builder::pointwise(latents, latents)),
         }
@@ -59,10 +60,11 @@ impl Encoder {
         self.scale
     }
 
-    /// One image after the other; there is no gradient.
+    /// The distributions of the latents of images, one after the other; there is no gradient.
     ///
     /// # Shapes
     /// - images: [B, 3, H, W] in −1 to 1, sides multiples of 8
+    /// - output: [B, 4, H/8, W/8] for both moments
     pub fn forward(&self, images: Tensor<4>) -> Moments {
         let moments = Image::of_batch(images).map(|image| self.moments(image).into_tensor());
         let moments = Tensor::cat(moments.collect(), 0).chunk(2, 1);
@@ -72,31 +74,32 @@ impl Encoder {
 
     fn moments(&self, image: Image) -> Image {
         let mut x = self.conv_in.in_bands(&image, Before::Nothing);
-        for level in &self.levels {
-            x = level.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
-            if let Some(downsample) = &level.downsample {
+        for block in &self.down_blocks {
+            for resnet in &block.resnets {
+                x = resnet.forward(x);
+            }
+            if let Some(downsample) = &block.downsample {
                 // SD pads on the right and below only.
                 x = downsample.in_bands(&x, Before::PadEnd);
             }
         }
-        let x = self.middle.forward(x);
-        let x = self.conv_out.in_bands(&x, Before::Normalize(&self.norm_out));
+        let x = self.mid_block.forward(x);
+        let x = self.conv_out.in_bands(&x, Before::Normalize(&self.conv_norm_out));
         self.quant_conv.pointwise_in_bands(x)
     }
 }
 
-impl Level {
+impl DownBlock {
     fn build(b: &mut Builder<'_, '_>, path: &str, current: &mut usize) -> Self {
         let [channels] = b.dims(&format!("{path}.resnets.0.conv1.weight"));
-        let resnets = (0..b.count(|i| format!("{path}.resnets.{i}.conv1.weight")))
-            .map(|i| {
-                let inputs = std::mem::replace(current, channels);
-                Resnet::build(b, &format!("{path}.resnets.{i}"), [inputs, channels])
-            })
-            .collect();
+        let mut resnets = Vec::new();
+        for index in 0..b.count(|i| format!("{path}.resnets.{i}.conv1.weight")) {
+            resnets.push(Resnet::build(b, &format!("{path}.resnets.{index}"), [*current, channels]));
+            *current = channels;
+        }
         let conv = format!("{path}.downsamplers.0.conv");
         let shape = ConvShape { stride: 2, padding: 0, ..Builder::same(channels, channels) };
-        let downsample = b.has(&format!("{conv}.weight")).then(|| b.frozen_conv(&conv, shape));
+        let downsample = if b.has(&format!("{conv}.weight")) { Some(b.frozen_conv(&conv, shape)) } else { None };
         Self { resnets, downsample }
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use lorabake_data::{Dataset, caption};
 use lorabake_model::Bundle;
 use lorabake_model::family::paddings;
-use lorabake_model::tokenizer::{ROW, Tokenizer};
+use lorabake_model::tokenizer::{CHUNK_IDS, Tokenizer};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::seed::Seed;
 
@@ -18,7 +18,7 @@ use super::tokens::{Kept, Tokens};
 
 /// What the text encoders make of prompts, by the first one's token rows, before the weights of `--weighted_captions`.
 #[derive(Debug, Clone)]
-pub(crate) struct TextCache(BTreeMap<Vec<[u32; ROW]>, Kept>);
+pub(crate) struct TextCache(BTreeMap<Vec<[u32; CHUNK_IDS]>, Kept>);
 
 impl TextCache {
     /// Encodes every caption of the data set. The recipe has made sure that nothing changes them from use to use.

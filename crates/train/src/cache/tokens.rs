@@ -5,8 +5,8 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
 use lorabake_data::emphasis;
-use lorabake_model::tokenizer::{self, ROW, Tokenizer};
-use lorabake_model::{Bundle, Encoded};
+use lorabake_model::tokenizer::{self, CHUNK_IDS, Tokenizer};
+use lorabake_model::{Bundle, Encoded, PromptChunks};
 
 use super::share::share;
 
@@ -14,7 +14,7 @@ use super::share::share;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tokens {
     /// All rows for each text encoder, the rows of a prompt one after another.
-    pub rows: Vec<Vec<[u32; ROW]>>,
+    pub rows: Vec<Vec<[u32; CHUNK_IDS]>>,
     /// Rows per prompt: 1, 2 or 3.
     pub chunks: usize,
     /// What the text states of each place are multiplied by, prompt after prompt (`--weighted_captions`).
@@ -65,7 +65,7 @@ impl Tokens {
         for prompt in prompts {
             let (ids, own) = weighted_ids(tokenizer, prompt, weighted);
             for (rows, padding) in rows.iter_mut().zip(paddings) {
-                rows.extend(tokenizer::rows(&ids, max_token_length, *padding));
+                rows.extend(tokenizer::chunks(&ids, max_token_length, *padding));
             }
             // One for BOS, one for each place of a token, one for the last EOS: as `join_chunks` lays the states out.
             let inner = own.into_iter().chain(std::iter::repeat(1.0)).take(max_token_length as usize);
@@ -98,7 +98,12 @@ impl Tokens {
     pub fn encoded(&self, bundle: &Bundle, clip_skip: u32, device: &Device, adapters: &[Adapters]) -> Encoded {
         let encoded = match &self.kept {
             Some(kept) => kept.tensors([self.batch(), 75 * self.chunks + 2], device),
-            None => bundle.encode((&self.rows, self.chunks), clip_skip as usize, device, adapters),
+            None => bundle.encode(
+                PromptChunks { ids: &self.rows, per_prompt: self.chunks },
+                clip_skip as usize,
+                device,
+                adapters,
+            ),
         };
         let Some(weights) = &self.weights else { return encoded };
         let [batch, places, _] = encoded.context.dims();

@@ -8,7 +8,7 @@ use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Dataset, report, scan};
 use lorabake_generate::open_model;
 use lorabake_lora::LoraNetwork;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, VaeHalves};
 use lorabake_optim::lr;
 use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
@@ -90,7 +90,8 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
             lora_tensors(&keys, &recipe.network)
         }
         _ => {
-            let bundle = Bundle::open(&checkpoint, Parts::Training, training_dtypes(&recipe.train, &Device::flex()))?;
+            let bundle =
+                Bundle::open(&checkpoint, VaeHalves::Training, training_dtypes(&recipe.train, &Device::flex()))?;
             let network = LoraNetwork::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
             network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
         }

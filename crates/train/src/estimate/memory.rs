@@ -4,7 +4,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_device::free_memory;
 use lorabake_generate::Request;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, VaeHalves};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::optimizer::Optimizer;
@@ -60,7 +60,7 @@ impl MemoryModel {
         let unet = match swapped {
             0 => 1.0,
             _ => held_share(
-                &Bundle::open(checkpoint, Parts::Training, training_dtypes(&recipe.train, &Device::flex()))?,
+                &Bundle::open(checkpoint, VaeHalves::Training, training_dtypes(&recipe.train, &Device::flex()))?,
                 swapped,
             ),
         };

@@ -15,7 +15,7 @@ use lorabake_data::plan::{Length, Plan};
 use lorabake_lora::LoraNetwork;
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Sizes};
+use lorabake_model::{Bundle, TimeIds};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::train::Recompute;
@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// What SDXL is told of an image's sizes; in whole pixels, as sd-scripts tells it.
-    pub(crate) fn sizes(&self, item: usize, flipped: bool) -> Sizes {
+    pub(crate) fn sizes(&self, item: usize, flipped: bool) -> TimeIds {
         let (width, height) = self.dataset.items[item].size;
         let placement = &self.layout.placements[item];
         let [left, top, right, _] = placement.crop_ltrb;

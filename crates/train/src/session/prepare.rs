@@ -11,7 +11,7 @@ use lorabake_device::is_host;
 use lorabake_generate::{Request, open_model};
 use lorabake_lora::LoraNetwork;
 use lorabake_model::tokenizer::Tokenizer;
-use lorabake_model::{Bundle, Parts};
+use lorabake_model::{Bundle, VaeHalves};
 use lorabake_ops::{Storage, give_memory_back};
 use lorabake_optim::lr;
 use lorabake_recipe::seed::Seed;
@@ -96,7 +96,7 @@ impl Networks {
         let emit = clock.emit;
         let Images { recipe, checkpoint, dataset, pictures, .. } = &mut images;
         let device = choose_device(&recipe.train, emit)?;
-        let halves = if pictures.is_empty() { Parts::Training } else { Parts::All };
+        let halves = if pictures.is_empty() { VaeHalves::Training } else { VaeHalves::All };
         let dtypes = training_dtypes(&recipe.train, &device);
         let bundle = Bundle::open(checkpoint, halves, dtypes)?;
         refuse_misfits(checkpoint, recipe, &bundle)?;

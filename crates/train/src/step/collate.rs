@@ -1,7 +1,7 @@
 //! Images one after another → the inputs of a step; for training and for validation.
 
 use lorabake_lora::AdapterDraws;
-use lorabake_model::Sizes;
+use lorabake_model::TimeIds;
 
 use super::StepInputs;
 use crate::cache::{Drawn, Tokens};
@@ -14,7 +14,7 @@ pub(crate) struct SampleInputs {
     /// The caption of this use.
     pub prompt: String,
     /// What SDXL is told of the image's sizes.
-    pub sizes: Sizes,
+    pub sizes: TimeIds,
     /// How much the image counts.
     pub loss_weight: f32,
     /// Whether the image should give what the networks predict without adapters.
@@ -29,7 +29,7 @@ pub(crate) struct Collation {
     pub latents: Vec<f32>,
     masks: Vec<Option<Vec<f32>>>,
     prompts: Vec<String>,
-    sizes: Vec<Sizes>,
+    sizes: Vec<TimeIds>,
     loss_weights: Vec<f32>,
     prior: Vec<bool>,
 }

@@ -8,10 +8,10 @@ mod side_by_side;
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_diffusion::{Loss, Measure, add_noise, loss};
+use lorabake_diffusion::{Loss, LossInputs, add_noise, loss};
 use lorabake_lora::{AdapterDraws, Attached, LoraNetwork, Tracked};
-use lorabake_model::unet::Both;
-use lorabake_model::{Bundle, Conditioning, Sizes};
+use lorabake_model::unet::AdapterPair;
+use lorabake_model::{Bundle, Conditioning, TimeIds};
 
 use crate::cache::Tokens;
 use crate::cache::share::share;
@@ -39,7 +39,7 @@ pub struct StepInputs {
     /// The captions.
     pub tokens: Tokens,
     /// What SDXL is told of each image; other families do not look.
-    pub sizes: Vec<Sizes>,
+    pub sizes: Vec<TimeIds>,
     /// One per sample: 1, or `--prior_loss_weight` for a regularization image.
     pub loss_weights: Vec<f32>,
     /// One per sample: whether it should give what the networks predict without adapters; none = no sample does.
@@ -123,9 +123,9 @@ pub fn step(context: &StepContext<'_>, network: &LoraNetwork, inputs: &StepInput
         (loss, prediction.inner())
     } else {
         let plain = network.untracked(context.device, &inputs.adapter_draws);
-        let both = Both { plain: &plain.unet, tracked: &attached.unet };
+        let pair = AdapterPair { untracked: &plain.unet, tracked: &attached.unet };
         let (prediction, recorded) =
-            unet.forward_recorded((noisy, &batch.times), batch.conditioning.clone(), both, context.recompute);
+            unet.forward_recorded(noisy, &batch.times, batch.conditioning.clone(), pair, context.recompute);
         let leaf = prediction.clone().autodiff().require_grad();
         let loss = batch.loss(leaf.clone());
         let mut tape = scaled(&loss).backward();
@@ -171,10 +171,10 @@ impl<'a> NoisyBatch<'a> {
 
     fn loss(&self, prediction: Tensor<4>) -> Loss {
         let Objective { schedule, prediction: asked, loss: kind, weighting } = self.objective;
-        let factors = weighting.factors(schedule, *asked, (&self.inputs.loss_weights, &self.inputs.timesteps));
+        let factors = weighting.factors(schedule, *asked, &self.inputs.loss_weights, &self.inputs.timesteps);
         let (timesteps, mask) = (self.inputs.timesteps.as_slice(), self.inputs.mask.as_deref());
-        let measure = Measure { kind: *kind, factors: &factors, schedule, timesteps, mask };
-        loss(prediction, self.target.clone(), measure)
+        let inputs = LossInputs { kind: *kind, factors: &factors, schedule, timesteps, mask };
+        loss(prediction, self.target.clone(), inputs)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use lorabake_device::ThreadGroups;
-use lorabake_diffusion::{Prediction, Schedule, Steps};
+use lorabake_diffusion::{Prediction, Schedule, StepCount};
 use lorabake_generate::prompt_file::{self, sampler};
 use lorabake_generate::{PipelineRef, Request};
 use lorabake_lora::{Attached, LoraNetwork, Strength};
@@ -108,7 +108,7 @@ fn base(recipe: &Recipe, named: Option<&str>, emit: &Emit<'_>) -> Result<Request
         loras: Vec::new(),
         width: side,
         height: side,
-        steps: Steps::try_from(30)?,
+        steps: StepCount::try_from(30)?,
         cfg_scale: 7.5,
         seed: 0,
         sampler,

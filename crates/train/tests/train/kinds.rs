@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use lorabake_diffusion::Sampler;
 use lorabake_generate::{LoraUse, Pipeline, Request};
 use lorabake_lora::{LoraNetwork, Strength};
-use lorabake_model::{Bundle, Parts, Storages};
+use lorabake_model::{Bundle, Storages, VaeHalves};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -221,7 +221,7 @@ fn weights_of_another_kind_are_refused() {
 /// layers of the text encoder with 4 + 2 each.
 #[test]
 fn presets_choose_their_layers() {
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
     for (preset, text, unet) in [
         ("full", 72, 192 + 66 + 14 + 6 + 4),
         ("full-lin", 72, 192 + 22 + 14 + 2),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_lora::{Attached, LoraNetwork, Strength};
-use lorabake_model::conditioning::{Added, Conditioning};
-use lorabake_model::{Bundle, Parts, Storages};
+use lorabake_model::conditioning::{AddedConditioning, Conditioning};
+use lorabake_model::{Bundle, Storages, VaeHalves};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -26,7 +26,7 @@ fn beside(path: &str) -> PathBuf {
 
 fn bundle() -> Bundle {
     let checkpoint = Checkpoint::open(&beside("../../models/tiny/sdxl_tiny.safetensors")).unwrap();
-    Bundle::open(&checkpoint, Parts::Training, Storages::all(Storage::F32)).unwrap()
+    Bundle::open(&checkpoint, VaeHalves::Training, Storages::all(Storage::F32)).unwrap()
 }
 
 fn section(preset: &str) -> BTreeSet<String> {
@@ -68,7 +68,7 @@ fn a_lokr_predicts_what_it_predicts_in_lycoris() {
     let mut attached = Attached::default();
     let predict = |attached: &Attached| {
         let sizes = golden.numbers("unet.sizes").chunks_exact(6).map(|row| row.try_into().unwrap()).collect();
-        let added = Added { pooled: tensor(&golden, "unet.pooled", [2, 8]), sizes };
+        let added = AddedConditioning { pooled: tensor(&golden, "unet.pooled", [2, 8]), time_ids: sizes };
         let told = Conditioning { context: tensor(&golden, "unet.context", [2, 77, 16]), added: Some(added) };
         let sample = tensor(&golden, "unet.sample", [2, 4, 16, 24]);
         numbers(bundle.unet.forward(sample, &[37.0, 801.0], told, &attached.unet))

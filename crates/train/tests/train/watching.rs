@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 
 use lorabake_generate::{LoraUse, Pipeline};
 use lorabake_lora::{LoraNetwork, Strength};
-use lorabake_model::{Bundle, Parts, Storages};
+use lorabake_model::{Bundle, Storages, VaeHalves};
 use lorabake_ops::Storage;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -186,7 +186,7 @@ fn a_resumed_run_keeps_what_is_held_out() {
 }
 
 fn fresh() -> LoraNetwork {
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
     let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
     LoraNetwork::fresh(&recipe.unwrap().recipe.network, &bundle, Seed(3))
 }

@@ -1,11 +1,11 @@
-//! The tokenizer against transformers' slow CLIPTokenizer with ftfy, and its rows against ids recorded from sd-scripts
+//! The tokenizer against transformers' slow CLIPTokenizer with ftfy, and its chunks against ids recorded from sd-scripts
 //! (`golden/tokenizer.json`, written by oracle/tokenizer.py).
 
 use lorabake_model::tokenizer::{BOS, EOS, Tokenizer};
 use serde_json::Value;
 
 fn golden(part: &str) -> Vec<Value> {
-    let file: Value = serde_json::from_str(include_str!("golden/tokenizer.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../golden/tokenizer.json")).unwrap();
     file[part].as_array().unwrap().clone()
 }
 
@@ -19,24 +19,31 @@ fn ids(value: &Value) -> Vec<u32> {
 
 #[test]
 fn equals_transformers_token_for_token() {
-    let (tokenizer, cases) = (Tokenizer::new(), golden("cases"));
+    let tokenizer = Tokenizer::new();
+    let cases = golden("cases");
     assert!(cases.len() > 500, "{}", cases.len());
-    let wrong: Vec<String> = cases
-        .iter()
-        .filter(|case| tokenizer.encode(text(case)) != ids(&case["ids"]))
-        .map(|case| format!("{:?}\n  {:?}\n  {:?}", text(case), tokenizer.encode(text(case)), ids(&case["ids"])))
-        .collect();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let ours = tokenizer.encode(text(case));
+        let expected = ids(&case["ids"]);
+        if ours != expected {
+            wrong.push(format!("{:?}\n  {ours:?}\n  {expected:?}", text(case)));
+        }
+    }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 #[test]
-fn rows_equal_those_of_sd_scripts() {
-    let (tokenizer, cases) = (Tokenizer::new(), golden("rows"));
+fn chunks_equal_those_of_sd_scripts() {
+    let tokenizer = Tokenizer::new();
+    let cases = golden("rows");
     let mut seen = [0; 4];
     for case in &cases {
         let length = case["max_token_length"].as_u64().unwrap() as u32;
-        let expected: Vec<[u32; 77]> =
-            case["rows"].as_array().unwrap().iter().map(|row| ids(row).try_into().unwrap()).collect();
+        let mut expected: Vec<[u32; 77]> = Vec::new();
+        for chunk in case["rows"].as_array().unwrap() {
+            expected.push(ids(chunk).try_into().unwrap());
+        }
         assert_eq!(tokenizer.chunks(text(case), length), expected, "{}", text(case));
         seen[length as usize / 75] += 1;
     }
@@ -61,11 +68,15 @@ fn long_captions_are_cut_at_the_limit() {
     let tokenizer = Tokenizer::new();
     let caption = vec!["dog"; 100].join(" ");
     let dog = tokenizer.encode("dog")[0];
-    let counts: Vec<usize> = [75, 150, 225].iter().map(|&n| tokenizer.cut_off(&caption, n)).collect();
-    assert_eq!(counts, [25, 0, 0]);
-    let rows = tokenizer.chunks(&caption, 75);
-    assert_eq!((rows.len(), rows[0][0], rows[0][75], rows[0][76]), (1, BOS, dog, EOS));
-    let rows = tokenizer.chunks(&caption, 225);
-    assert_eq!((rows.len(), rows[0][76], rows[1][0], rows[1][25], rows[1][26]), (3, EOS, BOS, dog, EOS));
-    assert!(rows[2][0] == BOS && rows[2][1..].iter().all(|&id| id == EOS));
+    for (max_token_length, cut_off) in [(75, 25), (150, 0), (225, 0)] {
+        assert_eq!(tokenizer.cut_off(&caption, max_token_length), cut_off);
+    }
+    let chunks = tokenizer.chunks(&caption, 75);
+    assert_eq!(chunks.len(), 1);
+    assert_eq!([chunks[0][0], chunks[0][75], chunks[0][76]], [BOS, dog, EOS]);
+    let chunks = tokenizer.chunks(&caption, 225);
+    assert_eq!(chunks.len(), 3);
+    assert_eq!([chunks[0][76], chunks[1][0], chunks[1][25], chunks[1][26]], [EOS, BOS, dog, EOS]);
+    assert_eq!(chunks[2][0], BOS);
+    assert!(chunks[2][1..].iter().all(|&id| id == EOS));
 }

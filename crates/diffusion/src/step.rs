@@ -1,0 +1,75 @@
+//! Noise levels, and the steps that a sampler takes between them.
+
+use std::ops::RangeInclusive;
+
+/// How noisy latents are: at level ᾱ they are √ᾱ · latents + √(1 − ᾱ) · noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseLevel {
+    /// The timestep that the network is given, 0 to 999, possibly between two.
+    pub timestep: f64,
+    /// ᾱ, the share of the latents in the variance of the noisy latents: 0 is noise alone, 1 is no noise.
+    pub alpha: f64,
+}
+
+impl NoiseLevel {
+    /// The level at which no noise is left. The network is never asked there.
+    pub const CLEAN: Self = Self { timestep: 0.0, alpha: 1.0 };
+
+    /// σ = √((1 − ᾱ) / ᾱ), the strength of the noise beside latents of strength 1; infinite where ᾱ is 0.
+    pub fn sigma(self) -> f64 {
+        ((1.0 - self.alpha) / self.alpha).sqrt()
+    }
+}
+
+/// One step of a sampler.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The level at which the network is asked.
+    pub from: NoiseLevel,
+    /// The level that the step leads to.
+    pub to: NoiseLevel,
+}
+
+impl Step {
+    /// The steps from each of `levels` to the next one, and from the last one to [`NoiseLevel::CLEAN`].
+    pub fn down_to_clean(levels: &[NoiseLevel]) -> Vec<Self> {
+        let mut steps = Vec::with_capacity(levels.len());
+        for (index, from) in levels.iter().enumerate() {
+            let to = levels.get(index + 1).copied().unwrap_or(NoiseLevel::CLEAN);
+            steps.push(Self { from: *from, to });
+        }
+        steps
+    }
+}
+
+/// A number of sampling steps that every sampler can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepCount(usize);
+
+/// A number of sampling steps that is out of range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} sampling steps are not possible; use {least} to {most}, for instance 20",
+    least = StepCount::RANGE.start(),
+    most = StepCount::RANGE.end()
+)]
+pub struct StepsOutOfRange(pub usize);
+
+impl StepCount {
+    /// What is possible. With DDIM's spacing a single step would begin, and end, at timestep 1; more than 500 steps
+    /// would lie side by side and cover the lower timesteps only.
+    pub const RANGE: RangeInclusive<usize> = 2..=500;
+
+    /// The number.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl TryFrom<usize> for StepCount {
+    type Error = StepsOutOfRange;
+
+    fn try_from(count: usize) -> Result<Self, StepsOutOfRange> {
+        if Self::RANGE.contains(&count) { Ok(Self(count)) } else { Err(StepsOutOfRange(count)) }
+    }
+}
