@@ -1,7 +1,7 @@
 //! A checkpoint's networks, read strictly.
 
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_weights::keys::kohya::Names;
 use lorabake_weights::{Checkpoint, Error, Family, Loader, Part};
 
@@ -38,19 +38,19 @@ pub struct Bundle {
 
 /// How the matrices of the networks are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Storages {
+pub struct WeightDtypes {
     /// The text encoders'.
-    pub texts: Storage,
+    pub texts: WeightDtype,
     /// The UNet's.
-    pub unet: Storage,
+    pub unet: WeightDtype,
     /// The VAE's.
-    pub vae: Storage,
+    pub vae: WeightDtype,
 }
 
-impl Storages {
+impl WeightDtypes {
     /// All alike.
-    pub fn all(storage: Storage) -> Self {
-        Self { texts: storage, unet: storage, vae: storage }
+    pub fn all(dtype: WeightDtype) -> Self {
+        Self { texts: dtype, unet: dtype, vae: dtype }
     }
 }
 
@@ -71,7 +71,7 @@ impl Bundle {
     ///
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
-    pub fn open(checkpoint: &Checkpoint, parts: Parts, storage: Storages) -> Result<Self, Error> {
+    pub fn open(checkpoint: &Checkpoint, parts: Parts, dtype: WeightDtypes) -> Result<Self, Error> {
         let family = checkpoint.family();
         let projection = if parts == Parts::Generating { Projection::AsHosts } else { Projection::AsTrainer };
         let (mut texts, mut places) = (Vec::new(), Vec::new());
@@ -79,16 +79,16 @@ impl Bundle {
             |part: Part, matrices: Vec<Place>| places.extend(matrices.into_iter().map(|place| (part, place)));
         for model in text_models(family) {
             let (mut loader, mut matrices) = (Loader::new(checkpoint, model.part), Vec::new());
-            texts.push(TextEncoder::build(Builder::new(&mut loader, storage.texts, &mut matrices), *model, projection));
+            texts.push(TextEncoder::build(Builder::new(&mut loader, dtype.texts, &mut matrices), *model, projection));
             loader.finish()?;
             keep(model.part, matrices);
         }
         let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Unet), Vec::new());
-        let unet = UNet::build(Builder::new(&mut loader, storage.unet, &mut matrices));
+        let unet = UNet::build(Builder::new(&mut loader, dtype.unet, &mut matrices));
         loader.finish()?;
         keep(Part::Unet, matrices);
         let (mut loader, mut matrices) = (Loader::new(checkpoint, Part::Vae), Vec::new());
-        let mut builder = Builder::new(&mut loader, storage.vae, &mut matrices);
+        let mut builder = Builder::new(&mut loader, dtype.vae, &mut matrices);
         // Both halves are looked at, so that a broken file is refused whichever is wanted.
         let scale = latent_scale(family);
         let (encoder, decoder) = (Encoder::build(&mut builder, scale), Decoder::build(&mut builder, scale));
@@ -110,8 +110,8 @@ impl Bundle {
     ///
     /// # Errors
     /// As for [`Bundle::open`] and [`Bundle::read`].
-    pub fn load(checkpoint: &Checkpoint, parts: Parts, storage: Storage) -> Result<Self, Error> {
-        let bundle = Self::open(checkpoint, parts, Storages { vae: Storage::F32, ..Storages::all(storage) })?;
+    pub fn load(checkpoint: &Checkpoint, parts: Parts, dtype: WeightDtype) -> Result<Self, Error> {
+        let bundle = Self::open(checkpoint, parts, WeightDtypes { vae: WeightDtype::F32, ..WeightDtypes::all(dtype) })?;
         bundle.read(|_, _| true)?;
         Ok(bundle)
     }

@@ -12,5 +12,5 @@ pub mod tokenizer;
 pub mod unet;
 pub mod vae;
 
-pub use bundle::{Bundle, Parts, Storages};
+pub use bundle::{Bundle, Parts, WeightDtypes};
 pub use conditioning::{Conditioning, Encoded, Sizes};

@@ -10,7 +10,7 @@ use lorabake_adapter::{Adapters, Lora, Sites};
 use lorabake_model::conditioning::Added;
 use lorabake_model::text::TextEncoder;
 use lorabake_model::{Bundle, Conditioning, Encoded, Parts};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_testkit::{Golden, tiny};
 use lorabake_weights::{Checkpoint, Family};
 
@@ -24,7 +24,7 @@ fn golden(name: &str) -> Golden {
 fn bundle(bytes: Vec<u8>, parts: Parts) -> Bundle {
     let checkpoint = Checkpoint::from_bytes("tiny", bytes.into()).unwrap();
     assert!(checkpoint.strangers().is_empty());
-    Bundle::load(&checkpoint, parts, Storage::F32).unwrap()
+    Bundle::load(&checkpoint, parts, WeightDtype::F32).unwrap()
 }
 
 fn tensor<const D: usize>(golden: &Golden, name: &str) -> Tensor<D> {
@@ -123,7 +123,7 @@ fn sd2() {
     // sd-scripts has convolutions here, whatever the file has.
     let path = "down_blocks.1.attentions.0.proj_in";
     let site = bundle.unet.sites().iter().find(|(_, site)| site.path == path).unwrap().1;
-    assert!(matches!(site.kind, lorabake_adapter::Kind::Conv(shape) if shape.kernel == 1));
+    assert!(matches!(site.layer, lorabake_adapter::LayerShape::Conv(shape) if shape.kernel == 1));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Lora, SiteId, Sites};
 use lorabake_model::text::join_chunks;
-use lorabake_model::{Bundle, Parts, Storages};
-use lorabake_ops::Storage;
+use lorabake_model::{Bundle, Parts, WeightDtypes};
+use lorabake_ops::WeightDtype;
 use lorabake_testkit::Golden;
 use lorabake_weights::Checkpoint;
 
@@ -18,9 +18,9 @@ fn golden() -> Golden {
     Golden::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/sd15_tiny.safetensors"))
 }
 
-fn bundle(storage: Storage) -> Bundle {
+fn bundle(dtype: WeightDtype) -> Bundle {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/sd15_tiny.safetensors");
-    Bundle::load(&Checkpoint::open(&path).unwrap(), Parts::All, storage).unwrap()
+    Bundle::load(&Checkpoint::open(&path).unwrap(), Parts::All, dtype).unwrap()
 }
 
 fn tensor<const D: usize>(golden: &Golden, name: &str) -> Tensor<D> {
@@ -66,7 +66,7 @@ fn tracked(golden: &Golden, prefix: &str, sites: &Sites) -> (Adapters, Vec<(Stri
 
 #[test]
 fn text_encoder() {
-    let (golden, text) = (golden(), bundle(Storage::F32).texts.remove(0));
+    let (golden, text) = (golden(), bundle(WeightDtype::F32).texts.remove(0));
     let device = Device::flex();
     let last = text.forward((&ids(&golden), 1), 1, &device, &Adapters::default()).context;
     golden.check("text.hidden.last", &numbers(last), TOLERANCE);
@@ -95,7 +95,7 @@ fn long_prompts_keep_one_begin_and_one_end() {
 
 #[test]
 fn vae() {
-    let (golden, bundle) = (golden(), bundle(Storage::F32));
+    let (golden, bundle) = (golden(), bundle(WeightDtype::F32));
     let moments = bundle.encoder.unwrap().forward(tensor(&golden, "vae.image"));
     golden.check("vae.mean", &numbers(moments.mean), TOLERANCE);
     golden.check("vae.logvar", &numbers(moments.log_variance), TOLERANCE);
@@ -109,7 +109,7 @@ fn vae_held_in_bf16_is_closer_than_all_in_bf16() {
     let golden = golden();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/sd15_tiny.safetensors");
     let checkpoint = Checkpoint::open(&path).unwrap();
-    let bundle = Bundle::open(&checkpoint, Parts::All, Storages::all(Storage::Bf16)).unwrap();
+    let bundle = Bundle::open(&checkpoint, Parts::All, WeightDtypes::all(WeightDtype::Bf16)).unwrap();
     let moments = bundle.encoder.unwrap().forward(tensor(&golden, "vae.image"));
     golden.check("vae.mean", &numbers(moments.mean), 1.59e-2);
     let image = bundle.decoder.unwrap().forward(tensor(&golden, "vae.latent"));
@@ -118,7 +118,7 @@ fn vae_held_in_bf16_is_closer_than_all_in_bf16() {
 
 #[test]
 fn unet_and_the_gradients_of_its_inputs() {
-    let (golden, unet) = (golden(), bundle(Storage::F32).unet);
+    let (golden, unet) = (golden(), bundle(WeightDtype::F32).unet);
     let none = Adapters::default();
     let latents = tensor::<4>(&golden, "unet.sample").autodiff().require_grad();
     let context = tensor::<3>(&golden, "unet.context").autodiff().require_grad();
@@ -135,7 +135,7 @@ fn unet_and_the_gradients_of_its_inputs() {
 
 #[test]
 fn unet_with_adapters_and_their_gradients() {
-    let (golden, unet) = (golden(), bundle(Storage::F32).unet);
+    let (golden, unet) = (golden(), bundle(WeightDtype::F32).unet);
     let (adapters, loras) = tracked(&golden, "lora.", unet.sites());
     let context = tensor::<3>(&golden, "unet.context");
     let out = unet.forward(tensor(&golden, "unet.sample"), golden.numbers("unet.timesteps"), context, &adapters);
@@ -150,7 +150,7 @@ fn unet_with_adapters_and_their_gradients() {
 
 #[test]
 fn weights_held_in_bf16_stay_close() {
-    let (golden, unet) = (golden(), bundle(Storage::Bf16).unet);
+    let (golden, unet) = (golden(), bundle(WeightDtype::Bf16).unet);
     let (latents, context) = (tensor(&golden, "unet.sample"), tensor(&golden, "unet.context"));
     let out = unet.forward(latents, golden.numbers("unet.timesteps"), context, &Adapters::default());
     golden.check("unet.out", &numbers(out), 1e-2);

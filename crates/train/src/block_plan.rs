@@ -30,12 +30,12 @@ pub fn rows(session: &Session) -> Vec<Row> {
     let (sites, numbering) = (session.bundle.unet.sites(), settings.blocks.numbering);
     let row = |block: usize| {
         let here = |module: &&Module| {
-            module.part == Part::Unet && block_of(&sites.get(module.plan.site).path, numbering) == Some(block)
+            module.part == Part::Unet && block_of(&sites.get(module.spec.site).path, numbering) == Some(block)
         };
         let modules: Vec<&Module> = network.modules.iter().filter(here).collect();
         let size = |wide: bool| {
-            let of_kind = |module: &&&Module| (module.plan.layer.kernel() > 1) == wide;
-            let size = modules.iter().find(of_kind)?.plan.method.size()?;
+            let of_kind = |module: &&&Module| (module.spec.layer.kernel() > 1) == wide;
+            let size = modules.iter().find(of_kind)?.spec.method.size()?;
             Some((size.rank, size.alpha))
         };
         let rate = session.recipe.optim.unet_lr * settings.blocks.lr(block);

@@ -1,7 +1,7 @@
 //! What chance decides about the adapters in one pass: DyLoRA's blocks and dropout. Like all that is random, an input of
 //! the step: drawn from named streams by (epoch, batch), or recorded.
 
-use lorabake_adapter::{Chance, Masks, rule_of};
+use lorabake_adapter::{AdapterDraw, Masks, rule_of};
 use lorabake_recipe::adapter::{Dropout, Rule};
 use lorabake_recipe::network::Network;
 use lorabake_recipe::seed::Seed;
@@ -36,15 +36,15 @@ impl Chances {
     }
 
     /// Those of module number `index`.
-    pub(crate) fn of(&self, index: usize, module: &Module) -> Chance {
+    pub(crate) fn of(&self, index: usize, module: &Module) -> AdapterDraw {
         match *self {
-            Self::None => Chance::default(),
-            Self::Starts(ref starts) => Chance { start: starts.get(index).copied(), masks: None },
+            Self::None => AdapterDraw::default(),
+            Self::Starts(ref starts) => AdapterDraw { start: starts.get(index).copied(), masks: None },
             Self::Drawn { seed, at, dropout, rule } => {
                 let at = [at.0, at.1, index as u64];
-                let start = module.plan.draw_start(&mut seed.stream("dylora", &at));
+                let start = module.spec.draw_start(&mut seed.stream("dylora", &at));
                 let masks = (!dropout.is_off()).then_some(Masks { settings: dropout, rule, seed, at });
-                Chance { start, masks }
+                AdapterDraw { start, masks }
             }
         }
     }

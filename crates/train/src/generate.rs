@@ -10,7 +10,7 @@ use lorabake_diffusion::{Prediction, Sampler, Schedule, Steps, guide, unit_norma
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
-use lorabake_model::{Bundle, Conditioning, Parts, Storages};
+use lorabake_model::{Bundle, Conditioning, Parts, WeightDtypes};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
@@ -113,7 +113,7 @@ impl Painter {
     ///
     /// # Errors
     /// When one of its networks does not fit.
-    pub fn load(checkpoint: &Checkpoint, storages: Storages) -> Result<Self> {
+    pub fn load(checkpoint: &Checkpoint, storages: WeightDtypes) -> Result<Self> {
         let mut bundle = Bundle::open(checkpoint, Parts::Generating, storages)?;
         bundle.read(|part, _| part == Part::Unet)?;
         let decoder = bundle.decoder.take().expect("Parts::Generating brings the decoder");

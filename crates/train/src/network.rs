@@ -1,10 +1,13 @@
-//! The adapters as the trainer holds them: named modules with host values, made from a plan or a file.
+//! The adapters as the trainer holds them: named modules with host values, made from a spec or a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Adapters, Chance, Method, Named, Parameter, Planned, Sites, plan};
+use lorabake_adapter::{
+    AdapterDraw, AdapterSpec, AdapterTensor, Adapters, DyLoraKind, Ia3Kind, LoraKind, Method, NamedShapes, Parameter,
+    Sites, adapter_specs,
+};
 use lorabake_model::Bundle;
 use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::{self, RankAlpha, Scope};
@@ -22,7 +25,7 @@ pub struct Module {
     /// One of the text encoders, or the UNet.
     pub part: Part,
     /// Layer, kind, size and parameters.
-    pub plan: Planned,
+    pub spec: AdapterSpec,
     /// Values of each parameter, row-major.
     pub values: Vec<Vec<f32>>,
 }
@@ -65,11 +68,11 @@ impl Network {
     pub fn fresh(settings: &network::Network, bundle: &Bundle, seed: Seed) -> Self {
         let mut modules = Vec::new();
         for (part, sites) in parts(settings.scope, bundle) {
-            for plan in plan(sites, settings, |path| bundle.names.path(part, path)) {
-                let Some(name) = bundle.names.module(part, &sites.get(plan.site).path) else { continue };
+            for spec in adapter_specs(sites, settings, |path| bundle.names.path(part, path)) {
+                let Some(name) = bundle.names.module(part, &sites.get(spec.site).path) else { continue };
                 let mut rng = seed.stream("init", &[part_index(part), modules.len() as u64]);
-                let values = plan.initial(sites, &mut rng);
-                modules.push(Module { name, part, plan, values });
+                let values = spec.initial(sites, &mut rng);
+                modules.push(Module { name, part, spec, values });
             }
         }
         Self { modules }
@@ -96,11 +99,11 @@ impl Network {
                     by_name.get(name.as_str()).or_else(|| others.iter().find_map(|name| by_name.get(name.as_str())));
                 let Some(module) = module else { continue };
                 found.insert(module.name.as_str());
-                let plan = Planned::of_tensors(sites, site, f64::from(module.alpha), &named(module));
-                let plan =
-                    plan.map_err(|reason| anyhow!("{label}: {name}: {reason}; the LoRA was made for another model"))?;
-                let values = take(&plan, module).map_err(|key| anyhow!("{label}: {name}.{key} is of another size"))?;
-                modules.push(Module { name, part, plan, values });
+                let spec = AdapterSpec::of_tensors(sites, site, f64::from(module.alpha), &named(module));
+                let spec =
+                    spec.map_err(|reason| anyhow!("{label}: {name}: {reason}; the LoRA was made for another model"))?;
+                let values = take(&spec, module).map_err(|key| anyhow!("{label}: {name}.{key} is of another size"))?;
+                modules.push(Module { name, part, spec, values });
             }
         }
         if modules.len() < file.modules.len() {
@@ -122,9 +125,9 @@ impl Network {
         let mut taken = 0;
         for module in &mut self.modules {
             let Some(source) = left.remove(module.name.as_str()) else { continue };
-            let tensors = source.plan.to_file(&source.values);
-            let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
-            module.values = module.plan.of_file(get).map_err(|_| misfit(module, source))?;
+            let tensors = source.spec.to_file(&source.values);
+            let get = |leaf: &str| tensors.iter().find(|tensor| tensor.leaf == leaf).map(|tensor| &tensor.values[..]);
+            module.values = module.spec.of_file(get).map_err(|_| misfit(module, source))?;
             taken += 1;
         }
         Ok((taken, left.into_keys().map(str::to_string).collect()))
@@ -133,9 +136,9 @@ impl Network {
     /// Modules of DyLoRA in place of plain ones, where the recipe asks for that: files do not tell the two apart.
     pub fn in_blocks(&mut self, adapter: &Adapter, bundle: &Bundle) -> Result<()> {
         if !matches!(adapter, Adapter::Lycoris(_))
-            && let Some(other) = self.modules.iter().find(|m| m.plan.dora.is_some() || m.plan.method.name() != "LoRA")
+            && let Some(other) = self.modules.iter().find(|m| m.spec.dora.is_some() || m.spec.method.name() != "LoRA")
         {
-            let kind = if other.plan.dora.is_some() { "DoRA" } else { other.plan.method.name() };
+            let kind = if other.spec.dora.is_some() { "DoRA" } else { other.spec.method.name() };
             bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
         }
         let blocks = match adapter {
@@ -147,7 +150,7 @@ impl Network {
             Adapter::Lora => return Ok(()),
         };
         for module in &mut self.modules {
-            let Method::Lora { size, .. } = module.plan.method else { continue };
+            let Method::Lora(LoraKind { size, .. }) = module.spec.method else { continue };
             if !size.rank.is_multiple_of(blocks.size) {
                 bail!(
                     "network_weights: {} has rank {}, which blocks of {} do not divide",
@@ -157,11 +160,12 @@ impl Network {
                 );
             }
             let sites = bundle.sites(module.part).expect("a module stands on a network");
-            let plan = Planned::new(sites, module.plan.site, Method::DyLora { size, blocks: *blocks }, None);
-            let tensors = module.plan.to_file(&module.values);
-            let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
-            module.values = plan.of_file(get).map_err(|key| anyhow!("network_weights: {}.{key}", module.name))?;
-            module.plan = plan;
+            let spec =
+                AdapterSpec::new(sites, module.spec.site, Method::DyLora(DyLoraKind { size, blocks: *blocks }), None);
+            let tensors = module.spec.to_file(&module.values);
+            let get = |leaf: &str| tensors.iter().find(|tensor| tensor.leaf == leaf).map(|tensor| &tensor.values[..]);
+            module.values = spec.of_file(get).map_err(|key| anyhow!("network_weights: {}.{key}", module.name))?;
+            module.spec = spec;
         }
         Ok(())
     }
@@ -197,21 +201,21 @@ impl Network {
 
     /// Every trainable tensor, in the order of the modules.
     pub fn trainables(&mut self) -> impl Iterator<Item = (&mut Vec<f32>, &Parameter)> {
-        self.modules.iter_mut().flat_map(|module| module.values.iter_mut().zip(&module.plan.parameters))
+        self.modules.iter_mut().flat_map(|module| module.values.iter_mut().zip(&module.spec.parameters))
     }
 
     /// Every trainable tensor under the name that states have for it.
     pub fn state(&self) -> impl Iterator<Item = (String, &Vec<f32>)> {
         self.modules.iter().flat_map(|module| {
             let key = |parameter: &Parameter| format!("{}.{}", module.name, parameter.name);
-            module.plan.parameters.iter().map(key).zip(&module.values)
+            module.spec.parameters.iter().map(key).zip(&module.values)
         })
     }
 
     /// What the modules' changes are scaled with, under the names that states have for it.
     pub fn alphas(&self) -> Vec<(String, Vec<f32>)> {
         let alpha = |module: &Module| {
-            let size = module.plan.method.size()?;
+            let size = module.spec.method.size()?;
             Some((format!("{}.alpha", module.name), vec![size.alpha as f32]))
         };
         self.modules.iter().filter_map(alpha).collect()
@@ -223,8 +227,8 @@ impl Network {
             let factor = if module.part == Part::Unet { strength.unet } else { strength.text };
             if factor != 0.0 {
                 let values = module.tensors(device);
-                let adapter = module.plan.adapter(values, factor, &Chance::default());
-                to.part_mut(module.part).attach(module.plan.site, adapter);
+                let adapter = module.spec.adapter(values, factor, &AdapterDraw::default());
+                to.part_mut(module.part).attach(module.spec.site, adapter);
             }
         }
     }
@@ -233,8 +237,8 @@ impl Network {
     pub fn untracked(&self, device: &Device, chances: &Chances) -> Attached {
         let mut attached = Attached::default();
         for (index, module) in self.modules.iter().enumerate() {
-            let adapter = module.plan.adapter(module.tensors(device), 1.0, &chances.of(index, module));
-            attached.part_mut(module.part).attach(module.plan.site, adapter);
+            let adapter = module.spec.adapter(module.tensors(device), 1.0, &chances.of(index, module));
+            attached.part_mut(module.part).attach(module.spec.site, adapter);
         }
         attached
     }
@@ -245,18 +249,18 @@ impl Network {
         let mut attached = Attached::default();
         let mut leaves = Vec::new();
         for (index, module) in self.modules.iter().enumerate() {
-            let chance = chances.of(index, module);
+            let draw = chances.of(index, module);
             let mut values = module.tensors(device);
             for (parameter, value) in values.iter_mut().enumerate() {
                 let mut leaf = value.clone().autodiff();
-                let trains = module.plan.trains(parameter, &chance);
+                let trains = module.spec.trains(parameter, &draw);
                 if trains {
                     leaf = leaf.require_grad();
                 }
                 *value = leaf.clone();
                 leaves.push(trains.then_some(leaf));
             }
-            attached.part_mut(module.part).attach(module.plan.site, module.plan.adapter(values, 1.0, &chance));
+            attached.part_mut(module.part).attach(module.spec.site, module.spec.adapter(values, 1.0, &draw));
         }
         (attached, leaves)
     }
@@ -265,10 +269,11 @@ impl Network {
     pub fn tensors(&self) -> Vec<FileTensor> {
         let tensors = self.modules.iter().flat_map(|module| {
             let key = |leaf: &str| format!("{}.{leaf}", module.name);
-            let own = module.plan.to_file(&module.values).into_iter();
-            let own = own.map(move |(leaf, shape, values)| (format!("{}.{leaf}", module.name), shape, values));
-            let scalar = match module.plan.method {
-                Method::Ia3 { on_input } => (key("on_input"), vec![], vec![f32::from(u8::from(on_input))]),
+            let own = module.spec.to_file(&module.values).into_iter();
+            let own = own
+                .map(move |AdapterTensor { leaf, shape, values }| (format!("{}.{leaf}", module.name), shape, values));
+            let scalar = match module.spec.method {
+                Method::Ia3(Ia3Kind { on_input }) => (key("on_input"), vec![], vec![f32::from(u8::from(on_input))]),
                 method => {
                     let alpha = method.size().map_or(0.0, |RankAlpha { alpha, .. }| alpha);
                     (key("alpha"), vec![], vec![alpha as f32])
@@ -283,14 +288,14 @@ impl Network {
 impl Module {
     /// ΔW, [out, in·k·k], before any weight decomposition; `None` for (IA)^3, whose change is a share of the layer.
     pub fn change(&self, device: &Device) -> Option<Tensor<2>> {
-        self.plan.adapter(self.tensors(device), 1.0, &Chance::default()).change()
+        self.spec.adapter(self.tensors(device), 1.0, &AdapterDraw::default()).change()
     }
 
     fn tensors(&self, device: &Device) -> Vec<Tensor<2>> {
         let tensor = |(values, parameter): (&Vec<f32>, &Parameter)| {
             Tensor::<2>::from_data(TensorData::new(values.clone(), parameter.matrix()), device)
         };
-        self.values.iter().zip(&self.plan.parameters).map(tensor).collect()
+        self.values.iter().zip(&self.spec.parameters).map(tensor).collect()
     }
 }
 
@@ -323,20 +328,20 @@ fn part_index(part: Part) -> u64 {
     }
 }
 
-fn named(module: &LoraModule) -> Named<'_> {
+fn named(module: &LoraModule) -> NamedShapes<'_> {
     let shapes = module.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice())).collect();
-    Named { shapes, on_input: module.on_input }
+    NamedShapes { shapes, on_input: module.on_input }
 }
 
-/// The values of a file's module in the order of the plan; the key of what does not fit otherwise.
-fn take(plan: &Planned, module: &LoraModule) -> Result<Vec<Vec<f32>>, String> {
-    plan.of_file(|name| module.tensors.get(name).map(|tensor| tensor.values.as_slice()))
+/// The values of a file's module in the order of the spec; the key of what does not fit otherwise.
+fn take(spec: &AdapterSpec, module: &LoraModule) -> Result<Vec<Vec<f32>>, String> {
+    spec.of_file(|name| module.tensors.get(name).map(|tensor| tensor.values.as_slice()))
 }
 
 /// Why a file's module cannot be the start of ours.
 fn misfit(ours: &Module, file: &Module) -> anyhow::Error {
-    let rank = |module: &Module| module.plan.method.size().map_or(0, |size| size.rank);
-    let (name, kind, other) = (&ours.name, file.plan.method.name(), ours.plan.method.name());
+    let rank = |module: &Module| module.spec.method.size().map_or(0, |size| size.rank);
+    let (name, kind, other) = (&ours.name, file.spec.method.name(), ours.spec.method.name());
     if kind != other && !(kind == "LoRA" && other == "DyLoRA") {
         return anyhow!("network_weights: {name} is a {kind} in the file and the options ask for a {other}");
     }

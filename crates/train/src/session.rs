@@ -340,7 +340,7 @@ fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, say: &impl Fn(
         let Some(first) = from_file.modules.first() else {
             bail!("network_weights {label}: it has no modules for the part that is trained");
         };
-        if let Some(size) = first.plan.method.size() {
+        if let Some(size) = first.spec.method.size() {
             recipe.network.linear = size;
         }
         recipe.network.conv = wide_size(&from_file);
@@ -380,6 +380,6 @@ fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<Network
 
 /// Rank and alpha of the file's 3×3 convolutions, if it has any.
 fn wide_size(network: &Network) -> Option<RankAlpha> {
-    let wide = |module: &&crate::network::Module| module.part == Part::Unet && module.plan.layer.kernel() == 3;
-    network.modules.iter().find(wide).and_then(|module| module.plan.method.size())
+    let wide = |module: &&crate::network::Module| module.part == Part::Unet && module.spec.layer.kernel() == 3;
+    network.modules.iter().find(wide).and_then(|module| module.spec.method.size())
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use burn::tensor::Device;
-use lorabake_ops::{awake, is_host};
+use lorabake_ops::{is_host, with_busy_pool};
 use lorabake_recipe::Recipe;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -49,7 +49,7 @@ impl Shards {
         let groups = self.count().min(inputs.shape[0]);
         if groups < 2 {
             let step = || step(frozen, network, inputs);
-            return if self.on_host { awake(step) } else { step() };
+            return if self.on_host { with_busy_pool(step) } else { step() };
         }
         let parts: Vec<Inputs> = even_parts(inputs.shape[0], groups).map(|range| inputs.part(range)).collect();
         joined(self.each(&parts, |part| step(frozen, network, part)))

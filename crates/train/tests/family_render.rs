@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_diffusion::Sampler;
-use lorabake_model::Storages;
-use lorabake_ops::Storage;
+use lorabake_model::WeightDtypes;
+use lorabake_ops::WeightDtype;
 use lorabake_testkit::{Golden, tiny};
 use lorabake_train::generate::{LoraUse, Painter, Picture, Request};
 use lorabake_train::network::Strength;
@@ -23,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
 
 fn painter(checkpoint: Vec<u8>) -> Painter {
     let checkpoint = Checkpoint::from_bytes("tiny", checkpoint.into()).unwrap();
-    Painter::load(&checkpoint, Storages::all(Storage::F32)).unwrap()
+    Painter::load(&checkpoint, WeightDtypes::all(WeightDtype::F32)).unwrap()
 }
 
 /// The picture that the golden file has, with the LoRAs that it had.

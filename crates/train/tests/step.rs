@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use lorabake_model::tokenizer::{EOS, Tokenizer};
 use lorabake_model::{Bundle, Parts};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::diffusion::Diffusion;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -36,7 +36,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
+        let bundle =
+            Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, WeightDtype::F32).unwrap();
         let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
         let network = Network::fresh(&recipe.unwrap().recipe.network, &bundle, SEED);
         let settings = Diffusion { min_snr_gamma: Some(5.0), ..Diffusion::default() };

@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
-use lorabake_model::{Bundle, Parts, Storages};
-use lorabake_ops::Storage;
+use lorabake_model::{Bundle, Parts, WeightDtypes};
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
@@ -186,7 +186,7 @@ fn a_resumed_run_keeps_what_is_held_out() {
 }
 
 fn fresh() -> Network {
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, Storage::F32).unwrap();
+    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Parts::Training, WeightDtype::F32).unwrap();
     let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
     Network::fresh(&recipe.unwrap().recipe.network, &bundle, Seed(3))
 }
@@ -251,7 +251,8 @@ fn pictures_have_the_average_that_is_saved() {
     };
     let (Painted { picture, mut request, .. }, path) = painted("--ema_decay=0.9");
     request.loras = vec![LoraUse { path, strength: Strength::FULL }];
-    let painter = Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storages::all(Storage::F32)).unwrap();
+    let painter =
+        Painter::load(&Checkpoint::open(Path::new(SD15)).unwrap(), WeightDtypes::all(WeightDtype::F32)).unwrap();
     let again = painter.paint(&request, &mut |_, _| ()).unwrap();
     assert!(apart(&picture.latent, &again.latent) < 1e-5);
     assert!(apart(&painted("").0.picture.latent, &again.latent) > 1e-3);

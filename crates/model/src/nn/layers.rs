@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, SiteId};
-use lorabake_ops::{FrozenConv, FrozenLinear, Storage};
+use lorabake_ops::{FrozenConv, FrozenLinear, WeightDtype};
 
 /// A frozen linear layer that adapters may bypass.
 #[derive(Debug, Clone)]
@@ -20,8 +20,8 @@ impl Linear {
     }
 
     /// How its weight is held, and so in what it computes.
-    pub fn storage(&self) -> Storage {
-        self.base.storage()
+    pub fn dtype(&self) -> WeightDtype {
+        self.base.dtype()
     }
 }
 

@@ -63,7 +63,7 @@ impl Layer {
         let q = heads(self.q_proj.forward(x.clone(), adapters));
         let k = heads(self.k_proj.forward(x.clone(), adapters));
         let v = heads(self.v_proj.forward(x, adapters));
-        let y = attention(q, k, v, Mask::Causal, self.q_proj.storage()).swap_dims(1, 2).reshape([n, length, width]);
+        let y = attention(q, k, v, Mask::Causal, self.q_proj.dtype()).swap_dims(1, 2).reshape([n, length, width]);
         self.out_proj.forward(y, adapters)
     }
 }

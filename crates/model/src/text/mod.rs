@@ -5,7 +5,7 @@ mod states;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::{FrozenLinear, FrozenMatrix, LayerNorm, Storage};
+use lorabake_ops::{FrozenLinear, FrozenMatrix, LayerNorm, WeightDtype};
 
 use crate::conditioning::Encoded;
 use crate::family::{States, TextModel};
@@ -43,7 +43,7 @@ impl TextEncoder {
         let [vocabulary, width] = b.dims(&format!("{embeddings}.token_embedding.weight"));
         let mut table = |name: &str, rows: usize| {
             let extents = [rows, width];
-            b.matrix_by(&format!("{embeddings}.{name}"), &extents, (extents, Storage::F32), |values| values)
+            b.matrix_by(&format!("{embeddings}.{name}"), &extents, (extents, WeightDtype::F32), |values| values)
         };
         let (tokens, positions) = (table("token_embedding", vocabulary), table("position_embedding", ROW));
         let layer = |index: usize| format!("text_model.encoder.layers.{index}");
@@ -133,6 +133,6 @@ fn pooling(b: &mut Builder<'_, '_>, width: usize, projection: Projection) -> Fro
             (0..outputs).flat_map(column).collect()
         }
     };
-    let weight = b.matrix_by(PATH, &[width, outputs], ([outputs, width], Storage::F32), turned);
+    let weight = b.matrix_by(PATH, &[width, outputs], ([outputs, width], WeightDtype::F32), turned);
     FrozenLinear::new(weight, None)
 }

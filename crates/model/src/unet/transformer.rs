@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role};
-use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, turned};
+use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, transpose};
 
 use lorabake_weights::Family;
 
@@ -58,10 +58,10 @@ impl Transformer {
     /// - x and output: [B, C, H, W]
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
-        let tokens = turned(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
+        let tokens = transpose(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
         let tokens = self.proj_in.forward(tokens, condition.adapters);
         let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, condition));
-        x + turned(self.proj_out.forward(tokens, condition.adapters)).reshape([b, c, h, w])
+        x + transpose(self.proj_out.forward(tokens, condition.adapters)).reshape([b, c, h, w])
     }
 }
 
@@ -95,7 +95,7 @@ impl Block {
         let normed = self.norm1.forward(x.clone());
         let x = x + self.attn1.forward(normed.clone(), normed, adapters);
         let x = x.clone() + self.attn2.forward(self.norm2.forward(x), condition.context.clone(), adapters);
-        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters), self.ff_in.storage());
+        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters), self.ff_in.dtype());
         x + self.ff_out.forward(gated, adapters)
     }
 }
@@ -131,7 +131,7 @@ impl Attention {
         let q = heads(self.to_q.forward(x, adapters));
         let k = heads(self.to_k.forward(source.clone(), adapters));
         let v = heads(self.to_v.forward(source, adapters));
-        let y = attention(q, k, v, Mask::None, self.to_q.storage()).swap_dims(1, 2).reshape([b, s, c]);
+        let y = attention(q, k, v, Mask::None, self.to_q.dtype()).swap_dims(1, 2).reshape([b, s, c]);
         self.to_out.forward(y, adapters)
     }
 }

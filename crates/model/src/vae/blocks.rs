@@ -77,7 +77,7 @@ impl Middle {
         let [b, c, h, w] = x.dims();
         let tokens = self.group_norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]).swap_dims(1, 2);
         let head = |layer: &FrozenLinear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
-        let y = attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Mask::None, self.to_q.storage());
+        let y = attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Mask::None, self.to_q.dtype());
         x + self.to_out.forward(y.squeeze_dim::<3>(1)).swap_dims(1, 2).reshape([b, c, h, w])
     }
 }
