@@ -10,7 +10,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_model::nn::Builder;
 use lorabake_model::vae::{Decoder, Encoder, FACTOR};
-use lorabake_ops::{Storage, keep_memory};
+use lorabake_ops::{WeightDtype, keep_memory};
 use lorabake_weights::{Checkpoint, Loader, Part};
 
 fn main() {
@@ -23,11 +23,11 @@ fn main() {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first pool");
     }
     let side: usize = side.parse().expect("a side in pixels");
-    let storage = if precision == "bf16" { Storage::Bf16 } else { Storage::F32 };
+    let dtype = if precision == "bf16" { WeightDtype::Bf16 } else { WeightDtype::F32 };
     let checkpoint = Checkpoint::open(Path::new(checkpoint)).expect("a checkpoint");
     let mut loader = Loader::new(&checkpoint, Part::Vae);
     let mut matrices = Vec::new();
-    let mut builder = Builder::new(&mut loader, storage, &mut matrices);
+    let mut builder = Builder::new(&mut loader, dtype, &mut matrices);
     let (encoder, decoder) = (Encoder::build(&mut builder, 0.18215), Decoder::build(&mut builder, 0.18215));
     loader.finish().expect("a whole VAE");
     matrices.iter().try_for_each(|place| place.matrix.read()).expect("a whole VAE");

@@ -2,7 +2,7 @@
 
     python oracle/lycoris_golden.py crates/adapter/tests/golden/lycoris.safetensors
 
-LyCORIS 4.1.3, torch 2.8, float32 on the CPU. Each case is named after the settings that `adapter/tests/lycoris.rs` lists.
+LyCORIS 4.1.3, torch 2.8, float32 on the CPU. Each case is named after the settings that `adapter/tests/adapter/lycoris.rs` lists.
 Trained values are filled with random numbers, so that no factor is zero. Recorded are the frozen layer, the input, the
 trained tensors by their names in files, the output, and the gradients of sum(output * g).
 """

@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use lorabake_ops::FrozenMatrix;
 use lorabake_recipe::adapter::Side;
 
-use crate::Kind;
-use crate::method::{Parameter, Start};
+use crate::parameter::{Parameter, Start};
+use crate::site::LayerShape;
 
 /// The magnitudes of one layer.
 #[derive(Debug, Clone)]
@@ -17,12 +17,12 @@ pub(crate) struct Dora {
     pub side: Side,
 }
 
-pub(crate) fn parameter(layer: Kind, side: Side) -> Parameter {
+pub(crate) fn parameter(layer: LayerShape, side: Side) -> Parameter {
     let mut shape = match side {
         Side::Outputs => vec![layer.outputs(), 1],
         Side::Inputs => vec![1, layer.inputs()],
     };
-    if matches!(layer, Kind::Conv(_)) {
+    if matches!(layer, LayerShape::Conv(_)) {
         shape.extend([1, 1]);
     }
     Parameter::new("dora_scale", &shape, Start::Norms(side))

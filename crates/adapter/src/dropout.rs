@@ -8,13 +8,6 @@ use lorabake_recipe::adapter::{Dropout, Rule};
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
 
-/// The masks of one module in one pass.
-pub struct Dropped {
-    settings: Dropout,
-    rule: Rule,
-    rng: Box<dyn rand::RngCore>,
-}
-
 /// Where the masks of one module in one pass come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Masks {
@@ -28,30 +21,58 @@ pub struct Masks {
     pub at: [u64; 3],
 }
 
+/// What dropout leaves of a module in one pass.
+pub(crate) enum ModuleDropout {
+    /// Everything: nothing is ever dropped.
+    Off,
+    /// Some of it.
+    Masked(Dropped),
+    /// Nothing.
+    WholeModule,
+}
+
+/// The masks of one module in one pass.
+pub(crate) struct Dropped {
+    settings: Dropout,
+    rule: Rule,
+    /// Samples of the pass.
+    batch: usize,
+    rng: Box<dyn rand::RngCore>,
+}
+
 impl Masks {
-    /// The masks, or nothing if the whole module is dropped.
-    pub(crate) fn draw(&self) -> Option<Dropped> {
+    /// The masks for a pass over `batch` samples.
+    pub(crate) fn draw(&self, batch: usize) -> ModuleDropout {
         let mut rng = Box::new(self.seed.stream("network_dropout", &self.at));
-        let dropped = self.settings.module > 0.0 && rng.random::<f64>() < self.settings.module;
-        (!dropped).then(|| Dropped { settings: self.settings, rule: self.rule, rng })
+        if self.settings.module > 0.0 && rng.random::<f64>() < self.settings.module {
+            return ModuleDropout::WholeModule;
+        }
+        ModuleDropout::Masked(Dropped { settings: self.settings, rule: self.rule, batch, rng })
     }
 }
 
 impl Dropped {
-    /// For what stands between down and up of a linear layer, [B·T, r].
-    pub(crate) fn ranks_last(&mut self, inner: Tensor<2>, batch: usize) -> Tensor<2> {
+    /// Masks what stands between down and up of a linear layer.
+    ///
+    /// # Shapes
+    /// - inner and output: [B·T, r]
+    pub(crate) fn ranks_of_rows(&mut self, inner: Tensor<2>) -> Tensor<2> {
         if self.rule == Rule::Lycoris {
             return inner;
         }
         let [rows, rank] = inner.dims();
+        let batch = self.batch;
         let inner = self.neurons(inner);
         let Some(mask) = self.per_sample(batch * rank) else { return inner };
         let mask = Tensor::<3>::from_data(TensorData::new(mask, [batch, 1, rank]), &inner.device());
         (inner.reshape([batch, rows / batch, rank]) * mask).reshape([rows, rank])
     }
 
-    /// For what stands between down and up of a convolution, [B, r, H, W].
-    pub(crate) fn ranks_second(&mut self, inner: Tensor<4>) -> Tensor<4> {
+    /// Masks what stands between down and up of a convolution.
+    ///
+    /// # Shapes
+    /// - inner and output: [B, r, H, W]
+    pub(crate) fn ranks_of_channels(&mut self, inner: Tensor<4>) -> Tensor<4> {
         if self.rule == Rule::Lycoris {
             return inner;
         }
@@ -62,10 +83,13 @@ impl Dropped {
         inner * mask
     }
 
-    /// LyCORIS' mask of outputs, 0 or 1.
+    /// LyCORIS' mask of outputs, 0 or 1; `None` if there is no such dropout.
     pub(crate) fn outputs(&mut self, count: usize) -> Option<Vec<f32>> {
         let p = self.settings.rank;
-        (self.rule == Rule::Lycoris && p > 0.0).then(|| self.mask(count, p, 1.0))
+        if self.rule != Rule::Lycoris || p == 0.0 {
+            return None;
+        }
+        Some(self.mask(count, p, 1.0))
     }
 
     fn neurons<const D: usize>(&mut self, inner: Tensor<D>) -> Tensor<D> {
@@ -81,11 +105,19 @@ impl Dropped {
 
     fn per_sample(&mut self, count: usize) -> Option<Vec<f32>> {
         let p = self.settings.rank;
-        (p > 0.0).then(|| self.mask(count, p, 1.0 / (1.0 - p)))
+        if p == 0.0 {
+            return None;
+        }
+        Some(self.mask(count, p, 1.0 / (1.0 - p)))
     }
 
     /// 0 with probability `p`, otherwise `kept`.
     fn mask(&mut self, count: usize, p: f64, kept: f64) -> Vec<f32> {
-        (0..count).map(|_| if self.rng.random::<f64>() < p { 0.0 } else { kept as f32 }).collect()
+        let mut mask = Vec::with_capacity(count);
+        for _ in 0..count {
+            let is_dropped = self.rng.random::<f64>() < p;
+            mask.push(if is_dropped { 0.0 } else { kept as f32 });
+        }
+        mask
     }
 }

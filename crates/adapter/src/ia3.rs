@@ -2,67 +2,105 @@
 //!
 //! (LyCORIS 1.8 scaled the layer's output with its bias.)
 
-use burn::tensor::Tensor;
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, TensorData};
 use lorabake_ops::{FrozenConv, FrozenLinear};
+use lorabake_recipe::network::RankAlpha;
 
-use crate::Kind;
-use crate::method::{Parameter, Start};
+use crate::draw::AdapterDraw;
+use crate::kind::{AdapterKind, AdapterTensors, LayerPass};
+use crate::parameter::{NamedShapes, Parameter, Start};
+use crate::site::LayerShape;
 
-/// The factors of one layer.
-#[derive(Debug, Clone)]
-pub(crate) struct Ia3 {
-    /// [1, out], or [1, in].
-    pub weight: Tensor<2>,
-    /// Inputs instead of outputs.
+const OUTPUT: &str = "the output of the frozen layer is there for kinds that read it";
+
+/// (IA)³ on one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ia3Kind {
+    /// Inputs are scaled instead of outputs.
     pub on_input: bool,
 }
 
-pub(crate) fn parameters(layer: Kind, on_input: bool) -> Vec<Parameter> {
-    let count = if on_input { layer.inputs() } else { layer.outputs() };
-    let shape = match layer {
-        Kind::Linear { .. } => vec![count],
-        Kind::Conv(_) => vec![1, count, 1, 1],
-    };
-    vec![Parameter::new("weight", &shape, Start::Zero)]
+/// The factors of one layer.
+#[derive(Debug)]
+struct Ia3 {
+    /// [1, out], or [1, in].
+    weight: Tensor<2>,
+    on_input: bool,
 }
 
-impl Ia3 {
-    /// What it adds to a linear layer's output `y` of `x`.
-    pub(crate) fn linear<const D: usize>(&self, base: &FrozenLinear, x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
-        let mut shape = [1; D];
-        shape[D - 1] = self.weight.dims()[1];
-        let weight = self.weight.clone().reshape(shape);
-        let (scaled, factor) = if self.on_input { (base.forward(x * weight), None) } else { (y, Some(weight)) };
-        let mut shape = [1; D];
-        shape[D - 1] = base.outputs();
-        without_bias(scaled, base.bias(), shape, factor)
+impl AdapterKind for Ia3Kind {
+    fn name(&self) -> &'static str {
+        "IA3"
     }
 
-    /// What it adds to a convolution's output `y` of `x`.
-    pub(crate) fn conv(&self, base: &FrozenConv, x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.clone().reshape([1, self.weight.dims()[1], 1, 1]);
-        let (scaled, factor) = if self.on_input { (base.forward(x * weight), None) } else { (y, Some(weight)) };
-        without_bias(scaled, base.bias(), [1, base.shape().outputs, 1, 1], factor)
+    fn size(&self) -> Option<RankAlpha> {
+        None
     }
-}
 
-/// (y − bias) · factor.
-fn without_bias<const D: usize>(
-    y: Tensor<D>,
-    bias: Option<&[f32]>,
-    shape: [usize; D],
-    factor: Option<Tensor<D>>,
-) -> Tensor<D> {
-    let y = match bias {
-        Some(bias) => {
-            let bias = burn::tensor::TensorData::new(bias.to_vec(), shape);
-            let device = y.device();
-            y - Tensor::from_data(bias, &device)
+    fn parameters(&self, layer: LayerShape) -> Vec<Parameter> {
+        let count = if self.on_input { layer.inputs() } else { layer.outputs() };
+        let shape = match layer {
+            LayerShape::Linear { .. } => vec![count],
+            LayerShape::Conv(_) => vec![1, count, 1, 1],
+        };
+        vec![Parameter::new("weight", &shape, Start::Zero)]
+    }
+
+    fn of_tensors(_layer: LayerShape, _alpha: f64, tensors: &NamedShapes<'_>) -> Result<Option<Self>, String> {
+        if !tensors.has("weight") {
+            return Ok(None);
         }
-        None => y,
-    };
-    match factor {
-        Some(factor) => y * factor,
-        None => y,
+        let on_input = tensors.on_input.ok_or("on_input is missing")?;
+        Ok(Some(Self { on_input }))
     }
+
+    fn tensors(&self, mut values: Vec<Tensor<2>>, _draw: &AdapterDraw) -> Arc<dyn AdapterTensors> {
+        Arc::new(Ia3 { weight: values.remove(0), on_input: self.on_input })
+    }
+
+    fn decomposes(&self) -> bool {
+        false
+    }
+}
+
+impl AdapterTensors for Ia3 {
+    fn delta(&self) -> Option<Tensor<2>> {
+        None
+    }
+
+    fn reads_output(&self) -> bool {
+        !self.on_input
+    }
+
+    fn linear(&self, pass: LayerPass<'_, FrozenLinear, 2>) -> Tensor<2> {
+        let weight = self.weight.clone();
+        let bias = pass.base.bias();
+        let of_bias = [1, pass.base.outputs()];
+        if self.on_input {
+            without_bias(pass.base.forward(pass.x * weight), bias, of_bias)
+        } else {
+            without_bias(pass.y.expect(OUTPUT), bias, of_bias) * weight
+        }
+    }
+
+    fn conv(&self, pass: LayerPass<'_, FrozenConv, 4>) -> Tensor<4> {
+        let channels = self.weight.dims()[1];
+        let weight = self.weight.clone().reshape([1, channels, 1, 1]);
+        let bias = pass.base.bias();
+        let of_bias = [1, pass.base.shape().outputs, 1, 1];
+        if self.on_input {
+            without_bias(pass.base.forward(pass.x * weight), bias, of_bias)
+        } else {
+            without_bias(pass.y.expect(OUTPUT), bias, of_bias) * weight
+        }
+    }
+}
+
+/// y − bias, of this shape.
+fn without_bias<const D: usize>(y: Tensor<D>, bias: Option<&[f32]>, shape: [usize; D]) -> Tensor<D> {
+    let Some(bias) = bias else { return y };
+    let bias = Tensor::from_data(TensorData::new(bias.to_vec(), shape), &y.device());
+    y - bias
 }

@@ -6,23 +6,32 @@
 
 mod adapters;
 mod block;
+mod dense;
 mod dora;
+mod draw;
 mod dropout;
 mod dylora;
 mod ia3;
+mod kind;
 mod loha;
 mod lokr;
 mod lora;
 mod method;
-mod plan;
+mod parameter;
 mod site;
+mod spec;
 mod tucker;
 
 pub use adapters::{Adapter, Adapters};
 pub use block::block_of;
+pub use draw::AdapterDraw;
 pub use dropout::Masks;
-pub use lokr::{Form, Kronecker, factors};
-pub use lora::Lora;
-pub use method::{Method, Named, Parameter, Start};
-pub use plan::{Chance, Planned, plan, rule_of};
-pub use site::{Kind, Role, Site, SiteId, Sites};
+pub use dylora::DyLoraKind;
+pub use ia3::Ia3Kind;
+pub use loha::LohaKind;
+pub use lokr::{Factorization, LokrKind, factors};
+pub use lora::{Lora, LoraKind};
+pub use method::Method;
+pub use parameter::{AdapterTensor, NamedShapes, Parameter, Start};
+pub use site::{LayerShape, Role, Site, SiteId, Sites};
+pub use spec::{AdapterSpec, adapter_specs, rule_of};

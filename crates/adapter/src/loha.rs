@@ -1,48 +1,91 @@
 //! LoHa, the low-rank Hadamard product (FedPara, Hyeon-Woo et al. 2021) as LyCORIS trains it:
 //! ΔW = scale · (w1a · w1b) ∘ (w2a · w2b). In the Tucker form each of the two has a core.
 
-use burn::tensor::Tensor;
+use std::sync::Arc;
 
-use crate::method::{Parameter, Start};
+use burn::tensor::Tensor;
+use lorabake_recipe::network::RankAlpha;
+
+use crate::draw::AdapterDraw;
+use crate::kind::{AdapterKind, AdapterTensors};
+use crate::parameter::{NamedShapes, Parameter, Start};
+use crate::site::LayerShape;
 use crate::tucker::{self, rebuild};
-use crate::{Kind, lora};
+
+/// LoHa on one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LohaKind {
+    /// Rank and alpha.
+    pub size: RankAlpha,
+    /// Wide convolutions have two cores of their own.
+    pub tucker: bool,
+}
 
 /// The factors of one layer.
-#[derive(Debug, Clone)]
-pub(crate) struct Loha {
-    /// (a, b, core) of the first product.
-    pub first: Half,
-    /// Of the second.
-    pub second: Half,
+#[derive(Debug)]
+struct Loha {
+    first: Half,
+    second: Half,
     /// alpha ÷ rank.
-    pub scale: f64,
+    scale: f64,
 }
 
 /// One of the two products.
-#[derive(Debug, Clone)]
-pub(crate) struct Half {
+#[derive(Debug)]
+struct Half {
     /// [out, r], or [r, out] with a core.
-    pub a: Tensor<2>,
+    a: Tensor<2>,
     /// [r, in·k·k], or [r, in] with a core.
-    pub b: Tensor<2>,
+    b: Tensor<2>,
     /// [r, r·k·k].
-    pub core: Option<Tensor<2>>,
+    core: Option<Tensor<2>>,
 }
 
-pub(crate) fn parameters(layer: Kind, r: usize, tucker: bool) -> Vec<Parameter> {
-    let (inputs, outputs, k) = (layer.inputs(), layer.outputs(), layer.kernel());
-    let core = tucker::applies(layer, tucker);
-    let (a, b) = if core { ([r, outputs], [r, inputs]) } else { ([outputs, r], [r, inputs * k * k]) };
-    let mut parameters = vec![
-        Parameter::new("hada_w1_a", &a, Start::Normal(0.1)),
-        Parameter::new("hada_w1_b", &b, Start::Normal(1.0)),
-        Parameter::new("hada_w2_a", &a, Start::Zero),
-        Parameter::new("hada_w2_b", &b, Start::Normal(1.0)),
-    ];
-    if core {
-        parameters.extend(["hada_t1", "hada_t2"].map(|name| Parameter::new(name, &[r, r, k, k], Start::Normal(0.1))));
+impl AdapterKind for LohaKind {
+    fn name(&self) -> &'static str {
+        "LoHa"
     }
-    parameters
+
+    fn size(&self) -> Option<RankAlpha> {
+        Some(self.size)
+    }
+
+    fn parameters(&self, layer: LayerShape) -> Vec<Parameter> {
+        let rank = self.size.rank;
+        let inputs = layer.inputs();
+        let outputs = layer.outputs();
+        let k = layer.kernel();
+        let has_core = tucker::applies(layer, self.tucker);
+        let a = if has_core { [rank, outputs] } else { [outputs, rank] };
+        let b = if has_core { [rank, inputs] } else { [rank, inputs * k * k] };
+        let mut parameters = vec![
+            Parameter::new("hada_w1_a", &a, Start::Normal(0.1)),
+            Parameter::new("hada_w1_b", &b, Start::Normal(1.0)),
+            Parameter::new("hada_w2_a", &a, Start::Zero),
+            Parameter::new("hada_w2_b", &b, Start::Normal(1.0)),
+        ];
+        if has_core {
+            parameters.push(Parameter::new("hada_t1", &[rank, rank, k, k], Start::Normal(0.1)));
+            parameters.push(Parameter::new("hada_t2", &[rank, rank, k, k], Start::Normal(0.1)));
+        }
+        parameters
+    }
+
+    fn of_tensors(_layer: LayerShape, alpha: f64, tensors: &NamedShapes<'_>) -> Result<Option<Self>, String> {
+        if !tensors.has("hada_w1_b") && !tensors.has("hada_w1_a") {
+            return Ok(None);
+        }
+        let rank = tensors.need("hada_w1_b")?[0];
+        Ok(Some(Self { size: RankAlpha { rank, alpha }, tucker: tensors.has("hada_t1") }))
+    }
+
+    fn tensors(&self, values: Vec<Tensor<2>>, _draw: &AdapterDraw) -> Arc<dyn AdapterTensors> {
+        let mut values = values.into_iter();
+        let [a1, b1, a2, b2] = [(); 4].map(|()| values.next().expect("four matrices"));
+        let first = Half { a: a1, b: b1, core: values.next() };
+        let second = Half { a: a2, b: b2, core: values.next() };
+        Arc::new(Loha { first, second, scale: self.scale() })
+    }
 }
 
 impl Half {
@@ -54,23 +97,8 @@ impl Half {
     }
 }
 
-impl Loha {
-    /// ΔW, [out, in·k·k].
-    pub(crate) fn delta(&self) -> Tensor<2> {
-        (self.first.product() * self.second.product()).mul_scalar(self.scale)
+impl AdapterTensors for Loha {
+    fn delta(&self) -> Option<Tensor<2>> {
+        Some((self.first.product() * self.second.product()).mul_scalar(self.scale))
     }
-}
-
-/// The bypass of a linear layer by a whole matrix `delta` [out, in].
-pub(crate) fn dense_linear<const D: usize>(delta: &Tensor<2>, x: Tensor<D>) -> Tensor<D> {
-    let mut shape = x.dims();
-    let inputs = shape[D - 1];
-    let rows = shape[..D - 1].iter().product::<usize>();
-    shape[D - 1] = delta.dims()[0];
-    x.reshape([rows, inputs]).matmul(delta.clone().transpose()).reshape(shape)
-}
-
-/// The bypass of a convolution by a whole kernel `delta` [out, in·k·k].
-pub(crate) fn dense_conv(delta: &Tensor<2>, shape: lorabake_ops::ConvShape, x: Tensor<4>) -> Tensor<4> {
-    lora::wide(delta, shape, x)
 }

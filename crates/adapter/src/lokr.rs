@@ -2,17 +2,23 @@
 //!
 //! Rows and columns of W are split into two factors each; w1 has the smaller ones, w2 the larger ones and the kernel.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
+use lorabake_ops::FrozenLinear;
 use lorabake_recipe::adapter::Lokr as Settings;
 use lorabake_recipe::network::RankAlpha;
 
-use crate::Kind;
-use crate::method::{Named, Parameter, Start};
+use crate::dense::masked_columns;
+use crate::draw::AdapterDraw;
+use crate::kind::{AdapterKind, AdapterTensors, LayerPass};
+use crate::parameter::{NamedShapes, Parameter, Start};
+use crate::site::LayerShape;
 use crate::tucker::{self, rebuild};
 
-/// How a layer is split, and which of its two matrices are products.
+/// LoKr on one layer: how it is split, and which of its two matrices are products.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Kronecker {
+pub struct LokrKind {
     /// Rank and alpha; both matrices whole means scale 1.
     pub size: RankAlpha,
     /// w1 is [rows, columns] of these.
@@ -20,14 +26,14 @@ pub struct Kronecker {
     /// w2 is [rows, columns] of these, times the kernel.
     pub large: [usize; 2],
     /// How w1 is stored.
-    pub w1: Form,
+    pub w1: Factorization,
     /// How w2 is stored.
-    pub w2: Form,
+    pub w2: Factorization,
 }
 
 /// How one of the two matrices is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Factorization {
     /// Whole.
     Whole,
     /// As a product of two of the rank.
@@ -37,136 +43,192 @@ pub enum Form {
 }
 
 /// The matrices of one layer.
-#[derive(Debug, Clone)]
-pub(crate) struct Lokr {
+#[derive(Debug)]
+struct Lokr {
     /// [a, c].
-    pub w1: Tensor<2>,
+    w1: Tensor<2>,
     /// [b, d·k·k].
-    pub w2: Tensor<2>,
+    w2: Tensor<2>,
     /// alpha ÷ rank, or 1.
-    pub scale: f64,
+    scale: f64,
 }
 
-impl Kronecker {
+impl LokrKind {
     /// The split of a layer by LyCORIS' rules.
-    pub fn new(layer: Kind, size: RankAlpha, settings: &Settings, tucker: bool) -> Self {
-        let (rows, columns) = (factors(layer.outputs(), settings.factor), factors(layer.inputs(), settings.factor));
-        let rows = if settings.unbalanced { (rows.1, rows.0) } else { rows };
-        let (small, large) = ([rows.0, columns.0], [rows.1, columns.1]);
-        let whole = |sides: [usize; 2]| settings.full_matrix || 2 * size.rank >= sides[0].max(sides[1]);
-        let w1 = if settings.decompose_both && !whole(small) { Form::Product } else { Form::Whole };
-        let w2 = match (whole(large), tucker::applies(layer, tucker)) {
-            (true, _) => Form::Whole,
-            (false, true) => Form::Tucker,
-            (false, false) => Form::Product,
-        };
-        let mut kronecker = Self { size, small, large, w1, w2 };
-        if kronecker.is_full() {
-            kronecker.size.alpha = size.rank as f64;
+    pub fn new(layer: LayerShape, size: RankAlpha, settings: &Settings, tucker: bool) -> Self {
+        let (mut few_rows, mut many_rows) = factors(layer.outputs(), settings.factor);
+        if settings.unbalanced {
+            std::mem::swap(&mut few_rows, &mut many_rows);
         }
-        kronecker
+        let (few_columns, many_columns) = factors(layer.inputs(), settings.factor);
+        let small = [few_rows, few_columns];
+        let large = [many_rows, many_columns];
+        let is_whole = |[rows, columns]: [usize; 2]| settings.full_matrix || 2 * size.rank >= rows.max(columns);
+        let w1 =
+            if settings.decompose_both && !is_whole(small) { Factorization::Product } else { Factorization::Whole };
+        let w2 = if is_whole(large) {
+            Factorization::Whole
+        } else if tucker::applies(layer, tucker) {
+            Factorization::Tucker
+        } else {
+            Factorization::Product
+        };
+        let mut kind = Self { size, small, large, w1, w2 };
+        if kind.is_full() {
+            kind.size.alpha = size.rank as f64;
+        }
+        kind
     }
 
     /// Both matrices are whole: there is no rank, and the scale is 1.
     pub fn is_full(&self) -> bool {
-        self.w1 == Form::Whole && self.w2 == Form::Whole
+        self.w1 == Factorization::Whole && self.w2 == Factorization::Whole
+    }
+}
+
+/// One of the two matrices as a file has it.
+struct StoredMatrix {
+    /// Rows and columns.
+    sides: [usize; 2],
+    /// Of a product.
+    rank: Option<usize>,
+}
+
+impl StoredMatrix {
+    fn whole(name: &str, tensors: &NamedShapes<'_>) -> Result<Self, String> {
+        Ok(Self { sides: sides(name, tensors)?, rank: None })
     }
 
-    /// The split that a file's tensors show.
-    pub(crate) fn of_tensors(layer: Kind, alpha: f64, tensors: &Named<'_>) -> Result<Self, String> {
-        let form = |whole: &str, core: &str| match (tensors.shape(whole), tensors.shape(core)) {
-            (Some(_), _) => Form::Whole,
-            (None, Some(_)) => Form::Tucker,
-            (None, None) => Form::Product,
-        };
-        let (w1, w2) = (form("lokr_w1", "-"), form("lokr_w2", "lokr_t2"));
-        let sides = |shape: &[usize]| match shape {
-            [rows, columns, ..] => Ok([*rows, *columns]),
-            _ => Err(format!("a matrix has shape {shape:?}")),
-        };
-        let mut rank = None;
-        let whole = |name: &str| tensors.need(name).and_then(sides);
-        let mut product = |a: &str, b: &str, transposed: bool| -> Result<[usize; 2], String> {
-            let (a, b) = (whole(a)?, whole(b)?);
-            rank = Some(b[0]);
-            Ok([if transposed { a[1] } else { a[0] }, b[1]])
-        };
-        let small = if w1 == Form::Whole { whole("lokr_w1")? } else { product("lokr_w1_a", "lokr_w1_b", false)? };
-        let mut large =
-            if w2 == Form::Whole { whole("lokr_w2")? } else { product("lokr_w2_a", "lokr_w2_b", w2 == Form::Tucker)? };
-        if w2 == Form::Product {
-            large[1] /= layer.kernel() * layer.kernel();
-        }
-        let split = |side: usize| small[side] * large[side];
-        if (split(0), split(1)) != (layer.outputs(), layer.inputs()) {
-            let needed = (layer.outputs(), layer.inputs());
-            return Err(format!("its matrices {small:?} and {large:?} do not multiply to {needed:?}"));
-        }
-        let rank = rank.unwrap_or((alpha.max(1.0)) as usize);
-        Ok(Self { size: RankAlpha { rank, alpha }, small, large, w1, w2 })
+    /// a · b, or aᵀ · b in the Tucker form.
+    fn product(a: &str, b: &str, form: Factorization, tensors: &NamedShapes<'_>) -> Result<Self, String> {
+        let a = sides(a, tensors)?;
+        let [rank, columns] = sides(b, tensors)?;
+        let rows = if form == Factorization::Tucker { a[1] } else { a[0] };
+        Ok(Self { sides: [rows, columns], rank: Some(rank) })
+    }
+}
+
+/// The first two sides of a tensor.
+fn sides(name: &str, tensors: &NamedShapes<'_>) -> Result<[usize; 2], String> {
+    match tensors.need(name)? {
+        [rows, columns, ..] => Ok([*rows, *columns]),
+        shape => Err(format!("a matrix has shape {shape:?}")),
+    }
+}
+
+impl AdapterKind for LokrKind {
+    fn name(&self) -> &'static str {
+        "LoKr"
     }
 
-    pub(crate) fn parameters(&self, layer: Kind) -> Vec<Parameter> {
-        let (r, k) = (self.size.rank, layer.kernel());
-        let ([a, c], [b, d]) = (self.small, self.large);
+    fn size(&self) -> Option<RankAlpha> {
+        Some(self.size)
+    }
+
+    fn scale(&self) -> f64 {
+        if self.is_full() { 1.0 } else { self.size.alpha / self.size.rank as f64 }
+    }
+
+    fn parameters(&self, layer: LayerShape) -> Vec<Parameter> {
+        let rank = self.size.rank;
+        let k = layer.kernel();
+        let [a, c] = self.small;
+        let [b, d] = self.large;
         let kaiming = |name, shape: &[usize]| Parameter::new(name, shape, Start::Kaiming);
-        let mut parameters = match self.w1 {
-            Form::Whole => vec![kaiming("lokr_w1", &[a, c])],
-            _ => vec![kaiming("lokr_w1_a", &[a, r]), kaiming("lokr_w1_b", &[r, c])],
-        };
         let zero = |name, shape: &[usize]| Parameter::new(name, shape, Start::Zero);
+        let mut parameters = match self.w1 {
+            Factorization::Whole => vec![kaiming("lokr_w1", &[a, c])],
+            _ => vec![kaiming("lokr_w1_a", &[a, rank]), kaiming("lokr_w1_b", &[rank, c])],
+        };
         match (self.w2, layer) {
-            (Form::Whole, Kind::Linear { .. }) => parameters.push(zero("lokr_w2", &[b, d])),
-            (Form::Whole, Kind::Conv(_)) => parameters.push(zero("lokr_w2", &[b, d, k, k])),
-            (Form::Product, _) => {
-                parameters.extend([kaiming("lokr_w2_a", &[b, r]), zero("lokr_w2_b", &[r, d * k * k])]);
+            (Factorization::Whole, LayerShape::Linear { .. }) => parameters.push(zero("lokr_w2", &[b, d])),
+            (Factorization::Whole, LayerShape::Conv(_)) => parameters.push(zero("lokr_w2", &[b, d, k, k])),
+            (Factorization::Product, _) => {
+                parameters.push(kaiming("lokr_w2_a", &[b, rank]));
+                parameters.push(zero("lokr_w2_b", &[rank, d * k * k]));
             }
-            (Form::Tucker, _) => {
-                parameters.extend([kaiming("lokr_w2_a", &[r, b]), zero("lokr_w2_b", &[r, d])]);
-                parameters.push(kaiming("lokr_t2", &[r, r, k, k]));
+            (Factorization::Tucker, _) => {
+                parameters.push(kaiming("lokr_w2_a", &[rank, b]));
+                parameters.push(zero("lokr_w2_b", &[rank, d]));
+                parameters.push(kaiming("lokr_t2", &[rank, rank, k, k]));
             }
         }
         parameters
     }
 
-    /// From the parameters in their order.
-    pub(crate) fn matrices(&self, scale: f64, mut values: impl Iterator<Item = Tensor<2>>) -> Lokr {
+    fn of_tensors(layer: LayerShape, alpha: f64, tensors: &NamedShapes<'_>) -> Result<Option<Self>, String> {
+        if !tensors.has("lokr_w1") && !tensors.has("lokr_w1_a") {
+            return Ok(None);
+        }
+        let w1 = if tensors.has("lokr_w1") { Factorization::Whole } else { Factorization::Product };
+        let w2 = if tensors.has("lokr_w2") {
+            Factorization::Whole
+        } else if tensors.has("lokr_t2") {
+            Factorization::Tucker
+        } else {
+            Factorization::Product
+        };
+        let small = match w1 {
+            Factorization::Whole => StoredMatrix::whole("lokr_w1", tensors)?,
+            _ => StoredMatrix::product("lokr_w1_a", "lokr_w1_b", w1, tensors)?,
+        };
+        let mut large = match w2 {
+            Factorization::Whole => StoredMatrix::whole("lokr_w2", tensors)?,
+            _ => StoredMatrix::product("lokr_w2_a", "lokr_w2_b", w2, tensors)?,
+        };
+        if w2 == Factorization::Product {
+            large.sides[1] /= layer.kernel() * layer.kernel();
+        }
+        let rank = large.rank.or(small.rank).unwrap_or(alpha.max(1.0) as usize);
+        let small = small.sides;
+        let large = large.sides;
+        let needed = (layer.outputs(), layer.inputs());
+        if (small[0] * large[0], small[1] * large[1]) != needed {
+            return Err(format!("its matrices {small:?} and {large:?} do not multiply to {needed:?}"));
+        }
+        Ok(Some(Self { size: RankAlpha { rank, alpha }, small, large, w1, w2 }))
+    }
+
+    fn tensors(&self, values: Vec<Tensor<2>>, _draw: &AdapterDraw) -> Arc<dyn AdapterTensors> {
+        let mut values = values.into_iter();
         let mut next = || values.next().expect("as many tensors as parameters");
         let w1 = match self.w1 {
-            Form::Whole => next(),
+            Factorization::Whole => next(),
             _ => next().matmul(next()),
         };
         let w2 = match self.w2 {
-            Form::Whole => next(),
-            Form::Product => next().matmul(next()),
-            Form::Tucker => {
-                let (a, b, core) = (next(), next(), next());
+            Factorization::Whole => next(),
+            Factorization::Product => next().matmul(next()),
+            Factorization::Tucker => {
+                let a = next();
+                let b = next();
+                let core = next();
                 rebuild(&core, a.transpose(), &b)
             }
         };
-        Lokr { w1, w2, scale }
+        Arc::new(Lokr { w1, w2, scale: self.scale() })
     }
 }
 
-impl Lokr {
-    /// ΔW, [out, in·k·k].
-    pub(crate) fn delta(&self) -> Tensor<2> {
-        let ([a, c], [b, columns]) = (self.w1.dims(), self.w2.dims());
+impl AdapterTensors for Lokr {
+    fn delta(&self) -> Option<Tensor<2>> {
+        let [a, c] = self.w1.dims();
+        let [b, columns] = self.w2.dims();
         let w1 = self.w1.clone().mul_scalar(self.scale).reshape([a, 1, c, 1]);
         let product = w1 * self.w2.clone().reshape([1, b, 1, columns]);
-        product.reshape([a * b, c * columns])
+        Some(product.reshape([a * b, c * columns]))
     }
 
-    /// The bypass of a linear layer without ever forming ΔW: x as a matrix [c, d] becomes w1 · x · w2ᵀ.
-    pub(crate) fn linear<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let mut shape = x.dims();
-        let rows = shape[..D - 1].iter().product::<usize>();
-        let ([a, c], [b, d]) = (self.w1.dims(), self.w2.dims());
-        shape[D - 1] = a * b;
-        let inner = x.reshape([rows * c, d]).matmul(self.w2.clone().transpose()).mul_scalar(self.scale);
+    /// Without ever forming ΔW: a row of x as a matrix [c, d] becomes w1 · x · w2ᵀ.
+    fn linear(&self, mut pass: LayerPass<'_, FrozenLinear, 2>) -> Tensor<2> {
+        let mask = pass.output_mask(pass.base.outputs());
+        let [rows, _] = pass.x.dims();
+        let [a, c] = self.w1.dims();
+        let [b, d] = self.w2.dims();
+        let inner = pass.x.reshape([rows * c, d]).matmul(self.w2.clone().transpose()).mul_scalar(self.scale);
         let inner = inner.reshape([rows, c, b]).swap_dims(1, 2).reshape([rows * b, c]);
         let outer = inner.matmul(self.w1.clone().transpose()).reshape([rows, b, a]);
-        outer.swap_dims(1, 2).reshape(shape)
+        masked_columns(outer.swap_dims(1, 2).reshape([rows, a * b]), mask)
     }
 }
 
@@ -176,10 +238,18 @@ pub fn factors(dimension: usize, factor: Option<usize>) -> (usize, usize) {
     if let Some(factor) = factor
         && dimension.is_multiple_of(factor)
     {
-        return (factor.min(dimension / factor), factor.max(dimension / factor));
+        let other = dimension / factor;
+        return (factor.min(other), factor.max(other));
     }
     let most = factor.unwrap_or(dimension);
-    let divides = |m: &usize| dimension.is_multiple_of(*m) && m * m <= dimension;
-    let smaller = (1..=most).take_while(|m| m * m <= dimension).filter(divides).last().unwrap_or(1);
+    let mut smaller = 1;
+    for candidate in 1..=most {
+        if candidate * candidate > dimension {
+            break;
+        }
+        if dimension.is_multiple_of(candidate) {
+            smaller = candidate;
+        }
+    }
     (smaller, dimension / smaller)
 }

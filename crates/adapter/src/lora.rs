@@ -2,15 +2,27 @@
 //!
 //! In LyCORIS' Tucker form a wide convolution has a core between the two: up and down are 1×1 then.
 
-use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
-use lorabake_ops::ConvShape;
+use std::sync::Arc;
 
-use crate::dropout::Dropped;
-use crate::method::{Parameter, Start};
-use crate::tucker::rebuild;
-use crate::{Kind, tucker};
+use burn::tensor::Tensor;
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear};
+use lorabake_recipe::network::RankAlpha;
+
+use crate::dense::{dense_conv, dense_linear, masked_channels, masked_columns, pointwise};
+use crate::draw::AdapterDraw;
+use crate::kind::{AdapterKind, AdapterTensors, LayerPass, LowRank};
+use crate::parameter::{NamedShapes, Parameter, Start};
+use crate::site::LayerShape;
+use crate::tucker::{self, rebuild};
+
+/// LoRA on one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoraKind {
+    /// Rank and alpha.
+    pub size: RankAlpha,
+    /// Wide convolutions have a core of their own.
+    pub tucker: bool,
+}
 
 /// The factors of one layer.
 #[derive(Debug, Clone)]
@@ -25,95 +37,95 @@ pub struct Lora {
     pub scale: f64,
 }
 
-/// Down, up and perhaps mid, as files have them.
-pub(crate) fn parameters(layer: Kind, r: usize, tucker: bool) -> Vec<Parameter> {
-    let (inputs, outputs, k) = (layer.inputs(), layer.outputs(), layer.kernel());
-    let mut parameters = match layer {
-        Kind::Linear { .. } => vec![
-            Parameter::new("lora_down.weight", &[r, inputs], Start::Kaiming),
-            Parameter::new("lora_up.weight", &[outputs, r], Start::Zero),
-        ],
-        Kind::Conv(_) => {
-            let side = if tucker::applies(layer, tucker) { 1 } else { k };
-            vec![
-                Parameter::new("lora_down.weight", &[r, inputs, side, side], Start::Kaiming),
-                Parameter::new("lora_up.weight", &[outputs, r, 1, 1], Start::Zero),
-            ]
-        }
-    };
-    if tucker::applies(layer, tucker) {
-        parameters.push(Parameter::new("lora_mid.weight", &[r, r, k, k], Start::Kaiming));
+impl AdapterKind for LoraKind {
+    fn name(&self) -> &'static str {
+        "LoRA"
     }
-    parameters
+
+    fn size(&self) -> Option<RankAlpha> {
+        Some(self.size)
+    }
+
+    /// Down, up and perhaps mid, as files have them.
+    fn parameters(&self, layer: LayerShape) -> Vec<Parameter> {
+        let rank = self.size.rank;
+        let inputs = layer.inputs();
+        let outputs = layer.outputs();
+        let k = layer.kernel();
+        let has_core = tucker::applies(layer, self.tucker);
+        let mut parameters = match layer {
+            LayerShape::Linear { .. } => vec![
+                Parameter::new("lora_down.weight", &[rank, inputs], Start::Kaiming),
+                Parameter::new("lora_up.weight", &[outputs, rank], Start::Zero),
+            ],
+            LayerShape::Conv(_) => {
+                let side = if has_core { 1 } else { k };
+                vec![
+                    Parameter::new("lora_down.weight", &[rank, inputs, side, side], Start::Kaiming),
+                    Parameter::new("lora_up.weight", &[outputs, rank, 1, 1], Start::Zero),
+                ]
+            }
+        };
+        if has_core {
+            parameters.push(Parameter::new("lora_mid.weight", &[rank, rank, k, k], Start::Kaiming));
+        }
+        parameters
+    }
+
+    fn of_tensors(_layer: LayerShape, alpha: f64, tensors: &NamedShapes<'_>) -> Result<Option<Self>, String> {
+        if !tensors.has("lora_down.weight") && !tensors.has("lora_up.weight") {
+            return Ok(None);
+        }
+        let rank = tensors.need("lora_down.weight")?[0];
+        Ok(Some(Self { size: RankAlpha { rank, alpha }, tucker: tensors.has("lora_mid.weight") }))
+    }
+
+    fn tensors(&self, values: Vec<Tensor<2>>, _draw: &AdapterDraw) -> Arc<dyn AdapterTensors> {
+        let mut values = values.into_iter();
+        let down = values.next().expect("down");
+        let up = values.next().expect("up");
+        Arc::new(Lora { down, up, mid: values.next(), scale: self.scale() })
+    }
 }
 
-impl Lora {
-    /// The bypass of a linear layer.
-    ///
-    /// # Shapes
-    /// - x: [.., in]
-    /// - output: [.., out]
-    pub fn linear<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.linear_dropped(x, None)
-    }
-
-    pub(crate) fn linear_dropped<const D: usize>(&self, x: Tensor<D>, dropped: Option<&mut Dropped>) -> Tensor<D> {
-        let mut shape = x.dims();
-        let (batch, inputs) = (shape[0], shape[D - 1]);
-        let rows = shape[..D - 1].iter().product::<usize>();
-        let mut inner = x.reshape([rows, inputs]).matmul(self.down.clone().transpose()).mul_scalar(self.scale);
-        if let Some(dropped) = dropped {
-            inner = dropped.ranks_last(inner, batch);
-        }
-        shape[D - 1] = self.up.dims()[0];
-        inner.matmul(self.up.clone().transpose()).reshape(shape)
-    }
-
-    /// The bypass of a convolution: `down` has the layer's kernel, stride and padding, `up` is 1×1; in the Tucker form
-    /// `mid` has them instead.
-    ///
-    /// # Shapes
-    /// - x: [B, in, H, W]
-    /// - output: [B, out, H', W']
-    pub fn conv(&self, shape: ConvShape, x: Tensor<4>) -> Tensor<4> {
-        self.conv_dropped(shape, x, None)
-    }
-
-    pub(crate) fn conv_dropped(&self, shape: ConvShape, x: Tensor<4>, dropped: Option<&mut Dropped>) -> Tensor<4> {
-        let rank = self.up.dims()[1];
-        let mut inner = match &self.mid {
-            Some(mid) => wide(mid, ConvShape { inputs: rank, outputs: rank, ..shape }, pointwise(&self.down, x)),
-            None => wide(&self.down, ConvShape { outputs: rank, ..shape }, x),
-        };
-        inner = inner.mul_scalar(self.scale);
-        if let Some(dropped) = dropped {
-            inner = dropped.ranks_second(inner);
-        }
-        pointwise(&self.up, inner)
-    }
-
-    /// ΔW, [out, in·k·k].
-    pub(crate) fn delta(&self) -> Tensor<2> {
+impl AdapterTensors for Lora {
+    fn delta(&self) -> Option<Tensor<2>> {
         let product = match &self.mid {
             Some(mid) => rebuild(mid, self.up.clone(), &self.down),
             None => self.up.clone().matmul(self.down.clone()),
         };
-        product.mul_scalar(self.scale)
+        Some(product.mul_scalar(self.scale))
     }
-}
 
-/// A convolution of this shape with `weight` [out, in·k·k] and no bias.
-pub(crate) fn wide(weight: &Tensor<2>, shape: ConvShape, x: Tensor<4>) -> Tensor<4> {
-    if shape.kernel == 1 && shape.stride == 1 {
-        return pointwise(weight, x);
+    fn low_rank(&self) -> Option<LowRank<'_>> {
+        Some(LowRank { down: &self.down, up: &self.up, scale: self.scale })
     }
-    let weight = weight.clone().reshape([shape.outputs, shape.inputs, shape.kernel, shape.kernel]);
-    conv2d(x, weight, None, ConvOptions::new([shape.stride; 2], [shape.padding; 2], [1; 2], 1))
-}
 
-/// A 1×1 convolution with `weight` [out, in].
-pub(crate) fn pointwise(weight: &Tensor<2>, x: Tensor<4>) -> Tensor<4> {
-    let [b, c, h, w] = x.dims();
-    let outputs = weight.dims()[0];
-    weight.clone().unsqueeze::<3>().matmul(x.reshape([b, c, h * w])).reshape([b, outputs, h, w])
+    fn linear(&self, mut pass: LayerPass<'_, FrozenLinear, 2>) -> Tensor<2> {
+        let mask = pass.output_mask(pass.base.outputs());
+        let mut inner = dense_linear(&self.down, pass.x).mul_scalar(self.scale);
+        if let Some(dropped) = &mut pass.dropped {
+            inner = dropped.ranks_of_rows(inner);
+        }
+        masked_columns(dense_linear(&self.up, inner), mask)
+    }
+
+    /// `down` has the layer's kernel, stride and padding, `up` is 1×1; in the Tucker form `mid` has them instead.
+    fn conv(&self, mut pass: LayerPass<'_, FrozenConv, 4>) -> Tensor<4> {
+        let shape = pass.base.shape();
+        let mask = pass.output_mask(shape.outputs);
+        let rank = self.up.dims()[1];
+        let mut inner = match &self.mid {
+            Some(mid) => {
+                let core = ConvShape { inputs: rank, outputs: rank, ..shape };
+                dense_conv(mid, core, pointwise(&self.down, pass.x))
+            }
+            None => dense_conv(&self.down, ConvShape { outputs: rank, ..shape }, pass.x),
+        };
+        inner = inner.mul_scalar(self.scale);
+        if let Some(dropped) = &mut pass.dropped {
+            inner = dropped.ranks_of_channels(inner);
+        }
+        masked_channels(pointwise(&self.up, inner), mask)
+    }
 }

@@ -8,7 +8,7 @@ pub struct SiteId(pub(crate) usize);
 
 /// What the frozen layer computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LayerShape {
     /// y = x·Wᵀ + b.
     Linear {
         /// Width of x.
@@ -20,7 +20,7 @@ pub enum Kind {
     Conv(ConvShape),
 }
 
-impl Kind {
+impl LayerShape {
     /// Width, or channels, of the input.
     pub fn inputs(self) -> usize {
         match self {
@@ -64,10 +64,10 @@ pub enum Role {
 /// One adaptable layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// Its path as diffusers or transformers write it, without `.weight`.
+    /// Path as diffusers or transformers write it, without `.weight`.
     pub path: String,
-    /// What it computes.
-    pub kind: Kind,
+    /// What the layer computes.
+    pub layer: LayerShape,
     /// Where it stands.
     pub role: Role,
 }

@@ -3,10 +3,10 @@
 
 use burn::tensor::Tensor;
 
-use crate::Kind;
+use crate::site::LayerShape;
 
 /// Whether the layer takes the Tucker form: only convolutions whose kernel is wider than one pixel do.
-pub(crate) fn applies(layer: Kind, asked: bool) -> bool {
+pub(crate) fn applies(layer: LayerShape, asked: bool) -> bool {
     asked && layer.kernel() > 1
 }
 

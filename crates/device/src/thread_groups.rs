@@ -2,7 +2,7 @@
 //! That keeps threads busy where single operations are too small to be shared among them.
 
 use burn::tensor::Device;
-use lorabake_ops::{awake, is_host};
+use lorabake_ops::{is_host, with_busy_pool};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Groups of threads that work side by side.
@@ -46,7 +46,7 @@ impl ThreadGroups {
 
     /// `work` by all threads as one group; on the processor they stay awake between its operations.
     pub fn whole<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        if self.on_host { awake(work) } else { work() }
+        if self.on_host { with_busy_pool(work) } else { work() }
     }
 
     /// `work` on each of `parts`, of which there are at most as many as groups, each by a group of its own.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use lorabake_ops::{
-    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, Mask, Storage, attention, half_of,
+    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, Mask, WeightDtype, attention, half_of,
 };
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
@@ -50,8 +50,8 @@ pub fn check(device: &Device) -> Result<f64, String> {
 pub fn try_out(device: &Device) -> Result<Trial, String> {
     let distance = check(device)?;
     guarded(|| {
-        let speed = product_speed(device, Storage::F32);
-        let half = half_of(device).map(|half| (half.into(), product_speed(device, Storage::Bf16)));
+        let speed = product_speed(device, WeightDtype::F32);
+        let half = half_of(device).map(|half| (half.into(), product_speed(device, WeightDtype::Bf16)));
         Trial { distance, speed, half }
     })
 }
@@ -72,7 +72,7 @@ fn block(device: &Device) -> [Vec<f32>; 2] {
     let shape = ConvShape { inputs: 32, outputs: 32, kernel: 3, stride: 1, padding: 1 };
     let matrix = |rows, columns, salt| {
         let values = numbers(rows * columns, salt).iter().map(|x| x / (columns as f32).sqrt()).collect();
-        FrozenMatrix::new(rows, columns, values, Storage::F32)
+        FrozenMatrix::new(rows, columns, values, WeightDtype::F32)
     };
     let norm = GroupNorm::new(numbers(32, 1), numbers(32, 2), 8, 1e-5);
     let conv = FrozenConv::new(shape, matrix(32, shape.patch(), 3), Some(numbers(32, 4)));
@@ -81,7 +81,7 @@ fn block(device: &Device) -> [Vec<f32>; 2] {
     let y = conv.forward(norm.forward(x.clone(), Activation::Silu));
     let y = linear.forward(y.reshape([1, 32, 64]).transpose()).reshape([1, 64, 3, 32]).swap_dims(1, 2);
     let part = |index| y.clone().narrow(1, index, 1);
-    let y = attention(part(0), part(1), part(2), Mask::None, Storage::F32);
+    let y = attention(part(0), part(1), part(2), Mask::None, WeightDtype::F32);
     let mut gradients = (y.clone() * tensor(y.dims(), 7, device)).sum().backward();
     let values = |x: Tensor<4>| x.into_data().try_into_vec().unwrap_or_default();
     [values(y.inner()), x.grad_remove(&mut gradients).map(values).unwrap_or_default()]
@@ -96,10 +96,10 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// GFLOP/s of products with a frozen matrix, in the second of two rounds: the first one compiles and tunes.
-fn product_speed(device: &Device, storage: Storage) -> f64 {
+fn product_speed(device: &Device, dtype: WeightDtype) -> f64 {
     const PRODUCTS: usize = 8;
     let values = numbers(SIDE * SIDE, 8).iter().map(|x| x / (SIDE as f32).sqrt()).collect();
-    let layer = FrozenLinear::new(FrozenMatrix::new(SIDE, SIDE, values, storage), None);
+    let layer = FrozenLinear::new(FrozenMatrix::new(SIDE, SIDE, values, dtype), None);
     let start = tensor::<2>([SIDE, SIDE], 9, device);
     let round = || {
         let started = Instant::now();

@@ -10,7 +10,7 @@ use lorabake_lora::{Attached, LoraNetwork};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
-use lorabake_model::{Bundle, Conditioning, PromptChunks, Storages, VaeHalves};
+use lorabake_model::{Bundle, Conditioning, PromptChunks, VaeHalves, WeightDtypes};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Precision;
 use lorabake_weights::Part;
@@ -58,8 +58,8 @@ pub struct PipelineRef<'a> {
 }
 
 /// How the weights of networks that make pictures are held: all in one precision, with a VAE of its own.
-pub fn picture_dtypes(precision: Precision, vae: Precision, device: &Device) -> Storages {
-    Storages { vae: vae_dtype(vae, device), ..Storages::all(weight_dtype(precision, device)) }
+pub fn picture_dtypes(precision: Precision, vae: Precision, device: &Device) -> WeightDtypes {
+    WeightDtypes { vae: vae_dtype(vae, device), ..WeightDtypes::all(weight_dtype(precision, device)) }
 }
 
 impl Pipeline {
@@ -68,7 +68,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When one of its networks does not fit.
-    pub fn load(checkpoint: &Checkpoint, storages: Storages) -> Result<Self> {
+    pub fn load(checkpoint: &Checkpoint, storages: WeightDtypes) -> Result<Self> {
         let mut bundle = Bundle::open(checkpoint, VaeHalves::Generating, storages)?;
         bundle.read(|part, _| part == Part::Unet)?;
         let decoder = bundle.decoder.take().expect("VaeHalves::Generating brings the decoder");

@@ -1,7 +1,7 @@
 //! What chance decides about the adapters in one pass: DyLoRA's blocks and dropout. Like all that is random, an input of
 //! the step: drawn from named streams by batch, or recorded.
 
-use lorabake_adapter::{Chance, Masks, rule_of};
+use lorabake_adapter::{AdapterDraw, Masks, rule_of};
 use lorabake_recipe::adapter::{Dropout, Rule};
 use lorabake_recipe::network::Network as NetworkSettings;
 use lorabake_recipe::seed::{BatchId, Seed};
@@ -36,15 +36,15 @@ impl AdapterDraws {
     }
 
     /// The draws for module number `index`.
-    pub(crate) fn of(&self, index: usize, module: &NetworkModule) -> Chance {
+    pub(crate) fn of(&self, index: usize, module: &NetworkModule) -> AdapterDraw {
         match *self {
-            Self::None => Chance::default(),
-            Self::Starts(ref starts) => Chance { start: starts.get(index).copied(), masks: None },
+            Self::None => AdapterDraw::default(),
+            Self::Starts(ref starts) => AdapterDraw { start: starts.get(index).copied(), masks: None },
             Self::Drawn { seed, batch, dropout, rule } => {
                 let at = [batch.epoch, batch.batch, index as u64];
-                let start = module.plan.draw_start(&mut seed.stream("dylora", &at));
+                let start = module.spec.draw_start(&mut seed.stream("dylora", &at));
                 let masks = if dropout.is_off() { None } else { Some(Masks { settings: dropout, rule, seed, at }) };
-                Chance { start, masks }
+                AdapterDraw { start, masks }
             }
         }
     }

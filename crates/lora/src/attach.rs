@@ -1,7 +1,7 @@
 //! Modules as adapters of a forward pass: without tape at a strength, or as leaves of the tape.
 
 use burn::tensor::{Device, Tensor};
-use lorabake_adapter::{Adapters, Chance};
+use lorabake_adapter::{AdapterDraw, Adapters};
 use lorabake_weights::Part;
 
 use crate::adapter_draws::AdapterDraws;
@@ -56,8 +56,8 @@ impl LoraNetwork {
         for module in &self.modules {
             let factor = if module.part == Part::Unet { strength.unet } else { strength.text };
             if factor != 0.0 {
-                let adapter = module.plan.adapter(module.tensors(device), factor, &Chance::default());
-                to.part_mut(module.part).attach(module.plan.site, adapter);
+                let adapter = module.spec.adapter(module.tensors(device), factor, &AdapterDraw::default());
+                to.part_mut(module.part).attach(module.spec.site, adapter);
             }
         }
     }
@@ -66,8 +66,8 @@ impl LoraNetwork {
     pub fn untracked(&self, device: &Device, draws: &AdapterDraws) -> Attached {
         let mut attached = Attached::default();
         for (index, module) in self.modules.iter().enumerate() {
-            let adapter = module.plan.adapter(module.tensors(device), 1.0, &draws.of(index, module));
-            attached.part_mut(module.part).attach(module.plan.site, adapter);
+            let adapter = module.spec.adapter(module.tensors(device), 1.0, &draws.of(index, module));
+            attached.part_mut(module.part).attach(module.spec.site, adapter);
         }
         attached
     }
@@ -81,14 +81,14 @@ impl LoraNetwork {
             let mut values = module.tensors(device);
             for (parameter, value) in values.iter_mut().enumerate() {
                 let mut leaf = value.clone().autodiff();
-                let trains = module.plan.trains(parameter, &draw);
+                let trains = module.spec.trains(parameter, &draw);
                 if trains {
                     leaf = leaf.require_grad();
                 }
                 *value = leaf.clone();
                 leaves.push(trains.then_some(leaf));
             }
-            attached.part_mut(module.part).attach(module.plan.site, module.plan.adapter(values, 1.0, &draw));
+            attached.part_mut(module.part).attach(module.spec.site, module.spec.adapter(values, 1.0, &draw));
         }
         Tracked { attached, leaves }
     }

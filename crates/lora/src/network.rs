@@ -1,7 +1,7 @@
 //! A LoRA in main memory: named modules with their values, made fresh or read from a file (`open.rs`).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Chance, Method, Parameter, Planned, Sites, plan};
+use lorabake_adapter::{AdapterDraw, AdapterSpec, AdapterTensor, Ia3Kind, Method, Parameter, Sites, adapter_specs};
 use lorabake_model::Bundle;
 use lorabake_recipe::network::{Network as NetworkSettings, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
@@ -15,7 +15,7 @@ pub struct NetworkModule {
     /// One of the text encoders, or the UNet.
     pub part: Part,
     /// Layer, kind, size and parameters.
-    pub plan: Planned,
+    pub spec: AdapterSpec,
     /// Values of each parameter, row-major.
     pub values: Vec<Vec<f32>>,
 }
@@ -35,11 +35,11 @@ impl LoraNetwork {
     pub fn fresh(settings: &NetworkSettings, bundle: &Bundle, seed: Seed) -> Self {
         let mut modules = Vec::new();
         for (part, sites) in parts(settings.scope, bundle) {
-            for plan in plan(sites, settings, |path| bundle.names.path(part, path)) {
-                let Some(name) = bundle.names.module(part, &sites.get(plan.site).path) else { continue };
+            for spec in adapter_specs(sites, settings, |path| bundle.names.path(part, path)) {
+                let Some(name) = bundle.names.module(part, &sites.get(spec.site).path) else { continue };
                 let mut rng = seed.stream("init", &[part_index(part), modules.len() as u64]);
-                let values = plan.initial(sites, &mut rng);
-                modules.push(NetworkModule { name, part, plan, values });
+                let values = spec.initial(sites, &mut rng);
+                modules.push(NetworkModule { name, part, spec, values });
             }
         }
         Self { modules }
@@ -72,21 +72,21 @@ impl LoraNetwork {
 
     /// Every trainable tensor, in the order of the modules.
     pub fn trainables(&mut self) -> impl Iterator<Item = (&mut Vec<f32>, &Parameter)> {
-        self.modules.iter_mut().flat_map(|module| module.values.iter_mut().zip(&module.plan.parameters))
+        self.modules.iter_mut().flat_map(|module| module.values.iter_mut().zip(&module.spec.parameters))
     }
 
     /// Every trainable tensor under the name that states have for it.
     pub fn state(&self) -> impl Iterator<Item = (String, &Vec<f32>)> {
         self.modules.iter().flat_map(|module| {
             let key = |parameter: &Parameter| format!("{}.{}", module.name, parameter.name);
-            module.plan.parameters.iter().map(key).zip(&module.values)
+            module.spec.parameters.iter().map(key).zip(&module.values)
         })
     }
 
     /// What the modules' changes are scaled with, under the names that states have for it.
     pub fn alphas(&self) -> Vec<(String, Vec<f32>)> {
         let alpha = |module: &NetworkModule| {
-            let size = module.plan.method.size()?;
+            let size = module.spec.method.size()?;
             Some((format!("{}.alpha", module.name), vec![size.alpha as f32]))
         };
         self.modules.iter().filter_map(alpha).collect()
@@ -97,14 +97,14 @@ impl LoraNetwork {
         let mut tensors = Vec::new();
         for module in &self.modules {
             let key = |leaf: &str| format!("{}.{leaf}", module.name);
-            tensors.push(match module.plan.method {
-                Method::Ia3 { on_input } => (key("on_input"), Vec::new(), vec![f32::from(u8::from(on_input))]),
+            tensors.push(match module.spec.method {
+                Method::Ia3(Ia3Kind { on_input }) => (key("on_input"), Vec::new(), vec![f32::from(u8::from(on_input))]),
                 method => {
                     let alpha = method.size().map_or(0.0, |RankAlpha { alpha, .. }| alpha);
                     (key("alpha"), Vec::new(), vec![alpha as f32])
                 }
             });
-            for (leaf, shape, values) in module.plan.to_file(&module.values) {
+            for AdapterTensor { leaf, shape, values } in module.spec.to_file(&module.values) {
                 tensors.push((key(&leaf), shape, values));
             }
         }
@@ -118,7 +118,7 @@ impl NetworkModule {
     /// # Shapes
     /// - output: [out, in·k·k]
     pub fn change(&self, device: &Device) -> Option<Tensor<2>> {
-        self.plan.adapter(self.tensors(device), 1.0, &Chance::default()).change()
+        self.spec.adapter(self.tensors(device), 1.0, &AdapterDraw::default()).change()
     }
 
     /// Each parameter as a matrix on a device.
@@ -127,7 +127,7 @@ impl NetworkModule {
     /// - each: [`Parameter::matrix`], the first axis against all others.
     pub(crate) fn tensors(&self, device: &Device) -> Vec<Tensor<2>> {
         let mut tensors = Vec::with_capacity(self.values.len());
-        for (values, parameter) in self.values.iter().zip(&self.plan.parameters) {
+        for (values, parameter) in self.values.iter().zip(&self.spec.parameters) {
             tensors.push(Tensor::from_data(TensorData::new(values.clone(), parameter.matrix()), device));
         }
         tensors

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow, bail};
-use lorabake_adapter::{Method, Named, Planned};
+use lorabake_adapter::{AdapterSpec, DyLoraKind, LoraKind, Method, NamedShapes};
 use lorabake_model::Bundle;
 use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::Scope;
@@ -33,11 +33,11 @@ impl LoraNetwork {
                     by_name.get(name.as_str()).or_else(|| others.iter().find_map(|name| by_name.get(name.as_str())));
                 let Some(module) = module else { continue };
                 found.insert(module.name.as_str());
-                let plan = Planned::of_tensors(sites, site, f64::from(module.alpha), &named(module));
-                let plan =
-                    plan.map_err(|reason| anyhow!("{label}: {name}: {reason}; the LoRA was made for another model"))?;
-                let values = take(&plan, module).map_err(|key| anyhow!("{label}: {name}.{key} is of another size"))?;
-                modules.push(NetworkModule { name, part, plan, values });
+                let spec = AdapterSpec::of_tensors(sites, site, f64::from(module.alpha), &named(module));
+                let spec =
+                    spec.map_err(|reason| anyhow!("{label}: {name}: {reason}; the LoRA was made for another model"))?;
+                let values = take(&spec, module).map_err(|key| anyhow!("{label}: {name}.{key} is of another size"))?;
+                modules.push(NetworkModule { name, part, spec, values });
             }
         }
         if modules.len() < file.modules.len() {
@@ -59,9 +59,9 @@ impl LoraNetwork {
         let mut taken = 0;
         for module in &mut self.modules {
             let Some(source) = left.remove(module.name.as_str()) else { continue };
-            let tensors = source.plan.to_file(&source.values);
-            let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
-            module.values = module.plan.of_file(get).map_err(|_| misfit(module, source))?;
+            let tensors = source.spec.to_file(&source.values);
+            let get = |leaf: &str| tensors.iter().find(|tensor| tensor.leaf == leaf).map(|tensor| &tensor.values[..]);
+            module.values = module.spec.of_file(get).map_err(|_| misfit(module, source))?;
             taken += 1;
         }
         Ok((taken, left.into_keys().map(str::to_string).collect()))
@@ -70,9 +70,9 @@ impl LoraNetwork {
     /// Modules of DyLoRA in place of plain ones, where the recipe asks for that: files do not tell the two apart.
     pub fn in_blocks(&mut self, adapter: &Adapter, bundle: &Bundle) -> Result<()> {
         if !matches!(adapter, Adapter::Lycoris(_))
-            && let Some(other) = self.modules.iter().find(|m| m.plan.dora.is_some() || m.plan.method.name() != "LoRA")
+            && let Some(other) = self.modules.iter().find(|m| m.spec.dora.is_some() || m.spec.method.name() != "LoRA")
         {
-            let kind = if other.plan.dora.is_some() { "DoRA" } else { other.plan.method.name() };
+            let kind = if other.spec.dora.is_some() { "DoRA" } else { other.spec.method.name() };
             bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
         }
         let blocks = match adapter {
@@ -84,7 +84,7 @@ impl LoraNetwork {
             Adapter::Lora => return Ok(()),
         };
         for module in &mut self.modules {
-            let Method::Lora { size, .. } = module.plan.method else { continue };
+            let Method::Lora(LoraKind { size, .. }) = module.spec.method else { continue };
             if !size.rank.is_multiple_of(blocks.size) {
                 bail!(
                     "network_weights: {} has rank {}, which blocks of {} do not divide",
@@ -94,30 +94,31 @@ impl LoraNetwork {
                 );
             }
             let sites = bundle.sites(module.part).expect("a module stands on a network");
-            let plan = Planned::new(sites, module.plan.site, Method::DyLora { size, blocks: *blocks }, None);
-            let tensors = module.plan.to_file(&module.values);
-            let get = |name: &str| tensors.iter().find(|(known, ..)| known == name).map(|(.., values)| &values[..]);
-            module.values = plan.of_file(get).map_err(|key| anyhow!("network_weights: {}.{key}", module.name))?;
-            module.plan = plan;
+            let spec =
+                AdapterSpec::new(sites, module.spec.site, Method::DyLora(DyLoraKind { size, blocks: *blocks }), None);
+            let tensors = module.spec.to_file(&module.values);
+            let get = |leaf: &str| tensors.iter().find(|tensor| tensor.leaf == leaf).map(|tensor| &tensor.values[..]);
+            module.values = spec.of_file(get).map_err(|key| anyhow!("network_weights: {}.{key}", module.name))?;
+            module.spec = spec;
         }
         Ok(())
     }
 }
 
-fn named(module: &LoraModule) -> Named<'_> {
+fn named(module: &LoraModule) -> NamedShapes<'_> {
     let shapes = module.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice())).collect();
-    Named { shapes, on_input: module.on_input }
+    NamedShapes { shapes, on_input: module.on_input }
 }
 
-/// The values of a file's module in the order of the plan; the key of what does not fit otherwise.
-fn take(plan: &Planned, module: &LoraModule) -> Result<Vec<Vec<f32>>, String> {
-    plan.of_file(|name| module.tensors.get(name).map(|tensor| tensor.values.as_slice()))
+/// The values of a file's module in the order of the spec; the key of what does not fit otherwise.
+fn take(spec: &AdapterSpec, module: &LoraModule) -> Result<Vec<Vec<f32>>, String> {
+    spec.of_file(|name| module.tensors.get(name).map(|tensor| tensor.values.as_slice()))
 }
 
 /// Why a file's module cannot be the start of ours.
 fn misfit(ours: &NetworkModule, file: &NetworkModule) -> anyhow::Error {
-    let rank = |module: &NetworkModule| module.plan.method.size().map_or(0, |size| size.rank);
-    let (name, kind, other) = (&ours.name, file.plan.method.name(), ours.plan.method.name());
+    let rank = |module: &NetworkModule| module.spec.method.size().map_or(0, |size| size.rank);
+    let (name, kind, other) = (&ours.name, file.spec.method.name(), ours.spec.method.name());
     if kind != other && !(kind == "LoRA" && other == "DyLoRA") {
         return anyhow!("network_weights: {name} is a {kind} in the file and the options ask for a {other}");
     }

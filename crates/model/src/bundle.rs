@@ -1,7 +1,7 @@
 //! A checkpoint's networks, read strictly.
 
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_weights::keys::kohya::Names;
 use lorabake_weights::{Checkpoint, Error, Family, Loader, Part};
 
@@ -38,19 +38,19 @@ pub struct Bundle {
 
 /// How the matrices of the networks are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Storages {
+pub struct WeightDtypes {
     /// The matrices of the text encoders.
-    pub texts: Storage,
+    pub texts: WeightDtype,
     /// The matrices of the UNet.
-    pub unet: Storage,
+    pub unet: WeightDtype,
     /// The matrices of the VAE.
-    pub vae: Storage,
+    pub vae: WeightDtype,
 }
 
-impl Storages {
+impl WeightDtypes {
     /// One number format for all networks.
-    pub fn all(storage: Storage) -> Self {
-        Self { texts: storage, unet: storage, vae: storage }
+    pub fn all(dtype: WeightDtype) -> Self {
+        Self { texts: dtype, unet: dtype, vae: dtype }
     }
 }
 
@@ -80,7 +80,7 @@ impl Bundle {
     ///
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
-    pub fn open(checkpoint: &Checkpoint, halves: VaeHalves, storage: Storages) -> Result<Self, Error> {
+    pub fn open(checkpoint: &Checkpoint, halves: VaeHalves, dtype: WeightDtypes) -> Result<Self, Error> {
         let family = checkpoint.family();
         let projection = if halves == VaeHalves::Generating { Projection::AsHosts } else { Projection::AsTrainer };
         let mut texts = Vec::new();
@@ -88,19 +88,19 @@ impl Bundle {
         for model in text_models(family) {
             let mut matrices = Vec::new();
             let mut loader = Loader::new(checkpoint, model.part);
-            texts.push(TextEncoder::build(Builder::new(&mut loader, storage.texts, &mut matrices), *model, projection));
+            texts.push(TextEncoder::build(Builder::new(&mut loader, dtype.texts, &mut matrices), *model, projection));
             loader.finish()?;
             sources.extend(matrices.into_iter().map(|matrix| (model.part, matrix)));
         }
         let mut matrices = Vec::new();
         let mut loader = Loader::new(checkpoint, Part::Unet);
-        let unet = UNet::build(Builder::new(&mut loader, storage.unet, &mut matrices));
+        let unet = UNet::build(Builder::new(&mut loader, dtype.unet, &mut matrices));
         loader.finish()?;
         sources.extend(matrices.into_iter().map(|matrix| (Part::Unet, matrix)));
         // Both halves of the VAE are looked at, so that a broken file is refused whichever is wanted.
         let mut matrices = Vec::new();
         let mut loader = Loader::new(checkpoint, Part::Vae);
-        let mut builder = Builder::new(&mut loader, storage.vae, &mut matrices);
+        let mut builder = Builder::new(&mut loader, dtype.vae, &mut matrices);
         let encoder = Encoder::build(&mut builder, latent_scale(family));
         let decoder = Decoder::build(&mut builder, latent_scale(family));
         loader.finish()?;
@@ -121,8 +121,9 @@ impl Bundle {
     ///
     /// # Errors
     /// The errors of [`Bundle::open`] and [`Bundle::read`].
-    pub fn load(checkpoint: &Checkpoint, halves: VaeHalves, storage: Storage) -> Result<Self, Error> {
-        let bundle = Self::open(checkpoint, halves, Storages { vae: Storage::F32, ..Storages::all(storage) })?;
+    pub fn load(checkpoint: &Checkpoint, halves: VaeHalves, dtype: WeightDtype) -> Result<Self, Error> {
+        let bundle =
+            Self::open(checkpoint, halves, WeightDtypes { vae: WeightDtype::F32, ..WeightDtypes::all(dtype) })?;
         bundle.read(|_, _| true)?;
         Ok(bundle)
     }

@@ -12,5 +12,5 @@ pub mod tokenizer;
 pub mod unet;
 pub mod vae;
 
-pub use bundle::{Bundle, PromptChunks, Storages, VaeHalves};
+pub use bundle::{Bundle, PromptChunks, VaeHalves, WeightDtypes};
 pub use conditioning::{AddedConditioning, Conditioning, Encoded, TimeIds};

@@ -13,7 +13,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::elementary::exp;
-use crate::frozen::Storage;
+use crate::frozen::WeightDtype;
 use crate::frozen_op::{dims, flex_tensor};
 use crate::heads::{Heads, NewHeads, Rows};
 use crate::lanes::{maximum, sum, vectorized};
@@ -32,13 +32,13 @@ pub enum Mask {
     Causal,
 }
 
-/// softmax(q·kᵀ / √D)·v, computed in what layers whose weights are held in `storage` compute in.
+/// softmax(q·kᵀ / √D)·v, computed in what layers whose weights are held in `dtype` compute in.
 ///
 /// # Shapes
 /// - q: [B, heads, S, D]; k, v: [B, heads, T, D]
 /// - output: [B, heads, S, D]
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask, storage: Storage) -> Tensor<4> {
-    let form = Form { mask, storage };
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask, dtype: WeightDtype) -> Tensor<4> {
+    let form = Form { mask, dtype };
     let (output, _) = Dispatch::attend(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), form);
     Tensor::from_dispatch(output)
 }
@@ -47,7 +47,7 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask, storage: 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
     mask: Mask,
-    storage: Storage,
+    dtype: WeightDtype,
 }
 
 impl Form {
@@ -57,18 +57,22 @@ impl Form {
     }
 
     #[cfg(feature = "cube")]
-    pub fn storage(self) -> Storage {
-        self.storage
+    pub fn dtype(self) -> WeightDtype {
+        self.dtype
     }
 
     #[cfg(target_arch = "x86_64")]
     fn is_bf16(self) -> bool {
-        self.storage != Storage::F32 && crate::bf16::available()
+        self.dtype != WeightDtype::F32 && crate::bf16::available()
     }
 }
 
-/// The same in Burn primitives.
-pub fn plain(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
+/// [`attention`] in Burn primitives.
+///
+/// # Shapes
+/// - q: [B, heads, S, D]; k, v: [B, heads, T, D]
+/// - output: [B, heads, S, D]
+pub fn plain_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
     let ([_, _, s, d], t) = (q.dims(), k.dims()[2]);
     let scores = q.clone().matmul(k.transpose()).div_scalar((d as f64).sqrt());
     let scores = match mask {

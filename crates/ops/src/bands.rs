@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::agreement::{distance, numbers};
-    use crate::{Activation, FrozenMatrix, Storage};
+    use crate::{Activation, FrozenMatrix, WeightDtype};
 
     fn image([channels, height, width]: [usize; 3], salt: u64) -> Planes {
         Planes { channels, height, width, numbers: numbers(channels * height * width, salt) }
@@ -208,9 +208,9 @@ mod tests {
         Tensor::from_data(TensorData::new(x.numbers.clone(), [1, x.channels, x.height, x.width]), &Device::flex())
     }
 
-    fn conv([inputs, outputs, kernel, stride, padding]: [usize; 5], storage: Storage) -> FrozenConv {
+    fn conv([inputs, outputs, kernel, stride, padding]: [usize; 5], dtype: WeightDtype) -> FrozenConv {
         let shape = ConvShape { inputs, outputs, kernel, stride, padding };
-        let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), storage);
+        let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), dtype);
         FrozenConv::new(shape, weight, Some(numbers(outputs, 2)))
     }
 
@@ -219,13 +219,13 @@ mod tests {
         let x = tensor(x);
         let x = match before {
             Before::Nothing => x,
-            Before::Normalize(norm) => norm.plain(x, Activation::Silu),
+            Before::Normalize(norm) => norm.plain_forward(x, Activation::Silu),
             Before::PadEnd => x.pad((0, 1, 0, 1), PadMode::Constant(0.0)),
             Before::Double => {
                 interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]))
             }
         };
-        let y: Vec<f32> = conv.plain(x).into_data().try_into_vec().unwrap();
+        let y: Vec<f32> = conv.plain_forward(x).into_data().try_into_vec().unwrap();
         y.into_iter().map(f64::from).collect()
     }
 
@@ -247,8 +247,8 @@ mod tests {
             ([8, 6, 1, 1, 0], Before::Nothing),
             ([8, 20, 3, 2, 0], Before::PadEnd),
         ] {
-            for storage in [Storage::F32, Storage::Bf16] {
-                let (conv, x) = (conv(sizes, storage), image([8, 12, 10], 3));
+            for dtype in [WeightDtype::F32, WeightDtype::Bf16] {
+                let (conv, x) = (conv(sizes, dtype), image([8, 12, 10], 3));
                 let expected = plain(&conv, &x, before);
                 let (one, whole) = in_bands_of(&conv, &x, before, BAND);
                 assert_eq!(one, 1);
@@ -258,9 +258,9 @@ mod tests {
                     assert_eq!(y, whole, "{sizes:?} {before:?} in {count} bands");
                 }
                 // What a norm gives is not exact in bf16.
-                let rounded = storage == Storage::Bf16 && matches!(before, Before::Normalize(_));
+                let rounded = dtype == WeightDtype::Bf16 && matches!(before, Before::Normalize(_));
                 let (error, allowed) = (distance(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
-                assert!(error < allowed, "{sizes:?} {before:?} {storage:?}: {error:e}");
+                assert!(error < allowed, "{sizes:?} {before:?} {dtype:?}: {error:e}");
             }
         }
     }
@@ -268,14 +268,14 @@ mod tests {
     #[test]
     fn sums_and_pointwise_convolutions_reuse_memory() {
         let (x, y) = (image([8, 12, 10], 3), image([6, 12, 10], 4));
-        let wide = conv([8, 6, 3, 1, 1], Storage::F32);
+        let wide = conv([8, 6, 3, 1, 1], WeightDtype::F32);
         let alone = convolved(&wide, &x, Before::Nothing);
         let expected: Vec<f32> = y.numbers.iter().zip(&alone.numbers).map(|(y, x)| y + x).collect();
         let mut sum = y;
         add_convolved(&wide, &x, Before::Nothing, &mut sum);
         assert_eq!(sum.numbers, expected);
         for outputs in [6, 8, 11] {
-            let conv = conv([8, outputs, 1, 1, 0], Storage::F32);
+            let conv = conv([8, outputs, 1, 1, 0], WeightDtype::F32);
             let expected = convolved(&conv, &x, Before::Nothing);
             assert_eq!(pointwise(&conv, image([8, 12, 10], 3)), expected);
         }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::conv_shape::{ConvShape, Plane};
 use crate::device::{FrozenVector, for_convolution, in_precision_of};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
 
@@ -63,6 +63,8 @@ impl FrozenConv {
         self.0.shape
     }
 
+    /// The output of the convolution.
+    ///
     /// # Shapes
     /// - x: [B, in, H, W]
     /// - output: [B, out, H', W']
@@ -70,7 +72,7 @@ impl FrozenConv {
         apply(self.0.clone(), x)
     }
 
-    /// The same without padding; both share their numbers.
+    /// The convolution without padding; both share their numbers.
     pub(crate) fn without_padding(&self) -> Self {
         let Conv { shape, weight, bias } = &*self.0;
         Self(Arc::new(Conv { shape: ConvShape { padding: 0, ..*shape }, weight: weight.clone(), bias: bias.clone() }))
@@ -81,8 +83,12 @@ impl FrozenConv {
         self.0.forward(x, &shape)
     }
 
-    /// The same in Burn primitives.
-    pub fn plain(&self, x: Tensor<4>) -> Tensor<4> {
+    /// [`forward`](Self::forward) in Burn primitives.
+    ///
+    /// # Shapes
+    /// - x: [B, in, H, W]
+    /// - output: [B, out, H', W']
+    pub fn plain_forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.0.forward_on_device(x)
     }
 }
@@ -213,8 +219,8 @@ impl FrozenOp for Conv {
         self.forward_f32(x, shape, &weight)
     }
 
-    fn keeps(&self) -> Keeps {
-        Keeps::Nothing
+    fn saved_for_backward(&self) -> SavedForBackward {
+        SavedForBackward::Nothing
     }
 
     fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
@@ -306,7 +312,7 @@ impl Conv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Storage;
+    use crate::WeightDtype;
     use crate::agreement::{distance, numbers};
 
     /// Kernel, stride, padding, inputs, outputs, batch, height, width: odd sides, panels that cross rows, several blocks.
@@ -379,7 +385,7 @@ mod tests {
     fn check(case: [usize; 8], numbers: impl Fn(usize, u64) -> Vec<f32>, rounding: f64) {
         let [kernel, stride, padding, inputs, outputs, batch, height, width] = case;
         let shape = ConvShape { inputs, outputs, kernel, stride, padding };
-        let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), Storage::Bf16);
+        let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), WeightDtype::Bf16);
         let conv = Conv { shape, weight, bias: Some(Arc::new(FrozenVector::new(numbers(outputs, 2)))) };
         let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
         let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));

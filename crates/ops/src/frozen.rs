@@ -13,36 +13,36 @@ use crate::rounding::{narrowed, widened};
 
 /// How the numbers of a frozen weight are held in memory, and in what the operations on them compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
+pub enum WeightDtype {
     /// 4 bytes a number, exact; arithmetic is f32.
     F32,
     /// 2 bytes a number, rounded to nearest even. Products are of bf16 numbers with f32 sums where the processor has
     /// instructions for them (AVX-512 BF16), else f32.
     Bf16,
     /// 1 byte a number, and 4 bytes for the scale that 128 numbers share; off by 0.6 %. Each operation widens its matrix
-    /// to bf16 and computes as with [`Storage::Bf16`].
+    /// to bf16 and computes as with [`WeightDtype::Bf16`].
     Int8,
 }
 
 /// Reads the values of a matrix, row-major, from where they are kept; the error says what is wrong with that place.
-pub type Source = Arc<dyn Fn() -> Result<Vec<f32>, String> + Send + Sync>;
+pub type MatrixReader = Arc<dyn Fn() -> Result<Vec<f32>, String> + Send + Sync>;
 
 /// A row-major matrix of frozen weights; cloning shares the numbers.
 ///
-/// One with a [`Source`] may be used whether its numbers are in memory or not: without [`FrozenMatrix::read`] every use
+/// One with a [`MatrixReader`] may be used whether its numbers are in memory or not: without [`FrozenMatrix::read`] every use
 /// reads them anew and forgets them afterwards, which takes longer and no memory.
 #[derive(Clone)]
 pub struct FrozenMatrix(Arc<Matrix>);
 
 /// A frozen matrix as seen by whoever decides what is in memory; it doesn't keep the matrix alive.
 #[derive(Debug, Clone)]
-pub struct Unread(Weak<Matrix>);
+pub struct LazyMatrix(Weak<Matrix>);
 
 struct Matrix {
     rows: usize,
     columns: usize,
-    storage: Storage,
-    source: Option<Source>,
+    dtype: WeightDtype,
+    source: Option<MatrixReader>,
     held: RwLock<Option<Held>>,
     /// On another device than the processor.
     there: Mutex<Option<Tensor<2>>>,
@@ -77,28 +77,28 @@ impl FrozenMatrix {
     ///
     /// # Panics
     /// If `values` has not rows · columns numbers.
-    pub fn new(rows: usize, columns: usize, values: Vec<f32>, storage: Storage) -> Self {
+    pub fn new(rows: usize, columns: usize, values: Vec<f32>, dtype: WeightDtype) -> Self {
         assert_eq!(values.len(), rows * columns, "a frozen matrix of {rows} × {columns}");
-        let held = RwLock::new(Some(Held::new(values, storage)));
-        Self(Arc::new(Matrix { rows, columns, storage, source: None, held, there: Mutex::default() }))
+        let held = RwLock::new(Some(Held::new(values, dtype)));
+        Self(Arc::new(Matrix { rows, columns, dtype, source: None, held, there: Mutex::default() }))
     }
 
     /// A matrix of `rows` × `columns` whose numbers stay at `source` until they are asked for.
-    pub fn later(rows: usize, columns: usize, source: Source, storage: Storage) -> Self {
+    pub fn from_source(rows: usize, columns: usize, source: MatrixReader, dtype: WeightDtype) -> Self {
         let held = RwLock::new(None);
-        Self(Arc::new(Matrix { rows, columns, storage, source: Some(source), held, there: Mutex::default() }))
+        Self(Arc::new(Matrix { rows, columns, dtype, source: Some(source), held, there: Mutex::default() }))
     }
 
     /// A handle by which its numbers can be brought into memory.
-    pub fn unread(&self) -> Unread {
-        Unread(Arc::downgrade(&self.0))
+    pub fn lazy(&self) -> LazyMatrix {
+        LazyMatrix(Arc::downgrade(&self.0))
     }
 
     /// The same matrix with its numbers in memory for as long as the clone lives: for an operation in many parts.
     pub(crate) fn at_hand(&self) -> Self {
-        let Matrix { rows, columns, storage, .. } = *self.0;
+        let Matrix { rows, columns, dtype, .. } = *self.0;
         let held = RwLock::new(Some(self.0.held()));
-        Self(Arc::new(Matrix { rows, columns, storage, source: None, held, there: Mutex::default() }))
+        Self(Arc::new(Matrix { rows, columns, dtype, source: None, held, there: Mutex::default() }))
     }
 
     /// Number of rows.
@@ -112,14 +112,14 @@ impl FrozenMatrix {
     }
 
     /// How its numbers are held.
-    pub fn storage(&self) -> Storage {
-        self.0.storage
+    pub fn dtype(&self) -> WeightDtype {
+        self.0.dtype
     }
 
     /// Whether operations compute in bf16: it is held in that or less, and this processor multiplies it.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn computes_in_bf16(&self) -> bool {
-        self.storage() != Storage::F32 && crate::bf16::available()
+        self.dtype() != WeightDtype::F32 && crate::bf16::available()
     }
 
     /// Its numbers, for one operation.
@@ -147,7 +147,7 @@ impl FrozenMatrix {
     /// # Panics
     /// If they are not in memory and can no longer be read.
     pub fn on(&self, device: &Device) -> Tensor<2> {
-        let Matrix { rows, columns, storage, .. } = *self.0;
+        let Matrix { rows, columns, dtype, .. } = *self.0;
         let bring = |dtype: DType| {
             let data = TensorData::new(self.to_f32(), [rows, columns]);
             Tensor::<2>::from_data(data, (device, dtype))
@@ -157,7 +157,7 @@ impl FrozenMatrix {
         }
         let mut there = self.0.there.lock().expect("no other user panics");
         let half = || half_of(device).map_or(DType::F32, Into::into);
-        let new = || bring(if storage == Storage::F32 { DType::F32 } else { half() });
+        let new = || bring(if dtype == WeightDtype::F32 { DType::F32 } else { half() });
         let tensor = there.get_or_insert_with(new).clone();
         if self.0.source.is_some() {
             *self.0.held.write().expect("no reader panics") = None;
@@ -174,7 +174,7 @@ impl FrozenMatrix {
     }
 }
 
-impl Unread {
+impl LazyMatrix {
     /// Brings the numbers into memory, if the matrix is still there and they aren't.
     ///
     /// # Errors
@@ -201,10 +201,10 @@ impl Unread {
     pub fn bytes(&self) -> usize {
         let Some(matrix) = self.0.upgrade() else { return 0 };
         let numbers = matrix.rows * matrix.columns;
-        match matrix.storage {
-            Storage::F32 => 4 * numbers,
-            Storage::Bf16 => 2 * numbers,
-            Storage::Int8 => numbers + numbers / 32,
+        match matrix.dtype {
+            WeightDtype::F32 => 4 * numbers,
+            WeightDtype::Bf16 => 2 * numbers,
+            WeightDtype::Int8 => numbers + numbers / 32,
         }
     }
 }
@@ -222,16 +222,16 @@ impl Matrix {
         if values.len() != self.rows * self.columns {
             return Err(format!("{} numbers where {} × {} were", values.len(), self.rows, self.columns));
         }
-        Ok(Held::new(values, self.storage))
+        Ok(Held::new(values, self.dtype))
     }
 }
 
 impl Held {
-    fn new(values: Vec<f32>, storage: Storage) -> Self {
-        match storage {
-            Storage::F32 => Held::Wide(Arc::new(Numbers::F32(values))),
-            Storage::Bf16 => Held::Wide(Arc::new(Numbers::Bf16(narrowed(&values)))),
-            Storage::Int8 => Held::Eighths(Arc::new(Eighths::new(&values))),
+    fn new(values: Vec<f32>, dtype: WeightDtype) -> Self {
+        match dtype {
+            WeightDtype::F32 => Held::Wide(Arc::new(Numbers::F32(values))),
+            WeightDtype::Bf16 => Held::Wide(Arc::new(Numbers::Bf16(narrowed(&values)))),
+            WeightDtype::Int8 => Held::Eighths(Arc::new(Eighths::new(&values))),
         }
     }
 

@@ -15,24 +15,24 @@ use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
-use crate::frozen::Storage;
+use crate::frozen::WeightDtype;
 use crate::rounding::{narrowed, widened};
 
-/// What the tape holds of an operation's input until the gradient comes.
+/// What the tape holds of an operation's input until the gradient comes (torch's `save_for_backward`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeps {
+pub(crate) enum SavedForBackward {
     /// Nothing.
     Nothing,
     /// The input itself.
     Input,
     /// The input rounded to bf16, in half the memory.
-    Rounded,
+    InputBf16,
 }
 
-impl Keeps {
-    /// For an operation beside layers whose weights are held in `storage`.
-    pub fn beside(storage: Storage) -> Self {
-        if storage == Storage::F32 { Self::Input } else { Self::Rounded }
+impl SavedForBackward {
+    /// For an operation beside layers whose weights are held in `dtype`.
+    pub fn beside(dtype: WeightDtype) -> Self {
+        if dtype == WeightDtype::F32 { Self::Input } else { Self::InputBf16 }
     }
 }
 
@@ -45,16 +45,16 @@ pub(crate) trait FrozenOp: Debug + Send + Sync {
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32>;
 
     /// What the backward pass reads of the input.
-    fn keeps(&self) -> Keeps;
+    fn saved_for_backward(&self) -> SavedForBackward;
 
-    /// dL/dx from dL/dy; `x` is empty if it [`keeps`](Self::keeps) nothing. `shape` is the input's.
+    /// dL/dx from dL/dy; `x` is empty if it [saves](Self::saved_for_backward) nothing. `shape` is the input's.
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32>;
 
     /// The output in Burn's primitives, for other devices; x has ones in front up to four dimensions, and so has the
     /// output.
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4>;
 
-    /// dL/dx there, without a tape; `x` is there unless it [`keeps`](Self::keeps) nothing.
+    /// dL/dx there, without a tape; `x` is there unless it [saves](Self::saved_for_backward) nothing.
     #[cfg(any(test, feature = "cube"))]
     fn backward_on_device(&self, x: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4>;
 }
@@ -124,9 +124,9 @@ impl FrozenOps for Flex {
 }
 
 #[derive(Debug)]
-struct KeepsInput;
+struct SavesInput;
 
-impl<B: FrozenOps> Backward<B, 1> for KeepsInput {
+impl<B: FrozenOps> Backward<B, 1> for SavesInput {
     type State = (NodeId, Arc<dyn FrozenOp>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
@@ -141,9 +141,9 @@ impl<B: FrozenOps> Backward<B, 1> for KeepsInput {
 }
 
 #[derive(Debug)]
-struct KeepsRounded;
+struct SavesBf16;
 
-impl<B: FrozenOps> Backward<B, 1> for KeepsRounded {
+impl<B: FrozenOps> Backward<B, 1> for SavesBf16 {
     type State = (FloatTensor<B>, Arc<dyn FrozenOp>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -157,9 +157,9 @@ impl<B: FrozenOps> Backward<B, 1> for KeepsRounded {
 }
 
 #[derive(Debug)]
-struct KeepsNothing;
+struct SavesNothing;
 
-impl<B: FrozenOps> Backward<B, 1> for KeepsNothing {
+impl<B: FrozenOps> Backward<B, 1> for SavesNothing {
     type State = (Vec<usize>, Arc<dyn FrozenOp>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -174,24 +174,24 @@ impl<B: FrozenOps> Backward<B, 1> for KeepsNothing {
 
 impl<B: FrozenOps, C: CheckpointStrategy> FrozenOps for Autodiff<B, C> {
     fn frozen_forward(x: FloatTensor<Self>, op: Arc<dyn FrozenOp>) -> FloatTensor<Self> {
-        match op.keeps() {
-            Keeps::Input => match KeepsInput.prepare::<C>([x.node()]).compute_bound().stateful() {
+        match op.saved_for_backward() {
+            SavedForBackward::Input => match SavesInput.prepare::<C>([x.node()]).compute_bound().stateful() {
                 OpsKind::Tracked(mut tape) => {
                     let kept = tape.checkpoint(&x);
                     tape.finish((kept, op.clone()), B::frozen_forward(x.into_primitive(), op))
                 }
                 OpsKind::UnTracked(tape) => tape.finish(B::frozen_forward(x.into_primitive(), op)),
             },
-            Keeps::Rounded => match KeepsRounded.prepare::<C>([x.node()]).compute_bound().stateful() {
+            SavedForBackward::InputBf16 => match SavesBf16.prepare::<C>([x.node()]).compute_bound().stateful() {
                 OpsKind::Tracked(tape) => {
                     let x = x.into_primitive();
                     tape.finish((B::rounded(x.clone()), op.clone()), B::frozen_forward(x, op))
                 }
                 OpsKind::UnTracked(tape) => tape.finish(B::frozen_forward(x.into_primitive(), op)),
             },
-            Keeps::Nothing => {
+            SavedForBackward::Nothing => {
                 let shape = x.shape().iter().copied().collect();
-                match KeepsNothing.prepare::<C>([x.node()]).compute_bound().stateful() {
+                match SavesNothing.prepare::<C>([x.node()]).compute_bound().stateful() {
                     OpsKind::Tracked(tape) => {
                         tape.finish((shape, op.clone()), B::frozen_forward(x.into_primitive(), op))
                     }

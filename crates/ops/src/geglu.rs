@@ -6,36 +6,40 @@ use burn::tensor::{Tensor, activation};
 use rayon::prelude::*;
 
 use crate::elementary::{erf, exp};
-use crate::frozen::Storage;
+use crate::frozen::WeightDtype;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::lanes::vectorized;
 use crate::shared_output::written;
 
-/// Beside layers whose weights are held in less than 32 bits, the tape holds x in bf16.
+/// GEGLU of x. Beside layers whose weights are held in less than 32 bits, the tape holds x in bf16.
 ///
 /// # Shapes
 /// - x: [.., 2·D]
 /// - output: [.., D]
-pub fn geglu<const D: usize>(x: Tensor<D>, storage: Storage) -> Tensor<D> {
-    apply(Arc::new(Geglu { keeps: Keeps::beside(storage) }), x)
+pub fn geglu<const D: usize>(x: Tensor<D>, dtype: WeightDtype) -> Tensor<D> {
+    apply(Arc::new(Geglu { saved: SavedForBackward::beside(dtype) }), x)
 }
 
-/// The same in Burn primitives.
-pub fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+/// [`geglu`] in Burn primitives.
+///
+/// # Shapes
+/// - x: [.., 2·D]
+/// - output: [.., D]
+pub fn plain_geglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let [value, gate]: [Tensor<D>; 2] = x.chunk(2, D - 1).try_into().expect("two halves");
     value * activation::gelu(gate)
 }
 
 #[cfg(test)]
 pub(crate) fn op() -> Arc<dyn FrozenOp> {
-    Arc::new(Geglu { keeps: Keeps::Input })
+    Arc::new(Geglu { saved: SavedForBackward::Input })
 }
 
 #[derive(Debug)]
 struct Geglu {
-    keeps: Keeps,
+    saved: SavedForBackward,
 }
 
 /// 1 / √(2π)
@@ -70,8 +74,8 @@ impl FrozenOp for Geglu {
         unsafe { written(x.len() / 2, write) }
     }
 
-    fn keeps(&self) -> Keeps {
-        self.keeps
+    fn saved_for_backward(&self) -> SavedForBackward {
+        self.saved
     }
 
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
@@ -97,7 +101,7 @@ impl FrozenOp for Geglu {
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
-        plain(x)
+        plain_geglu(x)
     }
 
     #[cfg(any(test, feature = "cube"))]

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use crate::device::normalize_backward;
 use crate::device::{FrozenVector, normalize};
 use crate::elementary::sigmoid;
-use crate::frozen::Storage;
+use crate::frozen::WeightDtype;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::lanes::{sum, sum_of_two, vectorized};
 use crate::shared_output::written;
 
@@ -36,7 +36,7 @@ pub struct GroupNorm {
     beta: Arc<FrozenVector>,
     groups: usize,
     epsilon: f32,
-    keeps: Keeps,
+    saved: SavedForBackward,
 }
 
 impl GroupNorm {
@@ -44,14 +44,16 @@ impl GroupNorm {
     pub fn new(gamma: Vec<f32>, beta: Vec<f32>, groups: usize, epsilon: f32) -> Self {
         assert!(gamma.len() == beta.len() && gamma.len().is_multiple_of(groups));
         let (gamma, beta) = (Arc::new(FrozenVector::new(gamma)), Arc::new(FrozenVector::new(beta)));
-        Self { gamma, beta, groups, epsilon, keeps: Keeps::Input }
+        Self { gamma, beta, groups, epsilon, saved: SavedForBackward::Input }
     }
 
-    /// The same beside layers whose weights are held in `storage`: in less than 32 bits, the tape holds x in bf16.
-    pub fn beside(self, storage: Storage) -> Self {
-        Self { keeps: Keeps::beside(storage), ..self }
+    /// The same beside layers whose weights are held in `dtype`: in less than 32 bits, the tape holds x in bf16.
+    pub fn beside(self, dtype: WeightDtype) -> Self {
+        Self { saved: SavedForBackward::beside(dtype), ..self }
     }
 
+    /// The norm, then the activation.
+    ///
     /// # Shapes
     /// - x and output: [B, C, H, W]
     pub fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
@@ -91,8 +93,11 @@ impl GroupNorm {
         Arc::new(Normalize { norm: self.clone(), activation })
     }
 
-    /// The same in Burn primitives.
-    pub fn plain(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+    /// [`forward`](Self::forward) in Burn primitives.
+    ///
+    /// # Shapes
+    /// - x and output: [B, C, H, W]
+    pub fn plain_forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         Normalize { norm: self.clone(), activation }.forward_on_device(x)
     }
 }
@@ -189,8 +194,8 @@ impl FrozenOp for Normalize {
         unsafe { written(x.len(), write) }
     }
 
-    fn keeps(&self) -> Keeps {
-        self.norm.keeps
+    fn saved_for_backward(&self) -> SavedForBackward {
+        self.norm.saved
     }
 
     fn backward(&self, x: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {

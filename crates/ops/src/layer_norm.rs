@@ -8,10 +8,10 @@ use rayon::prelude::*;
 #[cfg(any(test, feature = "cube"))]
 use crate::device::normalize_backward;
 use crate::device::{FrozenVector, normalize};
-use crate::frozen::Storage;
+use crate::frozen::WeightDtype;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::group_norm::{center, moments};
 use crate::lanes::vectorized;
 use crate::shared_output::written;
@@ -25,18 +25,20 @@ struct Normalize {
     gamma: FrozenVector,
     beta: FrozenVector,
     epsilon: f32,
-    keeps: Keeps,
+    saved: SavedForBackward,
 }
 
 impl LayerNorm {
     /// `gamma` and `beta` have one number per column. Beside layers whose weights are held in less than 32 bits, the tape
     /// holds x in bf16.
-    pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32, storage: Storage) -> Self {
+    pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32, dtype: WeightDtype) -> Self {
         assert_eq!(gamma.len(), beta.len());
         let (gamma, beta) = (FrozenVector::new(gamma), FrozenVector::new(beta));
-        Self(Arc::new(Normalize { gamma, beta, epsilon, keeps: Keeps::beside(storage) }))
+        Self(Arc::new(Normalize { gamma, beta, epsilon, saved: SavedForBackward::beside(dtype) }))
     }
 
+    /// The norm of each row.
+    ///
     /// # Shapes
     /// - x and output: [.., D]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
@@ -48,8 +50,11 @@ impl LayerNorm {
         self.0.clone()
     }
 
-    /// The same in Burn primitives, for x of two dimensions.
-    pub fn plain(&self, x: Tensor<2>) -> Tensor<2> {
+    /// [`forward`](Self::forward) in Burn primitives.
+    ///
+    /// # Shapes
+    /// - x and output: [M, D]
+    pub fn plain_forward(&self, x: Tensor<2>) -> Tensor<2> {
         let shape = x.dims();
         self.0.forward_on_device(x.unsqueeze()).reshape(shape)
     }
@@ -77,8 +82,8 @@ impl FrozenOp for Normalize {
         unsafe { written(x.len(), write) }
     }
 
-    fn keeps(&self) -> Keeps {
-        self.keeps
+    fn saved_for_backward(&self) -> SavedForBackward {
+        self.saved
     }
 
     fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {

@@ -2,17 +2,17 @@
 //!
 //! Burn is the tape; what costs time or memory goes through here. A frozen layer needs only y = f(x) and dL/dx, so its
 //! weights live outside Burn's tensors ([`FrozenMatrix`]) and nothing is kept for the backward pass that it does not read.
-//! Every operation has a plain body in Burn primitives beside it (`plain`), which is its oracle in the tests and the
+//! Every operation has a plain body in Burn primitives beside it (`plain_…`), which is its oracle in the tests and the
 //! body for devices without a kernel of ours. This crate knows no model.
 
 #[cfg(test)]
 mod agreement;
 mod allocation;
 mod attention;
-mod awake;
 mod bands;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod busy_pool;
 mod conv;
 mod conv_shape;
 mod device;
@@ -35,21 +35,21 @@ mod product;
 mod quick_gelu;
 mod rounding;
 mod shared_output;
-mod turn;
+mod transpose;
 
 pub use allocation::{give_memory_back, keep_memory};
-pub use attention::{Mask, attention, plain as plain_attention};
-pub use awake::awake;
+pub use attention::{Mask, attention, plain_attention};
 pub use bands::Before;
+pub use busy_pool::with_busy_pool;
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;
 pub use device::{half_of, is_host, multiplies_matrices};
-pub use frozen::{FrozenMatrix, Source, Storage, Unread};
-pub use geglu::{geglu, plain as plain_geglu};
+pub use frozen::{FrozenMatrix, LazyMatrix, MatrixReader, WeightDtype};
+pub use geglu::{geglu, plain_geglu};
 pub use group_norm::{Activation, GroupNorm};
 pub use image::Image;
 pub use instructions::instructions;
 pub use layer_norm::LayerNorm;
-pub use linear::{FrozenLinear, low_rank as plain_low_rank};
-pub use quick_gelu::{plain as plain_quick_gelu, quick_gelu};
-pub use turn::turned;
+pub use linear::{FrozenLinear, plain_low_rank};
+pub use quick_gelu::{plain_quick_gelu, quick_gelu};
+pub use transpose::transpose;

@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::device::{FrozenVector, in_precision_of, is_host};
-use crate::frozen::{FrozenMatrix, Reading, Storage};
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen::{FrozenMatrix, Reading, WeightDtype};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::product::{Extents, Into, View, product_into};
 use crate::shared_output::SharedOutput;
 
@@ -54,10 +54,12 @@ impl FrozenLinear {
     }
 
     /// How the weight is held, and so in what it computes.
-    pub fn storage(&self) -> Storage {
-        self.0.weight.storage()
+    pub fn dtype(&self) -> WeightDtype {
+        self.0.weight.dtype()
     }
 
+    /// The output of the layer.
+    ///
     /// # Shapes
     /// - x: [.., in]
     /// - output: [.., out]
@@ -83,11 +85,15 @@ impl FrozenLinear {
             return crate::low_rank::apply(op, x, down.clone(), up.clone());
         }
         let y = self.forward(x.clone());
-        y + low_rank(x, down, up, scale)
+        y + plain_low_rank(x, down, up, scale)
     }
 
-    /// The same in Burn primitives, for x of two dimensions.
-    pub fn plain(&self, x: Tensor<2>) -> Tensor<2> {
+    /// [`forward`](Self::forward) in Burn primitives.
+    ///
+    /// # Shapes
+    /// - x: [M, in]
+    /// - output: [M, out]
+    pub fn plain_forward(&self, x: Tensor<2>) -> Tensor<2> {
         let rows = x.dims()[0];
         self.0.forward_on_device(x.reshape([1, 1, rows, self.inputs()])).reshape([rows, self.outputs()])
     }
@@ -98,7 +104,7 @@ impl FrozenLinear {
 /// # Shapes
 /// - x: [.., in]; down: [rank, in]; up: [out, rank]
 /// - output: [.., out]
-pub fn low_rank<const D: usize>(x: Tensor<D>, down: &Tensor<2>, up: &Tensor<2>, scale: f64) -> Tensor<D> {
+pub fn plain_low_rank<const D: usize>(x: Tensor<D>, down: &Tensor<2>, up: &Tensor<2>, scale: f64) -> Tensor<D> {
     let mut shape = x.dims();
     let (inputs, rows) = (shape[D - 1], shape[..D - 1].iter().product::<usize>());
     let inner = x.reshape([rows, inputs]).matmul(down.clone().transpose()).mul_scalar(scale);
@@ -124,8 +130,8 @@ impl FrozenOp for Linear {
         self.forward_f32(x, &weight)
     }
 
-    fn keeps(&self) -> Keeps {
-        Keeps::Nothing
+    fn saved_for_backward(&self) -> SavedForBackward {
+        SavedForBackward::Nothing
     }
 
     fn backward(&self, _: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
@@ -215,7 +221,7 @@ mod tests {
         for [m, k, n] in SHAPES {
             let (x, dy, bias) = (numbers(m * k, 1), numbers(m * n, 2), numbers(n, 3));
             let layer = Linear {
-                weight: FrozenMatrix::new(n, k, numbers(n * k, 4), Storage::Bf16),
+                weight: FrozenMatrix::new(n, k, numbers(n * k, 4), WeightDtype::Bf16),
                 bias: Some(FrozenVector::new(bias)),
             };
             let w = layer.weight.to_f32();

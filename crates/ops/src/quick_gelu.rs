@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::elementary::exp;
 #[cfg(any(test, feature = "cube"))]
 use crate::frozen_op::kept;
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::lanes::vectorized;
 use crate::shared_output::written;
 
@@ -16,14 +16,19 @@ const SLOPE: f32 = 1.702;
 /// Numbers of one task.
 const PART: usize = 1 << 14;
 
+/// x · sigmoid(1.702 x).
+///
 /// # Shapes
 /// - x and output: any
 pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     apply(Arc::new(QuickGelu), x)
 }
 
-/// The same in Burn primitives.
-pub fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+/// [`quick_gelu`] in Burn primitives.
+///
+/// # Shapes
+/// - x and output: any
+pub fn plain_quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.clone() * activation::sigmoid(x.mul_scalar(SLOPE))
 }
 
@@ -55,8 +60,8 @@ impl FrozenOp for QuickGelu {
         unsafe { written(x.len(), write) }
     }
 
-    fn keeps(&self) -> Keeps {
-        Keeps::Input
+    fn saved_for_backward(&self) -> SavedForBackward {
+        SavedForBackward::Input
     }
 
     fn backward(&self, x: &[f32], _: &[usize], dy: &[f32]) -> Vec<f32> {
@@ -75,7 +80,7 @@ impl FrozenOp for QuickGelu {
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
-        plain(x)
+        plain_quick_gelu(x)
     }
 
     #[cfg(any(test, feature = "cube"))]

@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use lorabake_device::{is_host, open};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::device::{Device as Wanted, Kind};
 
 use replay::{Verdict, replay};
@@ -27,7 +27,7 @@ pub const OWN_PACK: &str = "conformance";
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
     let (device, args) = device(args)?;
-    let (storage, args) = precision(args)?;
+    let (dtype, args) = precision(args)?;
     let pack = args.first().map_or(own.as_path(), Path::new);
     let index = pack.join("index.json");
     let text = std::fs::read_to_string(&index).with_context(|| format!("{} is no conformance pack", pack.display()))?;
@@ -40,7 +40,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
         let (trace, started) = (Trace::open(pack, name)?, Instant::now());
-        match replay(&trace, &root.join("models/tiny"), (storage, &device))? {
+        match replay(&trace, &root.join("models/tiny"), (dtype, &device))? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
                 println!("{name:<28} {:>63}  not supported yet: {reason}", "");
@@ -96,15 +96,15 @@ fn device(args: &[String]) -> Result<(Device, &[String])> {
 }
 
 /// How frozen weights are held, and the words after that.
-fn precision(args: &[String]) -> Result<(Storage, &[String])> {
+fn precision(args: &[String]) -> Result<(WeightDtype, &[String])> {
     match args {
         [option, precision, rest @ ..] if option == "--mixed_precision" => match precision.as_str() {
-            "no" => Ok((Storage::F32, rest)),
-            "bf16" => Ok((Storage::Bf16, rest)),
+            "no" => Ok((WeightDtype::F32, rest)),
+            "bf16" => Ok((WeightDtype::Bf16, rest)),
             other => bail!("--mixed_precision {other}: it takes no or bf16"),
         },
-        [option, rest @ ..] if option == "--fp8_base" => Ok((Storage::Int8, rest)),
-        all => Ok((Storage::F32, all)),
+        [option, rest @ ..] if option == "--fp8_base" => Ok((WeightDtype::Int8, rest)),
+        all => Ok((WeightDtype::F32, all)),
     }
 }
 

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
-use lorabake_adapter::Method;
+use lorabake_adapter::{DyLoraKind, Method};
 use lorabake_lora::AdapterDraws;
 use lorabake_lora::{LoraNetwork, NetworkModule};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_optim::lr;
 use lorabake_recipe::adapter::Rule;
 use lorabake_recipe::output::SavePrecision;
@@ -38,9 +38,9 @@ pub enum Verdict {
     Replayed(Errors),
 }
 
-/// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none, `storage` that of the frozen
+/// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none, `dtype` that of the frozen
 /// weights, which says what bounds hold, `device` where it runs.
-pub fn replay(trace: &Trace, tiny: &Path, (storage, device): (Storage, &Device)) -> Result<Verdict> {
+pub fn replay(trace: &Trace, tiny: &Path, (dtype, device): (WeightDtype, &Device)) -> Result<Verdict> {
     if let Some(version) = trace.meta.versions.lycoris.as_ref().filter(|version| version.starts_with("1.")) {
         return Ok(Verdict::Unsupported(format!("the IA3 of LyCORIS {version}, which scaled the bias too")));
     }
@@ -61,11 +61,11 @@ pub fn replay(trace: &Trace, tiny: &Path, (storage, device): (Storage, &Device))
         Ok(parsed) => parsed.recipe,
         Err(error) => return Ok(Verdict::Unsupported(error.to_string())),
     };
-    let bundle = Bundle::load(&checkpoint, VaeHalves::Training, storage)?;
-    let bounds = match storage {
-        Storage::F32 => Bounds::F32,
-        Storage::Bf16 => Bounds::BF16,
-        Storage::Int8 => Bounds::INT8,
+    let bundle = Bundle::load(&checkpoint, VaeHalves::Training, dtype)?;
+    let bounds = match dtype {
+        WeightDtype::F32 => Bounds::F32,
+        WeightDtype::Bf16 => Bounds::BF16,
+        WeightDtype::Int8 => Bounds::INT8,
     };
     let network = network(trace, &recipe, &bundle)?;
     let errors = Errors::new(bounds.of(&trace.name));
@@ -197,7 +197,7 @@ impl Replay<'_> {
         let drawn: BTreeMap<&str, usize> =
             self.trace.meta.dylora_modules.iter().map(String::as_str).zip(micro.dylora_draws.iter().copied()).collect();
         let start = |module: &NetworkModule| {
-            let Method::DyLora { blocks, .. } = module.plan.method else { return Ok(0) };
+            let Method::DyLora(DyLoraKind { blocks, .. }) = module.spec.method else { return Ok(0) };
             let drawn = *drawn.get(module.name.as_str()).with_context(|| format!("{} was not drawn", module.name))?;
             Ok(match blocks.rule {
                 Rule::Kohya => drawn - drawn % blocks.size,

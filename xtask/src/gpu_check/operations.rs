@@ -3,7 +3,7 @@
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use lorabake_diffusion::unit_normal;
 use lorabake_ops::{
-    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage, attention,
+    Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, WeightDtype, attention,
     geglu, half_of,
 };
 use lorabake_recipe::seed::Seed;
@@ -40,15 +40,15 @@ pub fn agree(device: &Device) -> bool {
 
 fn cases(half: Option<FloatDType>) -> Vec<Case> {
     let mut cases = Vec::new();
-    let storages = [(Storage::F32, WHOLE), (Storage::Bf16, if half.is_some() { HALVED } else { WHOLE })];
-    for (storage, tolerance) in storages {
+    let dtypes = [(WeightDtype::F32, WHOLE), (WeightDtype::Bf16, if half.is_some() { HALVED } else { WHOLE })];
+    for (dtype, tolerance) in dtypes {
         let mut add = |name: &str, shapes: &[[usize; 4]], operation: Operation| {
-            let name = format!("{name} {storage:?}");
+            let name = format!("{name} {dtype:?}");
             cases.push(Case { name, shapes: shapes.to_vec(), tolerance, operation });
         };
         let matrix = move |rows, columns| {
             let values = numbers(rows * columns, 5).iter().map(|x| x / (columns as f32).sqrt()).collect();
-            FrozenMatrix::new(rows, columns, values, storage)
+            FrozenMatrix::new(rows, columns, values, dtype)
         };
         let linear = FrozenLinear::new(matrix(96, 40), Some(numbers(96, 6)));
         add("linear", &[[1, 2, 33, 40]], Box::new(move |x| linear.forward(x[0].clone())));
@@ -73,7 +73,7 @@ fn cases(half: Option<FloatDType>) -> Vec<Case> {
         add("convolution of 640 channels", &[[1, 640, 6, 6]], Box::new(move |x| conv.forward(x[0].clone())));
         for mask in [Mask::None, Mask::Causal] {
             let shapes = [[2, 2, 33, 8]; 3];
-            let operation = move |x: &[Tensor<4>]| attention(x[0].clone(), x[1].clone(), x[2].clone(), mask, storage);
+            let operation = move |x: &[Tensor<4>]| attention(x[0].clone(), x[1].clone(), x[2].clone(), mask, dtype);
             add(&format!("attention, mask {mask:?}"), &shapes, Box::new(operation));
         }
     }
@@ -84,9 +84,9 @@ fn cases(half: Option<FloatDType>) -> Vec<Case> {
     let with_silu = norm.clone();
     add("group norm", [2, 12, 9, 8], Box::new(move |x| norm.forward(x[0].clone(), Activation::None)));
     add("group norm, SiLU", [2, 12, 9, 8], Box::new(move |x| with_silu.forward(x[0].clone(), Activation::Silu)));
-    let norm = LayerNorm::new(numbers(40, 7), numbers(40, 8), 1e-5, Storage::F32);
+    let norm = LayerNorm::new(numbers(40, 7), numbers(40, 8), 1e-5, WeightDtype::F32);
     add("layer norm", [1, 2, 33, 40], Box::new(move |x| norm.forward(x[0].clone())));
-    add("GEGLU", [1, 2, 33, 40], Box::new(|x| geglu(x[0].clone(), Storage::F32)));
+    add("GEGLU", [1, 2, 33, 40], Box::new(|x| geglu(x[0].clone(), WeightDtype::F32)));
     cases
 }
 

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use burn::tensor::{Device, FloatDType, Tensor};
 use lorabake_generate::open_checkpoint;
-use lorabake_model::{Bundle, Storages, VaeHalves};
-use lorabake_ops::{Before, ConvShape, FrozenConv, FrozenMatrix, GroupNorm, Image, Storage, half_of};
+use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_ops::{Before, ConvShape, FrozenConv, FrozenMatrix, GroupNorm, Image, WeightDtype, half_of};
 use lorabake_recipe::model::Checkpoint;
 
 use super::operations::{apart, numbers, tensor};
@@ -19,16 +19,16 @@ const LARGE: [usize; 4] = [1, 4, 1600, 1600];
 /// Prints a line for each; whether all agree.
 pub fn agree(device: &Device) -> Result<bool> {
     println!("VAE");
-    let ours = whole(&Device::flex(), Storage::F32)?;
+    let ours = whole(&Device::flex(), WeightDtype::F32)?;
     let mut all = told("image in bands", apart(&bands(device), &bands(&Device::flex())), 3e-6);
     // In f16 it is never computed.
-    let storages = [(Storage::F32, WHOLE)].into_iter();
-    for (storage, tolerance) in
-        storages.chain((half_of(device) == Some(FloatDType::BF16)).then_some((Storage::Bf16, HALVED)))
+    let dtypes = [(WeightDtype::F32, WHOLE)].into_iter();
+    for (dtype, tolerance) in
+        dtypes.chain((half_of(device) == Some(FloatDType::BF16)).then_some((WeightDtype::Bf16, HALVED)))
     {
-        let theirs = whole(device, storage)?;
+        let theirs = whole(device, dtype)?;
         for (name, (theirs, ours)) in ["mean", "log-variance", "picture"].iter().zip(theirs.iter().zip(&ours)) {
-            all &= told(&format!("{name} {storage:?}"), apart(theirs, ours), tolerance);
+            all &= told(&format!("{name} {dtype:?}"), apart(theirs, ours), tolerance);
         }
     }
     Ok(all)
@@ -41,8 +41,8 @@ fn told(name: &str, apart: f64, tolerance: f64) -> bool {
 }
 
 /// Mean and log-variance of two images of noise, and the picture of latents of noise.
-fn whole(device: &Device, storage: Storage) -> Result<[Vec<f32>; 3]> {
-    let bundle = Bundle::open(&open_checkpoint(&Checkpoint::Embedded)?, VaeHalves::All, Storages::all(storage))?;
+fn whole(device: &Device, dtype: WeightDtype) -> Result<[Vec<f32>; 3]> {
+    let bundle = Bundle::open(&open_checkpoint(&Checkpoint::Embedded)?, VaeHalves::All, WeightDtypes::all(dtype))?;
     let encoder = bundle.encoder.as_ref().expect("VaeHalves::All brings it");
     let decoder = bundle.decoder.as_ref().expect("VaeHalves::All brings it");
     let moments = encoder.forward(tensor([2, 3, 64, 96], 1, device).mul_scalar(0.5));
@@ -54,7 +54,7 @@ fn whole(device: &Device, storage: Storage) -> Result<[Vec<f32>; 3]> {
 fn bands(device: &Device) -> Vec<f32> {
     let shape = ConvShape { inputs: LARGE[1], outputs: 32, kernel: 3, stride: 2, padding: 1 };
     let weight =
-        FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 3), Storage::F32);
+        FrozenMatrix::new(shape.outputs, shape.patch(), numbers(shape.outputs * shape.patch(), 3), WeightDtype::F32);
     let conv = FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 4)));
     let norm = GroupNorm::new(numbers(LARGE[1], 5), numbers(LARGE[1], 6), 2, 1e-6);
     let x = Image::of(tensor(LARGE, 7, device));

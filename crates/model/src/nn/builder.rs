@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use lorabake_adapter::{Kind, Role, Site, Sites};
-use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Source, Storage, Unread};
+use lorabake_adapter::{LayerShape, Role, Site, Sites};
+use lorabake_ops::{
+    ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, LazyMatrix, MatrixReader, WeightDtype,
+};
 use lorabake_weights::Loader;
 
 use super::{Conv2d, Linear};
@@ -17,7 +19,7 @@ pub struct Builder<'l, 'c> {
     pub loader: &'l mut Loader<'c>,
     /// The adaptable layers so far.
     pub sites: Sites,
-    storage: Storage,
+    dtype: WeightDtype,
     matrices: &'l mut Vec<MatrixSource>,
 }
 
@@ -27,21 +29,21 @@ pub struct MatrixSource {
     /// Diffusers path of the layer.
     pub path: String,
     /// The matrix, for reading and forgetting its numbers.
-    pub matrix: Unread,
+    pub matrix: LazyMatrix,
 }
 
 impl<'l, 'c> Builder<'l, 'c> {
-    /// A builder that is to hold matrices in `storage` and lists them in `matrices`, since their numbers are not read yet;
+    /// A builder that is to hold matrices in `dtype` and lists them in `matrices`, since their numbers are not read yet;
     /// norms and biases are always f32, and here at once.
-    pub fn new(loader: &'l mut Loader<'c>, storage: Storage, matrices: &'l mut Vec<MatrixSource>) -> Self {
-        Self { loader, sites: Sites::default(), storage, matrices }
+    pub fn new(loader: &'l mut Loader<'c>, dtype: WeightDtype, matrices: &'l mut Vec<MatrixSource>) -> Self {
+        Self { loader, sites: Sites::default(), dtype, matrices }
     }
 
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
     fn matrix(&mut self, path: &str, shape: &[usize], [rows, columns]: [usize; 2]) -> FrozenMatrix {
         let deferred = self.loader.later(&format!("{path}.weight"), shape);
-        let source: Source = Arc::new(move || deferred.read().map_err(|error| error.to_string()));
-        self.listed(path, FrozenMatrix::later(rows, columns, source, self.storage))
+        let source: MatrixReader = Arc::new(move || deferred.read().map_err(|error| error.to_string()));
+        self.listed(path, FrozenMatrix::from_source(rows, columns, source, self.dtype))
     }
 
     /// The tensor `{path}.weight` of the file as a table of `[rows, columns]` in f32.
@@ -59,13 +61,13 @@ impl<'l, 'c> Builder<'l, 'c> {
         change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
     ) -> FrozenMatrix {
         let deferred = self.loader.later(&format!("{path}.weight"), &shape);
-        let source: Source = Arc::new(move || deferred.read().map(&change).map_err(|error| error.to_string()));
-        self.listed(path, FrozenMatrix::later(rows, columns, source, Storage::F32))
+        let source: MatrixReader = Arc::new(move || deferred.read().map(&change).map_err(|error| error.to_string()));
+        self.listed(path, FrozenMatrix::from_source(rows, columns, source, WeightDtype::F32))
     }
 
     /// `matrix`, listed as the one of the layer at `path`.
     fn listed(&mut self, path: &str, matrix: FrozenMatrix) -> FrozenMatrix {
-        self.matrices.push(MatrixSource { path: path.to_string(), matrix: matrix.unread() });
+        self.matrices.push(MatrixSource { path: path.to_string(), matrix: matrix.lazy() });
         matrix
     }
 
@@ -101,7 +103,7 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     fn any_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role, bias: Option<Vec<f32>>) -> Linear {
         let weight = self.matrix(path, &[outputs, inputs], [outputs, inputs]);
-        let site = Site { path: path.to_string(), kind: Kind::Linear { inputs, outputs }, role };
+        let site = Site { path: path.to_string(), layer: LayerShape::Linear { inputs, outputs }, role };
         let site = self.sites.add(site, weight.clone());
         Linear { base: FrozenLinear::new(weight, bias), site }
     }
@@ -110,15 +112,15 @@ impl<'l, 'c> Builder<'l, 'c> {
     pub fn pointwise_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2], role: Role) -> Linear {
         let weight = self.matrix(path, &[outputs, inputs, 1, 1], [outputs, inputs]);
         let bias = self.vector(&format!("{path}.bias"), outputs);
-        let kind = Kind::Conv(Self::pointwise(inputs, outputs));
-        let site = self.sites.add(Site { path: path.to_string(), kind, role }, weight.clone());
+        let layer = LayerShape::Conv(Self::pointwise(inputs, outputs));
+        let site = self.sites.add(Site { path: path.to_string(), layer, role }, weight.clone());
         Linear { base: FrozenLinear::new(weight, Some(bias)), site }
     }
 
     /// A convolution with bias.
     pub fn conv(&mut self, path: &str, shape: ConvShape, role: Role) -> Conv2d {
         let base = self.frozen_conv(path, shape);
-        let site = Site { path: path.to_string(), kind: Kind::Conv(shape), role };
+        let site = Site { path: path.to_string(), layer: LayerShape::Conv(shape), role };
         let site = self.sites.add(site, base.weight().clone());
         Conv2d { base, site }
     }
@@ -144,14 +146,14 @@ impl<'l, 'c> Builder<'l, 'c> {
         let beta = self.vector(&format!("{path}.bias"), channels);
         // A file whose width is no multiple of 32 is refused by the loader; until then one group will do.
         let groups = if channels.is_multiple_of(GROUPS) { GROUPS } else { 1 };
-        GroupNorm::new(gamma, beta, groups, epsilon).beside(self.storage)
+        GroupNorm::new(gamma, beta, groups, epsilon).beside(self.dtype)
     }
 
     /// A layer norm with ε = 1e-5.
     pub fn layer_norm(&mut self, path: &str, width: usize) -> LayerNorm {
         let gamma = self.vector(&format!("{path}.weight"), width);
         let beta = self.vector(&format!("{path}.bias"), width);
-        LayerNorm::new(gamma, beta, 1e-5, self.storage)
+        LayerNorm::new(gamma, beta, 1e-5, self.dtype)
     }
 
     /// The tensor `name` of the file, of one dimension.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, SiteId};
-use lorabake_ops::{FrozenConv, FrozenLinear, Storage};
+use lorabake_ops::{FrozenConv, FrozenLinear, WeightDtype};
 
 /// A frozen linear layer that adapters may bypass.
 #[derive(Debug, Clone)]
@@ -22,8 +22,8 @@ impl Linear {
     }
 
     /// The number format in which the weight is held, and so in which the layer computes.
-    pub fn storage(&self) -> Storage {
-        self.base.storage()
+    pub fn dtype(&self) -> WeightDtype {
+        self.base.dtype()
     }
 }
 

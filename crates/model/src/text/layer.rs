@@ -63,7 +63,7 @@ impl Layer {
         let q = self.q_proj.forward(x.clone(), adapters).reshape(by_head).swap_dims(1, 2);
         let k = self.k_proj.forward(x.clone(), adapters).reshape(by_head).swap_dims(1, 2);
         let v = self.v_proj.forward(x, adapters).reshape(by_head).swap_dims(1, 2);
-        let y = attention(q, k, v, Mask::Causal, self.q_proj.storage()).swap_dims(1, 2).reshape([n, length, width]);
+        let y = attention(q, k, v, Mask::Causal, self.q_proj.dtype()).swap_dims(1, 2).reshape([n, length, width]);
         self.out_proj.forward(y, adapters)
     }
 }

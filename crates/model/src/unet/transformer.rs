@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role};
-use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, turned};
+use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, transpose};
 
 use lorabake_weights::Family;
 
@@ -61,12 +61,12 @@ impl Transformer {
     /// - x and output: [B, C, H, W]
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
-        let tokens = turned(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
+        let tokens = transpose(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
         let mut tokens = self.proj_in.forward(tokens, condition.adapters);
         for block in &self.transformer_blocks {
             tokens = block.forward(tokens, condition);
         }
-        x + turned(self.proj_out.forward(tokens, condition.adapters)).reshape([b, c, h, w])
+        x + transpose(self.proj_out.forward(tokens, condition.adapters)).reshape([b, c, h, w])
     }
 }
 
@@ -102,7 +102,7 @@ impl BasicTransformerBlock {
         let normed = self.norm1.forward(x.clone());
         let x = x + self.attn1.forward(normed.clone(), normed, adapters);
         let x = x.clone() + self.attn2.forward(self.norm2.forward(x), condition.context.clone(), adapters);
-        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters), self.ff_in.storage());
+        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters), self.ff_in.dtype());
         x + self.ff_out.forward(gated, adapters)
     }
 }
@@ -137,7 +137,7 @@ impl Attention {
         let q = self.split_heads(self.to_q.forward(x, adapters));
         let k = self.split_heads(self.to_k.forward(source.clone(), adapters));
         let v = self.split_heads(self.to_v.forward(source, adapters));
-        let y = attention(q, k, v, Mask::None, self.to_q.storage()).swap_dims(1, 2).reshape([b, s, c]);
+        let y = attention(q, k, v, Mask::None, self.to_q.dtype()).swap_dims(1, 2).reshape([b, s, c]);
         self.to_out.forward(y, adapters)
     }
     /// # Shapes

@@ -82,7 +82,7 @@ impl MidBlock {
         let q = self.to_q.forward(tokens.clone()).unsqueeze_dim::<4>(1);
         let k = self.to_k.forward(tokens.clone()).unsqueeze_dim::<4>(1);
         let v = self.to_v.forward(tokens).unsqueeze_dim::<4>(1);
-        let y = attention(q, k, v, Mask::None, self.to_q.storage());
+        let y = attention(q, k, v, Mask::None, self.to_q.dtype());
         x + self.to_out.forward(y.squeeze_dim::<3>(1)).swap_dims(1, 2).reshape([b, c, h, w])
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use lorabake_adapter::Adapters;
 use lorabake_model::text::TextEncoder;
 use lorabake_model::{AddedConditioning, Bundle, Conditioning, Encoded, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_testkit::{Golden, tiny};
 use lorabake_weights::{Checkpoint, Family};
 
@@ -19,7 +19,7 @@ const TOLERANCE: f64 = 2e-5;
 fn bundle(bytes: Vec<u8>, halves: VaeHalves) -> Bundle {
     let checkpoint = Checkpoint::from_bytes("tiny", bytes.into()).unwrap();
     assert!(checkpoint.strangers().is_empty());
-    Bundle::load(&checkpoint, halves, Storage::F32).unwrap()
+    Bundle::load(&checkpoint, halves, WeightDtype::F32).unwrap()
 }
 
 /// Hidden states and pooled output of a text encoder against the golden file's under `name`, without and with adapters.
@@ -80,7 +80,7 @@ fn sd2() {
     // sd-scripts has convolutions here, whatever the file has.
     let sites = bundle.unet.sites();
     let site = sites.get(site(sites, "down_blocks.1.attentions.0.proj_in"));
-    assert!(matches!(site.kind, lorabake_adapter::Kind::Conv(shape) if shape.kernel == 1));
+    assert!(matches!(site.layer, lorabake_adapter::LayerShape::Conv(shape) if shape.kernel == 1));
 }
 
 #[test]

@@ -7,23 +7,23 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
 use lorabake_model::text::join_chunks;
-use lorabake_model::{Bundle, Storages, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_ops::WeightDtype;
 use lorabake_weights::Checkpoint;
 
 use crate::golden::{check_gradients, golden, ids, tensor, to_f32_vec, tracked};
 
 const TOLERANCE: f64 = 1e-5;
 
-fn bundle(storage: Storage) -> Bundle {
+fn bundle(dtype: WeightDtype) -> Bundle {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/sd15_tiny.safetensors");
-    Bundle::load(&Checkpoint::open(&path).unwrap(), VaeHalves::All, storage).unwrap()
+    Bundle::load(&Checkpoint::open(&path).unwrap(), VaeHalves::All, dtype).unwrap()
 }
 
 #[test]
 fn text_encoder() {
     let golden = golden("sd15");
-    let text = bundle(Storage::F32).texts.remove(0);
+    let text = bundle(WeightDtype::F32).texts.remove(0);
     let ids = ids(&golden, "text.ids");
     let device = Device::flex();
     let last = text.forward(&ids, 1, 1, &device, &Adapters::default()).context;
@@ -50,7 +50,7 @@ fn long_prompts_keep_one_begin_and_one_end() {
 #[test]
 fn vae() {
     let golden = golden("sd15");
-    let bundle = bundle(Storage::F32);
+    let bundle = bundle(WeightDtype::F32);
     let moments = bundle.encoder.unwrap().forward(tensor(&golden, "vae.image"));
     golden.check("vae.mean", &to_f32_vec(moments.mean), TOLERANCE);
     golden.check("vae.logvar", &to_f32_vec(moments.log_variance), TOLERANCE);
@@ -64,7 +64,7 @@ fn vae_held_in_bf16_is_closer_than_all_in_bf16() {
     let golden = golden("sd15");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/sd15_tiny.safetensors");
     let checkpoint = Checkpoint::open(&path).unwrap();
-    let bundle = Bundle::open(&checkpoint, VaeHalves::All, Storages::all(Storage::Bf16)).unwrap();
+    let bundle = Bundle::open(&checkpoint, VaeHalves::All, WeightDtypes::all(WeightDtype::Bf16)).unwrap();
     let moments = bundle.encoder.unwrap().forward(tensor(&golden, "vae.image"));
     golden.check("vae.mean", &to_f32_vec(moments.mean), 1.59e-2);
     let image = bundle.decoder.unwrap().forward(tensor(&golden, "vae.latent"));
@@ -74,7 +74,7 @@ fn vae_held_in_bf16_is_closer_than_all_in_bf16() {
 #[test]
 fn unet_and_the_gradients_of_its_inputs() {
     let golden = golden("sd15");
-    let unet = bundle(Storage::F32).unet;
+    let unet = bundle(WeightDtype::F32).unet;
     let none = Adapters::default();
     let latents = tensor::<4>(&golden, "unet.sample").autodiff().require_grad();
     let context = tensor::<3>(&golden, "unet.context").autodiff().require_grad();
@@ -92,7 +92,7 @@ fn unet_and_the_gradients_of_its_inputs() {
 #[test]
 fn unet_with_adapters_and_their_gradients() {
     let golden = golden("sd15");
-    let unet = bundle(Storage::F32).unet;
+    let unet = bundle(WeightDtype::F32).unet;
     let (adapters, loras) = tracked(&golden, "lora.", unet.sites());
     let context = tensor::<3>(&golden, "unet.context");
     let out = unet.forward(tensor(&golden, "unet.sample"), golden.numbers("unet.timesteps"), context, &adapters);
@@ -104,7 +104,7 @@ fn unet_with_adapters_and_their_gradients() {
 #[test]
 fn weights_held_in_bf16_stay_close() {
     let golden = golden("sd15");
-    let unet = bundle(Storage::Bf16).unet;
+    let unet = bundle(WeightDtype::Bf16).unet;
     let latents = tensor(&golden, "unet.sample");
     let context = tensor::<3>(&golden, "unet.context");
     let out = unet.forward(latents, golden.numbers("unet.timesteps"), context, &Adapters::default());

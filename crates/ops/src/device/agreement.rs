@@ -8,9 +8,9 @@ use super::attention::{Attended, backward, forward};
 use super::convolved_on_device;
 use crate::agreement::{distance, numbers};
 use crate::bands::{Before, add_convolved};
-use crate::frozen_op::{FrozenOp, Keeps};
+use crate::frozen_op::{FrozenOp, SavedForBackward};
 use crate::planes::Planes;
-use crate::{Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, Storage};
+use crate::{Activation, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, Mask, WeightDtype};
 
 fn tensor(numbers: &[f32], shape: [usize; 4]) -> Tensor<4> {
     Tensor::from_data(TensorData::new(numbers.to_vec(), shape), &Device::flex())
@@ -26,7 +26,7 @@ fn check(op: Arc<dyn FrozenOp>, shape: [usize; 4]) {
     let y = op.forward(&x, &shape);
     let output: [usize; 4] = op.output_shape(&shape).try_into().unwrap();
     let dy = numbers(y.len(), 2);
-    let keeps = op.keeps() != Keeps::Nothing;
+    let keeps = op.saved_for_backward() != SavedForBackward::Nothing;
     let dx = op.backward(if keeps { &x } else { &[] }, &shape, &dy);
     let kept = keeps.then(|| tensor(&x, shape));
     let results = [
@@ -41,7 +41,7 @@ fn check(op: Arc<dyn FrozenOp>, shape: [usize; 4]) {
 }
 
 fn matrix(rows: usize, columns: usize) -> FrozenMatrix {
-    FrozenMatrix::new(rows, columns, numbers(rows * columns, 3), Storage::F32)
+    FrozenMatrix::new(rows, columns, numbers(rows * columns, 3), WeightDtype::F32)
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn norms() {
     for activation in [Activation::None, Activation::Silu] {
         check(GroupNorm::new(numbers(12, 5), numbers(12, 6), 4, 1e-5).op(activation), [2, 12, 5, 3]);
     }
-    check(LayerNorm::new(numbers(20, 5), numbers(20, 6), 1e-5, Storage::F32).op(), [1, 2, 7, 20]);
+    check(LayerNorm::new(numbers(20, 5), numbers(20, 6), 1e-5, WeightDtype::F32).op(), [1, 2, 7, 20]);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn gated() {
 
 #[test]
 fn turned() {
-    check(crate::turn::op(), [1, 2, 19, 37]);
+    check(crate::transpose::op(), [1, 2, 19, 37]);
 }
 
 /// More queries than one tile, by a small tile.
@@ -91,7 +91,7 @@ fn attention() {
         let (q, k, v, dy) = (of(s, 1), of(t, 2), of(t, 3), of(s, 4));
         let tracked = [q.clone(), k.clone(), v.clone()].map(|x| x.autodiff().require_grad());
         let [a, b, c] = tracked.clone();
-        let y = crate::attention(a, b, c, mask, Storage::F32);
+        let y = crate::attention(a, b, c, mask, WeightDtype::F32);
         let mut gradients = (y.clone() * dy.clone()).sum().backward();
         let kernels = tracked.map(|x| x.grad_remove(&mut gradients).unwrap());
         let attended = Attended { q, k, v, mask, dtype: DType::F32, scores: 5 * 2 * 3 * t };

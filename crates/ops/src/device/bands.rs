@@ -77,7 +77,7 @@ impl<'a> Bands<'a> {
         let x = self.brought(first + above - zeros.0..end - below - zeros.0);
         let padding = [(above, below), zeros, (0, 0)];
         let x = if padding.iter().all(|sides| *sides == (0, 0)) { x } else { x.pad(padding, PadMode::Constant(0.0)) };
-        self.conv.plain(x.permute([0, 3, 1, 2])).permute([0, 2, 3, 1])
+        self.conv.plain_forward(x.permute([0, 3, 1, 2])).permute([0, 2, 3, 1])
     }
 
     /// What the convolution sees of some rows.

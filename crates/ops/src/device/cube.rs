@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, FloatDType, Shape, Tensor};
 
 use super::attention::{Attended, SCORES, backward, forward};
 use super::half_of;
-use crate::Storage;
+use crate::WeightDtype;
 use crate::attention::{AttentionOps, Form};
 use crate::frozen_op::{FrozenOp, FrozenOps};
 
@@ -66,9 +66,9 @@ impl FrozenOps for Cube {
 
 fn attended(q: Primitive, k: Primitive, v: Primitive, form: Form) -> Attended {
     let (q, k, v) = (tensor(q), tensor(k), tensor(v));
-    let dtype = match form.storage() {
-        Storage::F32 => DType::F32,
-        Storage::Bf16 | Storage::Int8 => half_of(&Device::from(q.device())).map_or(DType::F32, Into::into),
+    let dtype = match form.dtype() {
+        WeightDtype::F32 => DType::F32,
+        WeightDtype::Bf16 | WeightDtype::Int8 => half_of(&Device::from(q.device())).map_or(DType::F32, Into::into),
     };
     Attended { q, k, v, mask: form.mask(), dtype, scores: SCORES }
 }

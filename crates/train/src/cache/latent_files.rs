@@ -13,7 +13,7 @@ use lorabake_data::Item;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
 use lorabake_model::family::latent_scale;
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::caches::Trust;
 use lorabake_weights::npz::{Array, Npz};
@@ -81,12 +81,14 @@ impl LatentFiles {
     ///
     /// # Errors
     /// When the VAE cannot be read.
-    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint, storage: Storage) -> Result<Option<Self>> {
+    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint, dtype: WeightDtype) -> Result<Option<Self>> {
         let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
         let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
-        let vae = match storage {
-            Storage::F32 => vae,
-            Storage::Bf16 | Storage::Int8 => Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into(),
+        let vae = match dtype {
+            WeightDtype::F32 => vae,
+            WeightDtype::Bf16 | WeightDtype::Int8 => {
+                Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into()
+            }
         };
         Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))
     }

@@ -16,12 +16,12 @@ pub fn rows(session: &Session) -> Vec<BlockRow> {
     let (sites, numbering) = (session.bundle.unet.sites(), settings.blocks.numbering);
     let row = |block: usize| {
         let here = |module: &&NetworkModule| {
-            module.part == Part::Unet && block_of(&sites.get(module.plan.site).path, numbering) == Some(block)
+            module.part == Part::Unet && block_of(&sites.get(module.spec.site).path, numbering) == Some(block)
         };
         let modules: Vec<&NetworkModule> = network.modules.iter().filter(here).collect();
         let size = |wide: bool| {
-            let of_kind = |module: &&&NetworkModule| (module.plan.layer.kernel() > 1) == wide;
-            modules.iter().find(of_kind)?.plan.method.size()
+            let of_kind = |module: &&&NetworkModule| (module.spec.layer.kernel() > 1) == wide;
+            modules.iter().find(of_kind)?.spec.method.size()
         };
         let rate = session.recipe.optim.unet_lr * settings.blocks.lr(block);
         BlockRow {

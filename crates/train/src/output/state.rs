@@ -177,7 +177,7 @@ impl Saved {
             ema.restore(averaged.collect());
         }
         for module in &mut network.modules {
-            for (parameter, values) in module.plan.parameters.iter().zip(&mut module.values) {
+            for (parameter, values) in module.spec.parameters.iter().zip(&mut module.values) {
                 values.clone_from(&self.values[&format!("{}.{}", module.name, parameter.name)]);
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emi
         let Some(first) = from_file.modules.first() else {
             bail!("network_weights {label}: it has no modules for the part that is trained");
         };
-        if let Some(size) = first.plan.method.size() {
+        if let Some(size) = first.spec.method.size() {
             recipe.network.linear = size;
         }
         recipe.network.conv = wide_size(&from_file);
@@ -64,6 +64,6 @@ fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<LoraNet
 
 /// Rank and alpha of the file's 3×3 convolutions, if it has any.
 fn wide_size(network: &LoraNetwork) -> Option<RankAlpha> {
-    let wide = |module: &&NetworkModule| module.part == Part::Unet && module.plan.layer.kernel() == 3;
-    network.modules.iter().find(wide).and_then(|module| module.plan.method.size())
+    let wide = |module: &&NetworkModule| module.part == Part::Unet && module.spec.layer.kernel() == 3;
+    network.modules.iter().find(wide).and_then(|module| module.spec.method.size())
 }

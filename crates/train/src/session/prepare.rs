@@ -12,7 +12,7 @@ use lorabake_generate::{Request, open_model};
 use lorabake_lora::LoraNetwork;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, VaeHalves};
-use lorabake_ops::{Storage, give_memory_back};
+use lorabake_ops::{WeightDtype, give_memory_back};
 use lorabake_optim::lr;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Parsed, Recipe};
@@ -85,7 +85,7 @@ impl Images {
 pub(super) struct Networks {
     images: Images,
     device: Device,
-    vae_dtype: Storage,
+    vae_dtype: WeightDtype,
     bundle: Bundle,
     tokenizer: Tokenizer,
     network: LoraNetwork,

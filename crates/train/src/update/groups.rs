@@ -42,7 +42,7 @@ impl Groups {
                 (place, name.to_owned(), rate, settings.lora_plus.text_encoder)
             } else if settings.blocks.lr.is_some() {
                 let numbering = settings.blocks.numbering;
-                let path = &bundle.unet.sites().get(module.plan.site).path;
+                let path = &bundle.unet.sites().get(module.spec.site).path;
                 let block = block_of(path, numbering).unwrap_or(0);
                 // The middle is found last except by SDXL's names, and the text encoders stand before all.
                 let last = numbering == Numbering::Sd && block == 12;
@@ -52,7 +52,7 @@ impl Groups {
             } else {
                 (2, "unet".to_owned(), optim.unet_lr, settings.lora_plus.unet)
             };
-            for (parameter, index) in module.plan.parameters.iter().zip(&mut count) {
+            for (parameter, index) in module.spec.parameters.iter().zip(&mut count) {
                 let ratio = ratio.filter(|_| parameter.name.contains("lora_up"));
                 let plus = ratio.map(|ratio| (format!("{name} plus"), rate * ratio));
                 let (name, rate) = plus.unwrap_or((name.clone(), rate));

@@ -2,7 +2,7 @@
 //! GradScaler finds it: halved where a gradient overflows, doubled after 2000 steps without that.
 
 use burn::tensor::{Device, FloatDType};
-use lorabake_ops::{Storage, half_of, is_host};
+use lorabake_ops::{WeightDtype, half_of, is_host};
 
 use crate::step::Gradients;
 
@@ -18,9 +18,9 @@ pub(crate) struct LossScale {
 }
 
 impl LossScale {
-    /// For a UNet held in `storage` on `device`.
-    pub fn new(device: &Device, storage: Storage) -> Self {
-        let moves = storage != Storage::F32 && !is_host(device) && half_of(device) == Some(FloatDType::F16);
+    /// For a UNet held in `dtype` on `device`.
+    pub fn new(device: &Device, dtype: WeightDtype) -> Self {
+        let moves = dtype != WeightDtype::F32 && !is_host(device) && half_of(device) == Some(FloatDType::F16);
         Self { factor: if moves { 65536.0 } else { 1.0 }, good: 0, moves }
     }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn elsewhere_it_rests() {
-        let mut scale = LossScale::new(&Device::flex(), Storage::Bf16);
+        let mut scale = LossScale::new(&Device::flex(), WeightDtype::Bf16);
         assert!(scale.accepts(&of(&[f32::NAN])));
         assert_eq!(scale.factor(), 1.0);
     }

@@ -3,7 +3,7 @@
 //! LoRA. (IA)^3, whose change is a share of the frozen weight, is left alone here too.
 
 use burn::tensor::Device;
-use lorabake_adapter::Method;
+use lorabake_adapter::{LoraKind, Method};
 
 use lorabake_lora::{LoraNetwork, NetworkModule};
 
@@ -27,12 +27,12 @@ pub fn limit_norms(network: &mut LoraNetwork, limit: f64) -> Norms {
         if norm > limit {
             norms.keys_scaled += 1;
             // The change is a product of so many factors.
-            let factors = match module.plan.method {
-                Method::DyLora { .. } => 2,
-                _ => module.plan.parameters.len() - usize::from(module.plan.dora.is_some()),
+            let factors = match module.spec.method {
+                Method::DyLora(_) => 2,
+                _ => module.spec.parameters.len() - usize::from(module.spec.dora.is_some()),
             };
             let factor = (limit / norm).powf(1.0 / factors as f64) as f32;
-            let scaled = module.values.iter_mut().zip(&module.plan.parameters);
+            let scaled = module.values.iter_mut().zip(&module.spec.parameters);
             let scaled = scaled.filter(|(_, parameter)| parameter.name != "dora_scale");
             scaled.for_each(|(values, _)| values.iter_mut().for_each(|value| *value *= factor));
             norm = limit;
@@ -45,12 +45,14 @@ pub fn limit_norms(network: &mut LoraNetwork, limit: f64) -> Norms {
 
 /// ‖ΔW‖, before any weight decomposition.
 fn norm(module: &NetworkModule) -> f64 {
-    match module.plan.method {
-        Method::Lora { tucker: false, .. } | Method::DyLora { .. } => {
-            let tensors = module.plan.to_file(&module.values);
-            let of = |name: &str| tensors.iter().find(|(known, ..)| known == name).map_or(&[][..], |(.., v)| &v[..]);
-            let rank = module.plan.method.size().map_or(1, |size| size.rank);
-            product_norm(of("lora_down.weight"), of("lora_up.weight"), rank) * module.plan.method.scale()
+    match module.spec.method {
+        Method::Lora(LoraKind { tucker: false, .. }) | Method::DyLora(_) => {
+            let tensors = module.spec.to_file(&module.values);
+            let of = |leaf: &str| {
+                tensors.iter().find(|tensor| tensor.leaf == leaf).map_or(&[][..], |tensor| &tensor.values[..])
+            };
+            let rank = module.spec.method.size().map_or(1, |size| size.rank);
+            product_norm(of("lora_down.weight"), of("lora_up.weight"), rank) * module.spec.method.scale()
         }
         _ => module.change(&Device::flex()).map_or(0.0, |change| {
             let values: Vec<f32> = change.into_data().try_into_vec().expect("f32 tensor");

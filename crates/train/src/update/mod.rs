@@ -81,7 +81,7 @@ impl Updater {
     /// # Errors
     /// If it belongs to another optimizer or to other modules.
     pub fn load_state(&mut self, state: State, network: &LoraNetwork) -> Result<(), lorabake_optim::Error> {
-        let parameters = network.modules.iter().flat_map(|module| &module.plan.parameters);
+        let parameters = network.modules.iter().flat_map(|module| &module.spec.parameters);
         let shapes = parameters.map(|parameter| parameter.shape.as_slice());
         let state = state.renumbered(|index| self.groups.in_groups(index));
         self.optimizer.load_state(state, &self.groups.sorted(shapes))

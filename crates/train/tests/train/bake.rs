@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use lorabake_lora::LoraNetwork;
 use lorabake_model::{Bundle, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::parse_train;
 use lorabake_testkit::tiny::{SD15, USE_SD15};
 use lorabake_train::bake;
@@ -110,7 +110,8 @@ fn a_bake_saves_what_was_asked_for_and_learns() {
     assert_eq!(lora.metadata["ss_steps"], "18");
     assert_eq!(lora.metadata["ss_epoch"], "3");
     assert!(!lora.metadata["lorabake_recipe"].contains(&*dir.path().to_string_lossy()), "folders stay private");
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
+    let bundle =
+        Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, WeightDtype::F32).unwrap();
     assert_eq!(LoraNetwork::from_file(&lora, "cat", &bundle).unwrap().modules.len(), 264);
 }
 

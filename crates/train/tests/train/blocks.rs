@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use lorabake_lora::LoraNetwork;
 use lorabake_model::{Bundle, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
@@ -170,7 +170,8 @@ fn what_leaves_nothing_to_train_is_refused() {
 /// Against the change itself, which `limit_norms` never forms for plain LoRAs.
 #[test]
 fn norms_are_those_of_the_change_and_end_at_the_limit() {
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
+    let bundle =
+        Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, WeightDtype::F32).unwrap();
     for kind in [
         "--network_args conv_dim=2",
         "--network_module=networks.dylora",

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use lorabake_diffusion::Sampler;
 use lorabake_generate::{LoraUse, Picture, Pipeline, Request};
 use lorabake_lora::Strength;
-use lorabake_model::Storages;
-use lorabake_ops::Storage;
+use lorabake_model::WeightDtypes;
+use lorabake_ops::WeightDtype;
 use lorabake_testkit::{Golden, tiny};
 use lorabake_weights::Checkpoint;
 
@@ -23,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
 
 fn painter(checkpoint: Vec<u8>) -> Pipeline {
     let checkpoint = Checkpoint::from_bytes("tiny", checkpoint.into()).unwrap();
-    Pipeline::load(&checkpoint, Storages::all(Storage::F32)).unwrap()
+    Pipeline::load(&checkpoint, WeightDtypes::all(WeightDtype::F32)).unwrap()
 }
 
 /// The picture that the golden file has, with the LoRAs that it had.

@@ -8,8 +8,8 @@ use std::sync::mpsc::channel;
 use lorabake_diffusion::Sampler;
 use lorabake_generate::{LoraUse, Pipeline, Request};
 use lorabake_lora::{LoraNetwork, Strength};
-use lorabake_model::{Bundle, Storages, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::tiny::{SD15, USE_SD15};
@@ -131,7 +131,8 @@ fn picture(painter: &Pipeline, lora: Option<(&Path, f64)>) -> Vec<f32> {
 #[test]
 fn every_kind_is_trained_saved_read_and_painted_with() {
     let bench = Bench::new();
-    let painter = Pipeline::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storages::all(Storage::F32)).unwrap();
+    let painter =
+        Pipeline::load(&Checkpoint::open(Path::new(SD15)).unwrap(), WeightDtypes::all(WeightDtype::F32)).unwrap();
     let plain = picture(&painter, None);
     for (index, (module, args, linear, wide)) in KINDS.into_iter().enumerate() {
         let options = format!("--network_module={module} --network_args {args}");
@@ -221,7 +222,8 @@ fn weights_of_another_kind_are_refused() {
 /// layers of the text encoder with 4 + 2 each.
 #[test]
 fn presets_choose_their_layers() {
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
+    let bundle =
+        Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, WeightDtype::F32).unwrap();
     for (preset, text, unet) in [
         ("full", 72, 192 + 66 + 14 + 6 + 4),
         ("full-lin", 72, 192 + 22 + 14 + 2),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_lora::{Attached, LoraNetwork, Strength};
 use lorabake_model::conditioning::{AddedConditioning, Conditioning};
-use lorabake_model::{Bundle, Storages, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
@@ -26,7 +26,7 @@ fn beside(path: &str) -> PathBuf {
 
 fn bundle() -> Bundle {
     let checkpoint = Checkpoint::open(&beside("../../models/tiny/sdxl_tiny.safetensors")).unwrap();
-    Bundle::open(&checkpoint, VaeHalves::Training, Storages::all(Storage::F32)).unwrap()
+    Bundle::open(&checkpoint, VaeHalves::Training, WeightDtypes::all(WeightDtype::F32)).unwrap()
 }
 
 fn section(preset: &str) -> BTreeSet<String> {

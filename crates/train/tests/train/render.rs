@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use lorabake_diffusion::Sampler;
 use lorabake_generate::{LoraUse, Picture, Pipeline, Request};
 use lorabake_lora::Strength;
-use lorabake_model::Storages;
-use lorabake_ops::Storage;
+use lorabake_model::WeightDtypes;
+use lorabake_ops::WeightDtype;
 use lorabake_testkit::Golden;
 use lorabake_weights::Checkpoint;
 
@@ -23,9 +23,9 @@ fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn painter(storage: Storage) -> Pipeline {
+fn painter(dtype: WeightDtype) -> Pipeline {
     let checkpoint = Checkpoint::open(&here("../../models/tiny/sd15_tiny.safetensors")).unwrap();
-    Pipeline::load(&checkpoint, Storages::all(storage)).unwrap()
+    Pipeline::load(&checkpoint, WeightDtypes::all(dtype)).unwrap()
 }
 
 fn request(strength: f64) -> Request {
@@ -59,7 +59,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn a_picture_with_a_lora_equals_that_of_diffusers() {
     let golden = Golden::open(here("tests/golden/render.safetensors"));
-    let painter = painter(Storage::F32);
+    let painter = painter(WeightDtype::F32);
     let noise = Some(golden.numbers("start").to_vec());
     let mut steps = Vec::new();
     let picture = painter
@@ -75,7 +75,7 @@ fn a_picture_with_a_lora_equals_that_of_diffusers() {
 
 #[test]
 fn a_seed_gives_the_same_picture_again() {
-    let painter = painter(Storage::F32);
+    let painter = painter(WeightDtype::F32);
     for sampler in [Sampler::Ddim, Sampler::EulerA] {
         let first = paint(&painter, &Request { sampler, ..request(1.0) });
         let again = paint(&painter, &Request { sampler, ..request(1.0) });
@@ -88,7 +88,7 @@ fn a_seed_gives_the_same_picture_again() {
 
 #[test]
 fn strength_zero_is_no_lora_and_two_halves_are_one_whole() {
-    let painter = painter(Storage::F32);
+    let painter = painter(WeightDtype::F32);
     let plain = paint(&painter, &Request { loras: vec![], ..request(0.0) });
     assert_eq!(paint(&painter, &request(0.0)).rgb, plain.rgb);
     let whole = paint(&painter, &request(4.0));
@@ -103,7 +103,7 @@ fn strength_zero_is_no_lora_and_two_halves_are_one_whole() {
 /// is no reference here.
 #[test]
 fn clip_skip_is_for_both_prompts() {
-    let painter = painter(Storage::F32);
+    let painter = painter(WeightDtype::F32);
     let same = Request { negative_prompt: request(1.0).prompt, clip_skip: 2, ..request(1.0) };
     let guided = paint(&painter, &same);
     let plain = paint(&painter, &Request { cfg_scale: 1.0, ..same.clone() });
@@ -113,7 +113,7 @@ fn clip_skip_is_for_both_prompts() {
 
 #[test]
 fn long_prompts_are_read_to_token_225() {
-    let painter = painter(Storage::F32);
+    let painter = painter(WeightDtype::F32);
     let prompt = |words: usize, end: &str| format!("{}{end}", "penny ".repeat(words));
     let paint = |words: usize, end: &str| paint(&painter, &Request { prompt: prompt(words, end), ..request(1.0) });
     for words in [70, 120, 200] {
@@ -125,8 +125,8 @@ fn long_prompts_are_read_to_token_225() {
 
 #[test]
 fn bf16_storage_changes_a_picture_little() {
-    let exact = paint(&painter(Storage::F32), &request(1.0));
-    let rounded = paint(&painter(Storage::Bf16), &request(1.0));
+    let exact = paint(&painter(WeightDtype::F32), &request(1.0));
+    let rounded = paint(&painter(WeightDtype::Bf16), &request(1.0));
     let distance = distance(&rounded.latent, &exact.latent);
     // The tiny checkpoint is stored in f16, so bf16 has to round; eight bits of mantissa move each weight by 0.4 %.
     assert!(distance > 0.0 && distance < 0.1, "{distance}");
@@ -134,7 +134,7 @@ fn bf16_storage_changes_a_picture_little() {
 
 #[test]
 fn contradictions_are_refused() {
-    let painter = painter(Storage::F32);
+    let painter = painter(WeightDtype::F32);
     for (request, said) in [
         (Request { width: 60, ..request(1.0) }, "--width 60 --height 64"),
         (Request { clip_skip: 13, ..request(1.0) }, "--clip_skip 13"),

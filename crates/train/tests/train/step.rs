@@ -10,7 +10,7 @@ use lorabake_lora::AdapterDraws;
 use lorabake_lora::LoraNetwork;
 use lorabake_model::tokenizer::{EOS, Tokenizer};
 use lorabake_model::{Bundle, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::diffusion::Diffusion;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::{BatchId, Seed};
@@ -37,7 +37,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let bundle =
-            Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
+            Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, WeightDtype::F32).unwrap();
         let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
         let network = LoraNetwork::fresh(&recipe.unwrap().recipe.network, &bundle, SEED);
         let settings = Diffusion { min_snr_gamma: Some(5.0), ..Diffusion::default() };

@@ -8,8 +8,8 @@ use std::sync::mpsc::channel;
 
 use lorabake_generate::{LoraUse, Pipeline};
 use lorabake_lora::{LoraNetwork, Strength};
-use lorabake_model::{Bundle, Storages, VaeHalves};
-use lorabake_ops::Storage;
+use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_ops::WeightDtype;
 use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
@@ -186,7 +186,8 @@ fn a_resumed_run_keeps_what_is_held_out() {
 }
 
 fn fresh() -> LoraNetwork {
-    let bundle = Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, Storage::F32).unwrap();
+    let bundle =
+        Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, WeightDtype::F32).unwrap();
     let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
     LoraNetwork::fresh(&recipe.unwrap().recipe.network, &bundle, Seed(3))
 }
@@ -251,7 +252,8 @@ fn pictures_have_the_average_that_is_saved() {
     };
     let (Painted { picture, mut request, .. }, path) = painted("--ema_decay=0.9");
     request.loras = vec![LoraUse { path, strength: Strength::FULL }];
-    let painter = Pipeline::load(&Checkpoint::open(Path::new(SD15)).unwrap(), Storages::all(Storage::F32)).unwrap();
+    let painter =
+        Pipeline::load(&Checkpoint::open(Path::new(SD15)).unwrap(), WeightDtypes::all(WeightDtype::F32)).unwrap();
     let again = painter.paint(&request, &mut |_, _| ()).unwrap();
     assert!(apart(&picture.latent, &again.latent) < 1e-5);
     assert!(apart(&painted("").0.picture.latent, &again.latent) > 1e-3);

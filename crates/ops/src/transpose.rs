@@ -1,32 +1,34 @@
-//! Channels by places into places by channels and back, by all threads, in squares that fit the cache's lines.
+//! Matrices into their transposes, such as channels by pixels into pixels by channels, by all threads, in squares that fit the cache's lines.
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::frozen_op::{FrozenOp, Keeps, apply};
+use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::shared_output::{SharedOutput, filled};
 
 /// Rows and columns of a square: what one line of the cache holds.
 const SIDE: usize = 16;
 
+/// The transpose of each matrix of a batch.
+///
 /// # Shapes
 /// - x: [B, R, C]
 /// - output: [B, C, R]
-pub fn turned(x: Tensor<3>) -> Tensor<3> {
-    apply(Arc::new(Turn), x)
+pub fn transpose(x: Tensor<3>) -> Tensor<3> {
+    apply(Arc::new(Transpose), x)
 }
 
 #[cfg(test)]
 pub(crate) fn op() -> Arc<dyn FrozenOp> {
-    Arc::new(Turn)
+    Arc::new(Transpose)
 }
 
 #[derive(Debug)]
-struct Turn;
+struct Transpose;
 
-impl FrozenOp for Turn {
+impl FrozenOp for Transpose {
     fn output_shape(&self, input: &[usize]) -> Vec<usize> {
         let mut shape = input.to_vec();
         shape.swap(input.len() - 2, input.len() - 1);
@@ -35,16 +37,16 @@ impl FrozenOp for Turn {
 
     fn forward(&self, x: &[f32], shape: &[usize]) -> Vec<f32> {
         let [rows, columns] = [shape[shape.len() - 2], shape[shape.len() - 1]];
-        turn(x, rows, columns)
+        transposed(x, rows, columns)
     }
 
-    fn keeps(&self) -> Keeps {
-        Keeps::Nothing
+    fn saved_for_backward(&self) -> SavedForBackward {
+        SavedForBackward::Nothing
     }
 
     fn backward(&self, _: &[f32], shape: &[usize], dy: &[f32]) -> Vec<f32> {
         let [rows, columns] = [shape[shape.len() - 2], shape[shape.len() - 1]];
-        turn(dy, columns, rows)
+        transposed(dy, columns, rows)
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
@@ -57,25 +59,27 @@ impl FrozenOp for Turn {
     }
 }
 
-/// Matrices of `rows` × `columns`, one after another, each turned.
-fn turn(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+/// The transposes of matrices of `rows` × `columns` that lie one after another.
+fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let bands = columns.div_ceil(SIDE);
     let count = x.len() / (rows * columns).max(1);
     let fill = |out: &SharedOutput<'_>| {
         (0..count * bands).into_par_iter().for_each(|index| {
-            let (matrix, first) = (index / bands * rows * columns, index % bands * SIDE);
+            let matrix = index / bands * rows * columns;
+            let first = index % bands * SIDE;
             let width = SIDE.min(columns - first);
             // SAFETY: a task's rows are its own.
             let out = unsafe { out.part(matrix + first * rows, width * rows) };
-            turn_band(&x[matrix..][..rows * columns], (rows, columns), first, out);
+            transpose_band(&x[matrix..][..rows * columns], columns, first, out);
         });
     };
     // SAFETY: the bands of all matrices are all of it.
     unsafe { filled(x.len(), fill) }
 }
 
-/// Columns from `first` on, `out.len() / rows` of them, as rows.
-fn turn_band(x: &[f32], (rows, columns): (usize, usize), first: usize, out: &mut [f32]) {
+/// Columns of a matrix from `first` on, as many as `out` has room for, as rows.
+fn transpose_band(x: &[f32], columns: usize, first: usize, out: &mut [f32]) {
+    let rows = x.len() / columns;
     let width = out.len() / rows;
     let mut square = [[0.0f32; SIDE]; SIDE];
     for row in (0..rows).step_by(SIDE) {

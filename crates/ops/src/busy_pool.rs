@@ -1,4 +1,4 @@
-//! Keeps the pool's threads from falling asleep between the operations of a pass.
+//! SavedForBackward the pool's threads from falling asleep between the operations of a pass.
 //!
 //! An operation takes a millisecond or less, and between two of them one thread records and looks things up. Waking the
 //! others takes as long as a small operation on many machines, the more so on virtual ones.
@@ -10,11 +10,11 @@ use rayon::Yield;
 
 /// How long a thread looks for work before it lets others have the processor.
 const PATIENCE: Duration = Duration::from_micros(300);
-/// For how long it lets them.
+/// For how long it lets others have the processor.
 const NAP: Duration = Duration::from_micros(50);
 
-/// Does `work` on a thread of the pool, so that its operations need not be handed over to it, with the others awake.
-pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+/// Does `work` on a thread of the pool, so that its operations need not be handed over to it, with the others looking for more.
+pub fn with_busy_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let done = AtomicBool::new(false);
     rayon::scope(|scope| {
         let first = rayon::current_thread_index();
@@ -58,8 +58,8 @@ mod tests {
     #[test]
     fn work_within_work_is_done_and_nobody_waits_afterwards() {
         for _ in 0..50 {
-            let sum: u64 = awake(|| {
-                let inner: u64 = awake(|| (0..1000u64).into_par_iter().sum());
+            let sum: u64 = with_busy_pool(|| {
+                let inner: u64 = with_busy_pool(|| (0..1000u64).into_par_iter().sum());
                 std::thread::sleep(NAP);
                 inner + (0..1000u64).into_par_iter().map(|x| x / 2).sum::<u64>()
             });
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_it() {
-        assert!(std::panic::catch_unwind(|| awake(|| panic!("within"))).is_err());
-        assert_eq!(awake(|| 1), 1);
+        assert!(std::panic::catch_unwind(|| with_busy_pool(|| panic!("within"))).is_err());
+        assert_eq!(with_busy_pool(|| 1), 1);
     }
 }

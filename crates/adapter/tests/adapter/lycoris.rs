@@ -5,8 +5,11 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Adapters, Chance, Kind, Kronecker, Method, Named, Planned, Role, Site, SiteId, Sites};
-use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, Storage};
+use lorabake_adapter::{
+    AdapterDraw, AdapterSpec, Adapters, Ia3Kind, LayerShape, LohaKind, LokrKind, LoraKind, Method, NamedShapes,
+    Parameter, Role, Site, SiteId, Sites,
+};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, WeightDtype};
 use lorabake_recipe::adapter::{Lokr, Side};
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
@@ -20,10 +23,11 @@ enum Layer {
     Conv(FrozenConv),
 }
 
-fn kind(layer: &str) -> Kind {
-    let conv = |kernel, stride| Kind::Conv(ConvShape { inputs: 6, outputs: 8, kernel, stride, padding: kernel / 2 });
-    match layer {
-        "linear" => Kind::Linear { inputs: 12, outputs: 8 },
+fn layer_shape(name: &str) -> LayerShape {
+    let conv =
+        |kernel, stride| LayerShape::Conv(ConvShape { inputs: 6, outputs: 8, kernel, stride, padding: kernel / 2 });
+    match name {
+        "linear" => LayerShape::Linear { inputs: 12, outputs: 8 },
         "conv3" => conv(3, 1),
         "conv3s2" => conv(3, 2),
         _ => conv(1, 1),
@@ -31,18 +35,20 @@ fn kind(layer: &str) -> Kind {
 }
 
 /// The settings of a case of the generator.
-fn settings(case: &str, layer: Kind) -> (Method, Option<Side>) {
+fn settings(case: &str, layer: LayerShape) -> (Method, Option<Side>) {
     let of = |rank| RankAlpha { rank, alpha: 1.0 };
-    let lokr = |rank, settings: Lokr, tucker| Method::Lokr(Kronecker::new(layer, of(rank), &settings, tucker));
+    let lokr = |rank, settings: Lokr, tucker| Method::Lokr(LokrKind::new(layer, of(rank), &settings, tucker));
     let (plain, factor) = (Lokr::default(), |factor| Lokr { factor: Some(factor), ..Lokr::default() });
-    let lora = |tucker| Method::Lora { size: of(2), tucker };
-    let loha = |tucker| Method::Loha { size: of(2), tucker };
+    let lora = |tucker| Method::Lora(LoraKind { size: of(2), tucker });
+    let loha = |tucker| Method::Loha(LohaKind { size: of(2), tucker });
     match case {
         "locon" => (lora(false), None),
         "locon_tucker" => (lora(true), None),
         "locon_dora" => (lora(false), Some(Side::Outputs)),
         "locon_dora_in" => (lora(false), Some(Side::Inputs)),
-        "locon_rs" => (Method::Lora { size: RankAlpha { rank: 2, alpha: 2_f64.sqrt() }, tucker: false }, None),
+        "locon_rs" => {
+            (Method::Lora(LoraKind { size: RankAlpha { rank: 2, alpha: 2_f64.sqrt() }, tucker: false }), None)
+        }
         "loha" => (loha(false), None),
         "loha_tucker" => (loha(true), None),
         "loha_dora" => (loha(false), Some(Side::Outputs)),
@@ -53,8 +59,8 @@ fn settings(case: &str, layer: Kind) -> (Method, Option<Side>) {
         "lokr_unbalanced" => (lokr(1, Lokr { unbalanced: true, ..factor(2) }, false), None),
         "lokr_full" => (lokr(2, Lokr { full_matrix: true, ..plain }, false), None),
         "lokr_dora" => (lokr(1, plain, false), Some(Side::Outputs)),
-        "ia3" => (Method::Ia3 { on_input: false }, None),
-        "ia3_in" => (Method::Ia3 { on_input: true }, None),
+        "ia3" => (Method::Ia3(Ia3Kind { on_input: false }), None),
+        "ia3_in" => (Method::Ia3(Ia3Kind { on_input: true }), None),
         other => panic!("no case {other}"),
     }
 }
@@ -74,52 +80,56 @@ struct Case<'g> {
     sites: Sites,
     site: SiteId,
     layer: Layer,
-    planned: Planned,
+    spec: AdapterSpec,
 }
 
 impl<'g> Case<'g> {
     fn new(golden: &'g Golden, name: &str) -> Self {
         let (case, layer) = name.split_once('.').unwrap();
-        let kind = kind(layer);
+        let shape = layer_shape(layer);
         let base = |leaf: &str| golden.numbers(&format!("{name}.base.{leaf}")).to_vec();
-        let weight =
-            FrozenMatrix::new(kind.outputs(), base("weight").len() / kind.outputs(), base("weight"), Storage::F32);
+        let weight = FrozenMatrix::new(
+            shape.outputs(),
+            base("weight").len() / shape.outputs(),
+            base("weight"),
+            WeightDtype::F32,
+        );
         let mut sites = Sites::default();
-        let site = sites.add(Site { path: "layer".into(), kind, role: Role::Transformer }, weight.clone());
-        let layer = match kind {
-            Kind::Linear { .. } => Layer::Linear(FrozenLinear::new(weight, Some(base("bias")))),
-            Kind::Conv(shape) => Layer::Conv(FrozenConv::new(shape, weight, Some(base("bias")))),
+        let site = sites.add(Site { path: "layer".into(), layer: shape, role: Role::Transformer }, weight.clone());
+        let layer = match shape {
+            LayerShape::Linear { .. } => Layer::Linear(FrozenLinear::new(weight, Some(base("bias")))),
+            LayerShape::Conv(conv) => Layer::Conv(FrozenConv::new(conv, weight, Some(base("bias")))),
         };
-        let (method, dora) = settings(case, kind);
-        let planned = Planned::new(&sites, site, method, dora);
-        Self { golden, name: name.into(), sites, site, layer, planned }
+        let (method, dora) = settings(case, shape);
+        let spec = AdapterSpec::new(&sites, site, method, dora);
+        Self { golden, name: name.into(), sites, site, layer, spec }
     }
 
     fn key(&self, leaf: &str) -> String {
         format!("{}.{leaf}", self.name)
     }
 
-    /// The recorded values, tracked, in the order of the plan.
+    /// The recorded values, tracked, in the order of the parameters.
     fn leaves(&self) -> Vec<Tensor<2>> {
-        let leaf = |parameter: &lorabake_adapter::Parameter| {
+        let leaf = |parameter: &Parameter| {
             let name = self.key(&format!("value.{}", parameter.name));
             assert_eq!(self.golden.shape(&name), parameter.shape, "{name}");
             let data = TensorData::new(self.golden.numbers(&name).to_vec(), parameter.matrix());
             Tensor::<2>::from_data(data, &Device::flex()).autodiff().require_grad()
         };
-        self.planned.parameters.iter().map(leaf).collect()
+        self.spec.parameters.iter().map(leaf).collect()
     }
 
     fn check<const D: usize>(&self, forward: impl Fn(&Adapters, Tensor<D>) -> Tensor<D>) {
         let leaves = self.leaves();
         let mut adapters = Adapters::default();
-        adapters.attach(self.site, self.planned.adapter(leaves.clone(), 1.0, &Chance::default()));
+        adapters.attach(self.site, self.spec.adapter(leaves.clone(), 1.0, &AdapterDraw::default()));
         let x = tensor::<D>(self.golden, &self.key("x")).autodiff().require_grad();
         let y = forward(&adapters, x.clone());
         self.golden.check(&self.key("y"), &numbers(y.clone().inner()), TOLERANCE);
         let mut tape = (y * tensor::<D>(self.golden, &self.key("g")).autodiff()).sum().backward();
         self.golden.check(&self.key("dx"), &numbers(x.grad_remove(&mut tape).unwrap()), TOLERANCE);
-        for (parameter, leaf) in self.planned.parameters.iter().zip(&leaves) {
+        for (parameter, leaf) in self.spec.parameters.iter().zip(&leaves) {
             let name = self.key(&format!("grad.{}", parameter.name));
             self.golden.check(&name, &numbers(leaf.grad_remove(&mut tape).unwrap()), TOLERANCE);
         }
@@ -128,23 +138,23 @@ impl<'g> Case<'g> {
     /// Alpha as saved, first magnitudes, and the way back from a file's names and shapes.
     fn check_file(&self) {
         let count = self.golden.names().filter(|name| name.starts_with(&self.key("value."))).count();
-        assert_eq!(count, self.planned.parameters.len(), "{}", self.name);
-        let alpha = self.planned.method.size().map_or(1.0, |size| size.alpha);
+        assert_eq!(count, self.spec.parameters.len(), "{}", self.name);
+        let alpha = self.spec.method.size().map_or(1.0, |size| size.alpha);
         if self.golden.has(&self.key("alpha")) {
             self.golden.check(&self.key("alpha"), &[alpha as f32], 1e-7);
         }
-        let initial = self.planned.initial(&self.sites, &mut Seed(1).stream("init", &[]));
-        if self.planned.dora.is_some() {
+        let initial = self.spec.initial(&self.sites, &mut Seed(1).stream("init", &[]));
+        if self.spec.dora.is_some() {
             self.golden.check(&self.key("norms"), initial.last().unwrap(), 1e-6);
         }
-        let shapes = self.planned.parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
-        let on_input = match self.planned.method {
-            Method::Ia3 { on_input } => Some(on_input),
+        let shapes = self.spec.parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
+        let on_input = match self.spec.method {
+            Method::Ia3(Ia3Kind { on_input }) => Some(on_input),
             _ => None,
         };
-        let read = Planned::of_tensors(&self.sites, self.site, alpha, &Named { shapes, on_input }).unwrap();
-        assert_eq!(read.parameters, self.planned.parameters, "{}", self.name);
-        assert_eq!((read.method.scale(), read.dora), (self.planned.method.scale(), self.planned.dora));
+        let read = AdapterSpec::of_tensors(&self.sites, self.site, alpha, &NamedShapes { shapes, on_input }).unwrap();
+        assert_eq!(read.parameters, self.spec.parameters, "{}", self.name);
+        assert_eq!((read.method.scale(), read.dora), (self.spec.method.scale(), self.spec.dora));
     }
 }
 
@@ -181,12 +191,12 @@ fn names_shapes_and_scales_are_those_of_lycoris() {
 fn a_fresh_adapter_changes_nothing() {
     let golden = golden();
     for case in cases(&golden) {
-        let values = case.planned.initial(&case.sites, &mut Seed(3).stream("init", &[]));
-        let tensors = values.into_iter().zip(&case.planned.parameters).map(|(values, parameter)| {
+        let values = case.spec.initial(&case.sites, &mut Seed(3).stream("init", &[]));
+        let tensors = values.into_iter().zip(&case.spec.parameters).map(|(values, parameter)| {
             Tensor::<2>::from_data(TensorData::new(values, parameter.matrix()), &Device::flex())
         });
         let mut fresh = Adapters::default();
-        fresh.attach(case.site, case.planned.adapter(tensors.collect(), 1.0, &Chance::default()));
+        fresh.attach(case.site, case.spec.adapter(tensors.collect(), 1.0, &AdapterDraw::default()));
         let (x, none) = (case.key("x"), Adapters::default());
         let (with, without) = match &case.layer {
             Layer::Linear(base) => {
@@ -199,6 +209,6 @@ fn a_fresh_adapter_changes_nothing() {
             }
         };
         let most = with.iter().zip(&without).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(most <= if case.planned.dora.is_some() { 2e-6 } else { 0.0 }, "{}: {most}", case.name);
+        assert!(most <= if case.spec.dora.is_some() { 2e-6 } else { 0.0 }, "{}: {most}", case.name);
     }
 }

@@ -1,8 +1,10 @@
 //! Laws of the LoRA bypass: it equals the effective weight, starts as nothing, and adds up.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lorabake_adapter::{Adapters, Kind, Lora, Method, Planned, Role, Site, Sites, plan};
-use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, Storage};
+use lorabake_adapter::{
+    AdapterSpec, Adapters, LayerShape, Lora, LoraKind, Method, Role, Site, SiteId, Sites, adapter_specs,
+};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, WeightDtype};
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
 
@@ -30,11 +32,11 @@ fn effective(weight: &[f32], lora: &Lora) -> Vec<f32> {
     weight.iter().zip(delta).map(|(w, d)| w + lora.scale as f32 * d).collect()
 }
 
-fn site(kind: Kind) -> (Sites, lorabake_adapter::SiteId) {
+fn site(layer: LayerShape) -> (Sites, SiteId) {
     let mut sites = Sites::default();
-    let columns = kind.inputs() * kind.kernel() * kind.kernel();
-    let weight = FrozenMatrix::new(kind.outputs(), columns, numbers(kind.outputs() * columns, 1), Storage::F32);
-    let id = sites.add(Site { path: "layer".into(), kind, role: Role::Transformer }, weight);
+    let columns = layer.inputs() * layer.kernel() * layer.kernel();
+    let weight = FrozenMatrix::new(layer.outputs(), columns, numbers(layer.outputs() * columns, 1), WeightDtype::F32);
+    let id = sites.add(Site { path: "layer".into(), layer, role: Role::Transformer }, weight);
     (sites, id)
 }
 
@@ -43,9 +45,9 @@ fn bypass_of_a_linear_layer_is_its_effective_weight() {
     let (inputs, outputs, rank) = (13, 7, 3);
     let weight = numbers(outputs * inputs, 1);
     let bias = Some(numbers(outputs, 2));
-    let layer = |weight| FrozenLinear::new(FrozenMatrix::new(outputs, inputs, weight, Storage::F32), bias.clone());
+    let layer = |weight| FrozenLinear::new(FrozenMatrix::new(outputs, inputs, weight, WeightDtype::F32), bias.clone());
     let lora = Lora { down: tensor([rank, inputs], 3), up: tensor([outputs, rank], 4), mid: None, scale: 0.7 };
-    let (_, id) = site(Kind::Linear { inputs, outputs });
+    let (_, id) = site(LayerShape::Linear { inputs, outputs });
     let mut adapters = Adapters::default();
     adapters.attach(id, lora.clone());
     let x = tensor([2, 5, inputs], 5);
@@ -59,12 +61,12 @@ fn bypass_of_a_convolution_is_its_effective_weight() {
         let shape = ConvShape { inputs: 5, outputs: 6, kernel, stride, padding: kernel / 2 };
         let weight = numbers(shape.outputs * shape.patch(), 1);
         let layer = |weight| {
-            let weight = FrozenMatrix::new(shape.outputs, shape.patch(), weight, Storage::F32);
+            let weight = FrozenMatrix::new(shape.outputs, shape.patch(), weight, WeightDtype::F32);
             FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)))
         };
         let lora =
             Lora { down: tensor([2, shape.patch()], 3), up: tensor([shape.outputs, 2], 4), mid: None, scale: 1.3 };
-        let (_, id) = site(Kind::Conv(shape));
+        let (_, id) = site(LayerShape::Conv(shape));
         let mut adapters = Adapters::default();
         adapters.attach(id, lora.clone());
         let x = tensor([2, shape.inputs, 8, 6], 5);
@@ -76,12 +78,12 @@ fn bypass_of_a_convolution_is_its_effective_weight() {
 #[test]
 fn a_fresh_adapter_changes_nothing_and_several_add_up() {
     let (inputs, outputs) = (9, 8);
-    let weight = FrozenMatrix::new(outputs, inputs, numbers(outputs * inputs, 1), Storage::F32);
+    let weight = FrozenMatrix::new(outputs, inputs, numbers(outputs * inputs, 1), WeightDtype::F32);
     let layer = FrozenLinear::new(weight, None);
-    let (sites, id) = site(Kind::Linear { inputs, outputs });
-    let method = Method::Lora { size: RankAlpha { rank: 4, alpha: 2.0 }, tucker: false };
-    let plan = Planned::new(&sites, id, method, None);
-    let down = plan.initial(&sites, &mut Seed(7).stream("init", &[0])).swap_remove(0);
+    let (sites, id) = site(LayerShape::Linear { inputs, outputs });
+    let method = Method::Lora(LoraKind { size: RankAlpha { rank: 4, alpha: 2.0 }, tucker: false });
+    let spec = AdapterSpec::new(&sites, id, method, None);
+    let down = spec.initial(&sites, &mut Seed(7).stream("init", &[0])).swap_remove(0);
     let bound = 1.0 / (inputs as f32).sqrt();
     assert!(down.iter().all(|x| x.abs() <= bound) && down.iter().any(|x| x.abs() > 0.8 * bound));
     let down = Tensor::from_data(TensorData::new(down, [4, inputs]), &Device::flex());
@@ -116,22 +118,22 @@ fn plans_follow_role_and_kernel() {
     let mut sites = Sites::default();
     let wide = ConvShape { inputs: 4, outputs: 6, kernel: 3, stride: 1, padding: 1 };
     let narrow = ConvShape { kernel: 1, padding: 0, ..wide };
-    for (kind, role) in [
-        (Kind::Linear { inputs: 4, outputs: 6 }, Role::Transformer),
-        (Kind::Conv(narrow), Role::Transformer),
-        (Kind::Conv(wide), Role::Residual),
-        (Kind::Conv(narrow), Role::Residual),
-        (Kind::Conv(wide), Role::Stem),
+    for (layer, role) in [
+        (LayerShape::Linear { inputs: 4, outputs: 6 }, Role::Transformer),
+        (LayerShape::Conv(narrow), Role::Transformer),
+        (LayerShape::Conv(wide), Role::Residual),
+        (LayerShape::Conv(narrow), Role::Residual),
+        (LayerShape::Conv(wide), Role::Stem),
     ] {
-        let weight = FrozenMatrix::new(0, 0, Vec::new(), Storage::F32);
-        sites.add(Site { path: String::new(), kind, role }, weight);
+        let weight = FrozenMatrix::new(0, 0, Vec::new(), WeightDtype::F32);
+        sites.add(Site { path: String::new(), layer, role }, weight);
     }
     let (linear, conv) = (RankAlpha { rank: 8, alpha: 4.0 }, RankAlpha { rank: 2, alpha: 1.0 });
     let shapes = |conv| -> Vec<_> {
         let mut network = recipe().network;
         (network.linear, network.conv) = (linear, conv);
-        let shape = |planned: &Planned, index: usize| planned.parameters[index].shape.clone();
-        plan(&sites, &network, |path| Some(path.to_string()))
+        let shape = |spec: &AdapterSpec, index: usize| spec.parameters[index].shape.clone();
+        adapter_specs(&sites, &network, |path| Some(path.to_string()))
             .iter()
             .map(|p| (shape(p, 0), shape(p, 1), p.method.size().unwrap()))
             .collect()
