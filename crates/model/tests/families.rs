@@ -23,7 +23,7 @@ fn golden(name: &str) -> Golden {
 
 fn bundle(bytes: Vec<u8>, parts: Parts) -> Bundle {
     let checkpoint = Checkpoint::from_bytes("tiny", bytes.into()).unwrap();
-    assert!(checkpoint.strangers().is_empty());
+    assert!(checkpoint.unexpected_tensors().is_empty());
     Bundle::load(&checkpoint, parts, Storage::F32).unwrap()
 }
 

@@ -13,7 +13,7 @@ use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
 use lorabake_weights::forecast::{LoraTensor, Memory, file_bytes, lora_tensors};
-use lorabake_weights::lora_file;
+use lorabake_weights::lora;
 use lorabake_weights::metadata::{self, ModelHashes};
 use lorabake_weights::tensors::Tensors;
 
@@ -77,7 +77,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
 
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
-            let (tensors, size) = tensors_of(&lora_file::tensors(&path)?, recipe.network.scope);
+            let (tensors, size) = tensors_of(&lora::tensors(&path)?, recipe.network.scope);
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
             tensors
         }
@@ -90,7 +90,7 @@ pub fn foresee(parsed: &Parsed, points: usize) -> Result<Foresight> {
         _ => {
             let bundle = Bundle::open(&checkpoint, Parts::Training, storages(&recipe.train, &Device::flex()))?;
             let network = Network::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
-            network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
+            network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
         }
     };
     let left_alone = |name: &str| {

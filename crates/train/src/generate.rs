@@ -14,8 +14,8 @@ use lorabake_model::{Bundle, Conditioning, Parts, Storages};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
-use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
+use lorabake_weights::lora::LoraFile;
 
 use crate::network::{Attached, Network, Strength};
 use crate::shards::Shards;

@@ -9,8 +9,8 @@ use lorabake_model::Bundle;
 use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::{self, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
-use lorabake_weights::Part;
-use lorabake_weights::lora_file::{LoraFile, LoraModule};
+use lorabake_weights::lora::{LoraFile, LoraModule};
+use lorabake_weights::{NamedTensor, Part};
 
 use crate::chances::Chances;
 
@@ -26,9 +26,6 @@ pub struct Module {
     /// Values of each parameter, row-major.
     pub values: Vec<Vec<f32>>,
 }
-
-/// A tensor of a file: key, shape, values.
-pub type FileTensor = (String, Vec<usize>, Vec<f32>);
 
 /// All modules, the text encoders' first, each part in the order of its layers.
 #[derive(Debug, Clone)]
@@ -262,21 +259,19 @@ impl Network {
     }
 
     /// Everything that goes into a file.
-    pub fn tensors(&self) -> Vec<FileTensor> {
-        let tensors = self.modules.iter().flat_map(|module| {
-            let key = |leaf: &str| format!("{}.{leaf}", module.name);
-            let own = module.plan.to_file(&module.values).into_iter();
-            let own = own.map(move |(leaf, shape, values)| (format!("{}.{leaf}", module.name), shape, values));
-            let scalar = match module.plan.method {
-                Method::Ia3 { on_input } => (key("on_input"), vec![], vec![f32::from(u8::from(on_input))]),
-                method => {
-                    let alpha = method.size().map_or(0.0, |RankAlpha { alpha, .. }| alpha);
-                    (key("alpha"), vec![], vec![alpha as f32])
-                }
+    pub fn tensors(&self) -> Vec<NamedTensor> {
+        let mut tensors = Vec::new();
+        for module in &self.modules {
+            let (scalar, value) = match module.plan.method {
+                Method::Ia3 { on_input } => ("on_input", f32::from(u8::from(on_input))),
+                method => ("alpha", method.size().map_or(0.0, |size| size.alpha as f32)),
             };
-            std::iter::once(scalar).chain(own)
-        });
-        tensors.collect()
+            tensors.push(NamedTensor { name: format!("{}.{scalar}", module.name), shape: vec![], values: vec![value] });
+            for (leaf, shape, values) in module.plan.to_file(&module.values) {
+                tensors.push(NamedTensor { name: format!("{}.{leaf}", module.name), shape, values });
+            }
+        }
+        tensors
     }
 }
 

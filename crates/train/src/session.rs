@@ -20,7 +20,7 @@ use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::{Fp8, Recompute, Train};
 use lorabake_recipe::{Found, Parsed, Recipe};
 use lorabake_weights::checkpoint::Prediction;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 use lorabake_weights::{Checkpoint, Family, Part};
 
 use crate::devices::{self, Opened};
@@ -277,7 +277,7 @@ fn refuse_misfits(checkpoint: &Checkpoint, recipe: &Recipe, bundle: &Bundle) -> 
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }
-    let strangers = checkpoint.strangers();
+    let strangers = checkpoint.unexpected_tensors();
     let Some(first) = strangers.first() else { return Ok(()) };
     bail!(
         "{}: {} tensors belong to no part of a Stable Diffusion checkpoint (first: {first}); is it another model, \

@@ -14,7 +14,7 @@ use lorabake_train::event::{Event, Plan, Step};
 use lorabake_train::max_norm::limit_norms;
 use lorabake_train::network::Network;
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora_file::{LoraFile, LoraModule};
+use lorabake_weights::lora::{LoraFile, LoraModule};
 
 fn images(dir: &Path) {
     let folder = dir.join("train/3_cat");

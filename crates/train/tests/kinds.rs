@@ -16,7 +16,7 @@ use lorabake_train::generate::{LoraUse, Painter, Request};
 use lorabake_train::network::{Network, Strength};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::Part;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 
 /// Module, arguments, then for one linear layer and one 3×3 convolution the tensors of the file.
 const KINDS: [(&str, &str, &str, &str); 10] = [

@@ -19,8 +19,8 @@ use lorabake_train::generate::{LoraUse, Painter};
 use lorabake_train::max_norm::limit_norms;
 use lorabake_train::network::{Network, Strength};
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
+use lorabake_weights::lora::LoraFile;
 
 struct Bench {
     dir: tempfile::TempDir,

@@ -30,14 +30,14 @@ pub struct Loader<'c> {
 
 /// A tensor of a checkpoint that is read when it is wanted.
 #[derive(Debug, Clone)]
-pub struct Later {
+pub struct DeferredTensor {
     tensors: Arc<Tensors>,
     /// Key in the file, and which third of its rows if files join three of its kind; `None` if it does not fit.
     place: Option<(String, Option<usize>)>,
     values: usize,
 }
 
-impl Later {
+impl DeferredTensor {
     /// Its values, row-major; zeros for one that does not fit, of which [`Loader::finish`] tells.
     ///
     /// # Errors
@@ -112,20 +112,20 @@ impl<'c> Loader<'c> {
     /// `expected`, zeros are returned (nothing, for a shape beyond all reason) and the problem is kept for
     /// [`Loader::finish`]. A 1×1 convolution and a matrix of the same numbers count as the same shape.
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Vec<f32> {
-        let later = self.later(name, expected);
-        later.read().unwrap_or_else(|error| {
+        let tensor = self.deferred(name, expected);
+        tensor.read().unwrap_or_else(|error| {
             self.misfits.push(error.to_string());
-            vec![0.0; later.values]
+            vec![0.0; tensor.values]
         })
     }
 
     /// The same tensor, to be read when it is wanted. What can be told without reading is checked now.
-    pub fn later(&mut self, name: &str, expected: &[usize]) -> Later {
+    pub fn deferred(&mut self, name: &str, expected: &[usize]) -> DeferredTensor {
         let tensors = self.checkpoint.tensors();
-        let mut later = Later { tensors: tensors.clone(), place: None, values: values_of(expected) };
+        let mut deferred = DeferredTensor { tensors: tensors.clone(), place: None, values: values_of(expected) };
         let Some((key, third)) = self.find(name) else {
             self.missing.push(name.to_string());
-            return later;
+            return deferred;
         };
         self.unused.remove(key);
         let found = self.checkpoint.shape(key).unwrap_or_default();
@@ -138,9 +138,9 @@ impl<'c> Loader<'c> {
         } else if let Err(error) = tensors.check_numbers(key) {
             self.misfits.push(error.to_string());
         } else {
-            later.place = Some((key.to_string(), third));
+            deferred.place = Some((key.to_string(), third));
         }
-        later
+        deferred
     }
 
     /// Ends the reading.

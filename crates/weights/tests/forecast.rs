@@ -9,7 +9,7 @@ use lorabake_recipe::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Recipe, parse_train};
 use lorabake_weights::forecast::{Demands, LoraTensor, Memory, Sizes, file_bytes, lora_tensors, state_bytes};
-use lorabake_weights::{Checkpoint, lora_save};
+use lorabake_weights::{Checkpoint, NamedTensor, lora};
 
 const LAYERS: &str = include_str!("golden/sd15_layers.txt");
 const MODULES: &str = include_str!("golden/lora_modules.txt");
@@ -84,9 +84,9 @@ fn the_forecast_is_the_size_of_the_file_that_is_written() {
         let forecast = file_bytes(&tensors, precision, &metadata);
         let filled = tensors.into_iter().map(|(name, shape)| {
             let values = vec![0.5; shape.iter().product()];
-            (name, shape, values)
+            NamedTensor { name, shape, values }
         });
-        lora_save::save(&path, filled.collect(), precision, metadata.clone()).unwrap();
+        lora::save(&path, filled.collect(), precision, metadata.clone()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), forecast, "{precision:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lorabake_weights::inspect::{Adapter, Change, Report, inspect};
+use lorabake_weights::inspect::{AdapterReport, Change, FileReport, inspect};
 
 use crate::words;
 
@@ -79,7 +79,7 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 /// Everything in lines for people.
-fn text(report: &Report, tags: usize) -> String {
+fn text(report: &FileReport, tags: usize) -> String {
     let mut lines = vec![report.file.clone()];
     let mut row = |what: &str, value: String| lines.push(format!("  {what:<24}{value}"));
     row("what it is", what(report));
@@ -119,18 +119,18 @@ fn text(report: &Report, tags: usize) -> String {
 }
 
 /// The first line's answer.
-fn what(report: &Report) -> String {
-    use lorabake_weights::family::Kind;
+fn what(report: &FileReport) -> String {
+    use lorabake_weights::file_kind::FileKind;
     let kind = match report.kind {
-        Kind::Checkpoint => "checkpoint",
-        Kind::Unet => "UNet in diffusers' layout",
-        Kind::Vae => "VAE",
-        Kind::TextEncoder => "text encoder",
-        Kind::Adapter => "LoRA",
-        Kind::Embedding => "textual inversion (embedding)",
-        Kind::State => "state of a training of lorabake",
-        Kind::Latents => "latents of an image",
-        Kind::Unknown => "tensors of no kind that is known here",
+        FileKind::Checkpoint => "checkpoint",
+        FileKind::Unet => "UNet in diffusers' layout",
+        FileKind::Vae => "VAE",
+        FileKind::TextEncoder => "text encoder",
+        FileKind::Adapter => "LoRA",
+        FileKind::Embedding => "textual inversion (embedding)",
+        FileKind::State => "state of a training of lorabake",
+        FileKind::Latents => "latents of an image",
+        FileKind::Unknown => "tensors of no kind that is known here",
     };
     let family = report.family.as_ref().map_or(String::new(), |family| format!(", {family}"));
     let Some(adapter) = &report.adapter else { return format!("{kind}{family}") };
@@ -142,7 +142,7 @@ fn what(report: &Report) -> String {
 }
 
 /// Ranks, alphas and sizes of changes, block by block.
-fn table(adapter: &Adapter) -> Vec<String> {
+fn table(adapter: &AdapterReport) -> Vec<String> {
     let networks = format!("  {} modules in the UNet, {} in text encoders", adapter.unet_modules, adapter.text_modules);
     let measured = !adapter.changes.is_empty();
     let change =

@@ -50,7 +50,7 @@ impl<'l, 'c> Builder<'l, 'c> {
         ([rows, columns], storage): ([usize; 2], Storage),
         change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
     ) -> FrozenMatrix {
-        let later = self.loader.later(&format!("{path}.weight"), shape);
+        let later = self.loader.deferred(&format!("{path}.weight"), shape);
         let source: Source = Arc::new(move || later.read().map(&change).map_err(|error| error.to_string()));
         let matrix = FrozenMatrix::later(rows, columns, source, storage);
         self.matrices.push(Place { path: path.to_string(), matrix: matrix.unread() });

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::SaveState;
-use lorabake_weights::{Part, names};
+use lorabake_weights::{Part, file_names};
 
 use crate::average::LossAverage;
 use crate::block_plan;
@@ -185,7 +185,7 @@ impl Bake<'_> {
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        let name = names::last(&self.session.recipe.output.name);
+        let name = file_names::last(&self.session.recipe.output.name);
         let file = self.save(&name, epoch)?;
         if self.session.recipe.output.save_state == SaveState::AtEnd {
             self.save_state(&name)?;

@@ -6,12 +6,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::change::change;
-use crate::peft_file::Named;
+use crate::lora::peft::KohyaTensors;
 use crate::tensors::Tensors;
 
 /// What is known of a LoRA or one of its relatives.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Adapter {
+pub struct AdapterReport {
     /// `kohya`, or `diffusers or PEFT`.
     pub naming: &'static str,
     /// The algorithms that its tensors show, most often one.
@@ -27,14 +27,14 @@ pub struct Adapter {
     /// See `unet_modules`.
     pub text_modules: usize,
     /// The blocks that it adapts, in order.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<BlockReport>,
     /// Frobenius norm of what each module adds to its weight; only modules of which it is known without the model.
     pub changes: BTreeMap<String, f64>,
 }
 
 /// One block of the UNet, or a text encoder.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Block {
+pub struct BlockReport {
     /// `IN00` to `OUT11`, `M00`, `TE`, `TE2`, or `other`.
     pub name: String,
     /// Modules in it.
@@ -92,10 +92,11 @@ const ALGORITHMS: [(&str, &str); 14] = [
 ];
 
 /// Looks through the modules; `written` are the names as in the file. `measure` reads all of it for the size of changes.
-pub(super) fn adapter(named: &Named, written: &[String], measure: bool) -> Adapter {
+pub(super) fn adapter(named: &KohyaTensors, written: &[String], measure: bool) -> AdapterReport {
     let tensors = &named.tensors;
     let kohya = written.iter().any(|name| name.starts_with("lora_") || name.starts_with("lycoris_"));
-    let mut found = Adapter { naming: if kohya { "kohya" } else { "diffusers or PEFT" }, ..Adapter::default() };
+    let mut found =
+        AdapterReport { naming: if kohya { "kohya" } else { "diffusers or PEFT" }, ..AdapterReport::default() };
     let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let kohyas = tensors.names().iter().filter(|name| name.starts_with("lora_") || name.starts_with("lycoris_"));
     for (module, tensor) in kohyas.filter_map(|name| name.split_once('.')) {
@@ -104,7 +105,7 @@ pub(super) fn adapter(named: &Named, written: &[String], measure: bool) -> Adapt
     if measure {
         found.changes = changes(named, &modules.keys().copied().collect::<Vec<_>>());
     }
-    let mut blocks: BTreeMap<(usize, String), (Block, Vec<f64>)> = BTreeMap::new();
+    let mut blocks: BTreeMap<(usize, String), (BlockReport, Vec<f64>)> = BTreeMap::new();
     for (module, own) in modules {
         let kinds = ALGORITHMS.iter().filter(|(start, _)| own.iter().any(|tensor| tensor.starts_with(start)));
         found.algorithms.extend(kinds.map(|(_, name)| *name));
@@ -122,12 +123,12 @@ pub(super) fn adapter(named: &Named, written: &[String], measure: bool) -> Adapt
         block.alphas.extend(alpha.or_else(|| rank(tensors, module).map(|_| "rank".to_string())));
         norms.extend(found.changes.get(module));
     }
-    let measured = |(block, norms): (Block, Vec<f64>)| Block { change: Change::of(&norms), ..block };
+    let measured = |(block, norms): (BlockReport, Vec<f64>)| BlockReport { change: Change::of(&norms), ..block };
     found.blocks = blocks.into_values().map(measured).collect();
     found
 }
 
-fn changes(named: &Named, modules: &[&str]) -> BTreeMap<String, f64> {
+fn changes(named: &KohyaTensors, modules: &[&str]) -> BTreeMap<String, f64> {
     let change = |module: &&str| {
         let rank = rank(&named.tensors, module).filter(|rank| *rank > 0);
         let scale = alpha(named, module).zip(rank).map_or(1.0, |(alpha, rank)| f64::from(alpha) / rank as f64);
@@ -141,7 +142,7 @@ fn rank(tensors: &Tensors, module: &str) -> Option<usize> {
 }
 
 /// The alpha that the file or its settings tell.
-fn alpha(named: &Named, module: &str) -> Option<f32> {
+fn alpha(named: &KohyaTensors, module: &str) -> Option<f32> {
     let own = named.tensors.read_f32(&format!("{module}.alpha")).ok().and_then(|values| values.first().copied());
     own.or_else(|| named.alphas.get(module).copied())
 }

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::Adapter;
+use super::adapter::AdapterReport;
 use crate::tensors::Tensors;
 
 const WEB_UI: &str = "web UI";
@@ -22,7 +22,7 @@ pub struct Ignored {
 }
 
 /// What is left unused where.
-pub(super) fn ignored(adapter: &Adapter, tensors: &Tensors) -> Vec<Ignored> {
+pub(super) fn ignored(adapter: &AdapterReport, tensors: &Tensors) -> Vec<Ignored> {
     let mut found = Vec::new();
     let mut say = |host, what: String| found.push(Ignored { host, what });
     let beyond: Vec<&str> = adapter.algorithms.iter().copied().filter(|name| *name != "LoRA").collect();

@@ -4,25 +4,26 @@
 mod adapter;
 mod change;
 mod hosts;
-mod told;
+mod training_info;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::checkpoint::Prediction;
-use crate::family::{self, Kind};
+use crate::checkpoint::{Prediction, diffusers_folder};
+use crate::file_kind::{self, FileKind};
+use crate::formats::npz::Npz;
+use crate::formats::tensor_file::TensorFile;
 use crate::keys::{is_average, is_harmless, part_of};
+use crate::lora::peft;
 use crate::metadata::hashes::{self, FileHashes};
-use crate::npz::Npz;
-use crate::tensor_file::TensorFile;
 use crate::tensors::Tensors;
-use crate::{Error, diffusers_folder, keys, peft_file};
+use crate::{Error, keys};
 
-pub use adapter::{Adapter, Block, Change};
+pub use adapter::{AdapterReport, BlockReport, Change};
 pub use hosts::Ignored;
-pub use told::Folder;
+pub use training_info::ImageFolder;
 
 /// Files up to this size are hashed, and the changes of a LoRA measured, without being asked.
 const QUICK: u64 = 512 << 20;
@@ -31,11 +32,11 @@ const STATE: &str = "lorabake_state.safetensors";
 
 /// All that is known of a file or folder.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct FileReport {
     /// Its path as given.
     pub file: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Which models it belongs to, as far as names and shapes tell.
     pub family: Option<String>,
     /// `epsilon`, `v` or `v, zero terminal SNR`, if it says so.
@@ -51,11 +52,11 @@ pub struct Report {
     /// Tensors of averages (EMA).
     pub averages: usize,
     /// Of a LoRA: algorithm, networks, ranks.
-    pub adapter: Option<Adapter>,
+    pub adapter: Option<AdapterReport>,
     /// Its training in words: what, value; of a textual inversion its vectors, too.
     pub training: Vec<(String, String)>,
     /// The image folders of its training.
-    pub folders: Vec<Folder>,
+    pub folders: Vec<ImageFolder>,
     /// Tags of its captions with their numbers, the most frequent first.
     pub tags: Vec<(String, u64)>,
     /// Hashes by the names under which web UIs show them.
@@ -72,23 +73,23 @@ pub struct Report {
 ///
 /// # Errors
 /// When it cannot be read, or is no file of tensors; the message says what it looks like.
-pub fn inspect(path: &Path, hash: bool) -> Result<Report, Error> {
+pub fn inspect(path: &Path, hash: bool) -> Result<FileReport, Error> {
     if path.extension().is_some_and(|suffix| suffix == "npz") {
         return latents(path);
     }
     if path.is_dir() && !path.join(STATE).is_file() {
         let folder = diffusers_folder::open(path)?;
-        let mut report = about(path, Kind::Checkpoint, &folder.tensors);
+        let mut report = about(path, FileKind::Checkpoint, &folder.tensors);
         report.prediction = report.prediction.or(folder.prediction.map(prediction_name));
         return Ok(report);
     }
     let path: PathBuf = if path.is_dir() { path.join(STATE) } else { path.to_path_buf() };
     let plain: Tensors = TensorFile::open(&path)?.into();
-    let kind = family::kind(&plain);
+    let kind = file_kind::kind(&plain);
     let size = std::fs::metadata(&path).map(|about| about.len()).ok();
     let whole = hash || size.is_some_and(|size| size <= QUICK);
-    let mut report = if kind == Kind::Adapter {
-        let named = peft_file::named(TensorFile::open(&path)?, &path);
+    let mut report = if kind == FileKind::Adapter {
+        let named = peft::with_kohya_names(TensorFile::open(&path)?, &path);
         let mut report = about(&path, kind, &named.tensors);
         let adapter = adapter::adapter(&named, plain.names(), whole);
         report.ignored = hosts::ignored(&adapter, &named.tensors);
@@ -101,12 +102,12 @@ pub fn inspect(path: &Path, hash: bool) -> Result<Report, Error> {
     let read = |source| Error::Read { file: path.display().to_string(), source };
     let found = if whole { Some(FileHashes::of(&path).map_err(read)?) } else { None };
     let quick = hashes::ModelHashes::legacy_of(&path).map_err(read)?;
-    report.hashes = told::hashes(plain.metadata(), found.as_ref(), &quick);
+    report.hashes = training_info::hashes(plain.metadata(), found.as_ref(), &quick);
     Ok(report)
 }
 
 /// What tensors and metadata tell.
-fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
+fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
     let mut dtypes = BTreeMap::new();
     let (mut parameters, mut bits) = (0u64, 0u64);
     for name in tensors.names() {
@@ -118,14 +119,14 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         }
     }
     let metadata = tensors.metadata();
-    let mut training = told::training(metadata);
-    if kind == Kind::Embedding {
-        training.splice(..0, told::embedding(tensors));
+    let mut training = training_info::training(metadata);
+    if kind == FileKind::Embedding {
+        training.splice(..0, training_info::embedding(tensors));
     }
-    Report {
+    FileReport {
         file: path.display().to_string(),
         kind,
-        family: family::family(kind, tensors).or_else(|| told::family(metadata)),
+        family: file_kind::family(kind, tensors).or_else(|| training_info::family(metadata)),
         prediction: prediction(kind, tensors),
         bytes: bits / 8,
         tensors: tensors.names().len(),
@@ -134,8 +135,8 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         averages: tensors.names().iter().filter(|name| is_average(name)).count(),
         adapter: None,
         training,
-        folders: told::folders(metadata),
-        tags: told::tags(metadata),
+        folders: training_info::folders(metadata),
+        tags: training_info::tags(metadata),
         hashes: Vec::new(),
         ignored: Vec::new(),
         unknown: unknown(kind, tensors),
@@ -144,10 +145,10 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
 }
 
 /// Names that no part of such a file has.
-fn unknown(kind: Kind, tensors: &Tensors) -> Vec<String> {
+fn unknown(kind: FileKind, tensors: &Tensors) -> Vec<String> {
     let stranger = |name: &&String| match kind {
-        Kind::Checkpoint => part_of(name).is_none() && !is_harmless(name),
-        Kind::Adapter => {
+        FileKind::Checkpoint => part_of(name).is_none() && !is_harmless(name),
+        FileKind::Adapter => {
             !name.starts_with("lora_") && !name.starts_with("bundle_emb.") && !name.starts_with("lycoris_")
         }
         _ => false,
@@ -155,12 +156,12 @@ fn unknown(kind: Kind, tensors: &Tensors) -> Vec<String> {
     tensors.names().iter().filter(stranger).cloned().collect()
 }
 
-fn prediction(kind: Kind, tensors: &Tensors) -> Option<String> {
+fn prediction(kind: FileKind, tensors: &Tensors) -> Option<String> {
     let zero_terminal_snr = tensors.shape(keys::ZERO_TERMINAL_SNR).is_some();
-    if kind == Kind::Checkpoint && (zero_terminal_snr || tensors.shape(keys::V_PRED).is_some()) {
+    if kind == FileKind::Checkpoint && (zero_terminal_snr || tensors.shape(keys::V_PRED).is_some()) {
         return Some(prediction_name(Prediction::V { zero_terminal_snr }));
     }
-    told::prediction(tensors.metadata()).map(prediction_name)
+    training_info::prediction(tensors.metadata()).map(prediction_name)
 }
 
 fn prediction_name(prediction: Prediction) -> String {
@@ -173,9 +174,9 @@ fn prediction_name(prediction: Prediction) -> String {
 }
 
 /// A file of latents beside an image.
-fn latents(path: &Path) -> Result<Report, Error> {
+fn latents(path: &Path) -> Result<FileReport, Error> {
     let file = Npz::read(path)?;
-    let mut report = about(path, Kind::Latents, &Tensors::empty(&path.display().to_string()));
+    let mut report = about(path, FileKind::Latents, &Tensors::empty(&path.display().to_string()));
     let shape = |name: &str| {
         let floats = file.get::<f32>(name).map(|array| array.shape);
         floats.or_else(|| file.get::<i32>(name).map(|array| array.shape))

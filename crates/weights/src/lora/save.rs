@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::metadata::hashes;
+use crate::tensors::NamedTensor;
 use crate::whole_file;
 
 /// A tensor as it goes to the file.
@@ -42,20 +43,20 @@ pub struct Saved {
     pub not_finite: Vec<String>,
 }
 
-/// Writes `tensors` (key, shape, values row-major) to `path`, as `precision`, with `metadata` and the two hashes.
+/// Writes `tensors` to `path`, as `precision`, with `metadata` and the two hashes.
 /// The folder is made if need be. A file that is already there is replaced at once or stays as it was.
 ///
 /// # Errors
 /// When shapes and values disagree, or when the file cannot be written; no partial file is left.
 pub fn save(
     path: &Path,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    tensors: Vec<NamedTensor>,
     precision: SavePrecision,
     metadata: BTreeMap<String, String>,
 ) -> Result<Saved, Error> {
     let mut raw = Vec::with_capacity(tensors.len());
     let mut not_finite = Vec::new();
-    for (name, shape, values) in tensors {
+    for NamedTensor { name, shape, values } in tensors {
         if values.len() != shape.iter().product::<usize>() {
             return Err(Error::SaveShape { path: path.into(), name, values: values.len(), shape });
         }

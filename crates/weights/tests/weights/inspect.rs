@@ -1,27 +1,27 @@
 //! What `inspect` finds in files that sd-scripts, LyCORIS, diffusers, PEFT and NumPy wrote, and in broken ones.
 
-mod golden;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lorabake_weights::Checkpoint;
-use lorabake_weights::family::Kind;
-use lorabake_weights::inspect::{Block, Report, inspect};
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::file_kind::FileKind;
+use lorabake_weights::inspect::{BlockReport, FileReport, inspect};
+use lorabake_weights::lora::LoraFile;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
+
+use crate::golden;
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn look(name: &str) -> Report {
+fn look(name: &str) -> FileReport {
     inspect(&tests().join(name), false).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A file with these tensors of zeros.
-fn made(tensors: &[(&str, &[usize])]) -> Report {
+fn made(tensors: &[(&str, &[usize])]) -> FileReport {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     let zeros = vec![0u8; 1 << 20];
@@ -40,7 +40,7 @@ fn a_lora_of_sd_scripts() {
     let report = look("lora_fp16.safetensors");
     let path = tests().join("lora_fp16.safetensors");
     let bytes = std::fs::read(&path).unwrap();
-    assert_eq!((report.kind, report.bytes), (Kind::Adapter, bytes.len() as u64));
+    assert_eq!((report.kind, report.bytes), (FileKind::Adapter, bytes.len() as u64));
     assert_eq!(report.prediction.as_deref(), Some("epsilon"));
     assert_eq!(report.family.as_deref(), Some("Stable Diffusion 1.x"), "by its metadata: it is a toy");
     let adapter = report.adapter.as_ref().unwrap();
@@ -87,7 +87,7 @@ fn adapters_of_other_programs() {
     let diffusers = look("peft/diffusers.safetensors");
     let adapter = diffusers.adapter.unwrap();
     assert_eq!((adapter.naming, adapter.unet_modules, adapter.text_modules), ("diffusers or PEFT", 4, 6));
-    let block = |name: &str, modules, rank, alpha: &str| Block {
+    let block = |name: &str, modules, rank, alpha: &str| BlockReport {
         name: name.into(),
         modules,
         ranks: [rank].into(),
@@ -95,7 +95,8 @@ fn adapters_of_other_programs() {
         change: None,
     };
     assert!(adapter.blocks.iter().all(|block| block.change.is_some_and(|change| change.modules == block.modules)));
-    let blocks: Vec<Block> = adapter.blocks.into_iter().map(|block| Block { change: None, ..block }).collect();
+    let blocks: Vec<BlockReport> =
+        adapter.blocks.into_iter().map(|block| BlockReport { change: None, ..block }).collect();
     assert_eq!(blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
     assert!(diffusers.ignored.iter().any(|ignored| ignored.host == "sd-scripts"));
     let peft = look("peft/adapter/adapter_model.safetensors").adapter.unwrap();
@@ -143,35 +144,35 @@ fn the_size_of_changes_is_that_of_lycoris_weights() {
 #[test]
 fn models_and_their_parts() {
     let single = look("diffusers/single.safetensors");
-    assert_eq!((single.kind, single.tensors, single.prediction), (Kind::Checkpoint, 970, None));
+    assert_eq!((single.kind, single.tensors, single.prediction), (FileKind::Checkpoint, 970, None));
     assert_eq!(single.family.as_deref(), Some("Stable Diffusion 1.x"));
     assert_eq!(single.dtypes["F16"], 970);
     let folder = look("diffusers/folder");
-    assert_eq!((folder.kind, folder.tensors, folder.parameters), (Kind::Checkpoint, 970, single.parameters));
+    assert_eq!((folder.kind, folder.tensors, folder.parameters), (FileKind::Checkpoint, 970, single.parameters));
     assert_eq!(folder.prediction.as_deref(), Some("v, zero terminal SNR"));
-    assert_eq!(look("diffusers/folder/vae/diffusion_pytorch_model.bin").kind, Kind::Vae);
-    assert_eq!(look("diffusers/folder/text_encoder/model.safetensors").kind, Kind::TextEncoder);
+    assert_eq!(look("diffusers/folder/vae/diffusion_pytorch_model.bin").kind, FileKind::Vae);
+    assert_eq!(look("diffusers/folder/text_encoder/model.safetensors").kind, FileKind::TextEncoder);
     for (tensors, kind, family) in [
         (
             [("model.diffusion_model.input_blocks.0.0.weight", &[4, 9, 3, 3][..]), ("model_ema.decay", &[1])],
-            Kind::Checkpoint,
+            FileKind::Checkpoint,
             "Stable Diffusion 1.x, inpainting",
         ),
         (
             [("conditioner.embedders.0.model.ln_final.bias", &[4][..]), ("model.diffusion_model.out.0.bias", &[4])],
-            Kind::Checkpoint,
+            FileKind::Checkpoint,
             "SDXL refiner",
         ),
         (
             [("cond_stage_model.model.ln_final.bias", &[4][..]), ("model.diffusion_model.out.0.bias", &[4])],
-            Kind::Checkpoint,
+            FileKind::Checkpoint,
             "Stable Diffusion 2.x",
         ),
-        ([("clip_l", &[2, 768][..]), ("clip_g", &[2, 1280])], Kind::Embedding, "SDXL base"),
-        ([("emb_params", &[2, 1024][..]), ("x", &[1])], Kind::Embedding, "Stable Diffusion 2.x"),
+        ([("clip_l", &[2, 768][..]), ("clip_g", &[2, 1280])], FileKind::Embedding, "SDXL base"),
+        ([("emb_params", &[2, 1024][..]), ("x", &[1])], FileKind::Embedding, "Stable Diffusion 2.x"),
         (
             [("lora_unet_a_attn2_to_k.lora_down.weight", &[2, 1024][..]), ("lora_unet_a_attn2_to_k.alpha", &[])],
-            Kind::Adapter,
+            FileKind::Adapter,
             "Stable Diffusion 2.x",
         ),
     ] {
@@ -181,7 +182,7 @@ fn models_and_their_parts() {
     }
     let v = made(&[("model.diffusion_model.label_emb.0.0.weight", &[1]), ("v_pred", &[1]), ("odd", &[1])]);
     assert_eq!((v.prediction.as_deref(), v.unknown.join(" ").as_str()), (Some("v"), "odd"));
-    assert_eq!(made(&[("a", &[1])]).kind, Kind::Unknown);
+    assert_eq!(made(&[("a", &[1])]).kind, FileKind::Unknown);
 }
 
 #[test]
@@ -194,7 +195,11 @@ fn embeddings_in_every_form() {
     ] {
         let path = tests().join("torch").join(name);
         let report = inspect(&path, false).unwrap();
-        assert_eq!((report.kind, report.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 1.x")), "{name}");
+        assert_eq!(
+            (report.kind, report.family.as_deref()),
+            (FileKind::Embedding, Some("Stable Diffusion 1.x")),
+            "{name}"
+        );
         for (what, expected) in about.into_iter().chain([("base model", base)]) {
             assert_eq!(value(&report.training, what), expected, "{name}");
         }
@@ -204,7 +209,7 @@ fn embeddings_in_every_form() {
         assert!(message.contains("a textual inversion (embedding), not a LoRA"), "{message}");
     }
     let learned = look("torch/learned_embeds.bin");
-    assert_eq!((learned.kind, learned.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 2.x")));
+    assert_eq!((learned.kind, learned.family.as_deref()), (FileKind::Embedding, Some("Stable Diffusion 2.x")));
     assert_eq!(value(&learned.training, "vectors"), "1 of 1024 numbers");
     let xl = made(&[("clip_l", &[2, 768]), ("clip_g", &[3, 1280])]);
     let vectors = [("vectors", "3 of 1280 numbers for clip_g"), ("vectors", "2 of 768 numbers for clip_l")];

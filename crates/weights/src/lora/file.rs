@@ -11,10 +11,10 @@ use std::path::Path;
 
 use lorabake_recipe::model::Family;
 
+use super::peft::{self, KohyaTensors};
 use crate::Error;
-use crate::family::{self, Kind};
-use crate::peft_file::{self, Named};
-use crate::tensor_file::TensorFile;
+use crate::file_kind::{self, FileKind};
+use crate::formats::tensor_file::TensorFile;
 use crate::tensors::Tensors;
 
 /// A LoRA file, read whole.
@@ -36,7 +36,7 @@ pub struct LoraModule {
     /// The kind that its tensors show.
     pub kind: &'static str,
     /// Its tensors by name, such as `lora_down.weight`, without `alpha` and `on_input`.
-    pub tensors: BTreeMap<String, LoraTensor>,
+    pub tensors: BTreeMap<String, ModuleTensor>,
     /// `alpha`; the rank where the file has none.
     pub alpha: f32,
     /// `on_input` of IA3.
@@ -45,7 +45,7 @@ pub struct LoraModule {
 
 /// Values with their shape, row-major.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LoraTensor {
+pub struct ModuleTensor {
     /// Length of each axis.
     pub shape: Vec<usize>,
     /// As many values as the product of `shape`.
@@ -95,7 +95,7 @@ impl LoraFile {
     /// # Errors
     /// When the file cannot be read, or when it has no module that we can use; the message then names what it is.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let Named { tensors: file, alphas } = peft_file::named(TensorFile::open(path)?, path);
+        let KohyaTensors { tensors: file, alphas } = peft::with_kohya_names(TensorFile::open(path)?, path);
         let wrong = |reason: String| Error::WrongKind { file: file.label().to_string(), reason };
         let names = file.names();
         if let Some(reason) = refusal(&file) {
@@ -157,7 +157,7 @@ fn is_module(module: &str) -> bool {
 /// Why this file as a whole is no LoRA for Stable Diffusion, if so.
 fn refusal(file: &Tensors) -> Option<String> {
     let any = |test: &dyn Fn(&str) -> bool| file.names().iter().any(|name| test(name));
-    if family::kind(file) == Kind::Embedding {
+    if file_kind::kind(file) == FileKind::Embedding {
         return Some("it is a textual inversion (embedding), not a LoRA".into());
     }
     if any(&|name| name.starts_with("model.diffusion_model.") || name.starts_with("cond_stage_model.")) {
@@ -173,7 +173,7 @@ fn refusal(file: &Tensors) -> Option<String> {
 /// # Errors
 /// When the file cannot be read.
 pub fn tensors(path: &Path) -> Result<Tensors, Error> {
-    Ok(peft_file::named(TensorFile::open(path)?, path).tensors)
+    Ok(peft::with_kohya_names(TensorFile::open(path)?, path).tensors)
 }
 
 /// The module's tensors and whether alpha is among them, or why they cannot be used.
@@ -197,7 +197,7 @@ fn read_module(file: &Tensors, name: &str, suffixes: &[&str]) -> Result<Result<(
     for suffix in suffixes {
         let key = format!("{name}.{suffix}");
         let Some(shape) = file.shape(&key) else { continue };
-        tensors.insert(suffix.to_string(), LoraTensor { shape: shape.to_vec(), values: file.read_f32(&key)? });
+        tensors.insert(suffix.to_string(), ModuleTensor { shape: shape.to_vec(), values: file.read_f32(&key)? });
     }
     let (alpha, on_input) = (tensors.remove("alpha"), tensors.remove("on_input"));
     if let Some(reason) = misfit(&tensors, alpha.as_ref().into_iter().chain(&on_input)) {
@@ -211,7 +211,7 @@ fn read_module(file: &Tensors, name: &str, suffixes: &[&str]) -> Result<Result<(
 }
 
 /// PEFT keeps the magnitudes of DoRA, one for each output, as a vector or (1, out, 1, 1); LyCORIS as a column.
-fn magnitudes_as_lycoris(tensors: &mut BTreeMap<String, LoraTensor>) {
+fn magnitudes_as_lycoris(tensors: &mut BTreeMap<String, ModuleTensor>) {
     let axes = tensors.get("lora_down.weight").map_or(2, |down| down.shape.len());
     let Some(scale) = tensors.get_mut("dora_scale") else { return };
     if let [outputs] | [1, outputs, 1, 1] = scale.shape[..] {
@@ -231,15 +231,15 @@ fn kind_of(suffixes: &[&str]) -> Result<(&'static str, &'static [&'static str]),
 }
 
 /// Inner dimension: rows of the tensor that has as many as the rank; 1 if there is none.
-fn rank(tensors: &BTreeMap<String, LoraTensor>) -> usize {
+fn rank(tensors: &BTreeMap<String, ModuleTensor>) -> usize {
     let rows = ["lora_down.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b"];
     rows.iter().find_map(|name| tensors.get(*name)?.shape.first().copied()).unwrap_or(1)
 }
 
 /// Why these tensors do not go together, if so. Whether they fit a layer is for whoever knows it.
 fn misfit<'t>(
-    tensors: &BTreeMap<String, LoraTensor>,
-    mut scalars: impl Iterator<Item = &'t LoraTensor>,
+    tensors: &BTreeMap<String, ModuleTensor>,
+    mut scalars: impl Iterator<Item = &'t ModuleTensor>,
 ) -> Option<String> {
     if scalars.any(|scalar| scalar.values.len() != 1) {
         return Some("alpha is not one number".into());

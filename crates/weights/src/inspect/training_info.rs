@@ -11,7 +11,7 @@ use crate::tensors::Tensors;
 
 /// A folder of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Folder {
+pub struct ImageFolder {
     /// Its name.
     pub name: String,
     /// Uses of each image per epoch.
@@ -125,11 +125,11 @@ pub(super) fn prediction(metadata: &Metadata) -> Option<Prediction> {
 }
 
 /// The image folders.
-pub(super) fn folders(metadata: &Metadata) -> Vec<Folder> {
+pub(super) fn folders(metadata: &Metadata) -> Vec<ImageFolder> {
     let mut folders = Vec::new();
     for (key, regularization) in [("ss_dataset_dirs", false), ("ss_reg_dataset_dirs", true)] {
         let all: Option<BTreeMap<String, Value>> = metadata.get(key).and_then(|text| serde_json::from_str(text).ok());
-        folders.extend(all.into_iter().flatten().map(|(name, about)| Folder {
+        folders.extend(all.into_iter().flatten().map(|(name, about)| ImageFolder {
             name,
             repeats: about["n_repeats"].as_u64().unwrap_or(1),
             images: about["img_count"].as_u64().unwrap_or(0),

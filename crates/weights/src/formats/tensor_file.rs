@@ -1,7 +1,7 @@
 //! A file of tensors in memory map or held in the program: header, metadata, tensors as f32.
 //!
 //! Knows the container only, not what the tensors are for: safetensors (<https://github.com/huggingface/safetensors>),
-//! or one of PyTorch's, which [`crate::torch_file`] reads; the content decides, not the file's name. The header is
+//! or one of PyTorch's, which [`super::torch_file`] reads; the content decides, not the file's name. The header is
 //! parsed and validated by the `safetensors` crate; size and kind are checked here first, so that a wrong file is
 //! called by its name.
 
@@ -19,8 +19,9 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::stored_tensor::StoredTensor;
+use super::torch_file::{self, Content, Sum};
 use crate::Error;
-use crate::torch_file::{self, Content, Sum};
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -35,21 +36,10 @@ const RELEASED_FROM: usize = 1 << 16;
 pub struct TensorFile {
     label: String,
     bytes: Bytes,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, StoredTensor>,
     metadata: BTreeMap<String, String>,
     /// Checksums of an archive's parts, with what is known of each after the first look.
     sums: Vec<(Sum, OnceLock<bool>)>,
-}
-
-/// A tensor's place in the file.
-#[derive(Debug)]
-pub(crate) struct Tensor {
-    pub(crate) dtype: Dtype,
-    pub(crate) shape: Vec<usize>,
-    /// Where its numbers are; inside the file.
-    pub(crate) bytes: Range<usize>,
-    /// If they are not one after the other in row-major order: steps between them along each axis, in numbers.
-    pub(crate) strides: Option<Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -116,7 +106,7 @@ impl TensorFile {
             torch_file::read(&label, all)?
         } else {
             let (header, data_start) = parse_header(&label, all)?;
-            let tensor = |info: &TensorInfo| Tensor {
+            let tensor = |info: &TensorInfo| StoredTensor {
                 dtype: info.dtype,
                 shape: info.shape.clone(),
                 bytes: data_start + info.data_offsets.0..data_start + info.data_offsets.1,

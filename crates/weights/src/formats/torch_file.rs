@@ -1,7 +1,7 @@
 //! PyTorch's files (`.ckpt`, `.pt`, `.pth`, `.bin`): which tensors they have, and where in the file.
 //!
 //! Knows both containers: the zip archive of PyTorch 1.6 and later, whose entries are not packed, and the row of
-//! pickles before it. Their pickle is read by [`crate::pickle`], which runs nothing. Numbers stay where they are; the
+//! pickles before it. Their pickle is read by [`super::pickle`], which runs nothing. Numbers stay where they are; the
 //! checksums that an archive keeps of them are handed on, for whoever reads them.
 //! Formats: `torch/serialization.py`.
 
@@ -11,9 +11,9 @@ use std::ops::Range;
 use rawzip::{CompressionMethod, ZipArchive};
 use safetensors::Dtype;
 
+use super::pickle::{Id, Node, Pickle, Refusal, TensorView, unreadable};
+use super::stored_tensor::StoredTensor;
 use crate::Error;
-use crate::pickle::{Id, Node, Pickle, Refusal, View, unreadable};
-use crate::tensor_file::Tensor;
 
 /// Longest pickle that is read. Those of real checkpoints are below one megabyte.
 const MAX_PICKLE: usize = 1 << 24;
@@ -32,7 +32,7 @@ const ABOUT_VECTORS: [&str; 4] = ["name", "step", "sd_checkpoint", "sd_checkpoin
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     /// Its tensors, by name.
-    pub tensors: BTreeMap<String, Tensor>,
+    pub tensors: BTreeMap<String, StoredTensor>,
     /// What it tells of itself, if it is a textual inversion.
     pub metadata: BTreeMap<String, String>,
     /// The checksums of its parts, by where they are, in order.
@@ -220,7 +220,11 @@ fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
 }
 
 /// The tensors of a dictionary.
-fn tensors(pickle: &Pickle, items: &[(Id, Id)], storages: &Storages) -> Result<BTreeMap<String, Tensor>, Refusal> {
+fn tensors(
+    pickle: &Pickle,
+    items: &[(Id, Id)],
+    storages: &Storages,
+) -> Result<BTreeMap<String, StoredTensor>, Refusal> {
     let mut tensors = BTreeMap::new();
     for (key, value) in items {
         match (pickle.node(*key), pickle.node(*value)) {
@@ -248,7 +252,7 @@ fn tensors(pickle: &Pickle, items: &[(Id, Id)], storages: &Storages) -> Result<B
 }
 
 /// Where the numbers of a view are, if they are in its storage and none is in two places of the tensor.
-fn placed(view: &View, storages: &Storages) -> Option<Tensor> {
+fn placed(view: &TensorView, storages: &Storages) -> Option<StoredTensor> {
     let at = storages.get(view.storage.key)?;
     let count = view.shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent))?;
     let mut span = usize::from(count > 0);
@@ -266,7 +270,7 @@ fn placed(view: &View, storages: &Storages) -> Option<Tensor> {
     }
     let strides = (count > 0 && !row_major).then(|| view.strides.clone());
     let fits = end <= at.end && count <= span;
-    fits.then(|| Tensor { dtype: view.storage.dtype, shape: view.shape.clone(), bytes: start..end, strides })
+    fits.then(|| StoredTensor { dtype: view.storage.dtype, shape: view.shape.clone(), bytes: start..end, strides })
 }
 
 /// Bytes of a number.

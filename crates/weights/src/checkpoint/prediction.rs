@@ -1,0 +1,13 @@
+//! What a checkpoint says that its UNet predicts.
+
+/// What the UNet was trained to predict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise.
+    Epsilon,
+    /// The velocity.
+    V {
+        /// It was trained with noise that leaves nothing of the image at the last timestep.
+        zero_terminal_snr: bool,
+    },
+}
