@@ -6,6 +6,7 @@ use lorabake_ops::{FrozenLinear, FrozenMatrix, Storage};
 use lorabake_recipe::adapter::{Blocks, Dropout, Rule};
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
+use lorabake_testkit::relative_error;
 
 const WIDTH: usize = 6;
 const RANK: usize = 4;
@@ -67,11 +68,6 @@ fn mean(bench: &Bench, plan: &Planned, settings: Dropout, rule: Rule) -> Vec<f32
     sum
 }
 
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())
-}
-
 const LORA: Method = Method::Lora { size: RankAlpha { rank: RANK, alpha: RANK as f64 }, tucker: false };
 
 #[test]
@@ -89,7 +85,7 @@ fn the_mean_over_many_masks_is_the_whole_effect_or_its_share() {
         (Dropout { rank: 0.3, ..off }, Rule::Lycoris, 0.7),
         (Dropout { module: 0.3, ..off }, Rule::Lycoris, 0.7),
     ] {
-        let error = distance(&mean(&bench, &plan, settings, rule), &scaled(share));
+        let error = relative_error(&mean(&bench, &plan, settings, rule), &scaled(share));
         assert!(error < 0.06, "{settings:?} {rule:?}: {error}");
     }
 }
@@ -121,7 +117,7 @@ fn ranks_are_dropped_per_sample() {
                 let range = sample * 3 * WIDTH..(sample + 1) * 3 * WIDTH;
                 let doubled: Vec<f32> = whole[range.clone()].iter().map(|x| 2.0 * x).collect();
                 let zero = change[range.clone()].iter().all(|x| *x == 0.0);
-                assert!(zero || distance(&change[range], &doubled) < 1e-4, "neither dropped nor doubled");
+                assert!(zero || relative_error(&change[range], &doubled) < 1e-4, "neither dropped nor doubled");
                 !zero
             })
             .collect();
@@ -159,7 +155,7 @@ fn dylora_scales_and_cuts_as_its_authors_do() {
                 })
                 .collect();
             let change = bench.change(&plan, &Chance { start: Some(start), masks: None });
-            assert!(distance(&change, &expected) < 1e-5, "{rule:?} {start}");
+            assert!(relative_error(&change, &expected) < 1e-5, "{rule:?} {start}");
             let trained: Vec<usize> =
                 (0..values.len()).filter(|i| plan.trains(*i, &Chance { start: Some(start), masks: None })).collect();
             match rule {

@@ -195,9 +195,10 @@ mod tests {
     use burn::tensor::module::interpolate;
     use burn::tensor::ops::{InterpolateMode, InterpolateOptions, PadMode};
     use burn::tensor::{Device, Tensor, TensorData};
+    use lorabake_testkit::relative_error;
 
     use super::*;
-    use crate::agreement::{distance, numbers};
+    use crate::agreement::numbers;
     use crate::{Activation, FrozenMatrix, Storage};
 
     fn image([channels, height, width]: [usize; 3], salt: u64) -> Planes {
@@ -259,7 +260,7 @@ mod tests {
                 }
                 // What a norm gives is not exact in bf16.
                 let rounded = storage == Storage::Bf16 && matches!(before, Before::Normalize(_));
-                let (error, allowed) = (distance(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
+                let (error, allowed) = (relative_error(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
                 assert!(error < allowed, "{sizes:?} {before:?} {storage:?}: {error:e}");
             }
         }

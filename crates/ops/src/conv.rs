@@ -305,9 +305,11 @@ impl Conv {
 
 #[cfg(test)]
 mod tests {
+    use lorabake_testkit::relative_error;
+
     use super::*;
     use crate::Storage;
-    use crate::agreement::{distance, numbers};
+    use crate::agreement::numbers;
 
     /// Kernel, stride, padding, inputs, outputs, batch, height, width: odd sides, panels that cross rows, several blocks.
     const CASES: [[usize; 8]; 9] = [
@@ -385,7 +387,7 @@ mod tests {
         let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
         let (y, dx) = exact(&conv, plane, batch, &x, &dy);
         let check = |path: &str, tolerance: f64, ours: (Vec<f32>, Vec<f32>)| {
-            for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
+            for (what, error) in [("y", relative_error(&ours.0, &y)), ("dx", relative_error(&ours.1, &dx))] {
                 assert!(error < tolerance, "{shape:?} {path}: {what} differs by {error:e}");
             }
         };

@@ -9,12 +9,14 @@ use lorabake_diffusion::{Error, Prediction, Sampler, Schedule, Steps, unit_norma
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::golden::{Golden, assert_close, values};
+use lorabake_testkit::assert_close_max;
+
+use crate::golden::{Golden, values};
 
 const SAMPLERS: &str = "samplers.safetensors";
 
 /// Relative to the largest value of a state. Both programs round to f32 (6e-8) some thirty times per step.
-const TOLERANCE: f32 = 3e-6;
+const TOLERANCE: f64 = 3e-6;
 
 /// The noise in `x` = √a x0 + √(1 − a) noise that the Gaussian model predicts at share `alpha`.
 struct Gaussian {
@@ -104,7 +106,7 @@ fn euler_ancestral_follows_k_diffusion() {
         let mut noise = |step: usize| noises[step].clone();
         let Ok(end) = Sampler::EulerA.sample(&mut model, start, &schedule, steps(count), &mut noise);
         states.push(end);
-        assert_close(&timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6, "timesteps");
+        assert_close_max("timesteps", &timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6);
         assert_follows(states, expected, &name);
     }
 }
@@ -158,7 +160,7 @@ fn unit_noise(seed: u64, like: &Tensor<4>) -> Tensor<4> {
 fn assert_follows(states: Vec<Tensor<4>>, expected: Vec<Tensor<4>>, what: &str) {
     assert_eq!(states.len(), expected.len());
     for (step, (state, expected)) in states.into_iter().zip(expected).enumerate() {
-        assert_close(&values(state), &values(expected), TOLERANCE, &format!("{what}, before step {step}"));
+        assert_close_max(&format!("{what}, before step {step}"), &values(state), &values(expected), TOLERANCE);
     }
 }
 
