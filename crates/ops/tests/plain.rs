@@ -220,7 +220,7 @@ fn channels_and_places() {
 }
 
 /// In bf16 the weights of the values and the gradients of the scores are rounded on their way: 2⁻⁹ each, several times.
-const ROUNDED: f32 = 6e-3;
+const ROUNDED: f64 = 6e-3;
 
 #[test]
 fn attention_in_tiles() {

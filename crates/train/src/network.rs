@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Chance, Method, Named, Parameter, Planned, Sites, plan};
 use lorabake_model::Bundle;
 use lorabake_recipe::adapter::{Adapter, Algo};
-use lorabake_recipe::network::{self, RankAlpha, Scope};
+use lorabake_recipe::network::{self, Scope};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::lora::{LoraFile, LoraModule};
 use lorabake_weights::{NamedTensor, Part};

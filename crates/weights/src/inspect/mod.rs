@@ -2,6 +2,7 @@
 //! the file is small or its hashes are asked for.
 
 mod adapter;
+mod block;
 mod change;
 mod hosts;
 mod training_info;
