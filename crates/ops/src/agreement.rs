@@ -1,6 +1,7 @@
-//! What the tests of two paths share: numbers that both take exactly.
+//! What the tests of two paths share: numbers that both take exactly, and the distance of results.
 
 use half::bf16;
+pub(crate) use lorabake_testkit::relative_error;
 
 /// Numbers that bf16 holds, from a hash, evenly between −1.7 and 1.7.
 pub(crate) fn numbers(count: usize, salt: u64) -> Vec<f32> {

@@ -192,14 +192,12 @@ impl<'a> Bands<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::agreement::{numbers, relative_error};
+    use crate::{Activation, FrozenMatrix, Storage};
     use burn::tensor::module::interpolate;
     use burn::tensor::ops::{InterpolateMode, InterpolateOptions, PadMode};
     use burn::tensor::{Device, Tensor, TensorData};
-    use lorabake_testkit::relative_error;
-
-    use super::*;
-    use crate::agreement::numbers;
-    use crate::{Activation, FrozenMatrix, Storage};
 
     fn image([channels, height, width]: [usize; 3], salt: u64) -> Planes {
         Planes { channels, height, width, numbers: numbers(channels * height * width, salt) }

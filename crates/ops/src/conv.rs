@@ -305,11 +305,9 @@ impl Conv {
 
 #[cfg(test)]
 mod tests {
-    use lorabake_testkit::relative_error;
-
     use super::*;
     use crate::Storage;
-    use crate::agreement::numbers;
+    use crate::agreement::{numbers, relative_error};
 
     /// Kernel, stride, padding, inputs, outputs, batch, height, width: odd sides, panels that cross rows, several blocks.
     const CASES: [[usize; 8]; 9] = [

@@ -72,10 +72,8 @@ fn widen(codes: &[i8], scale: f32, numbers: &mut [bf16]) {
 
 #[cfg(test)]
 mod tests {
-    use lorabake_testkit::relative_error;
-
     use super::*;
-    use crate::agreement::numbers;
+    use crate::agreement::{numbers, relative_error};
 
     fn there_and_back(values: &[f32]) -> Vec<f32> {
         Eighths::new(values).widened().into_iter().map(f32::from).collect()

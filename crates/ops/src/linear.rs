@@ -203,10 +203,8 @@ impl Linear {
 
 #[cfg(test)]
 mod tests {
-    use lorabake_testkit::relative_error;
-
     use super::*;
-    use crate::agreement::numbers;
+    use crate::agreement::{numbers, relative_error};
 
     /// Odd sides, several panels, depths of more than one block, more rows than one task.
     const SHAPES: [[usize; 3]; 6] =

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use lorabake_testkit::relative_error;
 
 use super::attention::{Attended, backward, forward};
 use super::convolved_on_device;
-use crate::agreement::numbers;
+use crate::agreement::{numbers, relative_error};
 use crate::bands::{Before, add_convolved};
 use crate::frozen_op::{FrozenOp, Keeps};
 use crate::planes::Planes;

@@ -64,7 +64,7 @@ impl fmt::Display for BlockId {
 fn within_levels(rest: &str) -> Option<usize> {
     match numbers_in(rest)[..] {
         [level, _, ..] if rest.contains("samplers_") => Some(level.saturating_mul(3).saturating_add(2)),
-        [level, place, ..] => Some(level.saturating_mul(3).saturating_add(*place)),
+        [level, place, ..] => Some(level.saturating_mul(3).saturating_add(place)),
         _ => None,
     }
 }
