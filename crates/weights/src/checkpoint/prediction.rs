@@ -1,7 +1,10 @@
 //! What a checkpoint says that its UNet predicts.
 
+use serde::Serialize;
+
 /// What the UNet was trained to predict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Prediction {
     /// The noise.
     Epsilon,

@@ -1,5 +1,5 @@
-//! What a file is and what its training tells: everything that `lorabake inspect` shows. Reads headers only, unless
-//! the file is small or its hashes are asked for.
+//! What a file is and what it says of its training: everything that `lorabake inspect` shows, as plain data. Reads headers
+//! only, unless the file is small or its hashes are asked for.
 
 mod adapter;
 mod block;
@@ -18,13 +18,13 @@ use crate::formats::npz::Npz;
 use crate::formats::tensor_file::TensorFile;
 use crate::keys::{is_average, is_harmless, part_of};
 use crate::lora::peft;
-use crate::metadata::hashes::{self, FileHashes};
+use crate::metadata::hashes::{FileHashes, ModelHashes};
 use crate::tensors::Tensors;
 use crate::{Error, keys};
 
 pub use adapter::{AdapterReport, BlockReport, Change};
-pub use hosts::Ignored;
-pub use training_info::ImageFolder;
+pub use hosts::{Ignored, Unused};
+pub use training_info::{Fact, Hashes, ImageFolder, Vectors};
 
 /// Files up to this size are hashed, and the changes of a LoRA measured, without being asked.
 const QUICK: u64 = 512 << 20;
@@ -40,8 +40,8 @@ pub struct FileReport {
     pub kind: FileKind,
     /// Which models it belongs to, as far as names and shapes tell.
     pub family: Option<String>,
-    /// `epsilon`, `v` or `v, zero terminal SNR`, if it says so.
-    pub prediction: Option<String>,
+    /// What its UNet predicts, if it says so.
+    pub prediction: Option<Prediction>,
     /// Bytes on disk; of a folder, those of the tensors.
     pub bytes: u64,
     /// Number of tensors.
@@ -54,20 +54,35 @@ pub struct FileReport {
     pub averages: usize,
     /// Of a LoRA: algorithm, networks, ranks.
     pub adapter: Option<AdapterReport>,
-    /// Its training in words: what, value; of a textual inversion its vectors, too.
-    pub training: Vec<(String, String)>,
+    /// Vectors of a textual inversion.
+    pub vectors: Vec<Vectors>,
+    /// Arrays of a file of latents.
+    pub arrays: Vec<LatentArray>,
+    /// What is said of its training.
+    pub training: Vec<Fact>,
+    /// How long its training took.
+    pub training_seconds: Option<f64>,
     /// The image folders of its training.
     pub folders: Vec<ImageFolder>,
     /// Tags of its captions with their numbers, the most frequent first.
     pub tags: Vec<(String, u64)>,
-    /// Hashes by the names under which web UIs show them.
-    pub hashes: Vec<(String, String)>,
+    /// Hashes of a file; a folder has none.
+    pub hashes: Option<Hashes>,
     /// What other programs leave unused.
     pub ignored: Vec<Ignored>,
     /// Names that nobody knows.
     pub unknown: Vec<String>,
     /// The recipe that lorabake kept in it.
     pub recipe: Option<String>,
+}
+
+/// An array in a file of latents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LatentArray {
+    /// Its name.
+    pub name: String,
+    /// Its extents; `None` for numbers of a type that latents do not use.
+    pub shape: Option<Vec<usize>>,
 }
 
 /// Looks at the file or folder at `path`; `hash` also hashes large files, and measures large LoRAs.
@@ -81,7 +96,7 @@ pub fn inspect(path: &Path, hash: bool) -> Result<FileReport, Error> {
     if path.is_dir() && !path.join(STATE).is_file() {
         let folder = diffusers_folder::open(path)?;
         let mut report = about(path, FileKind::Checkpoint, &folder.tensors);
-        report.prediction = report.prediction.or(folder.prediction.map(prediction_name));
+        report.prediction = report.prediction.or(folder.prediction);
         return Ok(report);
     }
     let path: PathBuf = if path.is_dir() { path.join(STATE) } else { path.to_path_buf() };
@@ -100,17 +115,18 @@ pub fn inspect(path: &Path, hash: bool) -> Result<FileReport, Error> {
         about(&path, kind, &plain)
     };
     report.bytes = size.unwrap_or(report.bytes);
-    let read = |source| Error::Read { file: path.display().to_string(), source };
-    let found = if whole { Some(FileHashes::of(&path).map_err(read)?) } else { None };
-    let quick = hashes::ModelHashes::legacy_of(&path).map_err(read)?;
-    report.hashes = training_info::hashes(plain.metadata(), found.as_ref(), &quick);
+    let unreadable = |source| Error::Read { file: path.display().to_string(), source };
+    let legacy = ModelHashes::legacy_of(&path).map_err(unreadable)?;
+    let found = if whole { Some(FileHashes::of(&path).map_err(unreadable)?) } else { None };
+    report.hashes = Some(training_info::hashes(plain.metadata(), found, legacy));
     Ok(report)
 }
 
 /// What tensors and metadata tell.
 fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
     let mut dtypes = BTreeMap::new();
-    let (mut parameters, mut bits) = (0u64, 0u64);
+    let mut parameters = 0_u64;
+    let mut bits = 0_u64;
     for name in tensors.names() {
         let count = tensors.shape(name).unwrap_or_default().iter().map(|extent| *extent as u64).product::<u64>();
         parameters += count;
@@ -120,10 +136,13 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
         }
     }
     let metadata = tensors.metadata();
-    let mut training = training_info::training(metadata);
+    let mut training = Vec::new();
+    let mut vectors = Vec::new();
     if kind == FileKind::Embedding {
-        training.splice(..0, training_info::embedding(tensors));
+        vectors = training_info::vectors(tensors);
+        training = training_info::embedding(metadata);
     }
+    training.extend(training_info::training(metadata));
     FileReport {
         file: path.display().to_string(),
         kind,
@@ -135,10 +154,13 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
         dtypes,
         averages: tensors.names().iter().filter(|name| is_average(name)).count(),
         adapter: None,
+        vectors,
+        arrays: Vec::new(),
         training,
+        training_seconds: training_info::seconds(metadata),
         folders: training_info::folders(metadata),
         tags: training_info::tags(metadata),
-        hashes: Vec::new(),
+        hashes: None,
         ignored: Vec::new(),
         unknown: unknown(kind, tensors),
         recipe: metadata.get("lorabake_recipe").cloned(),
@@ -147,47 +169,32 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
 
 /// Names that no part of such a file has.
 fn unknown(kind: FileKind, tensors: &Tensors) -> Vec<String> {
-    let stranger = |name: &&String| match kind {
-        FileKind::Checkpoint => part_of(name).is_none() && !is_harmless(name),
-        FileKind::Adapter => {
-            !name.starts_with("lora_") && !name.starts_with("bundle_emb.") && !name.starts_with("lycoris_")
-        }
-        _ => false,
+    let known = |name: &str| match kind {
+        FileKind::Checkpoint => part_of(name).is_some() || is_harmless(name),
+        FileKind::Adapter => ["lora_", "bundle_emb.", "lycoris_"].iter().any(|start| name.starts_with(start)),
+        _ => true,
     };
-    tensors.names().iter().filter(stranger).cloned().collect()
+    tensors.names().iter().filter(|name| !known(name)).cloned().collect()
 }
 
-fn prediction(kind: FileKind, tensors: &Tensors) -> Option<String> {
+fn prediction(kind: FileKind, tensors: &Tensors) -> Option<Prediction> {
     let zero_terminal_snr = tensors.shape(keys::ZERO_TERMINAL_SNR).is_some();
     if kind == FileKind::Checkpoint && (zero_terminal_snr || tensors.shape(keys::V_PRED).is_some()) {
-        return Some(prediction_name(Prediction::V { zero_terminal_snr }));
+        return Some(Prediction::V { zero_terminal_snr });
     }
-    training_info::prediction(tensors.metadata()).map(prediction_name)
-}
-
-fn prediction_name(prediction: Prediction) -> String {
-    match prediction {
-        Prediction::Epsilon => "epsilon",
-        Prediction::V { zero_terminal_snr: false } => "v",
-        Prediction::V { zero_terminal_snr: true } => "v, zero terminal SNR",
-    }
-    .to_string()
+    training_info::prediction(tensors.metadata())
 }
 
 /// A file of latents beside an image.
 fn latents(path: &Path) -> Result<FileReport, Error> {
     let file = Npz::read(path)?;
     let mut report = about(path, FileKind::Latents, &Tensors::empty(&path.display().to_string()));
-    let shape = |name: &str| {
-        let floats = file.get::<f32>(name).map(|array| array.shape);
-        floats.or_else(|| file.get::<i32>(name).map(|array| array.shape))
-    };
     for name in file.names() {
-        report
-            .training
-            .push((name.to_string(), shape(name).map_or("other numbers".into(), |shape| format!("{shape:?}"))));
+        let floats = file.get::<f32>(name).map(|array| array.shape);
+        let shape = floats.or_else(|| file.get::<i32>(name).map(|array| array.shape));
+        report.arrays.push(LatentArray { name: name.to_string(), shape });
     }
-    report.tensors = file.names().count();
+    report.tensors = report.arrays.len();
     report.bytes = std::fs::metadata(path).map_or(0, |about| about.len());
     Ok(report)
 }

@@ -1,4 +1,5 @@
-//! Metadata in words: sd-scripts' `ss_*`, Stability's `modelspec.*`, and the hashes by which web UIs know a file.
+//! What metadata says of a training: sd-scripts' `ss_*`, Stability's `modelspec.*`, and the hashes by which web UIs know a
+//! file.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,41 @@ pub struct ImageFolder {
     pub images: u64,
     /// Whether it regularizes.
     pub regularization: bool,
+}
+
+/// Something that metadata says, by one value or by several that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What it is; of several values ` / ` stands between their names.
+    pub what: &'static str,
+    /// The values as the file spells them; `None` where one of several is missing.
+    pub values: Vec<Option<String>>,
+}
+
+/// Vectors of a textual inversion, each of which stands for one token of the prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vectors {
+    /// The text encoder that they are for, where the file names it.
+    pub encoder: Option<&'static str>,
+    /// How many there are.
+    pub count: usize,
+    /// Numbers in each.
+    pub width: usize,
+}
+
+/// Hashes by which web UIs and galleries know a file, in hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hashes {
+    /// The first eight digits of the SHA-256 of a few bytes in the middle (AutoV1).
+    pub legacy: String,
+    /// SHA-256 of the whole file, if it was read; its first ten digits are AutoV2.
+    pub sha256: Option<String>,
+    /// SHA-256 of a safetensors file's bytes behind its header, if it was read; its first twelve digits are AutoV3.
+    pub tensors: Option<String>,
+    /// `sshs_model_hash`: what the program that wrote the file says that `tensors` is.
+    pub recorded_tensors: Option<String>,
+    /// `sshs_legacy_hash`, which that program wrote beside it.
+    pub recorded_legacy: Option<String>,
 }
 
 type Metadata = BTreeMap<String, String>;
@@ -57,43 +93,56 @@ fn said<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
     metadata.get(key).map(String::as_str).filter(|value| !["", "None", "null", "(unknown)"].contains(value))
 }
 
-/// The training in words.
-pub(super) fn training(metadata: &Metadata) -> Vec<(String, String)> {
-    let row = |(what, keys): &(&str, &[&str])| {
-        let values: Vec<Option<&str>> = keys.iter().map(|key| said(metadata, key)).collect();
-        // Where the name promises two values, a missing one has to keep its place.
-        let gap = what.contains(" / ").then_some("-");
-        let shown: Vec<&str> = values.iter().filter_map(|value| value.or(gap)).collect();
-        values.iter().any(Option::is_some).then(|| (what.to_string(), shown.join(" / ")))
-    };
-    let mut rows: Vec<(String, String)> = TRAINING.iter().filter_map(row).collect();
-    let seconds = |key| said(metadata, key).and_then(|time| time.parse::<f64>().ok());
-    if let (Some(from), Some(to)) = (seconds("ss_training_started_at"), seconds("ss_training_finished_at")) {
-        rows.push(("took".into(), format!("{:.0} s", to - from)));
-    }
-    rows
-}
-
-/// What a textual inversion tells of itself: its vectors, each of which stands for one token of the prompt, and what the
-/// web UI keeps in a `.pt`.
-pub(super) fn embedding(tensors: &Tensors) -> Vec<(String, String)> {
-    let vectors = |name: &String| {
-        let (width, counts) = tensors.shape(name)?.split_last()?;
-        let network = if ["clip_l", "clip_g", "t5xxl"].contains(&name.as_str()) { &format!(" for {name}") } else { "" };
-        Some(("vectors".to_string(), format!("{} of {width} numbers{network}", counts.iter().product::<usize>())))
-    };
-    let mut rows: Vec<(String, String)> = tensors.names().iter().filter_map(vectors).collect();
-    for (what, keys) in [
-        ("name", ["name", ""]),
-        ("trained steps", ["step", ""]),
-        ("base model", ["sd_checkpoint_name", "sd_checkpoint"]),
-    ] {
-        let values: Vec<&str> = keys.iter().filter_map(|key| said(tensors.metadata(), key)).collect();
-        if !values.is_empty() {
-            rows.push((what.into(), values.join(" / ")));
+/// The facts of [`TRAINING`] of which the metadata has at least one value.
+pub(super) fn training(metadata: &Metadata) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for (what, keys) in TRAINING {
+        let mut values: Vec<Option<String>> = Vec::new();
+        for key in keys {
+            values.push(said(metadata, key).map(str::to_string));
+        }
+        if values.iter().any(Option::is_some) {
+            facts.push(Fact { what, values });
         }
     }
-    rows
+    facts
+}
+
+/// How long the training took, in seconds.
+pub(super) fn seconds(metadata: &Metadata) -> Option<f64> {
+    let started: f64 = said(metadata, "ss_training_started_at")?.parse().ok()?;
+    let finished: f64 = said(metadata, "ss_training_finished_at")?.parse().ok()?;
+    Some(finished - started)
+}
+
+/// The vectors of a textual inversion.
+pub(super) fn vectors(tensors: &Tensors) -> Vec<Vectors> {
+    let mut all = Vec::new();
+    for name in tensors.names() {
+        let Some([counts @ .., width]) = tensors.shape(name) else { continue };
+        let encoder = ["clip_l", "clip_g", "t5xxl"].into_iter().find(|encoder| encoder == name);
+        all.push(Vectors { encoder, count: counts.iter().product(), width: *width });
+    }
+    all
+}
+
+/// What the web UI keeps beside the vectors of a textual inversion in a `.pt`.
+pub(super) fn embedding(metadata: &Metadata) -> Vec<Fact> {
+    const FACTS: [(&str, &[&str]); 3] =
+        [("name", &["name"]), ("trained steps", &["step"]), ("base model", &["sd_checkpoint_name", "sd_checkpoint"])];
+    let mut facts = Vec::new();
+    for (what, keys) in FACTS {
+        let mut values = Vec::new();
+        for key in keys {
+            if let Some(value) = said(metadata, key) {
+                values.push(Some(value.to_string()));
+            }
+        }
+        if !values.is_empty() {
+            facts.push(Fact { what, values });
+        }
+    }
+    facts
 }
 
 /// The family that the metadata names.
@@ -128,23 +177,23 @@ pub(super) fn prediction(metadata: &Metadata) -> Option<Prediction> {
 pub(super) fn folders(metadata: &Metadata) -> Vec<ImageFolder> {
     let mut folders = Vec::new();
     for (key, regularization) in [("ss_dataset_dirs", false), ("ss_reg_dataset_dirs", true)] {
-        let all: Option<BTreeMap<String, Value>> = metadata.get(key).and_then(|text| serde_json::from_str(text).ok());
-        folders.extend(all.into_iter().flatten().map(|(name, about)| ImageFolder {
-            name,
-            repeats: about["n_repeats"].as_u64().unwrap_or(1),
-            images: about["img_count"].as_u64().unwrap_or(0),
-            regularization,
-        }));
+        let Some(text) = metadata.get(key) else { continue };
+        let Ok(dirs) = serde_json::from_str::<BTreeMap<String, Value>>(text) else { continue };
+        for (name, about) in dirs {
+            let repeats = about["n_repeats"].as_u64().unwrap_or(1);
+            let images = about["img_count"].as_u64().unwrap_or(0);
+            folders.push(ImageFolder { name, repeats, images, regularization });
+        }
     }
     folders
 }
 
 /// Tags of all folders, the most frequent first.
 pub(super) fn tags(metadata: &Metadata) -> Vec<(String, u64)> {
-    let read = |text: &String| serde_json::from_str::<BTreeMap<String, BTreeMap<String, u64>>>(text).ok();
+    let Some(text) = metadata.get("ss_tag_frequency") else { return Vec::new() };
+    let Ok(folders) = serde_json::from_str::<BTreeMap<String, BTreeMap<String, u64>>>(text) else { return Vec::new() };
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for (tag, count) in metadata.get("ss_tag_frequency").and_then(read).into_iter().flatten().flat_map(|(_, tags)| tags)
-    {
+    for (tag, count) in folders.into_values().flatten() {
         *counts.entry(tag.trim().to_string()).or_insert(0) += count;
     }
     let mut tags: Vec<(String, u64)> = counts.into_iter().collect();
@@ -152,26 +201,19 @@ pub(super) fn tags(metadata: &Metadata) -> Vec<(String, u64)> {
     tags
 }
 
-/// Hashes by the names that web UIs and galleries have for them; `legacy` is that of the file.
-pub(super) fn hashes(metadata: &Metadata, found: Option<&FileHashes>, legacy: &str) -> Vec<(String, String)> {
-    let mut rows = vec![("AutoV1".to_string(), legacy.to_string())];
+/// The hashes of a file: `found` by reading all of it, if it was read, `legacy` by reading a little, and those that its
+/// metadata has.
+pub(super) fn hashes(metadata: &Metadata, found: Option<FileHashes>, legacy: String) -> Hashes {
+    let mut hashes = Hashes {
+        legacy,
+        sha256: None,
+        tensors: None,
+        recorded_tensors: said(metadata, "sshs_model_hash").map(str::to_string),
+        recorded_legacy: said(metadata, "sshs_legacy_hash").map(str::to_string),
+    };
     if let Some(found) = found {
-        rows.push(("AutoV2".into(), found.sha256[..10].to_string()));
-        rows.push(("SHA-256".into(), found.sha256.clone()));
+        hashes.sha256 = Some(found.sha256);
+        hashes.tensors = found.tensors;
     }
-    if let Some(kept) = said(metadata, "sshs_model_hash") {
-        let agrees = match found.and_then(|found| found.tensors.as_deref()) {
-            Some(own) if own == kept => "; the tensors agree with it",
-            Some(_) => "; the tensors differ: they were changed since",
-            None => "",
-        };
-        rows.push(("sshs_model_hash".into(), format!("{kept}{agrees}")));
-        rows.push(("web UI's LoRA hash".into(), kept.chars().take(12).collect()));
-    } else if let Some(own) = found.and_then(|found| found.tensors.as_deref()) {
-        rows.push(("AutoV3".into(), own[..12].to_string()));
-    }
-    if let Some(kept) = said(metadata, "sshs_legacy_hash") {
-        rows.push(("sshs_legacy_hash".into(), kept.to_string()));
-    }
-    rows
+    hashes
 }
