@@ -67,13 +67,39 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Kinds that we read: name, tensors that each has, and those that it may have.
-const KINDS: [(&str, &[&str], &[&str]); 4] = [
-    ("LoRA", &["lora_down.weight", "lora_up.weight"], &["lora_mid.weight"]),
-    ("LoHa", &["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"], &["hada_t1", "hada_t2"]),
-    ("LoKr", &[], &["lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"]),
-    ("IA3", &["weight", "on_input"], &[]),
+/// A kind of adapter, and the suffixes of its tensors.
+struct Kind {
+    name: &'static str,
+    /// Suffixes that each module of this kind has.
+    needed: &'static [&'static str],
+    /// Suffixes that a module may have.
+    optional: &'static [&'static str],
+}
+
+impl Kind {
+    fn has(&self, suffix: &str) -> bool {
+        self.needed.contains(&suffix) || self.optional.contains(&suffix)
+    }
+}
+
+/// The kinds that are read.
+const KINDS: [Kind; 4] = [
+    Kind { name: "LoRA", needed: &["lora_down.weight", "lora_up.weight"], optional: &["lora_mid.weight"] },
+    Kind {
+        name: "LoHa",
+        needed: &["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"],
+        optional: &["hada_t1", "hada_t2"],
+    },
+    Kind {
+        name: "LoKr",
+        needed: &[],
+        optional: &["lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"],
+    },
+    Kind { name: "IA3", needed: &["weight", "on_input"], optional: &[] },
 ];
+
+/// Suffixes that modules of several kinds have.
+const SHARED: [&str; 2] = ["alpha", "dora_scale"];
 
 /// Tensor suffixes of adapters that we cannot read yet, with the kind's name.
 const FOREIGN: [(&str, &str); 10] = [
@@ -97,29 +123,25 @@ impl LoraFile {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let KohyaTensors { tensors: file, alphas } = peft::with_kohya_names(TensorFile::open(path)?, path);
         let wrong = |reason: String| Error::WrongKind { file: file.label().to_string(), reason };
-        let names = file.names();
         if let Some(reason) = refusal(&file) {
             return Err(wrong(reason));
         }
-        let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut suffixes_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut problems = Vec::new();
-        for key in names {
+        for key in file.names() {
             match key.split_once('.') {
-                Some((module, suffix)) if is_module(module) => grouped.entry(module).or_default().push(suffix),
-                _ => problems.push(Problem {
-                    key: key.clone(),
-                    reason: "it is no name of a LoRA in kohya's or diffusers' naming".into(),
-                }),
+                Some((module, suffix)) if is_module(module) => suffixes_of.entry(module).or_default().push(suffix),
+                _ => {
+                    let reason = "it is no name of a LoRA in kohya's or diffusers' naming".into();
+                    problems.push(Problem { key: key.clone(), reason });
+                }
             }
         }
         let mut modules = Vec::new();
-        for (module, suffixes) in grouped {
-            match read_module(&file, module, &suffixes)? {
-                Ok((module, has_alpha)) => {
-                    let told = alphas.get(&module.name).filter(|_| !has_alpha);
-                    modules.push(LoraModule { alpha: told.copied().unwrap_or(module.alpha), ..module });
-                }
-                Err(reason) => problems.push(Problem { key: module.to_string(), reason }),
+        for (module, suffixes) in suffixes_of {
+            match read_module(&file, module, &suffixes, alphas.get(module).copied())? {
+                Read::Module(module) => modules.push(module),
+                Read::Unusable(reason) => problems.push(Problem { key: module.to_string(), reason }),
             }
         }
         if modules.is_empty() {
@@ -129,23 +151,30 @@ impl LoraFile {
         Ok(Self { metadata: file.metadata().clone(), modules, problems })
     }
 
-    /// The family of checkpoints that it was trained for, if names or metadata tell.
+    /// The family of checkpoints that this LoRA was trained for, if names or metadata tell.
     pub fn family(&self) -> Option<Family> {
-        let said = |key: &str| self.metadata.get(key).map_or("", String::as_str);
-        let xl = |module: &LoraModule| {
-            // Not lora_te1_: diffusers' conversion numbers a single text encoder too.
-            ["lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_"]
-                .iter()
-                .any(|start| module.name.starts_with(start))
-        };
-        if said("ss_base_model_version").starts_with("sdxl") || self.modules.iter().any(xl) {
+        if self.says("ss_base_model_version").starts_with("sdxl") || self.modules.iter().any(LoraModule::is_of_sdxl) {
             return Some(Family::Sdxl);
         }
-        match said("ss_v2") {
+        match self.says("ss_v2") {
             "True" => Some(Family::Sd2),
             "False" => Some(Family::Sd1),
             _ => None,
         }
+    }
+
+    /// What the metadata has under a key; nothing if it has none.
+    fn says(&self, key: &str) -> &str {
+        self.metadata.get(key).map_or("", String::as_str)
+    }
+}
+
+impl LoraModule {
+    /// Whether only LoRAs of SDXL have such a name. `lora_te1_` is not among these: diffusers' conversion numbers a single
+    /// text encoder too.
+    fn is_of_sdxl(&self) -> bool {
+        let starts = ["lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_"];
+        starts.iter().any(|start| self.name.starts_with(start))
     }
 }
 
@@ -156,16 +185,17 @@ fn is_module(module: &str) -> bool {
 
 /// Why this file as a whole is no LoRA for Stable Diffusion, if so.
 fn refusal(file: &Tensors) -> Option<String> {
-    let any = |test: &dyn Fn(&str) -> bool| file.names().iter().any(|name| test(name));
+    let starts = |start: &str| file.names().iter().any(|name| name.starts_with(start));
     if file_kind::kind(file) == FileKind::Embedding {
         return Some("it is a textual inversion (embedding), not a LoRA".into());
     }
-    if any(&|name| name.starts_with("model.diffusion_model.") || name.starts_with("cond_stage_model.")) {
+    if starts("model.diffusion_model.") || starts("cond_stage_model.") {
         return Some("it is a checkpoint, not a LoRA".into());
     }
-    let foreign = ["lora_unet_double_blocks_", "lora_unet_joint_blocks_"];
-    any(&|name| foreign.iter().any(|start| name.starts_with(start)))
-        .then(|| "it was trained for Flux or SD3; only SD1.x, SD2.x and SDXL are supported".into())
+    if starts("lora_unet_double_blocks_") || starts("lora_unet_joint_blocks_") {
+        return Some("it was trained for Flux or SD3; only SD1.x, SD2.x and SDXL are supported".into());
+    }
+    None
 }
 
 /// The tensors of a LoRA file under kohya's names, whichever it has; nothing but the header is read.
@@ -176,38 +206,46 @@ pub fn tensors(path: &Path) -> Result<Tensors, Error> {
     Ok(peft::with_kohya_names(TensorFile::open(path)?, path).tensors)
 }
 
-/// The module's tensors and whether alpha is among them, or why they cannot be used.
-fn read_module(file: &Tensors, name: &str, suffixes: &[&str]) -> Result<Result<(LoraModule, bool), String>, Error> {
-    let known = |suffix: &&&str| KINDS.iter().any(|(_, needed, more)| needed.contains(suffix) || more.contains(suffix));
-    let stranger = |suffix: &&&str| !known(suffix) && !["alpha", "dora_scale"].contains(*suffix);
-    if let Some(suffix) = suffixes.iter().find(stranger) {
-        return Ok(Err(match FOREIGN.iter().find(|(start, _)| suffix.starts_with(start)) {
-            Some((_, kind)) => format!("it is a {kind} adapter, which is not supported yet"),
-            None => format!("unknown tensor {suffix}"),
-        }));
-    }
-    let (kind, needed) = match kind_of(suffixes) {
+/// What became of a module of a file.
+enum Read {
+    Module(LoraModule),
+    /// Its tensors cannot be used, for this reason.
+    Unusable(String),
+}
+
+/// Reads the module `name`, which has tensors of these suffixes; `alpha_aside` is what settings beside the tensors say.
+fn read_module(file: &Tensors, name: &str, suffixes: &[&str], alpha_aside: Option<f32>) -> Result<Read, Error> {
+    let kind = match kind_of(suffixes) {
         Ok(kind) => kind,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Read::Unusable(reason)),
     };
-    if let Some(missing) = needed.iter().find(|suffix| !suffixes.contains(suffix)) {
-        return Ok(Err(format!("{missing} is missing")));
+    if let Some(missing) = kind.needed.iter().find(|suffix| !suffixes.contains(suffix)) {
+        return Ok(Read::Unusable(format!("{missing} is missing")));
     }
     let mut tensors = BTreeMap::new();
     for suffix in suffixes {
         let key = format!("{name}.{suffix}");
         let Some(shape) = file.shape(&key) else { continue };
-        tensors.insert(suffix.to_string(), ModuleTensor { shape: shape.to_vec(), values: file.read_f32(&key)? });
+        let tensor = ModuleTensor { shape: shape.to_vec(), values: file.read_f32(&key)? };
+        tensors.insert(suffix.to_string(), tensor);
     }
-    let (alpha, on_input) = (tensors.remove("alpha"), tensors.remove("on_input"));
-    if let Some(reason) = misfit(&tensors, alpha.as_ref().into_iter().chain(&on_input)) {
-        return Ok(Err(reason));
+    let alpha = tensors.remove("alpha");
+    let on_input = tensors.remove("on_input");
+    for scalar in [&alpha, &on_input].into_iter().flatten() {
+        if scalar.values.len() != 1 {
+            return Ok(Read::Unusable("alpha is not one number".into()));
+        }
+    }
+    if let Some(reason) = misfit(&tensors) {
+        return Ok(Read::Unusable(reason));
     }
     magnitudes_as_lycoris(&mut tensors);
-    let has_alpha = alpha.is_some();
-    let alpha = alpha.map_or_else(|| rank(&tensors) as f32, |alpha| alpha.values[0]);
+    let alpha = match alpha {
+        Some(alpha) => alpha.values[0],
+        None => alpha_aside.unwrap_or_else(|| rank(&tensors) as f32),
+    };
     let on_input = on_input.map(|flag| flag.values[0] != 0.0);
-    Ok(Ok((LoraModule { name: name.to_string(), kind, tensors, alpha, on_input }, has_alpha)))
+    Ok(Read::Module(LoraModule { name: name.to_string(), kind: kind.name, tensors, alpha, on_input }))
 }
 
 /// PEFT keeps the magnitudes of DoRA, one for each output, as a vector or (1, out, 1, 1); LyCORIS as a column.
@@ -219,31 +257,39 @@ fn magnitudes_as_lycoris(tensors: &mut BTreeMap<String, ModuleTensor>) {
     }
 }
 
-/// Name of the kind that has such tensors, and those that it needs.
-fn kind_of(suffixes: &[&str]) -> Result<(&'static str, &'static [&'static str]), String> {
-    let mut kinds =
-        KINDS.iter().filter(|(_, needed, more)| suffixes.iter().any(|s| needed.contains(s) || more.contains(s)));
+/// The kind of a module with tensors of these suffixes, or why it is none.
+fn kind_of(suffixes: &[&str]) -> Result<&'static Kind, String> {
+    for suffix in suffixes {
+        if SHARED.contains(suffix) || KINDS.iter().any(|kind| kind.has(suffix)) {
+            continue;
+        }
+        return Err(match FOREIGN.iter().find(|(start, _)| suffix.starts_with(start)) {
+            Some((_, kind)) => format!("it is a {kind} adapter, which is not supported yet"),
+            None => format!("unknown tensor {suffix}"),
+        });
+    }
+    let mut kinds = KINDS.iter().filter(|kind| suffixes.iter().any(|suffix| kind.has(suffix)));
     match (kinds.next(), kinds.next()) {
-        (Some((kind, needed, _)), None) => Ok((kind, needed)),
-        (Some((one, ..)), Some((other, ..))) => Err(format!("it has tensors of {one} and of {other}")),
+        (Some(kind), None) => Ok(kind),
+        (Some(one), Some(other)) => Err(format!("it has tensors of {} and of {}", one.name, other.name)),
         (None, _) => Err("it has an alpha or dora_scale and nothing else".into()),
     }
 }
 
 /// Inner dimension: rows of the tensor that has as many as the rank; 1 if there is none.
 fn rank(tensors: &BTreeMap<String, ModuleTensor>) -> usize {
-    let rows = ["lora_down.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b"];
-    rows.iter().find_map(|name| tensors.get(*name)?.shape.first().copied()).unwrap_or(1)
+    for name in ["lora_down.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b"] {
+        if let Some(tensor) = tensors.get(name)
+            && let Some(rank) = tensor.shape.first()
+        {
+            return *rank;
+        }
+    }
+    1
 }
 
 /// Why these tensors do not go together, if so. Whether they fit a layer is for whoever knows it.
-fn misfit<'t>(
-    tensors: &BTreeMap<String, ModuleTensor>,
-    mut scalars: impl Iterator<Item = &'t ModuleTensor>,
-) -> Option<String> {
-    if scalars.any(|scalar| scalar.values.len() != 1) {
-        return Some("alpha is not one number".into());
-    }
+fn misfit(tensors: &BTreeMap<String, ModuleTensor>) -> Option<String> {
     if let (Some(down), Some(up)) = (tensors.get("lora_down.weight"), tensors.get("lora_up.weight")) {
         let fit = match (down.shape.as_slice(), up.shape.as_slice()) {
             ([rank, _] | [rank, _, _, _], [_, other] | [_, other, 1, 1]) => rank == other && *rank > 0,
@@ -253,6 +299,12 @@ fn misfit<'t>(
             return Some(format!("lora_down {:?} and lora_up {:?} do not fit together", down.shape, up.shape));
         }
     }
-    let broken = tensors.values().any(|tensor| tensor.values.iter().any(|value| !value.is_finite()));
-    broken.then(|| "it holds values that are infinite or not a number; the training that made it has failed".into())
+    for tensor in tensors.values() {
+        if tensor.values.iter().any(|value| !value.is_finite()) {
+            return Some(
+                "it holds values that are infinite or not a number; the training that made it has failed".into(),
+            );
+        }
+    }
+    None
 }

@@ -7,4 +7,4 @@ mod save;
 
 pub use file::{LoraFile, LoraModule, ModuleTensor, Problem, tensors};
 pub(crate) use save::header_bytes;
-pub use save::{RawTensor, Saved, save, save_raw};
+pub use save::{RawTensor, Saved, TensorHashes, save, save_raw};

@@ -57,8 +57,8 @@ fn a_file_of_sd_scripts_is_saved_again_byte_for_byte() {
     let path = folder.path().join("new/again.safetensors");
     let metadata = plain_metadata(&TensorFile::open(&original).unwrap());
     let saved = save(&path, tensors_of(&lora), SavePrecision::F16, metadata).unwrap();
-    assert_eq!(saved.model_hash, lora.metadata["sshs_model_hash"]);
-    assert_eq!(saved.legacy_hash, lora.metadata["sshs_legacy_hash"]);
+    assert_eq!(saved.hashes.model, lora.metadata["sshs_model_hash"]);
+    assert_eq!(saved.hashes.legacy, lora.metadata["sshs_legacy_hash"]);
     assert!(saved.not_finite.is_empty());
     assert!(data(&path) == data(&original), "same tensor bytes");
     let (again, original) = (TensorFile::open(&path).unwrap(), TensorFile::open(&original).unwrap());
@@ -117,10 +117,10 @@ fn hashes_of_a_large_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big.safetensors");
     let saved = save(&path, tensors(), SavePrecision::F32, metadata()).unwrap();
-    assert_eq!(saved.model_hash, "7dd1af9e1d19cdd64d1f9d0aaa690d757f35490fefe436f06f3e187a106073b0");
-    assert_eq!(saved.legacy_hash, "f9a3f7e7");
+    assert_eq!(saved.hashes.model, "7dd1af9e1d19cdd64d1f9d0aaa690d757f35490fefe436f06f3e187a106073b0");
+    assert_eq!(saved.hashes.legacy, "f9a3f7e7");
     let saved = save(&path, tensors(), SavePrecision::Bf16, metadata()).unwrap();
-    assert_eq!(saved.model_hash, "3fce3645394b52da3378efd8cbf8db1628a1a8df52f613bedb1bafe21b80a144");
+    assert_eq!(saved.hashes.model, "3fce3645394b52da3378efd8cbf8db1628a1a8df52f613bedb1bafe21b80a144");
     let bytes = std::fs::read(&path).unwrap();
     save(&path, tensors(), SavePrecision::Bf16, metadata()).unwrap();
     assert!(bytes == std::fs::read(&path).unwrap(), "equal input, equal file");
