@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
 
 /// Reads the unit normal tensor `latent` (1, 4, h, w) of a safetensors file: its values row-major, and (h, w).
 ///

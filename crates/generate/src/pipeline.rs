@@ -15,7 +15,7 @@ use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Precision;
 use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 
 use crate::request::{LoraUse, Picture, Request};
 

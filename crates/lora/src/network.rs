@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{AdapterDraw, AdapterSpec, AdapterTensor, Ia3Kind, Method, Parameter, Sites, adapter_specs};
 use lorabake_model::Bundle;
-use lorabake_recipe::network::{Network as NetworkSettings, RankAlpha, Scope};
+use lorabake_recipe::network::{Network as NetworkSettings, Scope};
 use lorabake_recipe::seed::Seed;
-use lorabake_weights::Part;
+use lorabake_weights::{NamedTensor, Part};
 
 /// One module: the adapter of one layer.
 #[derive(Debug, Clone)]
@@ -19,9 +19,6 @@ pub struct NetworkModule {
     /// Values of each parameter, row-major.
     pub values: Vec<Vec<f32>>,
 }
-
-/// A tensor of a file: key, shape, values.
-pub type FileTensor = (String, Vec<usize>, Vec<f32>);
 
 /// All modules, the text encoders' first, each part in the order of its layers.
 #[derive(Debug, Clone)]
@@ -93,19 +90,16 @@ impl LoraNetwork {
     }
 
     /// Everything that goes into a file.
-    pub fn tensors(&self) -> Vec<FileTensor> {
+    pub fn tensors(&self) -> Vec<NamedTensor> {
         let mut tensors = Vec::new();
         for module in &self.modules {
-            let key = |leaf: &str| format!("{}.{leaf}", module.name);
-            tensors.push(match module.spec.method {
-                Method::Ia3(Ia3Kind { on_input }) => (key("on_input"), Vec::new(), vec![f32::from(u8::from(on_input))]),
-                method => {
-                    let alpha = method.size().map_or(0.0, |RankAlpha { alpha, .. }| alpha);
-                    (key("alpha"), Vec::new(), vec![alpha as f32])
-                }
-            });
+            let scalar = match module.spec.method {
+                Method::Ia3(Ia3Kind { on_input }) => module.scalar("on_input", f32::from(u8::from(on_input))),
+                method => module.scalar("alpha", method.size().map_or(0.0, |size| size.alpha as f32)),
+            };
+            tensors.push(scalar);
             for AdapterTensor { leaf, shape, values } in module.spec.to_file(&module.values) {
-                tensors.push((key(&leaf), shape, values));
+                tensors.push(NamedTensor { name: format!("{}.{leaf}", module.name), shape, values });
             }
         }
         tensors
@@ -119,6 +113,10 @@ impl NetworkModule {
     /// - output: [out, in·k·k]
     pub fn change(&self, device: &Device) -> Option<Tensor<2>> {
         self.spec.adapter(self.tensors(device), 1.0, &AdapterDraw::default()).change()
+    }
+
+    fn scalar(&self, leaf: &str, value: f32) -> NamedTensor {
+        NamedTensor { name: format!("{}.{leaf}", self.name), shape: Vec::new(), values: vec![value] }
     }
 
     /// Each parameter as a matrix on a device.

@@ -7,7 +7,7 @@ use lorabake_adapter::{AdapterSpec, DyLoraKind, LoraKind, Method, NamedShapes};
 use lorabake_model::Bundle;
 use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::Scope;
-use lorabake_weights::lora_file::{LoraFile, LoraModule};
+use lorabake_weights::lora::{LoraFile, LoraModule};
 
 use crate::network::{LoraNetwork, NetworkModule, parts};
 

@@ -2,7 +2,7 @@
 
 use lorabake_adapter::{Adapters, Sites};
 use lorabake_ops::WeightDtype;
-use lorabake_weights::keys::kohya::Names;
+use lorabake_weights::keys::kohya::KohyaNames;
 use lorabake_weights::{Checkpoint, Error, Family, Loader, Part};
 
 use burn::tensor::{Device, Tensor};
@@ -21,7 +21,7 @@ pub struct Bundle {
     /// What kind of model the networks make.
     pub family: Family,
     /// How the modules of a LoRA for this model are called.
-    pub names: Names,
+    pub names: KohyaNames,
     /// The path as given, for messages.
     label: String,
     /// Prompt → hidden states: one encoder, or two for SDXL.

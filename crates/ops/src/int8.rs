@@ -73,7 +73,7 @@ fn widen(codes: &[i8], scale: f32, numbers: &mut [bf16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agreement::{distance, numbers};
+    use crate::agreement::{numbers, relative_error};
 
     fn there_and_back(values: &[f32]) -> Vec<f32> {
         Eighths::new(values).widened().into_iter().map(f32::from).collect()
@@ -108,7 +108,7 @@ mod tests {
     fn normal_numbers_are_off_by_less_than_a_hundredth() {
         let values: Vec<f32> = numbers(12 * 40_000, 9).chunks(12).map(|twelve| twelve.iter().sum()).collect();
         let exact: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
-        let error = distance(&there_and_back(&values), &exact);
+        let error = relative_error(&there_and_back(&values), &exact);
         assert!((4e-3..7e-3).contains(&error), "{error:e}");
     }
 

@@ -210,7 +210,7 @@ impl Linear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agreement::{distance, numbers};
+    use crate::agreement::{numbers, relative_error};
 
     /// Odd sides, several panels, depths of more than one block, more rows than one task.
     const SHAPES: [[usize; 3]; 6] =
@@ -234,7 +234,7 @@ mod tests {
                 dx[row * k + j] += w * f64::from(dy[row * n + o]);
             }
             let check = |path: &str, ours: (Vec<f32>, Vec<f32>)| {
-                for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
+                for (what, error) in [("y", relative_error(&ours.0, &y)), ("dx", relative_error(&ours.1, &dx))] {
                     assert!(error < 1e-6, "{m}×{k}×{n} {path}: {what} differs by {error:e}");
                 }
             };

@@ -4,6 +4,7 @@
 use lorabake_optim::clip::clip_grad_norm;
 use lorabake_optim::{AdamW, Error, Group, Optimizer, State, Trainable};
 use lorabake_recipe::optimizer as settings;
+use lorabake_testkit::assert_close_max;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -70,18 +71,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Largest difference, in units of the largest expected value.
-fn distance(got: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(got.len(), expected.len());
-    let largest = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
-    got.iter().zip(expected).fold(0f32, |a, (g, e)| a.max((g - e).abs())) / largest
-}
-
 /// A few units in the last place: torch contracts some products and sums into one rounding.
-fn assert_close(got: &[f32], expected: &[f32], what: &str) {
-    let distance = distance(got, expected);
-    assert!(distance <= 5e-7, "{what}: off by {distance:e}\ngot      {got:?}\nexpected {expected:?}");
-}
+const TOLERANCE: f64 = 5e-7;
 
 #[test]
 fn equals_torch_for_25_steps() {
@@ -94,7 +85,7 @@ fn equals_torch_for_25_steps() {
             without_grad += grads[..4].iter().filter(|grad| grad.is_none()).count();
             for (i, value) in values.iter().enumerate() {
                 let expected = run.f32s(&format!("value.{step}.{i}")).unwrap();
-                assert_close(value, &expected, &format!("run {name} step {step} tensor {i}"));
+                assert_close_max(&format!("run {name} step {step} tensor {i}"), value, &expected, TOLERANCE);
             }
         }
         assert_eq!(without_grad, 8 + 6);
@@ -105,7 +96,7 @@ fn equals_torch_for_25_steps() {
         let steps: Vec<f64> = (0..4).map(|i| state.scalars[&format!("step.{i}")]).collect();
         assert_eq!(steps, run.f64s("steps"));
         for (entry, tensor) in &state.tensors {
-            assert_close(tensor, &run.f32s(entry).unwrap(), &format!("run {name} {entry}"));
+            assert_close_max(&format!("run {name} {entry}"), tensor, &run.f32s(entry).unwrap(), TOLERANCE);
         }
     }
 }
@@ -121,7 +112,9 @@ fn clipping_equals_torch() {
         clipped += usize::from(norm > 0.7);
         for (i, grad) in grads.iter().enumerate() {
             match (grad, run.f32s(&format!("clipped.{step}.{i}"))) {
-                (Some(grad), Some(expected)) => assert_close(grad, &expected, &format!("step {step} gradient {i}")),
+                (Some(grad), Some(expected)) => {
+                    assert_close_max(&format!("step {step} gradient {i}"), grad, &expected, TOLERANCE);
+                }
                 (grad, expected) => assert_eq!(grad.is_some(), expected.is_some(), "step {step} gradient {i}"),
             }
         }

@@ -3,6 +3,7 @@
 
 use lorabake_optim::{Group, Optimizer, State, Trainable, build, signed_map, unsigned_map};
 use lorabake_recipe::optimizer;
+use lorabake_testkit::{relative_change_error, relative_max_error};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -104,19 +105,10 @@ impl Run<'_> {
     }
 }
 
-/// Largest difference, in units of the largest change since the start.
-fn distance(got: &[f32], expected: &[f32], start: &[f32]) -> f32 {
-    let largest = expected.iter().zip(start).fold(0f32, |most, (e, s)| most.max((e - s).abs()));
-    let error = got.iter().zip(expected).fold(0f32, |most, (g, e)| most.max((g - e).abs()));
-    // What one rounding of a value may add, where the value hardly changes.
-    let rounding = 2.0 * f32::EPSILON * expected.iter().fold(0f32, |most, e| most.max(e.abs()));
-    if error <= rounding { 0.0 } else { error / largest }
-}
-
 /// Replays every run; returns the largest distances of the values and of d.
-fn replay(name: &'static str) -> (f32, f64) {
+fn replay(name: &'static str) -> (f64, f64) {
     let golden = Golden::open(name);
-    let (mut values_off, mut d_off, mut compared) = (0f32, 0f64, 0);
+    let (mut values_off, mut d_off, mut compared) = (0f64, 0f64, 0);
     for run in golden.runs() {
         let (mut optimizer, mut values) = (run.optimizer(), run.init());
         let (start, ds) = (run.init(), run.f64s("d"));
@@ -131,7 +123,7 @@ fn replay(name: &'static str) -> (f32, f64) {
                 if i == 6 {
                     assert_eq!(value, &expected, "{name} {}: moved without a gradient", run.label);
                 } else {
-                    let off = distance(value, &expected, &start[i]);
+                    let off = relative_change_error(value, &expected, &start[i]);
                     assert!(off < 1e-3, "{name} {} step {step} tensor {i}: off by {off:e}", run.label);
                     values_off = values_off.max(off);
                     compared += 1;
@@ -156,7 +148,7 @@ fn check_codes(run: &Run, state: &State) {
             assert_eq!((own.len(), differ), (expected.data().len(), 0), "{} {} tensor {i}", run.name, run.label);
             let name = kind.iter().find_map(|kind| state.tensors.get(&format!("{kind}.absmax.{i}"))).unwrap();
             let expected = run.f32s(&format!("absmax.{j}.{i}")).unwrap();
-            assert!(distance(name, &expected, &vec![0.0; expected.len()]) < 1e-6, "{} absmax {i}", run.name);
+            assert!(relative_max_error(name, &expected) < 1e-6, "{} absmax {i}", run.name);
         }
     }
 }

@@ -1,12 +1,15 @@
-//! Golden cases: tensors that a reference program wrote, and the one policy by which ours are compared with them.
+//! Golden cases: tensors that a reference program wrote, and the one policy by which ours are compared with them
+//! ([`distance`]).
 //!
 //! Also [`tiny`]: checkpoints of families that are too large to keep a file of. For tests only.
 
+mod distance;
 pub mod tiny;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use distance::{assert_close, assert_close_max, relative_change_error, relative_error, relative_max_error};
 use safetensors::{Dtype, SafeTensors};
 
 /// A golden file: named tensors as f32 with their shapes.
@@ -64,18 +67,12 @@ impl Golden {
         self.tensors.get(name).unwrap_or_else(|| panic!("{} has no tensor {name}", self.file))
     }
 
-    /// Compares with the tensor of this name: ‖ours − reference‖ ≤ tolerance · ‖reference‖.
+    /// Compares with the tensor of this name by [`assert_close`]: ‖ours − reference‖ ≤ tolerance · ‖reference‖.
     ///
     /// # Panics
     /// Otherwise, showing the first five pairs; also when the reference is all zeros.
+    #[track_caller]
     pub fn check(&self, name: &str, ours: &[f32], tolerance: f64) {
-        let reference = self.numbers(name);
-        assert_eq!(ours.len(), reference.len(), "{name}: number of values");
-        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
-        let size = norm(&mut reference.iter().map(|x| f64::from(*x)));
-        let error = norm(&mut ours.iter().zip(reference).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-        assert!(size > 0.0, "{name}: the reference is zero");
-        let pairs: Vec<_> = ours.iter().zip(reference).take(5).collect();
-        assert!(error <= tolerance * size, "{name}: relative error {:e}; first pairs {pairs:?}", error / size);
+        assert_close(name, ours, self.numbers(name), tolerance);
     }
 }

@@ -30,25 +30,34 @@ pub struct Loader<'c> {
 
 /// A tensor of a checkpoint that is read when it is wanted.
 #[derive(Debug, Clone)]
-pub struct Later {
+pub struct DeferredTensor {
     tensors: Arc<Tensors>,
-    /// Key in the file, and which third of its rows if files join three of its kind; `None` if it does not fit.
-    place: Option<(String, Option<usize>)>,
+    /// Where the values are; `None` if the tensor does not fit.
+    source: Option<Source>,
+    /// How many values were asked for.
     values: usize,
 }
 
-impl Later {
-    /// Its values, row-major; zeros for one that does not fit, of which [`Loader::finish`] tells.
+/// Where a checkpoint has the values of a tensor.
+#[derive(Debug, Clone)]
+struct Source {
+    /// The key in the file.
+    key: String,
+    /// Which third of its rows it is, in files that join three tensors in one.
+    third: Option<usize>,
+}
+
+impl DeferredTensor {
+    /// The values, row-major; zeros for a tensor that does not fit, which [`Loader::finish`] reports.
     ///
     /// # Errors
     /// When the file no longer has them, or holds them damaged.
     pub fn read(&self) -> Result<Vec<f32>, Error> {
-        let Some((key, third)) = &self.place else { return Ok(vec![0.0; self.values]) };
-        let values = self.tensors.read_f32(key)?;
-        Ok(match third {
-            Some(third) => values[third * values.len() / 3..(third + 1) * values.len() / 3].to_vec(),
-            None => values,
-        })
+        let Some(source) = &self.source else { return Ok(vec![0.0; self.values]) };
+        let values = self.tensors.read_f32(&source.key)?;
+        let Some(third) = source.third else { return Ok(values) };
+        let count = values.len();
+        Ok(values[third * count / 3..(third + 1) * count / 3].to_vec())
     }
 }
 
@@ -82,21 +91,22 @@ impl<'c> Loader<'c> {
 
     /// The shape that a tensor has in the file, by its diffusers name; for inferring sizes. Does not count as use.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let (key, third) = self.find(name)?;
-        let mut shape = self.checkpoint.shape(key)?.to_vec();
-        if third.is_some() {
+        let source = self.find(name)?;
+        let mut shape = self.checkpoint.shape(&source.key)?.to_vec();
+        if source.third.is_some() {
             *shape.first_mut()? /= 3;
         }
         Some(shape)
     }
 
-    /// The key in the file of a tensor, and which third of its rows it is, if files join three of its kind.
-    fn find(&self, name: &str) -> Option<(&'c str, Option<usize>)> {
+    /// Where the file has the tensor with this diffusers name.
+    fn find(&self, name: &str) -> Option<Source> {
         if let Some(key) = self.keys.get(name) {
-            return Some((key, None));
+            return Some(Source { key: key.to_string(), third: None });
         }
         let (fused, third) = text::joined(name)?;
-        Some((self.keys.get(&fused)?, Some(third)))
+        let key = self.keys.get(&fused)?;
+        Some(Source { key: key.to_string(), third: Some(third) })
     }
 
     /// Tensors whose diffusers name begins with `start` need not be asked for: no use is made of them.
@@ -112,25 +122,27 @@ impl<'c> Loader<'c> {
     /// `expected`, zeros are returned (nothing, for a shape beyond all reason) and the problem is kept for
     /// [`Loader::finish`]. A 1×1 convolution and a matrix of the same numbers count as the same shape.
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Vec<f32> {
-        let later = self.later(name, expected);
-        later.read().unwrap_or_else(|error| {
+        let tensor = self.deferred(name, expected);
+        tensor.read().unwrap_or_else(|error| {
             self.misfits.push(error.to_string());
-            vec![0.0; later.values]
+            vec![0.0; tensor.values]
         })
     }
 
-    /// The same tensor, to be read when it is wanted. What can be told without reading is checked now.
-    pub fn later(&mut self, name: &str, expected: &[usize]) -> Later {
+    /// The tensor with this diffusers name, to be read when it is wanted. What can be told without reading is checked now,
+    /// as [`Loader::take`] does.
+    pub fn deferred(&mut self, name: &str, expected: &[usize]) -> DeferredTensor {
         let tensors = self.checkpoint.tensors();
-        let mut later = Later { tensors: tensors.clone(), place: None, values: values_of(expected) };
-        let Some((key, third)) = self.find(name) else {
+        let mut deferred = DeferredTensor { tensors: tensors.clone(), source: None, values: values_of(expected) };
+        let Some(source) = self.find(name) else {
             self.missing.push(name.to_string());
-            return later;
+            return deferred;
         };
+        let key = source.key.as_str();
         self.unused.remove(key);
         let found = self.checkpoint.shape(key).unwrap_or_default();
         let mut expected = expected.to_vec();
-        if third.is_some() {
+        if source.third.is_some() {
             expected[0] *= 3;
         }
         if without_kernel(found) != without_kernel(&expected) {
@@ -138,9 +150,9 @@ impl<'c> Loader<'c> {
         } else if let Err(error) = tensors.check_numbers(key) {
             self.misfits.push(error.to_string());
         } else {
-            later.place = Some((key.to_string(), third));
+            deferred.source = Some(source);
         }
-        later
+        deferred
     }
 
     /// Ends the reading.
@@ -149,12 +161,11 @@ impl<'c> Loader<'c> {
     /// When a tensor was missing or did not fit, or when the file has tensors of this part that nobody asked for.
     pub fn finish(self) -> Result<(), Error> {
         let missing: Vec<String> = self.missing.iter().map(|name| self.name_in_file(name)).collect();
-        let extra: Vec<String> = self.unused.iter().map(ToString::to_string).collect();
-        let problems: Vec<String> =
-            [("missing", missing), ("of another shape or type", self.misfits), ("unknown", extra)]
-                .into_iter()
-                .filter_map(|(what, names): (&str, Vec<String>)| list(what, &names))
-                .collect();
+        let unknown: Vec<String> = self.unused.iter().map(ToString::to_string).collect();
+        let mut problems = Vec::new();
+        problems.extend(list("missing", &missing));
+        problems.extend(list("of another shape or type", &self.misfits));
+        problems.extend(list("unknown", &unknown));
         if problems.is_empty() {
             return Ok(());
         }
@@ -173,8 +184,10 @@ impl<'c> Loader<'c> {
 /// how much memory is taken for nothing.
 fn values_of(shape: &[usize]) -> usize {
     const MOST: usize = 1 << 28;
-    let values = shape.iter().try_fold(1, |values: usize, axis| values.checked_mul(*axis));
-    values.filter(|values| *values <= MOST).unwrap_or(0)
+    match shape.iter().try_fold(1, |values: usize, axis| values.checked_mul(*axis)) {
+        Some(values) if values <= MOST => values,
+        _ => 0,
+    }
 }
 
 /// Drops the two ones of a 1×1 kernel.
@@ -185,6 +198,7 @@ fn without_kernel(shape: &[usize]) -> &[usize] {
     }
 }
 
+/// Names of tensors with what is wrong with all of them; `None` if there are none.
 fn list(what: &str, names: &[String]) -> Option<String> {
     if names.is_empty() {
         return None;

@@ -10,10 +10,10 @@ use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::output::SavePrecision;
 use safetensors::Dtype;
 
-use crate::keys::kohya::Names;
+use crate::keys::kohya::KohyaNames;
 use crate::keys::text::{FUSED, JOINED};
 use crate::keys::{Part, diffusers_names, family_of};
-use crate::lora_save;
+use crate::lora;
 
 /// A tensor of a LoRA file: its key and shape.
 pub type LoraTensor = (String, Vec<usize>);
@@ -24,7 +24,7 @@ pub type LoraTensor = (String, Vec<usize>);
 pub fn lora_tensors(keys: &[(&str, &[usize])], network: &Network) -> Vec<LoraTensor> {
     let names: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
     let mut tensors = Vec::new();
-    let modules = Names::of(&names);
+    let modules = KohyaNames::of(&names);
     let family = family_of(names.iter().copied());
     let unused = |path: &str| family == Family::Sd2 && path.starts_with(SD2_UNUSED);
     for part in Part::ADAPTED {
@@ -84,5 +84,5 @@ pub fn file_bytes(tensors: &[LoraTensor], precision: SavePrecision, metadata: &B
         SavePrecision::Bf16 => Dtype::BF16,
     };
     let numbers: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    lora_save::header_bytes(tensors, dtype, metadata) + (numbers * dtype.bitsize() / 8) as u64
+    lora::header_bytes(tensors, dtype, metadata) + (numbers * dtype.bitsize() / 8) as u64
 }

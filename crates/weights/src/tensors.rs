@@ -8,14 +8,36 @@ use std::collections::BTreeMap;
 use safetensors::Dtype;
 
 use crate::Error;
-use crate::tensor_file::TensorFile;
+use crate::formats::tensor_file::TensorFile;
+
+/// A tensor in memory with its name in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// The key in the file.
+    pub name: String,
+    /// Length of each axis; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// As many values as the product of `shape`, row-major.
+    pub values: Vec<f32>,
+}
+
+/// A tensor of a file, and how it is called and seen here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenamedTensor {
+    /// The name in the file.
+    pub in_file: String,
+    /// The name here.
+    pub name: String,
+    /// What is done to its shape.
+    pub view: View,
+}
 
 /// Open files and what their tensors are called here.
 #[derive(Debug)]
 pub struct Tensors {
     label: String,
     files: Vec<TensorFile>,
-    places: BTreeMap<String, Place>,
+    locations: BTreeMap<String, Location>,
     /// All names, as they came.
     order: Vec<String>,
     metadata: BTreeMap<String, String>,
@@ -23,10 +45,14 @@ pub struct Tensors {
 
 /// Where a tensor is and how it is seen.
 #[derive(Debug)]
-struct Place {
+struct Location {
+    /// Index into [`Tensors::files`]; never beyond its end.
     file: usize,
+    /// The name in that file.
     name: String,
+    /// The shape here.
     shape: Vec<usize>,
+    /// Rows and columns in the file are columns and rows here.
     transposed: bool,
 }
 
@@ -45,9 +71,11 @@ impl From<TensorFile> for Tensors {
     fn from(file: TensorFile) -> Self {
         let mut tensors = Self::empty(file.label());
         tensors.metadata = file.metadata().clone();
-        let same = |name: String| (name.clone(), name, View::Same);
-        let names = file.names().into_iter().map(same).collect();
-        tensors.add(file, names);
+        let mut same = Vec::new();
+        for name in file.names() {
+            same.push(RenamedTensor { in_file: name.clone(), name, view: View::Same });
+        }
+        tensors.add(file, same);
         tensors
     }
 }
@@ -58,27 +86,31 @@ impl Tensors {
         Self {
             label: label.to_string(),
             files: Vec::new(),
-            places: BTreeMap::new(),
+            locations: BTreeMap::new(),
             order: Vec::new(),
             metadata: BTreeMap::new(),
         }
     }
 
-    /// Adds tensors of a file: (name in the file, name here, view). What is not named stays out; a name that is here
-    /// already keeps its tensor.
-    pub fn add(&mut self, file: TensorFile, names: Vec<(String, String, View)>) {
-        for (name, new, view) in names {
-            let Some(shape) = file.shape(&name) else { continue };
-            if self.places.contains_key(&new) {
+    /// Adds tensors of a file. What is not in `renamed` stays out; a name that is here already keeps its tensor.
+    pub fn add(&mut self, file: TensorFile, renamed: Vec<RenamedTensor>) {
+        let index = self.files.len();
+        for RenamedTensor { in_file, name, view } in renamed {
+            let Some(shape) = file.shape(&in_file) else { continue };
+            if self.locations.contains_key(&name) {
                 continue;
             }
-            let (shape, transposed) = match (view, shape) {
-                (View::Kernel, [rows, columns]) => (vec![*rows, *columns, 1, 1], false),
-                (View::Transposed, [rows, columns]) => (vec![*columns, *rows], true),
-                _ => (shape.to_vec(), false),
+            let location = match (view, shape) {
+                (View::Kernel, [rows, columns]) => {
+                    Location { file: index, name: in_file, shape: vec![*rows, *columns, 1, 1], transposed: false }
+                }
+                (View::Transposed, [rows, columns]) => {
+                    Location { file: index, name: in_file, shape: vec![*columns, *rows], transposed: true }
+                }
+                _ => Location { file: index, name: in_file, shape: shape.to_vec(), transposed: false },
             };
-            self.order.push(new.clone());
-            self.places.insert(new, Place { file: self.files.len(), name, shape, transposed });
+            self.order.push(name.clone());
+            self.locations.insert(name, location);
         }
         self.files.push(file);
     }
@@ -86,10 +118,10 @@ impl Tensors {
     /// Leaves out the tensors for which `stays` is false, and takes all of `other` in.
     pub fn replace(&mut self, stays: impl Fn(&str) -> bool, other: Self) {
         self.order.retain(|name| stays(name));
-        self.places.retain(|name, _| stays(name));
-        for (name, place) in other.places {
-            let place = Place { file: self.files.len() + place.file, ..place };
-            if self.places.insert(name.clone(), place).is_none() {
+        self.locations.retain(|name, _| stays(name));
+        for (name, location) in other.locations {
+            let location = Location { file: self.files.len() + location.file, ..location };
+            if self.locations.insert(name.clone(), location).is_none() {
                 self.order.push(name);
             }
         }
@@ -111,20 +143,20 @@ impl Tensors {
         &self.metadata
     }
 
-    /// The same, to be added to.
+    /// The text metadata, to be added to.
     pub fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.metadata
     }
 
     /// Shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.places.get(name).map(|place| place.shape.as_slice())
+        self.locations.get(name).map(|location| location.shape.as_slice())
     }
 
     /// Type of a tensor's numbers.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
-        let place = self.places.get(name)?;
-        self.files.get(place.file)?.dtype(&place.name)
+        let location = self.locations.get(name)?;
+        self.files.get(location.file)?.dtype(&location.name)
     }
 
     /// Whether a tensor's numbers can be read, as far as is known without reading them.
@@ -132,13 +164,15 @@ impl Tensors {
     /// # Errors
     /// As for [`Tensors::read_f32`].
     pub fn check_numbers(&self, name: &str) -> Result<(), Error> {
-        let (place, file) = self.find(name)?;
-        file.check_numbers(&place.name)
+        let location = self.find(name)?;
+        self.files[location.file].check_numbers(&location.name)
     }
 
-    fn find(&self, name: &str) -> Result<(&Place, &TensorFile), Error> {
-        let found = self.places.get(name).and_then(|place| Some((place, self.files.get(place.file)?)));
-        found.ok_or_else(|| Error::NoTensor { file: self.label.clone(), name: name.to_string() })
+    fn find(&self, name: &str) -> Result<&Location, Error> {
+        match self.locations.get(name) {
+            Some(location) => Ok(location),
+            None => Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() }),
+        }
     }
 
     /// A tensor's values as f32, row-major.
@@ -146,13 +180,18 @@ impl Tensors {
     /// # Errors
     /// When there is no such tensor or its numbers are of a type that is not read.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
-        let (place, file) = self.find(name)?;
-        let values = file.read_f32(&place.name)?;
-        match (place.transposed, place.shape.as_slice()) {
-            (true, &[rows, columns]) => {
-                Ok((0..rows * columns).map(|at| values[at % columns * rows + at / columns]).collect())
-            }
-            _ => Ok(values),
+        let location = self.find(name)?;
+        let values = self.files[location.file].read_f32(&location.name)?;
+        if !location.transposed {
+            return Ok(values);
         }
+        let [rows, columns] = location.shape[..] else { return Ok(values) };
+        let mut transposed = Vec::with_capacity(values.len());
+        for row in 0..rows {
+            for column in 0..columns {
+                transposed.push(values[column * rows + row]);
+            }
+        }
+        Ok(transposed)
     }
 }

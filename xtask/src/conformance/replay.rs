@@ -25,7 +25,7 @@ use lorabake_train::session::settled;
 use lorabake_train::step::{Gradients, StepContext, StepInputs, StepOutput, step};
 use lorabake_train::update::groups::Groups;
 use lorabake_train::update::{Updater, accumulate};
-use lorabake_weights::Checkpoint;
+use lorabake_weights::{Checkpoint, NamedTensor};
 
 use super::compare::{Bounds, Errors};
 use super::trace::{MicroStep, Trace};
@@ -83,7 +83,7 @@ fn network(trace: &Trace, recipe: &Recipe, bundle: &Bundle) -> Result<LoraNetwor
     ensure!(left.is_empty(), "{} recorded modules are not planned (first: {})", left.len(), left[0]);
     ensure!(taken == network.modules.len(), "{taken} of {} planned modules were recorded", network.modules.len());
     let initial = trace.initial()?;
-    for (key, shape, values) in network.tensors() {
+    for NamedTensor { name: key, shape, values } in network.tensors() {
         let Some((recorded, numbers)) = initial.get(&key) else { bail!("{key} was not recorded") };
         ensure!(*recorded == shape, "{key} has shape {shape:?}, recorded {recorded:?}");
         ensure!(!key.ends_with(".alpha") || *numbers == values, "{key} is {values:?}, recorded {numbers:?}");
@@ -130,7 +130,8 @@ impl Replay<'_> {
         }
         self.update(&mut updater, gradients.context("a trace without a batch")?, update)?;
         ensure!(update + 1 == self.trace.meta.opt_steps.len(), "the trace has updates without batches");
-        let ours: BTreeMap<_, _> = self.network.tensors().into_iter().map(|(key, _, values)| (key, values)).collect();
+        let ours: BTreeMap<_, _> =
+            self.network.tensors().into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
         self.errors.compare_weights(
             self.trace,
             &ours,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use lorabake_model::TimeIds;
-use lorabake_weights::lora_file::{LoraFile, LoraModule, LoraTensor};
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
+use lorabake_weights::lora::{LoraFile, LoraModule, ModuleTensor};
 use serde::Deserialize;
 
 /// What `meta.json` says; fields that no check reads are left out.
@@ -170,7 +170,7 @@ impl Trace {
                 "alpha" => module.alpha = values[0],
                 "on_input" => module.on_input = Some(values[0] != 0.0),
                 _ => {
-                    let tensor = LoraTensor { shape: shape.clone(), values: values.clone() };
+                    let tensor = ModuleTensor { shape: shape.clone(), values: values.clone() };
                     module.tensors.insert(leaf.to_string(), tensor);
                 }
             }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use lorabake_recipe::parse_train;
 use lorabake_train::bake;
 use lorabake_train::event::Event;
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
 
 const STEPS: &str = "6";
 /// The losses agree to this,

@@ -7,6 +7,7 @@ use lorabake_adapter::{
 use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, WeightDtype};
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
+use lorabake_testkit::assert_close;
 
 fn numbers(count: usize, salt: usize) -> Vec<f32> {
     (0..count).map(|i| (((i * 7919 + salt * 104_729) % 2003) as f32 / 2003.0 - 0.5) * 2.0).collect()
@@ -20,11 +21,8 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-fn assert_close(a: &[f32], b: &[f32]) {
-    let size = b.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let error = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
-    assert!(size > 0.1 && error < 3e-6 * size, "relative error {}", error / size);
-}
+/// Differences of a few roundings in f32.
+const TOLERANCE: f64 = 3e-6;
 
 /// W + scale · up · down, row-major [out, columns].
 fn effective(weight: &[f32], lora: &Lora) -> Vec<f32> {
@@ -52,7 +50,7 @@ fn bypass_of_a_linear_layer_is_its_effective_weight() {
     adapters.attach(id, lora.clone());
     let x = tensor([2, 5, inputs], 5);
     let bypass = values(adapters.linear(id, &layer(weight.clone()), x.clone()));
-    assert_close(&bypass, &values(layer(effective(&weight, &lora)).forward(x)));
+    assert_close("bypass", &bypass, &values(layer(effective(&weight, &lora)).forward(x)), TOLERANCE);
 }
 
 #[test]
@@ -71,7 +69,7 @@ fn bypass_of_a_convolution_is_its_effective_weight() {
         adapters.attach(id, lora.clone());
         let x = tensor([2, shape.inputs, 8, 6], 5);
         let bypass = values(adapters.conv(id, &layer(weight.clone()), x.clone()));
-        assert_close(&bypass, &values(layer(effective(&weight, &lora)).forward(x)));
+        assert_close("bypass", &bypass, &values(layer(effective(&weight, &lora)).forward(x)), TOLERANCE);
     }
 }
 
@@ -105,7 +103,7 @@ fn a_fresh_adapter_changes_nothing_and_several_add_up() {
     };
     let (one, other, both) = (with(&[lora(1)]), with(&[lora(2)]), with(&[lora(1), lora(2)]));
     let sum: Vec<f32> = one.iter().zip(&other).zip(&base).map(|((a, b), base)| a + b - base).collect();
-    assert_close(&both, &sum);
+    assert_close("both", &both, &sum, TOLERANCE);
 }
 
 fn recipe() -> lorabake_recipe::Recipe {

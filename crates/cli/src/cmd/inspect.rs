@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lorabake_weights::inspect::{Adapter, Change, Report, inspect};
+use lorabake_weights::inspect::{AdapterReport, Change, FileReport, inspect};
 
 use crate::words;
+
+mod rows;
+
+use rows::Row;
 
 /// Tags that are shown unless told otherwise.
 const TAGS: usize = 20;
@@ -79,58 +83,63 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 /// Everything in lines for people.
-fn text(report: &Report, tags: usize) -> String {
-    let mut lines = vec![report.file.clone()];
-    let mut row = |what: &str, value: String| lines.push(format!("  {what:<24}{value}"));
-    row("what it is", what(report));
-    if let Some(prediction) = &report.prediction {
-        row("the UNet predicts", prediction.clone());
+fn text(report: &FileReport, tags: usize) -> String {
+    let mut rows = vec![Row::new("what it is", what(report))];
+    if let Some(prediction) = report.prediction {
+        rows.push(Row::new("the UNet predicts", rows::prediction(prediction)));
     }
     let dtypes: Vec<String> = report.dtypes.iter().map(|(name, count)| format!("{name} × {count}")).collect();
     let numbers = format!("{} values in {} tensors ({})", report.parameters, report.tensors, dtypes.join(", "));
-    row("size", format!("{:.1} MB; {numbers}", report.bytes as f64 / 1e6));
+    rows.push(Row::new("size", format!("{:.1} MB; {numbers}", report.bytes as f64 / 1e6)));
     if report.averages > 0 {
-        row("averages (EMA)", format!("{} tensors, which training ignores", report.averages));
+        rows.push(Row::new("averages (EMA)", format!("{} tensors, which training ignores", report.averages)));
     }
-    report.hashes.iter().for_each(|(name, value)| row(name, value.clone()));
-    if !report.hashes.is_empty() && !report.hashes.iter().any(|(name, _)| name == "SHA-256") {
-        row("other hashes", "need the whole file to be read; use --hash".into());
+    if let Some(hashes) = &report.hashes {
+        rows.extend(rows::hashes(hashes));
     }
-    report.training.iter().for_each(|(what, value)| row(what, value.clone()));
+    rows.extend(rows::training(report));
     for folder in &report.folders {
         let kind = if folder.regularization { "regularization folder" } else { "image folder" };
-        row(kind, format!("{}: {} images × {} repeats", folder.name, folder.images, folder.repeats));
+        let value = format!("{}: {} images × {} repeats", folder.name, folder.images, folder.repeats);
+        rows.push(Row::new(kind, value));
     }
     if !report.tags.is_empty() && tags > 0 {
         let shown: Vec<String> = report.tags.iter().take(tags).map(|(tag, count)| format!("{tag} {count}")).collect();
         let more = report.tags.len().saturating_sub(tags);
         let more = if more > 0 { format!("; {more} more, see --tags all") } else { String::new() };
-        row("tags", format!("{}{more}", shown.join(", ")));
+        rows.push(Row::new("tags", format!("{}{more}", shown.join(", "))));
     }
-    report.ignored.iter().for_each(|ignored| row(&format!("unused by {}", ignored.host), ignored.what.clone()));
-    if let Some(first) = report.unknown.get(..report.unknown.len().min(NAMES)).filter(|names| !names.is_empty()) {
-        row("unknown tensors", format!("{}: {}", report.unknown.len(), first.join(", ")));
+    rows.extend(report.ignored.iter().map(rows::ignored));
+    if !report.unknown.is_empty() {
+        let first = &report.unknown[..report.unknown.len().min(NAMES)];
+        rows.push(Row::new("unknown tensors", format!("{}: {}", report.unknown.len(), first.join(", "))));
     }
     if report.recipe.is_some() {
-        row("recipe", "kept in it; see --recipe".into());
+        rows.push(Row::new("recipe", "kept in it; see --recipe"));
     }
-    lines.extend(report.adapter.iter().flat_map(table));
+    let mut lines = vec![report.file.clone()];
+    for Row { label, value } in &rows {
+        lines.push(format!("  {label:<24}{value}"));
+    }
+    if let Some(adapter) = &report.adapter {
+        lines.extend(table(adapter));
+    }
     lines.join("\n")
 }
 
 /// The first line's answer.
-fn what(report: &Report) -> String {
-    use lorabake_weights::family::Kind;
+fn what(report: &FileReport) -> String {
+    use lorabake_weights::file_kind::FileKind;
     let kind = match report.kind {
-        Kind::Checkpoint => "checkpoint",
-        Kind::Unet => "UNet in diffusers' layout",
-        Kind::Vae => "VAE",
-        Kind::TextEncoder => "text encoder",
-        Kind::Adapter => "LoRA",
-        Kind::Embedding => "textual inversion (embedding)",
-        Kind::State => "state of a training of lorabake",
-        Kind::Latents => "latents of an image",
-        Kind::Unknown => "tensors of no kind that is known here",
+        FileKind::Checkpoint => "checkpoint",
+        FileKind::Unet => "UNet in diffusers' layout",
+        FileKind::Vae => "VAE",
+        FileKind::TextEncoder => "text encoder",
+        FileKind::Adapter => "LoRA",
+        FileKind::Embedding => "textual inversion (embedding)",
+        FileKind::State => "state of a training of lorabake",
+        FileKind::Latents => "latents of an image",
+        FileKind::Unknown => "tensors of no kind that is known here",
     };
     let family = report.family.as_ref().map_or(String::new(), |family| format!(", {family}"));
     let Some(adapter) = &report.adapter else { return format!("{kind}{family}") };
@@ -141,8 +150,8 @@ fn what(report: &Report) -> String {
     format!("{}{family} ({})", algorithms.join(" and "), form.join(", "))
 }
 
-/// ProcessGroup, alphas and sizes of changes, block by block.
-fn table(adapter: &Adapter) -> Vec<String> {
+/// Ranks, alphas and sizes of changes, block by block.
+fn table(adapter: &AdapterReport) -> Vec<String> {
     let networks = format!("  {} modules in the UNet, {} in text encoders", adapter.unet_modules, adapter.text_modules);
     let measured = !adapter.changes.is_empty();
     let change =

@@ -47,20 +47,3 @@ impl Golden {
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("f32 values")
 }
-
-/// Panics unless every |got − expected| is at most `tolerance` · the largest |expected|.
-#[track_caller]
-pub fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-    let error = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    let first = |values: &[f32]| values[..values.len().min(5)].to_vec();
-    // A NaN anywhere must fail, although `max` drops it.
-    assert!(got.iter().all(|value| value.is_finite()), "{what}: {:?}", first(got));
-    assert!(
-        error <= tolerance * scale,
-        "{what}: error {error:e} at scale {scale}: {:?} instead of {:?}",
-        first(got),
-        first(expected)
-    );
-}

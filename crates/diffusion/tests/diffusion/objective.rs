@@ -8,7 +8,9 @@ use lorabake_diffusion::{offset_strengths, unit_normal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::golden::{Golden, assert_close, values};
+use lorabake_testkit::assert_close_max;
+
+use crate::golden::{Golden, values};
 
 const SHAPE: [usize; 4] = [2, 4, 9, 13];
 const PLANE: usize = 9 * 13;
@@ -25,7 +27,12 @@ fn rng(seed: u64) -> ChaCha8Rng {
 fn the_rescaled_schedule_ends_in_noise_alone() {
     let schedule = Schedule::stable_diffusion().zero_terminal_snr();
     // torch goes by way of betas in f32; a thousand roundings.
-    assert_close(&schedule.alphas_cumprod, &golden().floats("zero_terminal.alphas_cumprod"), 2e-5, "alphas_cumprod");
+    assert_close_max(
+        "alphas_cumprod",
+        &schedule.alphas_cumprod,
+        &golden().floats("zero_terminal.alphas_cumprod"),
+        2e-5,
+    );
     assert_eq!(schedule.alphas_cumprod[TRAIN_STEPS - 1], 0.0);
     let plain = Schedule::stable_diffusion();
     assert!((0..TRAIN_STEPS).all(|t| schedule.snr(t) == plain.snr(t)), "weights go by the schedule from before");
@@ -62,9 +69,9 @@ fn errors_and_their_gradients_equal_those_of_torch() {
         let result = loss(leaf.clone(), target.clone(), inputs);
         // The square root is taken of small differences in f32: a few roundings of 1 ÷ c.
         let errors = golden.floats(&format!("loss.{name}"));
-        assert_close(&values(result.per_sample), &errors, 4e-6, &name);
+        assert_close_max(&name, &values(result.per_sample), &errors, 4e-6);
         let gradient = leaf.grad(&result.mean.backward()).expect("a gradient");
-        assert_close(&values(gradient), &golden.floats(&format!("gradient.{name}")), 4e-6, &name);
+        assert_close_max(&name, &values(gradient), &golden.floats(&format!("gradient.{name}")), 4e-6);
     }
 }
 
@@ -89,7 +96,7 @@ fn weights_equal_those_of_torch() {
         for (name, weighting, prediction) in cases {
             let factors = weighting.factors(&schedule, prediction, &[1.0; 8], &timesteps);
             for (factor, expected) in factors.iter().zip(golden.floats(&format!("factor.{name}"))) {
-                assert_close(&[*factor], &[expected], 1e-6, name);
+                assert_close_max(name, &[*factor], &[expected], 1e-6);
             }
         }
     }
@@ -101,7 +108,7 @@ fn the_adaptive_offset_equals_that_of_torch() {
     let latents = golden.floats("noise.latents");
     for (name, adaptive) in [("up", 0.2), ("down", -0.1)] {
         let strengths = offset_strengths(&latents, PLANE, 0.05, Some(adaptive));
-        assert_close(&strengths, &golden.floats(&format!("noise.offset.{name}")), 1e-6, name);
+        assert_close_max(name, &strengths, &golden.floats(&format!("noise.offset.{name}")), 1e-6);
     }
     assert_eq!(offset_strengths(&latents, PLANE, 0.05, None), [0.05; 8]);
     let mut noise = vec![0.0; 8 * PLANE];
@@ -119,7 +126,7 @@ fn noise_of_several_sizes_equals_that_of_torch() {
     }
     let mut noise = golden.floats("noise.noise");
     add_multires_noise(&mut noise, SHAPE, &levels, 0.4);
-    assert_close(&noise, &golden.floats("noise.multires"), 2e-6, "multi-resolution noise");
+    assert_close_max("multi-resolution noise", &noise, &golden.floats("noise.multires"), 2e-6);
 }
 
 #[test]

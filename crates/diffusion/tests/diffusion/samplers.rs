@@ -10,12 +10,14 @@ use lorabake_diffusion::{NoiseLevel, Prediction, Run, Sampler, Schedule, Step, S
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::golden::{Golden, assert_close, values};
+use lorabake_testkit::assert_close_max;
+
+use crate::golden::{Golden, values};
 
 const SAMPLERS: &str = "samplers.safetensors";
 
 /// Relative to the largest value of a state. Both programs round to f32 (6e-8) some thirty times per step.
-const TOLERANCE: f32 = 3e-6;
+const TOLERANCE: f64 = 3e-6;
 
 /// The noise in `x` = √a x0 + √(1 − a) noise that the Gaussian model predicts at share `alpha`.
 struct Gaussian {
@@ -145,7 +147,7 @@ fn euler_ancestral_follows_k_diffusion() {
             };
             let trace = run_euler_a(&gaussian, &schedule, prediction, &recorded);
             let timesteps: Vec<f32> = trace.timesteps.iter().map(|t| *t as f32).collect();
-            assert_close(&timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6, "timesteps");
+            assert_close_max("timesteps", &timesteps, &golden.floats(&format!("{name}.timesteps")), 1e-6);
             assert_follows(trace.states, recorded.states, &name);
         }
     }
@@ -161,7 +163,7 @@ fn noise_levels_have_the_timesteps_of_k_diffusion() {
         let sigmas = golden.floats(&format!("k.compvis.{count}.sigmas"));
         for (timestep, sigma) in timesteps.into_iter().zip(sigmas) {
             let level = schedule.level_at_sigma(f64::from(sigma));
-            assert_close(&[level.sigma() as f32], &[sigma], 1e-6, "sigma");
+            assert_close_max("sigma", &[level.sigma() as f32], &[sigma], 1e-6);
             // σ is rounded to f32, and at its lowest timestep 0 a thousandth of a step is 5e-6 of it.
             assert!((level.timestep as f32 - timestep).abs() < 1e-3, "{} instead of {timestep}", level.timestep);
         }
@@ -206,7 +208,7 @@ fn unit_noise(seed: u64, like: &Tensor<4>) -> Tensor<4> {
 fn assert_follows(states: Vec<Tensor<4>>, expected: Vec<Tensor<4>>, what: &str) {
     assert_eq!(states.len(), expected.len());
     for (step, (state, expected)) in states.into_iter().zip(expected).enumerate() {
-        assert_close(&values(state), &values(expected), TOLERANCE, &format!("{what}, before step {step}"));
+        assert_close_max(&format!("{what}, before step {step}"), &values(state), &values(expected), TOLERANCE);
     }
 }
 

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use lorabake_diffusion::{LossInputs, LossKind, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
 
-use crate::golden::{Golden, assert_close, values};
+use lorabake_testkit::assert_close_max;
+
+use crate::golden::{Golden, values};
 
 const SD_SCRIPTS: &str = "sd_scripts.safetensors";
 const PREDICTIONS: [(&str, Prediction); 2] = [("epsilon", Prediction::Epsilon), ("v", Prediction::V)];
@@ -22,7 +24,7 @@ fn snr_equals_the_table_of_sd_scripts() {
     assert_eq!(table.len(), TRAIN_STEPS);
     for (t, expected) in table.into_iter().enumerate() {
         // 4 roundings in f32 (square roots of a and 1 − a, ratio, square), the roots' doubled by the square.
-        assert_close(&[schedule.snr(t) as f32], &[expected], 4e-7, &format!("snr at {t}"));
+        assert_close_max(&format!("snr at {t}"), &[schedule.snr(t) as f32], &[expected], 4e-7);
     }
 }
 
@@ -37,7 +39,7 @@ fn min_snr_weights_equal_the_tables_of_sd_scripts() {
             let factors = weighting.factors(&schedule, prediction, &[1.0; TRAIN_STEPS], &timesteps);
             let expected = golden.floats(&format!("table.min_snr_{name}_gamma{gamma}"));
             for (t, (factor, expected)) in factors.into_iter().zip(expected).enumerate() {
-                assert_close(&[factor], &[expected], 5e-7, &format!("min-SNR {gamma}, {name} at {t}"));
+                assert_close_max(&format!("min-SNR {gamma}, {name} at {t}"), &[factor], &[expected], 5e-7);
             }
         }
     }
@@ -51,9 +53,9 @@ fn noisy_latents_and_targets_equal_those_of_sd_scripts() {
         let part = |part: &str| golden.tensor(&format!("{name}.{part}"));
         let timesteps = golden.timesteps(&format!("{name}.timesteps"));
         let noisy = add_noise(&schedule, part("latents"), part("noise"), &timesteps);
-        assert_close(&values(noisy), &values(part("noisy_latents")), 1e-6, "noisy latents");
+        assert_close_max("noisy latents", &values(noisy), &values(part("noisy_latents")), 1e-6);
         let target = prediction.target(&schedule, part("latents"), part("noise"), &timesteps);
-        assert_close(&values(target), &values(part("target")), 1e-6, "target");
+        assert_close_max("target", &values(target), &values(part("target")), 1e-6);
     }
 }
 
@@ -74,8 +76,8 @@ fn losses_equal_those_of_sd_scripts() {
             mask: None,
         };
         let loss = loss(golden.tensor(&part("noise_pred")), golden.tensor(&part("target")), inputs);
-        assert_close(&values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6, "errors");
-        assert_close(&values(loss.mean), &golden.floats(&part("loss")), 1e-6, "loss");
+        assert_close_max("errors", &values(loss.per_sample), &golden.floats(&part("mse_per_sample")), 1e-6);
+        assert_close_max("loss", &values(loss.mean), &golden.floats(&part("loss")), 1e-6);
     }
 }
 
@@ -98,7 +100,7 @@ fn weighted_losses_equal_those_of_sd_scripts() {
         let expected = golden.floats(&part("loss_after_snr_weight"));
         assert!(errors.len() >= 10);
         for ((factor, error), expected) in factors.into_iter().zip(errors).zip(expected) {
-            assert_close(&[factor * error], &[expected], 1e-6, name);
+            assert_close_max(name, &[factor * error], &[expected], 1e-6);
         }
     }
 }
@@ -124,7 +126,7 @@ fn the_gradient_is_its_closed_form() {
     let count = (channels * height * width * batch) as f64;
     let factors = Tensor::<1>::from_floats(factors.as_slice(), &output.device()).reshape([batch, 1, 1, 1]);
     let expected = (output - target).mul_scalar(2.0 / count) * factors;
-    assert_close(&values(gradient), &values(expected), 1e-6, "gradient");
+    assert_close_max("gradient", &values(gradient), &values(expected), 1e-6);
 }
 
 /// Where the mask is 0, output and target may as well agree; where it is one half, so is the error.
@@ -150,7 +152,7 @@ fn a_mask_takes_places_out_of_the_mean() {
         expected[sample] += f64::from(difference).powi(2) * f64::from(share);
     }
     let expected: Vec<f32> = expected.into_iter().map(|error| error as f32).collect();
-    assert_close(&masked, &expected, 1e-6, "masked");
+    assert_close_max("masked", &masked, &expected, 1e-6);
     let whole = values(loss(output.clone(), target.clone(), inputs(None)).per_sample);
     let white = vec![1.0; mask.len()];
     assert_eq!(values(loss(output, target, inputs(Some(&white))).per_sample), whole);
@@ -163,11 +165,11 @@ fn guidance_goes_from_one_prediction_through_the_other() {
     let empty = golden.tensor("epsilon.noise_pred");
     let prompt = golden.tensor("epsilon.noise");
     let guided = |scale| values(guide(empty.clone(), prompt.clone(), scale));
-    assert_close(&guided(0.0), &values(empty.clone()), 1e-6, "scale 0");
-    assert_close(&guided(1.0), &values(prompt.clone()), 1e-6, "scale 1");
+    assert_close_max("scale 0", &guided(0.0), &values(empty.clone()), 1e-6);
+    assert_close_max("scale 1", &guided(1.0), &values(prompt.clone()), 1e-6);
     let mut expected = Vec::new();
     for (empty, prompt) in values(empty.clone()).into_iter().zip(values(prompt.clone())) {
         expected.push(7.5 * prompt - 6.5 * empty);
     }
-    assert_close(&guided(7.5), &expected, 1e-6, "scale 7.5");
+    assert_close_max("scale 7.5", &guided(7.5), &expected, 1e-6);
 }

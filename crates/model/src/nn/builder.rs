@@ -41,7 +41,7 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
     fn matrix(&mut self, path: &str, shape: &[usize], [rows, columns]: [usize; 2]) -> FrozenMatrix {
-        let deferred = self.loader.later(&format!("{path}.weight"), shape);
+        let deferred = self.loader.deferred(&format!("{path}.weight"), shape);
         let source: MatrixReader = Arc::new(move || deferred.read().map_err(|error| error.to_string()));
         self.listed(path, FrozenMatrix::from_source(rows, columns, source, self.dtype))
     }
@@ -60,7 +60,7 @@ impl<'l, 'c> Builder<'l, 'c> {
         [rows, columns]: [usize; 2],
         change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
     ) -> FrozenMatrix {
-        let deferred = self.loader.later(&format!("{path}.weight"), &shape);
+        let deferred = self.loader.deferred(&format!("{path}.weight"), &shape);
         let source: MatrixReader = Arc::new(move || deferred.read().map(&change).map_err(|error| error.to_string()));
         self.listed(path, FrozenMatrix::from_source(rows, columns, source, WeightDtype::F32))
     }

@@ -18,7 +18,7 @@ const TOLERANCE: f64 = 2e-5;
 
 fn bundle(bytes: Vec<u8>, halves: VaeHalves) -> Bundle {
     let checkpoint = Checkpoint::from_bytes("tiny", bytes.into()).unwrap();
-    assert!(checkpoint.strangers().is_empty());
+    assert!(checkpoint.unexpected_tensors().is_empty());
     Bundle::load(&checkpoint, halves, WeightDtype::F32).unwrap()
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::attention::{Attended, backward, forward};
 use super::convolved_on_device;
-use crate::agreement::{distance, numbers};
+use crate::agreement::{numbers, relative_error};
 use crate::bands::{Before, add_convolved};
 use crate::frozen_op::{FrozenOp, SavedForBackward};
 use crate::planes::Planes;
@@ -35,7 +35,7 @@ fn check(op: Arc<dyn FrozenOp>, shape: [usize; 4]) {
     ];
     for (what, body, shape, kernel) in results {
         assert_eq!(body.dims(), shape, "{op:?}: {what}");
-        let error = distance(&body.into_data().try_into_vec().unwrap(), &wide(&kernel));
+        let error = relative_error(&body.into_data().try_into_vec::<f32>().unwrap(), &wide(&kernel));
         assert!(error < 2e-6, "{op:?}: {what} differs by {error:e}");
     }
 }
@@ -100,7 +100,7 @@ fn attention() {
         let pairs = [(output, y.inner())].into_iter().chain(bodies.into_iter().zip(kernels));
         for (index, (body, kernel)) in pairs.enumerate() {
             let kernel: Vec<f32> = kernel.into_data().try_into_vec().unwrap();
-            let error = distance(&body.into_data().try_into_vec().unwrap(), &wide(&kernel));
+            let error = relative_error(&body.into_data().try_into_vec::<f32>().unwrap(), &wide(&kernel));
             assert!(error < 2e-6, "{mask:?}: output or gradient {index} differs by {error:e}");
         }
     }
@@ -133,7 +133,7 @@ fn bands() {
         add_convolved(&conv, &x, before, &mut sum);
         for size in [1, 300, 700, 1 << 20] {
             for (body, kernel) in [(on_device(None, size), &alone), (on_device(Some(other.clone()), size), &sum)] {
-                let error = distance(&body.into_data().try_into_vec().unwrap(), &wide(&kernel.numbers));
+                let error = relative_error(&body.into_data().try_into_vec::<f32>().unwrap(), &wide(&kernel.numbers));
                 assert!(error < 2e-6, "{shape:?} {before:?} in bands of {size} numbers: {error:e}");
             }
         }

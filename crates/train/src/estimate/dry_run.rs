@@ -14,7 +14,7 @@ use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
-use lorabake_weights::lora_file;
+use lorabake_weights::lora;
 use lorabake_weights::lora_size::{LoraTensor, file_bytes, lora_tensors};
 use lorabake_weights::metadata::{self, ModelHashes};
 use lorabake_weights::tensors::Tensors;
@@ -79,7 +79,7 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
 
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
-            let (tensors, size) = tensors_of(&lora_file::tensors(&path)?, recipe.network.scope);
+            let (tensors, size) = tensors_of(&lora::tensors(&path)?, recipe.network.scope);
             recipe.network.linear = size.unwrap_or(recipe.network.linear);
             tensors
         }
@@ -93,7 +93,7 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
             let bundle =
                 Bundle::open(&checkpoint, VaeHalves::Training, training_dtypes(&recipe.train, &Device::flex()))?;
             let network = LoraNetwork::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
-            network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect()
+            network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
         }
     };
     let left_alone = |name: &str| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lorabake_recipe::output::{Every, Output};
-use lorabake_weights::names;
+use lorabake_weights::file_names;
 
 /// What has just been saved.
 #[derive(Clone, Copy)]
@@ -17,12 +17,12 @@ pub(crate) enum Snapshot {
 /// Deletes what `saved` makes outdated; returns what could not be deleted.
 pub(crate) fn prune(output: &Output, saved: Snapshot) -> Vec<PathBuf> {
     let (outdated, name): (_, fn(&str, u64) -> String) = match saved {
-        Snapshot::Epoch(now, every) => (output.keep.outdated_epochs(now, every), names::at_epoch),
-        Snapshot::Step(now, every) => (output.keep.outdated_steps(now, every), names::at_step),
+        Snapshot::Epoch(now, every) => (output.keep.outdated_epochs(now, every), file_names::at_epoch),
+        Snapshot::Step(now, every) => (output.keep.outdated_steps(now, every), file_names::at_step),
     };
     let [file, state] = outdated.map(|number| number.map(|number| name(&output.name, number)));
     let file = file.map(|file| output.dir.join(file)).filter(|file| file.is_file());
-    let state = state.map(|file| output.dir.join(names::state_of(&file))).filter(|dir| dir.is_dir());
+    let state = state.map(|file| output.dir.join(file_names::state_of(&file))).filter(|dir| dir.is_dir());
     let left_file = file.filter(|file| std::fs::remove_file(file).is_err());
     let left_state = state.filter(|dir| std::fs::remove_dir_all(dir).is_err());
     left_file.into_iter().chain(left_state).collect()

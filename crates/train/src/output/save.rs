@@ -12,7 +12,7 @@ use lorabake_recipe::data::Mask;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Parsed, Recipe};
-use lorabake_weights::lora_save;
+use lorabake_weights::lora;
 use lorabake_weights::metadata::{self, BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed};
 
 use crate::event::Event;
@@ -68,7 +68,7 @@ impl Saver {
         std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
         let path = dir.join(name);
         let precision = self.recipe.output.save_precision.unwrap_or(SavePrecision::F32);
-        let saved = lora_save::save(&path, network.tensors(), precision, metadata::build(&self.recipe, &self.facts))?;
+        let saved = lora::save(&path, network.tensors(), precision, metadata::build(&self.recipe, &self.facts))?;
         if let Some(first) = saved.not_finite.first() {
             tell(Event::Note(format!(
                 "{}: {} tensors hold values that are not finite (first: {first}); save_precision=float keeps larger \

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lorabake_optim::State;
-use lorabake_weights::lora_save::{RawTensor, save_raw};
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
+use lorabake_weights::lora::{RawTensor, save_raw};
 use safetensors::Dtype;
 
 use crate::update::Updater;

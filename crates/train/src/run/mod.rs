@@ -15,7 +15,7 @@ use lorabake_lora::LoraNetwork;
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::SaveState;
 use lorabake_recipe::seed::BatchId;
-use lorabake_weights::{Part, names};
+use lorabake_weights::{Part, file_names};
 
 use crate::distributed::ProcessGroup;
 use crate::estimate::block_plan;
@@ -151,7 +151,7 @@ impl Bake<'_> {
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        let name = names::last(&self.session.recipe.output.name);
+        let name = file_names::last(&self.session.recipe.output.name);
         let file = self.save(&name, epoch)?;
         if self.session.recipe.output.save_state == SaveState::AtEnd {
             self.save_state(&name)?;

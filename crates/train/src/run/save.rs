@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use lorabake_recipe::output::SaveState;
-use lorabake_weights::names;
+use lorabake_weights::file_names;
 
 use super::{Bake, result};
 use crate::event::Event;
@@ -16,7 +16,7 @@ impl Bake<'_> {
     pub(super) fn save_by_steps(&mut self, epoch: u64) -> Result<()> {
         let Some(every) = prune::every_steps(&self.session.recipe.output) else { return Ok(()) };
         if self.step.is_multiple_of(every) {
-            let name = names::at_step(&self.session.recipe.output.name, self.step);
+            let name = file_names::at_step(&self.session.recipe.output.name, self.step);
             self.save(&name, epoch + 1)?;
             self.prune(Snapshot::Step(self.step, every));
         }
@@ -27,7 +27,7 @@ impl Bake<'_> {
         let output = &self.session.recipe.output;
         let every = output.snapshots.iter().find_map(|every| every.in_epochs(self.session.length.epochs));
         let Some(every) = every.filter(|every| epoch.is_multiple_of(*every)) else { return Ok(()) };
-        let name = names::at_epoch(&output.name, epoch);
+        let name = file_names::at_epoch(&output.name, epoch);
         self.save(&name, epoch)?;
         self.prune(Snapshot::Epoch(epoch, every));
         Ok(())
@@ -47,14 +47,14 @@ impl Bake<'_> {
         if self.step == 0 {
             return error;
         }
-        let name = names::at_step(&self.session.recipe.output.name, self.step);
+        let name = file_names::at_step(&self.session.recipe.output.name, self.step);
         let kept = self.save(&name, epoch + 1).and_then(|file| self.save_state(&name).map(|()| file));
         match kept {
             Ok(file) => error.context(format!(
                 "the run ended in step {}; what was learned until then is in {}, and --resume {} goes on from there",
                 self.step + 1,
                 file.display(),
-                self.session.recipe.output.dir.join(names::state_of(&name)).display()
+                self.session.recipe.output.dir.join(file_names::state_of(&name)).display()
             )),
             Err(why) => error.context(format!("the run ended, and what was learned cannot be saved: {why:#}")),
         }
@@ -78,7 +78,7 @@ impl Bake<'_> {
         if !self.channels.processes.is_first() {
             return Ok(());
         }
-        let dir = self.session.recipe.output.dir.join(names::state_of(name));
+        let dir = self.session.recipe.output.dir.join(file_names::state_of(name));
         let position = Position {
             step: self.step,
             seed: self.session.recipe.train.seed,

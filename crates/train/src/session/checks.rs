@@ -53,7 +53,7 @@ pub(super) fn refuse_misfits(checkpoint: &Checkpoint, recipe: &Recipe, bundle: &
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }
-    let strangers = checkpoint.strangers();
+    let strangers = checkpoint.unexpected_tensors();
     let Some(first) = strangers.first() else { return Ok(()) };
     bail!(
         "{}: {} tensors belong to no part of a Stable Diffusion checkpoint (first: {first}); is it another model, \

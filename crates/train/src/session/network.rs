@@ -6,7 +6,7 @@ use lorabake_model::Bundle;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 use lorabake_weights::{Family, Part};
 
 use crate::event::{Emit, Event};

@@ -12,7 +12,7 @@ use lorabake_testkit::tiny::{SD15, USE_SD15};
 use lorabake_train::bake;
 use lorabake_train::event::{Command, Event, Outcome};
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 
 /// A folder with images of two colours and shapes.
 fn images(dir: &Path, sizes: &[(u32, u32)]) {

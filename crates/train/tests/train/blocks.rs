@@ -15,7 +15,7 @@ use lorabake_train::bake;
 use lorabake_train::event::{Event, RunInfo, Step};
 use lorabake_train::update::max_norm::limit_norms;
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora_file::{LoraFile, LoraModule};
+use lorabake_weights::lora::{LoraFile, LoraModule};
 
 fn images(dir: &Path) {
     let folder = dir.join("train/3_cat");

@@ -9,7 +9,7 @@ use lorabake_recipe::parse_train;
 use lorabake_testkit::tiny::{SD15, USE_SD15};
 use lorabake_train::bake;
 use lorabake_train::event::{Event, Stage};
-use lorabake_weights::npz::Npz;
+use lorabake_weights::formats::npz::Npz;
 
 /// What a bake gave.
 struct Run {

@@ -11,8 +11,8 @@ use lorabake_testkit::tiny;
 use lorabake_train::bake;
 use lorabake_train::estimate::plan_run;
 use lorabake_train::event::Event;
-use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
+use lorabake_weights::lora::LoraFile;
 
 /// A training set of three images of two sizes, and both checkpoints.
 struct Bench(tempfile::TempDir);

@@ -16,7 +16,7 @@ use lorabake_testkit::tiny::{SD15, USE_SD15};
 use lorabake_train::bake;
 use lorabake_weights::Checkpoint;
 use lorabake_weights::Part;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 
 /// Module, arguments, then for one linear layer and one 3×3 convolution the tensors of the file.
 const KINDS: [(&str, &str, &str, &str); 10] = [

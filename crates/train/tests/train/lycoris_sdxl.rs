@@ -14,7 +14,7 @@ use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 
 /// f32 against f64, relative to the norm.
 const TOLERANCE: f64 = 2e-5;

@@ -10,7 +10,7 @@ use lorabake_recipe::parse_train;
 use lorabake_testkit::tiny::USE_SD15;
 use lorabake_train::bake;
 use lorabake_train::event::{Event, Step};
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::lora::LoraFile;
 
 /// Steps, and the saved LoRA's largest up value.
 fn steps(dir: &Path, more: &[&str]) -> (Vec<Step>, f32) {

@@ -19,8 +19,8 @@ use lorabake_train::event::{Event, Painted, Validated};
 use lorabake_train::update::ema::Ema;
 use lorabake_train::update::max_norm::limit_norms;
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::tensor_file::TensorFile;
+use lorabake_weights::formats::tensor_file::TensorFile;
+use lorabake_weights::lora::LoraFile;
 
 struct Bench {
     dir: tempfile::TempDir,

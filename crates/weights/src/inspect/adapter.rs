@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::block::BlockId;
 use super::change::change;
-use crate::peft_file::Named;
+use crate::lora::peft::KohyaTensors;
 use crate::tensors::Tensors;
 
 /// What is known of a LoRA or one of its relatives.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Adapter {
+pub struct AdapterReport {
     /// `kohya`, or `diffusers or PEFT`.
     pub naming: &'static str,
     /// The algorithms that its tensors show, most often one.
@@ -27,14 +28,14 @@ pub struct Adapter {
     /// See `unet_modules`.
     pub text_modules: usize,
     /// The blocks that it adapts, in order.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<BlockReport>,
     /// Frobenius norm of what each module adds to its weight; only modules of which it is known without the model.
     pub changes: BTreeMap<String, f64>,
 }
 
 /// One block of the UNet, or a text encoder.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Block {
+pub struct BlockReport {
     /// `IN00` to `OUT11`, `M00`, `TE`, `TE2`, or `other`.
     pub name: String,
     /// Modules in it.
@@ -71,9 +72,11 @@ impl Change {
     }
 }
 
-/// Tensors whose first axis, or last for the second list, is the rank.
+/// The first factors of a product; the rows of each are as many as the rank.
 const RANK_FIRST: [&str; 4] = ["lora_down.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b"];
-/// What the beginning of a tensor's name tells of the algorithm.
+/// Middle tensors of the Tucker form.
+const TUCKER: [&str; 3] = ["lora_mid.weight", "hada_t1", "lokr_t2"];
+/// What the beginning of a tensor's name says of the algorithm.
 const ALGORITHMS: [(&str, &str); 14] = [
     ("lora_", "LoRA"),
     ("hada_", "LoHa"),
@@ -91,94 +94,119 @@ const ALGORITHMS: [(&str, &str); 14] = [
     ("set_weight", "whole weights"),
 ];
 
-/// Looks through the modules; `written` are the names as in the file. `measure` reads all of it for the size of changes.
-pub(super) fn adapter(named: &Named, written: &[String], measure: bool) -> Adapter {
-    let tensors = &named.tensors;
-    let kohya = written.iter().any(|name| name.starts_with("lora_") || name.starts_with("lycoris_"));
-    let mut found = Adapter { naming: if kohya { "kohya" } else { "diffusers or PEFT" }, ..Adapter::default() };
-    let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let kohyas = tensors.names().iter().filter(|name| name.starts_with("lora_") || name.starts_with("lycoris_"));
-    for (module, tensor) in kohyas.filter_map(|name| name.split_once('.')) {
-        modules.entry(module).or_default().push(tensor);
-    }
-    if measure {
-        found.changes = changes(named, &modules.keys().copied().collect::<Vec<_>>());
-    }
-    let mut blocks: BTreeMap<(usize, String), (Block, Vec<f64>)> = BTreeMap::new();
-    for (module, own) in modules {
-        let kinds = ALGORITHMS.iter().filter(|(start, _)| own.iter().any(|tensor| tensor.starts_with(start)));
-        found.algorithms.extend(kinds.map(|(_, name)| *name));
-        found.dora |= own.contains(&"dora_scale");
-        found.tucker |= own.iter().any(|tensor| ["lora_mid.weight", "hada_t1", "lokr_t2"].contains(tensor));
-        let wide = |tensor: &&str| matches!(tensors.shape(&format!("{module}.{tensor}")), Some([_, _, kernel, _]) if *kernel > 1);
-        found.convolutions |= own.iter().any(wide);
-        *(if module.starts_with("lora_te") { &mut found.text_modules } else { &mut found.unet_modules }) += 1;
-        let place = block(module);
-        let (block, norms) = blocks.entry(place.clone()).or_default();
-        block.name = place.1;
-        block.modules += 1;
-        block.ranks.extend(rank(tensors, module));
-        let alpha = alpha(named, module).map(|alpha| alpha.to_string());
-        block.alphas.extend(alpha.or_else(|| rank(tensors, module).map(|_| "rank".to_string())));
-        norms.extend(found.changes.get(module));
-    }
-    let measured = |(block, norms): (Block, Vec<f64>)| Block { change: Change::of(&norms), ..block };
-    found.blocks = blocks.into_values().map(measured).collect();
-    found
+/// One line of the table of blocks while it is filled.
+#[derive(Default)]
+struct BlockRow {
+    report: BlockReport,
+    /// Norms of the changes of its modules, where they were measured.
+    norms: Vec<f64>,
 }
 
-fn changes(named: &Named, modules: &[&str]) -> BTreeMap<String, f64> {
-    let change = |module: &&str| {
-        let rank = rank(&named.tensors, module).filter(|rank| *rank > 0);
-        let scale = alpha(named, module).zip(rank).map_or(1.0, |(alpha, rank)| f64::from(alpha) / rank as f64);
-        Some((module.to_string(), change(&named.tensors, module, scale)?))
+/// Looks through the modules; `written` are the names as in the file. `measure` reads all of it for the size of changes.
+pub(super) fn adapter(lora: &KohyaTensors, written: &[String], measure: bool) -> AdapterReport {
+    let modules = tensors_by_module(&lora.tensors);
+    let mut report = AdapterReport { naming: naming(written), ..AdapterReport::default() };
+    if measure {
+        report.changes = changes(lora, &modules);
+    }
+    let mut rows: BTreeMap<BlockId, BlockRow> = BTreeMap::new();
+    for (module, suffixes) in &modules {
+        report.note_form(&lora.tensors, module, suffixes);
+        if module.starts_with("lora_te") {
+            report.text_modules += 1;
+        } else {
+            report.unet_modules += 1;
+        }
+        let row = rows.entry(BlockId::of(module)).or_default();
+        row.report.modules += 1;
+        let rank = rank(&lora.tensors, module);
+        row.report.ranks.extend(rank);
+        if let Some(alpha) = alpha(lora, module) {
+            row.report.alphas.insert(alpha.to_string());
+        } else if rank.is_some() {
+            row.report.alphas.insert("rank".to_string());
+        }
+        row.norms.extend(report.changes.get(*module));
+    }
+    for (block, row) in rows {
+        let change = Change::of(&row.norms);
+        report.blocks.push(BlockReport { name: block.to_string(), change, ..row.report });
+    }
+    report
+}
+
+/// The suffixes of the tensors that each module has.
+fn tensors_by_module(tensors: &Tensors) -> BTreeMap<&str, Vec<&str>> {
+    let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in tensors.names().iter().filter(|name| is_kohya(name)) {
+        if let Some((module, suffix)) = name.split_once('.') {
+            modules.entry(module).or_default().push(suffix);
+        }
+    }
+    modules
+}
+
+fn is_kohya(name: &str) -> bool {
+    name.starts_with("lora_") || name.starts_with("lycoris_")
+}
+
+fn naming(written: &[String]) -> &'static str {
+    if written.iter().any(|name| is_kohya(name)) { "kohya" } else { "diffusers or PEFT" }
+}
+
+impl AdapterReport {
+    /// Notes which algorithm, and which variant of it, the tensors of a module show.
+    fn note_form(&mut self, tensors: &Tensors, module: &str, suffixes: &[&str]) {
+        for suffix in suffixes {
+            for (start, algorithm) in ALGORITHMS {
+                if suffix.starts_with(start) {
+                    self.algorithms.insert(algorithm);
+                }
+            }
+            if *suffix == "dora_scale" {
+                self.dora = true;
+            }
+            if TUCKER.contains(suffix) {
+                self.tucker = true;
+            }
+            if let Some([_, _, kernel, _]) = tensors.shape(&format!("{module}.{suffix}"))
+                && *kernel > 1
+            {
+                self.convolutions = true;
+            }
+        }
+    }
+}
+
+/// The norms of all changes that can be known without the model, by module.
+fn changes(lora: &KohyaTensors, modules: &BTreeMap<&str, Vec<&str>>) -> BTreeMap<String, f64> {
+    let norm = |module: &&str| {
+        let scale = match (alpha(lora, module), rank(&lora.tensors, module)) {
+            (Some(alpha), Some(rank)) if rank > 0 => f64::from(alpha) / rank as f64,
+            _ => 1.0,
+        };
+        let norm = change(&lora.tensors, module, scale)?;
+        Some((module.to_string(), norm))
     };
-    modules.par_iter().filter_map(change).collect()
+    let modules: Vec<&str> = modules.keys().copied().collect();
+    modules.par_iter().filter_map(norm).collect()
 }
 
 fn rank(tensors: &Tensors, module: &str) -> Option<usize> {
-    RANK_FIRST.iter().find_map(|tensor| tensors.shape(&format!("{module}.{tensor}"))?.first().copied())
+    for suffix in RANK_FIRST {
+        if let Some([rank, ..]) = tensors.shape(&format!("{module}.{suffix}")) {
+            return Some(*rank);
+        }
+    }
+    None
 }
 
-/// The alpha that the file or its settings tell.
-fn alpha(named: &Named, module: &str) -> Option<f32> {
-    let own = named.tensors.read_f32(&format!("{module}.alpha")).ok().and_then(|values| values.first().copied());
-    own.or_else(|| named.alphas.get(module).copied())
-}
-
-/// The block of a module, with its place in the table. Numbers are those of the original UNet, in which a level of
-/// Stable Diffusion has three blocks.
-fn block(module: &str) -> (usize, String) {
-    let named = |place: usize, name: &str| (place, name.to_string());
-    if module.starts_with("lora_te2_") {
-        return named(1, "TE2");
+/// The alpha that the file or its settings have.
+fn alpha(lora: &KohyaTensors, module: &str) -> Option<f32> {
+    if let Ok(values) = lora.tensors.read_f32(&format!("{module}.alpha"))
+        && let Some(alpha) = values.first()
+    {
+        return Some(*alpha);
     }
-    if module.starts_with("lora_te") {
-        return named(0, "TE");
-    }
-    let path = module.trim_start_matches("lora_unet_").trim_start_matches("lycoris_");
-    let input = |n: usize| (10 + n, format!("IN{n:02}"));
-    let output = |n: usize| (100 + n, format!("OUT{n:02}"));
-    let numbers = |rest: &str| -> Vec<usize> { rest.split('_').filter_map(|word| word.parse().ok()).collect() };
-    let within = |rest: &str, sampler: usize| match numbers(rest)[..] {
-        [level, _, ..] if rest.contains("samplers_") => Some(level * 3 + sampler),
-        [level, place, ..] => Some(level * 3 + place),
-        _ => None,
-    };
-    let found = if let Some(rest) = path.strip_prefix("input_blocks_") {
-        numbers(rest).first().map(|n| input(*n))
-    } else if let Some(rest) = path.strip_prefix("output_blocks_") {
-        numbers(rest).first().map(|n| output(*n))
-    } else if let Some(rest) = path.strip_prefix("down_blocks_") {
-        within(rest, 2).map(|n| input(n + 1))
-    } else if let Some(rest) = path.strip_prefix("up_blocks_") {
-        within(rest, 2).map(output)
-    } else if path.starts_with("mid") {
-        Some(named(50, "M00"))
-    } else if path.starts_with("conv_in") {
-        Some(input(0))
-    } else {
-        None
-    };
-    found.unwrap_or_else(|| named(1000, "other"))
+    lora.alphas.get(module).copied()
 }

@@ -7,68 +7,90 @@
 
 use serde::Serialize;
 
-use super::Adapter;
+use super::adapter::AdapterReport;
 use crate::tensors::Tensors;
 
 const WEB_UI: &str = "web UI";
 
-/// What one program leaves unused.
+/// What one program leaves unused of a LoRA.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ignored {
     /// The program.
     pub host: &'static str,
-    /// What, and why.
-    pub what: String,
+    /// What it leaves unused, and why.
+    pub what: Unused,
 }
 
-/// What is left unused where.
-pub(super) fn ignored(adapter: &Adapter, tensors: &Tensors) -> Vec<Ignored> {
-    let mut found = Vec::new();
-    let mut say = |host, what: String| found.push(Ignored { host, what });
-    let beyond: Vec<&str> = adapter.algorithms.iter().copied().filter(|name| *name != "LoRA").collect();
-    if adapter.algorithms.contains("IA3") {
-        say("ComfyUI", "IA3: it has no effect there".into());
+/// What a program may leave unused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unused {
+    /// The whole file: it reads kohya's names only.
+    OtherNames,
+    /// The whole file: it refuses whole weights (`set_weight`).
+    WholeWeights,
+    /// Modules of these algorithms.
+    Algorithms(Vec<&'static str>),
+    /// The middle tensors of LoRAs in Tucker form.
+    Tucker,
+    /// The magnitudes of DoRA.
+    DoraScale,
+    /// Nothing, but magnitudes of DoRA that are one for each output are taken for those of inputs.
+    DoraOfInputs,
+    /// So many tensors of modules called `lycoris_…`.
+    LycorisModules(usize),
+    /// So many tensors of bundled embeddings.
+    BundledEmbeddings(usize),
+}
+
+/// Which program leaves what unused.
+pub(super) fn ignored(adapter: &AdapterReport, tensors: &Tensors) -> Vec<Ignored> {
+    let mut ignored = Vec::new();
+    let mut note = |host, what| ignored.push(Ignored { host, what });
+    let has = |algorithm: &str| adapter.algorithms.contains(algorithm);
+    let kohya = adapter.naming == "kohya";
+    if has("IA3") {
+        note("ComfyUI", Unused::Algorithms(vec!["IA3"]));
     }
-    if !beyond.is_empty() {
-        let names = beyond.join(", ");
-        say("diffusers", format!("{names}: only LoRA is read"));
-        say("sd-scripts", format!("{names}: networks.lora reads only LoRA; LyCORIS' lycoris.kohya reads them"));
+    let beyond_lora: Vec<&str> = adapter.algorithms.iter().copied().filter(|name| *name != "LoRA").collect();
+    if !beyond_lora.is_empty() {
+        note("diffusers", Unused::Algorithms(beyond_lora.clone()));
+        note("sd-scripts", Unused::Algorithms(beyond_lora));
     }
-    if adapter.naming != "kohya" {
-        say(WEB_UI, "all of it: it reads kohya's names only".into());
-    } else {
-        let wrapped = tensors.names().iter().filter(|name| name.starts_with("lycoris_")).count();
-        if wrapped > 0 {
-            say(WEB_UI, format!("{wrapped} tensors of modules called lycoris_…: it knows no such layers"));
+    if kohya {
+        let lycoris = count_starting_with(tensors, "lycoris_");
+        if lycoris > 0 {
+            note(WEB_UI, Unused::LycorisModules(lycoris));
         }
-        if adapter.algorithms.contains("whole weights") {
-            say(WEB_UI, "all of it: it refuses files with whole weights (set_weight)".into());
+        if has("whole weights") {
+            note(WEB_UI, Unused::WholeWeights);
         }
         if tensors.names().iter().any(|name| name.ends_with(".dora_scale") && by_output(tensors, name)) {
-            say(
-                WEB_UI,
-                "nothing, but it divides by norms of inputs where these dora_scale are of outputs: what it \
-                paints differs"
-                    .into(),
-            );
+            note(WEB_UI, Unused::DoraOfInputs);
         }
+    } else {
+        note(WEB_UI, Unused::OtherNames);
     }
-    if adapter.algorithms.contains("LoRA") && adapter.tucker {
-        say("diffusers", "lora_mid (Tucker form): it is not read".into());
+    if has("LoRA") && adapter.tucker {
+        note("diffusers", Unused::Tucker);
     }
     if adapter.dora {
-        say("sd-scripts", "dora_scale: networks.lora does not read it; LyCORIS does".into());
+        note("sd-scripts", Unused::DoraScale);
     }
-    if adapter.naming != "kohya" {
-        say("sd-scripts", "all of it: networks.lora reads kohya's names only".into());
+    if !kohya {
+        note("sd-scripts", Unused::OtherNames);
     }
-    let bundled = tensors.names().iter().filter(|name| name.starts_with("bundle_emb.")).count();
+    let bundled = count_starting_with(tensors, "bundle_emb.");
     if bundled > 0 {
         for host in ["ComfyUI", "diffusers", "sd-scripts"] {
-            say(host, format!("{bundled} tensors of bundled embeddings"));
+            note(host, Unused::BundledEmbeddings(bundled));
         }
     }
-    found
+    ignored
+}
+
+fn count_starting_with(tensors: &Tensors, start: &str) -> usize {
+    tensors.names().iter().filter(|name| name.starts_with(start)).count()
 }
 
 /// Whether these magnitudes of DoRA are one for each output, as LyCORIS and PEFT have them, not one for each input.

@@ -1,28 +1,30 @@
-//! What a file is and what its training tells: everything that `lorabake inspect` shows. Reads headers only, unless
-//! the file is small or its hashes are asked for.
+//! What a file is and what it says of its training: everything that `lorabake inspect` shows, as plain data. Reads headers
+//! only, unless the file is small or its hashes are asked for.
 
 mod adapter;
+mod block;
 mod change;
 mod hosts;
-mod told;
+mod training_info;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::checkpoint::Prediction;
-use crate::family::{self, Kind};
+use crate::checkpoint::{Prediction, diffusers_folder};
+use crate::file_kind::{self, FileKind};
+use crate::formats::npz::Npz;
+use crate::formats::tensor_file::TensorFile;
 use crate::keys::{is_average, is_harmless, part_of};
-use crate::metadata::hashes::{self, FileHashes};
-use crate::npz::Npz;
-use crate::tensor_file::TensorFile;
+use crate::lora::peft;
+use crate::metadata::hashes::{FileHashes, ModelHashes};
 use crate::tensors::Tensors;
-use crate::{Error, diffusers_folder, keys, peft_file};
+use crate::{Error, keys};
 
-pub use adapter::{Adapter, Block, Change};
-pub use hosts::Ignored;
-pub use told::Folder;
+pub use adapter::{AdapterReport, BlockReport, Change};
+pub use hosts::{Ignored, Unused};
+pub use training_info::{Fact, Hashes, ImageFolder, Vectors};
 
 /// Files up to this size are hashed, and the changes of a LoRA measured, without being asked.
 const QUICK: u64 = 512 << 20;
@@ -31,15 +33,15 @@ const STATE: &str = "lorabake_state.safetensors";
 
 /// All that is known of a file or folder.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct FileReport {
     /// Its path as given.
     pub file: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Which models it belongs to, as far as names and shapes tell.
     pub family: Option<String>,
-    /// `epsilon`, `v` or `v, zero terminal SNR`, if it says so.
-    pub prediction: Option<String>,
+    /// What its UNet predicts, if it says so.
+    pub prediction: Option<Prediction>,
     /// Bytes on disk; of a folder, those of the tensors.
     pub bytes: u64,
     /// Number of tensors.
@@ -51,15 +53,21 @@ pub struct Report {
     /// Tensors of averages (EMA).
     pub averages: usize,
     /// Of a LoRA: algorithm, networks, ranks.
-    pub adapter: Option<Adapter>,
-    /// Its training in words: what, value; of a textual inversion its vectors, too.
-    pub training: Vec<(String, String)>,
+    pub adapter: Option<AdapterReport>,
+    /// Vectors of a textual inversion.
+    pub vectors: Vec<Vectors>,
+    /// Arrays of a file of latents.
+    pub arrays: Vec<LatentArray>,
+    /// What is said of its training.
+    pub training: Vec<Fact>,
+    /// How long its training took.
+    pub training_seconds: Option<f64>,
     /// The image folders of its training.
-    pub folders: Vec<Folder>,
+    pub folders: Vec<ImageFolder>,
     /// Tags of its captions with their numbers, the most frequent first.
     pub tags: Vec<(String, u64)>,
-    /// Hashes by the names under which web UIs show them.
-    pub hashes: Vec<(String, String)>,
+    /// Hashes of a file; a folder has none.
+    pub hashes: Option<Hashes>,
     /// What other programs leave unused.
     pub ignored: Vec<Ignored>,
     /// Names that nobody knows.
@@ -68,27 +76,36 @@ pub struct Report {
     pub recipe: Option<String>,
 }
 
+/// An array in a file of latents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LatentArray {
+    /// Its name.
+    pub name: String,
+    /// Its extents; `None` for numbers of a type that latents do not use.
+    pub shape: Option<Vec<usize>>,
+}
+
 /// Looks at the file or folder at `path`; `hash` also hashes large files, and measures large LoRAs.
 ///
 /// # Errors
 /// When it cannot be read, or is no file of tensors; the message says what it looks like.
-pub fn inspect(path: &Path, hash: bool) -> Result<Report, Error> {
+pub fn inspect(path: &Path, hash: bool) -> Result<FileReport, Error> {
     if path.extension().is_some_and(|suffix| suffix == "npz") {
         return latents(path);
     }
     if path.is_dir() && !path.join(STATE).is_file() {
         let folder = diffusers_folder::open(path)?;
-        let mut report = about(path, Kind::Checkpoint, &folder.tensors);
-        report.prediction = report.prediction.or(folder.prediction.map(prediction_name));
+        let mut report = about(path, FileKind::Checkpoint, &folder.tensors);
+        report.prediction = report.prediction.or(folder.prediction);
         return Ok(report);
     }
     let path: PathBuf = if path.is_dir() { path.join(STATE) } else { path.to_path_buf() };
     let plain: Tensors = TensorFile::open(&path)?.into();
-    let kind = family::kind(&plain);
+    let kind = file_kind::kind(&plain);
     let size = std::fs::metadata(&path).map(|about| about.len()).ok();
     let whole = hash || size.is_some_and(|size| size <= QUICK);
-    let mut report = if kind == Kind::Adapter {
-        let named = peft_file::named(TensorFile::open(&path)?, &path);
+    let mut report = if kind == FileKind::Adapter {
+        let named = peft::with_kohya_names(TensorFile::open(&path)?, &path);
         let mut report = about(&path, kind, &named.tensors);
         let adapter = adapter::adapter(&named, plain.names(), whole);
         report.ignored = hosts::ignored(&adapter, &named.tensors);
@@ -98,17 +115,18 @@ pub fn inspect(path: &Path, hash: bool) -> Result<Report, Error> {
         about(&path, kind, &plain)
     };
     report.bytes = size.unwrap_or(report.bytes);
-    let read = |source| Error::Read { file: path.display().to_string(), source };
-    let found = if whole { Some(FileHashes::of(&path).map_err(read)?) } else { None };
-    let quick = hashes::ModelHashes::legacy_of(&path).map_err(read)?;
-    report.hashes = told::hashes(plain.metadata(), found.as_ref(), &quick);
+    let unreadable = |source| Error::Read { file: path.display().to_string(), source };
+    let legacy = ModelHashes::legacy_of(&path).map_err(unreadable)?;
+    let found = if whole { Some(FileHashes::of(&path).map_err(unreadable)?) } else { None };
+    report.hashes = Some(training_info::hashes(plain.metadata(), found, legacy));
     Ok(report)
 }
 
 /// What tensors and metadata tell.
-fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
+fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
     let mut dtypes = BTreeMap::new();
-    let (mut parameters, mut bits) = (0u64, 0u64);
+    let mut parameters = 0_u64;
+    let mut bits = 0_u64;
     for name in tensors.names() {
         let count = tensors.shape(name).unwrap_or_default().iter().map(|extent| *extent as u64).product::<u64>();
         parameters += count;
@@ -118,14 +136,17 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         }
     }
     let metadata = tensors.metadata();
-    let mut training = told::training(metadata);
-    if kind == Kind::Embedding {
-        training.splice(..0, told::embedding(tensors));
+    let mut training = Vec::new();
+    let mut vectors = Vec::new();
+    if kind == FileKind::Embedding {
+        vectors = training_info::vectors(tensors);
+        training = training_info::embedding(metadata);
     }
-    Report {
+    training.extend(training_info::training(metadata));
+    FileReport {
         file: path.display().to_string(),
         kind,
-        family: family::family(kind, tensors).or_else(|| told::family(metadata)),
+        family: file_kind::family(kind, tensors).or_else(|| training_info::family(metadata)),
         prediction: prediction(kind, tensors),
         bytes: bits / 8,
         tensors: tensors.names().len(),
@@ -133,10 +154,13 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
         dtypes,
         averages: tensors.names().iter().filter(|name| is_average(name)).count(),
         adapter: None,
+        vectors,
+        arrays: Vec::new(),
         training,
-        folders: told::folders(metadata),
-        tags: told::tags(metadata),
-        hashes: Vec::new(),
+        training_seconds: training_info::seconds(metadata),
+        folders: training_info::folders(metadata),
+        tags: training_info::tags(metadata),
+        hashes: None,
         ignored: Vec::new(),
         unknown: unknown(kind, tensors),
         recipe: metadata.get("lorabake_recipe").cloned(),
@@ -144,48 +168,33 @@ fn about(path: &Path, kind: Kind, tensors: &Tensors) -> Report {
 }
 
 /// Names that no part of such a file has.
-fn unknown(kind: Kind, tensors: &Tensors) -> Vec<String> {
-    let stranger = |name: &&String| match kind {
-        Kind::Checkpoint => part_of(name).is_none() && !is_harmless(name),
-        Kind::Adapter => {
-            !name.starts_with("lora_") && !name.starts_with("bundle_emb.") && !name.starts_with("lycoris_")
-        }
-        _ => false,
+fn unknown(kind: FileKind, tensors: &Tensors) -> Vec<String> {
+    let known = |name: &str| match kind {
+        FileKind::Checkpoint => part_of(name).is_some() || is_harmless(name),
+        FileKind::Adapter => ["lora_", "bundle_emb.", "lycoris_"].iter().any(|start| name.starts_with(start)),
+        _ => true,
     };
-    tensors.names().iter().filter(stranger).cloned().collect()
+    tensors.names().iter().filter(|name| !known(name)).cloned().collect()
 }
 
-fn prediction(kind: Kind, tensors: &Tensors) -> Option<String> {
+fn prediction(kind: FileKind, tensors: &Tensors) -> Option<Prediction> {
     let zero_terminal_snr = tensors.shape(keys::ZERO_TERMINAL_SNR).is_some();
-    if kind == Kind::Checkpoint && (zero_terminal_snr || tensors.shape(keys::V_PRED).is_some()) {
-        return Some(prediction_name(Prediction::V { zero_terminal_snr }));
+    if kind == FileKind::Checkpoint && (zero_terminal_snr || tensors.shape(keys::V_PRED).is_some()) {
+        return Some(Prediction::V { zero_terminal_snr });
     }
-    told::prediction(tensors.metadata()).map(prediction_name)
-}
-
-fn prediction_name(prediction: Prediction) -> String {
-    match prediction {
-        Prediction::Epsilon => "epsilon",
-        Prediction::V { zero_terminal_snr: false } => "v",
-        Prediction::V { zero_terminal_snr: true } => "v, zero terminal SNR",
-    }
-    .to_string()
+    training_info::prediction(tensors.metadata())
 }
 
 /// A file of latents beside an image.
-fn latents(path: &Path) -> Result<Report, Error> {
+fn latents(path: &Path) -> Result<FileReport, Error> {
     let file = Npz::read(path)?;
-    let mut report = about(path, Kind::Latents, &Tensors::empty(&path.display().to_string()));
-    let shape = |name: &str| {
-        let floats = file.get::<f32>(name).map(|array| array.shape);
-        floats.or_else(|| file.get::<i32>(name).map(|array| array.shape))
-    };
+    let mut report = about(path, FileKind::Latents, &Tensors::empty(&path.display().to_string()));
     for name in file.names() {
-        report
-            .training
-            .push((name.to_string(), shape(name).map_or("other numbers".into(), |shape| format!("{shape:?}"))));
+        let floats = file.get::<f32>(name).map(|array| array.shape);
+        let shape = floats.or_else(|| file.get::<i32>(name).map(|array| array.shape));
+        report.arrays.push(LatentArray { name: name.to_string(), shape });
     }
-    report.tensors = file.names().count();
+    report.tensors = report.arrays.len();
     report.bytes = std::fs::metadata(path).map_or(0, |about| about.len());
     Ok(report)
 }

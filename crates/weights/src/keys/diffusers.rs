@@ -7,27 +7,29 @@ use lorabake_recipe::model::Family;
 
 use super::unet::{Layout, count, replace_start};
 use super::{Part, vae};
-use crate::tensors::View;
+use crate::tensors::{RenamedTensor, View};
 
 /// What diffusers before 0.14 called the layers of the VAE's attention.
 const OLD_ATTENTION: [(&str, &str); 4] =
     [("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0")];
 
-/// (name in the folder, key in a checkpoint of this family, how it is seen) of one part's tensors; those without a place
+/// The tensors of one part, from their names in a folder to keys in a checkpoint of this family. Tensors without a place
 /// in a checkpoint keep their name behind the part's prefix, so that whoever reads the part finds them unknown.
-pub fn checkpoint_keys(part: Part, family: Family, names: &[&str]) -> Vec<(String, String, View)> {
+pub fn checkpoint_keys(part: Part, family: Family, names: &[&str]) -> Vec<RenamedTensor> {
     let prefix = prefix(part, family);
     let layout = if part == Part::Unet { Layout::of_diffusers(names) } else { Layout::default() };
     let levels = count(names, "decoder.up_blocks.");
-    let named = names.iter().map(|name| {
+    let mut renamed = Vec::with_capacity(names.len());
+    for name in names {
         let (key, view) = match part {
             Part::Unet => (layout.file_key(name), View::Same),
             Part::Vae => vae_key(name, levels),
             Part::TextEncoder | Part::TextEncoder2 => (None, text_view(name)),
         };
-        (name.to_string(), format!("{prefix}{}", key.as_deref().unwrap_or(name)), view)
-    });
-    named.collect()
+        let key = key.as_deref().unwrap_or(name);
+        renamed.push(RenamedTensor { in_file: name.to_string(), name: format!("{prefix}{key}"), view });
+    }
+    renamed
 }
 
 /// What the keys of a part begin with in checkpoints of this family.

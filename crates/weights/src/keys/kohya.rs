@@ -12,12 +12,12 @@ use super::{Part, family_of, unet};
 
 /// How the modules of one checkpoint's LoRAs are called.
 #[derive(Debug, Clone)]
-pub struct Names {
+pub struct KohyaNames {
     /// Of an SDXL checkpoint: which block is what.
     layout: Option<unet::Layout>,
 }
 
-impl Names {
+impl KohyaNames {
     /// The names for a checkpoint with these keys.
     pub fn of(keys: &[&str]) -> Self {
         if family_of(keys.iter().copied()) != Family::Sdxl {
@@ -63,7 +63,7 @@ impl Names {
     }
 }
 
-/// The module name of the layer at `path` in LoRAs for SD1.x and SD2.x; see [`Names::module`].
+/// The module name of the layer at `path` in LoRAs for SD1.x and SD2.x; see [`KohyaNames::module`].
 pub fn kohya_name(part: Part, path: &str) -> Option<String> {
     let prefix = match part {
         Part::Unet => "lora_unet_",

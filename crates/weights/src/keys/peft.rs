@@ -33,9 +33,9 @@ const UNET: [&str; 7] =
 const OLD_TEXT: [(&str, &str); 4] =
     [("to_q", "q_proj"), ("to_k", "k_proj"), ("to_v", "v_proj"), ("to_out", "out_proj")];
 
-/// Where a tensor belongs.
+/// A tensor's name in a file of diffusers or PEFT, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PeftName {
     /// What diffusers' settings call the network: `unet`, `text_encoder`, `text_encoder_2`.
     pub network: &'static str,
     /// The layer's path in it.
@@ -47,7 +47,7 @@ pub struct Place {
 }
 
 /// Reads a name; `None` if it is none of these.
-pub fn place(key: &str) -> Option<Place> {
+pub fn parse(key: &str) -> Option<PeftName> {
     let key = key.strip_prefix("base_model.model.").unwrap_or(key);
     let (path, tensor) = ENDS.iter().find_map(|(end, tensor)| Some((key.strip_suffix(end)?, *tensor)))?;
     let named =
@@ -65,5 +65,5 @@ pub fn place(key: &str) -> Option<Place> {
     } else if let Some((old, new)) = OLD_TEXT.iter().find(|(old, _)| path.ends_with(&format!(".{old}"))) {
         path = format!("{}{new}", path.strip_suffix(old)?);
     }
-    Some(Place { network, module: format!("{word}_{}", path.replace('.', "_")), path, tensor })
+    Some(PeftName { network, module: format!("{word}_{}", path.replace('.', "_")), path, tensor })
 }

@@ -2,7 +2,7 @@
 //!
 //! Keys, values and their spelling follow sd-scripts' `train_network.py` and `sai_model_spec.py`: web UIs and LoRA
 //! browsers read them. Options that lorabake does not have yet stand at sd-scripts' default, which is what a bake does.
-//! The hashes over the tensors (`sshs_*`) are added where the file is written, in [`crate::lora_save`].
+//! The hashes over the tensors (`sshs_*`) are added where the file is written, in [`crate::lora`].
 
 mod dataset;
 mod datasets;

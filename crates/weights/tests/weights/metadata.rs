@@ -3,8 +3,6 @@
 //! `golden/metadata.json`: `saved_metadata` of conformance traces; whole for a_lora_adamw, for the others what differs
 //! from it.
 
-mod golden;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -29,7 +27,7 @@ use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, Run
 type Metadata = BTreeMap<String, String>;
 
 fn saved(trace: &str) -> Metadata {
-    let mut all: BTreeMap<String, Metadata> = serde_json::from_str(include_str!("golden/metadata.json")).unwrap();
+    let mut all: BTreeMap<String, Metadata> = serde_json::from_str(include_str!("../golden/metadata.json")).unwrap();
     let changes = all.remove(trace).unwrap();
     let mut metadata = if trace == "a_lora_adamw" { Metadata::new() } else { all.remove("a_lora_adamw").unwrap() };
     metadata.extend(changes);
@@ -399,7 +397,7 @@ fn data_sets_of_a_file_are_told_one_by_one() {
     let mut facts = facts(&saved, &recipe);
     facts.dataset.sets = vec![set];
     let built = build(&recipe, &facts);
-    let expected = include_str!("golden/ss_datasets.json").replace("TAGS", &saved["ss_tag_frequency"]);
+    let expected = include_str!("../golden/ss_datasets.json").replace("TAGS", &saved["ss_tag_frequency"]);
     assert_eq!(built["ss_datasets"], expected.trim_end());
     for gone in ["ss_resolution", "ss_bucket_info", "ss_batch_size_per_device", "ss_reg_dataset_dirs"] {
         assert!(!built.contains_key(gone), "{gone}");

@@ -1,7 +1,7 @@
 //! Opcodes that name classes and, in Python, call them. Here the few that are understood are looked up by hand.
 
-use super::globals::{Verdict, judge};
-use super::{Id, Known, Machine, Node, Refusal, Storage, View, unreadable};
+use super::globals::{Verdict, verdict};
+use super::{Id, Known, Machine, Node, Refusal, Storage, TensorView, unreadable};
 
 /// More axes than this has no tensor.
 const MAX_AXES: usize = 8;
@@ -53,7 +53,7 @@ impl<'p> Machine<'p> {
         if !plain(module) || !plain(name) {
             return unreadable("its pickle hides which class it asks for, as only an attack does");
         }
-        let node = match judge(module, name) {
+        let node = match verdict(module, name) {
             Verdict::Malicious => return Err(Refusal::Malicious(format!("{module}.{name}"))),
             Verdict::Inert => Node::Inert(module, name),
             Verdict::Known(known) => Node::Known(known),
@@ -153,7 +153,7 @@ impl<'p> Machine<'p> {
             let Node::Int(offset) = node(1)? else { return None };
             let (shape, strides) = (self.extents(node(2)?)?, self.extents(node(3)?)?);
             let offset = usize::try_from(*offset).ok()?;
-            (shape.len() == strides.len()).then_some(View { storage, offset, shape, strides })
+            (shape.len() == strides.len()).then_some(TensorView { storage, offset, shape, strides })
         };
         match view() {
             Some(view) => Ok(Node::Tensor(Box::new(view))),

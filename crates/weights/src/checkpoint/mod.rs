@@ -1,7 +1,8 @@
 //! A Stable Diffusion checkpoint: opened, and known to be of a supported family.
 //!
 //! SD1.x, SD2.x and SDXL are accepted, as one file in the original (LDM) layout or as a folder of diffusers; LoRAs and
-//! other families are recognised by their keys and named. Which tensors a network needs is not decided here but by whoever reads it through [`crate::Loader`].
+//! other families are recognised by their keys and named ([`refusal`]). Which tensors a network needs is not decided here
+//! but by whoever reads it through [`crate::Loader`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,12 +13,18 @@ use lorabake_recipe::model::Family;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
-use crate::family::{self, Kind};
-use crate::keys::kohya::Names;
+use crate::Error;
+use crate::formats::tensor_file::TensorFile;
+use crate::keys::kohya::KohyaNames;
 use crate::keys::{self, Part};
-use crate::tensor_file::TensorFile;
 use crate::tensors::Tensors;
-use crate::{Error, diffusers_folder, vae_file};
+
+pub(crate) mod diffusers_folder;
+mod prediction;
+mod refusal;
+mod vae_file;
+
+pub use prediction::Prediction;
 
 /// An open checkpoint.
 #[derive(Debug)]
@@ -25,21 +32,9 @@ pub struct Checkpoint {
     tensors: Arc<Tensors>,
     family: Family,
     /// What a folder's settings say that the UNet predicts.
-    told: Option<Prediction>,
+    declared_prediction: Option<Prediction>,
     /// Where its VAE comes from, if from elsewhere.
     vae: Option<String>,
-}
-
-/// What a checkpoint says that its UNet predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prediction {
-    /// The noise.
-    Epsilon,
-    /// The velocity.
-    V {
-        /// It was trained with noise that leaves nothing of the image at the last timestep.
-        zero_terminal_snr: bool,
-    },
 }
 
 impl Checkpoint {
@@ -53,7 +48,7 @@ impl Checkpoint {
             let folder = diffusers_folder::open(path)?;
             return Self::recognise(folder.tensors, Some(folder.family), folder.prediction);
         }
-        refuse_hub_name(path)?;
+        refusal::refuse_hub_name(path)?;
         Self::recognise(TensorFile::open(path)?.into(), None, None)
     }
 
@@ -65,12 +60,16 @@ impl Checkpoint {
         Self::recognise(TensorFile::from_bytes(name, bytes)?.into(), None, None)
     }
 
-    fn recognise(tensors: Tensors, family: Option<Family>, told: Option<Prediction>) -> Result<Self, Error> {
-        match refusal(&tensors) {
+    fn recognise(
+        tensors: Tensors,
+        family: Option<Family>,
+        declared_prediction: Option<Prediction>,
+    ) -> Result<Self, Error> {
+        match refusal::refusal(&tensors) {
             Some(reason) => Err(Error::WrongKind { file: tensors.label().to_string(), reason }),
             None => {
                 let family = family.unwrap_or_else(|| keys::family_of(tensors.names().iter().map(String::as_str)));
-                Ok(Self { tensors: Arc::new(tensors), family, told, vae: None })
+                Ok(Self { tensors: Arc::new(tensors), family, declared_prediction, vae: None })
             }
         }
     }
@@ -113,12 +112,13 @@ impl Checkpoint {
             _ => said("modelspec.architecture").starts_with("stable-diffusion-v2-768-v").then_some(true),
         };
         let v = if has(keys::V_PRED) || zero_terminal_snr { Some(true) } else { by_metadata };
-        v.map(|v| if v { Prediction::V { zero_terminal_snr } } else { Prediction::Epsilon }).or(self.told)
+        v.map(|v| if v { Prediction::V { zero_terminal_snr } } else { Prediction::Epsilon })
+            .or(self.declared_prediction)
     }
 
     /// How the modules of its LoRAs are called.
-    pub fn module_names(&self) -> Names {
-        Names::of(&self.names().iter().map(String::as_str).collect::<Vec<_>>())
+    pub fn module_names(&self) -> KohyaNames {
+        KohyaNames::of(&self.names().iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The path as given, for messages.
@@ -181,76 +181,8 @@ impl Checkpoint {
     }
 
     /// Tensors that belong to no part of the model and are not known to be harmless left-overs of training.
-    pub fn strangers(&self) -> Vec<&str> {
+    pub fn unexpected_tensors(&self) -> Vec<&str> {
         let known = |name: &str| keys::part_of(name).is_some() || keys::is_harmless(name);
         self.names().iter().map(String::as_str).filter(|name| !known(name)).collect()
-    }
-}
-
-/// Names of the hub are taken by sd-scripts, and lorabake never uses the network.
-fn refuse_hub_name(path: &Path) -> Result<(), Error> {
-    let Some(name) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
-    let word = |word: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        !word.is_empty() && !word.starts_with('.') && word.chars().all(plain)
-    };
-    let suffixes = ["safetensors", "ckpt", "pt", "pth", "bin"];
-    let known = path.extension().is_some_and(|own| suffixes.iter().any(|suffix| own.eq_ignore_ascii_case(suffix)));
-    match name.split_once('/') {
-        Some((owner, model)) if word(owner) && word(model) && !known => {
-            let reason = format!(
-                "there is no such file or folder; if it is a model of the Hugging Face hub, download it first, for \
-                 instance with `hf download {name} --local-dir {model}`, and give that folder: lorabake never uses the \
-                 network"
-            );
-            Err(Error::WrongKind { file: name.to_string(), reason })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Why this file is no checkpoint of a family that we know, if it is none.
-fn refusal(file: &Tensors) -> Option<String> {
-    let names = file.names();
-    const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
-    let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
-    let starts = |prefix: &str| any(&|name| name.starts_with(prefix));
-    if any(&keys::is_adapter_key) {
-        return Some("it is a LoRA, not a checkpoint; give it as --network_weights instead".into());
-    }
-    if family::kind(file) == Kind::Embedding {
-        return Some("it is a textual inversion (embedding), not a checkpoint".into());
-    }
-    let family = if starts("conditioner.embedders.0.model.") {
-        Some("SDXL refiner")
-    } else if any(&|name| name.contains("joint_blocks.0.")) {
-        Some("SD3")
-    } else if any(&|name| name.contains("double_blocks.0.")) {
-        Some("Flux")
-    } else {
-        None
-    };
-    if let Some(family) = family {
-        return Some(format!("it is a model of the {family} family; {ONLY}"));
-    }
-    if starts("down_blocks.0.") || starts("encoder.down_blocks.0.") || starts("text_model.encoder.") {
-        return Some("it is one network of a model in diffusers layout; give the folder of the whole model".into());
-    }
-    let own = Part::of(keys::family_of(names.iter().map(String::as_str)));
-    let missing = own.iter().find(|part| !any(&|name| keys::part_of(name) == Some(**part)));
-    if let Some(part) = missing {
-        return Some(format!("it has no {part} of a Stable Diffusion model ({} tensors); {ONLY}", names.len()));
-    }
-    let impossible =
-        |name: &&String| file.shape(name).is_some_and(|shape| shape.iter().any(|n| *n == 0 || *n > 1 << 20));
-    if let Some(name) = names.iter().find(impossible) {
-        let shape = file.shape(name).unwrap_or_default();
-        return Some(format!("it is damaged: tensor {name} has the impossible shape {shape:?}"));
-    }
-    match file.shape("model.diffusion_model.input_blocks.0.0.weight") {
-        Some([_, 9, ..]) => Some("it is an inpainting model (9 input channels); use the base model".into()),
-        Some([_, 5, ..]) => Some("it is a depth model (5 input channels); use the base model".into()),
-        Some([_, 8, ..]) => Some("it is an InstructPix2Pix model (8 input channels); use the base model".into()),
-        _ => None,
     }
 }

@@ -1,7 +1,6 @@
 //! Golden files of this crate's tests, and small files made from them.
 //!
 //! `key_names.txt`: written by oracle/key_names.py.
-#![allow(dead_code)]
 
 use std::borrow::Cow;
 
@@ -12,7 +11,7 @@ use safetensors::tensor::TensorView;
 pub fn key_names() -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut prefix = "";
-    for line in include_str!("key_names.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("../golden/key_names.txt").lines().filter(|line| !line.starts_with('#')) {
         if let Some(section) = line.strip_prefix('[') {
             prefix = section.trim_end_matches(']').split_once(' ').expect("name and prefix").1;
             continue;

@@ -1,13 +1,13 @@
 //! Opening checkpoints, naming their tensors, and what is said about files that do not fit.
 
-mod golden;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use half::{bf16, f16};
 use lorabake_weights::{Checkpoint, Error, Loader, Part, keys};
 use safetensors::Dtype;
+
+use crate::golden;
 
 fn message(result: Result<Checkpoint, Error>) -> String {
     let message = result.expect_err("refused").to_string();
@@ -49,7 +49,7 @@ fn every_key_has_the_name_that_diffusers_gives_it() {
 fn the_loader_hands_out_every_tensor_once() {
     let bytes = golden::checkpoint_bytes(&[], &["model_ema.decay", "betas", "alphas_cumprod"]);
     let checkpoint = Checkpoint::from_bytes("tiny", bytes).unwrap();
-    assert!(checkpoint.strangers().is_empty());
+    assert!(checkpoint.unexpected_tensors().is_empty());
     let pairs = golden::key_names();
     for part in Part::ALL {
         let mut loader = Loader::new(&checkpoint, part);
@@ -77,7 +77,7 @@ fn harmless_left_overs_and_both_text_prefixes_are_accepted() {
         "posterior_variance",
     ]);
     let checkpoint = open_bytes(&with_keys(&names)).unwrap();
-    assert!(checkpoint.strangers().is_empty());
+    assert!(checkpoint.unexpected_tensors().is_empty());
     for part in Part::ALL {
         let mut loader = Loader::new(&checkpoint, part);
         for (_, name) in pairs.iter().filter(|(key, _)| keys::part_of(key) == Some(part)) {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_weights::Error;
-use lorabake_weights::npz::{Array, Npz};
+use lorabake_weights::formats::npz::{Array, Npz};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/npz").join(name)

@@ -1,7 +1,7 @@
 //! A file of tensors in memory map or held in the program: header, metadata, tensors as f32.
 //!
 //! Knows the container only, not what the tensors are for: safetensors (<https://github.com/huggingface/safetensors>),
-//! or one of PyTorch's, which [`crate::torch_file`] reads; the content decides, not the file's name. The header is
+//! or one of PyTorch's, which [`super::torch_file`] reads; the content decides, not the file's name. The header is
 //! parsed and validated by the `safetensors` crate; size and kind are checked here first, so that a wrong file is
 //! called by its name.
 
@@ -17,10 +17,11 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::Metadata;
 
+use super::stored_tensor::StoredTensor;
+use super::torch_file::{self, Content, Sum};
 use crate::Error;
-use crate::torch_file::{self, Content, Sum};
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -35,21 +36,10 @@ const RELEASED_FROM: usize = 1 << 16;
 pub struct TensorFile {
     label: String,
     bytes: Bytes,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, StoredTensor>,
     metadata: BTreeMap<String, String>,
     /// Checksums of an archive's parts, with what is known of each after the first look.
     sums: Vec<(Sum, OnceLock<bool>)>,
-}
-
-/// A tensor's place in the file.
-#[derive(Debug)]
-pub(crate) struct Tensor {
-    pub(crate) dtype: Dtype,
-    pub(crate) shape: Vec<usize>,
-    /// Where its numbers are; inside the file.
-    pub(crate) bytes: Range<usize>,
-    /// If they are not one after the other in row-major order: steps between them along each axis, in numbers.
-    pub(crate) strides: Option<Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +74,9 @@ impl Bytes {
 
 impl TensorFile {
     /// Maps the file at `path`; nothing but the header is read yet. The file must not shrink while it is open.
+    ///
+    /// # Errors
+    /// When it cannot be read, is neither safetensors nor one of PyTorch, is cut short, damaged or malicious.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let label = path.display().to_string();
         let read = |source| Error::Read { file: label.clone(), source };
@@ -105,6 +98,9 @@ impl TensorFile {
     }
 
     /// Takes a whole file from memory; `label` stands for its path in messages.
+    ///
+    /// # Errors
+    /// As for [`TensorFile::open`].
     pub fn from_bytes(label: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
         Self::parse(label.to_string(), Bytes::Held(bytes))
     }
@@ -112,21 +108,9 @@ impl TensorFile {
     fn parse(label: String, bytes: Bytes) -> Result<Self, Error> {
         let all = bytes.as_slice();
         // The length of a safetensors header may by chance begin as a pickle does.
-        let content = if torch_file::is_torch(all) && all.get(8) != Some(&b'{') {
-            torch_file::read(&label, all)?
-        } else {
-            let (header, data_start) = parse_header(&label, all)?;
-            let tensor = |info: &TensorInfo| Tensor {
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                bytes: data_start + info.data_offsets.0..data_start + info.data_offsets.1,
-                strides: None,
-            };
-            let tensors = header.tensors().into_iter().map(|(name, info)| (name, tensor(info))).collect();
-            let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-            Content { tensors, metadata, sums: Vec::new() }
-        };
-        let Content { tensors, metadata, sums } = content;
+        let is_torch = torch_file::is_torch(all) && all.get(8) != Some(&b'{');
+        let Content { tensors, metadata, sums } =
+            if is_torch { torch_file::read(&label, all)? } else { read_safetensors(&label, all)? };
         let sums = sums.into_iter().map(|sum| (sum, OnceLock::new())).collect();
         Ok(Self { label, bytes, tensors, metadata, sums })
     }
@@ -134,8 +118,8 @@ impl TensorFile {
     /// Compares the part of an archive that holds these bytes with its checksum, once.
     fn check(&self, bytes: &Range<usize>) -> Result<(), Error> {
         let after = self.sums.partition_point(|(sum, _)| sum.bytes.start <= bytes.start);
-        let Some((sum, known)) = self.sums[..after].last() else { return Ok(()) };
-        if *known.get_or_init(|| sum.holds(self.bytes.as_slice())) {
+        let Some((sum, holds)) = self.sums[..after].last() else { return Ok(()) };
+        if *holds.get_or_init(|| sum.holds(self.bytes.as_slice())) {
             return Ok(());
         }
         Err(Error::NotTorch { file: self.label.clone(), reason: sum.broken() })
@@ -148,9 +132,9 @@ impl TensorFile {
 
     /// All tensor names, in the order of the data.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<(usize, &String)> = self.tensors.iter().map(|(name, t)| (t.bytes.start, name)).collect();
-        names.sort();
-        names.into_iter().map(|(_, name)| name.clone()).collect()
+        let mut tensors: Vec<(&String, &StoredTensor)> = self.tensors.iter().collect();
+        tensors.sort_by_key(|(name, tensor)| (tensor.bytes.start, *name));
+        tensors.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// The file's text metadata.
@@ -171,16 +155,21 @@ impl TensorFile {
     /// A tensor's bytes (little-endian, row-major); none if they are in another order in the file, as a `.ckpt` may
     /// have them.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let tensor = self.tensors.get(name).filter(|tensor| tensor.strides.is_none())?;
+        let tensor = self.tensors.get(name)?;
+        if tensor.strides.is_some() {
+            return None;
+        }
         self.bytes.as_slice().get(tensor.bytes.clone())
     }
 
     /// A tensor's values, row-major, converted from F8, F16, BF16, F64 or I64 where need be.
+    ///
+    /// # Errors
+    /// When there is no such tensor, its numbers are of a type that is not read, or a checksum says that they are damaged.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
-        let found = self.tensors.get(name).and_then(|t| Some((t, self.bytes.as_slice().get(t.bytes.clone())?)));
-        let Some((tensor, bytes)) = found else {
-            return Err(Error::NoTensor { file: self.label.clone(), name: name.to_string() });
-        };
+        let missing = || Error::NoTensor { file: self.label.clone(), name: name.to_string() };
+        let tensor = self.tensors.get(name).ok_or_else(missing)?;
+        let bytes = self.bytes.as_slice().get(tensor.bytes.clone()).ok_or_else(missing)?;
         self.check(&tensor.bytes)?;
         let values = self.convert(name, tensor.dtype, bytes)?;
         self.bytes.release(tensor.bytes.clone());
@@ -196,20 +185,27 @@ impl TensorFile {
             Dtype::F16 => Ok(read_values(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to))),
             Dtype::BF16 => Ok(read_values(bytes, bf16::from_le_bytes, |from, to| from.convert_to_f32_slice(to))),
             Dtype::F64 => Ok(read_values(bytes, f64::from_le_bytes, |from, to| {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from as f32;
+                }
             })),
             Dtype::F8_E4M3 => Ok(read_bytes(bytes, f8_e4m3)),
             // The upper half of an f16.
             Dtype::F8_E5M2 => Ok(read_bytes(bytes, |byte| f16::from_bits(u16::from(byte) << 8).to_f32())),
             // Some trainers store the alpha of a LoRA as a whole number.
             Dtype::I64 => Ok(read_values(bytes, i64::from_le_bytes, |from, to| {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from as f32;
+                }
             })),
             other => Err(self.unread_type(name, other)),
         }
     }
 
     /// Whether a tensor's numbers are of a type that [`Self::read_f32`] converts.
+    ///
+    /// # Errors
+    /// When they are of another type.
     pub fn check_numbers(&self, name: &str) -> Result<(), Error> {
         use Dtype::{BF16, F8_E4M3, F8_E5M2, F16, F32, F64, I64};
         match self.dtype(name) {
@@ -223,7 +219,7 @@ impl TensorFile {
     }
 }
 
-/// The values of a tensor in row-major order.
+/// Brings numbers that lie in strides into row-major order.
 fn row_major(values: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
     let mut places = vec![0];
     for (extent, stride) in shape.iter().zip(strides) {
@@ -264,13 +260,30 @@ fn read_bytes(bytes: &[u8], value: impl Fn(u8) -> f32) -> Vec<f32> {
 
 /// An 8-bit float of 4 bits exponent and 3 bits mantissa, without infinities (torch's `float8_e4m3fn`).
 fn f8_e4m3(byte: u8) -> f32 {
-    let (exponent, mantissa) = (i32::from(byte >> 3 & 15), f32::from(byte & 7) / 8.0);
+    let exponent = i32::from(byte >> 3 & 15);
+    let mantissa = f32::from(byte & 7) / 8.0;
     let size = match (exponent, byte & 7) {
         (15, 7) => f32::NAN,
         (0, _) => mantissa * 2f32.powi(-6),
         _ => (1.0 + mantissa) * 2f32.powi(exponent - 7),
     };
     if byte & 0x80 == 0 { size } else { -size }
+}
+
+/// The tensors of a safetensors file, and the text in its header.
+fn read_safetensors(label: &str, bytes: &[u8]) -> Result<Content, Error> {
+    let (header, data_start) = parse_header(label, bytes)?;
+    let mut content = Content::default();
+    for (name, info) in header.tensors() {
+        let (start, end) = info.data_offsets;
+        let bytes = data_start + start..data_start + end;
+        let tensor = StoredTensor { dtype: info.dtype, shape: info.shape.clone(), bytes, strides: None };
+        content.tensors.insert(name, tensor);
+    }
+    if let Some(metadata) = header.metadata() {
+        content.metadata.extend(metadata.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    Ok(content)
 }
 
 /// Checks kind and size, then parses. Returns the header and the position of the first tensor.

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use lorabake_recipe::model::Family;
 use serde_json::Value;
 
+use super::prediction::Prediction;
 use crate::Error;
-use crate::checkpoint::Prediction;
+use crate::formats::tensor_file::TensorFile;
 use crate::keys::diffusers::checkpoint_keys;
 use crate::keys::{Part, encodes_images};
-use crate::tensor_file::TensorFile;
 use crate::tensors::Tensors;
 
 /// The file that makes a folder a model.
@@ -28,7 +28,7 @@ const VARIANTS: [&str; 5] = ["", "fp16", "bf16", "fp32", "non_ema"];
 
 /// An open folder.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct DiffusersFolder {
     /// Its tensors under the keys of a checkpoint.
     pub tensors: Tensors,
     /// What its settings tell that it is.
@@ -46,7 +46,7 @@ pub(crate) fn is_model(dir: &Path) -> bool {
 ///
 /// # Errors
 /// When a network is missing, or one of its files; when the folder is another one.
-pub(crate) fn open(dir: &Path) -> Result<Folder, Error> {
+pub(crate) fn open(dir: &Path) -> Result<DiffusersFolder, Error> {
     if !is_model(dir) {
         return Err(no_model(dir));
     }
@@ -56,7 +56,7 @@ pub(crate) fn open(dir: &Path) -> Result<Folder, Error> {
     for part in Part::of(family) {
         add_network(&mut tensors, &dir.join(folder_of(*part)), *part, family)?;
     }
-    Ok(Folder { tensors, family, prediction: prediction(dir)? })
+    Ok(DiffusersFolder { tensors, family, prediction: prediction(dir)? })
 }
 
 /// The VAE in `dir`, which is its own folder or that of a model; its tensors have the keys of a checkpoint.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lorabake_recipe::output::SavePrecision;
 use lorabake_testkit::tiny;
 use lorabake_weights::inspect::inspect;
-use lorabake_weights::{Checkpoint, Family, Loader, Part, lora_save};
+use lorabake_weights::{Checkpoint, Family, Loader, NamedTensor, Part, lora};
 use tempfile::TempDir;
 
 /// Name in the folder → key in the single file, and what diffusers' converter does to it (q, k, v, t or nothing).
@@ -17,7 +17,7 @@ type Sources = BTreeMap<String, (String, String)>;
 
 /// Those of one network.
 fn sources(section: &str) -> Sources {
-    let text = include_str!("golden/family_names.txt");
+    let text = include_str!("../golden/family_names.txt");
     let start = format!("[{section}]\n");
     let own = text.split_once(&start).expect("section").1;
     let mut found = Sources::new();
@@ -81,10 +81,10 @@ fn made(family: &str) -> (TempDir, PathBuf, Vec<(Part, Sources)>) {
         let own = sources(&format!("{family} {name}"));
         let tensors = own.iter().map(|(name, (key, how))| {
             let (shape, values) = converted(&single, name, key, how);
-            (name.clone(), shape, values)
+            NamedTensor { name: name.clone(), shape, values }
         });
         let path = folder.join(name).join(format!("{file}.safetensors"));
-        lora_save::save(&path, tensors.collect(), SavePrecision::F32, Default::default()).unwrap();
+        lora::save(&path, tensors.collect(), SavePrecision::F32, Default::default()).unwrap();
         networks.push((part, own));
     }
     write(&folder.join("model_index.json"), &format!(r#"{{"_class_name": "{class}"}}"#));
@@ -104,7 +104,7 @@ fn folders_have_the_tensors_of_the_single_files() {
         let single = Checkpoint::open(&place.path().join("single.safetensors")).unwrap();
         let checkpoint = Checkpoint::open(&folder).unwrap();
         assert_eq!((single.family(), checkpoint.family()), (expected, expected));
-        assert_eq!(checkpoint.strangers(), Vec::<&str>::new());
+        assert_eq!(checkpoint.unexpected_tensors(), Vec::<&str>::new());
         assert_eq!(single.encoder_digest().unwrap(), checkpoint.encoder_digest().unwrap());
         for (part, sources) in networks {
             let (mut from_file, mut from_folder) = (Loader::new(&single, part), Loader::new(&checkpoint, part));

@@ -47,7 +47,8 @@ const HARMLESS: &str = " \
     set frozenset dict list tuple int float bool str bytes bytearray complex slice range xrange object unicode long \
     NotImplemented Ellipsis ";
 
-pub(super) fn judge(module: &str, name: &str) -> Verdict {
+/// What is done about the class or function `name` of a Python module.
+pub(super) fn verdict(module: &str, name: &str) -> Verdict {
     let has = |list: &str, word: &str| list.contains(&format!(" {word} "));
     if matches!(module, "builtins" | "__builtin__") && has(HARMLESS, name) {
         return if name == "dict" { Verdict::Known(Known::Dict) } else { Verdict::Inert };

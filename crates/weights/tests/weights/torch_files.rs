@@ -2,15 +2,15 @@
 //!
 //! `golden/torch` is written by oracle/torch_files.py (torch 2.8).
 
-mod golden;
-
 use std::io::Write;
 
+use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::metadata::hashes::ModelHashes;
-use lorabake_weights::tensor_file::TensorFile;
 use lorabake_weights::{Checkpoint, Error};
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 use safetensors::Dtype;
+
+use crate::golden;
 
 fn path(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch").join(name)

@@ -1,7 +1,7 @@
 //! PyTorch's files (`.ckpt`, `.pt`, `.pth`, `.bin`): which tensors they have, and where in the file.
 //!
 //! Knows both containers: the zip archive of PyTorch 1.6 and later, whose entries are not packed, and the row of
-//! pickles before it. Their pickle is read by [`crate::pickle`], which runs nothing. Numbers stay where they are; the
+//! pickles before it. The pickle in both is read by [`super::pickle`], which runs nothing. Numbers stay where they are; the
 //! checksums that an archive keeps of them are handed on, for whoever reads them.
 //! Formats: `torch/serialization.py`.
 
@@ -11,9 +11,9 @@ use std::ops::Range;
 use rawzip::{CompressionMethod, ZipArchive};
 use safetensors::Dtype;
 
+use super::pickle::{Id, Node, Pickle, Refusal, TensorView, unreadable};
+use super::stored_tensor::StoredTensor;
 use crate::Error;
-use crate::pickle::{Id, Node, Pickle, Refusal, View, unreadable};
-use crate::tensor_file::Tensor;
 
 /// Longest pickle that is read. Those of real checkpoints are below one megabyte.
 const MAX_PICKLE: usize = 1 << 24;
@@ -28,25 +28,25 @@ const WEIGHTS: &str = "state_dict";
 const VECTORS: &str = "string_to_param";
 const ABOUT_VECTORS: [&str; 4] = ["name", "step", "sd_checkpoint", "sd_checkpoint_name"];
 
-/// What a file has.
+/// The tensors of a file, and what is known beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
-    /// Its tensors, by name.
-    pub tensors: BTreeMap<String, Tensor>,
-    /// What it tells of itself, if it is a textual inversion.
+    /// The tensors by name.
+    pub tensors: BTreeMap<String, StoredTensor>,
+    /// What a textual inversion says of itself.
     pub metadata: BTreeMap<String, String>,
-    /// The checksums of its parts, by where they are, in order.
+    /// The checksums of an archive's parts, in the order of the parts.
     pub sums: Vec<Sum>,
 }
 
 /// A part of an archive and its checksum.
 #[derive(Debug)]
 pub(crate) struct Sum {
-    /// Its name.
+    /// Name of the part.
     pub entry: String,
-    /// Where it is.
+    /// Where the part is in the file.
     pub bytes: Range<usize>,
-    /// CRC32.
+    /// CRC32 of the part.
     pub crc: u32,
 }
 
@@ -58,7 +58,7 @@ impl Sum {
         self.crc == 0 || crc.sum() == self.crc
     }
 
-    /// What to say if it does not.
+    /// What to say if the bytes of a file do not have this checksum.
     pub(crate) fn broken(&self) -> String {
         format!("its entry {} is damaged (its checksum differs); download or copy it again", self.entry)
     }
@@ -72,7 +72,7 @@ pub(crate) fn is_torch(bytes: &[u8]) -> bool {
     matches!(bytes, [b'P', b'K', 3 | 5, 4 | 6, ..] | [0x80, 2..=5, ..])
 }
 
-/// What a file has.
+/// Reads where the tensors of a file are; `label` stands for its path in messages.
 pub(crate) fn read(label: &str, bytes: &[u8]) -> Result<Content, Error> {
     let read = if bytes.starts_with(b"PK") { zipped(bytes) } else { legacy(bytes) };
     read.map_err(|refusal| match refusal {
@@ -121,39 +121,38 @@ fn zipped(bytes: &[u8]) -> Result<Content, Refusal> {
     if files.get("byteorder").is_some_and(|order| &bytes[order.clone()] != b"little") {
         return unreadable("it was written by a big-endian machine; use the model's .safetensors version");
     }
-    let content = limited(&bytes[pickle.clone()])?;
+    if pickle.len() > MAX_PICKLE {
+        return unreadable("its data.pkl is far too large for a checkpoint");
+    }
     if let Some(sum) = sums.iter().find(|sum| sum.bytes == *pickle && !sum.holds(bytes)) {
         return unreadable(sum.broken());
     }
-    let pickle = Pickle::read(content)?;
-    let storages = files.iter().filter_map(|(name, at)| Some((name.strip_prefix("data/")?, at.clone()))).collect();
+    let pickle = Pickle::read(&bytes[pickle.clone()])?;
+    let mut storages = Storages::new();
+    for (name, place) in &files {
+        if let Some(key) = name.strip_prefix("data/") {
+            storages.insert(key, place.clone());
+        }
+    }
     sums.sort_by_key(|sum| sum.bytes.start);
     Ok(Content { sums, ..located(&pickle, &storages)? })
 }
 
 /// Five pickles (magic number, version, machine, the whole, names of the storages), then each storage with its length.
 fn legacy(bytes: &[u8]) -> Result<Content, Refusal> {
-    let mut at = 0;
-    let mut next = || {
-        let rest = &bytes[at..];
-        let pickle = Pickle::read(&rest[..rest.len().min(MAX_PICKLE)])?;
-        at += pickle.length;
-        Ok(pickle)
-    };
-    let first: Pickle = next()?;
-    if !matches!(first.root(), Node::Long(MAGIC)) {
+    let mut reader = LegacyReader { bytes, at: 0 };
+    let magic = reader.pickle()?;
+    if !matches!(magic.root(), Node::Long(MAGIC)) {
         return unreadable("it is a pickle, but none of PyTorch");
     }
-    let (_version, machine, whole, names): (_, Pickle, _, Pickle) = (next()?, next()?, next()?, next()?);
-    if let Node::Dict(facts) = machine.root() {
-        let big = facts.iter().any(|(key, value)| {
-            matches!((machine.node(*key), machine.node(*value)), (Node::Text("little_endian"), Node::Bool(false)))
-        });
-        if big {
-            return unreadable("it was written by a big-endian machine; use the model's .safetensors version");
-        }
+    let _version = reader.pickle()?;
+    let machine = reader.pickle()?;
+    if is_big_endian(&machine) {
+        return unreadable("it was written by a big-endian machine; use the model's .safetensors version");
     }
-    let Node::List(names_of) = names.root() else {
+    let whole = reader.pickle()?;
+    let names = reader.pickle()?;
+    let Node::List(names_of_storages) = names.root() else {
         return unreadable("it is damaged: it has no list of storages; download or copy it again");
     };
     let mut types: HashMap<&str, Dtype> = HashMap::new();
@@ -161,41 +160,69 @@ fn legacy(bytes: &[u8]) -> Result<Content, Refusal> {
         types.insert(storage.key, storage.dtype);
     }
     let mut storages = Storages::new();
-    for id in names_of {
+    for id in names_of_storages {
         let Node::Text(name) = names.node(*id) else {
             return unreadable("it is damaged: a storage without a name");
         };
         let Some(dtype) = types.get(name) else {
             return unreadable(format!("it is damaged or has numbers of a type that is not read (storage {name})"));
         };
-        let place = || {
-            let (count, _) = bytes.get(at..)?.split_first_chunk::<8>()?;
-            let length = usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(size_of(*dtype))?;
-            let end = (at + 8).checked_add(length).filter(|end| *end <= bytes.len())?;
-            Some(at + 8..end)
-        };
-        let Some(place) = place() else {
+        let Some(place) = reader.storage(*dtype) else {
             return unreadable(format!("it is cut short in storage {name}; download or copy it again"));
         };
-        at = place.end;
         storages.insert(name, place);
     }
     located(&whole, &storages)
 }
 
-fn limited(pickle: &[u8]) -> Result<&[u8], Refusal> {
-    if pickle.len() > MAX_PICKLE { unreadable("its data.pkl is far too large for a checkpoint") } else { Ok(pickle) }
+/// A file of the old format, read from front to back.
+struct LegacyReader<'f> {
+    bytes: &'f [u8],
+    at: usize,
+}
+
+impl<'f> LegacyReader<'f> {
+    /// The pickle that comes next.
+    fn pickle(&mut self) -> Result<Pickle<'f>, Refusal> {
+        let rest = &self.bytes[self.at..];
+        let pickle = Pickle::read(&rest[..rest.len().min(MAX_PICKLE)])?;
+        self.at += pickle.length;
+        Ok(pickle)
+    }
+
+    /// Where the numbers of the storage are that comes next: their count in eight bytes, then as many; `None` if the file
+    /// ends before.
+    fn storage(&mut self, dtype: Dtype) -> Option<Range<usize>> {
+        let (count, _) = self.bytes.get(self.at..)?.split_first_chunk::<8>()?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+        let start = self.at + 8;
+        let end = start.checked_add(count.checked_mul(size_of(dtype))?)?;
+        if end > self.bytes.len() {
+            return None;
+        }
+        self.at = end;
+        Some(start..end)
+    }
+}
+
+/// Whether the facts about the machine that wrote a file say that its numbers have their bytes in the other order.
+fn is_big_endian(machine: &Pickle) -> bool {
+    let Node::Dict(facts) = machine.root() else { return false };
+    for (key, value) in facts {
+        if let Node::Text("little_endian") = machine.node(*key)
+            && let Node::Bool(false) = machine.node(*value)
+        {
+            return true;
+        }
+    }
+    false
 }
 
 /// The tensors of the outermost dictionary, or of the one under `state_dict` in it, or of a textual inversion. Whatever
 /// else stands beside that (counts, callbacks, an optimizer's state) is not looked at.
 fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
-    let whole = pickle.pairs(pickle.root_id()).unwrap_or_default();
-    let under = |name: &str| {
-        let named = |(key, _): &&(Id, Id)| matches!(pickle.node(*key), Node::Text(text) if *text == name);
-        whole.iter().rev().find(named).map(|(_, value)| *value)
-    };
-    let (state, vectors) = (under(WEIGHTS), under(VECTORS));
+    let state = under(pickle, WEIGHTS);
+    let vectors = under(pickle, VECTORS);
     let inner = state.or(vectors).unwrap_or(pickle.root_id());
     let Some(items) = pickle.pairs(inner) else {
         return match pickle.node(inner) {
@@ -205,22 +232,44 @@ fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
             _ => unreadable("it holds no dictionary of tensors"),
         };
     };
-    let mut tensors = tensors(pickle, items, storages)?;
-    let mut metadata = BTreeMap::new();
-    if state.is_none() && vectors.is_some() {
-        tensors = tensors.into_iter().map(|(name, tensor)| (format!("{VECTORS}.{name}"), tensor)).collect();
-        let told = ABOUT_VECTORS.iter().filter_map(|key| match pickle.node(under(key)?) {
-            Node::Text(text) => Some((key.to_string(), text.to_string())),
-            Node::Int(number) => Some((key.to_string(), number.to_string())),
-            _ => None,
-        });
-        metadata.extend(told);
+    let tensors = tensors(pickle, items, storages)?;
+    if state.is_some() || vectors.is_none() {
+        return Ok(Content { tensors, ..Content::default() });
     }
-    Ok(Content { tensors, metadata, sums: Vec::new() })
+    let mut content = Content::default();
+    for (name, tensor) in tensors {
+        content.tensors.insert(format!("{VECTORS}.{name}"), tensor);
+    }
+    for key in ABOUT_VECTORS {
+        let Some(id) = under(pickle, key) else { continue };
+        let value = match pickle.node(id) {
+            Node::Text(text) => text.to_string(),
+            Node::Int(number) => number.to_string(),
+            _ => continue,
+        };
+        content.metadata.insert(key.to_string(), value);
+    }
+    Ok(content)
+}
+
+/// The value that the outermost dictionary has under `name`; of equal keys the last counts.
+fn under(pickle: &Pickle, name: &str) -> Option<Id> {
+    for (key, value) in pickle.pairs(pickle.root_id())?.iter().rev() {
+        if let Node::Text(text) = pickle.node(*key)
+            && *text == name
+        {
+            return Some(*value);
+        }
+    }
+    None
 }
 
 /// The tensors of a dictionary.
-fn tensors(pickle: &Pickle, items: &[(Id, Id)], storages: &Storages) -> Result<BTreeMap<String, Tensor>, Refusal> {
+fn tensors(
+    pickle: &Pickle,
+    items: &[(Id, Id)],
+    storages: &Storages,
+) -> Result<BTreeMap<String, StoredTensor>, Refusal> {
     let mut tensors = BTreeMap::new();
     for (key, value) in items {
         match (pickle.node(*key), pickle.node(*value)) {
@@ -248,25 +297,43 @@ fn tensors(pickle: &Pickle, items: &[(Id, Id)], storages: &Storages) -> Result<B
 }
 
 /// Where the numbers of a view are, if they are in its storage and none is in two places of the tensor.
-fn placed(view: &View, storages: &Storages) -> Option<Tensor> {
-    let at = storages.get(view.storage.key)?;
+fn placed(view: &TensorView, storages: &Storages) -> Option<StoredTensor> {
+    let storage = storages.get(view.storage.key)?;
     let count = view.shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent))?;
-    let mut span = usize::from(count > 0);
-    for (extent, stride) in view.shape.iter().zip(&view.strides).filter(|_| count > 0) {
+    let span = span(view, count)?;
+    let size = size_of(view.storage.dtype);
+    let first = view.storage.first.checked_add(view.offset)?;
+    let start = storage.start.checked_add(first.checked_mul(size)?)?;
+    let end = start.checked_add(span.checked_mul(size)?)?;
+    if end > storage.end || count > span {
+        return None;
+    }
+    let strides = if count > 0 && !is_row_major(view) { Some(view.strides.clone()) } else { None };
+    Some(StoredTensor { dtype: view.storage.dtype, shape: view.shape.clone(), bytes: start..end, strides })
+}
+
+/// How many numbers lie from the first of a view's `count` to its last.
+fn span(view: &TensorView, count: usize) -> Option<usize> {
+    if count == 0 {
+        return Some(0);
+    }
+    let mut span = 1_usize;
+    for (extent, stride) in view.shape.iter().zip(&view.strides) {
         span = span.checked_add((extent - 1).checked_mul(*stride)?)?;
     }
-    let size = size_of(view.storage.dtype);
-    let start = at.start.checked_add(view.storage.first.checked_add(view.offset)?.checked_mul(size)?)?;
-    let end = start.checked_add(span.checked_mul(size)?)?;
-    let mut row_major = true;
-    let mut stride = 1;
+    Some(span)
+}
+
+/// Whether a view's numbers lie one after the other, the last axis first.
+fn is_row_major(view: &TensorView) -> bool {
+    let mut stride = 1_usize;
     for (extent, found) in view.shape.iter().zip(&view.strides).rev() {
-        row_major &= *extent == 1 || *found == stride;
+        if *extent != 1 && *found != stride {
+            return false;
+        }
         stride = stride.saturating_mul(*extent);
     }
-    let strides = (count > 0 && !row_major).then(|| view.strides.clone());
-    let fits = end <= at.end && count <= span;
-    fits.then(|| Tensor { dtype: view.storage.dtype, shape: view.shape.clone(), bytes: start..end, strides })
+    true
 }
 
 /// Bytes of a number.

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lorabake_weights::keys::peft::place;
-use lorabake_weights::lora_file::{self, LoraFile, LoraModule};
+use lorabake_weights::keys::peft::parse;
+use lorabake_weights::lora::{self, LoraFile, LoraModule};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/peft").join(name)
@@ -27,7 +27,7 @@ fn a_lora_of_diffusers_is_what_its_conversion_makes_of_it() {
     }
     assert!(expected.iter().any(|module| module.name.starts_with("lora_te_") && module.alpha == 3.0));
     assert_eq!(open("diffusers.safetensors"), expected);
-    let names = lora_file::tensors(&golden("diffusers.safetensors")).unwrap();
+    let names = lora::tensors(&golden("diffusers.safetensors")).unwrap();
     assert_eq!(names.names().len(), 20);
     assert!(names.names().iter().all(|name| name.starts_with("lora_") && names.dtype(name).is_some()));
 }
@@ -76,10 +76,10 @@ fn older_names_are_understood() {
         ("unet.up_blocks.1.attentions.0.proj_in.alpha", "lora_unet_up_blocks_1_attentions_0_proj_in", "alpha"),
         ("unet.conv_in.lora_B.default.weight", "lora_unet_conv_in", "lora_up.weight"),
     ] {
-        let found = place(key).unwrap_or_else(|| panic!("{key}"));
+        let found = parse(key).unwrap_or_else(|| panic!("{key}"));
         assert_eq!((found.module.as_str(), found.tensor), (module, tensor), "{key}");
     }
     for key in ["transformer.x.lora_A.weight", "unet.x.weight", "betas", "prior.down.weight"] {
-        assert_eq!(place(key), None, "{key}");
+        assert_eq!(parse(key), None, "{key}");
     }
 }

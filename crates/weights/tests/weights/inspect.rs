@@ -1,27 +1,28 @@
 //! What `inspect` finds in files that sd-scripts, LyCORIS, diffusers, PEFT and NumPy wrote, and in broken ones.
 
-mod golden;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lorabake_weights::Checkpoint;
-use lorabake_weights::family::Kind;
-use lorabake_weights::inspect::{Block, Report, inspect};
-use lorabake_weights::lora_file::LoraFile;
+use lorabake_weights::checkpoint::Prediction;
+use lorabake_weights::file_kind::FileKind;
+use lorabake_weights::inspect::{BlockReport, Fact, FileReport, Ignored, Unused, Vectors, inspect};
+use lorabake_weights::lora::LoraFile;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
+
+use crate::golden;
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn look(name: &str) -> Report {
+fn look(name: &str) -> FileReport {
     inspect(&tests().join(name), false).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A file with these tensors of zeros.
-fn made(tensors: &[(&str, &[usize])]) -> Report {
+fn made(tensors: &[(&str, &[usize])]) -> FileReport {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     let zeros = vec![0u8; 1 << 20];
@@ -31,8 +32,14 @@ fn made(tensors: &[(&str, &[usize])]) -> Report {
     inspect(&path, false).unwrap()
 }
 
-fn value<'r>(rows: &'r [(String, String)], what: &str) -> &'r str {
-    rows.iter().find(|(own, _)| own == what).map_or("", |(_, value)| value.as_str())
+/// The values of a fact, `-` for a missing one, as `inspect` shows them.
+fn value(facts: &[Fact], what: &str) -> String {
+    let Some(fact) = facts.iter().find(|fact| fact.what == what) else { return String::new() };
+    fact.values.iter().map(|value| value.as_deref().unwrap_or("-")).collect::<Vec<_>>().join(" / ")
+}
+
+fn programs(ignored: &[Ignored], what: &Unused) -> Vec<&'static str> {
+    ignored.iter().filter(|ignored| ignored.what == *what).map(|ignored| ignored.host).collect()
 }
 
 #[test]
@@ -40,8 +47,8 @@ fn a_lora_of_sd_scripts() {
     let report = look("lora_fp16.safetensors");
     let path = tests().join("lora_fp16.safetensors");
     let bytes = std::fs::read(&path).unwrap();
-    assert_eq!((report.kind, report.bytes), (Kind::Adapter, bytes.len() as u64));
-    assert_eq!(report.prediction.as_deref(), Some("epsilon"));
+    assert_eq!((report.kind, report.bytes), (FileKind::Adapter, bytes.len() as u64));
+    assert_eq!(report.prediction, Some(Prediction::Epsilon));
     assert_eq!(report.family.as_deref(), Some("Stable Diffusion 1.x"), "by its metadata: it is a toy");
     let adapter = report.adapter.as_ref().unwrap();
     assert_eq!(adapter.algorithms.iter().copied().collect::<Vec<_>>(), ["LoRA"]);
@@ -54,10 +61,11 @@ fn a_lora_of_sd_scripts() {
     assert_eq!((block.modules, block.ranks.len(), block.alphas.len()), (12, 1, 1), "{block:?}");
     // The hashes are those of the file, and those that sd-scripts wrote.
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(value(&report.hashes, "SHA-256"), sha256);
-    assert_eq!(value(&report.hashes, "AutoV2"), &sha256[..10]);
-    assert!(value(&report.hashes, "sshs_model_hash").ends_with("; the tensors agree with it"), "{:?}", report.hashes);
-    assert_eq!(value(&report.hashes, "web UI's LoRA hash").len(), 12);
+    let hashes = report.hashes.as_ref().unwrap();
+    assert_eq!(hashes.sha256.as_deref(), Some(sha256.as_str()));
+    assert!(hashes.tensors.is_some() && hashes.tensors == hashes.recorded_tensors, "{hashes:?}");
+    assert_eq!(hashes.recorded_legacy.as_ref().map(String::len), Some(8));
+    assert_eq!(hashes.legacy.len(), 8);
     for (what, expected) in
         [("steps / of", "3 / 3"), ("UNet / text encoder", "- / 0.0005"), ("rank / alpha", "1 / 1.0")]
     {
@@ -76,18 +84,19 @@ fn a_changed_lora_is_noticed() {
     let path = folder.path().join("changed.safetensors");
     std::fs::write(&path, bytes).unwrap();
     let report = inspect(&path, true).unwrap();
-    assert!(value(&report.hashes, "sshs_model_hash").ends_with("they were changed since"), "{:?}", report.hashes);
+    let hashes = report.hashes.unwrap();
+    assert!(hashes.recorded_tensors.is_some() && hashes.tensors != hashes.recorded_tensors, "{hashes:?}");
 }
 
 #[test]
 fn adapters_of_other_programs() {
     let ia3 = look("ia3.safetensors");
     assert!(ia3.adapter.unwrap().algorithms.contains("IA3"));
-    assert!(ia3.ignored.iter().any(|ignored| ignored.host == "ComfyUI" && ignored.what.contains("IA3")));
+    assert_eq!(programs(&ia3.ignored, &Unused::Algorithms(vec!["IA3"])), ["ComfyUI", "diffusers", "sd-scripts"]);
     let diffusers = look("peft/diffusers.safetensors");
     let adapter = diffusers.adapter.unwrap();
     assert_eq!((adapter.naming, adapter.unet_modules, adapter.text_modules), ("diffusers or PEFT", 4, 6));
-    let block = |name: &str, modules, rank, alpha: &str| Block {
+    let block = |name: &str, modules, rank, alpha: &str| BlockReport {
         name: name.into(),
         modules,
         ranks: [rank].into(),
@@ -95,9 +104,10 @@ fn adapters_of_other_programs() {
         change: None,
     };
     assert!(adapter.blocks.iter().all(|block| block.change.is_some_and(|change| change.modules == block.modules)));
-    let blocks: Vec<Block> = adapter.blocks.into_iter().map(|block| Block { change: None, ..block }).collect();
+    let blocks: Vec<BlockReport> =
+        adapter.blocks.into_iter().map(|block| BlockReport { change: None, ..block }).collect();
     assert_eq!(blocks, [block("TE", 6, 3, "rank"), block("M00", 4, 2, "rank")]);
-    assert!(diffusers.ignored.iter().any(|ignored| ignored.host == "sd-scripts"));
+    assert_eq!(programs(&diffusers.ignored, &Unused::OtherNames), ["web UI", "sd-scripts"]);
     let peft = look("peft/adapter/adapter_model.safetensors").adapter.unwrap();
     assert!(peft.dora && peft.convolutions);
     assert_eq!(peft.blocks[0].alphas.iter().collect::<Vec<_>>(), ["5", "7"]);
@@ -113,7 +123,8 @@ fn adapters_of_other_programs() {
     assert_eq!(adapter.algorithms.iter().copied().collect::<Vec<_>>(), ["LoHa", "LoKr", "OFT"]);
     assert_eq!(adapter.blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>(), ["TE2", "IN04", "OUT05"]);
     assert_eq!((other.family.as_deref(), other.unknown.join(" ").as_str()), (Some("SDXL base"), "stray"));
-    assert!(other.ignored.iter().any(|ignored| ignored.host == "diffusers" && ignored.what.contains("embeddings")));
+    let embeddings = Unused::BundledEmbeddings(1);
+    assert_eq!(programs(&other.ignored, &embeddings), ["ComfyUI", "diffusers", "sd-scripts"]);
 }
 
 /// Against LyCORIS' own whole weights (oracle/change_golden.py).
@@ -143,35 +154,35 @@ fn the_size_of_changes_is_that_of_lycoris_weights() {
 #[test]
 fn models_and_their_parts() {
     let single = look("diffusers/single.safetensors");
-    assert_eq!((single.kind, single.tensors, single.prediction), (Kind::Checkpoint, 970, None));
+    assert_eq!((single.kind, single.tensors, single.prediction), (FileKind::Checkpoint, 970, None));
     assert_eq!(single.family.as_deref(), Some("Stable Diffusion 1.x"));
     assert_eq!(single.dtypes["F16"], 970);
     let folder = look("diffusers/folder");
-    assert_eq!((folder.kind, folder.tensors, folder.parameters), (Kind::Checkpoint, 970, single.parameters));
-    assert_eq!(folder.prediction.as_deref(), Some("v, zero terminal SNR"));
-    assert_eq!(look("diffusers/folder/vae/diffusion_pytorch_model.bin").kind, Kind::Vae);
-    assert_eq!(look("diffusers/folder/text_encoder/model.safetensors").kind, Kind::TextEncoder);
+    assert_eq!((folder.kind, folder.tensors, folder.parameters), (FileKind::Checkpoint, 970, single.parameters));
+    assert_eq!(folder.prediction, Some(Prediction::V { zero_terminal_snr: true }));
+    assert_eq!(look("diffusers/folder/vae/diffusion_pytorch_model.bin").kind, FileKind::Vae);
+    assert_eq!(look("diffusers/folder/text_encoder/model.safetensors").kind, FileKind::TextEncoder);
     for (tensors, kind, family) in [
         (
             [("model.diffusion_model.input_blocks.0.0.weight", &[4, 9, 3, 3][..]), ("model_ema.decay", &[1])],
-            Kind::Checkpoint,
+            FileKind::Checkpoint,
             "Stable Diffusion 1.x, inpainting",
         ),
         (
             [("conditioner.embedders.0.model.ln_final.bias", &[4][..]), ("model.diffusion_model.out.0.bias", &[4])],
-            Kind::Checkpoint,
+            FileKind::Checkpoint,
             "SDXL refiner",
         ),
         (
             [("cond_stage_model.model.ln_final.bias", &[4][..]), ("model.diffusion_model.out.0.bias", &[4])],
-            Kind::Checkpoint,
+            FileKind::Checkpoint,
             "Stable Diffusion 2.x",
         ),
-        ([("clip_l", &[2, 768][..]), ("clip_g", &[2, 1280])], Kind::Embedding, "SDXL base"),
-        ([("emb_params", &[2, 1024][..]), ("x", &[1])], Kind::Embedding, "Stable Diffusion 2.x"),
+        ([("clip_l", &[2, 768][..]), ("clip_g", &[2, 1280])], FileKind::Embedding, "SDXL base"),
+        ([("emb_params", &[2, 1024][..]), ("x", &[1])], FileKind::Embedding, "Stable Diffusion 2.x"),
         (
             [("lora_unet_a_attn2_to_k.lora_down.weight", &[2, 1024][..]), ("lora_unet_a_attn2_to_k.alpha", &[])],
-            Kind::Adapter,
+            FileKind::Adapter,
             "Stable Diffusion 2.x",
         ),
     ] {
@@ -179,14 +190,16 @@ fn models_and_their_parts() {
         assert_eq!((report.kind, report.family.as_deref()), (kind, Some(family)));
         assert_eq!(report.averages, usize::from(family.ends_with("inpainting")));
     }
+    const V: Prediction = Prediction::V { zero_terminal_snr: false };
     let v = made(&[("model.diffusion_model.label_emb.0.0.weight", &[1]), ("v_pred", &[1]), ("odd", &[1])]);
-    assert_eq!((v.prediction.as_deref(), v.unknown.join(" ").as_str()), (Some("v"), "odd"));
-    assert_eq!(made(&[("a", &[1])]).kind, Kind::Unknown);
+    assert_eq!((v.prediction, v.unknown.join(" ").as_str()), (Some(V), "odd"));
+    assert_eq!(made(&[("a", &[1])]).kind, FileKind::Unknown);
 }
 
 #[test]
 fn embeddings_in_every_form() {
-    let about = [("vectors", "2 of 768 numbers"), ("name", "penny"), ("trained steps", "499")];
+    let about = [("name", "penny"), ("trained steps", "499")];
+    let vectors = |encoder, count, width| Vectors { encoder, count, width };
     for (name, base) in [
         ("embedding.pt", "v1-5 / 4bdfc29c"),
         ("embedding_parameters.pt", ""),
@@ -194,7 +207,12 @@ fn embeddings_in_every_form() {
     ] {
         let path = tests().join("torch").join(name);
         let report = inspect(&path, false).unwrap();
-        assert_eq!((report.kind, report.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 1.x")), "{name}");
+        assert_eq!(
+            (report.kind, report.family.as_deref()),
+            (FileKind::Embedding, Some("Stable Diffusion 1.x")),
+            "{name}"
+        );
+        assert_eq!(report.vectors, [vectors(None, 2, 768)], "{name}");
         for (what, expected) in about.into_iter().chain([("base model", base)]) {
             assert_eq!(value(&report.training, what), expected, "{name}");
         }
@@ -204,11 +222,11 @@ fn embeddings_in_every_form() {
         assert!(message.contains("a textual inversion (embedding), not a LoRA"), "{message}");
     }
     let learned = look("torch/learned_embeds.bin");
-    assert_eq!((learned.kind, learned.family.as_deref()), (Kind::Embedding, Some("Stable Diffusion 2.x")));
-    assert_eq!(value(&learned.training, "vectors"), "1 of 1024 numbers");
+    assert_eq!((learned.kind, learned.family.as_deref()), (FileKind::Embedding, Some("Stable Diffusion 2.x")));
+    assert_eq!(learned.vectors, [vectors(None, 1, 1024)]);
     let xl = made(&[("clip_l", &[2, 768]), ("clip_g", &[3, 1280])]);
-    let vectors = [("vectors", "3 of 1280 numbers for clip_g"), ("vectors", "2 of 768 numbers for clip_l")];
-    assert_eq!(xl.training, vectors.map(|(what, value)| (what.to_string(), value.to_string())));
+    assert_eq!(xl.vectors, [vectors(Some("clip_g"), 3, 1280), vectors(Some("clip_l"), 2, 768)]);
+    assert_eq!(xl.training, []);
 }
 
 /// What AUTOMATIC1111's web UI leaves unused.
@@ -216,7 +234,7 @@ fn embeddings_in_every_form() {
 fn what_the_web_ui_does_not_take() {
     let unused = |tensors: &[(&str, &[usize])]| {
         let ignored = made(tensors).ignored;
-        ignored.into_iter().filter(|ignored| ignored.host == "web UI").map(|ignored| ignored.what).collect::<String>()
+        ignored.into_iter().filter(|ignored| ignored.host == "web UI").map(|ignored| ignored.what).collect::<Vec<_>>()
     };
     let layer = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
     let named = |tensor: &str| format!("{layer}.{tensor}");
@@ -224,13 +242,12 @@ fn what_the_web_ui_does_not_take() {
     let (a, b, scale) = (a.as_str(), b.as_str(), scale.as_str());
     let (up, down): (&[usize], &[usize]) = (&[8, 2], &[2, 6]);
     // Other kinds than LoRA, embeddings and magnitudes by inputs are taken.
-    assert_eq!(unused(&[(a, up), (b, down), ("bundle_emb.penny.clip_l", &[1, 768])]), "");
-    assert_eq!(unused(&[(a, up), (b, down), (scale, &[1, 6])]), "");
-    assert!(unused(&[(a, up), (b, down), (scale, &[8, 1])]).contains("paints differs"));
-    assert!(unused(&[(&named("set_weight"), up)]).contains("set_weight"));
-    assert!(unused(&[("lycoris_unet_a.lokr_w1", up), ("lycoris_unet_a.lokr_w2", up)]).starts_with("2 tensors"));
-    let diffusers = look("peft/diffusers.safetensors").ignored;
-    assert!(diffusers.iter().any(|ignored| ignored.host == "web UI" && ignored.what.starts_with("all of it")));
+    assert_eq!(unused(&[(a, up), (b, down), ("bundle_emb.penny.clip_l", &[1, 768])]), []);
+    assert_eq!(unused(&[(a, up), (b, down), (scale, &[1, 6])]), []);
+    assert_eq!(unused(&[(a, up), (b, down), (scale, &[8, 1])]), [Unused::DoraOfInputs]);
+    assert_eq!(unused(&[(&named("set_weight"), up)]), [Unused::WholeWeights]);
+    let lycoris = [("lycoris_unet_a.lokr_w1", up), ("lycoris_unet_a.lokr_w2", up)];
+    assert_eq!(unused(&lycoris), [Unused::LycorisModules(2)]);
 }
 
 #[test]
@@ -251,4 +268,14 @@ fn files_that_are_none_are_errors() {
     }
     let empty = tempfile::tempdir().unwrap();
     assert!(inspect(empty.path(), false).unwrap_err().to_string().contains("without model_index.json"));
+}
+
+#[test]
+fn latents_are_listed_with_their_shapes() {
+    let report = look("npz/plain.npz");
+    assert_eq!((report.kind, report.tensors, report.hashes), (FileKind::Latents, 5, None));
+    let names: Vec<&str> = report.arrays.iter().map(|array| array.name.as_str()).collect();
+    assert_eq!(names, ["alpha_mask", "crop_ltrb", "latents", "latents_flipped", "original_size"]);
+    assert_eq!(report.arrays[2].shape, Some(vec![4, 8, 8]));
+    assert_eq!(report.arrays[1].shape, None, "numbers of 64 bits are none that latents use");
 }

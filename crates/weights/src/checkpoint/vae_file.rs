@@ -7,11 +7,12 @@ use std::path::Path;
 
 use lorabake_recipe::model::Family;
 
+use super::diffusers_folder;
+use crate::Error;
+use crate::formats::tensor_file::TensorFile;
 use crate::keys::diffusers::checkpoint_keys;
 use crate::keys::{Part, part_of};
-use crate::tensor_file::TensorFile;
-use crate::tensors::{Tensors, View};
-use crate::{Error, diffusers_folder};
+use crate::tensors::{RenamedTensor, Tensors, View};
 
 /// Opens the VAE at `path`.
 ///
@@ -33,18 +34,30 @@ pub(crate) fn open(path: &Path) -> Result<Tensors, Error> {
     Ok(tensors)
 }
 
-/// (name in the file, key in a checkpoint, view) of a VAE's tensors; `None` if these names are of none.
-pub(crate) fn checkpoint_names(names: &[&str]) -> Option<Vec<(String, String, View)>> {
+/// The tensors of a VAE under the keys of a checkpoint; `None` if these names are of no VAE.
+fn checkpoint_names(names: &[&str]) -> Option<Vec<RenamedTensor>> {
     let has = |start: &str| names.iter().any(|name| name.starts_with(start));
     let prefix = Part::Vae.prefixes()[0];
+    let mut renamed = Vec::new();
     if has(prefix) {
-        let own = names.iter().filter(|name| part_of(name) == Some(Part::Vae));
-        return Some(own.map(|name| (name.to_string(), name.to_string(), View::Same)).collect());
+        for name in names.iter().filter(|name| part_of(name) == Some(Part::Vae)) {
+            renamed.push(RenamedTensor { in_file: name.to_string(), name: name.to_string(), view: View::Same });
+        }
+        return Some(renamed);
     }
     if has("encoder.down_blocks.") && has("decoder.up_blocks.") {
         return Some(checkpoint_keys(Part::Vae, Family::Sd1, names));
     }
-    let plain = has("encoder.down.") && has("decoder.up.");
-    // Its training leaves more behind, such as the loss, which is known to be harmless behind the prefix.
-    plain.then(|| names.iter().map(|name| (name.to_string(), format!("{prefix}{name}"), View::Same)).collect())
+    if has("encoder.down.") && has("decoder.up.") {
+        // Training leaves more behind, such as the loss, which is known to be harmless behind the prefix.
+        for name in names {
+            renamed.push(RenamedTensor {
+                in_file: name.to_string(),
+                name: format!("{prefix}{name}"),
+                view: View::Same,
+            });
+        }
+        return Some(renamed);
+    }
+    None
 }

@@ -3,23 +3,25 @@
 //! `golden/lora_fp16.safetensors`, `golden/ia3.safetensors`: final files of conformance traces n_fp16save and h_ia3.
 //! `golden/lora_modules.txt`: written by oracle/key_names.py.
 
-mod golden;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::output::SavePrecision;
+use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::keys::kohya::{kohya_name, paths_by_name};
-use lorabake_weights::lora_file::LoraFile;
-use lorabake_weights::lora_save::{RawTensor, save, save_raw};
-use lorabake_weights::tensor_file::TensorFile;
-use lorabake_weights::{Error, Part, keys};
+use lorabake_weights::lora::LoraFile;
+use lorabake_weights::lora::{RawTensor, save, save_raw};
+use lorabake_weights::{Error, NamedTensor, Part, keys};
 use safetensors::Dtype;
 
-type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+use crate::golden;
 
 fn golden_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn named(name: &str, shape: &[usize], values: &[f32]) -> NamedTensor {
+    NamedTensor { name: name.to_string(), shape: shape.to_vec(), values: values.to_vec() }
 }
 
 /// Everything after the header.
@@ -30,12 +32,12 @@ fn data(path: &Path) -> Vec<u8> {
     bytes[8 + header..].to_vec()
 }
 
-fn tensors_of(lora: &LoraFile) -> Tensors {
+fn tensors_of(lora: &LoraFile) -> Vec<NamedTensor> {
     let mut tensors = Vec::new();
     for module in &lora.modules {
-        tensors.push((format!("{}.alpha", module.name), vec![], vec![module.alpha]));
+        tensors.push(named(&format!("{}.alpha", module.name), &[], &[module.alpha]));
         for (suffix, tensor) in &module.tensors {
-            tensors.push((format!("{}.{suffix}", module.name), tensor.shape.clone(), tensor.values.clone()));
+            tensors.push(named(&format!("{}.{suffix}", module.name), &tensor.shape, &tensor.values));
         }
     }
     tensors
@@ -55,8 +57,8 @@ fn a_file_of_sd_scripts_is_saved_again_byte_for_byte() {
     let path = folder.path().join("new/again.safetensors");
     let metadata = plain_metadata(&TensorFile::open(&original).unwrap());
     let saved = save(&path, tensors_of(&lora), SavePrecision::F16, metadata).unwrap();
-    assert_eq!(saved.model_hash, lora.metadata["sshs_model_hash"]);
-    assert_eq!(saved.legacy_hash, lora.metadata["sshs_legacy_hash"]);
+    assert_eq!(saved.hashes.model, lora.metadata["sshs_model_hash"]);
+    assert_eq!(saved.hashes.legacy, lora.metadata["sshs_legacy_hash"]);
     assert!(saved.not_finite.is_empty());
     assert!(data(&path) == data(&original), "same tensor bytes");
     let (again, original) = (TensorFile::open(&path).unwrap(), TensorFile::open(&original).unwrap());
@@ -92,9 +94,7 @@ fn mixed_types_keep_the_order_of_the_library() {
 fn the_flag_of_ia3_is_an_integer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ia3.safetensors");
-    let tensors = || {
-        vec![("lora_te_a.on_input".into(), vec![], vec![1.0]), ("lora_te_a.weight".into(), vec![2], vec![0.5, -1.0])]
-    };
+    let tensors = || vec![named("lora_te_a.on_input", &[], &[1.0]), named("lora_te_a.weight", &[2], &[0.5, -1.0])];
     for (precision, dtype) in [(SavePrecision::F32, Dtype::I64), (SavePrecision::F16, Dtype::F16)] {
         save(&path, tensors(), precision, BTreeMap::new()).unwrap();
         assert_eq!(TensorFile::open(&path).unwrap().dtype("lora_te_a.on_input"), Some(dtype));
@@ -111,16 +111,16 @@ fn the_flag_of_ia3_is_an_integer() {
 #[test]
 fn hashes_of_a_large_file() {
     let values: Vec<f32> = (0..400_000).map(|n| (n % 1013) as f32 / 64.0).collect();
-    let tensors = || vec![("lora_unet_a.lora_up.weight".to_string(), vec![400, 1000], values.clone())];
+    let tensors = || vec![named("lora_unet_a.lora_up.weight", &[400, 1000], &values)];
     let metadata =
         || BTreeMap::from([("ss_steps".to_string(), "7".to_string()), ("modelspec.title".into(), "é".into())]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big.safetensors");
     let saved = save(&path, tensors(), SavePrecision::F32, metadata()).unwrap();
-    assert_eq!(saved.model_hash, "7dd1af9e1d19cdd64d1f9d0aaa690d757f35490fefe436f06f3e187a106073b0");
-    assert_eq!(saved.legacy_hash, "f9a3f7e7");
+    assert_eq!(saved.hashes.model, "7dd1af9e1d19cdd64d1f9d0aaa690d757f35490fefe436f06f3e187a106073b0");
+    assert_eq!(saved.hashes.legacy, "f9a3f7e7");
     let saved = save(&path, tensors(), SavePrecision::Bf16, metadata()).unwrap();
-    assert_eq!(saved.model_hash, "3fce3645394b52da3378efd8cbf8db1628a1a8df52f613bedb1bafe21b80a144");
+    assert_eq!(saved.hashes.model, "3fce3645394b52da3378efd8cbf8db1628a1a8df52f613bedb1bafe21b80a144");
     let bytes = std::fs::read(&path).unwrap();
     save(&path, tensors(), SavePrecision::Bf16, metadata()).unwrap();
     assert!(bytes == std::fs::read(&path).unwrap(), "equal input, equal file");
@@ -130,10 +130,10 @@ fn hashes_of_a_large_file() {
 fn values_that_do_not_fit_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
-    let tensors = || vec![("big".to_string(), vec![2], vec![1.0, 70_000.0]), ("fine".to_string(), vec![1], vec![2.0])];
+    let tensors = || vec![named("big", &[2], &[1.0, 70_000.0]), named("fine", &[1], &[2.0])];
     assert_eq!(save(&path, tensors(), SavePrecision::F16, BTreeMap::new()).unwrap().not_finite, ["big"]);
     assert!(save(&path, tensors(), SavePrecision::Bf16, BTreeMap::new()).unwrap().not_finite.is_empty());
-    let wrong = vec![("odd".to_string(), vec![2, 2], vec![1.0])];
+    let wrong = vec![named("odd", &[2, 2], &[1.0])];
     assert!(matches!(save(&path, wrong, SavePrecision::F32, BTreeMap::new()), Err(Error::SaveShape { .. })));
     let twice = [tensors(), tensors()].concat();
     let message = save(&path, twice, SavePrecision::F32, BTreeMap::new()).unwrap_err().to_string();
@@ -160,8 +160,8 @@ fn a_failed_save_leaves_nothing_behind() {
     assert!(save(&below_a_file, one_tensor(10), SavePrecision::F32, BTreeMap::new()).is_err());
 }
 
-fn one_tensor(values: usize) -> Tensors {
-    vec![("lora_unet_a.lora_up.weight".into(), vec![values], vec![1.5; values])]
+fn one_tensor(values: usize) -> Vec<NamedTensor> {
+    vec![named("lora_unet_a.lora_up.weight", &[values], &vec![1.5; values])]
 }
 
 /// The environment variable by which the next test calls itself with a limit on the size of files.
@@ -181,7 +181,7 @@ fn a_full_disk_keeps_the_previous_file() {
     save(&path, one_tensor(1000), SavePrecision::F32, BTreeMap::new()).unwrap();
     let before = std::fs::read(&path).unwrap();
     let limited = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact a_full_disk_keeps_the_previous_file"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact lora::a_full_disk_keeps_the_previous_file"])
         .arg(std::env::current_exe().unwrap())
         .env(FULL, &path)
         .output()
@@ -267,7 +267,7 @@ fn files_that_are_no_lora_are_named() {
 fn module_names_are_those_of_sd_scripts() {
     let mut sections: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut section = "";
-    for line in include_str!("golden/lora_modules.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("../golden/lora_modules.txt").lines().filter(|line| !line.starts_with('#')) {
         match line.strip_prefix('[') {
             Some(name) => section = name.trim_end_matches(']'),
             None => _ = sections.entry(section).or_default().insert(line.to_string()),

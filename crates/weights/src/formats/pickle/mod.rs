@@ -62,7 +62,7 @@ pub(crate) enum Node<'p> {
     /// Numbers in another part of the file.
     Storage(Storage<'p>),
     /// A view of them.
-    Tensor(Box<View<'p>>),
+    Tensor(Box<TensorView<'p>>),
 }
 
 /// The classes and functions that are understood.
@@ -101,7 +101,7 @@ pub(crate) struct Storage<'p> {
 
 /// Part of a storage as a tensor; offset and strides count numbers, not bytes.
 #[derive(Debug)]
-pub(crate) struct View<'p> {
+pub(crate) struct TensorView<'p> {
     /// Where the numbers are.
     pub(crate) storage: Storage<'p>,
     /// The first one.

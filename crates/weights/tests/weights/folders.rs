@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_weights::checkpoint::Prediction;
-use lorabake_weights::{Checkpoint, Family, Loader, Part, keys};
+use lorabake_weights::{Checkpoint, Family, Loader, NamedTensor, Part, keys};
 use tempfile::TempDir;
 
 fn golden(name: &str) -> PathBuf {
@@ -55,7 +55,7 @@ fn a_folder_has_the_tensors_of_the_single_file() {
     assert_eq!(single.names().len(), 970);
     same(&single, &folder);
     assert_eq!(single.encoder_digest().unwrap(), folder.encoder_digest().unwrap());
-    assert_eq!((folder.family(), folder.strangers()), (Family::Sd1, vec![]));
+    assert_eq!((folder.family(), folder.unexpected_tensors()), (Family::Sd1, vec![]));
     assert_eq!(folder.prediction(), Some(Prediction::V { zero_terminal_snr: true }));
     assert_eq!(single.prediction(), None);
     let name = "up_blocks.1.upsamplers.0.conv.weight";
@@ -69,19 +69,15 @@ fn whole_files_and_old_names_will_do() {
     // The pieces of the UNet, as one file without a variant; it counts before the pieces.
     let pieces = Checkpoint::open(&folder).unwrap();
     let names: Vec<&str> = pieces.names().iter().map(String::as_str).collect();
-    let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = keys::diffusers_names(Part::Unet, &names)
-        .into_iter()
-        .map(|(key, name)| {
-            (
-                name.unwrap(),
-                pieces.shape(key).unwrap().to_vec(),
-                pieces.read_f32(key).unwrap().iter().map(|x| -x).collect(),
-            )
-        })
-        .collect();
+    let mut tensors = Vec::new();
+    for (key, name) in keys::diffusers_names(Part::Unet, &names) {
+        let shape = pieces.shape(key).unwrap().to_vec();
+        let values = pieces.read_f32(key).unwrap().iter().map(|x| -x).collect();
+        tensors.push(NamedTensor { name: name.unwrap(), shape, values });
+    }
     let precision = lorabake_recipe::output::SavePrecision::F32;
     let whole = folder.join("unet/diffusion_pytorch_model.safetensors");
-    lorabake_weights::lora_save::save(&whole, tensors, precision, Default::default()).unwrap();
+    lorabake_weights::lora::save(&whole, tensors, precision, Default::default()).unwrap();
     let key = "model.diffusion_model.out.2.weight";
     let negative: Vec<f32> = pieces.read_f32(key).unwrap().iter().map(|x| -x).collect();
     assert_eq!(Checkpoint::open(&folder).unwrap().read_f32(key).unwrap(), negative);
@@ -92,8 +88,8 @@ fn whole_files_and_old_names_will_do() {
     let old = [("group_norm.bias", "norm.bias"), ("query.weight", "q.weight"), ("proj_attn.bias", "proj_out.bias")];
     for (name, key) in old {
         let name = format!("decoder.mid_block.attentions.0.{name}");
-        let [(_, found, _)] = &keys::diffusers::checkpoint_keys(Part::Vae, Family::Sd1, &[&name])[..] else { panic!() };
-        assert_eq!(*found, format!("first_stage_model.decoder.mid.attn_1.{key}"));
+        let [found] = &keys::diffusers::checkpoint_keys(Part::Vae, Family::Sd1, &[&name])[..] else { panic!() };
+        assert_eq!(found.name, format!("first_stage_model.decoder.mid.attn_1.{key}"));
     }
 }
 
@@ -162,19 +158,20 @@ fn names_of_the_hub_are_explained() {
 fn a_vae_of_its_own_takes_the_place_of_the_checkpoints() {
     let single = Checkpoint::open(&golden("single.safetensors")).unwrap();
     let vae = |form: &dyn Fn(&str) -> String, sign: f32| {
-        let own = single.names().iter().filter(|name| keys::part_of(name) == Some(Part::Vae));
-        let tensors = own.map(|key| {
-            let values: Vec<f32> = single.read_f32(key).unwrap().iter().map(|x| sign * x).collect();
-            (form(key), single.shape(key).unwrap().to_vec(), values)
-        });
-        tensors.collect::<Vec<_>>()
+        let mut tensors = Vec::new();
+        for key in single.names().iter().filter(|name| keys::part_of(name) == Some(Part::Vae)) {
+            let shape = single.shape(key).unwrap().to_vec();
+            let values = single.read_f32(key).unwrap().iter().map(|x| sign * x).collect();
+            tensors.push(NamedTensor { name: form(key), shape, values });
+        }
+        tensors
     };
     let place = tempfile::tempdir().unwrap();
     let bare = |key: &str| key.strip_prefix("first_stage_model.").unwrap().to_string();
     for (file, tensors) in [("whole", vae(&str::to_string, -1.0)), ("bare", vae(&bare, -1.0))] {
         let path = place.path().join(file);
         let precision = lorabake_recipe::output::SavePrecision::F32;
-        lorabake_weights::lora_save::save(&path, tensors, precision, Default::default()).unwrap();
+        lorabake_weights::lora::save(&path, tensors, precision, Default::default()).unwrap();
         let mut checkpoint = Checkpoint::open(&golden("folder")).unwrap();
         checkpoint.use_vae(&path).unwrap();
         assert_eq!(checkpoint.names().len(), 970);
@@ -213,7 +210,7 @@ fn a_vae_that_is_none_or_does_not_fit_is_named() {
 /// Values as torch's `float8_e4m3fn` and `float8_e5m2` have them.
 #[test]
 fn numbers_of_eight_bits_are_read() {
-    use lorabake_weights::tensor_file::TensorFile;
+    use lorabake_weights::formats::tensor_file::TensorFile;
     use safetensors::Dtype;
     use safetensors::tensor::TensorView;
     let read = |dtype, bytes: &[u8]| {

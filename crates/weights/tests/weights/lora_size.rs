@@ -8,11 +8,11 @@ use lorabake_recipe::network::{Network, Scope};
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Recipe, parse_train};
 use lorabake_weights::lora_size::{LoraTensor, file_bytes, lora_tensors};
-use lorabake_weights::{Checkpoint, lora_save};
+use lorabake_weights::{Checkpoint, NamedTensor, lora};
 
-const LAYERS: &str = include_str!("golden/sd15_layers.txt");
-const MODULES: &str = include_str!("golden/lora_modules.txt");
-const TINY: &[u8] = include_bytes!("../../../models/tiny/sd15_tiny.safetensors");
+const LAYERS: &str = include_str!("../golden/sd15_layers.txt");
+const MODULES: &str = include_str!("../golden/lora_modules.txt");
+const TINY: &[u8] = include_bytes!("../../../../models/tiny/sd15_tiny.safetensors");
 
 /// Keys and shapes of SD1.5.
 fn sd15() -> Vec<(&'static str, Vec<usize>)> {
@@ -83,9 +83,9 @@ fn the_forecast_is_the_size_of_the_file_that_is_written() {
         let forecast = file_bytes(&tensors, precision, &metadata);
         let filled = tensors.into_iter().map(|(name, shape)| {
             let values = vec![0.5; shape.iter().product()];
-            (name, shape, values)
+            NamedTensor { name, shape, values }
         });
-        lora_save::save(&path, filled.collect(), precision, metadata.clone()).unwrap();
+        lora::save(&path, filled.collect(), precision, metadata.clone()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), forecast, "{precision:?}");
     }
 }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::metadata::hashes;
+use crate::tensors::NamedTensor;
 use crate::whole_file;
 
 /// A tensor as it goes to the file.
@@ -31,96 +32,118 @@ pub struct RawTensor {
     pub bytes: Vec<u8>,
 }
 
-/// What a save has to tell.
+/// The hashes that sd-scripts writes into its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorHashes {
+    /// `sshs_model_hash`: SHA-256 of all tensor bytes, in hex.
+    pub model: String,
+    /// `sshs_legacy_hash`: eight hex digits.
+    pub legacy: String,
+}
+
+/// What is known of a file after it was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// `sshs_model_hash`: SHA-256 of all tensor bytes, in hex.
-    pub model_hash: String,
-    /// `sshs_legacy_hash`: eight hex digits.
-    pub legacy_hash: String,
+    /// The hashes in the file.
+    pub hashes: TensorHashes,
     /// Tensors with values that are infinite or not a number in the file (f16 ends at 65504).
     pub not_finite: Vec<String>,
 }
 
-/// Writes `tensors` (key, shape, values row-major) to `path`, as `precision`, with `metadata` and the two hashes.
+/// Writes `tensors` to `path`, as `precision`, with `metadata` and the two hashes.
 /// The folder is made if need be. A file that is already there is replaced at once or stays as it was.
 ///
 /// # Errors
 /// When shapes and values disagree, or when the file cannot be written; no partial file is left.
 pub fn save(
     path: &Path,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    tensors: Vec<NamedTensor>,
     precision: SavePrecision,
     metadata: BTreeMap<String, String>,
 ) -> Result<Saved, Error> {
     let mut raw = Vec::with_capacity(tensors.len());
     let mut not_finite = Vec::new();
-    for (name, shape, values) in tensors {
+    for NamedTensor { name, shape, values } in tensors {
         if values.len() != shape.iter().product::<usize>() {
             return Err(Error::SaveShape { path: path.into(), name, values: values.len(), shape });
         }
-        let (dtype, bytes, finite) = match precision {
+        let numbers = match precision {
             // LyCORIS' only integers, which sd-scripts keeps unless it converts everything.
-            SavePrecision::F32 if name.ends_with(".on_input") => whole(&values),
+            SavePrecision::F32 if name.ends_with(".on_input") => as_integers(&values),
             _ => encode(&values, precision),
         };
-        if !finite {
+        if !numbers.finite {
             not_finite.push(name.clone());
         }
-        raw.push(RawTensor { name, dtype, shape, bytes });
+        raw.push(RawTensor { name, dtype: numbers.dtype, shape, bytes: numbers.bytes });
     }
-    let (model_hash, legacy_hash) = save_raw(path, raw, metadata)?;
-    Ok(Saved { model_hash, legacy_hash, not_finite })
+    let hashes = save_raw(path, raw, metadata)?;
+    Ok(Saved { hashes, not_finite })
 }
 
-/// Writes tensors as they are; otherwise as [`save`]. Returns the model hash and the legacy hash.
+/// Writes tensors whose numbers are already as they are in the file, and else does what [`save`] does.
 ///
 /// # Errors
-/// As for [`save`].
+/// When the file cannot be written, or two tensors have one name; no partial file is left.
 pub fn save_raw(
     path: &Path,
     mut tensors: Vec<RawTensor>,
     mut metadata: BTreeMap<String, String>,
-) -> Result<(String, String), Error> {
+) -> Result<TensorHashes, Error> {
     let failed = |source| Error::Save { path: path.into(), source };
     tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
     let trained: BTreeMap<_, _> = metadata.iter().filter(|(key, _)| key.starts_with("ss_")).collect();
     let hashed_header = header(&tensors, &trained).map_err(failed)?;
-    let (model_hash, legacy_hash) = model_hashes(&hashed_header, &tensors);
-    metadata.insert("sshs_model_hash".into(), model_hash.clone());
-    metadata.insert("sshs_legacy_hash".into(), legacy_hash.clone());
+    let hashes = TensorHashes::of(&hashed_header, &tensors);
+    metadata.insert("sshs_model_hash".into(), hashes.model.clone());
+    metadata.insert("sshs_legacy_hash".into(), hashes.legacy.clone());
     let header = header(&tensors, &metadata).map_err(failed)?;
-    let fill = |out: &mut io::BufWriter<&std::fs::File>| {
+    whole_file::write(path, |out| {
         out.write_all(&header)?;
-        tensors.iter().try_for_each(|tensor| out.write_all(&tensor.bytes))
-    };
-    whole_file::write(path, fill).map_err(failed)?;
-    Ok((model_hash, legacy_hash))
+        for tensor in &tensors {
+            out.write_all(&tensor.bytes)?;
+        }
+        Ok(())
+    })
+    .map_err(failed)?;
+    Ok(hashes)
 }
 
-/// As 64-bit integers.
-fn whole(values: &[f32]) -> (Dtype, Vec<u8>, bool) {
-    (Dtype::I64, values.iter().flat_map(|value| (*value as i64).to_le_bytes()).collect(), true)
+/// Numbers as they go to the file.
+struct Encoded {
+    dtype: Dtype,
+    bytes: Vec<u8>,
+    /// None of them is infinite or not a number.
+    finite: bool,
 }
 
-/// Converts to the saved type, rounding to nearest even as torch does. Also whether all results are finite.
-fn encode(values: &[f32], precision: SavePrecision) -> (Dtype, Vec<u8>, bool) {
+/// Converts to 64-bit integers.
+fn as_integers(values: &[f32]) -> Encoded {
+    let bytes = values.iter().flat_map(|value| (*value as i64).to_le_bytes()).collect();
+    Encoded { dtype: Dtype::I64, bytes, finite: true }
+}
+
+/// Converts to the saved type, rounding to nearest even as torch does.
+fn encode(values: &[f32], precision: SavePrecision) -> Encoded {
     match precision {
         SavePrecision::F32 => {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             let finite = values.iter().all(|value| value.is_finite());
-            (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect(), finite)
+            Encoded { dtype: Dtype::F32, bytes, finite }
         }
         SavePrecision::F16 => {
             let mut halves = vec![f16::ZERO; values.len()];
             halves.convert_from_f32_slice(values);
+            let bytes = halves.iter().flat_map(|value| value.to_le_bytes()).collect();
             let finite = halves.iter().all(|value| value.is_finite());
-            (Dtype::F16, halves.iter().flat_map(|value| value.to_le_bytes()).collect(), finite)
+            Encoded { dtype: Dtype::F16, bytes, finite }
         }
         SavePrecision::Bf16 => {
             let mut halves = vec![bf16::ZERO; values.len()];
             halves.convert_from_f32_slice(values);
+            let bytes = halves.iter().flat_map(|value| value.to_le_bytes()).collect();
             let finite = halves.iter().all(|value| value.is_finite());
-            (Dtype::BF16, halves.iter().flat_map(|value| value.to_le_bytes()).collect(), finite)
+            Encoded { dtype: Dtype::BF16, bytes, finite }
         }
     }
 }
@@ -156,28 +179,27 @@ fn header<K: serde::Serialize>(tensors: &[RawTensor], metadata: &K) -> io::Resul
 
 /// Bytes before the tensors of a file that [`save`] would write with this metadata.
 pub(crate) fn header_bytes(tensors: &[(String, Vec<usize>)], dtype: Dtype, metadata: &BTreeMap<String, String>) -> u64 {
-    let empty = |(name, shape): &(String, Vec<usize>)| RawTensor {
-        name: name.clone(),
-        dtype,
-        shape: shape.clone(),
-        bytes: Vec::new(),
-    };
-    let mut tensors: Vec<RawTensor> = tensors.iter().map(empty).collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut empty = Vec::with_capacity(tensors.len());
+    for (name, shape) in tensors {
+        empty.push(RawTensor { name: name.clone(), dtype, shape: shape.clone(), bytes: Vec::new() });
+    }
+    empty.sort_by(|a, b| a.name.cmp(&b.name));
     let mut metadata = metadata.clone();
     metadata.insert("sshs_model_hash".into(), "0".repeat(64));
     metadata.insert("sshs_legacy_hash".into(), "0".repeat(8));
-    header(&tensors, &metadata).map_or(0, |header| header.len() as u64)
+    header(&empty, &metadata).map_or(0, |header| header.len() as u64)
 }
 
-/// `sshs_model_hash` and `sshs_legacy_hash` of a file that has this header before its tensors.
-fn model_hashes(header: &[u8], tensors: &[RawTensor]) -> (String, String) {
-    let mut all = Sha256::new();
-    let mut window = hashes::LegacyWindow::new();
-    window.update(header);
-    for tensor in tensors {
-        all.update(&tensor.bytes);
-        window.update(&tensor.bytes);
+impl TensorHashes {
+    /// The hashes of a file that has this header before its tensors.
+    fn of(header: &[u8], tensors: &[RawTensor]) -> Self {
+        let mut all = Sha256::new();
+        let mut window = hashes::LegacyWindow::new();
+        window.update(header);
+        for tensor in tensors {
+            all.update(&tensor.bytes);
+            window.update(&tensor.bytes);
+        }
+        Self { model: hashes::hex(&all.finalize()), legacy: window.finish() }
     }
-    (hashes::hex(&all.finalize()), window.finish())
 }

@@ -10,7 +10,7 @@ use crate::tensors::Tensors;
 /// What kind of thing a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FileKind {
     /// A whole model.
     Checkpoint,
     /// A UNet in diffusers' layout.
@@ -32,26 +32,26 @@ pub enum Kind {
 }
 
 /// What kind of thing these tensors are.
-pub fn kind(tensors: &Tensors) -> Kind {
+pub fn kind(tensors: &Tensors) -> FileKind {
     let names = tensors.names();
     let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
     let starts = |prefix: &'static str| any(&move |name| name.starts_with(prefix));
     if starts("network.") && names.iter().any(|name| name == "losses") {
-        Kind::State
+        FileKind::State
     } else if any(&keys::is_adapter_key) || starts("lycoris_") {
-        Kind::Adapter
+        FileKind::Adapter
     } else if starts("model.diffusion_model.") || any(&|name| name.contains("joint_blocks.0.")) || flux(tensors) {
-        Kind::Checkpoint
+        FileKind::Checkpoint
     } else if starts("down_blocks.") && starts("mid_block.") {
-        Kind::Unet
+        FileKind::Unet
     } else if (starts("encoder.down") || starts(Part::Vae.prefixes()[0])) && any(&|name| name.contains("conv_in")) {
-        Kind::Vae
+        FileKind::Vae
     } else if starts("text_model.") {
-        Kind::TextEncoder
+        FileKind::TextEncoder
     } else if !embedding_widths(tensors).is_empty() {
-        Kind::Embedding
+        FileKind::Embedding
     } else {
-        Kind::Unknown
+        FileKind::Unknown
     }
 }
 
@@ -72,11 +72,11 @@ fn flux(tensors: &Tensors) -> bool {
 }
 
 /// The name of the family, if names or shapes tell.
-pub fn family(kind: Kind, tensors: &Tensors) -> Option<String> {
+pub fn family(kind: FileKind, tensors: &Tensors) -> Option<String> {
     match kind {
-        Kind::Checkpoint => Some(checkpoint_family(tensors)),
-        Kind::Adapter => adapter_family(tensors).map(str::to_string),
-        Kind::Unet | Kind::Embedding | Kind::TextEncoder => {
+        FileKind::Checkpoint => Some(checkpoint_family(tensors)),
+        FileKind::Adapter => adapter_family(tensors).map(str::to_string),
+        FileKind::Unet | FileKind::Embedding | FileKind::TextEncoder => {
             let context =
                 |name: &String| name.ends_with("attn2.to_k.weight").then(|| tensors.shape(name)?.last().copied());
             let text = tensors.shape("text_model.final_layer_norm.weight").map(|shape| shape[0]);

@@ -1,0 +1,10 @@
+//! LoRA files: read as [`LoraFile`], written by [`save`]. Layers are called by kohya's names; files with diffusers' or
+//! PEFT's names are renamed when they are opened.
+
+mod file;
+pub(crate) mod peft;
+mod save;
+
+pub use file::{LoraFile, LoraModule, ModuleTensor, Problem, tensors};
+pub(crate) use save::header_bytes;
+pub use save::{RawTensor, Saved, TensorHashes, save, save_raw};
