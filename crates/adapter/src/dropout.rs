@@ -4,14 +4,15 @@
 //! scaling the others up, and has no dropout of single values where it forms the whole weight, which is its default.
 
 use burn::tensor::{Tensor, TensorData};
-use lorabake_recipe::adapter::{Dropout, Rule};
+use lorabake_recipe::network::adapter::Dropout;
+use lorabake_recipe::network::algo::Dialect;
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
 
 /// The masks of one module in one pass.
 pub struct Dropped {
     settings: Dropout,
-    rule: Rule,
+    dialect: Dialect,
     rng: Box<dyn rand::RngCore>,
 }
 
@@ -21,7 +22,7 @@ pub struct Masks {
     /// How much is dropped.
     pub settings: Dropout,
     /// How.
-    pub rule: Rule,
+    pub dialect: Dialect,
     /// The run's seed.
     pub seed: Seed,
     /// (epoch, batch, module).
@@ -33,14 +34,14 @@ impl Masks {
     pub(crate) fn draw(&self) -> Option<Dropped> {
         let mut rng = Box::new(self.seed.stream("network_dropout", &self.at));
         let dropped = self.settings.module > 0.0 && rng.random::<f64>() < self.settings.module;
-        (!dropped).then(|| Dropped { settings: self.settings, rule: self.rule, rng })
+        (!dropped).then(|| Dropped { settings: self.settings, dialect: self.dialect, rng })
     }
 }
 
 impl Dropped {
     /// For what stands between down and up of a linear layer, [B·T, r].
     pub(crate) fn ranks_last(&mut self, inner: Tensor<2>, batch: usize) -> Tensor<2> {
-        if self.rule == Rule::Lycoris {
+        if self.dialect == Dialect::Lycoris {
             return inner;
         }
         let [rows, rank] = inner.dims();
@@ -52,7 +53,7 @@ impl Dropped {
 
     /// For what stands between down and up of a convolution, [B, r, H, W].
     pub(crate) fn ranks_second(&mut self, inner: Tensor<4>) -> Tensor<4> {
-        if self.rule == Rule::Lycoris {
+        if self.dialect == Dialect::Lycoris {
             return inner;
         }
         let [batch, rank, ..] = inner.dims();
@@ -65,7 +66,7 @@ impl Dropped {
     /// LyCORIS' mask of outputs, 0 or 1.
     pub(crate) fn outputs(&mut self, count: usize) -> Option<Vec<f32>> {
         let p = self.settings.rank;
-        (self.rule == Rule::Lycoris && p > 0.0).then(|| self.mask(count, p, 1.0))
+        (self.dialect == Dialect::Lycoris && p > 0.0).then(|| self.mask(count, p, 1.0))
     }
 
     fn neurons<const D: usize>(&mut self, inner: Tensor<D>) -> Tensor<D> {

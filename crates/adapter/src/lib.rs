@@ -24,5 +24,5 @@ pub use dropout::Masks;
 pub use lokr::{Form, Kronecker, factors};
 pub use lora::Lora;
 pub use method::{Method, Named, Parameter, Start};
-pub use plan::{Chance, Planned, plan, rule_of};
+pub use plan::{Chance, Planned, dialect_of, plan};
 pub use site::{Kind, Role, Site, SiteId, Sites};

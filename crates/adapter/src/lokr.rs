@@ -3,8 +3,8 @@
 //! Rows and columns of W are split into two factors each; w1 has the smaller ones, w2 the larger ones and the kernel.
 
 use burn::tensor::Tensor;
-use lorabake_recipe::adapter::Lokr as Settings;
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::algo::Lokr as Settings;
 
 use crate::Kind;
 use crate::method::{Named, Parameter, Start};

@@ -3,8 +3,9 @@
 //! Names, shapes, first values and scales are those of sd-scripts' `networks.lora`, `networks.dylora` and of LyCORIS 4.1.
 //! Each kind has a file of its own; this one puts them side by side.
 
-use lorabake_recipe::adapter::{Blocks, Side};
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::adapter::Side;
+use lorabake_recipe::network::algo::RankBlocks;
 
 use crate::dylora;
 use crate::lokr::Kronecker;
@@ -39,7 +40,7 @@ pub enum Method {
         /// Rank and alpha.
         size: RankAlpha,
         /// Ranks of a block, and whose rules hold.
-        blocks: Blocks,
+        blocks: RankBlocks,
     },
 }
 

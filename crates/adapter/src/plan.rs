@@ -1,7 +1,8 @@
 //! Which layers get an adapter, of which kind and size, and its first values; as sd-scripts and LyCORIS choose them.
 
-use lorabake_recipe::adapter::{Adapter as Kinds, Algo, Lycoris, Rule};
-use lorabake_recipe::lycoris_preset::Class;
+use lorabake_recipe::network::adapter::{AdapterSettings as Kinds, Lycoris};
+use lorabake_recipe::network::algo::{Algo, Dialect};
+use lorabake_recipe::network::lycoris_preset::Class;
 use lorabake_recipe::network::{Network, RankAlpha};
 use rand::Rng;
 
@@ -15,7 +16,7 @@ use crate::lokr::Kronecker;
 use crate::method::{Method, Named, Parameter, Start};
 use crate::{Kind, Lora, Role, Site, SiteId, Sites, dylora};
 use burn::tensor::Tensor;
-use lorabake_recipe::adapter::Side;
+use lorabake_recipe::network::adapter::Side;
 
 /// An adapter that is to be made for one layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -262,6 +263,6 @@ fn is_in(site: &Site, class: Class) -> bool {
 }
 
 /// Whose dropout holds for an adapter of this recipe.
-pub fn rule_of(adapter: &Kinds) -> Rule {
-    if matches!(adapter, Kinds::Lycoris(_)) { Rule::Lycoris } else { Rule::Kohya }
+pub fn dialect_of(adapter: &Kinds) -> Dialect {
+    if matches!(adapter, Kinds::Lycoris(_)) { Dialect::Lycoris } else { Dialect::Kohya }
 }

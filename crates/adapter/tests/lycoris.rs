@@ -7,8 +7,9 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Chance, Kind, Kronecker, Method, Named, Planned, Role, Site, SiteId, Sites};
 use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, Storage};
-use lorabake_recipe::adapter::{Lokr, Side};
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::adapter::Side;
+use lorabake_recipe::network::algo::Lokr;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
 

@@ -15,7 +15,7 @@ mod guidance;
 mod sampler;
 
 pub use guidance::guide;
-pub use loss::{HuberSchedule, HuberThreshold, Loss, LossKind, Measure, Weighting, loss};
+pub use loss::{Loss, Measure, Weighting, loss};
 pub use noise::{Level, add_multires_noise, add_noise_offset, draw_levels, offset_strengths, unit_normal};
 pub use sampler::{Error, Model, NoiseSource, Sampler, Steps};
 pub use schedule::{Schedule, TRAIN_STEPS};

@@ -1,7 +1,7 @@
 //! AdaFactor as transformers.optimization.Adafactor computes it: Shazeer & Stern, "Adafactor: Adaptive Learning Rates
 //! with Sublinear Memory Cost" (2018). Not here: `AdafactorSchedule`, which only reads [`Optimizer::own_rates`].
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::memory::{Memory, Slot, Turn};
 use crate::{Error, Group, Optimizer, State, Trainable};

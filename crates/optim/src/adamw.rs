@@ -3,7 +3,7 @@
 //! Moments are f32; bias corrections are f64 and enter as f32 factors; `eps` is added after the corrected root. Not
 //! here: AMSGrad, `maximize`, and 8-bit states.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, PARALLEL_FROM, Slot};

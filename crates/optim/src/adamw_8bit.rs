@@ -1,6 +1,6 @@
 //! AdamW with 8-bit moments as bitsandbytes 0.50 computes it (`AdamW8bit`). Not here: paging, AMSGrad.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square};
 use crate::blockwise::{Block, Moments, signed_map, unsigned_map};

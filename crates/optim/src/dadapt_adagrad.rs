@@ -1,7 +1,7 @@
 //! D-Adapt AdaGrad as the package dadaptation 3.2 computes it for dense gradients: Defazio & Mishchenko,
 //! "Learning-Rate-Free Learning by D-Adaptation" (2023). Not here: sparse gradients.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};

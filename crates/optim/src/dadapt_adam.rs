@@ -2,7 +2,7 @@
 //! D-Adaptation" (2023). Not here: the preprint's version of it ([`crate::dadapt_adam_preprint`]), layer scales,
 //! sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};

@@ -1,7 +1,7 @@
 //! D-Adapt Adam as its first version computed it, which sd-scripts uses for `DAdaptation`: the package dadaptation 3.2,
 //! `experimental.DAdaptAdamPreprint`. Not here: bias correction (it has none), sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};

@@ -2,7 +2,7 @@
 //! D-Adaptation" (2023), over Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm" (2022). Not here: Adan's
 //! restart.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars};
 use crate::memory::{Memory, Slot, Turn};

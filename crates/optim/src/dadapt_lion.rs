@@ -1,7 +1,7 @@
 //! D-Adapt Lion as the package dadaptation 3.2 computes it: D-Adaptation (Defazio & Mishchenko, 2023) over Lion (Chen
 //! et al., 2023). It steps with the d of the step before. Not here: a growth limit (it has none), sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, l1, save_scalars, shared_rate, sign, take_scalars};
 use crate::memory::{Memory, Slot, Turn};

@@ -1,7 +1,7 @@
 //! D-Adapt SGD as the package dadaptation 3.2 computes it: Defazio & Mishchenko, "Learning-Rate-Free Learning by
 //! D-Adaptation" (2023). Not here: sharding. A first step at rate 0 (a warmup), which crashes there, waits here.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};

@@ -1,7 +1,7 @@
 //! Lion as the package lion-pytorch computes it: Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023).
 //! Not here: 8-bit states.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, sign};
 use crate::memory::{Memory, Slot};

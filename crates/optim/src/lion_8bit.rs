@@ -1,6 +1,6 @@
 //! Lion with 8-bit momentum as bitsandbytes 0.50 computes it (`Lion8bit`). Not here: paging.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, sign};
 use crate::blockwise::{Moments, signed_map};

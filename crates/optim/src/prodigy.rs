@@ -1,7 +1,7 @@
 //! Prodigy as the package prodigyopt 1.1.2 computes it: Mishchenko & Defazio, "Prodigy: An Expeditiously Adaptive
 //! Parameter-Free Learner" (2023). Not here: the variants Prodigy+ScheduleFree and 8-bit Prodigy, nor sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};

@@ -1,7 +1,7 @@
 //! SGD with Nesterov momentum as torch.optim.SGD computes it: Sutskever et al., "On the importance of initialization
 //! and momentum in deep learning" (2013). Not here: dampening, plain momentum, 8-bit states.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, with_decay};
 use crate::memory::{Memory, Slot};

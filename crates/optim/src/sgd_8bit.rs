@@ -2,7 +2,7 @@
 //! bitsandbytes takes `nesterov` and ignores it, so this is plain momentum, as there. Not here: dampening, likewise
 //! ignored there.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, with_decay};
 use crate::blockwise::{Moments, signed_map};

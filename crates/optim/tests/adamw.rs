@@ -1,9 +1,10 @@
 //! AdamW and gradient clipping against torch (`golden/adamw.safetensors`, written by oracle/optim_adamw.py), and
 //! saved states.
 
+use lorabake_optim::adamw::AdamW;
 use lorabake_optim::clip::clip_grad_norm;
-use lorabake_optim::{AdamW, Error, Group, Optimizer, State, Trainable};
-use lorabake_recipe::optimizer as settings;
+use lorabake_optim::{Error, Group, Optimizer, State, Trainable};
+use lorabake_recipe::optim::optimizer as settings;
 use safetensors::SafeTensors;
 use serde_json::Value;
 

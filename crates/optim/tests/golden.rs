@@ -2,7 +2,7 @@
 //! oracle/optim_golden.py, which says what is in them), and what a saved state has to do.
 
 use lorabake_optim::{Group, Optimizer, State, Trainable, build, signed_map, unsigned_map};
-use lorabake_recipe::optimizer;
+use lorabake_recipe::optim::optimizer;
 use safetensors::SafeTensors;
 use serde_json::Value;
 

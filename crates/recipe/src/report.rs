@@ -1,12 +1,14 @@
-//! What a recipe's author is told: problems that stop the run, and notes about what an option will (not) do.
+//! What a recipe's author should know: problems that stop the run, and notes about what an option will (not) do.
 //!
 //! Nothing is printed here; the command line and the web form show these values in their own way.
 
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// Something that must be put right before training can start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Name of the option, without dashes; `None` if what was typed is no option at all.
     pub option: Option<String>,
@@ -31,7 +33,7 @@ impl fmt::Display for Problem {
 }
 
 /// Every problem of a recipe, in the order in which they were found; never empty inside an error.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
@@ -45,7 +47,7 @@ impl fmt::Display for Problems {
 }
 
 /// Something that the author should know, though training goes on: an option without effect, a default that matters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Name of the option, without dashes.
     pub option: String,
@@ -59,7 +61,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// Collects problems and notes while a recipe is read and resolved, so that all are told at once.
+/// Collects problems and notes while a recipe is read and resolved, so that all are reported at once.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) problems: Vec<Problem>,

@@ -1,9 +1,10 @@
 //! What chance decides about the adapters in one pass: DyLoRA's blocks and dropout. Like all that is random, an input of
 //! the step: drawn from named streams by (epoch, batch), or recorded.
 
-use lorabake_adapter::{Chance, Masks, rule_of};
-use lorabake_recipe::adapter::{Dropout, Rule};
+use lorabake_adapter::{Chance, Masks, dialect_of};
 use lorabake_recipe::network::Network;
+use lorabake_recipe::network::adapter::Dropout;
+use lorabake_recipe::network::algo::Dialect;
 use lorabake_recipe::seed::Seed;
 
 use crate::network::Module;
@@ -25,14 +26,14 @@ pub enum Chances {
         /// How much is dropped.
         dropout: Dropout,
         /// Whose dropout.
-        rule: Rule,
+        dialect: Dialect,
     },
 }
 
 impl Chances {
     /// The chances of batch `at` = (epoch, batch).
     pub fn new(seed: Seed, at: (u64, u64), network: &Network) -> Self {
-        Self::Drawn { seed, at, dropout: network.dropout, rule: rule_of(&network.adapter) }
+        Self::Drawn { seed, at, dropout: network.dropout, dialect: dialect_of(&network.adapter) }
     }
 
     /// Those of module number `index`.
@@ -40,10 +41,10 @@ impl Chances {
         match *self {
             Self::None => Chance::default(),
             Self::Starts(ref starts) => Chance { start: starts.get(index).copied(), masks: None },
-            Self::Drawn { seed, at, dropout, rule } => {
+            Self::Drawn { seed, at, dropout, dialect } => {
                 let at = [at.0, at.1, index as u64];
                 let start = module.plan.draw_start(&mut seed.stream("dylora", &at));
-                let masks = (!dropout.is_off()).then_some(Masks { settings: dropout, rule, seed, at });
+                let masks = (!dropout.is_off()).then_some(Masks { settings: dropout, dialect, seed, at });
                 Chance { start, masks }
             }
         }

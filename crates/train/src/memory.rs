@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use lorabake_model::{Bundle, Parts};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::Scope;
-use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::train::{Fp8, Precision, Recompute};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::forecast::{Demands, Memory, Sizes};

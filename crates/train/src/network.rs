@@ -6,7 +6,8 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Chance, Method, Named, Parameter, Planned, Sites, plan};
 use lorabake_model::Bundle;
-use lorabake_recipe::adapter::{Adapter, Algo};
+use lorabake_recipe::network::adapter::AdapterSettings;
+use lorabake_recipe::network::algo::Algo;
 use lorabake_recipe::network::{self, RankAlpha, Scope};
 use lorabake_recipe::seed::Seed;
 use lorabake_weights::Part;
@@ -131,20 +132,20 @@ impl Network {
     }
 
     /// Modules of DyLoRA in place of plain ones, where the recipe asks for that: files do not tell the two apart.
-    pub fn in_blocks(&mut self, adapter: &Adapter, bundle: &Bundle) -> Result<()> {
-        if !matches!(adapter, Adapter::Lycoris(_))
+    pub fn in_blocks(&mut self, adapter: &AdapterSettings, bundle: &Bundle) -> Result<()> {
+        if !matches!(adapter, AdapterSettings::Lycoris(_))
             && let Some(other) = self.modules.iter().find(|m| m.plan.dora.is_some() || m.plan.method.name() != "LoRA")
         {
             let kind = if other.plan.dora.is_some() { "DoRA" } else { other.plan.method.name() };
             bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
         }
         let blocks = match adapter {
-            Adapter::DyLora(blocks) => blocks,
-            Adapter::Lycoris(lycoris) => match &lycoris.algo {
+            AdapterSettings::DyLora(blocks) => blocks,
+            AdapterSettings::Lycoris(lycoris) => match &lycoris.algo {
                 Algo::DyLora(blocks) => blocks,
                 _ => return Ok(()),
             },
-            Adapter::Lora => return Ok(()),
+            AdapterSettings::Lora => return Ok(()),
         };
         for module in &mut self.modules {
             let Method::Lora { size, .. } = module.plan.method else { continue };

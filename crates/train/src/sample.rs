@@ -10,7 +10,7 @@ use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::vae::Decoder;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::output::Every;
-use lorabake_recipe::samples::Samples;
+use lorabake_recipe::output::samples::Samples;
 
 use crate::event::{Event, Painted};
 use crate::generate::{Brush, Request};

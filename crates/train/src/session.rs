@@ -18,7 +18,7 @@ use lorabake_recipe::model;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::{Fp8, Recompute, Train};
-use lorabake_recipe::{Found, Parsed, Recipe};
+use lorabake_recipe::{CheckpointFacts, Parsed, Recipe};
 use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::lora_file::LoraFile;
 use lorabake_weights::{Checkpoint, Family, Part};
@@ -227,7 +227,7 @@ pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
         Some(Prediction::Epsilon) => (Some(false), false),
         Some(Prediction::V { zero_terminal_snr }) => (Some(true), zero_terminal_snr),
     };
-    let settled = parsed.with(Found { family: checkpoint.family(), velocity, zero_terminal_snr });
+    let settled = parsed.with(CheckpointFacts { family: checkpoint.family(), velocity, zero_terminal_snr });
     settled.map_err(|problems| {
         let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
         anyhow!("{}: {}", checkpoint.label(), lines.join("; "))

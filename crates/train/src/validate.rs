@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use lorabake_data::bucket::Layout;
 use lorabake_data::{Dataset, caption};
 use lorabake_recipe::Recipe;
+use lorabake_recipe::data::validation;
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::validation;
 use rand::RngCore;
 
 use crate::chances::Chances;

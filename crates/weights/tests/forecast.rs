@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lorabake_recipe::network::{Network, Scope};
-use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Recipe, parse_train};
-use lorabake_weights::forecast::{Demands, LoraTensor, Memory, Sizes, file_bytes, lora_tensors, state_bytes};
+use lorabake_weights::forecast::{Demands, LoraTensor, Memory, Sizes, file_bytes, lora_tensors};
 use lorabake_weights::{Checkpoint, lora_save};
 
 const LAYERS: &str = include_str!("golden/sd15_layers.txt");
@@ -202,7 +202,7 @@ fn memory_grows_with_what_takes_it() {
 fn every_optimizer_has_a_size() {
     for name in Optimizer::NAMES {
         let optimizer = Optimizer::named(name).unwrap();
-        let bytes = state_bytes(&optimizer);
+        let bytes = optimizer.state_bytes();
         assert_eq!(bytes == 0.0, matches!(optimizer, Optimizer::AdaFactor(_)), "{name}");
         assert_eq!(bytes.fract() != 0.0, name.ends_with("8bit"), "{name}");
     }

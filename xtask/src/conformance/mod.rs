@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use lorabake_ops::Storage;
-use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_recipe::train::device::{Device as Wanted, Kind};
 use lorabake_train::devices::{is_host, open};
 
 use replay::{Verdict, replay};

@@ -12,7 +12,7 @@ use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts};
 use lorabake_ops::Storage;
 use lorabake_optim::lr;
-use lorabake_recipe::adapter::Rule;
+use lorabake_recipe::network::algo::Dialect;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
@@ -199,9 +199,9 @@ impl Replay<'_> {
         let start = |module: &Module| {
             let Method::DyLora { blocks, .. } = module.plan.method else { return Ok(0) };
             let drawn = *drawn.get(module.name.as_str()).with_context(|| format!("{} was not drawn", module.name))?;
-            Ok(match blocks.rule {
-                Rule::Kohya => drawn - drawn % blocks.size,
-                Rule::Lycoris => drawn * blocks.size,
+            Ok(match blocks.dialect {
+                Dialect::Kohya => drawn - drawn % blocks.size,
+                Dialect::Lycoris => drawn * blocks.size,
             })
         };
         Ok(Chances::Starts(self.network.modules.iter().map(start).collect::<Result<_>>()?))

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use lorabake_recipe::device::Device as Wanted;
+use lorabake_recipe::train::device::Device as Wanted;
 use lorabake_train::devices::{built_in, is_host, open};
 
 use crate::conformance;

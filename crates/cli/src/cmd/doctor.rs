@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_recipe::train::device::{Device as Wanted, Kind};
 use lorabake_train::devices::{self, Found, Question, Trial, expectation, open, processor};
 
 use crate::words;

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use lorabake_diffusion::{Sampler, Steps};
-use lorabake_recipe::device::Device;
 use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
+use lorabake_recipe::train::device::Device;
 use lorabake_train::devices::{self, Opened};
 use lorabake_train::generate::{LoraUse, Painter, Request, read_noise};
 use lorabake_train::prompt::{LoraTag, Prompt, find_lora};
