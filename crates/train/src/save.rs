@@ -9,7 +9,7 @@ use lorabake_data::bucket::Layout;
 use lorabake_data::facts;
 use lorabake_data::plan::Length;
 use lorabake_recipe::data::Mask;
-use lorabake_recipe::data::dataset_facts::{BucketInfo, DatasetFacts, Dir};
+use lorabake_recipe::data::dataset_facts::DatasetFacts;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Parsed, Recipe};

@@ -1,8 +1,8 @@
 //! The words of `--network_args`, module by module.
 
-use super::Blocks;
 use super::adapter::{AdapterSettings, Dropout, Lycoris, Side};
 use super::algo::{Algo, Dialect, Lokr, RankBlocks};
+use super::blocks::Blocks;
 use super::lycoris_preset::{BUILT_IN, Preset};
 use super::rank_alpha::{RankAlpha, alpha};
 use super::{block_args, lora_plus};

@@ -2,6 +2,7 @@
 
 pub mod optimizer;
 mod optimizer_args;
+mod optimizers_macro;
 pub mod options;
 mod rates;
 mod schedule;
