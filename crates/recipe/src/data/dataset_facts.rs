@@ -2,8 +2,10 @@
 //!
 //! Plain values with sd-scripts' meaning and order. The crate `data` gathers them, and `weights` spells them as JSON.
 
+use serde::{Deserialize, Serialize};
+
 /// Facts about the images of a run, or of one data set of a `--dataset_config`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetFacts {
     /// Training images × repeats (`ss_num_train_images`).
     pub train_images: u64,
@@ -24,7 +26,7 @@ pub struct DatasetFacts {
 }
 
 /// A concept folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dir {
     /// Folder name, with its number.
     pub name: String,
@@ -35,7 +37,7 @@ pub struct Dir {
 }
 
 /// How images fell into buckets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BucketInfo {
     /// (width, height) in pixels and number of uses per epoch of each bucket in use; the index is the key in the metadata.
     pub buckets: Vec<((u32, u32), u64)>,

@@ -3,10 +3,12 @@
 //!
 //! One arrow is one "noticeable small decrease" there. Adaptive optimizers make up for most of it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::recipe::Recipe;
 
 /// One setting's effect on learning.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dampening {
     /// The setting with its value.
     pub setting: String,

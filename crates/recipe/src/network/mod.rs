@@ -12,6 +12,8 @@ mod rank_alpha;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Family;
 use crate::optim::optimizer::Optimizer;
 use crate::parse::pairs::Pairs;
@@ -26,7 +28,7 @@ pub use rank_alpha::RankAlpha;
 use rank_alpha::alpha;
 
 /// Which networks get adapters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
     /// UNet and text encoder.
     Both,

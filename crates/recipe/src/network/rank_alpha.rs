@@ -1,9 +1,11 @@
 //! Rank and alpha, which every adapter of low rank has.
 
+use serde::{Deserialize, Serialize};
+
 use crate::report::Report;
 
 /// Rank and alpha of one kind of layer; the adapter's output is scaled by alpha ÷ rank.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RankAlpha {
     /// Inner dimension (`--network_dim`).
     pub rank: usize,

@@ -1,7 +1,9 @@
 //! How often something happens in a run: snapshots and pictures.
 
+use serde::{Deserialize, Serialize};
+
 /// How often a snapshot is saved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Every {
     /// `--save_every_n_epochs`
     Epochs(u64),

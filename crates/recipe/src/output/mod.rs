@@ -6,14 +6,14 @@ pub mod samples;
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::Report;
 pub use every::Every;
 use keep::{Keep, RawKeep};
 
 /// Type of the numbers in a saved file (`--save_precision`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SavePrecision {
     /// `float`
     F32,

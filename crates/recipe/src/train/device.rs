@@ -1,10 +1,12 @@
 //! Where networks are computed (`--device`).
 
+use serde::{Deserialize, Serialize};
+
 use std::fmt;
 use std::str::FromStr;
 
 /// The ways to a device. All but the first two are in programs that were built with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Kind {
     /// The first GPU that works, or else the processor.
     #[default]
@@ -43,7 +45,7 @@ impl Kind {
 }
 
 /// A device as it is asked for: `cuda`, or `cuda:1` for the second of several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Device {
     /// The way to it.
     pub kind: Kind,

@@ -4,13 +4,13 @@ pub mod device;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::Report;
 use device::{Device, Kind};
 
 /// How long to train; exactly one of the two decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Duration {
     /// `--max_train_epochs`
     Epochs(u64),
@@ -19,7 +19,7 @@ pub enum Duration {
 }
 
 /// Arithmetic of the frozen networks (`--mixed_precision`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
     /// f32 throughout.
     No,
@@ -41,7 +41,7 @@ impl Precision {
 }
 
 /// What of the frozen networks is held in 8 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fp8 {
     /// Nothing.
     No,
@@ -52,7 +52,7 @@ pub enum Fp8 {
 }
 
 /// How much of the UNet is computed twice, to keep less for the backward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recompute {
     /// Nothing.
     No,

@@ -1,4 +1,17 @@
-//! Tests of what users type: command lines and recipe files in, messages and recipes out.
+//! Tests of what users type: command lines and recipe files in, messages and recipes out. Where a test belongs:
+//!
+//! - `messages`: the exact words of problems and notes, one row each in problems.txt and notes.txt.
+//! - `options`: every option by its name alone, and that none of sd-scripts' is forgotten.
+//! - `toml`: recipe files, and that a recipe written out is read back as it was.
+//! - `dataset_config`: `--dataset_config`.
+//! - `stages`: `[[stage]]` tables.
+//! - `imports`: presets of other programs, `--like`, `--preset`.
+//! - `families`: what depends on the checkpoint.
+//! - `adapters`: kinds of adapter and their `--network_args`.
+//! - `blocks`: ranks and learning rates of single blocks.
+//! - `optimizers`: optimizers, rates and schedules.
+//! - `guide`: the two sample scripts at the end of the guide.
+//! - `advise`, `dampening`: what the guide advises, and which settings slow learning down.
 
 mod adapters;
 mod advise;

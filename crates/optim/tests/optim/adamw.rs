@@ -8,7 +8,7 @@ use lorabake_recipe::optim::optimizer as settings;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-const FILE: &[u8] = include_bytes!("golden/adamw.safetensors");
+const FILE: &[u8] = include_bytes!("../golden/adamw.safetensors");
 const TENSORS: usize = 5;
 const STEPS: usize = 25;
 

@@ -33,7 +33,7 @@ fn schedule(row: &Value) -> Option<Schedule> {
 
 #[test]
 fn every_recorded_rate_is_met() {
-    let table: Vec<Value> = serde_json::from_str(include_str!("golden/lr_schedules.json")).unwrap();
+    let table: Vec<Value> = serde_json::from_str(include_str!("../golden/lr_schedules.json")).unwrap();
     let (mut met, mut refused, mut skipped) = (0, 0, 0);
     for row in &table {
         let Some(schedule) = schedule(row) else {
