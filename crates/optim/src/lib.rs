@@ -34,11 +34,11 @@ pub use state::State;
 
 /// One trainable tensor at the moment of an update.
 pub struct Trainable<'a> {
-    /// Its values, updated in place, row-major.
+    /// The values, updated in place, row-major.
     pub value: &'a mut [f32],
-    /// Its sides; their product is the length of `value`. Only AdaFactor looks at them.
+    /// The sides of the tensor; their product is the length of `value`. Only AdaFactor looks at them.
     pub shape: &'a [usize],
-    /// Its gradient, as long as `value`; `None` = no gradient this step, and the optimizer passes it over, state and
+    /// The gradient, as long as `value`; `None` = no gradient this step, and the optimizer passes it over, state and
     /// all, as torch does.
     pub grad: Option<&'a [f32]>,
 }
@@ -52,6 +52,13 @@ pub struct Group {
     pub weight_decay: Option<f64>,
     /// Indices into the list of trainables. Groups do not overlap; a trainable in no group stays as it is.
     pub range: Range<usize>,
+}
+
+impl Group {
+    /// Weight decay of this group, where `own` is the optimizer's.
+    pub(crate) fn weight_decay_or(&self, own: f64) -> f64 {
+        self.weight_decay.unwrap_or(own)
+    }
 }
 
 /// What turns gradients into new values.
