@@ -98,6 +98,12 @@ impl Report {
         }
     }
 
+    /// `given`, or `None` if it is 0 or absent; a problem unless it is finite and not negative.
+    pub(crate) fn amount_above_zero(&mut self, option: &str, given: Option<f64>) -> Option<f64> {
+        let amount = self.amount(option, given, 0.0);
+        if amount > 0.0 { Some(amount) } else { None }
+    }
+
     /// `given` or 0; a problem unless it lies between 0 and 1.
     pub(crate) fn share(&mut self, option: &str, given: Option<f64>) -> f64 {
         match given {

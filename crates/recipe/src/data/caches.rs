@@ -23,9 +23,9 @@ pub struct Caches {
 /// Which latents on disk are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Those known, or likely, to be what the VAE makes of the image as it is now.
+    /// Latents that are known, or likely, to be what the VAE makes of the image as it is now.
     Checked,
-    /// All that have the right size (`--skip_cache_check`).
+    /// All latents that have the right size (`--skip_cache_check`).
     Blind,
 }
 
@@ -57,8 +57,12 @@ impl RawCaches {
         if text_outputs {
             check_text(data, scope, report);
         }
-        let trust = if blind { Trust::Blind } else { Trust::Checked };
-        Caches { latents_on_disk: on_disk.then_some(trust), text_outputs }
+        let latents_on_disk = match (on_disk, blind) {
+            (false, _) => None,
+            (true, false) => Some(Trust::Checked),
+            (true, true) => Some(Trust::Blind),
+        };
+        Caches { latents_on_disk, text_outputs }
     }
 }
 
@@ -69,24 +73,32 @@ fn check_text(data: &Data, scope: Scope, report: &mut Report) {
         let what = "the text encoder is trained, so that its outputs change with every step";
         report.problem(OPTION, what, "add --network_train_unet_only, or leave it out");
     }
-    let subsets = data.config.iter().flat_map(|config| &config.subsets).map(|subset| &subset.settings.captions);
-    let rules: Vec<&CaptionRules> = if data.config.is_some() { subsets.collect() } else { vec![&data.captions] };
-    let changing = |rules: &CaptionRules| {
-        [
-            ("shuffle_caption", rules.shuffle),
-            ("caption_dropout_rate", rules.dropout_rate > 0.0),
-            ("caption_dropout_every_n_epochs", rules.dropout_every_n_epochs > 0),
-            ("caption_tag_dropout_rate", rules.tag_dropout_rate > 0.0),
-            ("token_warmup_step", rules.warmup.is_some()),
-            ("enable_wildcard", rules.wildcards),
-        ]
-    };
-    let on: BTreeSet<&str> =
-        rules.into_iter().flat_map(changing).filter(|(_, on)| *on).map(|(option, _)| option).collect();
-    for option in on {
+    let mut changing = BTreeSet::new();
+    match &data.config {
+        None => changing.extend(changing_options(&data.captions)),
+        Some(config) => {
+            for subset in &config.subsets {
+                changing.extend(changing_options(&subset.settings.captions));
+            }
+        }
+    }
+    for option in changing {
         let what = format!("with --{option} the same caption reads differently from use to use");
         report.problem(OPTION, what, "leave one of them out");
     }
+}
+
+/// Options that are given and make a caption read differently from use to use.
+fn changing_options(rules: &CaptionRules) -> Vec<&'static str> {
+    let options = [
+        ("shuffle_caption", rules.shuffle),
+        ("caption_dropout_rate", rules.dropout_rate > 0.0),
+        ("caption_dropout_every_n_epochs", rules.dropout_every_n_epochs > 0),
+        ("caption_tag_dropout_rate", rules.tag_dropout_rate > 0.0),
+        ("token_warmup_step", rules.warmup.is_some()),
+        ("enable_wildcard", rules.wildcards),
+    ];
+    options.iter().filter(|(_, given)| *given).map(|(option, _)| *option).collect()
 }
 
 impl From<&Caches> for RawCaches {

@@ -129,20 +129,19 @@ pub struct RawCaptions {
 
 impl RawCaptions {
     pub(crate) fn resolve(&self, report: &mut Report) -> CaptionRules {
-        let text = |given: &Option<String>| given.clone().filter(|text| !text.is_empty());
         let rules = CaptionRules {
-            prefix: text(&self.caption_prefix),
-            suffix: text(&self.caption_suffix),
+            prefix: not_empty(&self.caption_prefix),
+            suffix: not_empty(&self.caption_suffix),
             dropout_rate: report.share("caption_dropout_rate", self.caption_dropout_rate),
             dropout_every_n_epochs: self.caption_dropout_every_n_epochs.unwrap_or(0),
             wildcards: self.enable_wildcard == Some(true),
             keep_tokens: self.keep_tokens.unwrap_or(0) as usize,
-            keep_separator: text(&self.keep_tokens_separator),
+            keep_separator: not_empty(&self.keep_tokens_separator),
             warmup: self.warmup(report),
             shuffle: self.shuffle_caption == Some(true),
             tag_dropout_rate: report.share("caption_tag_dropout_rate", self.caption_tag_dropout_rate),
             separator: self.caption_separator.clone().unwrap_or_else(|| ",".to_owned()),
-            secondary_separator: text(&self.secondary_separator),
+            secondary_separator: not_empty(&self.secondary_separator),
             weighted: self.weighted_captions == Some(true),
         };
         self.note_extremes(&rules, report);
@@ -158,7 +157,10 @@ impl RawCaptions {
         if until == 0.0 && self.token_warmup_min.is_some_and(|min| min != 1) {
             report.note("token_warmup_min", "has no effect without --token_warmup_step");
         }
-        (until > 0.0).then_some(TokenWarmup { min: self.token_warmup_min.unwrap_or(1), until })
+        if until == 0.0 {
+            return None;
+        }
+        Some(TokenWarmup { min: self.token_warmup_min.unwrap_or(1), until })
     }
 
     /// Notes what has no effect, and what goes so far that it may be an error.
@@ -186,6 +188,11 @@ impl RawCaptions {
             report.note("caption_tag_dropout_rate", "at 1 every tag is left out that is not kept in place");
         }
     }
+}
+
+/// The text, unless it is empty.
+fn not_empty(given: &Option<String>) -> Option<String> {
+    given.clone().filter(|text| !text.is_empty())
 }
 
 impl From<&CaptionRules> for RawCaptions {

@@ -81,7 +81,7 @@ impl Data {
 pub struct DatasetConfig {
     /// The file.
     pub file: PathBuf,
-    /// Its subsets, data set by data set.
+    /// The subsets, data set by data set.
     pub subsets: Vec<Subset>,
 }
 
@@ -139,7 +139,7 @@ impl RawData {
         }
         self.check_cache(report);
         let resolution = self.resolution(model, report);
-        let buckets = self.buckets((resolution, model.family), report);
+        let buckets = self.buckets(resolution, model.family, report);
         let unit = unit(model.family);
         if buckets.is_none() && [resolution.0, resolution.1].iter().any(|side| side % unit != 0) {
             let unit = if model.family == Some(Family::Sdxl) { 32 } else { 64 };
@@ -184,15 +184,13 @@ impl RawData {
     fn face_crop(&self, report: &mut Report) -> Option<(f64, f64)> {
         const OPTION: &str = "face_crop_aug_range";
         let text = self.face_crop_aug_range.as_deref().filter(|text| !text.is_empty())?;
-        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
-        let range = text.split_once(',').and_then(|(least, most)| number(least).zip(number(most)));
-        let Some(range) = range.filter(|(least, most)| least <= most) else {
+        let Some(range) = face_range(text) else {
             report.problem(OPTION, format!("`{text}` is not a range of sizes"), "write the least first, as in 2.0,4.0");
             return None;
         };
         if self.enable_bucket == Some(true) {
-            report
-                .note(OPTION, "has no effect with --enable_bucket, as in sd-scripts: buckets are not cropped to faces");
+            let text = "has no effect with --enable_bucket, as in sd-scripts: buckets are not cropped to faces";
+            report.note(OPTION, text);
             return None;
         }
         if self.cache_latents == Some(true) {
@@ -215,7 +213,8 @@ impl RawData {
 
     /// A folder of masks goes before alpha channels, as in sd-scripts.
     fn mask(&self, report: &mut Report) -> Option<Mask> {
-        let (masked, alpha) = (self.masked_loss == Some(true), self.alpha_mask == Some(true));
+        let masked = self.masked_loss == Some(true);
+        let alpha = self.alpha_mask == Some(true);
         match &self.conditioning_data_dir {
             Some(dir) if masked => {
                 if alpha {
@@ -229,11 +228,12 @@ impl RawData {
             }
             None => {}
         }
-        alpha.then_some(Mask::Alpha)
+        if alpha { Some(Mask::Alpha) } else { None }
     }
 
     fn suffix(&self, report: &mut Report) -> Option<String> {
-        let (new, old) = (&self.caption_extension, &self.caption_extention);
+        let new = &self.caption_extension;
+        let old = &self.caption_extention;
         if new.is_some() && old.is_some() && new != old {
             let what = "it is the old spelling of --caption_extension, which says something else";
             report.problem("caption_extention", what, "leave it out");
@@ -255,16 +255,16 @@ impl RawData {
             }
             return (default, default);
         };
-        let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| (64..=4096).contains(side));
         let (width, height) = text.split_once([',', 'x', 'X']).unwrap_or((text, text));
-        side(width).zip(side(height)).unwrap_or_else(|| {
-            let what = format!("`{text}` is not a size in pixels between 64 and 4096");
-            report.problem("resolution", what, "write 512, or 512,768 for width and height");
-            (default, default)
-        })
+        if let (Some(width), Some(height)) = (side(width), side(height)) {
+            return (width, height);
+        }
+        let what = format!("`{text}` is not a size in pixels between 64 and 4096");
+        report.problem("resolution", what, "write 512, or 512,768 for width and height");
+        (default, default)
     }
 
-    fn buckets(&self, (resolution, family): ((u32, u32), Option<Family>), report: &mut Report) -> Option<Buckets> {
+    fn buckets(&self, resolution: (u32, u32), family: Option<Family>, report: &mut Report) -> Option<Buckets> {
         if self.enable_bucket != Some(true) {
             let typed = [
                 ("min_bucket_reso", self.min_bucket_reso.is_some()),
@@ -272,13 +272,16 @@ impl RawData {
                 ("bucket_reso_steps", self.bucket_reso_steps.is_some()),
                 ("bucket_no_upscale", self.bucket_no_upscale == Some(true)),
             ];
-            for (option, _) in typed.into_iter().filter(|(_, typed)| *typed) {
-                report.note(option, "has no effect without --enable_bucket");
+            for (option, is_typed) in typed {
+                if is_typed {
+                    report.note(option, "has no effect without --enable_bucket");
+                }
             }
             return None;
         }
         let no_upscale = self.bucket_no_upscale == Some(true);
-        let (step, unit) = (self.bucket_reso_steps.unwrap_or(64), unit(family));
+        let step = self.bucket_reso_steps.unwrap_or(64);
+        let unit = unit(family);
         if !step.is_multiple_of(unit) || !(unit..=1024).contains(&step) {
             let name = if family == Some(Family::Sdxl) { "SDXL" } else { "Stable Diffusion 1.x" };
             let what = format!("{name} cannot be trained on multiples of {step} pixels");
@@ -286,7 +289,8 @@ impl RawData {
             report.problem("bucket_reso_steps", what, format!("leave it out, or {remedy}"));
             return None;
         }
-        let (short, long) = (resolution.0.min(resolution.1), resolution.0.max(resolution.1));
+        let short = resolution.0.min(resolution.1);
+        let long = resolution.0.max(resolution.1);
         let min = self.bucket_min(short, step, report);
         let max = self.bucket_max(long, step, report);
         if min > max {
@@ -329,11 +333,29 @@ impl RawData {
     }
 }
 
+/// `2.0,4.0` as two numbers above 0, the least first.
+fn face_range(text: &str) -> Option<(f64, f64)> {
+    let (least, most) = text.split_once(',')?;
+    let least: f64 = least.trim().parse().ok()?;
+    let most: f64 = most.trim().parse().ok()?;
+    let is_range = 0.0 < least && least <= most && most.is_finite();
+    if is_range { Some((least, most)) } else { None }
+}
+
+/// A side in pixels, if it is one that can be trained on.
+fn side(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|side| (64..=4096).contains(side))
+}
+
 impl From<&Data> for RawData {
     fn from(data: &Data) -> Self {
         let buckets = data.buckets.as_ref();
+        let pairing = match data.reg_pairing {
+            RegPairing::Count => None,
+            RegPairing::SameName => Some("same_name".to_owned()),
+        };
         Self {
-            train_data_dir: data.config.is_none().then(|| data.train_dir.clone()),
+            train_data_dir: if data.config.is_none() { Some(data.train_dir.clone()) } else { None },
             reg_data_dir: data.reg_dir.clone(),
             caption_extension: data.caption_extension.clone(),
             caption_extention: None,
@@ -348,7 +370,7 @@ impl From<&Data> for RawData {
             random_crop: Some(data.random_crop),
             color_aug: Some(data.color_aug),
             face_crop_aug_range: data.face_crop.map(|(least, most)| format!("{least},{most}")),
-            reg_pairing: (data.reg_pairing == RegPairing::SameName).then(|| "same_name".to_owned()),
+            reg_pairing: pairing,
             masked_loss: Some(matches!(data.mask, Some(Mask::Folder(_)))),
             conditioning_data_dir: match &data.mask {
                 Some(Mask::Folder(dir)) => Some(dir.clone()),

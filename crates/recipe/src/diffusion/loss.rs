@@ -18,7 +18,7 @@ pub enum LossKind {
 pub struct HuberThreshold {
     /// How it changes with the timestep (`--huber_schedule`).
     pub schedule: HuberSchedule,
-    /// Its value, or what it falls to (`--huber_c`).
+    /// The value of c, or what it falls to (`--huber_c`).
     pub c: f64,
     /// A factor, which the SNR schedule does not use (`--huber_scale`).
     pub scale: f64,
@@ -33,4 +33,15 @@ pub enum HuberSchedule {
     Exponential,
     /// (1 − c) / (1 + σ)² + c, σ = √((1 − a) / a).
     Snr,
+}
+
+impl HuberSchedule {
+    /// The schedule as `--huber_schedule` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Exponential => "exponential",
+            Self::Snr => "snr",
+        }
+    }
 }

@@ -3,6 +3,8 @@
 mod loss;
 pub mod prior;
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::report::Report;
@@ -156,21 +158,21 @@ pub struct RawDiffusion {
 
 impl RawDiffusion {
     pub(crate) fn resolve(&self, report: &mut Report) -> Diffusion {
-        let (min_timestep, max_timestep) = self.timesteps(report);
+        let timesteps = self.timesteps(report);
         let v_parameterization = self.v_parameterization == Some(true);
         let diffusion = Diffusion {
             loss: self.loss(report),
-            min_snr_gamma: switched(report, "min_snr_gamma", self.min_snr_gamma),
+            min_snr_gamma: report.amount_above_zero("min_snr_gamma", self.min_snr_gamma),
             debiased_estimation: self.debiased_estimation_loss == Some(true),
             noise_offset: self.noise_offset(report),
             multires: self.multires(report),
             input_noise: self.input_noise(report),
-            min_timestep,
-            max_timestep,
+            min_timestep: timesteps.start,
+            max_timestep: timesteps.end,
             v_parameterization,
             zero_terminal_snr: self.zero_terminal_snr == Some(true),
             scale_v_loss: self.scale_v_pred_loss_like_noise_pred == Some(true),
-            v_pred_like_loss: switched(report, "v_pred_like_loss", self.v_pred_like_loss),
+            v_pred_like_loss: report.amount_above_zero("v_pred_like_loss", self.v_pred_like_loss),
         };
         check_velocities(&diffusion, report);
         diffusion
@@ -184,8 +186,10 @@ impl RawDiffusion {
             ("huber_scale", self.huber_scale.is_some_and(|scale| scale != 1.0)),
         ];
         if ["l1", "l2"].contains(&kind) {
-            for (option, _) in given.into_iter().filter(|(_, given)| *given) {
-                report.note(option, "has no effect without --loss_type=huber or smooth_l1");
+            for (option, is_given) in given {
+                if is_given {
+                    report.note(option, "has no effect without --loss_type=huber or smooth_l1");
+                }
             }
         }
         match kind {
@@ -211,18 +215,8 @@ impl RawDiffusion {
                 HuberSchedule::Snr
             }
         };
-        let mut positive = |option, given: Option<f64>, default| {
-            let value = report.amount(option, given, default);
-            if value == 0.0 {
-                report.problem(
-                    option,
-                    "0 makes no sense: nothing would be learnt",
-                    format!("use for instance {default}"),
-                );
-            }
-            value
-        };
-        let (c, scale) = (positive("huber_c", self.huber_c, 0.1), positive("huber_scale", self.huber_scale, 1.0));
+        let c = huber_amount("huber_c", self.huber_c, 0.1, report);
+        let scale = huber_amount("huber_scale", self.huber_scale, 1.0, report);
         if schedule == HuberSchedule::Snr && scale != 1.0 {
             report.note("huber_scale", "has no effect with --huber_schedule=snr, as in sd-scripts");
         }
@@ -230,7 +224,7 @@ impl RawDiffusion {
     }
 
     fn noise_offset(&self, report: &mut Report) -> Option<NoiseOffset> {
-        let strength = switched(report, "noise_offset", self.noise_offset);
+        let strength = report.amount_above_zero("noise_offset", self.noise_offset);
         let random = self.noise_offset_random_strength == Some(true);
         let adaptive = self.adaptive_noise_scale.filter(|scale| *scale != 0.0);
         if adaptive.is_some_and(|scale| !scale.is_finite()) {
@@ -251,11 +245,11 @@ impl RawDiffusion {
         if iterations == 0 && discount != 0.3 {
             report.note("multires_noise_discount", "has no effect without --multires_noise_iterations");
         }
-        (iterations > 0).then_some(Multires { iterations, discount })
+        if iterations > 0 { Some(Multires { iterations, discount }) } else { None }
     }
 
     fn input_noise(&self, report: &mut Report) -> Option<InputNoise> {
-        let gamma = switched(report, "ip_noise_gamma", self.ip_noise_gamma);
+        let gamma = report.amount_above_zero("ip_noise_gamma", self.ip_noise_gamma);
         let random = self.ip_noise_gamma_random_strength == Some(true);
         if gamma.is_none() && random {
             report.note("ip_noise_gamma_random_strength", "has no effect without --ip_noise_gamma");
@@ -263,8 +257,10 @@ impl RawDiffusion {
         gamma.map(|gamma| InputNoise { gamma, random })
     }
 
-    fn timesteps(&self, report: &mut Report) -> (u32, u32) {
-        let (min, max) = (self.min_timestep.unwrap_or(0), self.max_timestep.unwrap_or(1000));
+    /// The timesteps that are trained. Equal ends stand for a single one.
+    fn timesteps(&self, report: &mut Report) -> Range<u32> {
+        let min = self.min_timestep.unwrap_or(0);
+        let max = self.max_timestep.unwrap_or(1000);
         if min > 999 {
             report.problem("min_timestep", format!("{min} is not a timestep"), "use 0 to 999");
         } else if !(1..=1000).contains(&max) {
@@ -275,13 +271,18 @@ impl RawDiffusion {
         } else if min == max {
             report.note("min_timestep", format!("is the same as --max_timestep, so only timestep {min} is trained"));
         }
-        (min, max)
+        min..max
     }
 }
 
-/// The amount, or `None` if it is 0.
-fn switched(report: &mut Report, option: &str, given: Option<f64>) -> Option<f64> {
-    Some(report.amount(option, given, 0.0)).filter(|value| *value > 0.0)
+/// `given` or `default`; a problem if it is 0.
+fn huber_amount(option: &str, given: Option<f64>, default: f64, report: &mut Report) -> f64 {
+    let amount = report.amount(option, given, default);
+    if amount == 0.0 {
+        let remedy = format!("use for instance {default}");
+        report.problem(option, "0 makes no sense: nothing would be learnt", remedy);
+    }
+    amount
 }
 
 fn check_velocities(diffusion: &Diffusion, report: &mut Report) {
@@ -308,15 +309,11 @@ impl From<&Diffusion> for RawDiffusion {
             LossKind::Huber(huber) => ("huber", Some(huber)),
             LossKind::SmoothL1(huber) => ("smooth_l1", Some(huber)),
         };
-        let schedule = |huber: HuberThreshold| match huber.schedule {
-            HuberSchedule::Constant => "constant".to_owned(),
-            HuberSchedule::Exponential => "exponential".to_owned(),
-            HuberSchedule::Snr => "snr".to_owned(),
-        };
-        let (offset, input) = (diffusion.noise_offset, diffusion.input_noise);
+        let offset = diffusion.noise_offset;
+        let input = diffusion.input_noise;
         Self {
             loss_type: Some(kind.to_owned()),
-            huber_schedule: huber.map(schedule),
+            huber_schedule: huber.map(|huber| huber.schedule.name().to_owned()),
             huber_c: huber.map(|huber| huber.c),
             huber_scale: huber.map(|huber| huber.scale),
             min_snr_gamma: diffusion.min_snr_gamma,

@@ -17,7 +17,7 @@ pub struct Prior {
 }
 
 impl Default for Prior {
-    /// As in sd-scripts.
+    /// Nothing is kept, and all images count alike, as in sd-scripts.
     fn default() -> Self {
         Self { loss_weight: 1.0, prediction: false, trigger: None }
     }
@@ -27,7 +27,7 @@ impl Default for Prior {
 /// predicts then.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
-    /// As captions have them (`--trigger_word`).
+    /// The words as captions have them (`--trigger_word`).
     pub words: String,
     /// What stands in their place (`--trigger_class`); `None` = nothing.
     pub class: Option<String>,
@@ -75,9 +75,8 @@ impl RawPrior {
     fn trigger(&self, caches: &Caches, report: &mut Report) -> Option<Trigger> {
         const RATE: &str = "trigger_dropout_rate";
         let dropout_rate = report.share(RATE, self.trigger_dropout_rate);
-        let text =
-            |given: &Option<String>| given.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        let (words, class) = (text(&self.trigger_word), text(&self.trigger_class));
+        let words = trimmed(&self.trigger_word);
+        let class = trimmed(&self.trigger_class);
         if dropout_rate == 0.0 {
             for (option, given) in [("trigger_word", &words), ("trigger_class", &class)] {
                 if given.is_some() {
@@ -100,6 +99,12 @@ impl RawPrior {
         };
         Some(Trigger { words, class, dropout_rate })
     }
+}
+
+/// The text without spaces around it, unless nothing is left.
+fn trimmed(given: &Option<String>) -> Option<String> {
+    let text = given.as_deref()?.trim();
+    if text.is_empty() { None } else { Some(text.to_owned()) }
 }
 
 impl From<&Prior> for RawPrior {

@@ -86,22 +86,19 @@ struct Args<'a> {
 }
 
 /// What stands beside the arguments.
-pub(crate) struct Beside {
+pub(crate) struct Beside<'a> {
     /// Rank and alpha of linear layers.
     pub linear: RankAlpha,
     /// `--network_dropout`
     pub dropout: Option<f64>,
     /// `--dim_from_weights`
     pub from_file: bool,
+    /// What differs in single blocks of the UNet.
+    pub blocks: &'a Blocks,
 }
 
 /// Reads what the module's arguments say of the adapter; `pairs` hold known keys only.
-pub(crate) fn read(
-    module: &str,
-    pairs: Vec<(&str, &str)>,
-    (beside, in_blocks): (&Beside, &Blocks),
-    report: &mut Report,
-) -> Read {
+pub(crate) fn read(module: &str, pairs: Vec<(&str, &str)>, beside: &Beside<'_>, report: &mut Report) -> Read {
     let args = Args { pairs };
     let adapter = match module {
         "lycoris.kohya" => AdapterSettings::Lycoris(Box::new(lycoris(&args, beside, report))),
@@ -113,7 +110,7 @@ pub(crate) fn read(
     };
     let conv = match module {
         "lycoris.kohya" => args.lycoris_conv(beside, report),
-        _ => args.kohya_conv(beside, in_blocks, report),
+        _ => args.kohya_conv(beside, report),
     };
     if let (AdapterSettings::DyLora(_), Some(conv)) = (&adapter, conv)
         && conv.rank != beside.linear.rank
@@ -133,7 +130,7 @@ pub(crate) fn read(
     Read { adapter, conv, dropout, args }
 }
 
-fn rank_blocks(size: usize, dialect: Dialect, key: &str, beside: &Beside, report: &mut Report) -> RankBlocks {
+fn rank_blocks(size: usize, dialect: Dialect, key: &str, beside: &Beside<'_>, report: &mut Report) -> RankBlocks {
     if !beside.from_file && !beside.linear.rank.is_multiple_of(size) {
         let what = format!("{key}={size} does not divide the rank {}", beside.linear.rank);
         report.problem(OPTION, what, format!("choose network_dim as a multiple of {size}"));
@@ -141,7 +138,7 @@ fn rank_blocks(size: usize, dialect: Dialect, key: &str, beside: &Beside, report
     RankBlocks { size, dialect }
 }
 
-fn lycoris(args: &Args<'_>, beside: &Beside, report: &mut Report) -> Lycoris {
+fn lycoris(args: &Args<'_>, beside: &Beside<'_>, report: &mut Report) -> Lycoris {
     let algo = algo(args, beside, report);
     let preset = args.get("preset").unwrap_or("full");
     let preset = Preset::read(preset, &algo).unwrap_or_else(|what| {
@@ -156,32 +153,29 @@ fn lycoris(args: &Args<'_>, beside: &Beside, report: &mut Report) -> Lycoris {
         );
         report.note(OPTION, text);
     }
-    for (key, off) in [("bypass_mode", "True"), ("use_scalar", "True")] {
+    for key in ["bypass_mode", "use_scalar"] {
         if args.flag(key, false, report) {
-            report.problem(OPTION, format!("{key}={off} is not supported"), "leave it out");
+            report.problem(OPTION, format!("{key}=True is not supported"), "leave it out");
         }
     }
     let tucker = ["use_tucker", "use_cp", "use_conv_cp"].iter().any(|key| args.flag(key, false, report));
-    let asked = args.flag("dora_wd", false, report);
+    let dora = args.flag("dora_wd", false, report);
     let side = if args.flag("wd_on_output", true, report) { Side::Outputs } else { Side::Inputs };
-    let ineffective = |key: &str, on: bool, report: &mut Report| {
-        if on {
-            report.problem(OPTION, format!("{key} means nothing with this algo"), "leave it out");
-        }
-    };
-    let rank_free = matches!(algo, Algo::Ia3);
-    let plain = rank_free || matches!(algo, Algo::DyLora(_));
-    ineffective("dora_wd", asked && plain, report);
-    ineffective("use_tucker", tucker && plain, report);
     let rs = args.flag("rs_lora", false, report);
-    ineffective("rs_lora", rs && plain, report);
-    if args.get("wd_on_output").is_some() && !asked {
+    if matches!(algo, Algo::Ia3 | Algo::DyLora(_)) {
+        for (key, is_on) in [("dora_wd", dora), ("use_tucker", tucker), ("rs_lora", rs)] {
+            if is_on {
+                report.problem(OPTION, format!("{key} means nothing with this algo"), "leave it out");
+            }
+        }
+    }
+    if args.get("wd_on_output").is_some() && !dora {
         report.note(OPTION, "wd_on_output has no effect without dora_wd=True");
     }
-    Lycoris { algo, preset, tucker, dora: asked.then_some(side), rs }
+    Lycoris { algo, preset, tucker, dora: if dora { Some(side) } else { None }, rs }
 }
 
-fn algo(args: &Args<'_>, beside: &Beside, report: &mut Report) -> Algo {
+fn algo(args: &Args<'_>, beside: &Beside<'_>, report: &mut Report) -> Algo {
     let name = args.get("algo").unwrap_or("lora").to_lowercase();
     let lokr = Lokr {
         factor: args.factor(report),
@@ -235,50 +229,56 @@ impl Args<'_> {
     /// A whole number of 1 or more.
     fn count(&self, key: &str, default: usize, report: &mut Report) -> usize {
         let Some(text) = self.get(key) else { return default };
-        text.parse::<usize>().ok().filter(|count| *count > 0).unwrap_or_else(|| {
-            report.problem(OPTION, format!("{key}={text} makes no sense"), "use a whole number, 1 or more");
-            default
-        })
+        match text.parse() {
+            Ok(count) if count > 0 => count,
+            _ => {
+                report.problem(OPTION, format!("{key}={text} makes no sense"), "use a whole number, 1 or more");
+                default
+            }
+        }
     }
 
     fn factor(&self, report: &mut Report) -> Option<usize> {
-        if self.get("factor") == Some("-1") {
-            return None;
+        match self.get("factor") {
+            None | Some("-1") => None,
+            Some(_) => Some(self.count("factor", 8, report)),
         }
-        self.get("factor").map(|_| self.count("factor", 8, report))
     }
 
     /// A share from 0 up to, but not including, 1.
     fn share(&self, key: &str, report: &mut Report) -> f64 {
         let Some(text) = self.get(key).filter(|text| *text != "None") else { return 0.0 };
-        text.parse::<f64>().ok().filter(|share| (0.0..1.0).contains(share)).unwrap_or_else(|| {
-            report.problem(OPTION, format!("{key}={text} makes no sense"), "use a share such as 0.1, less than 1");
-            0.0
-        })
-    }
-
-    fn dropout(&self, beside: &Beside, adapter: &AdapterSettings, report: &mut Report) -> Dropout {
-        let typed = beside.dropout.filter(|share| {
-            let good = (0.0..1.0).contains(share);
-            if !good {
-                report.problem("network_dropout", format!("{share} makes no sense"), "use a share such as 0.1");
-            }
-            good
-        });
-        let neuron = if self.get("dropout").is_some() { self.share("dropout", report) } else { typed.unwrap_or(0.0) };
-        let (mut rank, module) = (self.share("rank_dropout", report), self.share("module_dropout", report));
-        let decides = |algo: &Algo| matches!(algo, Algo::Ia3 | Algo::DyLora(_));
-        let neuron = match adapter {
-            AdapterSettings::Lora => neuron,
-            AdapterSettings::DyLora(_) | AdapterSettings::Lycoris(_) if neuron > 0.0 => {
-                let text = "has no effect with this network_module, as in the original; use rank_dropout or module_dropout of \
-                            networks.lora or lycoris.kohya";
-                report.note("network_dropout", text);
+        match text.parse() {
+            Ok(share) if (0.0..1.0).contains(&share) => share,
+            _ => {
+                report.problem(OPTION, format!("{key}={text} makes no sense"), "use a share such as 0.1, less than 1");
                 0.0
             }
-            _ => 0.0,
+        }
+    }
+
+    fn dropout(&self, beside: &Beside<'_>, adapter: &AdapterSettings, report: &mut Report) -> Dropout {
+        let mut neuron = beside.dropout.unwrap_or(0.0);
+        if !(0.0..1.0).contains(&neuron) {
+            report.problem("network_dropout", format!("{neuron} makes no sense"), "use a share such as 0.1");
+            neuron = 0.0;
+        }
+        if self.get("dropout").is_some() {
+            neuron = self.share("dropout", report);
+        }
+        let mut rank = self.share("rank_dropout", report);
+        let module = self.share("module_dropout", report);
+        if neuron > 0.0 && *adapter != AdapterSettings::Lora {
+            let text = "has no effect with this network_module, as in the original; use rank_dropout or module_dropout of \
+                        networks.lora or lycoris.kohya";
+            report.note("network_dropout", text);
+            neuron = 0.0;
+        }
+        let algo = match adapter {
+            AdapterSettings::Lycoris(lycoris) => Some(&lycoris.algo),
+            _ => None,
         };
-        if rank > 0.0 && matches!(adapter, AdapterSettings::Lycoris(lycoris) if decides(&lycoris.algo)) {
+        if rank > 0.0 && matches!(algo, Some(Algo::Ia3 | Algo::DyLora(_))) {
             report.note(OPTION, "rank_dropout has no effect with this algo, as in LyCORIS");
             rank = 0.0;
         }
@@ -286,27 +286,28 @@ impl Args<'_> {
     }
 
     /// sd-scripts: only with `conv_dim`, or with sizes of single blocks.
-    fn kohya_conv(&self, beside: &Beside, in_blocks: &Blocks, report: &mut Report) -> Option<RankAlpha> {
-        let typed = [self.get("conv_dim"), self.get("conv_alpha")];
+    fn kohya_conv(&self, beside: &Beside<'_>, report: &mut Report) -> Option<RankAlpha> {
         if beside.from_file {
             self.note_from_file(report);
             return None;
         }
-        if typed[0].is_none() {
-            if typed[1].is_some() && in_blocks.conv.is_none() {
+        let typed_alpha = self.get("conv_alpha");
+        if self.get("conv_dim").is_none() {
+            if typed_alpha.is_some() && beside.blocks.conv.is_none() {
                 report.problem(OPTION, "conv_alpha means nothing without conv_dim", "add conv_dim=8, or leave it out");
             }
             // The blocks' own sizes count; this one says that there are any.
-            let first = |sizes: &Vec<RankAlpha>| sizes.iter().find(|size| size.rank > 0).copied();
-            return in_blocks.conv.as_ref().map(|sizes| first(sizes).unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
+            let sizes = beside.blocks.conv.as_ref()?;
+            let first = sizes.iter().find(|size| size.rank > 0);
+            return Some(first.copied().unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
         }
         let rank = self.rank("conv_dim", report)?;
-        let given = typed[1].map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+        let given = typed_alpha.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
         Some(RankAlpha { rank, alpha: alpha(OPTION, given, rank, report) })
     }
 
     /// LyCORIS: network_dim and network_alpha unless given; `conv_dim=0` leaves 3×3 convolutions out.
-    fn lycoris_conv(&self, beside: &Beside, report: &mut Report) -> Option<RankAlpha> {
+    fn lycoris_conv(&self, beside: &Beside<'_>, report: &mut Report) -> Option<RankAlpha> {
         if beside.from_file {
             self.note_from_file(report);
             return None;

@@ -1,6 +1,7 @@
 //! Reads ranks and learning rates of single blocks: sd-scripts' lists in `--network_args`, and our own named blocks in
 //! `--block_lr_weight`. Rules: `networks/lora.py` of kohya-ss/sd-scripts 48d368fa.
 
+use std::f64::consts::PI;
 use std::ops::Range;
 
 use super::blocks::{Blocks, Numbering};
@@ -27,14 +28,8 @@ pub(crate) const KEYS: [&str; 8] = [
 pub(crate) fn resolve(raw: &RawNetwork, args: &[(&str, &str)], family: Option<Family>, report: &mut Report) -> Blocks {
     let numbering = family.map_or_else(|| guess(raw, args), Numbering::of);
     let lr = factors(raw, args, numbering, report);
-    let option = "network_args";
-    let unused = |keys: &[&str], why: &str, report: &mut Report| {
-        for key in keys.iter().filter(|key| value_of(args, key).is_some()) {
-            report.note(option, format!("{key} has no effect {why}"));
-        }
-    };
     if raw.dim_from_weights == Some(true) {
-        unused(&KEYS[4..], "with --dim_from_weights: the file decides", report);
+        note_unused(args, &KEYS[4..], "with --dim_from_weights: the file decides", report);
         return Blocks { numbering, lr, linear: None, conv: None };
     }
     let count = numbering.count();
@@ -43,42 +38,57 @@ pub(crate) fn resolve(raw: &RawNetwork, args: &[(&str, &str)], family: Option<Fa
     let conv_dims: Option<Vec<usize>> = list(args, "conv_block_dims", numbering, report);
     let conv_alphas: Option<Vec<f64>> = list(args, "conv_block_alphas", numbering, report);
     if dims.is_none() && lr.is_none() {
-        unused(&KEYS[5..], "without block_dims or learning rates of blocks, as in sd-scripts", report);
+        note_unused(args, &KEYS[5..], "without block_dims or learning rates of blocks, as in sd-scripts", report);
         return Blocks { numbering, ..Blocks::default() };
     }
-    let by_hand = dims.is_some() || alphas.is_some();
-    let linear = by_hand.then(|| {
+    let mut linear = None;
+    if dims.is_some() || alphas.is_some() {
         let dims = dims.unwrap_or_else(|| vec![raw.network_dim.unwrap_or(4) as usize; count]);
-        sizes(&dims, &alphas.unwrap_or_else(|| vec![raw.network_alpha.unwrap_or(1.0); count]))
-    });
-    if conv_dims.is_none() {
-        unused(&["conv_block_alphas"], "without conv_block_dims, as in sd-scripts", report);
+        let alphas = alphas.unwrap_or_else(|| vec![raw.network_alpha.unwrap_or(1.0); count]);
+        linear = Some(sizes(&dims, &alphas));
     }
-    let conv_alpha = value_of(args, "conv_alpha").and_then(|text| text.parse().ok()).unwrap_or(1.0);
-    let conv = conv_dims.map(|dims| sizes(&dims, &conv_alphas.unwrap_or_else(|| vec![conv_alpha; count])));
+    if conv_dims.is_none() {
+        note_unused(args, &["conv_block_alphas"], "without conv_block_dims, as in sd-scripts", report);
+    }
+    let mut conv = None;
+    if let Some(dims) = conv_dims {
+        let conv_alpha = value_of(args, "conv_alpha").and_then(|text| text.parse().ok()).unwrap_or(1.0);
+        let alphas = conv_alphas.unwrap_or_else(|| vec![conv_alpha; count]);
+        conv = Some(sizes(&dims, &alphas));
+    }
     Blocks { numbering, lr, linear, conv }
+}
+
+/// Notes those of `keys` that are given for nothing.
+fn note_unused(args: &[(&str, &str)], keys: &[&str], why: &str, report: &mut Report) {
+    for key in keys {
+        if value_of(args, key).is_some() {
+            report.note("network_args", format!("{key} has no effect {why}"));
+        }
+    }
 }
 
 /// Which family the lists are for, going by the lengths of those that only SDXL has.
 fn guess(raw: &RawNetwork, args: &[(&str, &str)]) -> Numbering {
-    let long = |key: &&str| value_of(args, key).map_or(0, |text| text.split(',').count());
+    let length = |key: &str| value_of(args, key).map_or(0, |text| text.split(',').count());
     let [down, mid, up] = Numbering::Sdxl.sides();
-    let sides = [(KEYS[0], down), (KEYS[1], mid), (KEYS[2], up)].iter().any(|(key, count)| long(key) == *count);
-    let lists = KEYS[4..].iter().any(|key| long(key) == Numbering::Sdxl.count());
-    let named = raw.block_lr_weight.as_deref().is_some_and(|text| {
+    let has_sides = length(KEYS[0]) == down || length(KEYS[1]) == mid || length(KEYS[2]) == up;
+    let has_lists = KEYS[4..].iter().any(|key| length(key) == Numbering::Sdxl.count());
+    let has_names = raw.block_lr_weight.as_deref().is_some_and(|text| {
         named(text, Numbering::Sd, &mut Report::default()).is_none()
             && named(text, Numbering::Sdxl, &mut Report::default()).is_some()
     });
-    if sides || lists || named { Numbering::Sdxl } else { Numbering::Sd }
+    if has_sides || has_lists || has_names { Numbering::Sdxl } else { Numbering::Sd }
 }
 
-/// Alpha 0 stands for the rank.
+/// Ranks with their alphas, of which 0 stands for the rank.
 fn sizes(dims: &[usize], alphas: &[f64]) -> Vec<RankAlpha> {
-    let size = |(rank, alpha): (&usize, &f64)| RankAlpha {
-        rank: *rank,
-        alpha: if *alpha == 0.0 { *rank as f64 } else { *alpha },
-    };
-    dims.iter().zip(alphas).map(size).collect()
+    let mut sizes = Vec::with_capacity(dims.len());
+    for (rank, alpha) in dims.iter().zip(alphas) {
+        let alpha = if *alpha == 0.0 { *rank as f64 } else { *alpha };
+        sizes.push(RankAlpha { rank: *rank, alpha });
+    }
+    sizes
 }
 
 /// A list with one number per block.
@@ -95,7 +105,8 @@ fn list<T: std::str::FromStr + PartialOrd + Default>(
         report.problem("network_args", what, "write for instance 4,4,8 with one number per block, without spaces");
         return None;
     };
-    let (found, count) = (numbers.len(), numbering.count());
+    let found = numbers.len();
+    let count = numbering.count();
     if found == count {
         return Some(numbers);
     }
@@ -115,11 +126,15 @@ fn list<T: std::str::FromStr + PartialOrd + Default>(
 fn factors(raw: &RawNetwork, args: &[(&str, &str)], numbering: Numbering, report: &mut Report) -> Option<Vec<f64>> {
     let lists = KEYS[..3].iter().any(|key| value_of(args, key).is_some());
     let threshold = value_of(args, "block_lr_zero_threshold");
-    let Some(zero) = threshold.map_or(Some(0.0), |text| text.parse::<f64>().ok().filter(|zero| !zero.is_nan())) else {
-        let what = format!("block_lr_zero_threshold={} is not a number", threshold.unwrap_or_default());
-        report.problem("network_args", what, "write for instance block_lr_zero_threshold=0.1");
-        return None;
-    };
+    let mut zero = 0.0;
+    if let Some(text) = threshold {
+        zero = text.parse::<f64>().unwrap_or(f64::NAN);
+        if zero.is_nan() {
+            let what = format!("block_lr_zero_threshold={text} is not a number");
+            report.problem("network_args", what, "write for instance block_lr_zero_threshold=0.1");
+            return None;
+        }
+    }
     let mut factors = match &raw.block_lr_weight {
         Some(_) if lists => {
             let what = "--network_args sets learning rates of blocks too";
@@ -129,9 +144,11 @@ fn factors(raw: &RawNetwork, args: &[(&str, &str)], numbering: Numbering, report
         Some(text) => named(text, numbering, report)?,
         None if lists => {
             let [down, mid, up] = numbering.sides();
-            let sides = [(0, down), (1, mid), (2, up)].map(|(key, len)| side(args, KEYS[key], len, report));
+            let down = side(args, KEYS[0], down, report);
+            let mid = side(args, KEYS[1], mid, report);
+            let up = side(args, KEYS[2], up, report);
             let outer = vec![1.0; numbering.outer()];
-            [&outer[..], &sides.concat(), &outer].concat()
+            [outer.clone(), down, mid, up, outer].concat()
         }
         None => {
             if threshold.is_some() {
@@ -140,19 +157,19 @@ fn factors(raw: &RawNetwork, args: &[(&str, &str)], numbering: Numbering, report
             return None;
         }
     };
-    factors.iter_mut().filter(|factor| **factor <= zero).for_each(|factor| *factor = 0.0);
+    for factor in &mut factors {
+        if *factor <= zero {
+            *factor = 0.0;
+        }
+    }
     Some(factors)
 }
 
 /// The factors of one side of the UNet: 1 where nothing is said, 0 where nothing stands between two commas.
 fn side(args: &[(&str, &str)], key: &str, len: usize, report: &mut Report) -> Vec<f64> {
     let Some(text) = value_of(args, key) else { return vec![1.0; len] };
-    let list = |text: &str| -> Option<Vec<f64>> {
-        let number = |text: &str| if text.trim().is_empty() { Some(0.0) } else { finite(text) };
-        text.split(',').map(number).collect()
-    };
     // The middle has no curves.
-    let given = if key == KEYS[1] || text.contains(',') { list(text) } else { curve(text, len) };
+    let given = if key == KEYS[1] || text.contains(',') { listed(text) } else { curve(text, len) };
     let Some(mut factors) = given else {
         let what = format!("{key}={text} is neither a list of factors nor a curve");
         let remedy = match len {
@@ -180,19 +197,36 @@ fn side(args: &[(&str, &str)], key: &str, len: usize, report: &mut Report) -> Ve
     factors
 }
 
+/// Factors between commas.
+fn listed(text: &str) -> Option<Vec<f64>> {
+    let mut factors = Vec::new();
+    for number in text.split(',') {
+        factors.push(if number.trim().is_empty() { 0.0 } else { finite(number)? });
+    }
+    Some(factors)
+}
+
 /// A named curve from the first to the last block of a side, plus an offset.
 fn curve(text: &str, len: usize) -> Option<Vec<f64>> {
-    let (name, offset) = text.split_once('+').map_or(Some((text, 0.0)), |(name, plus)| Some((name, finite(plus)?)))?;
-    let last = (len - 1) as f64;
-    let value = |block: usize| match name {
-        "linear" => Some(block as f64 / last),
-        "reverse_linear" => Some((len - 1 - block) as f64 / last),
-        "sine" => Some((std::f64::consts::PI * (block as f64 / last) / 2.0).sin()),
-        "cosine" => Some((std::f64::consts::PI * ((len - 1 - block) as f64 / last) / 2.0).sin()),
-        "zeros" => Some(0.0),
-        _ => None,
+    let (name, offset) = match text.split_once('+') {
+        Some((name, plus)) => (name, finite(plus)?),
+        None => (text, 0.0),
     };
-    (0..len).map(|block| Some(value(block)? + offset)).collect()
+    let mut factors = Vec::with_capacity(len);
+    for block in 0..len {
+        let rising = block as f64 / (len - 1) as f64;
+        let falling = (len - 1 - block) as f64 / (len - 1) as f64;
+        let value = match name {
+            "linear" => rising,
+            "reverse_linear" => falling,
+            "sine" => (PI * rising / 2.0).sin(),
+            "cosine" => (PI * falling / 2.0).sin(),
+            "zeros" => 0.0,
+            _ => return None,
+        };
+        factors.push(value + offset);
+    }
+    Some(factors)
 }
 
 fn finite(text: &str) -> Option<f64> {
@@ -202,28 +236,31 @@ fn finite(text: &str) -> Option<f64> {
 /// `IN04=0.2,M00=1,OUT=0.5,OUT03-OUT05=1`: what comes later wins, what is not named keeps 1.
 fn named(text: &str, numbering: Numbering, report: &mut Report) -> Option<Vec<f64>> {
     let mut factors = vec![1.0; numbering.count()];
-    let mut good = true;
+    let mut all_good = true;
     for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        let read = entry
-            .split_once('=')
-            .and_then(|(blocks, factor)| Some((range(blocks.trim(), numbering)?, finite(factor)?)));
-        match read.filter(|(_, factor)| *factor >= 0.0) {
-            Some((blocks, factor)) => factors[blocks].fill(factor),
-            None => {
-                good = false;
-                let remedy = if entry.to_ascii_uppercase().starts_with("BASE") {
-                    "BASE is the text encoder, which has --text_encoder_lr"
-                } else if numbering == Numbering::Sdxl {
-                    "write NAME=FACTOR with IN00 to IN08, M00 to M02, OUT00 to OUT08, IN, M, OUT, ALL or a range such \
-                     as IN04-IN08"
-                } else {
-                    "write NAME=FACTOR with IN00 to IN11, M00, OUT00 to OUT11, IN, OUT, ALL or a range such as IN04-IN08"
-                };
-                report.problem("block_lr_weight", format!("`{entry}` is not a factor of a block"), remedy);
-            }
+        if let Some((blocks, factor)) = named_factor(entry, numbering) {
+            factors[blocks].fill(factor);
+            continue;
         }
+        all_good = false;
+        let remedy = if entry.to_ascii_uppercase().starts_with("BASE") {
+            "BASE is the text encoder, which has --text_encoder_lr"
+        } else if numbering == Numbering::Sdxl {
+            "write NAME=FACTOR with IN00 to IN08, M00 to M02, OUT00 to OUT08, IN, M, OUT, ALL or a range such as IN04-IN08"
+        } else {
+            "write NAME=FACTOR with IN00 to IN11, M00, OUT00 to OUT11, IN, OUT, ALL or a range such as IN04-IN08"
+        };
+        report.problem("block_lr_weight", format!("`{entry}` is not a factor of a block"), remedy);
     }
-    good.then_some(factors)
+    if all_good { Some(factors) } else { None }
+}
+
+/// `IN04=0.2` as the blocks that it names and a factor of 0 or more.
+fn named_factor(entry: &str, numbering: Numbering) -> Option<(Range<usize>, f64)> {
+    let (name, factor) = entry.split_once('=')?;
+    let blocks = range(name.trim(), numbering)?;
+    let factor = finite(factor)?;
+    if factor >= 0.0 { Some((blocks, factor)) } else { None }
 }
 
 /// The blocks that a name stands for.
@@ -231,7 +268,8 @@ fn range(text: &str, numbering: Numbering) -> Option<Range<usize>> {
     let all = numbering.named();
     let one = |text: &str| all.clone().find(|block| numbering.name(*block).eq_ignore_ascii_case(text));
     let [down, mid, _] = numbering.sides();
-    let (middle, up) = (all.start + down, all.start + down + mid);
+    let middle = all.start + down;
+    let up = middle + mid;
     match text.to_ascii_uppercase().as_str() {
         "ALL" => Some(all.clone()),
         "IN" => Some(all.start..middle),

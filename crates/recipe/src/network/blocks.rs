@@ -11,10 +11,10 @@ use crate::model::Family;
 /// The blocks of a UNet, as sd-scripts counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Numbering {
-    /// Of SD1.x and SD2.x: IN00 to IN11, M00, OUT00 to OUT11.
+    /// The blocks of SD1.x and SD2.x: IN00 to IN11, M00, OUT00 to OUT11.
     #[default]
     Sd,
-    /// Of SDXL: IN00 to IN08, M00 to M02, OUT00 to OUT08; and around these two that a LoRA leaves alone, the embeddings
+    /// The blocks of SDXL: IN00 to IN08, M00 to M02, OUT00 to OUT08; and around these two that a LoRA leaves alone, the embeddings
     /// and the last convolution.
     Sdxl,
 }
@@ -26,8 +26,8 @@ impl Numbering {
 
     /// How many there are, also in a list such as `block_dims`.
     pub fn count(self) -> usize {
-        let ([down, mid, up], outer) = (self.sides(), self.outer());
-        down + mid + up + 2 * outer
+        let [down, mid, up] = self.sides();
+        down + mid + up + 2 * self.outer()
     }
 
     /// Blocks on the way down, in the middle, on the way up: those that have factors of the learning rate.
@@ -57,7 +57,7 @@ impl Numbering {
         self.outer()..self.count() - self.outer()
     }
 
-    /// In words, for messages.
+    /// The numbers of blocks in words, for messages.
     pub(crate) fn spelled(self) -> &'static str {
         match self {
             Self::Sd => "12 for IN00 to IN11, 1 for M00, 12 for OUT00 to OUT11",
@@ -97,25 +97,28 @@ impl Blocks {
         self.lr.as_ref().map_or(1.0, |lr| lr[block])
     }
 
-    /// Rank and alpha in `block`, where `usual` is the network's; `None` = no adapter there. `wide` = 3×3 convolutions.
-    pub fn size(&self, block: usize, wide: bool, usual: RankAlpha) -> Option<RankAlpha> {
-        let own = if wide { &self.conv } else { &self.linear };
+    /// Rank and alpha in `block`, where `usual` is the network's; `None` = no adapter there. `is_3x3` asks about 3×3
+    /// convolutions.
+    pub fn size(&self, block: usize, is_3x3: bool, usual: RankAlpha) -> Option<RankAlpha> {
+        let own = if is_3x3 { &self.conv } else { &self.linear };
         let size = own.as_ref().map_or(usual, |sizes| sizes[block]);
-        (size.rank > 0 && self.lr(block) != 0.0).then_some(size)
+        let has_adapter = size.rank > 0 && self.lr(block) != 0.0;
+        if has_adapter { Some(size) } else { None }
     }
 
     /// The factors as sd-scripts takes them in `--network_args`.
-    pub fn lr_args(&self) -> Vec<String> {
+    pub fn lr_args(&self) -> Vec<(String, String)> {
         let Some(lr) = &self.lr else { return Vec::new() };
+        let named = &lr[self.numbering.named()];
         let [down, mid, _] = self.numbering.sides();
-        let (down, rest) = lr[self.numbering.named()].split_at(down);
-        let (mid, up) = rest.split_at(mid);
-        [("down", down), ("mid", mid), ("up", up)]
-            .map(|(side, list)| format!("{side}_lr_weight={}", joined(list)))
-            .into()
+        vec![
+            ("down_lr_weight".to_owned(), joined(&named[..down])),
+            ("mid_lr_weight".to_owned(), joined(&named[down..down + mid])),
+            ("up_lr_weight".to_owned(), joined(&named[down + mid..])),
+        ]
     }
 }
 
-fn joined<T: ToString>(list: &[T]) -> String {
-    list.iter().map(T::to_string).collect::<Vec<_>>().join(",")
+fn joined(list: &[f64]) -> String {
+    list.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
 }

@@ -19,9 +19,9 @@ pub const BUILT_IN: [&str; 8] =
 pub struct Preset {
     /// 3×3 convolutions too (`enable_conv`).
     pub enable_conv: bool,
-    /// Of the UNet.
+    /// Layers of the UNet.
     pub unet: Targets,
-    /// Of the text encoder.
+    /// Layers of the text encoder.
     pub text: Targets,
     /// What differs for layers of certain names (`name_algo_map`).
     pub changes: Vec<(Pattern, Change)>,
@@ -140,6 +140,21 @@ fn yes() -> bool {
     true
 }
 
+impl File {
+    fn pattern(&self, text: &str) -> Result<Pattern, String> {
+        if self.use_fnmatch { Pattern::shell(text) } else { Pattern::regex(text) }
+    }
+
+    fn targets(&self, classes: &[String], names: &[String]) -> Result<Targets, String> {
+        let mut targets = Targets::default();
+        targets.classes.extend(classes.iter().filter_map(|name| class(name)));
+        for name in names {
+            targets.names.push(self.pattern(name)?);
+        }
+        Ok(targets)
+    }
+}
+
 /// What `name_algo_map` may say about a layer.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,23 +183,18 @@ impl Preset {
     }
 
     fn of_file(file: File, text: &str, algo: &Algo) -> Result<Self, String> {
-        let pattern = |text: &String| if file.use_fnmatch { Pattern::shell(text) } else { Pattern::regex(text) };
-        let targets = |classes: &[String], names: &[String]| -> Result<Targets, String> {
-            let classes = classes.iter().filter_map(|name| class(name)).collect();
-            Ok(Targets { classes, names: names.iter().map(pattern).collect::<Result<_, _>>()? })
-        };
         let mut changes = Vec::new();
         for (name, table) in &file.name_algo_map {
             let change: FileChange = table
                 .clone()
                 .try_into()
                 .map_err(|error: toml::de::Error| format!("name_algo_map of `{name}`: {}", error.message().trim()))?;
-            changes.push((pattern(&as_python_reads(name, text))?, change.resolve(algo)?));
+            changes.push((file.pattern(&as_python_reads(name, text))?, change.resolve(algo)?));
         }
         Ok(Self {
             enable_conv: file.enable_conv,
-            unet: targets(&file.unet_target_module, &file.unet_target_name)?,
-            text: targets(&file.text_encoder_target_module, &file.text_encoder_target_name)?,
+            unet: file.targets(&file.unet_target_module, &file.unet_target_name)?,
+            text: file.targets(&file.text_encoder_target_module, &file.text_encoder_target_name)?,
             changes,
         })
     }
@@ -215,7 +225,8 @@ impl FileChange {
         };
         let lokr = Lokr { factor: factor.or(lokr.factor), ..lokr };
         let algo = match self.algo.as_deref().map(str::to_lowercase).as_deref() {
-            None => factor.is_some().then_some(Algo::Lokr(lokr)),
+            None if factor.is_some() => Some(Algo::Lokr(lokr)),
+            None => None,
             Some("lora" | "locon") => Some(Algo::Lora),
             Some("loha") => Some(Algo::Loha),
             Some("lokr") => Some(Algo::Lokr(lokr)),
@@ -254,30 +265,40 @@ fn class(name: &str) -> Option<Class> {
 
 fn built_in(name: &str) -> Option<Preset> {
     use Class::{Attention, Downsample, Resnet, TextAttention, TextMlp, Transformer, Upsample};
-    let names = |texts: &[&str]| texts.iter().map(|text| Pattern::regex(text).expect("built in")).collect();
-    let targets = |classes: &[Class], texts: &[&str]| Targets { classes: classes.to_vec(), names: names(texts) };
-    let preset = |enable_conv, unet, text| Preset { enable_conv, unet, text, changes: Vec::new() };
     const TIME: [&str; 2] = [r"time_embedding\.linear_1", r"time_embedding\.linear_2"];
     const STEM: [&str; 4] = ["conv_in", "conv_out", TIME[0], TIME[1]];
-    let text = || targets(&[TextAttention, TextMlp], &[]);
-    let none = Targets::default;
-    let whole = || targets(&[Transformer, Resnet, Downsample, Upsample], &STEM);
+    let text = targets(&[TextAttention, TextMlp], &[]);
+    let none = Targets::default();
+    let whole = targets(&[Transformer, Resnet, Downsample, Upsample], &STEM);
     Some(match name {
-        "full" => preset(true, whole(), text()),
-        "full-lin" => preset(false, targets(&[Transformer, Resnet], &TIME), text()),
-        "attn-mlp" => preset(false, targets(&[Transformer], &[]), text()),
+        "full" => preset(true, whole, text),
+        "full-lin" => preset(false, targets(&[Transformer, Resnet], &TIME), text),
+        "attn-mlp" => preset(false, targets(&[Transformer], &[]), text),
         "attn-only" => preset(false, targets(&[Attention], &[]), targets(&[TextAttention], &[])),
-        "unet-only" => preset(true, whole(), none()),
-        "unet-transformer-only" => preset(false, targets(&[Transformer], &[]), none()),
-        "unet-convblock-only" => preset(true, targets(&[Resnet, Downsample, Upsample], &STEM[..2]), none()),
+        "unet-only" => preset(true, whole, none),
+        "unet-transformer-only" => preset(false, targets(&[Transformer], &[]), none),
+        "unet-convblock-only" => preset(true, targets(&[Resnet, Downsample, Upsample], &STEM[..2]), none),
         "ia3" => {
             let unet = [r".*\.to_k$", r".*\.to_v$", r".*\.ff\.net\.2$"];
             let text = [r".*\.k_proj$", r".*\.v_proj$", r".*\.mlp\.fc2$"];
-            let on_input =
-                |text: &str| (Pattern::regex(text).expect("built in"), Change { on_input: true, ..Change::default() });
-            let changes = vec![on_input(unet[2]), on_input(text[2])];
-            Preset { enable_conv: false, unet: targets(&[], &unet), text: targets(&[], &text), changes }
+            let mut ia3 = preset(false, targets(&[], &unet), targets(&[], &text));
+            for name in [unet[2], text[2]] {
+                ia3.changes.push((built_in_pattern(name), Change { on_input: true, ..Change::default() }));
+            }
+            ia3
         }
         _ => return None,
     })
+}
+
+fn preset(enable_conv: bool, unet: Targets, text: Targets) -> Preset {
+    Preset { enable_conv, unet, text, changes: Vec::new() }
+}
+
+fn targets(classes: &[Class], names: &[&str]) -> Targets {
+    Targets { classes: classes.to_vec(), names: names.iter().map(|name| built_in_pattern(name)).collect() }
+}
+
+fn built_in_pattern(text: &str) -> Pattern {
+    Pattern::regex(text).expect("the patterns of built-in presets are regular expressions")
 }

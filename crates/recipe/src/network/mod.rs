@@ -100,32 +100,29 @@ impl RawNetwork {
         let args = args.read(self.network_args.as_ref(), report);
         let blocks = block_args::resolve(self, &args, family, report);
         let linear = if dim_from_weights { self.unused_rank(report) } else { self.linear(report) };
-        let beside = Beside { linear, dropout: self.network_dropout, from_file: dim_from_weights };
+        let beside = Beside { linear, dropout: self.network_dropout, from_file: dim_from_weights, blocks: &blocks };
         let lora_plus = LoraPlus::resolve(&args, report);
         // Named blocks as the lists that sd-scripts has for them.
-        let named = self.block_lr_weight.as_ref().map(|_| blocks.lr_args()).unwrap_or_default();
-        let read = adapter_args::read(module, args, (&beside, &blocks), report);
+        let named = if self.block_lr_weight.is_some() { blocks.lr_args() } else { Vec::new() };
+        let read = adapter_args::read(module, args, &beside, report);
         let is_ia3 = matches!(&read.adapter, AdapterSettings::Lycoris(lycoris) if lycoris.algo == Algo::Ia3);
         if is_ia3 && self.scale_weight_norms.is_some_and(|norm| norm > 0.0) {
             report.note("scale_weight_norms", "has no effect with algo=ia3, whose change is a share of the layer");
         }
-        let typed = read.args.into_iter().chain(named.iter().filter_map(|pair| {
-            let (key, value) = pair.split_once('=')?;
-            Some((key.to_owned(), value.to_owned()))
-        }));
+        let mut typed = read.args;
+        typed.extend(named);
         Network {
             adapter: read.adapter,
             linear,
             conv: read.conv,
             blocks,
             lora_plus,
-            max_norm: Some(report.amount("scale_weight_norms", self.scale_weight_norms, 0.0))
-                .filter(|norm| *norm > 0.0),
+            max_norm: report.amount_above_zero("scale_weight_norms", self.scale_weight_norms),
             scope: self.scope(report),
             weights: self.network_weights.clone(),
             dim_from_weights,
             dropout: read.dropout,
-            args: typed.collect(),
+            args: typed,
         }
     }
 
@@ -162,8 +159,10 @@ impl RawNetwork {
     /// With `--dim_from_weights` the file decides; the numbers here are placeholders.
     fn unused_rank(&self, report: &mut Report) -> RankAlpha {
         let typed = [("network_dim", self.network_dim.is_some()), ("network_alpha", self.network_alpha.is_some())];
-        for (option, _) in typed.into_iter().filter(|(_, typed)| *typed) {
-            report.note(option, "has no effect with --dim_from_weights: the file decides");
+        for (option, is_typed) in typed {
+            if is_typed {
+                report.note(option, "has no effect with --dim_from_weights: the file decides");
+            }
         }
         RankAlpha { rank: 4, alpha: 1.0 }
     }
@@ -213,15 +212,15 @@ pub(crate) fn check_rates(raw: &RawNetwork, network: &Network, optimizer: &Optim
 impl From<&Network> for RawNetwork {
     fn from(network: &Network) -> Self {
         let typed: Vec<String> = network.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let by_hand = (!network.dim_from_weights).then_some(network.linear);
+        let by_hand = if network.dim_from_weights { None } else { Some(network.linear) };
         Self {
             network_module: Some(network.module().to_owned()),
             network_dim: by_hand.map(|linear| linear.rank as u32),
             network_alpha: by_hand.map(|linear| linear.alpha),
-            network_args: (!typed.is_empty()).then_some(typed),
+            network_args: if typed.is_empty() { None } else { Some(typed) },
             block_lr_weight: None,
             scale_weight_norms: network.max_norm,
-            network_dropout: (network.dropout.neuron > 0.0).then_some(network.dropout.neuron),
+            network_dropout: Some(network.dropout.neuron).filter(|share| *share > 0.0),
             network_weights: network.weights.clone(),
             dim_from_weights: Some(network.dim_from_weights),
             network_train_unet_only: Some(network.scope == Scope::UnetOnly),

@@ -60,7 +60,10 @@ impl RawOptim {
             ("use_lion_optimizer", self.use_lion_optimizer, "Lion"),
         ];
         let mut asked = self.optimizer_type.as_deref().map(|name| ("optimizer_type", name));
-        for (flag, _, meant) in flags.into_iter().filter(|(_, on, _)| *on == Some(true)) {
+        for (flag, on, meant) in flags {
+            if on != Some(true) {
+                continue;
+            }
             if let Some((option, name)) = asked {
                 let what = format!("it means {meant}, but --{option} asks for {name}");
                 report.problem(flag, what, "leave one of them out");
@@ -74,20 +77,20 @@ impl RawOptim {
             report.note("optimizer_type", "paging moves states out of GPU memory, and here there is only one memory");
         }
         let alias = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|(_, name)| *name);
-        let optimizer = Optimizer::named(alias.unwrap_or(name));
-        if optimizer.is_none() {
-            let (what, nearest) = if OTHERS.contains(&lower.as_str()) {
-                (format!("{name} is known to sd-scripts, but lorabake does not have it"), None)
-            } else {
-                let what = format!("there is no optimizer called `{name}`");
-                (what, names::nearest_in(name, Optimizer::NAMES.iter().copied()))
-            };
-            let remedy = match nearest {
-                Some(nearest) => format!("did you mean {nearest}?"),
-                None => format!("use one of {}", Optimizer::NAMES.join(", ")),
-            };
-            report.problem("optimizer_type", what, remedy);
+        if let Some(optimizer) = Optimizer::named(alias.unwrap_or(name)) {
+            return Some(optimizer);
         }
-        optimizer
+        let all = format!("use one of {}", Optimizer::NAMES.join(", "));
+        if OTHERS.contains(&lower.as_str()) {
+            let what = format!("{name} is known to sd-scripts, but lorabake does not have it");
+            report.problem("optimizer_type", what, all);
+            return None;
+        }
+        let remedy = match names::nearest_in(name, Optimizer::NAMES.iter().copied()) {
+            Some(nearest) => format!("did you mean {nearest}?"),
+            None => all,
+        };
+        report.problem("optimizer_type", format!("there is no optimizer called `{name}`"), remedy);
+        None
     }
 }

@@ -57,7 +57,7 @@ pub struct RawOptim {
 
 /// The text of `--help` for `--optimizer_type`.
 fn optimizer_help() -> String {
-    let (adaptive, other): (Vec<Optimizer>, Vec<Optimizer>) = Optimizer::all().into_iter().partition(Optimizer::adapts);
+    let (adaptive, other) = Optimizer::all().into_iter().partition::<Vec<Optimizer>, _>(Optimizer::adapts);
     format!(
         "Optimizer: {}, or one that finds the size of its steps itself and wants rates of 1: {}. [default: AdamW]",
         names(&other),

@@ -41,9 +41,9 @@ pub enum Warmup {
 /// A learning-rate schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
-    /// Its shape.
+    /// The shape of the schedule.
     pub kind: ScheduleKind,
-    /// Its warmup (`--lr_warmup_steps`).
+    /// How long the rate grows from 0 at the start (`--lr_warmup_steps`).
     pub warmup: Warmup,
 }
 

@@ -14,7 +14,7 @@ pub enum Every {
 }
 
 impl Every {
-    /// Its distance in epochs, in a run of `epochs`; `None` where steps are counted.
+    /// The distance in epochs, in a run of `epochs`; `None` where steps are counted.
     pub fn in_epochs(self, epochs: u64) -> Option<u64> {
         match self {
             Self::Epochs(every) => Some(every),

@@ -8,9 +8,9 @@ use crate::report::Report;
 /// Which of the earlier snapshots and states stay; `None` = all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
-    /// As many snapshots by epochs (`--save_last_n_epochs`).
+    /// So many snapshots by epochs (`--save_last_n_epochs`).
     pub epochs: Option<u64>,
-    /// As many states by epochs, if another number (`--save_last_n_epochs_state`).
+    /// So many states by epochs, if another number (`--save_last_n_epochs_state`).
     pub epoch_states: Option<u64>,
     /// Snapshots by steps that are at most so many steps old (`--save_last_n_steps`).
     pub steps: Option<u64>,
@@ -44,28 +44,22 @@ impl RawKeep {
     pub(crate) fn resolve(&self, snapshots: &[Every], report: &mut Report) -> Keep {
         let by_epochs = snapshots.iter().any(|every| matches!(every, Every::Epochs(_) | Every::EpochShare(_)));
         let by_steps = snapshots.iter().any(|every| matches!(every, Every::Steps(_)));
-        let mut number = |option: &str, given: Option<u32>, acts: bool, needs: &str| {
-            let given = given.filter(|number| *number > 0)?;
-            if !acts {
-                report.note(option, format!("has no effect without --{needs}"));
+        let options = [
+            ("save_last_n_epochs", self.save_last_n_epochs, by_epochs, "save_every_n_epochs"),
+            ("save_last_n_epochs_state", self.save_last_n_epochs_state, by_epochs, "save_every_n_epochs"),
+            ("save_last_n_steps", self.save_last_n_steps, by_steps, "save_every_n_steps"),
+            ("save_last_n_steps_state", self.save_last_n_steps_state, by_steps, "save_every_n_steps"),
+        ];
+        for (option, given, acts, needed) in options {
+            if given.is_some_and(|number| number > 0) && !acts {
+                report.note(option, format!("has no effect without --{needed}"));
             }
-            Some(u64::from(given))
-        };
+        }
         Keep {
-            epochs: number("save_last_n_epochs", self.save_last_n_epochs, by_epochs, "save_every_n_epochs"),
-            epoch_states: number(
-                "save_last_n_epochs_state",
-                self.save_last_n_epochs_state,
-                by_epochs,
-                "save_every_n_epochs",
-            ),
-            steps: number("save_last_n_steps", self.save_last_n_steps, by_steps, "save_every_n_steps"),
-            step_states: number(
-                "save_last_n_steps_state",
-                self.save_last_n_steps_state,
-                by_steps,
-                "save_every_n_steps",
-            ),
+            epochs: not_zero(self.save_last_n_epochs),
+            epoch_states: not_zero(self.save_last_n_epochs_state),
+            steps: not_zero(self.save_last_n_steps),
+            step_states: not_zero(self.save_last_n_steps_state),
         }
     }
 }
@@ -73,21 +67,27 @@ impl RawKeep {
 impl Keep {
     /// Writes itself back as options.
     pub(crate) fn to_raw(self, snapshots: &[Every]) -> RawKeep {
-        let number = |number: Option<u64>| number.map(|number| number as u32);
-        let share =
-            snapshots.iter().find_map(|every| if let Every::EpochShare(n) = every { Some(*n as u32) } else { None });
-        RawKeep {
-            save_n_epoch_ratio: share,
-            save_last_n_epochs: number(self.epochs),
-            save_last_n_epochs_state: number(self.epoch_states),
-            save_last_n_steps: number(self.steps),
-            save_last_n_steps_state: number(self.step_states),
+        let mut raw = RawKeep {
+            save_n_epoch_ratio: None,
+            save_last_n_epochs: self.epochs.map(|number| number as u32),
+            save_last_n_epochs_state: self.epoch_states.map(|number| number as u32),
+            save_last_n_steps: self.steps.map(|number| number as u32),
+            save_last_n_steps_state: self.step_states.map(|number| number as u32),
+        };
+        for every in snapshots {
+            if let Every::EpochShare(times) = every {
+                raw.save_n_epoch_ratio = Some(*times as u32);
+            }
         }
+        raw
     }
 
     /// The epoch whose snapshot and the epoch whose state go when epoch `now` is saved, saving every `every` epochs.
     pub fn outdated_epochs(&self, now: u64, every: u64) -> [Option<u64>; 2] {
-        let before = |kept: Option<u64>| now.checked_sub(every.saturating_mul(kept?)).filter(|epoch| *epoch > 0);
+        let before = |kept: Option<u64>| {
+            let epoch = now.checked_sub(every.saturating_mul(kept?))?;
+            if epoch > 0 { Some(epoch) } else { None }
+        };
         [before(self.epochs), before(self.epoch_states.or(self.epochs))]
     }
 
@@ -95,10 +95,16 @@ impl Keep {
     pub fn outdated_steps(&self, now: u64, every: u64) -> [Option<u64>; 2] {
         let before = |kept: Option<u64>| {
             let step = now.checked_sub(kept?.saturating_add(1))?;
-            Some(step - step % every).filter(|step| *step > 0)
+            let saved = step - step % every;
+            if saved > 0 { Some(saved) } else { None }
         };
         [before(self.steps), before(self.step_states.or(self.steps))]
     }
+}
+
+/// The number, unless it is 0, which stands for all.
+fn not_zero(given: Option<u32>) -> Option<u64> {
+    given.filter(|number| *number > 0).map(u64::from)
 }
 
 #[cfg(test)]

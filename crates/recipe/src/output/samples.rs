@@ -44,8 +44,8 @@ pub struct RawSamples {
 
 impl RawSamples {
     pub(crate) fn resolve(&self, report: &mut Report) -> Option<Samples> {
-        let given = |n: Option<u32>| n.filter(|n| *n > 0).map(u64::from);
-        let (epochs, steps) = (given(self.sample_every_n_epochs), given(self.sample_every_n_steps));
+        let epochs = not_zero(self.sample_every_n_epochs);
+        let steps = not_zero(self.sample_every_n_steps);
         let at_first = self.sample_at_first == Some(true);
         let Some(prompts) = self.sample_prompts.clone() else {
             let idle = [
@@ -71,6 +71,11 @@ impl RawSamples {
         }
         Some(Samples { prompts, every, at_first, sampler: self.sample_sampler.clone() })
     }
+}
+
+/// The number, unless it is 0, which stands for never.
+fn not_zero(given: Option<u32>) -> Option<u64> {
+    given.filter(|number| *number > 0).map(u64::from)
 }
 
 impl From<&Samples> for RawSamples {

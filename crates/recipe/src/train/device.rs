@@ -37,7 +37,7 @@ impl Kind {
         ("rocm", Self::Rocm),
     ];
 
-    /// As it is typed.
+    /// The name as it is typed.
     pub fn name(self) -> &'static str {
         let named = Self::NAMED.iter().find(|(_, kind)| *kind == self);
         named.expect("every kind has a name").0

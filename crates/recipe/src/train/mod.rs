@@ -30,7 +30,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// As it is typed.
+    /// The name as it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::No => "no",
