@@ -25,7 +25,8 @@ pub struct Optim {
     pub unet_lr: f64,
     /// Learning rate of the text encoder's adapter (`--text_encoder_lr`, else `--learning_rate`).
     pub text_encoder_lr: f64,
-    /// That of SDXL's second text encoder: the second value of `--text_encoder_lr`, or the same. 0 = not trained.
+    /// Learning rate of the adapter of SDXL's second text encoder: the second value of `--text_encoder_lr`, else the
+    /// first. 0 = not trained.
     pub text_encoder2_lr: f64,
     /// `--learning_rate` as typed or its default; kept for metadata.
     pub learning_rate: f64,
@@ -41,12 +42,12 @@ impl RawOptim {
     pub(crate) fn resolve(&self, scope: Scope, family: Option<Family>, report: &mut Report) -> Optim {
         let optimizer = self.optimizer(report);
         self.check_rate_count(family, report);
-        let (unet_lr, [text_encoder_lr, text_encoder2_lr]) = self.rates(scope, &optimizer, report);
+        let rates = self.rates(scope, &optimizer, report);
         let schedule = self.schedule(&optimizer, report);
         let optim = Optim {
-            unet_lr,
-            text_encoder_lr,
-            text_encoder2_lr,
+            unet_lr: rates.unet,
+            text_encoder_lr: rates.text_encoder,
+            text_encoder2_lr: rates.text_encoder2,
             learning_rate: self.learning_rate.unwrap_or(usual_rate(&optimizer)),
             schedule,
             max_grad_norm: report.amount("max_grad_norm", self.max_grad_norm, 1.0),
