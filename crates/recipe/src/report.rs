@@ -3,7 +3,7 @@
 //! Nothing is printed here; the command line and the web form show these values in their own way.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,13 @@ pub struct Problem {
     pub remedy: String,
     /// The recipe file that it was read from; `None` = the command line, or the whole recipe.
     pub file: Option<PathBuf>,
+}
+
+impl Problem {
+    /// What is wrong with a file as a whole.
+    pub(crate) fn of_file(path: &Path, what: String, remedy: &str) -> Self {
+        Self { option: None, what, remedy: remedy.to_owned(), file: Some(path.to_owned()) }
+    }
 }
 
 impl fmt::Display for Problem {

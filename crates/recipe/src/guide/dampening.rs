@@ -28,12 +28,8 @@ pub fn dampening(recipe: &Recipe) -> Vec<Dampening> {
     }
     let side = f64::from(recipe.data.resolution.0.max(recipe.data.resolution.1));
     if side > 512.0 {
-        rows.push(row(
-            "resolution",
-            side,
-            Some(3.0 * (side - 512.0) / 64.0),
-            "↑↑↑ every 64 pixels above 512".to_owned(),
-        ));
+        let effect = "↑↑↑ every 64 pixels above 512".to_owned();
+        rows.push(row("resolution", side, Some(3.0 * (side - 512.0) / 64.0), effect));
     }
     if let Some(offset) = recipe.diffusion.noise_offset {
         let effect = "↑↑↑ every 0.1; 1 or 2 more epochs make up for 0.1".to_owned();
@@ -55,7 +51,8 @@ fn row(option: &str, value: f64, arrows: Option<f64>, effect: String) -> Dampeni
 
 fn alpha(recipe: &Recipe) -> Dampening {
     let size = recipe.network.linear;
-    let (rank, alpha) = (size.rank as f64, size.alpha);
+    let rank = size.rank as f64;
+    let alpha = size.alpha;
     let scale = alpha / rank;
     let effect = match scale {
         1.0 => "the LoRA's effect is not scaled: no brake".to_owned(),
@@ -68,12 +65,14 @@ fn alpha(recipe: &Recipe) -> Dampening {
 
 /// Mean over all timesteps of what Min-SNR (Hang et al. 2023) multiplies the loss with, for SD1.x's noise levels.
 fn min_snr_weight(gamma: f64, v_prediction: bool) -> f64 {
-    let (first, last) = (0.00085_f64.sqrt(), 0.012_f64.sqrt());
+    let first = 0.00085_f64.sqrt();
+    let last = 0.012_f64.sqrt();
     let mut kept = 1.0;
-    let weights = (0..1000).map(|step| {
+    let mut sum = 0.0;
+    for step in 0..1000 {
         kept *= 1.0 - (first + (last - first) * f64::from(step) / 999.0).powi(2);
         let snr = kept / (1.0 - kept);
-        snr.min(gamma) / if v_prediction { snr + 1.0 } else { snr }
-    });
-    weights.sum::<f64>() / 1000.0
+        sum += snr.min(gamma) / if v_prediction { snr + 1.0 } else { snr };
+    }
+    sum / 1000.0
 }

@@ -12,7 +12,7 @@ use crate::report::Problem;
 pub(crate) struct Given {
     /// Name with underscores, without dashes.
     pub(crate) name: String,
-    /// Its values as text; none for a flag.
+    /// The values as text; none for a flag.
     pub(crate) values: Vec<String>,
     /// The recipe file that it stands in; `None` = the command line.
     pub(crate) file: Option<PathBuf>,
@@ -24,33 +24,41 @@ impl Given {
     }
 }
 
+/// Options as they were read, in order, and what could not be read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadOptions {
+    pub(crate) options: Vec<Given>,
+    pub(crate) problems: Vec<Problem>,
+}
+
 /// Hyphens count as underscores in the name of an option.
 pub(crate) fn plain_name(name: &str) -> String {
     name.replace('-', "_")
 }
 
 /// The options of `argv`, which holds what follows `lorabake train`; words that belong to no option are problems.
-pub(crate) fn split(argv: &[OsString]) -> (Vec<Given>, Vec<Problem>) {
-    let mut options: Vec<Given> = Vec::new();
-    let mut problems = Vec::new();
+pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
+    let mut read = ReadOptions::default();
     for word in argv {
         let Some(word) = word.to_str() else {
-            problems.push(stray(&word.to_string_lossy(), "is not valid UTF-8", "rename the file or folder"));
+            read.problems.push(stray(&word.to_string_lossy(), "is not valid UTF-8", "rename the file or folder"));
             continue;
         };
         if word.starts_with(['–', '—']) {
-            problems.push(stray(word, "begins with a long dash", "type two hyphens, --, instead"));
+            read.problems.push(stray(word, "begins with a long dash", "type two hyphens, --, instead"));
         } else if let Some(option) = word.strip_prefix("--") {
-            let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
-            let values = value.map(str::to_owned).into_iter().collect();
-            options.push(Given { name: plain_name(name), values, file: None });
-        } else if let Some(option) = options.last_mut() {
+            let (name, values) = match option.split_once('=') {
+                Some((name, value)) => (name, vec![value.to_owned()]),
+                None => (option, Vec::new()),
+            };
+            read.options.push(Given { name: plain_name(name), values, file: None });
+        } else if let Some(option) = read.options.last_mut() {
             option.values.push(word.to_owned());
         } else {
-            problems.push(stray(word, "belongs to no option", "begin with an option, such as --train_data_dir"));
+            read.problems.push(stray(word, "belongs to no option", "begin with an option, such as --train_data_dir"));
         }
     }
-    (options, problems)
+    read
 }
 
 fn stray(word: &str, what: &str, remedy: &str) -> Problem {
@@ -63,9 +71,9 @@ mod tests {
 
     fn options(line: &str) -> Vec<(String, Vec<String>)> {
         let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let (options, problems) = split(&argv);
-        assert_eq!(problems, []);
-        options.into_iter().map(|option| (option.name, option.values)).collect()
+        let read = split(&argv);
+        assert_eq!(read.problems, []);
+        read.options.into_iter().map(|option| (option.name, option.values)).collect()
     }
 
     #[test]

@@ -69,24 +69,24 @@ pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<ParsedStage
     if let Some(text) = help_or_version(argv) {
         return Err(ParseError::Asked(text));
     }
-    let (options, problems) = argv::split(argv);
-    let mut intake = Intake::new(problems);
+    let mut typed = argv::split(argv);
+    let mut intake = Intake::new(typed.problems);
     let mut args = TrainArgs::default();
-    let (place, typed): (Vec<Given>, Vec<Given>) = options.into_iter().partition(is_place);
-    for given in &place {
+    for given in typed.options.iter().filter(|given| is_place(given)) {
         intake.take(given, &mut args);
     }
-    let (mut file, write_to) = intake.read_file(&args.place);
+    typed.options.retain(|given| !is_place(given));
+    let mut file = intake.read_file(&args.place);
     if let Some(table) = intake.stages.get(index) {
-        overlay(&mut file, table);
+        overlay(&mut file.options, table);
     }
-    let like = intake.like(&args.place, &[&file, &typed]);
-    let preset = intake.preset(&args.place, &[&like, &file, &typed]);
-    for given in [&preset, &like, &file, &typed].into_iter().flatten() {
+    let like = intake.like(&args.place, &[&file.options, &typed.options]);
+    let preset = intake.preset(&args.place, &[&like, &file.options, &typed.options]);
+    for given in [&preset, &like, &file.options, &typed.options].into_iter().flatten() {
         intake.take(given, &mut args);
     }
     let tables = std::mem::take(&mut intake.stages);
-    let parsed = resolve(intake.report, args.recipe, write_to)?;
+    let parsed = resolve(intake.report, args.recipe, file.write_to)?;
     Ok(ParsedStage { parsed, tables })
 }
 

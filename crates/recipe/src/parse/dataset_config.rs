@@ -152,7 +152,9 @@ impl Reading<'_> {
 
     fn subset(&mut self, dataset: usize, place: &str, levels: [&Table; 3]) {
         let mut merged = Table::new();
-        levels.into_iter().for_each(|level| merged.extend(level.clone()));
+        for level in levels {
+            merged.extend(level.clone());
+        }
         let Some(dir) = merged.get("image_dir").and_then(Value::as_str).map(str::to_owned) else {
             let what = format!("({place}) the folder of images is missing");
             return self.problem("image_dir", what, "write image_dir = 'FOLDER'");
@@ -166,10 +168,10 @@ impl Reading<'_> {
         };
         let mut raw = self.line.clone();
         raw.data.train_data_dir = Some(dir.into());
-        (raw.data.reg_data_dir, raw.data.dataset_config) = (None, None);
-        let flag = |key: &str| merged.get(key).is_some_and(|value| value.as_bool() == Some(true));
-        let (is_reg, words) = (flag("is_reg"), merged.get("class_tokens").and_then(Value::as_str));
-        let class_tokens = words.unwrap_or_default().to_owned();
+        raw.data.reg_data_dir = None;
+        raw.data.dataset_config = None;
+        let is_reg = merged.get("is_reg").and_then(Value::as_bool) == Some(true);
+        let class_tokens = merged.get("class_tokens").and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut intake = Intake::new(Vec::new());
         intake.take_into(&self.options(&merged), &mut raw);
         let captions = raw.captions.resolve(&mut intake.report);
@@ -184,17 +186,19 @@ impl Reading<'_> {
     fn options(&self, merged: &Table) -> Vec<Given> {
         let own = ["num_repeats", "class_tokens", "image_dir", "is_reg", "cache_info", "subsets"];
         let unsupported = UNSUPPORTED.map(|(key, _)| key);
-        let keys =
-            merged.iter().filter(|(key, _)| !own.contains(&key.as_str()) && !unsupported.contains(&key.as_str()));
-        let given = |(key, value): (&String, &Value)| {
+        let mut options = Vec::new();
+        for (key, value) in merged {
+            if own.contains(&key.as_str()) || unsupported.contains(&key.as_str()) {
+                continue;
+            }
             let name = if key == "batch_size" { "train_batch_size" } else { key }.to_owned();
             let values = match value.clone() {
                 Value::Array(values) => values.into_iter().map(file::text).collect(),
                 value => vec![file::text(value)],
             };
-            Given { name, values, file: Some(self.path.to_owned()) }
-        };
-        keys.map(given).collect()
+            options.push(Given { name, values, file: Some(self.path.to_owned()) });
+        }
+        options
     }
 
     /// Takes over the problems and notes of one subset, unless another one had them already.

@@ -7,73 +7,89 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::argv::{Given, plain_name};
+use super::argv::{Given, ReadOptions, plain_name};
 use crate::report::Problem;
+
+/// The key of the tables that list what differs from stage to stage.
+const STAGE: &str = "stage";
+
+/// What the `[[stage]]` tables of a recipe file say.
+#[derive(Debug, Default)]
+pub(crate) struct ReadStages {
+    /// The options of each table, in their order.
+    pub(crate) tables: Vec<Vec<Given>>,
+    pub(crate) problems: Vec<Problem>,
+}
 
 /// The options in the text of a recipe file; `path` serves the messages only. `[[stage]]` tables are left to
 /// [`stages`].
-pub(crate) fn options(text: &str, path: &Path) -> (Vec<Given>, Vec<Problem>) {
+pub(crate) fn options(text: &str, path: &Path) -> ReadOptions {
     let table: Table = match text.parse() {
         Ok(table) => table,
-        Err(error) => return (Vec::new(), vec![broken(&error, text, path)]),
+        Err(error) => return ReadOptions { options: Vec::new(), problems: vec![broken(&error, text, path)] },
     };
-    let mut reading = Reading { path, options: Vec::new(), problems: Vec::new() };
+    let mut reading = Reading::new(path);
     for (key, value) in table {
         match value {
-            Value::Table(section) => section.into_iter().for_each(|(key, value)| reading.take(&key, value)),
+            Value::Table(section) => reading.take_section(section),
             Value::Array(_) if key == STAGE => {}
             value => reading.take(&key, value),
         }
     }
-    (reading.options, reading.problems)
+    reading.read
 }
 
-/// The key of the tables that say what differs from stage to stage.
-const STAGE: &str = "stage";
-
 /// The options of each `[[stage]]` table in the text of a recipe file, in their order.
-pub(crate) fn stages(text: &str, path: &Path) -> (Vec<Vec<Given>>, Vec<Problem>) {
+pub(crate) fn stages(text: &str, path: &Path) -> ReadStages {
+    let mut stages = ReadStages::default();
     // A text that is no TOML is the concern of `options`.
     let table: Table = text.parse().unwrap_or_default();
-    let Some(Value::Array(tables)) = table.get(STAGE) else { return (Vec::new(), Vec::new()) };
-    let mut problems = Vec::new();
-    let mut stages = Vec::new();
+    let Some(Value::Array(tables)) = table.get(STAGE) else { return stages };
     for table in tables.iter().cloned() {
-        let mut reading = Reading { path, options: Vec::new(), problems: Vec::new() };
+        let mut reading = Reading::new(path);
         match table {
-            Value::Table(section) => section.into_iter().for_each(|(key, value)| reading.take(&key, value)),
+            Value::Table(section) => reading.take_section(section),
             value => reading.take(STAGE, value),
         }
-        problems.append(&mut reading.problems);
-        stages.push(reading.options);
+        stages.tables.push(reading.read.options);
+        stages.problems.append(&mut reading.read.problems);
     }
-    (stages, problems)
+    stages
 }
 
 struct Reading<'a> {
     path: &'a Path,
-    options: Vec<Given>,
-    problems: Vec<Problem>,
+    read: ReadOptions,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(path: &'a Path) -> Self {
+        Self { path, read: ReadOptions::default() }
+    }
+
+    fn take_section(&mut self, section: Table) {
+        for (key, value) in section {
+            self.take(&key, value);
+        }
+    }
+
     fn take(&mut self, key: &str, value: Value) {
         let mut given = Given { name: plain_name(key), values: Vec::new(), file: Some(self.path.to_owned()) };
-        if self.options.iter().any(|earlier| earlier.name == given.name) {
-            self.problems.push(given.problem("it is given in two sections", "leave one of them out"));
+        if self.read.options.iter().any(|earlier| earlier.name == given.name) {
+            self.read.problems.push(given.problem("it is given in two sections", "leave one of them out"));
             return;
         }
-        let is_table = |value: &Value| matches!(value, Value::Table(_) | Value::Array(_));
-        match value {
-            Value::Array(values) if !values.iter().any(is_table) => given.values.extend(values.into_iter().map(text)),
-            value if is_table(&value) => {
-                let problem = given.problem("a recipe file has one level of sections", "write key = value");
-                self.problems.push(problem);
-                return;
-            }
-            value => given.values.push(text(value)),
+        let values = match value {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        if values.iter().any(|value| matches!(value, Value::Table(_) | Value::Array(_))) {
+            let problem = given.problem("a recipe file has one level of sections", "write key = value");
+            self.read.problems.push(problem);
+            return;
         }
-        self.options.push(given);
+        given.values.extend(values.into_iter().map(text));
+        self.read.options.push(given);
     }
 }
 

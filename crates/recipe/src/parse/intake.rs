@@ -24,22 +24,30 @@ pub(crate) struct Intake {
     pub(crate) stages: Vec<Vec<Given>>,
 }
 
+/// What `--config_file` and `--output_config` come to.
+#[derive(Default)]
+pub(crate) struct RecipeFile {
+    pub(crate) options: Vec<Given>,
+    /// The new file that is to be written.
+    pub(crate) write_to: Option<PathBuf>,
+}
+
 impl Intake {
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
         Self { command: command(), report: Report { problems, notes: Vec::new() }, stages: Vec::new() }
     }
 
     /// The options in `--config_file`, or the file that `--output_config` has to write.
-    pub(crate) fn read_file(&mut self, place: &RawPlace) -> (Vec<Given>, Option<PathBuf>) {
+    pub(crate) fn read_file(&mut self, place: &RawPlace) -> RecipeFile {
         let writes = place.output_config == Some(true);
         let Some(mut path) = place.config_file.clone() else {
             if writes {
                 self.report.problem("output_config", "there is no file to write to", "name it with --config_file");
             }
-            return (Vec::new(), None);
+            return RecipeFile::default();
         };
         if !writes && path.extension().is_some_and(|suffix| suffix == "json") {
-            return (self.import("config_file", &path), None);
+            return RecipeFile { options: self.import("config_file", &path), write_to: None };
         }
         if path.extension().is_none_or(|suffix| suffix != "toml") {
             path.as_mut_os_string().push(".toml");
@@ -49,38 +57,41 @@ impl Intake {
                 let what = format!("{} exists already, and --output_config overwrites nothing", path.display());
                 self.report.problem("config_file", what, "name another file, or delete that one");
             }
-            return (Vec::new(), Some(path));
+            return RecipeFile { options: Vec::new(), write_to: Some(path) };
         }
         match std::fs::read_to_string(&path) {
             Ok(text) => {
-                let (stages, problems) = file::stages(&text, &path);
-                self.stages = stages;
-                self.report.problems.extend(problems);
-                return (self.read_text(&text, &path), None);
+                let stages = file::stages(&text, &path);
+                self.stages = stages.tables;
+                self.report.problems.extend(stages.problems);
+                return RecipeFile { options: self.read_text(&text, &path), write_to: None };
             }
             Err(error) => {
                 let what = format!("{} cannot be read ({error})", path.display());
                 self.report.problem("config_file", what, "name a TOML file that exists");
             }
         }
-        (Vec::new(), None)
+        RecipeFile::default()
     }
 
     /// Puts options of a file into `recipe`.
     pub(crate) fn take_into(&mut self, options: &[Given], recipe: &mut RawRecipe) {
         let mut args = TrainArgs { place: RawPlace::default(), recipe: std::mem::take(recipe) };
-        options.iter().for_each(|given| self.take(given, &mut args));
+        for given in options {
+            self.take(given, &mut args);
+        }
         *recipe = args.recipe;
     }
 
     pub(crate) fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {
-        let (options, problems) = file::options(text, path);
-        self.report.problems.extend(problems);
-        let (place, options): (Vec<Given>, Vec<Given>) = options.into_iter().partition(is_place);
-        let misplaced =
-            place.iter().map(|given| given.problem("it belongs on the command line", "leave it out of the file"));
-        self.report.problems.extend(misplaced);
-        options
+        let mut read = file::options(text, path);
+        self.report.problems.append(&mut read.problems);
+        for given in read.options.iter().filter(|given| is_place(given)) {
+            let problem = given.problem("it belongs on the command line", "leave it out of the file");
+            self.report.problems.push(problem);
+        }
+        read.options.retain(|given| !is_place(given));
+        read.options
     }
 
     /// Another program's settings; what has no counterpart becomes a note.
@@ -102,23 +113,24 @@ impl Intake {
     /// The settings of the LoRA that `--like` names, without those that `layers` overrule.
     pub(crate) fn like(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
         let Some(path) = &place.like else { return Vec::new() };
-        let explicit: Vec<&str> =
-            layers.iter().flat_map(|layer| layer.iter()).map(|given| given.name.as_str()).collect();
-        let kept = self.import("like", path).into_iter().filter(|given| {
-            let of_other_optimizer = given.name == "optimizer_args" && preset::overruled("optimizer_type", &explicit);
-            !of_other_optimizer && !preset::overruled(&given.name, &explicit)
+        let explicit: Vec<&str> = layers.iter().copied().flatten().map(|given| given.name.as_str()).collect();
+        let mut options = self.import("like", path);
+        let has_other_optimizer = preset::overruled("optimizer_type", &explicit);
+        options.retain(|given| {
+            let is_of_other_optimizer = has_other_optimizer && given.name == "optimizer_args";
+            !is_of_other_optimizer && !preset::overruled(&given.name, &explicit)
         });
-        kept.collect()
+        options
     }
 
     /// The settings of `--preset`, without those that `layers` overrule.
     pub(crate) fn preset(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
         let Some(name) = &place.preset else { return Vec::new() };
-        let explicit: Vec<&Given> = layers.iter().flat_map(|layer| layer.iter()).collect();
+        let explicit: Vec<&Given> = layers.iter().copied().flatten().collect();
         match preset::options(name, &explicit) {
-            Ok((options, note)) => {
-                self.report.notes.push(note);
-                options
+            Ok(preset) => {
+                self.report.notes.push(preset.note);
+                preset.options
             }
             Err(problem) => {
                 self.report.problems.push(problem);
@@ -129,12 +141,14 @@ impl Intake {
 
     /// Puts one option into `args`; a later one replaces an earlier one.
     pub(crate) fn take(&mut self, given: &Given, args: &mut TrainArgs) {
-        let taken = match self.words(given) {
+        let read = match self.words(given) {
             Ok(Some(words)) => self.read(given, words, args),
             Ok(None) => Ok(()),
             Err(problem) => Err(problem),
         };
-        self.report.problems.extend(taken.err());
+        if let Err(problem) = read {
+            self.report.problems.push(problem);
+        }
     }
 
     /// The option in the one form that clap is shown; `None` if there is nothing to put into a recipe.
@@ -153,10 +167,10 @@ impl Intake {
                 Verdict::Refused(problem) => Err(problem),
             };
         };
-        let is_text =
-            [TypeId::of::<String>(), TypeId::of::<PathBuf>()].iter().any(|id| arg.get_value_parser().type_id() == *id);
+        let type_id = arg.get_value_parser().type_id();
+        let is_text = type_id == TypeId::of::<String>() || type_id == TypeId::of::<PathBuf>();
         let is_list = matches!(arg.get_action(), ArgAction::Append);
-        let is_flag = arg.get_value_parser().type_id() == TypeId::of::<bool>();
+        let is_flag = type_id == TypeId::of::<bool>();
         let long = format!("--{name}");
         match values.as_slice() {
             [] if is_list || given.file.is_some() => Ok(None),
@@ -177,9 +191,10 @@ impl Intake {
     }
 
     fn read(&mut self, given: &Given, words: Vec<String>, args: &mut TrainArgs) -> Result<(), Problem> {
-        let argv = std::iter::once("lorabake train".to_owned()).chain(words);
-        let read =
-            self.command.try_get_matches_from_mut(argv).and_then(|matches| args.update_from_arg_matches(&matches));
+        let mut argv = vec!["lorabake train".to_owned()];
+        argv.extend(words);
+        let matches = self.command.try_get_matches_from_mut(argv);
+        let read = matches.and_then(|matches| args.update_from_arg_matches(&matches));
         read.map_err(|error| self.misread(given, &error))
     }
 
@@ -187,19 +202,16 @@ impl Intake {
     fn misread(&self, given: &Given, error: &clap::Error) -> Problem {
         let value = given.values.join(" ");
         let arg = self.command.get_arguments().find(|arg| arg.get_long() == Some(&given.name));
-        let id = arg.map(|arg| arg.get_value_parser().type_id());
-        let is = |wanted: TypeId| id.is_some_and(|id| id == wanted);
-        match error.kind() {
-            _ if is(TypeId::of::<bool>()) => {
-                given.problem(format!("`{value}` is neither true nor false"), "leave it out")
-            }
-            ErrorKind::ValueValidation if is(TypeId::of::<f64>()) => {
-                given.problem(format!("`{value}` is not a number"), "write for instance 0.0001 or 1e-4")
-            }
-            ErrorKind::ValueValidation if is(TypeId::of::<u32>()) => {
-                given.problem(format!("`{value}` is not a whole number from 0 to 4294967295"), "write for instance 1")
-            }
-            _ => given.problem(format!("`{value}` cannot be read"), "see --help"),
+        let type_id = arg.map(|arg| arg.get_value_parser().type_id());
+        let is_value = error.kind() == ErrorKind::ValueValidation;
+        if type_id.is_some_and(|id| id == TypeId::of::<bool>()) {
+            given.problem(format!("`{value}` is neither true nor false"), "leave it out")
+        } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<f64>()) {
+            given.problem(format!("`{value}` is not a number"), "write for instance 0.0001 or 1e-4")
+        } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<u32>()) {
+            given.problem(format!("`{value}` is not a whole number from 0 to 4294967295"), "write for instance 1")
+        } else {
+            given.problem(format!("`{value}` cannot be read"), "see --help")
         }
     }
 

@@ -36,8 +36,16 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
 
 /// The one of `names` that is most similar to `name`, in whatever case, if any is.
 pub(crate) fn nearest_in<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = |name: &str| name.to_ascii_lowercase();
-    let scored = names.map(|candidate| (strsim::jaro_winkler(&lower(name), &lower(candidate)), candidate));
-    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= 0.85).then_some(best.1)
+    let name = name.to_ascii_lowercase();
+    let mut best = None;
+    let mut best_score = 0.85;
+    for candidate in names {
+        let score = strsim::jaro_winkler(&name, &candidate.to_ascii_lowercase());
+        // Of equals the last.
+        if score >= best_score {
+            best = Some(candidate);
+            best_score = score;
+        }
+    }
+    best
 }

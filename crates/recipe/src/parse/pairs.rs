@@ -24,7 +24,8 @@ impl Pairs<'_> {
                 report.problem(self.option, format!("`{text}` is not of the form name=value"), self.takes());
                 continue;
             };
-            let (key, value) = (key.trim(), value.trim());
+            let key = key.trim();
+            let value = value.trim();
             if self.unsupported.contains(&key) {
                 let what = format!("`{key}` is known to sd-scripts, but lorabake does not support it yet");
                 report.problem(self.option, what, "leave it out");

@@ -25,6 +25,13 @@ impl Setting {
     }
 }
 
+/// What a preset stands for.
+pub(crate) struct Preset {
+    pub(crate) options: Vec<Given>,
+    /// Lists the options.
+    pub(crate) note: Note,
+}
+
 /// Options that stand for each other: who gives one of a group wants the preset's others of that group less.
 const RIVALS: [&[&str]; 3] = [
     &["optimizer_type", "use_8bit_adam", "use_lion_optimizer"],
@@ -74,32 +81,36 @@ pub(crate) fn easy(optimizer: &str) -> Vec<Setting> {
 ///
 /// # Errors
 /// If there is no such preset.
-pub(crate) fn options(name: &str, explicit: &[&Given]) -> Result<(Vec<Given>, Note), Problem> {
+pub(crate) fn options(name: &str, explicit: &[&Given]) -> Result<Preset, Problem> {
     if !name.eq_ignore_ascii_case("easy") {
         let problem = Given { name: "preset".to_owned(), values: vec![name.to_owned()], file: None };
         return Err(problem.problem(format!("there is no preset called `{name}`"), "use easy"));
     }
-    let given = |option: &str| explicit.iter().rev().find(|given| given.name == option);
-    let old_flag = ["use_8bit_adam", "use_lion_optimizer"].iter().any(|flag| given(flag).is_some());
-    let optimizer = match given("optimizer_type").and_then(|given| given.values.first()) {
+    let names: Vec<&str> = explicit.iter().map(|given| given.name.as_str()).collect();
+    let has_old_flag = names.contains(&"use_8bit_adam") || names.contains(&"use_lion_optimizer");
+    let typed = explicit.iter().rev().find(|given| given.name == "optimizer_type");
+    let optimizer = match typed.and_then(|given| given.values.first()) {
         Some(named) => Optimizer::named(named).map_or("", |optimizer| optimizer.name()),
-        None if old_flag => "",
+        None if has_old_flag => "",
         None => "DAdaptAdam",
     };
-    let names: Vec<&str> = explicit.iter().map(|given| given.name.as_str()).collect();
-    let kept: Vec<Setting> = easy(optimizer).into_iter().filter(|setting| !overruled(setting.option, &names)).collect();
-    let shown: Vec<String> =
-        kept.iter().map(|setting| format!("{}={}", setting.option, setting.values.join(" "))).collect();
+    let mut options = Vec::new();
+    let mut shown = Vec::new();
+    for setting in easy(optimizer) {
+        if overruled(setting.option, &names) {
+            continue;
+        }
+        shown.push(format!("{}={}", setting.option, setting.values.join(" ")));
+        options.push(Given { name: setting.option.to_owned(), values: setting.values, file: None });
+    }
     let text = format!("easy stands for {}; what you give wins", shown.join(", "));
-    let options = kept
-        .into_iter()
-        .map(|setting| Given { name: setting.option.to_owned(), values: setting.values, file: None })
-        .collect();
-    Ok((options, Note { option: "preset".to_owned(), text }))
+    Ok(Preset { options, note: Note { option: "preset".to_owned(), text } })
 }
 
 /// Whether one of `names` makes `option` of a preset or a model void.
 pub(crate) fn overruled(option: &str, names: &[&str]) -> bool {
-    let rival = |group: &&&[&str]| group.contains(&option) && group.iter().any(|name| names.contains(name));
-    names.contains(&option) || RIVALS.iter().find(rival).is_some()
+    if names.contains(&option) {
+        return true;
+    }
+    RIVALS.iter().any(|group| group.contains(&option) && group.iter().any(|name| names.contains(name)))
 }

@@ -69,10 +69,17 @@ fn link(stages: &mut [Parsed], tables: &[Vec<Given>]) {
 fn skip_to_resumed(mut stages: Vec<Parsed>) -> Result<Vec<Parsed>, ParseError> {
     let Some(state) = stages[0].recipe.output.resume.clone() else { return Ok(stages) };
     let folder = state.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let is_of = |name: &str| folder.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
-    let fits = stages.iter().enumerate().filter(|(_, stage)| is_of(&stage.recipe.output.name));
-    // `penny-stage1-state` begins with the last stage's name, `penny`, as well.
-    let Some((index, _)) = fits.max_by_key(|(_, stage)| stage.recipe.output.name.len()) else {
+    let mut resumed: Option<usize> = None;
+    for (index, stage) in stages.iter().enumerate() {
+        let name = &stage.recipe.output.name;
+        let is_its_folder = folder.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'));
+        // `penny-stage1-state` begins with the last stage's name, `penny`, as well: the longest name counts.
+        let is_longest = resumed.is_none_or(|best| name.len() >= stages[best].recipe.output.name.len());
+        if is_its_folder && is_longest {
+            resumed = Some(index);
+        }
+    }
+    let Some(index) = resumed else {
         let names: Vec<&str> = stages.iter().map(|stage| stage.recipe.output.name.as_str()).collect();
         let remedy = format!("name a state whose folder begins with {}", names.join(" or "));
         return Err(refuse("resume", format!("{} is of no stage of this recipe", state.display()), &remedy));

@@ -79,7 +79,7 @@ const SAME: [&str; 64] = [
     "async_upload",
 ];
 
-/// The same, where 0 stands for off.
+/// Settings under their own names, where 0 stands for off.
 const UNLESS_ZERO: [&str; 25] = [
     "clip_skip",
     "seed",
@@ -153,28 +153,58 @@ const KOHYA_ARGS: [&str; 10] = [
     "module_dropout",
 ];
 
-/// The kinds of adapter: `LoRA_type`, network module, algorithm of LyCORIS, settings that it takes.
-const KINDS: [(&str, &str, &str, &[&str]); 15] = [
-    ("Standard", "networks.lora", "", &KOHYA_ARGS),
-    ("Kohya LoCon", "networks.lora", "", &["conv_dim", "conv_alpha"]),
-    ("LoRA-FA", "networks.lora_fa", "", &KOHYA_ARGS),
-    ("Kohya DyLoRA", "networks.dylora", "", &["conv_dim", "conv_alpha", "unit"]),
-    ("Kohya LoHa", "networks.loha", "", &["conv_dim", "conv_alpha", "use_tucker"]),
-    ("Kohya LoKr", "networks.lokr", "", &["conv_dim", "conv_alpha", "use_tucker", "factor"]),
-    ("LyCORIS/LoCon", "lycoris.kohya", "locon", &["bypass_mode", "dora_wd", "use_tucker", "use_scalar"]),
-    ("LyCORIS/LoHa", "lycoris.kohya", "loha", &["bypass_mode", "dora_wd", "use_tucker", "use_scalar"]),
-    (
-        "LyCORIS/LoKr",
-        "lycoris.kohya",
-        "lokr",
-        &["bypass_mode", "dora_wd", "factor", "use_cp", "use_tucker", "use_scalar", "decompose_both"],
-    ),
-    ("LyCORIS/iA3", "lycoris.kohya", "ia3", &["train_on_input"]),
-    ("LyCORIS/DyLoRA", "lycoris.kohya", "dylora", &["use_tucker", "unit"]),
-    ("LyCORIS/GLoRA", "lycoris.kohya", "glora", &["use_tucker"]),
-    ("LyCORIS/BOFT", "lycoris.kohya", "boft", &["use_tucker"]),
-    ("LyCORIS/Diag-OFT", "lycoris.kohya", "diag-oft", &["use_tucker", "constrain", "rescaled"]),
-    ("LyCORIS/Native Fine-Tuning", "lycoris.kohya", "full", &[]),
+/// A kind of adapter.
+struct Kind {
+    /// `LoRA_type`
+    name: &'static str,
+    module: &'static str,
+    /// Algorithm of LyCORIS.
+    algo: &'static str,
+    /// Settings that it takes.
+    keys: &'static [&'static str],
+}
+
+const KINDS: [Kind; 15] = [
+    Kind { name: "Standard", module: "networks.lora", algo: "", keys: &KOHYA_ARGS },
+    Kind { name: "Kohya LoCon", module: "networks.lora", algo: "", keys: &["conv_dim", "conv_alpha"] },
+    Kind { name: "LoRA-FA", module: "networks.lora_fa", algo: "", keys: &KOHYA_ARGS },
+    Kind { name: "Kohya DyLoRA", module: "networks.dylora", algo: "", keys: &["conv_dim", "conv_alpha", "unit"] },
+    Kind { name: "Kohya LoHa", module: "networks.loha", algo: "", keys: &["conv_dim", "conv_alpha", "use_tucker"] },
+    Kind {
+        name: "Kohya LoKr",
+        module: "networks.lokr",
+        algo: "",
+        keys: &["conv_dim", "conv_alpha", "use_tucker", "factor"],
+    },
+    Kind {
+        name: "LyCORIS/LoCon",
+        module: "lycoris.kohya",
+        algo: "locon",
+        keys: &["bypass_mode", "dora_wd", "use_tucker", "use_scalar"],
+    },
+    Kind {
+        name: "LyCORIS/LoHa",
+        module: "lycoris.kohya",
+        algo: "loha",
+        keys: &["bypass_mode", "dora_wd", "use_tucker", "use_scalar"],
+    },
+    Kind {
+        name: "LyCORIS/LoKr",
+        module: "lycoris.kohya",
+        algo: "lokr",
+        keys: &["bypass_mode", "dora_wd", "factor", "use_cp", "use_tucker", "use_scalar", "decompose_both"],
+    },
+    Kind { name: "LyCORIS/iA3", module: "lycoris.kohya", algo: "ia3", keys: &["train_on_input"] },
+    Kind { name: "LyCORIS/DyLoRA", module: "lycoris.kohya", algo: "dylora", keys: &["use_tucker", "unit"] },
+    Kind { name: "LyCORIS/GLoRA", module: "lycoris.kohya", algo: "glora", keys: &["use_tucker"] },
+    Kind { name: "LyCORIS/BOFT", module: "lycoris.kohya", algo: "boft", keys: &["use_tucker"] },
+    Kind {
+        name: "LyCORIS/Diag-OFT",
+        module: "lycoris.kohya",
+        algo: "diag-oft",
+        keys: &["use_tucker", "constrain", "rescaled"],
+    },
+    Kind { name: "LyCORIS/Native Fine-Tuning", module: "lycoris.kohya", algo: "full", keys: &[] },
 ];
 
 /// Settings of adapters in general: the GUI passes over those that its kind does not take.
@@ -207,8 +237,12 @@ const ADAPTER: [&str; 23] = [
 /// Maps the settings.
 pub(super) fn read(settings: Map<String, Value>) -> Imported {
     let mut books = Ledger::new(settings);
-    SAME.iter().for_each(|key| books.copy(key, key));
-    UNLESS_ZERO.iter().for_each(|key| books.copy_unless_zero(key, key));
+    for key in SAME {
+        books.copy(key, key);
+    }
+    for key in UNLESS_ZERO {
+        books.copy_unless_zero(key, key);
+    }
     books.copy("max_resolution", "resolution");
     books.copy("sdxl_cache_text_encoder_outputs", "cache_text_encoder_outputs");
     books.copy("sdxl_no_half_vae", "no_half_vae");
@@ -220,7 +254,9 @@ pub(super) fn read(settings: Map<String, Value>) -> Imported {
     duration(&mut books);
     noise(&mut books);
     attention(&mut books);
-    ASIDE.iter().for_each(|(keys, why)| books.leave(keys, why));
+    for (keys, why) in ASIDE {
+        books.leave(keys, why);
+    }
     extra_words(&mut books);
     books.close("a preset of the kohya GUI")
 }
@@ -228,7 +264,7 @@ pub(super) fn read(settings: Map<String, Value>) -> Imported {
 fn adapter(books: &mut Ledger) {
     let kind = books.text("LoRA_type").unwrap_or_else(|| "Standard".to_owned());
     let kind = if kind == "LoCon" { "LyCORIS/LoCon" } else { kind.as_str() };
-    let Some((_, module, algo, keys)) = KINDS.iter().find(|(name, ..)| *name == kind) else {
+    let Some(Kind { module, algo, keys, .. }) = KINDS.iter().find(|own| own.name == kind) else {
         books.refuse("LoRA_type", kind, "it is a kind of LoRA for another family of models");
         books.forget(&ADAPTER);
         return;
@@ -237,10 +273,9 @@ fn adapter(books: &mut Ledger) {
     let mut args = Vec::new();
     let ours = *module != "lycoris.kohya";
     if !ours {
-        args.extend([
-            format!("algo={algo}"),
-            books.text("LyCORIS_preset").map_or("preset=full".into(), |p| format!("preset={p}")),
-        ]);
+        let preset = books.text("LyCORIS_preset").unwrap_or_else(|| "full".to_owned());
+        args.push(format!("algo={algo}"));
+        args.push(format!("preset={preset}"));
     }
     let shared: &[&str] = match (ours, *algo) {
         (true, _) if keys.contains(&"down_lr_weight") => &[],
@@ -260,7 +295,9 @@ fn adapter(books: &mut Ledger) {
         args.push(format!("{name}={value}"));
     }
     for key in ["loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"] {
-        args.extend(books.number(key).filter(|ratio| *ratio != 0.0).map(|ratio| format!("{key}={ratio}")));
+        if let Some(ratio) = books.number(key).filter(|ratio| *ratio != 0.0) {
+            args.push(format!("{key}={ratio}"));
+        }
     }
     books.give_list("network_args", args);
     books.forget(&ADAPTER);
@@ -269,7 +306,8 @@ fn adapter(books: &mut Ledger) {
 
 /// A rate of 0 means that this part is not trained, as long as the other one is.
 fn rates(books: &mut Ledger) {
-    let (text, unet) = (books.number("text_encoder_lr"), books.number("unet_lr"));
+    let text = books.number("text_encoder_lr");
+    let unet = books.number("unet_lr");
     if let Some(rate) = text.filter(|rate| *rate > 0.0) {
         books.give("text_encoder_lr", rate);
     }
@@ -288,44 +326,42 @@ fn rates(books: &mut Ledger) {
         let words = books.text(key).unwrap_or_default().replace('"', "");
         books.give_list(key, words.split_whitespace().map(str::to_owned).collect());
     }
-    let (steps, percent) = (books.number("lr_warmup_steps"), books.number("lr_warmup"));
-    match (steps.filter(|steps| *steps > 0.0), percent.filter(|percent| *percent > 0.0)) {
-        (Some(steps), _) => books.give("lr_warmup_steps", steps),
-        (None, Some(percent)) => books.give("lr_warmup_steps", percent / 100.0),
-        (None, None) => {}
+    let steps = books.positive("lr_warmup_steps");
+    let percent = books.positive("lr_warmup");
+    if let Some(steps) = steps {
+        books.give("lr_warmup_steps", steps);
+    } else if let Some(percent) = percent {
+        books.give("lr_warmup_steps", percent / 100.0);
     }
 }
 
 /// sd-scripts lets epochs win over steps; the GUI makes steps of `epoch` where neither is given.
 fn duration(books: &mut Ledger) {
-    let (epoch, epochs) = (books.number("epoch"), books.number("max_train_epochs"));
-    let steps = books.number("max_train_steps");
-    let positive = |number: Option<f64>| number.filter(|number| *number > 0.0);
-    if let Some(epochs) = positive(epochs) {
+    let epoch = books.positive("epoch");
+    let epochs = books.positive("max_train_epochs");
+    let steps = books.positive("max_train_steps");
+    if let Some(epochs) = epochs {
         books.give("max_train_epochs", epochs);
-    } else if let Some(steps) = positive(steps) {
+    } else if let Some(steps) = steps {
         books.give("max_train_steps", steps);
-    } else if let Some(epoch) = positive(epoch) {
+    } else if let Some(epoch) = epoch {
         books.give("max_train_epochs", epoch);
     }
 }
 
 /// The GUI uses one of two kinds of noise and ignores the settings of the other.
 fn noise(books: &mut Ledger) {
-    let [offset, multires] =
-        [["noise_offset", "adaptive_noise_scale"], ["multires_noise_iterations", "multires_noise_discount"]];
-    let (used, other) = match books.text("noise_offset_type").as_deref() {
-        Some("Multires") => (multires, offset),
-        _ => (offset, multires),
-    };
-    books.forget(&other);
-    let main = books.number(used[0]).filter(|value| *value != 0.0);
-    match main {
+    let offset = ["noise_offset", "adaptive_noise_scale"];
+    let multires = ["multires_noise_iterations", "multires_noise_discount"];
+    let is_multires = books.text("noise_offset_type").as_deref() == Some("Multires");
+    let [main, modifier] = if is_multires { multires } else { offset };
+    books.forget(if is_multires { &offset } else { &multires });
+    match books.number(main).filter(|value| *value != 0.0) {
         Some(value) => {
-            books.give(used[0], value);
-            books.copy_unless_zero(used[1], used[1]);
+            books.give(main, value);
+            books.copy_unless_zero(modifier, modifier);
         }
-        None => books.leave(&used[1..], &format!("it has no effect without {}", used[0])),
+        None => books.leave(&[modifier], &format!("it has no effect without {main}")),
     }
 }
 
@@ -341,11 +377,11 @@ fn attention(books: &mut Ledger) {
 fn extra_words(books: &mut Ledger) {
     let Some(line) = books.text("additional_parameters") else { return };
     let words: Vec<OsString> = split(&line).into_iter().map(OsString::from).collect();
-    let (options, problems) = argv::split(&words);
-    for problem in problems {
+    let read = argv::split(&words);
+    for problem in read.problems {
         books.refuse("additional_parameters", &line, &problem.to_string());
     }
-    for Given { name, values, .. } in options {
+    for Given { name, values, .. } in read.options {
         let values = if values.is_empty() { vec!["true".to_owned()] } else { values };
         books.give_list(&name, values);
     }
@@ -353,7 +389,9 @@ fn extra_words(books: &mut Ledger) {
 
 /// Words between spaces, with quotation marks around those that hold some.
 fn split(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), None);
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = None;
     for c in line.chars() {
         match quoted {
             Some(mark) if c == mark => quoted = None,

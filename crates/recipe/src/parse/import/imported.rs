@@ -22,9 +22,9 @@ pub struct Imported {
 /// A setting that has no counterpart in a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its name in the file.
+    /// Name of the setting in the file.
     pub key: String,
-    /// Its value, shortened.
+    /// Value of the setting, shortened.
     pub value: String,
     /// Why it is left out, or what to do instead.
     pub why: String,
@@ -33,12 +33,11 @@ pub struct LeftOut {
 impl Imported {
     /// The options as if they stood in the recipe file `path`.
     pub(crate) fn givens(&self, path: &Path) -> Vec<Given> {
-        let given = |(name, values): &(String, Vec<String>)| Given {
-            name: name.clone(),
-            values: values.clone(),
-            file: Some(path.to_owned()),
-        };
-        self.options.iter().map(given).collect()
+        let mut givens = Vec::new();
+        for (name, values) in &self.options {
+            givens.push(Given { name: name.clone(), values: values.clone(), file: Some(path.to_owned()) });
+        }
+        givens
     }
 
     /// What has no counterpart, one line for each reason: `a = 1, b = 2: why`.
@@ -59,7 +58,9 @@ impl Imported {
         let mut text = format!("# imported from {}\n", self.source);
         if !self.left_out.is_empty() {
             text += "# without counterpart here:\n";
-            self.left_out_lines().iter().for_each(|line| text += &format!("#   {line}\n"));
+            for line in self.left_out_lines() {
+                text += &format!("#   {line}\n");
+            }
         }
         text.push('\n');
         for (name, values) in &self.options {
@@ -73,22 +74,25 @@ impl Imported {
 fn toml_value(name: &str, values: &[String]) -> String {
     let command = command();
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
+    let is_list = arg.is_some_and(|arg| matches!(arg.get_action(), ArgAction::Append));
+    let type_id = arg.map(|arg| arg.get_value_parser().type_id());
+    let is_text = type_id.is_some_and(|id| id == TypeId::of::<String>() || id == TypeId::of::<PathBuf>());
     // A warmup may be a share with a percent sign, but is a number as a rule.
-    let is_text = name != "lr_warmup_steps"
-        && arg.is_some_and(|arg| {
-            let id = arg.get_value_parser().type_id();
-            id == TypeId::of::<String>() || id == TypeId::of::<PathBuf>()
-        });
-    let plain = |value: &String| {
-        let number = value.parse::<f64>().is_ok_and(f64::is_finite);
-        match value.as_str() {
-            "true" | "false" if !is_text => value.clone(),
-            _ if number && !is_text => value.clone(),
-            _ => toml::Value::String(value.clone()).to_string(),
-        }
-    };
-    match (values, arg.is_some_and(|arg| matches!(arg.get_action(), ArgAction::Append))) {
-        ([only], false) => plain(only),
-        _ => format!("[{}]", values.iter().map(plain).collect::<Vec<_>>().join(", ")),
+    let is_quoted = is_text && name != "lr_warmup_steps";
+    let written: Vec<String> = values.iter().map(|value| toml_scalar(value, is_quoted)).collect();
+    match written.as_slice() {
+        [only] if !is_list => only.clone(),
+        _ => format!("[{}]", written.join(", ")),
+    }
+}
+
+/// One value as TOML: without quotation marks only where it is a number, true or false.
+fn toml_scalar(value: &str, is_quoted: bool) -> String {
+    let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
+    let is_flag = matches!(value, "true" | "false");
+    if (is_number || is_flag) && !is_quoted {
+        value.to_owned()
+    } else {
+        toml::Value::String(value.to_owned()).to_string()
     }
 }

@@ -34,6 +34,11 @@ impl Ledger {
         self.text(key)?.trim().parse().ok()
     }
 
+    /// Takes a setting that is a number above 0; others are forgotten.
+    pub(super) fn positive(&mut self, key: &str) -> Option<f64> {
+        self.number(key).filter(|number| *number > 0.0)
+    }
+
     /// Writes an option down; a later one replaces an earlier one.
     pub(super) fn give(&mut self, option: &str, value: impl ToString) {
         self.give_list(option, vec![value.to_string()]);
@@ -65,14 +70,14 @@ impl Ledger {
         }
     }
 
-    /// As [`Self::copy`], where 0 stands for off.
+    /// The setting `key` is the option `option`; 0 stands for off, and what is off is left out.
     pub(super) fn copy_unless_zero(&mut self, key: &str, option: &str) {
         if let Some(value) = self.take(key).filter(|value| !is_off(value)) {
             self.give(option, text(&value));
         }
     }
 
-    /// Says of settings that have been taken or still stand there why they are left out, unless they are off.
+    /// Leaves settings out for this reason, unless they are off.
     pub(super) fn leave(&mut self, keys: &[&str], why: &str) {
         for key in keys {
             if let Some(value) = self.take(key).filter(|value| !is_off(value)) {
@@ -92,7 +97,9 @@ impl Ledger {
 
     /// Passes over settings that the other program does not use either.
     pub(super) fn forget(&mut self, keys: &[&str]) {
-        keys.iter().for_each(|key| drop(self.settings.remove(*key)));
+        for key in keys {
+            self.settings.remove(*key);
+        }
     }
 
     /// Closes the books; what is still there and not off has no counterpart.
@@ -104,7 +111,7 @@ impl Ledger {
     }
 }
 
-/// Says nothing at all.
+/// Whether nothing is said at all.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -115,7 +122,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Stands for off.
+/// Whether a value stands for off.
 pub(super) fn is_off(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,

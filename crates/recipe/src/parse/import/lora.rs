@@ -1,4 +1,4 @@
-//! The recipe that a LoRA file tells of: lorabake's own, or what sd-scripts writes into `ss_*`.
+//! The recipe inside a LoRA file: lorabake's own, or what sd-scripts writes into `ss_*`.
 //!
 //! Only the header of the file is read. Keys and spelling: sd-scripts' `train_network.py`; values are Python's `str`.
 
@@ -17,7 +17,7 @@ use crate::report::Problem;
 /// Longest header that is read; the safetensors library's own limit.
 const LIMIT: u64 = 100_000_000;
 
-/// Metadata with the option that it tells, `None` and `False` standing for off.
+/// Metadata with the option that it stands for, `None` and `False` standing for off.
 const SAME: [(&str, &str); 47] = [
     ("ss_network_module", "network_module"),
     ("ss_network_alpha", "network_alpha"),
@@ -79,77 +79,88 @@ const DEPENDENT: [(&str, &str, &str); 5] = [
 
 /// Reads the metadata of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Imported, Problem> {
-    let problem = |what: String, remedy: &str| Problem {
-        option: None,
-        what,
-        remedy: remedy.to_owned(),
-        file: Some(path.to_owned()),
-    };
-    let metadata = header(path).map_err(|what| problem(what, "name a LoRA as a .safetensors file"))?;
+    let metadata = header(path).map_err(|what| Problem::of_file(path, what, "name a LoRA as a .safetensors file"))?;
     if let Some(Value::String(recipe)) = metadata.get("lorabake_recipe") {
-        let (options, problems) = file::options(recipe, path);
-        if let Some(problem) = problems.into_iter().next() {
-            return Err(problem);
-        }
-        // Where it came from and went to is another's business; the image folder's name alone would find nothing.
-        let elsewhere = [
-            "pretrained_model_name_or_path",
-            "train_data_dir",
-            "reg_data_dir",
-            "output_dir",
-            "logging_dir",
-            "resume",
-            "output_name",
-            "network_weights",
-        ];
-        let (places, options): (Vec<_>, Vec<_>) =
-            options.into_iter().partition(|given| elsewhere.contains(&given.name.as_str()));
-        let mut books = Ledger::new(Map::new());
-        options.into_iter().for_each(|given| books.give_list(&given.name, given.values));
-        for given in places {
-            books.refuse(&given.name, &given.values.join(" "), "give your own");
-        }
-        return Ok(books.close("a LoRA that lorabake baked"));
+        return from_recipe(recipe, path);
     }
     if !metadata.keys().any(|key| key.starts_with("ss_network") || key.starts_with("ss_learning")) {
-        return Err(problem("it does not say how it was trained".to_owned(), "write the recipe by hand"));
+        let what = "it does not say how it was trained".to_owned();
+        return Err(Problem::of_file(path, what, "write the recipe by hand"));
     }
     Ok(from_metadata(metadata))
 }
 
+/// Where a LoRA came from and went to: another's business, and the image folder's name alone would find nothing.
+const PLACES: [&str; 8] = [
+    "pretrained_model_name_or_path",
+    "train_data_dir",
+    "reg_data_dir",
+    "output_dir",
+    "logging_dir",
+    "resume",
+    "output_name",
+    "network_weights",
+];
+
+/// The recipe that lorabake keeps in what it bakes, without the places.
+fn from_recipe(recipe: &str, path: &Path) -> Result<Imported, Problem> {
+    let read = file::options(recipe, path);
+    if let Some(problem) = read.problems.into_iter().next() {
+        return Err(problem);
+    }
+    let mut books = Ledger::new(Map::new());
+    for given in read.options {
+        if PLACES.contains(&given.name.as_str()) {
+            books.refuse(&given.name, &given.values.join(" "), "give your own");
+        } else {
+            books.give_list(&given.name, given.values);
+        }
+    }
+    Ok(books.close("a LoRA that lorabake baked"))
+}
+
 /// The text metadata in the header of a safetensors file.
 fn header(path: &Path) -> Result<Map<String, Value>, String> {
-    let failed = |error: std::io::Error| format!("it cannot be read ({error})");
-    let broken = || "it is no safetensors file".to_owned();
-    let mut file = File::open(path).map_err(failed)?;
+    const BROKEN: &str = "it is no safetensors file";
+    let mut file = File::open(path).map_err(unreadable)?;
     let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| broken())?;
+    file.read_exact(&mut length).map_err(|_| BROKEN)?;
     let length = u64::from_le_bytes(length);
-    let size = file.metadata().map_err(failed)?.len();
+    let size = file.metadata().map_err(unreadable)?.len();
     if length > LIMIT.min(size.saturating_sub(8)) {
-        return Err(broken());
+        return Err(BROKEN.to_owned());
     }
     let mut json = vec![0; length as usize];
-    file.read_exact(&mut json).map_err(failed)?;
-    let mut header: Map<String, Value> = serde_json::from_slice(&json).map_err(|_| broken())?;
+    file.read_exact(&mut json).map_err(unreadable)?;
+    let mut header: Map<String, Value> = serde_json::from_slice(&json).map_err(|_| BROKEN)?;
     match header.remove("__metadata__") {
         Some(Value::Object(metadata)) => Ok(metadata),
         _ => Ok(Map::new()),
     }
 }
 
+fn unreadable(error: std::io::Error) -> String {
+    format!("it cannot be read ({error})")
+}
+
+/// A value of the metadata, all of which are text in Python's spelling.
+fn from_python(value: &Value) -> Value {
+    match value.as_str() {
+        None | Some("None" | "null" | "False") => Value::Null,
+        Some("True") => Value::Bool(true),
+        Some(text) => Value::String(text.to_owned()),
+    }
+}
+
+/// The recipe that sd-scripts' `ss_*` entries describe.
 fn from_metadata(metadata: Map<String, Value>) -> Imported {
-    let python = |text: &str| match text {
-        "None" | "null" | "False" => Value::Null,
-        "True" => Value::Bool(true),
-        text => Value::String(text.to_owned()),
-    };
-    let told = metadata.into_iter().filter(|(key, _)| key.starts_with("ss_"));
-    let plain = told.map(|(key, value)| {
-        let value = value.as_str().map_or(Value::Null, python);
-        (key, value)
-    });
-    let mut books = Ledger::new(plain.collect());
+    let mut settings = Map::new();
+    for (key, value) in metadata {
+        if key.starts_with("ss_") {
+            settings.insert(key, from_python(&value));
+        }
+    }
+    let mut books = Ledger::new(settings);
     let base = books.text("ss_base_model_version");
     let network_args = books.text("ss_network_args");
     for (key, option) in SAME {
@@ -177,8 +188,7 @@ fn from_metadata(metadata: Map<String, Value>) -> Imported {
     }
     books.leave(&["ss_datasets"], "several data sets; describe yours with --dataset_config");
     books.leave(&["ss_sd_model_name", "ss_vae_name"], "it was trained from this file; name yours");
-    let rest: Vec<&str> = REST.to_vec();
-    books.forget(&rest);
+    books.forget(&REST);
     books.forget(&["ss_v2"]);
     books.close("the metadata of a LoRA")
 }
@@ -241,36 +251,41 @@ fn network(books: &mut Ledger, args: Option<String>) {
 /// `bitsandbytes.optim.adamw.AdamW8bit(weight_decay=0.1,betas=(0.9, 0.99))`.
 fn optimizer(books: &mut Ledger) {
     let Some(text) = books.text("ss_optimizer") else { return };
-    let (class, args) = text.split_once('(').map_or((text.as_str(), ""), |(class, args)| (class, args));
-    let last = |class: &str| class.rsplit('.').next().unwrap_or_default().to_owned();
-    let same = |name: &&&str| {
-        let own = Optimizer::named(name).map(|optimizer| optimizer.python_class()).unwrap_or_default();
-        last(own).eq_ignore_ascii_case(&last(class))
-    };
-    let Some(name) = Optimizer::NAMES.iter().find(same) else {
+    let (class, args) = text.split_once('(').unwrap_or((&text, ""));
+    let name = last_part(class);
+    let all = Optimizer::all();
+    let Some(optimizer) = all.iter().find(|own| last_part(own.python_class()).eq_ignore_ascii_case(name)) else {
         books.refuse("ss_optimizer", &text, "choose one with optimizer_type");
         return;
     };
-    books.give("optimizer_type", name);
-    let keys = Optimizer::named(name).map_or(&[][..], |optimizer| optimizer.keys());
-    let args = pairs(args.strip_suffix(')').unwrap_or(args));
-    let (taken, others): (Vec<_>, Vec<_>) = args.into_iter().partition(|(key, _)| keys.contains(&key.as_str()));
-    for (key, value) in others.iter().filter(|(key, _)| key != "nesterov") {
-        books.refuse(&format!("ss_optimizer {key}"), value, "the optimizer has no such setting here");
+    books.give("optimizer_type", optimizer.name());
+    let mut taken = Vec::new();
+    for (key, value) in pairs(args.strip_suffix(')').unwrap_or(args)) {
+        if optimizer.keys().contains(&key.as_str()) {
+            taken.push(format!("{key}={}", value.trim_matches(['(', ')']).replace(' ', "")));
+        } else if key != "nesterov" {
+            books.refuse(&format!("ss_optimizer {key}"), &value, "the optimizer has no such setting here");
+        }
     }
-    let taken =
-        taken.into_iter().map(|(key, value)| format!("{key}={}", value.trim_matches(['(', ')']).replace(' ', "")));
-    books.give_list("optimizer_args", taken.collect());
+    books.give_list("optimizer_args", taken);
+}
+
+/// The name of a Python class without its module.
+fn last_part(class: &str) -> &str {
+    class.rsplit('.').next().unwrap_or_default()
 }
 
 /// `a=1,b=(2, 3)` → (a, 1), (b, (2, 3)).
 fn pairs(text: &str) -> Vec<(String, String)> {
-    let (mut pairs, mut depth, mut part) = (Vec::new(), 0, String::new());
+    let mut pairs = Vec::new();
+    let mut depth = 0;
+    let mut part = String::new();
     for c in text.chars().chain([',']) {
         match c {
             ',' if depth == 0 => {
-                let pair = part.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
-                pairs.extend(pair);
+                if let Some((key, value)) = part.split_once('=') {
+                    pairs.push((key.trim().to_owned(), value.trim().to_owned()));
+                }
                 part.clear();
                 continue;
             }
@@ -288,9 +303,8 @@ fn duration(books: &mut Ledger) {
     let steps = books.number("ss_max_train_steps");
     let epochs = books.number("ss_num_epochs");
     let batches = books.number("ss_num_batches_per_epoch");
-    let (Some(steps), accumulation) = (steps, books.given("gradient_accumulation_steps").unwrap_or(1.0)) else {
-        return;
-    };
+    let accumulation = books.given("gradient_accumulation_steps").unwrap_or(1.0);
+    let Some(steps) = steps else { return };
     match (epochs, batches) {
         (Some(epochs), Some(batches)) if (batches / accumulation).ceil() * epochs == steps => {
             books.give("max_train_epochs", epochs);

@@ -24,16 +24,15 @@ pub fn import(path: &Path) -> Result<Imported, Problem> {
     if path.extension().is_some_and(|suffix| suffix == "safetensors") {
         return lora::read(path);
     }
-    let problem = |what: String, remedy: &str| Problem {
-        option: None,
-        what,
-        remedy: remedy.to_owned(),
-        file: Some(path.to_owned()),
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let what = format!("it cannot be read ({error})");
+            return Err(Problem::of_file(path, what, "name a .json or .safetensors file that exists"));
+        }
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        problem(format!("it cannot be read ({error})"), "name a .json or .safetensors file that exists")
-    })?;
-    json(&text).map_err(|what| problem(what, "name a preset of the kohya GUI or a configuration of OneTrainer"))
+    let remedy = "name a preset of the kohya GUI or a configuration of OneTrainer";
+    json(&text).map_err(|what| Problem::of_file(path, what, remedy))
 }
 
 /// The settings in the text of a JSON file, or what is wrong with it.

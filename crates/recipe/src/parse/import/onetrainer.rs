@@ -148,27 +148,27 @@ fn files(books: &mut Ledger) {
         books.give("output_dir", if folder.is_empty() { "." } else { &folder });
         books.give("output_name", path.file_stem().unwrap_or_default().to_string_lossy());
     }
-    let precision = |text: &str| match text {
-        "FLOAT_32" | "TFLOAT_32" => Some(("no", "float")),
-        "FLOAT_16" => Some(("fp16", "fp16")),
-        "BFLOAT_16" => Some(("bf16", "bf16")),
-        _ => None,
-    };
-    for (key, option) in [("train_dtype", "mixed_precision"), ("output_dtype", "save_precision")] {
-        let Some(text) = books.text(key) else { continue };
-        match precision(&text) {
-            Some((arithmetic, _)) if option == "mixed_precision" => books.give(option, arithmetic),
-            Some((_, saved)) => books.give(option, saved),
-            None => books.refuse(key, &text, "there are no such numbers here"),
-        }
-    }
-    match (books.number("save_every").filter(|every| *every > 0.0), books.text("save_every_unit").as_deref()) {
+    precision(books, "train_dtype", "mixed_precision", "no");
+    precision(books, "output_dtype", "save_precision", "float");
+    let every = books.positive("save_every");
+    match (every, books.text("save_every_unit").as_deref()) {
         (Some(every), Some("EPOCH")) => books.give("save_every_n_epochs", every),
         (Some(every), Some("STEP")) => books.give("save_every_n_steps", every),
         (Some(every), Some(unit)) if unit != "NEVER" => {
             books.refuse("save_every", &format!("{every} {unit}"), "use save_every_n_epochs or save_every_n_steps");
         }
         _ => {}
+    }
+}
+
+/// The type of numbers that `key` names becomes the value of `option`, which calls 32-bit floats `full`.
+fn precision(books: &mut Ledger, key: &str, option: &str, full: &str) {
+    let Some(text) = books.text(key) else { return };
+    match text.as_str() {
+        "FLOAT_32" | "TFLOAT_32" => books.give(option, full),
+        "FLOAT_16" => books.give(option, "fp16"),
+        "BFLOAT_16" => books.give(option, "bf16"),
+        _ => books.refuse(key, &text, "there are no such numbers here"),
     }
 }
 
@@ -231,25 +231,31 @@ fn optimizer(books: &mut Ledger) {
         own.insert("weight_decay".to_owned(), json!(0));
     }
     let keys = Optimizer::named(ours).map_or(&[][..], |optimizer| optimizer.keys());
-    let number = |key: &str| own.get(key).and_then(Value::as_f64);
-    let pair = |keys: &[&str]| keys.iter().map(|key| number(key)).collect::<Option<Vec<_>>>();
-    let joined = |values: Vec<f64>| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
     let mut args = Vec::new();
     for key in keys {
         let value = match *key {
-            "betas" if *ours == "DAdaptAdan" => pair(&["beta1", "beta2", "beta3"]).map(joined),
-            "betas" => pair(&["beta1", "beta2"]).map(joined),
-            "eps" if *ours == "AdaFactor" => pair(&["eps", "eps2"]).map(joined),
+            "betas" if *ours == "DAdaptAdan" => joined(&own, &["beta1", "beta2", "beta3"]),
+            "betas" => joined(&own, &["beta1", "beta2"]),
+            "eps" if *ours == "AdaFactor" => joined(&own, &["eps", "eps2"]),
             key => own.get(key).filter(|value| !value.is_null()).map(ledger::text),
         };
-        let value = value.map(|value| match value.as_str() {
-            "true" => "True".to_owned(),
-            "false" => "False".to_owned(),
-            _ => value,
-        });
-        args.extend(value.map(|value| format!("{key}={value}")));
+        match value.as_deref() {
+            None => {}
+            Some("true") => args.push(format!("{key}=True")),
+            Some("false") => args.push(format!("{key}=False")),
+            Some(value) => args.push(format!("{key}={value}")),
+        }
     }
     books.give_list("optimizer_args", args);
+}
+
+/// Several numbers as one setting; `None` if one of them is not given.
+fn joined(settings: &Map<String, Value>, keys: &[&str]) -> Option<String> {
+    let mut numbers = Vec::new();
+    for key in keys {
+        numbers.push(settings.get(*key)?.as_f64()?.to_string());
+    }
+    Some(numbers.join(","))
 }
 
 fn schedule(books: &mut Ledger) {
@@ -273,8 +279,8 @@ fn schedule(books: &mut Ledger) {
         }
     };
     books.give("lr_scheduler", ours);
-    if ours == "cosine_with_restarts" {
-        cycles.into_iter().for_each(|cycles| books.give("lr_scheduler_num_cycles", cycles.round()));
+    if let Some(cycles) = cycles.filter(|_| ours == "cosine_with_restarts") {
+        books.give("lr_scheduler_num_cycles", cycles.round());
     }
     if let Some(steps) = warmup.filter(|_| ours != "adafactor") {
         // Up to 1 it is a share of all steps.
@@ -294,9 +300,9 @@ fn average(books: &mut Ledger) {
 }
 
 fn loss(books: &mut Ledger) {
-    let strength = |value: Option<f64>, default: f64| value.unwrap_or(default);
-    let (square, absolute) = (books.number("mse_strength"), books.number("mae_strength"));
-    match (strength(square, 1.0), strength(absolute, 0.0)) {
+    let square = books.number("mse_strength").unwrap_or(1.0);
+    let absolute = books.number("mae_strength").unwrap_or(0.0);
+    match (square, absolute) {
         (0.0, 1.0) => books.give("loss_type", "l1"),
         (1.0, 0.0) => {}
         (a, b) => {
@@ -315,8 +321,9 @@ fn loss(books: &mut Ledger) {
     for (key, option, default) in
         [("min_noising_strength", "min_timestep", 0.0), ("max_noising_strength", "max_timestep", 1.0)]
     {
-        let share = books.number(key).filter(|share| *share != default);
-        share.into_iter().for_each(|share| books.give(option, (1000.0 * share).round()));
+        if let Some(share) = books.number(key).filter(|share| *share != default) {
+            books.give(option, (1000.0 * share).round());
+        }
     }
     match books.text("timestep_distribution").as_deref() {
         None | Some("UNIFORM") => books.forget(&["noising_weight", "noising_bias", "timestep_shift"]),
@@ -326,15 +333,13 @@ fn loss(books: &mut Ledger) {
 
 /// UNet and text encoder: whether they are trained, and how fast.
 fn parts(books: &mut Ledger) {
-    let mut trained = [true; 2];
-    for (part, (key, rate, only)) in trained.iter_mut().zip([
+    for (key, rate, without_it) in [
         ("unet", "unet_lr", "network_train_text_encoder_only"),
         ("text_encoder", "text_encoder_lr", "network_train_unet_only"),
-    ]) {
+    ] {
         let Some(Value::Object(own)) = books.take(key) else { continue };
-        *part = own.get("train") != Some(&Value::Bool(false));
-        if !*part {
-            books.give(only, true);
+        if own.get("train") == Some(&Value::Bool(false)) {
+            books.give(without_it, true);
         } else if let Some(value) = own.get("learning_rate").filter(|value| value.is_number()) {
             books.give(rate, ledger::text(value));
         }
@@ -342,7 +347,7 @@ fn parts(books: &mut Ledger) {
             books.give("caption_dropout_rate", share);
         }
     }
-    if let Some(skipped) = books.number("text_encoder_layer_skip").filter(|skipped| *skipped > 0.0) {
+    if let Some(skipped) = books.positive("text_encoder_layer_skip") {
         // OneTrainer counts the layers that are passed over, sd-scripts the one that is used.
         books.give("clip_skip", skipped + 1.0);
     }
@@ -360,18 +365,21 @@ fn concepts(books: &mut Ledger) {
         );
         books.refuse("concepts", &path, &why);
     }
-    let all = |section: &str, key: &str| !used.is_empty() && used.iter().all(|c| c[section][key] == Value::Bool(true));
     for (section, key, option) in
         [("image", "enable_random_flip", "flip_aug"), ("text", "enable_tag_shuffling", "shuffle_caption")]
     {
-        if all(section, key) {
-            books.give(option, true);
-        } else if used.iter().any(|concept| concept[section][key] == Value::Bool(true)) {
-            books.refuse(key, "true", "some concepts have it and others have not; it holds for all or none here");
+        let count = used.iter().filter(|concept| concept[section][key] == Value::Bool(true)).count();
+        if count == 0 {
+            continue;
         }
-    }
-    if all("text", "enable_tag_shuffling") {
-        let kept = used.iter().map(|concept| concept["text"]["keep_tags_count"].as_u64().unwrap_or(1)).max();
-        kept.into_iter().for_each(|kept| books.give("keep_tokens", kept));
+        if count < used.len() {
+            books.refuse(key, "true", "some concepts have it and others have not; it holds for all or none here");
+            continue;
+        }
+        books.give(option, true);
+        if option == "shuffle_caption" {
+            let kept = used.iter().map(|concept| concept["text"]["keep_tags_count"].as_u64().unwrap_or(1));
+            books.give("keep_tokens", kept.max().unwrap_or(1));
+        }
     }
 }
