@@ -1,6 +1,6 @@
 //! Which block of the UNet a layer belongs to, as sd-scripts' `networks.lora` has it.
 
-use lorabake_recipe::blocks::Numbering;
+use lorabake_recipe::network::blocks::Numbering;
 
 /// Index of the block of a layer of the UNet in the order of `numbering`; `None` outside of blocks.
 ///

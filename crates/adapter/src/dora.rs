@@ -3,7 +3,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use lorabake_ops::FrozenMatrix;
-use lorabake_recipe::adapter::Side;
+use lorabake_recipe::network::adapter::Side;
 
 use crate::parameter::{Parameter, Start};
 use crate::site::LayerShape;

@@ -4,7 +4,8 @@
 //! scaling the others up, and has no dropout of single values where it forms the whole weight, which is its default.
 
 use burn::tensor::{Tensor, TensorData};
-use lorabake_recipe::adapter::{Dropout, Rule};
+use lorabake_recipe::network::adapter::Dropout;
+use lorabake_recipe::network::algo::Dialect;
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
 
@@ -14,7 +15,7 @@ pub struct Masks {
     /// How much is dropped.
     pub settings: Dropout,
     /// How.
-    pub rule: Rule,
+    pub dialect: Dialect,
     /// The run's seed.
     pub seed: Seed,
     /// (epoch, batch, module).
@@ -34,7 +35,7 @@ pub(crate) enum ModuleDropout {
 /// The masks of one module in one pass.
 pub(crate) struct Dropped {
     settings: Dropout,
-    rule: Rule,
+    dialect: Dialect,
     /// Samples of the pass.
     batch: usize,
     rng: Box<dyn rand::RngCore>,
@@ -47,7 +48,7 @@ impl Masks {
         if self.settings.module > 0.0 && rng.random::<f64>() < self.settings.module {
             return ModuleDropout::WholeModule;
         }
-        ModuleDropout::Masked(Dropped { settings: self.settings, rule: self.rule, batch, rng })
+        ModuleDropout::Masked(Dropped { settings: self.settings, dialect: self.dialect, batch, rng })
     }
 }
 
@@ -57,7 +58,7 @@ impl Dropped {
     /// # Shapes
     /// - inner and output: [B·T, r]
     pub(crate) fn ranks_of_rows(&mut self, inner: Tensor<2>) -> Tensor<2> {
-        if self.rule == Rule::Lycoris {
+        if self.dialect == Dialect::Lycoris {
             return inner;
         }
         let [rows, rank] = inner.dims();
@@ -73,7 +74,7 @@ impl Dropped {
     /// # Shapes
     /// - inner and output: [B, r, H, W]
     pub(crate) fn ranks_of_channels(&mut self, inner: Tensor<4>) -> Tensor<4> {
-        if self.rule == Rule::Lycoris {
+        if self.dialect == Dialect::Lycoris {
             return inner;
         }
         let [batch, rank, ..] = inner.dims();
@@ -86,7 +87,7 @@ impl Dropped {
     /// LyCORIS' mask of outputs, 0 or 1; `None` if there is no such dropout.
     pub(crate) fn outputs(&mut self, count: usize) -> Option<Vec<f32>> {
         let p = self.settings.rank;
-        if self.rule != Rule::Lycoris || p == 0.0 {
+        if self.dialect != Dialect::Lycoris || p == 0.0 {
             return None;
         }
         Some(self.mask(count, p, 1.0))

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use lorabake_recipe::adapter::{Blocks, Rule};
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::algo::{Dialect, RankBlocks};
 use rand::{Rng, RngCore};
 
 use crate::draw::AdapterDraw;
@@ -26,15 +26,15 @@ pub struct DyLoraKind {
     /// Rank and alpha.
     pub size: RankAlpha,
     /// Ranks of a block, and whose rules hold.
-    pub blocks: Blocks,
+    pub blocks: RankBlocks,
 }
 
 impl DyLoraKind {
     /// Ranks of one trained tensor.
     fn rows(&self) -> usize {
-        match self.blocks.rule {
-            Rule::Kohya => 1,
-            Rule::Lycoris => self.blocks.size,
+        match self.blocks.dialect {
+            Dialect::Kohya => 1,
+            Dialect::Lycoris => self.blocks.size,
         }
     }
 }
@@ -54,11 +54,11 @@ impl AdapterKind for DyLoraKind {
         let outputs = layer.outputs();
         let k = layer.kernel();
         let rows = self.rows();
-        let (down, up) = match self.blocks.rule {
-            Rule::Kohya => ("lora_A", "lora_B"),
-            Rule::Lycoris => ("down_list", "up_list"),
+        let (down, up) = match self.blocks.dialect {
+            Dialect::Kohya => ("lora_A", "lora_B"),
+            Dialect::Lycoris => ("down_list", "up_list"),
         };
-        let (down_shape, up_shape) = if k > 1 && self.blocks.rule == Rule::Kohya {
+        let (down_shape, up_shape) = if k > 1 && self.blocks.dialect == Dialect::Kohya {
             (vec![rows, inputs, k, k], vec![outputs, rows, 1, 1])
         } else {
             (vec![rows, inputs * k * k], vec![outputs, rows])
@@ -85,9 +85,9 @@ impl AdapterKind for DyLoraKind {
         let mut used = down.len();
         let mut scale = self.scale();
         if let Some(start) = draw.start {
-            match self.blocks.rule {
-                Rule::Kohya => scale *= (self.size.rank as f64 / (start + self.blocks.size) as f64).sqrt(),
-                Rule::Lycoris => {
+            match self.blocks.dialect {
+                Dialect::Kohya => scale *= (self.size.rank as f64 / (start + self.blocks.size) as f64).sqrt(),
+                Dialect::Lycoris => {
                     used = start / self.blocks.size + 1;
                     scale = self.size.alpha / used as f64;
                 }
@@ -128,10 +128,10 @@ impl AdapterKind for DyLoraKind {
                 up.extend_from_slice(&block[output * rows..(output + 1) * rows]);
             }
         }
-        let (down_shape, up_shape) = match (layer, self.blocks.rule) {
+        let (down_shape, up_shape) = match (layer, self.blocks.dialect) {
             (LayerShape::Linear { .. }, _) => (vec![rank, inputs], vec![outputs, rank]),
-            (LayerShape::Conv(_), Rule::Kohya) => (vec![rank, inputs, k, k], vec![outputs, rank, 1, 1]),
-            (LayerShape::Conv(_), Rule::Lycoris) => (vec![rank, inputs, k, k], vec![outputs, rank]),
+            (LayerShape::Conv(_), Dialect::Kohya) => (vec![rank, inputs, k, k], vec![outputs, rank, 1, 1]),
+            (LayerShape::Conv(_), Dialect::Lycoris) => (vec![rank, inputs, k, k], vec![outputs, rank]),
         };
         vec![
             AdapterTensor { leaf: DOWN.into(), shape: down_shape, values: downs.concat() },

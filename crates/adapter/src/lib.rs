@@ -34,4 +34,4 @@ pub use lora::{Lora, LoraKind};
 pub use method::Method;
 pub use parameter::{AdapterTensor, NamedShapes, Parameter, Start};
 pub use site::{LayerShape, Role, Site, SiteId, Sites};
-pub use spec::{AdapterSpec, adapter_specs, rule_of};
+pub use spec::{AdapterSpec, adapter_specs, dialect_of};

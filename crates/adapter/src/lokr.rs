@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use lorabake_ops::FrozenLinear;
-use lorabake_recipe::adapter::Lokr as Settings;
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::algo::Lokr as Settings;
 
 use crate::dense::masked_columns;
 use crate::draw::AdapterDraw;

@@ -3,8 +3,8 @@
 //! Names, shapes, first values and scales are those of sd-scripts' `networks.lora`, `networks.dylora` and of LyCORIS 4.1.
 //! Each kind has a file of its own and one row here; a new one also needs its arm in [`Method::of_algo`].
 
-use lorabake_recipe::adapter::Algo;
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::algo::Algo;
 
 use crate::dylora::DyLoraKind;
 use crate::ia3::Ia3Kind;

@@ -1,6 +1,6 @@
 //! The tensors that an adapter is made of: those that are trained, and those that a file has.
 
-use lorabake_recipe::adapter::Side;
+use lorabake_recipe::network::adapter::Side;
 
 /// One trained tensor of a module.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,9 @@
 //! Which layers get an adapter, of which kind and size, and its first values; as sd-scripts and LyCORIS choose them.
 
 use burn::tensor::Tensor;
-use lorabake_recipe::adapter::{self as settings, Lycoris, Rule, Side};
-use lorabake_recipe::lycoris_preset::Class;
+use lorabake_recipe::network::adapter::{self as settings, Lycoris, Side};
+use lorabake_recipe::network::algo::Dialect;
+use lorabake_recipe::network::lycoris_preset::Class;
 use lorabake_recipe::network::{Network, RankAlpha};
 use rand::Rng;
 
@@ -128,11 +129,11 @@ pub fn adapter_specs(sites: &Sites, network: &Network, called: impl Fn(&str) -> 
     let mut specs = Vec::new();
     for (id, site) in sites.iter() {
         let chosen = match &network.adapter {
-            settings::Adapter::Lora => lierla(site, network)
+            settings::AdapterSettings::Lora => lierla(site, network)
                 .map(|size| Chosen { method: Method::Lora(LoraKind { size, tucker: false }), dora: None }),
-            settings::Adapter::DyLora(blocks) => lierla(site, network)
+            settings::AdapterSettings::DyLora(blocks) => lierla(site, network)
                 .map(|size| Chosen { method: Method::DyLora(DyLoraKind { size, blocks: *blocks }), dora: None }),
-            settings::Adapter::Lycoris(lycoris) => {
+            settings::AdapterSettings::Lycoris(lycoris) => {
                 called(&site.path).and_then(|called| by_preset(site, &called, network, lycoris))
             }
         };
@@ -223,6 +224,6 @@ fn is_in(site: &Site, class: Class) -> bool {
 }
 
 /// Whose dropout holds for an adapter of this recipe.
-pub fn rule_of(adapter: &settings::Adapter) -> Rule {
-    if matches!(adapter, settings::Adapter::Lycoris(_)) { Rule::Lycoris } else { Rule::Kohya }
+pub fn dialect_of(adapter: &settings::AdapterSettings) -> Dialect {
+    if matches!(adapter, settings::AdapterSettings::Lycoris(_)) { Dialect::Lycoris } else { Dialect::Kohya }
 }

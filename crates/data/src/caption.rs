@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use lorabake_recipe::captions::{CaptionRules, TokenWarmup};
+use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};

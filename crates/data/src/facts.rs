@@ -5,87 +5,53 @@
 use std::collections::{BTreeSet, HashMap};
 
 use lorabake_recipe::data::Data;
+use lorabake_recipe::data::dataset_facts::{BucketInfo, DatasetFacts, Dir};
 
 use crate::bucket::Layout;
 use crate::problem::Size;
-use crate::scan::{Dataset, Folder, Item};
+use crate::scan::{Dataset, Item};
 
-/// Facts about a data set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
-    /// Training images × repeats (`ss_num_train_images`).
-    pub train_images: u64,
-    /// Images that are held out (`ss_num_validation_images`).
-    pub validation_images: u64,
-    /// Regularization images × repeats, before they are balanced (`ss_num_reg_images`).
-    pub reg_images: u64,
-    /// Training folders (`ss_dataset_dirs`).
-    pub dataset_dirs: Vec<Dir>,
-    /// Regularization folders (`ss_reg_dataset_dirs`).
-    pub reg_dataset_dirs: Vec<Dir>,
-    /// Per folder name, how many captions hold each tag, in order of first appearance (`ss_tag_frequency`).
-    pub tag_frequency: Vec<(String, Vec<(String, u64)>)>,
-    /// Buckets; `None` without bucketing (`ss_bucket_info`, `null` then).
-    pub bucket_info: Option<BucketInfo>,
-}
-
-/// A concept folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dir {
-    /// Folder name, with its number.
-    pub name: String,
-    /// The number.
-    pub n_repeats: u32,
-    /// Images in the folder that are trained on.
-    pub img_count: usize,
-}
-
-/// How images fell into buckets.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BucketInfo {
-    /// Size and number of uses per epoch of each bucket in use; the index is the key in the metadata.
-    pub buckets: Vec<(Size, u64)>,
-    /// Mean over the used images of |bucket ratio - image ratio|, without repeats.
-    pub mean_img_ar_error: f64,
-}
-
-impl Facts {
-    /// Gathers the facts of a placed data set.
-    pub fn new(dataset: &Dataset, layout: &Layout) -> Self {
-        let images = |is_reg: bool| {
-            let items = dataset.items.iter().filter(move |item| item.is_reg == is_reg && !item.held_out);
-            items.map(|item| u64::from(item.repeats)).sum()
-        };
-        let dirs = |is_reg: bool| {
-            let folders = dataset.folders.iter().enumerate().filter(|(_, folder)| folder.is_reg == is_reg);
-            let dir = |(index, f): (usize, &Folder)| {
-                let img_count = f.images - dataset.held_out_of(index);
-                (img_count > 0).then(|| Dir { name: f.name.clone(), n_repeats: f.repeats, img_count })
-            };
-            let mut dirs: Vec<Dir> = folders.filter_map(dir).collect();
-            // A folder that several subsets use is there as often; sd-scripts numbers its name.
-            for at in (0..dirs.len()).rev() {
-                let earlier = dirs[..at].iter().filter(|dir| dir.name == dirs[at].name).count();
-                if earlier > 0 {
-                    dirs[at].name += &format!(" ({})", earlier + 1);
-                }
-            }
-            dirs
-        };
-        Self {
-            train_images: images(false),
-            validation_images: dataset.items.iter().filter(|item| item.held_out).count() as u64,
-            reg_images: images(true),
-            dataset_dirs: dirs(false),
-            reg_dataset_dirs: dirs(true),
-            tag_frequency: tag_frequency(dataset),
-            bucket_info: layout.bucketing.then(|| bucket_info(dataset, layout)),
-        }
+/// Gathers the facts of a placed data set; those of its parts by themselves are [`of_sets`].
+pub fn of_dataset(dataset: &Dataset, layout: &Layout) -> DatasetFacts {
+    DatasetFacts {
+        train_images: images(dataset, false),
+        validation_images: dataset.items.iter().filter(|item| item.held_out).count() as u64,
+        reg_images: images(dataset, true),
+        dataset_dirs: dirs(dataset, false),
+        reg_dataset_dirs: dirs(dataset, true),
+        tag_frequency: tag_frequency(dataset),
+        bucket_info: layout.bucketing.then(|| bucket_info(dataset, layout)),
+        sets: Vec::new(),
     }
 }
 
+/// Images that are trained on × their repeats.
+fn images(dataset: &Dataset, is_reg: bool) -> u64 {
+    let items = dataset.items.iter().filter(|item| item.is_reg == is_reg && !item.held_out);
+    items.map(|item| u64::from(item.repeats)).sum()
+}
+
+/// Folders with the number of their images that are trained on.
+fn dirs(dataset: &Dataset, is_reg: bool) -> Vec<Dir> {
+    let mut dirs: Vec<Dir> = Vec::new();
+    for (index, folder) in dataset.folders.iter().enumerate() {
+        let img_count = folder.images - dataset.held_out_of(index);
+        if folder.is_reg == is_reg && img_count > 0 {
+            dirs.push(Dir { name: folder.name.clone(), n_repeats: folder.repeats, img_count });
+        }
+    }
+    // A folder that several subsets use is there as often; sd-scripts numbers its name.
+    for at in (0..dirs.len()).rev() {
+        let earlier = dirs[..at].iter().filter(|dir| dir.name == dirs[at].name).count();
+        if earlier > 0 {
+            dirs[at].name += &format!(" ({})", earlier + 1);
+        }
+    }
+    dirs
+}
+
 /// The facts of each data set of a `--dataset_config` by itself; none without one.
-pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<Facts> {
+pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<DatasetFacts> {
     let Some(config) = &data.config else { return Vec::new() };
     let last = config.subsets.iter().map(|subset| subset.dataset).max().unwrap_or(0);
     let facts = |group: usize| {
@@ -106,7 +72,7 @@ pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<Facts> {
         let used = own.items.iter().zip(&placed.placements).filter(|(item, _)| item.uses > 0);
         let buckets: BTreeSet<Size> = used.map(|(_, placement)| placement.bucket).collect();
         placed.buckets = buckets.into_iter().collect();
-        Facts::new(&own, &placed)
+        of_dataset(&own, &placed)
     };
     (0..=last).map(facts).collect()
 }

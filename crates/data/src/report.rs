@@ -9,7 +9,7 @@ use lorabake_recipe::data::{Data, RegPairing};
 use lorabake_recipe::train::Duration;
 
 use crate::bucket::Layout;
-use crate::facts::Facts;
+use crate::facts;
 use crate::plan::{Length, Plan};
 use crate::problem::count;
 use crate::scan::{Dataset, Folder};
@@ -181,7 +181,7 @@ pub fn problems(dataset: &Dataset, layout: &Layout) -> String {
 
 /// How many steps, and why: `6 images × 4 repeats = 24 → 24 batches of 1 × 10 epochs ÷ accumulation 1 = 240 steps`.
 pub fn equation(dataset: &Dataset, layout: &Layout, data: &Data, (length, duration): (Length, Duration)) -> String {
-    let facts = Facts::new(dataset, layout);
+    let facts = facts::of_dataset(dataset, layout);
     let products: Vec<String> = facts
         .dataset_dirs
         .iter()

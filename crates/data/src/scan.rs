@@ -9,9 +9,9 @@
 
 use std::path::{Path, PathBuf};
 
-use lorabake_recipe::captions::CaptionRules;
+use lorabake_recipe::data::Subset;
+use lorabake_recipe::data::captions::CaptionRules;
 use lorabake_recipe::data::{Data, Mask, RegPairing};
-use lorabake_recipe::dataset_config::Subset;
 use rayon::prelude::*;
 
 use crate::caption_files::Captions;

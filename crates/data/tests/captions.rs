@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use lorabake_data::caption::{self, Use, draw, read};
-use lorabake_recipe::captions::{CaptionRules, TokenWarmup};
+use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
 use lorabake_recipe::seed::Seed;
 
 fn plain() -> CaptionRules {

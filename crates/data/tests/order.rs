@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lorabake_data::bucket::{Layout, Rule};
 use lorabake_data::plan::{Batch, Length, Plan, uses};
 use lorabake_data::{Dataset, Item, Problem};
-use lorabake_recipe::captions::CaptionRules;
+use lorabake_recipe::data::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use lorabake_data::bucket::Layout;
-use lorabake_data::facts::{self, Dir, Facts};
+use lorabake_data::facts;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{Reason, report, scan};
+use lorabake_recipe::data::dataset_facts::{DatasetFacts, Dir};
 use lorabake_recipe::data::{Buckets, Data, Mask, RegPairing};
-use lorabake_recipe::dataset_config::{DatasetConfig, Subset};
+use lorabake_recipe::data::{DatasetConfig, Subset};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 
@@ -152,12 +153,12 @@ fn data_sets_are_told_and_counted_one_by_one() {
     let data = sets(&place);
     let dataset = scan(&data).unwrap();
     let layout = Layout::new(&dataset, &data).unwrap();
-    let facts = Facts::new(&dataset, &layout);
+    let facts = facts::of_dataset(&dataset, &layout);
     let dir = |name: &str, n_repeats, img_count| Dir { name: name.into(), n_repeats, img_count };
     assert_eq!(facts.dataset_dirs, [dir("a", 3, 2), dir("a (2)", 1, 2), dir("b", 5, 1)]);
     let of = |folder: &str| facts.tag_frequency.iter().find(|(name, _)| name == folder).unwrap().1[0].clone();
     assert_eq!((of("a"), of("b")), (("one".to_owned(), 2), ("one".to_owned(), 1)));
-    let [large, small]: [Facts; 2] = facts::of_sets(&dataset, &layout, &data).try_into().unwrap();
+    let [large, small]: [DatasetFacts; 2] = facts::of_sets(&dataset, &layout, &data).try_into().unwrap();
     assert_eq!((large.train_images, large.reg_images, small.train_images, small.reg_images), (6, 2, 7, 0));
     assert_eq!(
         (&large.dataset_dirs, &small.dataset_dirs),

@@ -1,9 +1,10 @@
 //! What is said of a data set: the facts for metadata, and the report for the terminal.
 
 use lorabake_data::bucket::Layout;
-use lorabake_data::facts::{BucketInfo, Dir, Facts};
+use lorabake_data::facts;
 use lorabake_data::plan::{Length, Plan};
 use lorabake_data::{report, scan};
+use lorabake_recipe::data::dataset_facts::{BucketInfo, Dir};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 
@@ -29,7 +30,7 @@ fn facts_have_the_meaning_of_sd_scripts_metadata() {
     let data = place.data_with_reg();
     let dataset = scan(&data).unwrap();
     let layout = Layout::new(&dataset, &data).unwrap();
-    let facts = Facts::new(&dataset, &layout);
+    let facts = facts::of_dataset(&dataset, &layout);
     assert_eq!((facts.train_images, facts.reg_images), (24, 8));
     assert_eq!(facts.dataset_dirs, [Dir { name: "4_penny".into(), n_repeats: 4, img_count: 6 }]);
     assert_eq!(facts.reg_dataset_dirs, [Dir { name: "2_girl".into(), n_repeats: 2, img_count: 4 }]);
@@ -54,7 +55,7 @@ fn the_mean_ratio_error_is_that_of_trace_b() {
     let layout = Layout::new(&dataset, &place.data()).unwrap();
     let expected =
         BucketInfo { buckets: vec![((64, 192), 4), ((128, 128), 20)], mean_img_ar_error: 0.2656695156695157 };
-    assert_eq!(Facts::new(&dataset, &layout).bucket_info, Some(expected));
+    assert_eq!(facts::of_dataset(&dataset, &layout).bucket_info, Some(expected));
 }
 
 #[test]

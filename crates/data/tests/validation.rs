@@ -3,14 +3,15 @@
 mod place;
 
 use lorabake_data::bucket::Layout;
-use lorabake_data::facts::{Dir, Facts};
+use lorabake_data::facts;
 use lorabake_data::plan::Plan;
 use lorabake_data::{Dataset, caption, report, scan};
-use lorabake_recipe::captions::{CaptionRules, TokenWarmup};
+use lorabake_recipe::data::HoldOut;
+use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
+use lorabake_recipe::data::dataset_facts::Dir;
 use lorabake_recipe::data::{Data, RegPairing};
-use lorabake_recipe::dataset_config::{DatasetConfig, Subset};
+use lorabake_recipe::data::{DatasetConfig, Subset};
 use lorabake_recipe::seed::Seed;
-use lorabake_recipe::validation::HoldOut;
 use place::Place;
 
 fn holding_out(share: f64, data: Data) -> Data {
@@ -43,7 +44,7 @@ fn what_is_held_out_has_no_use_and_shifts_nothing() {
     assert_eq!(held, ["train/3_penny/0.png", "train/3_penny/1.png"]);
     assert!(dataset.items[dataset.items.len() - 2..].iter().all(|item| item.held_out && item.uses == 0));
     let layout = Layout::new(&dataset, &data).unwrap();
-    let facts = Facts::new(&dataset, &layout);
+    let facts = facts::of_dataset(&dataset, &layout);
     assert_eq!((facts.train_images, facts.validation_images, facts.reg_images), (25, 2, 4));
     let dir = |name: &str, n_repeats, img_count| Dir { name: name.into(), n_repeats, img_count };
     assert_eq!(facts.dataset_dirs, [dir("1_hat", 1, 1), dir("3_penny", 3, 8)]);

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 #[cfg(feature = "cube")]
 use lorabake_ops::multiplies_matrices;
-use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_recipe::train::device::{Device as Wanted, Kind};
 
 use crate::driver_panic::guarded;
 use crate::gpu_memory;

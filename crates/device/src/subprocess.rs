@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use lorabake_recipe::device::Device as Wanted;
+use lorabake_recipe::train::device::Device as Wanted;
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 

@@ -17,7 +17,7 @@ mod sampler;
 mod spacing;
 
 pub use guidance::guide;
-pub use loss::{HuberSchedule, HuberThreshold, Loss, LossInputs, LossKind, Weighting, loss};
+pub use loss::{Loss, LossInputs, Weighting, loss};
 pub use noise::{
     MultiresLevel, add_multires_noise, add_noise_offset, draw_multires_levels, offset_strengths, unit_normal,
 };

@@ -4,7 +4,8 @@
 //! Min-SNR is Hang et al. 2023, arXiv 2303.09556; the Huber losses with schedules come from Khrapov et al. 2024, arXiv
 //! 2403.16728; debiased estimation from Yu et al. 2023, arXiv 2310.08442.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use lorabake_recipe::diffusion::{HuberSchedule, HuberThreshold, LossKind};
 
 use crate::schedule::{Schedule, TRAIN_STEPS};
 use crate::target::Prediction;
@@ -72,76 +73,42 @@ fn min_snr_weight(snr: f64, gamma: f64, prediction: Prediction) -> f64 {
     }
 }
 
-/// How the error of a value is measured (`--loss_type`).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LossKind {
-    /// e².
-    L2,
-    /// |e|.
-    L1,
-    /// 2c (√(e² + c²) − c): e² for small errors, 2c·|e| for large ones.
-    Huber(HuberThreshold),
-    /// 2 (√(e² + c²) − c).
-    SmoothL1(HuberThreshold),
-}
-
-/// The c of the Huber losses, by timestep.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HuberThreshold {
-    /// How it changes with the timestep (`--huber_schedule`).
-    pub schedule: HuberSchedule,
-    /// Its value, or what it falls to (`--huber_c`).
-    pub c: f64,
-    /// A factor, which the SNR schedule does not use (`--huber_scale`).
-    pub scale: f64,
-}
-
-/// How the threshold of the Huber losses changes with the timestep t.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HuberSchedule {
-    /// c · scale.
-    Constant,
-    /// c^(t / 1000) · scale.
-    Exponential,
-    /// (1 − c) / (1 + σ)² + c, σ = √((1 − a) / a).
-    Snr,
-}
-
-impl HuberThreshold {
-    /// The threshold at timestep `t`.
-    pub fn at(&self, schedule: &Schedule, t: usize) -> f64 {
-        match self.schedule {
-            HuberSchedule::Constant => self.c * self.scale,
-            HuberSchedule::Exponential => (self.c.ln() * t as f64 / TRAIN_STEPS as f64).exp() * self.scale,
-            HuberSchedule::Snr => {
-                let alpha = schedule.alpha(t);
-                let sigma = ((1.0 - alpha) / alpha).sqrt();
-                (1.0 - self.c) / (1.0 + sigma).powi(2) + self.c
-            }
+/// The c of a Huber loss at timestep `t`.
+fn huber_c(threshold: HuberThreshold, schedule: &Schedule, t: usize) -> f64 {
+    match threshold.schedule {
+        HuberSchedule::Constant => threshold.c * threshold.scale,
+        HuberSchedule::Exponential => (threshold.c.ln() * t as f64 / TRAIN_STEPS as f64).exp() * threshold.scale,
+        HuberSchedule::Snr => {
+            let alpha = schedule.alpha(t);
+            let sigma = ((1.0 - alpha) / alpha).sqrt();
+            (1.0 - threshold.c) / (1.0 + sigma).powi(2) + threshold.c
         }
     }
 }
 
-impl LossKind {
-    /// The error of every value, (B, C, H, W).
-    fn errors(self, difference: Tensor<4>, schedule: &Schedule, timesteps: &[usize]) -> Tensor<4> {
-        let thresholds = |threshold: HuberThreshold| {
-            let values: Vec<f32> = timesteps.iter().map(|t| threshold.at(schedule, *t) as f32).collect();
-            let shape = [timesteps.len(), 1, 1, 1];
-            Tensor::<4>::from_data(TensorData::new(values, shape), &difference.device())
-        };
-        match self {
-            Self::L2 => difference.square(),
-            Self::L1 => difference.abs(),
-            Self::Huber(threshold) => {
-                let c = thresholds(threshold);
-                softened(difference, c.clone()) * c
-            }
-            Self::SmoothL1(threshold) => {
-                let c = thresholds(threshold);
-                softened(difference, c)
-            }
+/// The c of a Huber loss for each sample of a batch.
+///
+/// # Shapes
+/// (B, 1, 1, 1), one for each of the `timesteps`.
+fn huber_cs(threshold: HuberThreshold, schedule: &Schedule, timesteps: &[usize], device: &Device) -> Tensor<4> {
+    let values: Vec<f32> = timesteps.iter().map(|t| huber_c(threshold, schedule, *t) as f32).collect();
+    Tensor::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), device)
+}
+
+/// The error of every value, weighted by nothing yet.
+///
+/// # Shapes
+/// `difference` (B, C, H, W) → (B, C, H, W).
+fn errors(kind: LossKind, difference: Tensor<4>, schedule: &Schedule, timesteps: &[usize]) -> Tensor<4> {
+    let device = difference.device();
+    match kind {
+        LossKind::L2 => difference.square(),
+        LossKind::L1 => difference.abs(),
+        LossKind::Huber(threshold) => {
+            let c = huber_cs(threshold, schedule, timesteps, &device);
+            softened(difference, c.clone()) * c
         }
+        LossKind::SmoothL1(threshold) => softened(difference, huber_cs(threshold, schedule, timesteps, &device)),
     }
 }
 
@@ -190,7 +157,7 @@ pub fn loss(output: Tensor<4>, target: Tensor<4>, inputs: LossInputs<'_>) -> Los
     let factors = Tensor::from_data(TensorData::new(inputs.factors.to_vec(), [batch]), &output.device());
     let [_, _, height, width] = output.dims();
     let device = output.device();
-    let mut errors = inputs.kind.errors(output - target, inputs.schedule, inputs.timesteps);
+    let mut errors = errors(inputs.kind, output - target, inputs.schedule, inputs.timesteps);
     if let Some(mask) = inputs.mask {
         let mask = TensorData::new(mask.to_vec(), [batch, 1, height, width]);
         errors = errors * Tensor::from_data(mask, &device);

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, anyhow, bail};
 use lorabake_adapter::{AdapterSpec, DyLoraKind, LoraKind, Method, NamedShapes};
 use lorabake_model::Bundle;
-use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::Scope;
+use lorabake_recipe::network::adapter::AdapterSettings;
+use lorabake_recipe::network::algo::Algo;
 use lorabake_weights::lora::{LoraFile, LoraModule};
 
 use crate::network::{LoraNetwork, NetworkModule, parts};
@@ -68,20 +69,20 @@ impl LoraNetwork {
     }
 
     /// Modules of DyLoRA in place of plain ones, where the recipe asks for that: files do not tell the two apart.
-    pub fn in_blocks(&mut self, adapter: &Adapter, bundle: &Bundle) -> Result<()> {
-        if !matches!(adapter, Adapter::Lycoris(_))
+    pub fn in_blocks(&mut self, adapter: &AdapterSettings, bundle: &Bundle) -> Result<()> {
+        if !matches!(adapter, AdapterSettings::Lycoris(_))
             && let Some(other) = self.modules.iter().find(|m| m.spec.dora.is_some() || m.spec.method.name() != "LoRA")
         {
             let kind = if other.spec.dora.is_some() { "DoRA" } else { other.spec.method.name() };
             bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
         }
         let blocks = match adapter {
-            Adapter::DyLora(blocks) => blocks,
-            Adapter::Lycoris(lycoris) => match &lycoris.algo {
+            AdapterSettings::DyLora(blocks) => blocks,
+            AdapterSettings::Lycoris(lycoris) => match &lycoris.algo {
                 Algo::DyLora(blocks) => blocks,
                 _ => return Ok(()),
             },
-            Adapter::Lora => return Ok(()),
+            AdapterSettings::Lora => return Ok(()),
         };
         for module in &mut self.modules {
             let Method::Lora(LoraKind { size, .. }) = module.spec.method else { continue };

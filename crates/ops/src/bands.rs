@@ -197,7 +197,7 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
-    use crate::agreement::{distance, numbers};
+    use crate::agreement::{numbers, relative_error};
     use crate::{Activation, FrozenMatrix, WeightDtype};
 
     fn image([channels, height, width]: [usize; 3], salt: u64) -> Planes {
@@ -259,7 +259,7 @@ mod tests {
                 }
                 // What a norm gives is not exact in bf16.
                 let rounded = dtype == WeightDtype::Bf16 && matches!(before, Before::Normalize(_));
-                let (error, allowed) = (distance(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
+                let (error, allowed) = (relative_error(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
                 assert!(error < allowed, "{sizes:?} {before:?} {dtype:?}: {error:e}");
             }
         }

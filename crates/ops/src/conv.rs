@@ -313,7 +313,7 @@ impl Conv {
 mod tests {
     use super::*;
     use crate::WeightDtype;
-    use crate::agreement::{distance, numbers};
+    use crate::agreement::{numbers, relative_error};
 
     /// Kernel, stride, padding, inputs, outputs, batch, height, width: odd sides, panels that cross rows, several blocks.
     const CASES: [[usize; 8]; 9] = [
@@ -391,7 +391,7 @@ mod tests {
         let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
         let (y, dx) = exact(&conv, plane, batch, &x, &dy);
         let check = |path: &str, tolerance: f64, ours: (Vec<f32>, Vec<f32>)| {
-            for (what, error) in [("y", distance(&ours.0, &y)), ("dx", distance(&ours.1, &dx))] {
+            for (what, error) in [("y", relative_error(&ours.0, &y)), ("dx", relative_error(&ours.1, &dx))] {
                 assert!(error < tolerance, "{shape:?} {path}: {what} differs by {error:e}");
             }
         };

@@ -1,7 +1,7 @@
 //! AdaFactor as transformers.optimization.Adafactor computes it: Shazeer & Stern, "Adafactor: Adaptive Learning Rates
 //! with Sublinear Memory Cost" (2018). Not here: `AdafactorSchedule`, which only reads [`Optimizer::own_rates`].
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::memory::{Memory, Slot, Turn};
 use crate::{Error, Group, Optimizer, State, Trainable};
@@ -43,10 +43,20 @@ fn lengths(own: &settings::AdaFactor, shape: &[usize]) -> [usize; 5] {
     }
 }
 
+fn first_slot(own: &settings::AdaFactor, param: &Trainable) -> Slot<5> {
+    assert_eq!(param.value.len(), param.shape.iter().product::<usize>(), "values do not fill the shape");
+    Slot { steps: 0, tensors: lengths(own, param.shape).map(|len| vec![0.0; len]) }
+}
+
 /// √(mean of squares), which torch computes as a norm in f32.
 fn rms(values: &[f32]) -> f32 {
     let squares: f64 = values.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
     squares.sqrt() as f32 / (values.len() as f64).sqrt() as f32
+}
+
+/// Mean of `count` values, summed in f64.
+fn mean<'a>(values: impl Iterator<Item = &'a f32>, count: usize) -> f32 {
+    (values.map(|x| f64::from(*x)).sum::<f64>() / count as f64) as f32
 }
 
 /// Rate of this step: f32 as soon as the size of the trainable enters, as in torch.
@@ -63,22 +73,24 @@ fn rate(pace: &Pace, steps: u64, value: &[f32]) -> f64 {
 }
 
 /// Second moments by row and column; the update, not yet scaled, replaces the squares in `update`.
-fn factored(slot: &mut Slot<5>, grad: &[f32], shape: &[usize], (keep, add): (f32, f32), update: &mut [f32]) {
+fn factored(slot: &mut Slot<5>, grad: &[f32], shape: &[usize], beta2: f64, update: &mut [f32]) {
     let [.., rows, columns] = shape else { unreachable!("only matrices are factored") };
-    let (rows, columns) = (*rows, *columns);
+    let rows = *rows;
+    let columns = *columns;
+    let keep = beta2 as f32;
+    let add = (1.0 - beta2) as f32;
     let [row, column, ..] = &mut slot.tensors;
     let matrices = update.chunks_mut(rows * columns).zip(grad.chunks(rows * columns));
     for ((squares, grad), (row, column)) in matrices.zip(row.chunks_mut(rows).zip(column.chunks_mut(columns))) {
         for (r, line) in row.iter_mut().zip(squares.chunks(columns)) {
-            let mean = (line.iter().map(|x| f64::from(*x)).sum::<f64>() / columns as f64) as f32;
+            let mean = mean(line.iter(), columns);
             *r = *r * keep + mean * add;
         }
         for (i, c) in column.iter_mut().enumerate() {
-            let down = squares.iter().skip(i).step_by(columns);
-            let mean = (down.map(|x| f64::from(*x)).sum::<f64>() / rows as f64) as f32;
+            let mean = mean(squares.iter().skip(i).step_by(columns), rows);
             *c = *c * keep + mean * add;
         }
-        let mean = (row.iter().map(|x| f64::from(*x)).sum::<f64>() / rows as f64) as f32;
+        let mean = mean(row.iter(), rows);
         for ((r, line), grads) in row.iter().zip(squares.chunks_mut(columns)).zip(grad.chunks(columns)) {
             let across = 1.0 / (r / mean).sqrt();
             for ((u, c), g) in line.iter_mut().zip(column.iter()).zip(grads) {
@@ -94,23 +106,27 @@ fn update(pace: &Pace, turn: Turn<5>) {
     turn.slot.steps += 1;
     let lr = rate(pace, turn.slot.steps, turn.value);
     turn.slot.tensors[RATE][0] = lr as f32;
-    let beta2t = 1.0 - (turn.slot.steps as f64).powf(own.decay_rate);
-    let weights = (beta2t as f32, (1.0 - beta2t) as f32);
+    let beta2 = 1.0 - (turn.slot.steps as f64).powf(own.decay_rate);
     let floor = own.eps.0 as f32;
     let mut update: Vec<f32> = turn.grad.iter().map(|g| g * g + floor).collect();
     if turn.shape.len() >= 2 {
-        factored(turn.slot, turn.grad, turn.shape, weights, &mut update);
+        factored(turn.slot, turn.grad, turn.shape, beta2, &mut update);
     } else {
+        let keep = beta2 as f32;
+        let add = (1.0 - beta2) as f32;
         let squares = &mut turn.slot.tensors[2];
         for ((u, v), g) in update.iter_mut().zip(squares).zip(turn.grad) {
-            *v = *v * weights.0 + *u * weights.1;
+            *v = *v * keep + *u * add;
             *u = 1.0 / v.sqrt() * g;
         }
     }
     let clip = (rms(&update) / own.clip_threshold as f32).max(1.0);
-    update.iter_mut().for_each(|u| *u = *u / clip * lr as f32);
+    for u in &mut update {
+        *u = *u / clip * lr as f32;
+    }
     if let Some(beta1) = own.beta1 {
-        let (keep, add) = (beta1 as f32, (1.0 - beta1) as f32);
+        let keep = beta1 as f32;
+        let add = (1.0 - beta1) as f32;
         for (u, m) in update.iter_mut().zip(&mut turn.slot.tensors[3]) {
             *m = *m * keep + *u * add;
             *u = *m;
@@ -127,12 +143,8 @@ impl Optimizer for Adafactor {
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]) {
         let own = &self.settings;
         for group in groups {
-            let pace = Pace { own, lr: group.lr, decay: group.weight_decay.unwrap_or(own.weight_decay) };
-            let first = |param: &Trainable| {
-                assert_eq!(param.value.len(), param.shape.iter().product::<usize>(), "values do not fill the shape");
-                Slot { steps: 0, tensors: lengths(own, param.shape).map(|len| vec![0.0; len]) }
-            };
-            self.memory.walk(params, group, first, |turn| update(&pace, turn));
+            let pace = Pace { own, lr: group.lr, decay: group.weight_decay_or(own.weight_decay) };
+            self.memory.walk(params, group, |param| first_slot(own, param), |turn| update(&pace, turn));
         }
     }
 
@@ -140,8 +152,12 @@ impl Optimizer for Adafactor {
         if !self.settings.relative_step {
             return None;
         }
-        let rate = |group: &Group| Some(f64::from(self.memory.slot(group.range.start)?.tensors[RATE][0]));
-        groups.iter().map(rate).collect()
+        let mut rates = Vec::new();
+        for group in groups {
+            let slot = self.memory.slot(group.range.start)?;
+            rates.push(f64::from(slot.tensors[RATE][0]));
+        }
+        Some(rates)
     }
 
     fn state(&self) -> State {

@@ -3,7 +3,7 @@
 //! Moments are f32; bias corrections are f64 and enter as f32 factors; `eps` is added after the corrected root. Not
 //! here: AMSGrad, `maximize`, and 8-bit states.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, PARALLEL_FROM, Slot};
@@ -40,7 +40,7 @@ fn factors(own: &settings::AdamW, group: &Group, steps: u64) -> Factors {
     let steps = steps as f64;
     let correction1 = 1.0 - beta1.powf(steps);
     let correction2 = 1.0 - beta2.powf(steps);
-    let weight_decay = group.weight_decay.unwrap_or(own.weight_decay);
+    let weight_decay = group.weight_decay_or(own.weight_decay);
     Factors {
         decay: (1.0 - group.lr * weight_decay) as f32,
         one_minus_beta1: (1.0 - beta1) as f32,
@@ -56,17 +56,12 @@ impl Optimizer for AdamW {
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]) {
         let own = &self.settings;
         for group in groups {
-            self.memory.walk(
-                params,
-                group,
-                |param| Slot::zeros(param.value.len()),
-                |turn| {
-                    turn.slot.steps += 1;
-                    let factors = factors(own, group, turn.slot.steps);
-                    let [exp_avg, exp_avg_sq] = &mut turn.slot.tensors;
-                    update(turn.value, turn.grad, exp_avg, exp_avg_sq, factors);
-                },
-            );
+            self.memory.walk(params, group, Slot::zeros_like, |turn| {
+                turn.slot.steps += 1;
+                let factors = factors(own, group, turn.slot.steps);
+                let [exp_avg, exp_avg_sq] = &mut turn.slot.tensors;
+                update(turn.value, turn.grad, exp_avg, exp_avg_sq, factors);
+            });
         }
     }
 

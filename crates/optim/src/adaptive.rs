@@ -2,6 +2,7 @@
 //! tensor. Sums are f64, where the authors' packages add up f32 per tensor.
 
 use std::borrow::Cow;
+use std::ops::AddAssign;
 
 use crate::{Error, Group, State};
 
@@ -40,14 +41,34 @@ pub(crate) fn sign(value: f32) -> f32 {
 
 /// x ← x·keep + y·add
 pub(crate) fn blend(x: &mut [f32], keep: f64, y: &[f32], add: f64) {
-    let (keep, add) = (keep as f32, add as f32);
-    x.iter_mut().zip(y).for_each(|(x, y)| *x = *x * keep + y * add);
+    let keep = keep as f32;
+    let add = add as f32;
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = *x * keep + y * add;
+    }
 }
 
 /// x ← x·keep + y²·add
 pub(crate) fn blend_square(x: &mut [f32], keep: f64, y: &[f32], add: f64) {
-    let (keep, add) = (keep as f32, add as f32);
-    x.iter_mut().zip(y).for_each(|(x, y)| *x = *x * keep + add * y * y);
+    let keep = keep as f32;
+    let add = add as f32;
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = *x * keep + add * y * y;
+    }
+}
+
+/// Sums over the trainables from which d is estimated.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DSums {
+    pub(crate) numerator: f64,
+    pub(crate) denominator: f64,
+}
+
+impl AddAssign for DSums {
+    fn add_assign(&mut self, other: Self) {
+        self.numerator += other.numerator;
+        self.denominator += other.denominator;
+    }
 }
 
 /// The numbers of an adaptive optimizer that belong to all trainables together, by name.
@@ -55,7 +76,7 @@ pub(crate) fn save_scalars(state: &mut State, scalars: &[(&str, f64)]) {
     state.scalars.extend(scalars.iter().map(|(name, value)| ((*name).to_owned(), *value)));
 }
 
-/// The counterpart of [`save_scalars`].
+/// Removes the numbers that [`save_scalars`] saved.
 pub(crate) fn take_scalars<const N: usize>(state: &mut State, names: [&str; N]) -> Result<[f64; N], Error> {
     let mut values = [0.0; N];
     for (value, name) in values.iter_mut().zip(names) {

@@ -129,11 +129,19 @@ impl Moment {
     }
 }
 
+/// One of the state tensors of an optimizer.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    /// Name in a saved state.
+    pub(crate) name: &'static str,
+    /// What the codes of its values mean.
+    pub(crate) map: &'static Code,
+}
+
 /// The `N` state tensors of each trainable, those of large ones in 8 bits.
 #[derive(Clone)]
 pub(crate) struct Moments<const N: usize> {
-    /// Name and map of each.
-    kinds: [(&'static str, &'static Code); N],
+    kinds: [Kind; N],
     /// Trainables with fewer values keep their state in 32 bits.
     min_coded: usize,
     slots: Vec<Option<Slot<N>>>,
@@ -155,7 +163,7 @@ pub(crate) struct Block<'a, const N: usize> {
 }
 
 impl<const N: usize> Moments<N> {
-    pub(crate) fn new(kinds: [(&'static str, &'static Code); N], min_coded: u64) -> Self {
+    pub(crate) fn new(kinds: [Kind; N], min_coded: u64) -> Self {
         Self { kinds, min_coded: min_coded as usize, slots: Vec::new() }
     }
 
@@ -165,20 +173,22 @@ impl<const N: usize> Moments<N> {
             self.slots.resize_with(params.len(), || None);
         }
         assert_eq!(self.slots.len(), params.len(), "the list of trainables changed between steps");
-        let (kinds, min_coded) = (&self.kinds, self.min_coded);
-        let (params, slots) = (&mut params[group.range.clone()], &mut self.slots[group.range.clone()]);
-        let turn = |(param, slot): (&mut Trainable, &mut Option<Slot<N>>)| {
+        let kinds = &self.kinds;
+        let min_coded = self.min_coded;
+        let params = &mut params[group.range.clone()];
+        let slots = &mut self.slots[group.range.clone()];
+        let values: usize = params.iter().map(|param| param.value.len()).sum();
+        let turn = |param: &mut Trainable, slot: &mut Option<Slot<N>>| {
             let Some(grad) = param.grad else { return };
             let len = param.value.len();
             assert_eq!(len, grad.len(), "value and gradient differ in length");
-            let coded = len >= min_coded;
-            let first = || Slot { steps: 0, moments: std::array::from_fn(|_| Moment::zeros(len, coded)) };
-            slot.get_or_insert_with(first).update(kinds, (&mut *param.value, grad), &update);
+            let slot = slot.get_or_insert_with(|| Slot::zeros(len, len >= min_coded));
+            slot.update(kinds, param.value, grad, &update);
         };
-        if params.iter().map(|p| p.value.len()).sum::<usize>() < PARALLEL_FROM {
-            params.iter_mut().zip(slots).for_each(turn);
+        if values < PARALLEL_FROM {
+            params.iter_mut().zip(slots).for_each(|(param, slot)| turn(param, slot));
         } else {
-            params.par_iter_mut().zip(slots).for_each(turn);
+            params.par_iter_mut().zip(slots).for_each(|(param, slot)| turn(param, slot));
         }
     }
 
@@ -187,9 +197,11 @@ impl<const N: usize> Moments<N> {
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(slot) = slot else { continue };
             state.scalars.insert(format!("step.{i}"), slot.steps as f64);
-            for ((name, _), moment) in self.kinds.iter().zip(&slot.moments) {
+            for (Kind { name, .. }, moment) in self.kinds.iter().zip(&slot.moments) {
                 match moment {
-                    Moment::Whole(values) => drop(state.tensors.insert(format!("{name}.{i}"), values.clone())),
+                    Moment::Whole(values) => {
+                        state.tensors.insert(format!("{name}.{i}"), values.clone());
+                    }
                     Moment::Coded { codes, largest } => {
                         state.bytes.insert(format!("{name}.{i}"), codes.clone());
                         state.tensors.insert(format!("{name}.absmax.{i}"), largest.clone());
@@ -209,7 +221,7 @@ impl<const N: usize> Moments<N> {
                 continue;
             };
             let mut moments = std::array::from_fn(|_| Moment::zeros(0, false));
-            for ((name, _), moment) in self.kinds.iter().zip(&mut moments) {
+            for (Kind { name, .. }, moment) in self.kinds.iter().zip(&mut moments) {
                 *moment = if len < self.min_coded {
                     Moment::Whole(state.take_tensor(&format!("{name}.{i}"), len)?)
                 } else {
@@ -227,23 +239,23 @@ impl<const N: usize> Moments<N> {
 }
 
 impl<const N: usize> Slot<N> {
-    fn update(
-        &mut self,
-        kinds: &[(&'static str, &'static Code); N],
-        (value, grad): (&mut [f32], &[f32]),
-        update: &impl Fn(Block<N>),
-    ) {
+    /// The state before the first update, in codes or in 32 bits.
+    fn zeros(len: usize, coded: bool) -> Self {
+        Self { steps: 0, moments: std::array::from_fn(|_| Moment::zeros(len, coded)) }
+    }
+
+    fn update(&mut self, kinds: &[Kind; N], value: &mut [f32], grad: &[f32], update: &impl Fn(Block<N>)) {
         self.steps += 1;
         let mut scratch = [[0f32; BLOCK]; N];
         for (at, (value, grad)) in value.chunks_mut(BLOCK).zip(grad.chunks(BLOCK)).enumerate() {
             let len = value.len();
-            for ((buffer, moment), (_, map)) in scratch.iter_mut().zip(&self.moments).zip(kinds) {
-                moment.read(map, at, &mut buffer[..len]);
+            for ((buffer, moment), kind) in scratch.iter_mut().zip(&self.moments).zip(kinds) {
+                moment.read(kind.map, at, &mut buffer[..len]);
             }
             let moments = scratch.each_mut().map(|buffer| &mut buffer[..len]);
             update(Block { value, grad, moments, steps: self.steps });
-            for ((buffer, moment), (_, map)) in scratch.iter().zip(&mut self.moments).zip(kinds) {
-                moment.write(map, at, &buffer[..len]);
+            for ((buffer, moment), kind) in scratch.iter().zip(&mut self.moments).zip(kinds) {
+                moment.write(kind.map, at, &buffer[..len]);
             }
         }
     }

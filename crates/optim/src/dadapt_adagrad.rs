@@ -1,7 +1,7 @@
 //! D-Adapt AdaGrad as the package dadaptation 3.2 computes it for dense gradients: Defazio & Mishchenko,
 //! "Learning-Rate-Free Learning by D-Adaptation" (2023). Not here: sparse gradients.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};
@@ -50,8 +50,11 @@ fn weighted_square(values: &[f32], alphak: &[f32], eps: f32) -> f64 {
 fn observe(turn: Turn<3>, decay: f64, dlr: f64, eps: f32) -> Sums {
     let grad = with_decay(turn.grad, turn.value, decay);
     let [alphak, sk, _] = &mut turn.slot.tensors;
-    let (old_sksq, old_skl1) = (weighted_square(sk, alphak, eps), l1(sk));
-    alphak.iter_mut().zip(grad.iter()).for_each(|(a, g)| *a += g * g);
+    let old_sksq = weighted_square(sk, alphak, eps);
+    let old_skl1 = l1(sk);
+    for (a, g) in alphak.iter_mut().zip(grad.iter()) {
+        *a += g * g;
+    }
     blend(sk, 1.0, &grad, dlr);
     Sums {
         g_sq: weighted_square(&grad, alphak, eps),
@@ -65,7 +68,8 @@ fn advance(turn: Turn<3>, momentum: f64, eps: f32) {
     turn.slot.steps += 1;
     let [alphak, sk, x0] = &turn.slot.tensors;
     let share = 1.0 - momentum;
-    let (keep, add) = ((1.0 - share) as f32, share as f32);
+    let keep = (1.0 - share) as f32;
+    let add = share as f32;
     for (((p, a), s), x0) in turn.value.iter_mut().zip(alphak).zip(sk).zip(x0) {
         let z = x0 - s / (a.sqrt() + eps);
         *p = if momentum == 0.0 { z } else { *p * keep + add * z };
@@ -80,7 +84,7 @@ impl Optimizer for DAdaptAdaGrad {
         let eps = own.eps as f32;
         let mut g_sq = 0.0;
         for group in groups.iter() {
-            let decay = group.weight_decay.unwrap_or(own.weight_decay);
+            let decay = group.weight_decay_or(own.weight_decay);
             for sums in self.memory.walk(params, group, first_slot, |turn| observe(turn, decay, dlr, eps)) {
                 g_sq += sums.g_sq;
                 self.sksq_weighted += sums.sksq_weighted;

@@ -2,9 +2,9 @@
 //! D-Adaptation" (2023). Not here: the preprint's version of it ([`crate::dadapt_adam_preprint`]), layer scales,
 //! sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
-use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
+use crate::adaptive::{DSums, blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};
 use crate::{Error, Group, Optimizer, State, Trainable};
 
@@ -41,7 +41,7 @@ impl DAdaptAdam {
 }
 
 /// First pass over one trainable: what it adds to d's numerator, and to its denominator.
-fn observe(own: &settings::DAdaptAdam, turn: Turn<3>, decay: f64, dlr: f64) -> (f64, f64) {
+fn observe(own: &settings::DAdaptAdam, turn: Turn<3>, decay: f64, dlr: f64) -> DSums {
     let (beta1, beta2) = own.betas;
     let sqrt_beta2 = beta2.sqrt();
     let eps = own.eps as f32;
@@ -52,7 +52,7 @@ fn observe(own: &settings::DAdaptAdam, turn: Turn<3>, decay: f64, dlr: f64) -> (
     blend(exp_avg, beta1, &grad, dlr * (1.0 - beta1));
     blend_square(exp_avg_sq, beta2, &grad, 1.0 - beta2);
     blend(s, sqrt_beta2, &grad, dlr * (1.0 - sqrt_beta2));
-    (dlr * dot, l1(s))
+    DSums { numerator: dlr * dot, denominator: l1(s) }
 }
 
 /// Second pass over one trainable. `shrink` is what decoupled decay takes off.
@@ -70,33 +70,30 @@ impl Optimizer for DAdaptAdam {
         let lr = shared_rate(groups);
         let dlr = self.dlr(lr);
         let own = &self.settings;
-        let zeros = |param: &Trainable| Slot::zeros(param.value.len());
-        let decay_of = |group: &Group| group.weight_decay.unwrap_or(own.weight_decay);
-        let (mut added, mut sk_l1) = (0.0, 0.0);
+        let mut total = DSums::default();
         for group in groups.iter() {
-            let decay = if own.decouple { 0.0 } else { decay_of(group) };
+            let decay = if own.decouple { 0.0 } else { group.weight_decay_or(own.weight_decay) };
             let learns = group.lr > 0.0;
-            let sums = self
-                .memory
-                .walk(params, group, zeros, |turn| if learns { observe(own, turn, decay, dlr) } else { (0.0, 0.0) });
-            for (numerator, l1) in sums {
-                added += numerator;
-                sk_l1 += l1;
+            let all = self.memory.walk(params, group, Slot::zeros_like, |turn| {
+                if learns { observe(own, turn, decay, dlr) } else { DSums::default() }
+            });
+            for sums in all {
+                total += sums;
             }
         }
         // No gradient said anything, or the rate is 0 (the first step of a warmup).
-        if sk_l1 == 0.0 {
+        if total.denominator == 0.0 {
             return;
         }
         let sqrt_beta2 = own.betas.1.sqrt();
-        self.numerator = sqrt_beta2 * self.numerator + (1.0 - sqrt_beta2) * added;
+        self.numerator = sqrt_beta2 * self.numerator + (1.0 - sqrt_beta2) * total.numerator;
         if lr > 0.0 {
-            let d_hat = self.numerator / ((1.0 - sqrt_beta2) * sk_l1);
+            let d_hat = self.numerator / ((1.0 - sqrt_beta2) * total.denominator);
             self.d = self.d.max(d_hat.min(self.d * own.growth_rate));
         }
         for group in groups {
-            let shrink = if own.decouple { decay_of(group) * dlr } else { 0.0 } as f32;
-            self.memory.walk(params, group, zeros, |turn| advance(turn, shrink, own.eps as f32));
+            let shrink = if own.decouple { group.weight_decay_or(own.weight_decay) * dlr } else { 0.0 } as f32;
+            self.memory.walk(params, group, Slot::zeros_like, |turn| advance(turn, shrink, own.eps as f32));
         }
         self.k += 1;
     }

@@ -1,7 +1,7 @@
 //! D-Adapt Adam as its first version computed it, which sd-scripts uses for `DAdaptation`: the package dadaptation 3.2,
 //! `experimental.DAdaptAdamPreprint`. Not here: bias correction (it has none), sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};
@@ -66,13 +66,11 @@ impl Optimizer for DAdaptAdamPreprint {
         let lr = shared_rate(groups);
         let dlr = self.d * lr;
         let own = &self.settings;
-        let zeros = |param: &Trainable| Slot::zeros(param.value.len());
-        let decay_of = |group: &Group| group.weight_decay.unwrap_or(own.weight_decay);
         let mut total = Sums::default();
         for group in groups.iter() {
-            let decay = if own.decouple { 0.0 } else { decay_of(group) };
+            let decay = if own.decouple { 0.0 } else { group.weight_decay_or(own.weight_decay) };
             let learns = group.lr > 0.0;
-            let sums = self.memory.walk(params, group, zeros, |turn| {
+            let sums = self.memory.walk(params, group, Slot::zeros_like, |turn| {
                 if learns { observe(own, turn, decay, dlr) } else { Sums::default() }
             });
             for sums in sums {
@@ -93,8 +91,8 @@ impl Optimizer for DAdaptAdamPreprint {
         }
         for group in groups {
             let decays = own.decouple && group.lr > 0.0;
-            let shrink = if decays { decay_of(group) * dlr } else { 0.0 } as f32;
-            self.memory.walk(params, group, zeros, |turn| advance(turn, shrink, own.eps as f32));
+            let shrink = if decays { group.weight_decay_or(own.weight_decay) * dlr } else { 0.0 } as f32;
+            self.memory.walk(params, group, Slot::zeros_like, |turn| advance(turn, shrink, own.eps as f32));
         }
     }
 

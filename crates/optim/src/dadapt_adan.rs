@@ -2,7 +2,7 @@
 //! D-Adaptation" (2023), over Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm" (2022). Not here: Adan's
 //! restart.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars};
 use crate::memory::{Memory, Slot, Turn};
@@ -37,7 +37,8 @@ impl DAdaptAdan {
 /// First pass over one trainable.
 fn observe(own: &settings::DAdaptAdan, turn: Turn<5>, dlr: f64) -> Sums {
     let (beta1, beta2, beta3) = own.betas;
-    let (grad, eps) = (turn.grad, own.eps as f32);
+    let grad = turn.grad;
+    let eps = own.eps as f32;
     let [s, exp_avg, exp_avg_diff, exp_avg_sq, pre_grad] = &mut turn.slot.tensors;
     if turn.slot.steps == 0 {
         pre_grad.copy_from_slice(grad);
@@ -60,9 +61,11 @@ fn observe(own: &settings::DAdaptAdan, turn: Turn<5>, dlr: f64) -> Sums {
 /// Second pass over one trainable.
 fn advance(own: &settings::DAdaptAdan, turn: Turn<5>, decay: f64, dlr: f64) {
     turn.slot.steps += 1;
-    let (beta2, eps) = (own.betas.1 as f32, own.eps as f32);
+    let beta2 = own.betas.1 as f32;
+    let eps = own.eps as f32;
     let [_, exp_avg, exp_avg_diff, exp_avg_sq, pre_grad] = &mut turn.slot.tensors;
-    let (before, after) = ((1.0 - dlr * decay) as f32, (1.0 + dlr * decay) as f32);
+    let before = (1.0 - dlr * decay) as f32;
+    let after = (1.0 + dlr * decay) as f32;
     for (((p, m), diff), v) in turn.value.iter_mut().zip(exp_avg).zip(exp_avg_diff).zip(exp_avg_sq) {
         let update = (*m + beta2 * *diff) / (v.sqrt() + eps);
         *p = if own.no_prox { *p * before - update } else { (*p - update) / after };
@@ -75,10 +78,9 @@ impl Optimizer for DAdaptAdan {
         let own = &self.settings;
         let lr = shared_rate(groups);
         let dlr = self.d * lr;
-        let zeros = |param: &Trainable| Slot::zeros(param.value.len());
         let mut total = Sums::default();
         for group in groups.iter() {
-            for sums in self.memory.walk(params, group, zeros, |turn| observe(own, turn, dlr)) {
+            for sums in self.memory.walk(params, group, Slot::zeros_like, |turn| observe(own, turn, dlr)) {
                 total.g_sq += sums.g_sq;
                 total.sksq_weighted += sums.sksq_weighted;
                 total.sk_l1 += sums.sk_l1;
@@ -95,8 +97,8 @@ impl Optimizer for DAdaptAdan {
             self.d = self.d.max(d_hat.min(self.d * own.growth_rate));
         }
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(own.weight_decay);
-            self.memory.walk(params, group, zeros, |turn| advance(own, turn, decay, dlr));
+            let decay = group.weight_decay_or(own.weight_decay);
+            self.memory.walk(params, group, Slot::zeros_like, |turn| advance(own, turn, decay, dlr));
         }
     }
 

@@ -1,9 +1,9 @@
 //! D-Adapt Lion as the package dadaptation 3.2 computes it: D-Adaptation (Defazio & Mishchenko, 2023) over Lion (Chen
 //! et al., 2023). It steps with the d of the step before. Not here: a growth limit (it has none), sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
-use crate::adaptive::{blend, l1, save_scalars, shared_rate, sign, take_scalars};
+use crate::adaptive::{DSums, blend, l1, save_scalars, shared_rate, sign, take_scalars};
 use crate::memory::{Memory, Slot, Turn};
 use crate::{Error, Group, Optimizer, State, Trainable};
 
@@ -26,19 +26,23 @@ impl DAdaptLion {
 }
 
 /// Updates one trainable; what it adds to d's numerator, and to its denominator.
-fn update(own: &settings::DAdaptLion, turn: Turn<2>, decay: f64, dlr: f64) -> (f64, f64) {
+fn update(own: &settings::DAdaptLion, turn: Turn<2>, decay: f64, dlr: f64) -> DSums {
     turn.slot.steps += 1;
     let (beta1, beta2) = own.betas;
     let sqrt_beta2 = beta2.sqrt();
-    let (keep, add) = (beta1 as f32, (1.0 - beta1) as f32);
+    let keep = beta1 as f32;
+    let add = (1.0 - beta1) as f32;
     let [exp_avg, s] = &mut turn.slot.tensors;
     let update: Vec<f32> = exp_avg.iter().zip(turn.grad).map(|(m, g)| sign(m * keep + g * add)).collect();
-    let (shrink, minus_dlr) = ((1.0 - dlr * decay) as f32, -dlr as f32);
-    turn.value.iter_mut().zip(&update).for_each(|(p, u)| *p = *p * shrink + minus_dlr * u);
+    let shrink = (1.0 - dlr * decay) as f32;
+    let minus_dlr = -dlr as f32;
+    for (p, u) in turn.value.iter_mut().zip(&update) {
+        *p = *p * shrink + minus_dlr * u;
+    }
     blend(exp_avg, beta2, turn.grad, (1.0 - beta2) * dlr);
     let dot: f64 = update.iter().zip(s.iter()).map(|(u, s)| f64::from(*u) * f64::from(*s)).sum();
     blend(s, sqrt_beta2, &update, (1.0 - sqrt_beta2) * dlr);
-    (dlr * dot, l1(s))
+    DSums { numerator: dlr * dot, denominator: l1(s) }
 }
 
 impl Optimizer for DAdaptLion {
@@ -46,23 +50,21 @@ impl Optimizer for DAdaptLion {
         let own = &self.settings;
         let lr = shared_rate(groups);
         let dlr = self.d * lr;
-        let (mut added, mut sk_l1) = (0.0, 0.0);
+        let mut total = DSums::default();
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(own.weight_decay);
-            let first = |param: &Trainable| Slot::zeros(param.value.len());
-            for (numerator, l1) in self.memory.walk(params, group, first, |turn| update(own, turn, decay, dlr)) {
-                added += numerator;
-                sk_l1 += l1;
+            let decay = group.weight_decay_or(own.weight_decay);
+            for sums in self.memory.walk(params, group, Slot::zeros_like, |turn| update(own, turn, decay, dlr)) {
+                total += sums;
             }
         }
         // No gradient said anything, or the rate is 0 (the first step of a warmup).
-        if sk_l1 == 0.0 {
+        if total.denominator == 0.0 {
             return;
         }
         let sqrt_beta2 = own.betas.1.sqrt();
-        self.numerator = sqrt_beta2 * self.numerator + (1.0 - sqrt_beta2) * added;
+        self.numerator = sqrt_beta2 * self.numerator + (1.0 - sqrt_beta2) * total.numerator;
         if lr > 0.0 {
-            self.d = self.d.max(self.numerator / ((1.0 - sqrt_beta2) * sk_l1));
+            self.d = self.d.max(self.numerator / ((1.0 - sqrt_beta2) * total.denominator));
         }
     }
 

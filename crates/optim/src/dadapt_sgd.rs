@@ -1,9 +1,9 @@
 //! D-Adapt SGD as the package dadaptation 3.2 computes it: Defazio & Mishchenko, "Learning-Rate-Free Learning by
 //! D-Adaptation" (2023). Not here: sharding. A first step at rate 0 (a warmup), which crashes there, waits here.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
-use crate::adaptive::{blend, save_scalars, shared_rate, take_scalars, with_decay};
+use crate::adaptive::{DSums, blend, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};
 use crate::{Error, Group, Optimizer, State, Trainable};
 
@@ -37,12 +37,12 @@ fn first_slot(param: &Trainable) -> Slot<2> {
 }
 
 /// First pass over one trainable: what it adds to d's numerator, and to the square of its denominator.
-fn observe(turn: Turn<2>, decay: f64, dlr: f64) -> (f64, f64) {
+fn observe(turn: Turn<2>, decay: f64, dlr: f64) -> DSums {
     let grad = with_decay(turn.grad, turn.value, decay);
     let [s, _] = &mut turn.slot.tensors;
     let dot: f64 = grad.iter().zip(s.iter()).map(|(g, s)| f64::from(*g) * f64::from(*s)).sum();
     blend(s, 1.0, &grad, dlr);
-    (dlr * dot, squares(s))
+    DSums { numerator: dlr * dot, denominator: squares(s) }
 }
 
 /// Second pass over one trainable.
@@ -50,7 +50,8 @@ fn advance(turn: Turn<2>, momentum: f64) {
     turn.slot.steps += 1;
     let [s, x0] = &turn.slot.tensors;
     let share = 1.0 - momentum;
-    let (keep, add) = ((1.0 - share) as f32, share as f32);
+    let keep = (1.0 - share) as f32;
+    let add = share as f32;
     for ((p, s), x0) in turn.value.iter_mut().zip(s).zip(x0) {
         *p = *p * keep + add * (x0 - s);
     }
@@ -71,14 +72,14 @@ impl Optimizer for DAdaptSGD {
         let dlr = self.d * lr / self.g0_norm;
         let mut sk_sq = 0.0;
         for group in groups.iter() {
-            let decay = group.weight_decay.unwrap_or(own.weight_decay);
+            let decay = group.weight_decay_or(own.weight_decay);
             let learns = group.lr > 0.0;
-            let sums = self
-                .memory
-                .walk(params, group, first_slot, |turn| if learns { observe(turn, decay, dlr) } else { (0.0, 0.0) });
-            for (added, square) in sums {
-                self.numerator += added;
-                sk_sq += square;
+            let all = self.memory.walk(params, group, first_slot, |turn| {
+                if learns { observe(turn, decay, dlr) } else { DSums::default() }
+            });
+            for sums in all {
+                self.numerator += sums.numerator;
+                sk_sq += sums.denominator;
             }
         }
         if sk_sq == 0.0 {

@@ -27,32 +27,18 @@ pub mod state;
 
 use std::ops::Range;
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
-pub use adafactor::Adafactor;
-pub use adamw::AdamW;
-pub use adamw_8bit::AdamW8bit;
 pub use blockwise::{Code, signed_map, unsigned_map};
-pub use dadapt_adagrad::DAdaptAdaGrad;
-pub use dadapt_adam::DAdaptAdam;
-pub use dadapt_adam_preprint::DAdaptAdamPreprint;
-pub use dadapt_adan::DAdaptAdan;
-pub use dadapt_lion::DAdaptLion;
-pub use dadapt_sgd::DAdaptSGD;
-pub use lion::Lion;
-pub use lion_8bit::Lion8bit;
-pub use prodigy::Prodigy;
-pub use sgd::SGDNesterov;
-pub use sgd_8bit::SGDNesterov8bit;
 pub use state::State;
 
 /// One trainable tensor at the moment of an update.
 pub struct Trainable<'a> {
-    /// Its values, updated in place, row-major.
+    /// The values, updated in place, row-major.
     pub value: &'a mut [f32],
-    /// Its sides; their product is the length of `value`. Only AdaFactor looks at them.
+    /// The sides of the tensor; their product is the length of `value`. Only AdaFactor looks at them.
     pub shape: &'a [usize],
-    /// Its gradient, as long as `value`; `None` = no gradient this step, and the optimizer passes it over, state and
+    /// The gradient, as long as `value`; `None` = no gradient this step, and the optimizer passes it over, state and
     /// all, as torch does.
     pub grad: Option<&'a [f32]>,
 }
@@ -66,6 +52,13 @@ pub struct Group {
     pub weight_decay: Option<f64>,
     /// Indices into the list of trainables. Groups do not overlap; a trainable in no group stays as it is.
     pub range: Range<usize>,
+}
+
+impl Group {
+    /// Weight decay of this group, where `own` is the optimizer's.
+    pub(crate) fn weight_decay_or(&self, own: f64) -> f64 {
+        self.weight_decay.unwrap_or(own)
+    }
 }
 
 /// What turns gradients into new values.
@@ -100,23 +93,25 @@ pub trait Optimizer {
     fn load_state(&mut self, state: State, shapes: &[&[usize]]) -> Result<(), Error>;
 }
 
-/// The optimizer of a recipe at its beginning; `learning_rate` is the recipe's general one.
+/// The optimizer of a recipe at its beginning; `learning_rate` is the recipe's general one. A new optimizer is a file, its
+/// `mod` line above and its row here.
 pub fn build(optimizer: &settings::Optimizer, learning_rate: f64) -> Box<dyn Optimizer> {
+    use settings::Optimizer as Named;
     match optimizer {
-        settings::Optimizer::AdamW(own) => Box::new(AdamW::new(own)),
-        settings::Optimizer::AdamW8bit(own) => Box::new(AdamW8bit::new(own)),
-        settings::Optimizer::Lion(own) => Box::new(Lion::new(own, learning_rate)),
-        settings::Optimizer::Lion8bit(own) => Box::new(Lion8bit::new(own)),
-        settings::Optimizer::SGDNesterov(own) => Box::new(SGDNesterov::new(own)),
-        settings::Optimizer::SGDNesterov8bit(own) => Box::new(SGDNesterov8bit::new(own)),
-        settings::Optimizer::DAdaptAdamPreprint(own) => Box::new(DAdaptAdamPreprint::new(own)),
-        settings::Optimizer::DAdaptAdam(own) => Box::new(DAdaptAdam::new(own)),
-        settings::Optimizer::DAdaptAdaGrad(own) => Box::new(DAdaptAdaGrad::new(own)),
-        settings::Optimizer::DAdaptAdan(own) => Box::new(DAdaptAdan::new(own)),
-        settings::Optimizer::DAdaptSGD(own) => Box::new(DAdaptSGD::new(own)),
-        settings::Optimizer::DAdaptLion(own) => Box::new(DAdaptLion::new(own)),
-        settings::Optimizer::AdaFactor(own) => Box::new(Adafactor::new(own)),
-        settings::Optimizer::Prodigy(own) => Box::new(Prodigy::new(own)),
+        Named::AdamW(own) => Box::new(adamw::AdamW::new(own)),
+        Named::AdamW8bit(own) => Box::new(adamw_8bit::AdamW8bit::new(own)),
+        Named::Lion(own) => Box::new(lion::Lion::new(own, learning_rate)),
+        Named::Lion8bit(own) => Box::new(lion_8bit::Lion8bit::new(own)),
+        Named::SGDNesterov(own) => Box::new(sgd::SGDNesterov::new(own)),
+        Named::SGDNesterov8bit(own) => Box::new(sgd_8bit::SGDNesterov8bit::new(own)),
+        Named::DAdaptAdamPreprint(own) => Box::new(dadapt_adam_preprint::DAdaptAdamPreprint::new(own)),
+        Named::DAdaptAdam(own) => Box::new(dadapt_adam::DAdaptAdam::new(own)),
+        Named::DAdaptAdaGrad(own) => Box::new(dadapt_adagrad::DAdaptAdaGrad::new(own)),
+        Named::DAdaptAdan(own) => Box::new(dadapt_adan::DAdaptAdan::new(own)),
+        Named::DAdaptSGD(own) => Box::new(dadapt_sgd::DAdaptSGD::new(own)),
+        Named::DAdaptLion(own) => Box::new(dadapt_lion::DAdaptLion::new(own)),
+        Named::AdaFactor(own) => Box::new(adafactor::Adafactor::new(own)),
+        Named::Prodigy(own) => Box::new(prodigy::Prodigy::new(own)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lion as the package lion-pytorch computes it: Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023).
 //! Not here: 8-bit states.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, sign};
 use crate::memory::{Memory, Slot};
@@ -27,23 +27,20 @@ impl Lion {
 impl Optimizer for Lion {
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]) {
         let (beta1, beta2) = self.settings.betas;
-        let (keep, add) = (beta1 as f32, (1.0 - beta1) as f32);
+        let keep = beta1 as f32;
+        let add = (1.0 - beta1) as f32;
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(self.settings.weight_decay) / self.decay_unit;
-            let (shrink, minus_lr) = ((1.0 - group.lr * decay) as f32, -group.lr as f32);
-            self.memory.walk(
-                params,
-                group,
-                |param| Slot::zeros(param.value.len()),
-                |turn| {
-                    turn.slot.steps += 1;
-                    let [exp_avg] = &mut turn.slot.tensors;
-                    for ((p, g), m) in turn.value.iter_mut().zip(turn.grad).zip(exp_avg.iter()) {
-                        *p = *p * shrink + minus_lr * sign(m * keep + g * add);
-                    }
-                    blend(exp_avg, beta2, turn.grad, 1.0 - beta2);
-                },
-            );
+            let decay = group.weight_decay_or(self.settings.weight_decay) / self.decay_unit;
+            let shrink = (1.0 - group.lr * decay) as f32;
+            let minus_lr = -group.lr as f32;
+            self.memory.walk(params, group, Slot::zeros_like, |turn| {
+                turn.slot.steps += 1;
+                let [exp_avg] = &mut turn.slot.tensors;
+                for ((p, g), m) in turn.value.iter_mut().zip(turn.grad).zip(exp_avg.iter()) {
+                    *p = *p * shrink + minus_lr * sign(m * keep + g * add);
+                }
+                blend(exp_avg, beta2, turn.grad, 1.0 - beta2);
+            });
         }
     }
 

@@ -1,9 +1,9 @@
 //! Lion with 8-bit momentum as bitsandbytes 0.50 computes it (`Lion8bit`). Not here: paging.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, sign};
-use crate::blockwise::{Moments, signed_map};
+use crate::blockwise::{Kind, Moments, signed_map};
 use crate::{Error, Group, Optimizer, State, Trainable};
 
 /// bitsandbytes.optim.Lion8bit.
@@ -16,7 +16,7 @@ pub struct Lion8bit {
 impl Lion8bit {
     /// An optimizer without history.
     pub fn new(settings: &settings::Lion8bit) -> Self {
-        let kinds = [("exp_avg", signed_map())];
+        let kinds = [Kind { name: "exp_avg", map: signed_map() }];
         Self { settings: settings.clone(), moments: Moments::new(kinds, settings.min_8bit_size) }
     }
 }
@@ -24,10 +24,12 @@ impl Lion8bit {
 impl Optimizer for Lion8bit {
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]) {
         let (beta1, beta2) = self.settings.betas;
-        let (keep, add) = (beta1 as f32, (1.0 - beta1) as f32);
+        let keep = beta1 as f32;
+        let add = (1.0 - beta1) as f32;
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(self.settings.weight_decay);
-            let (shrink, minus_lr) = ((1.0 - group.lr * decay) as f32, -group.lr as f32);
+            let decay = group.weight_decay_or(self.settings.weight_decay);
+            let shrink = (1.0 - group.lr * decay) as f32;
+            let minus_lr = -group.lr as f32;
             self.moments.walk(params, group, |block| {
                 let [m] = block.moments;
                 for ((p, g), m) in block.value.iter_mut().zip(block.grad).zip(m.iter()) {

@@ -78,8 +78,12 @@ pub fn factor(schedule: &Schedule, learning_rate: f64, step: u64, total_steps: u
 pub fn curve(schedule: &Schedule, learning_rate: f64, total_steps: u64, points: usize) -> Vec<f64> {
     let last = total_steps.saturating_sub(1);
     let points = (points as u64).clamp(1, last + 1);
-    let step = |point: u64| (last * point).checked_div(points - 1).unwrap_or(0);
-    (0..points).map(|point| factor(schedule, learning_rate, step(point), total_steps)).collect()
+    let mut factors = Vec::new();
+    for point in 0..points {
+        let step = (last * point).checked_div(points - 1).unwrap_or(0);
+        factors.push(factor(schedule, learning_rate, step, total_steps));
+    }
+    factors
 }
 
 /// 1 at 0, 0 at 1.

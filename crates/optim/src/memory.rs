@@ -19,7 +19,7 @@ pub(crate) struct Memory<const N: usize> {
 pub(crate) struct Slot<const N: usize> {
     /// Updates of this trainable. It has its own count, since one without a gradient is passed over.
     pub(crate) steps: u64,
-    /// In the order of the names.
+    /// The tensors in the order of the names.
     pub(crate) tensors: [Vec<f32>; N],
 }
 
@@ -33,7 +33,8 @@ pub(crate) struct Turn<'a, const N: usize> {
 
 impl<const N: usize> Slot<N> {
     /// Tensors of zeros as long as the trainable.
-    pub(crate) fn zeros(len: usize) -> Self {
+    pub(crate) fn zeros_like(param: &Trainable) -> Self {
+        let len = param.value.len();
         Self { steps: 0, tensors: std::array::from_fn(|_| vec![0.0; len]) }
     }
 }
@@ -56,17 +57,19 @@ impl<const N: usize> Memory<N> {
             self.slots.resize_with(params.len(), || None);
         }
         assert_eq!(self.slots.len(), params.len(), "the list of trainables changed between steps");
-        let (params, slots) = (&mut params[group.range.clone()], &mut self.slots[group.range.clone()]);
-        let turn = |(param, slot): (&mut Trainable, &mut Option<Slot<N>>)| {
+        let params = &mut params[group.range.clone()];
+        let slots = &mut self.slots[group.range.clone()];
+        let values: usize = params.iter().map(|param| param.value.len()).sum();
+        let turn = |param: &mut Trainable, slot: &mut Option<Slot<N>>| {
             let grad = param.grad?;
             assert_eq!(param.value.len(), grad.len(), "value and gradient differ in length");
             let slot = slot.get_or_insert_with(|| first(param));
             Some(visit(Turn { value: param.value, shape: param.shape, grad, slot }))
         };
-        let results: Vec<Option<R>> = if params.iter().map(|p| p.value.len()).sum::<usize>() < PARALLEL_FROM {
-            params.iter_mut().zip(slots).map(turn).collect()
+        let results: Vec<Option<R>> = if values < PARALLEL_FROM {
+            params.iter_mut().zip(slots).map(|(param, slot)| turn(param, slot)).collect()
         } else {
-            params.par_iter_mut().zip(slots).map(turn).collect()
+            params.par_iter_mut().zip(slots).map(|(param, slot)| turn(param, slot)).collect()
         };
         results.into_iter().flatten().collect()
     }

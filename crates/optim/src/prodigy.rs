@@ -1,9 +1,9 @@
 //! Prodigy as the package prodigyopt 1.1.2 computes it: Mishchenko & Defazio, "Prodigy: An Expeditiously Adaptive
 //! Parameter-Free Learner" (2023). Not here: the variants Prodigy+ScheduleFree and 8-bit Prodigy, nor sharding.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
-use crate::adaptive::{blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
+use crate::adaptive::{DSums, blend, blend_square, l1, save_scalars, shared_rate, take_scalars, with_decay};
 use crate::memory::{Memory, Slot, Turn};
 use crate::{Error, Group, Optimizer, State, Trainable};
 
@@ -41,34 +41,34 @@ impl Prodigy {
         let own = &self.settings;
         let (beta1, beta2) = own.betas;
         let next = (self.k + 1) as f64;
-        let correction =
-            if own.use_bias_correction { (1.0 - beta2.powf(next)).sqrt() / (1.0 - beta1.powf(next)) } else { 1.0 };
+        let mut correction = 1.0;
+        if own.use_bias_correction {
+            correction = (1.0 - beta2.powf(next)).sqrt() / (1.0 - beta1.powf(next));
+        }
         let lr = shared_rate(groups);
         Pace { lr, d: self.d, dlr: self.d * lr * correction, beta3: own.beta3.unwrap_or(beta2.sqrt()) }
     }
 
     /// Moments and statistics of all groups: what they add to d's numerator, and its denominator.
-    fn gather(&mut self, params: &mut [Trainable], groups: &[Group], pace: &Pace) -> (f64, f64) {
-        let (own, memory) = (&self.settings, &mut self.memory);
-        let (mut numerator, mut denominator) = (0.0, 0.0);
+    fn gather(&mut self, params: &mut [Trainable], groups: &[Group], pace: &Pace) -> DSums {
+        let own = &self.settings;
+        let mut total = DSums::default();
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(own.weight_decay);
-            let decay = if own.decouple { 0.0 } else { decay };
+            let decay = if own.decouple { 0.0 } else { group.weight_decay_or(own.weight_decay) };
             let learns = group.lr > 0.0;
-            let sums = memory.walk(
+            let all = self.memory.walk(
                 params,
                 group,
                 |param| first_slot(own, param),
                 |turn| {
-                    if learns { observe(own, turn, decay, pace) } else { (0.0, 0.0) }
+                    if learns { observe(own, turn, decay, pace) } else { DSums::default() }
                 },
             );
-            for (n, d) in sums {
-                numerator += n;
-                denominator += d;
+            for sums in all {
+                total += sums;
             }
         }
-        (numerator, denominator)
+        total
     }
 }
 
@@ -86,7 +86,7 @@ fn first_slot(own: &settings::Prodigy, param: &Trainable) -> Slot<4> {
 }
 
 /// First pass over one trainable.
-fn observe(own: &settings::Prodigy, turn: Turn<4>, decay: f64, pace: &Pace) -> (f64, f64) {
+fn observe(own: &settings::Prodigy, turn: Turn<4>, decay: f64, pace: &Pace) -> DSums {
     let (beta1, beta2) = own.betas;
     let every = own.slice_p.max(1) as usize;
     let grad = with_decay(turn.grad, turn.value, decay);
@@ -97,9 +97,12 @@ fn observe(own: &settings::Prodigy, turn: Turn<4>, decay: f64, pace: &Pace) -> (
     blend(exp_avg, beta1, &grad, pace.d * (1.0 - beta1));
     blend_square(exp_avg_sq, beta2, &grad, pace.d * pace.d * (1.0 - beta2));
     let weight = pace.d / own.d0 * if own.safeguard_warmup { pace.d } else { pace.dlr };
-    let (keep, add) = (pace.beta3 as f32, weight as f32);
-    s.iter_mut().zip(grad.iter().step_by(every)).for_each(|(s, g)| *s = *s * keep + g * add);
-    (numerator, l1(s))
+    let keep = pace.beta3 as f32;
+    let add = weight as f32;
+    for (s, g) in s.iter_mut().zip(grad.iter().step_by(every)) {
+        *s = *s * keep + g * add;
+    }
+    DSums { numerator, denominator: l1(s) }
 }
 
 /// Second pass over one trainable, with the new d.
@@ -109,7 +112,8 @@ fn advance(own: &settings::Prodigy, turn: Turn<4>, decay: f64, d: f64, dlr: f64)
     let coupled = if own.decouple { 0.0 } else { decay };
     let grad = with_decay(turn.grad, turn.value, coupled);
     let shrink = if own.decouple { (-decay * dlr) as f32 } else { 0.0 };
-    let (eps, momentum) = ((d * own.eps) as f32, own.betas.0 > 0.0);
+    let eps = (d * own.eps) as f32;
+    let momentum = own.betas.0 > 0.0;
     let step = if momentum { -dlr as f32 } else { (-dlr * d) as f32 };
     let direction = if momentum { exp_avg } else { grad.as_ref() };
     for ((p, m), v) in turn.value.iter_mut().zip(direction).zip(exp_avg_sq) {
@@ -121,14 +125,14 @@ fn advance(own: &settings::Prodigy, turn: Turn<4>, decay: f64, d: f64, dlr: f64)
 impl Optimizer for Prodigy {
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]) {
         let pace = self.pace(groups);
-        let (added, denominator) = self.gather(params, groups, &pace);
+        let sums = self.gather(params, groups, &pace);
         // No gradient said anything, or the rate is 0 (the first step of a warmup).
-        if denominator == 0.0 || pace.lr == 0.0 {
+        if sums.denominator == 0.0 || pace.lr == 0.0 {
             return;
         }
         let own = &self.settings;
-        self.d_numerator = self.d_numerator * pace.beta3 + added;
-        let d_hat = own.d_coef * self.d_numerator / denominator;
+        self.d_numerator = self.d_numerator * pace.beta3 + sums.numerator;
+        let d_hat = own.d_coef * self.d_numerator / sums.denominator;
         if self.d == own.d0 {
             self.d = self.d.max(d_hat);
         }
@@ -136,9 +140,13 @@ impl Optimizer for Prodigy {
         self.d = self.d_max.min(self.d * own.growth_rate);
         let d = self.d;
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(own.weight_decay);
-            let first = |param: &Trainable| first_slot(own, param);
-            self.memory.walk(params, group, first, |turn| advance(own, turn, decay, d, pace.dlr));
+            let decay = group.weight_decay_or(own.weight_decay);
+            self.memory.walk(
+                params,
+                group,
+                |param| first_slot(own, param),
+                |turn| advance(own, turn, decay, d, pace.dlr),
+            );
         }
         self.k += 1;
     }
@@ -150,8 +158,8 @@ impl Optimizer for Prodigy {
     fn state(&self) -> State {
         let mut state = State::default();
         self.memory.save(&mut state);
-        let numerator = ("d_numerator", self.d_numerator);
-        save_scalars(&mut state, &[("d", self.d), ("d_max", self.d_max), numerator, ("k", self.k as f64)]);
+        let scalars = [("d", self.d), ("d_max", self.d_max), ("d_numerator", self.d_numerator), ("k", self.k as f64)];
+        save_scalars(&mut state, &scalars);
         state
     }
 

@@ -2,10 +2,10 @@
 //! bitsandbytes takes `nesterov` and ignores it, so this is plain momentum, as there. Not here: dampening, likewise
 //! ignored there.
 
-use lorabake_recipe::optimizer as settings;
+use lorabake_recipe::optim::optimizer as settings;
 
 use crate::adaptive::{blend, with_decay};
-use crate::blockwise::{Moments, signed_map};
+use crate::blockwise::{Kind, Moments, signed_map};
 use crate::{Error, Group, Optimizer, State, Trainable};
 
 /// bitsandbytes.optim.SGD8bit.
@@ -18,7 +18,7 @@ pub struct SGDNesterov8bit {
 impl SGDNesterov8bit {
     /// An optimizer without history.
     pub fn new(settings: &settings::SGDNesterov8bit) -> Self {
-        let kinds = [("momentum_buffer", signed_map())];
+        let kinds = [Kind { name: "momentum_buffer", map: signed_map() }];
         Self { settings: settings.clone(), moments: Moments::new(kinds, settings.min_8bit_size) }
     }
 }
@@ -27,14 +27,16 @@ impl Optimizer for SGDNesterov8bit {
     fn step(&mut self, params: &mut [Trainable], groups: &[Group]) {
         let momentum = self.settings.momentum;
         for group in groups {
-            let decay = group.weight_decay.unwrap_or(self.settings.weight_decay);
+            let decay = group.weight_decay_or(self.settings.weight_decay);
             let minus_lr = -group.lr as f32;
             self.moments.walk(params, group, |block| {
                 let [buffer] = block.moments;
                 let grad = with_decay(block.grad, block.value, decay);
                 // The first buffer is the gradient itself: the zeros that it starts from add nothing.
                 blend(buffer, momentum, &grad, 1.0);
-                block.value.iter_mut().zip(buffer.iter()).for_each(|(p, b)| *p += minus_lr * b);
+                for (p, b) in block.value.iter_mut().zip(buffer.iter()) {
+                    *p += minus_lr * b;
+                }
             });
         }
     }

@@ -16,16 +16,13 @@ pub struct State {
 }
 
 impl State {
-    /// The same state for trainables in another order: what belonged to index `i` belongs to `index(i)`.
+    /// This state for trainables in another order: what belonged to index `i` belongs to `index(i)`.
     pub fn renumbered(self, index: impl Fn(usize) -> usize) -> Self {
-        fn all<T>(entries: BTreeMap<String, T>, index: impl Fn(usize) -> usize) -> BTreeMap<String, T> {
-            let renamed = |name: String| match name.rsplit_once('.').map(|(entry, old)| (entry, old.parse::<usize>())) {
-                Some((entry, Ok(old))) => format!("{entry}.{}", index(old)),
-                _ => name,
-            };
-            entries.into_iter().map(|(name, value)| (renamed(name), value)).collect()
+        Self {
+            tensors: renumber(self.tensors, &index),
+            bytes: renumber(self.bytes, &index),
+            scalars: renumber(self.scalars, &index),
         }
-        Self { tensors: all(self.tensors, &index), bytes: all(self.bytes, &index), scalars: all(self.scalars, &index) }
     }
 
     /// Removes and returns a tensor that must be `len` long.
@@ -61,6 +58,24 @@ impl State {
             None => Ok(()),
         }
     }
+}
+
+fn renumber<T>(entries: BTreeMap<String, T>, index: impl Fn(usize) -> usize) -> BTreeMap<String, T> {
+    let mut renumbered = BTreeMap::new();
+    for (name, value) in entries {
+        let name = match split_index(&name) {
+            Some((entry, old)) => format!("{entry}.{}", index(old)),
+            None => name,
+        };
+        renumbered.insert(name, value);
+    }
+    renumbered
+}
+
+/// `exp_avg.3` as `exp_avg` and 3; `None` if the entry belongs to no single trainable.
+fn split_index(name: &str) -> Option<(&str, usize)> {
+    let (entry, index) = name.rsplit_once('.')?;
+    Some((entry, index.parse().ok()?))
 }
 
 fn sized<T>(entry: Option<Vec<T>>, name: &str, expected: usize) -> Result<Vec<T>, Error> {

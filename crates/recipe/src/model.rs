@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::Report;
 
@@ -16,7 +16,7 @@ pub enum Checkpoint {
 }
 
 /// Which of Stable Diffusion's architectures a model has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     /// 1.x: CLIP-L.
     Sd1,
@@ -27,7 +27,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// Its name in messages.
+    /// The name of the family in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sd1 => "SD1.x",
@@ -110,7 +110,7 @@ pub struct RawModel {
 
 /// Layers of CLIP's text encoder in SD1.x.
 const LAYERS: u32 = 12;
-/// Those of OpenCLIP's in SD2.x that sd-scripts builds; the last one of the file is not used.
+/// Layers of OpenCLIP's text encoder in SD2.x that sd-scripts builds; the last one of the file is not used.
 const SD2_LAYERS: u32 = 23;
 
 impl RawModel {
@@ -177,8 +177,8 @@ impl From<&Model> for RawModel {
                 Checkpoint::File(file) => Some(file.clone()),
             },
             vae: model.vae.clone(),
-            v2: (model.family == Some(Family::Sd2)).then_some(true),
-            sdxl: (model.family == Some(Family::Sdxl)).then_some(true),
+            v2: if model.family == Some(Family::Sd2) { Some(true) } else { None },
+            sdxl: if model.family == Some(Family::Sdxl) { Some(true) } else { None },
             clip_skip: Some(model.clip_skip),
             // sd-scripts has no 75 among its choices: there it is what stands for none.
             max_token_length: Some(model.max_token_length).filter(|length| *length != 75),

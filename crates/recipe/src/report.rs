@@ -1,12 +1,14 @@
-//! What a recipe's author is told: problems that stop the run, and notes about what an option will (not) do.
+//! What a recipe's author should know: problems that stop the run, and notes about what an option will (not) do.
 //!
 //! Nothing is printed here; the command line and the web form show these values in their own way.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 /// Something that must be put right before training can start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Name of the option, without dashes; `None` if what was typed is no option at all.
     pub option: Option<String>,
@@ -16,6 +18,13 @@ pub struct Problem {
     pub remedy: String,
     /// The recipe file that it was read from; `None` = the command line, or the whole recipe.
     pub file: Option<PathBuf>,
+}
+
+impl Problem {
+    /// What is wrong with a file as a whole.
+    pub(crate) fn of_file(path: &Path, what: String, remedy: &str) -> Self {
+        Self { option: None, what, remedy: remedy.to_owned(), file: Some(path.to_owned()) }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -31,7 +40,7 @@ impl fmt::Display for Problem {
 }
 
 /// Every problem of a recipe, in the order in which they were found; never empty inside an error.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
@@ -45,7 +54,7 @@ impl fmt::Display for Problems {
 }
 
 /// Something that the author should know, though training goes on: an option without effect, a default that matters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Name of the option, without dashes.
     pub option: String,
@@ -59,7 +68,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// Collects problems and notes while a recipe is read and resolved, so that all are told at once.
+/// Collects problems and notes while a recipe is read and resolved, so that all are reported at once.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) problems: Vec<Problem>,
@@ -94,6 +103,12 @@ impl Report {
             }
             _ => given.unwrap_or(default),
         }
+    }
+
+    /// `given`, or `None` if it is 0 or absent; a problem unless it is finite and not negative.
+    pub(crate) fn amount_above_zero(&mut self, option: &str, given: Option<f64>) -> Option<f64> {
+        let amount = self.amount(option, given, 0.0);
+        if amount > 0.0 { Some(amount) } else { None }
     }
 
     /// `given` or 0; a problem unless it lies between 0 and 1.

@@ -1,7 +1,7 @@
 //! The recipe's noise and loss in the terms of `diffusion`.
 
-use lorabake_diffusion::{HuberSchedule, HuberThreshold, LossKind, Prediction, Schedule, Weighting};
-use lorabake_recipe::diffusion::{self, Diffusion, Huber, Loss};
+use lorabake_diffusion::{Prediction, Schedule, Weighting};
+use lorabake_recipe::diffusion::{Diffusion, LossKind};
 
 /// What the network is asked for, and how its answer is judged; the same in every step.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,12 +23,7 @@ impl Objective {
         Self {
             schedule: if settings.zero_terminal_snr { schedule.zero_terminal_snr() } else { schedule },
             prediction: if settings.v_parameterization { Prediction::V } else { Prediction::Epsilon },
-            loss: match settings.loss {
-                Loss::L2 => LossKind::L2,
-                Loss::L1 => LossKind::L1,
-                Loss::Huber(huber) => LossKind::Huber(threshold(huber)),
-                Loss::SmoothL1(huber) => LossKind::SmoothL1(threshold(huber)),
-            },
+            loss: settings.loss,
             weighting: Weighting {
                 min_snr_gamma: settings.min_snr_gamma,
                 debiased_estimation: settings.debiased_estimation,
@@ -37,13 +32,4 @@ impl Objective {
             },
         }
     }
-}
-
-fn threshold(huber: Huber) -> HuberThreshold {
-    let schedule = match huber.schedule {
-        diffusion::HuberSchedule::Constant => HuberSchedule::Constant,
-        diffusion::HuberSchedule::Exponential => HuberSchedule::Exponential,
-        diffusion::HuberSchedule::Snr => HuberSchedule::Snr,
-    };
-    HuberThreshold { schedule, c: huber.c, scale: huber.scale }
 }

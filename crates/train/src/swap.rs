@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lorabake_adapter::block_of;
 use lorabake_model::Bundle;
-use lorabake_recipe::blocks::Numbering;
+use lorabake_recipe::network::blocks::Numbering;
 use lorabake_weights::{Family, Part};
 
 /// Blocks that are not held in memory.

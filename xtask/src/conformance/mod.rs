@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use lorabake_device::{is_host, open};
 use lorabake_ops::WeightDtype;
-use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_recipe::train::device::{Device as Wanted, Kind};
 
 use replay::{Verdict, replay};
 use trace::Trace;

@@ -14,7 +14,7 @@ use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, VaeHalves};
 use lorabake_ops::WeightDtype;
 use lorabake_optim::lr;
-use lorabake_recipe::adapter::Rule;
+use lorabake_recipe::network::algo::Dialect;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
@@ -200,9 +200,9 @@ impl Replay<'_> {
         let start = |module: &NetworkModule| {
             let Method::DyLora(DyLoraKind { blocks, .. }) = module.spec.method else { return Ok(0) };
             let drawn = *drawn.get(module.name.as_str()).with_context(|| format!("{} was not drawn", module.name))?;
-            Ok(match blocks.rule {
-                Rule::Kohya => drawn - drawn % blocks.size,
-                Rule::Lycoris => drawn * blocks.size,
+            Ok(match blocks.dialect {
+                Dialect::Kohya => drawn - drawn % blocks.size,
+                Dialect::Lycoris => drawn * blocks.size,
             })
         };
         Ok(AdapterDraws::Starts(self.network.modules.iter().map(start).collect::<Result<_>>()?))

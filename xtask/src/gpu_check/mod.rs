@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use lorabake_device::{built_in, is_host, open};
-use lorabake_recipe::device::Device as Wanted;
+use lorabake_recipe::train::device::Device as Wanted;
 
 use crate::conformance;
 

@@ -6,8 +6,9 @@ use lorabake_adapter::{
     Sites,
 };
 use lorabake_ops::{FrozenLinear, FrozenMatrix, WeightDtype};
-use lorabake_recipe::adapter::{Blocks, Dropout, Rule};
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::adapter::Dropout;
+use lorabake_recipe::network::algo::{Dialect, RankBlocks};
 use lorabake_recipe::seed::Seed;
 
 const WIDTH: usize = 6;
@@ -56,15 +57,15 @@ impl OneLayer {
     }
 }
 
-fn masks(settings: Dropout, rule: Rule, at: u64) -> AdapterDraw {
-    AdapterDraw { start: None, masks: Some(Masks { settings, rule, seed: Seed(9), at: [0, at, 0] }) }
+fn masks(settings: Dropout, dialect: Dialect, at: u64) -> AdapterDraw {
+    AdapterDraw { start: None, masks: Some(Masks { settings, dialect, seed: Seed(9), at: [0, at, 0] }) }
 }
 
-fn mean(layer: &OneLayer, spec: &AdapterSpec, settings: Dropout, rule: Rule) -> Vec<f32> {
+fn mean(layer: &OneLayer, spec: &AdapterSpec, settings: Dropout, dialect: Dialect) -> Vec<f32> {
     const PASSES: u64 = 3000;
     let mut sum = vec![0.0; 6 * WIDTH];
     for at in 0..PASSES {
-        let change = layer.change(spec, &masks(settings, rule, at));
+        let change = layer.change(spec, &masks(settings, dialect, at));
         sum.iter_mut().zip(change).for_each(|(sum, value)| *sum += value / PASSES as f32);
     }
     sum
@@ -85,15 +86,15 @@ fn the_mean_over_many_masks_is_the_whole_effect_or_its_share() {
     let off = Dropout::default();
     let scaled = |share: f32| whole.iter().map(|x| x * share).collect::<Vec<_>>();
     // Kept values and ranks are scaled up in sd-scripts; modules and LyCORIS' outputs are not.
-    for (settings, rule, share) in [
-        (Dropout { neuron: 0.3, ..off }, Rule::Kohya, 1.0),
-        (Dropout { rank: 0.3, ..off }, Rule::Kohya, 1.0),
-        (Dropout { module: 0.3, ..off }, Rule::Kohya, 0.7),
-        (Dropout { rank: 0.3, ..off }, Rule::Lycoris, 0.7),
-        (Dropout { module: 0.3, ..off }, Rule::Lycoris, 0.7),
+    for (settings, dialect, share) in [
+        (Dropout { neuron: 0.3, ..off }, Dialect::Kohya, 1.0),
+        (Dropout { rank: 0.3, ..off }, Dialect::Kohya, 1.0),
+        (Dropout { module: 0.3, ..off }, Dialect::Kohya, 0.7),
+        (Dropout { rank: 0.3, ..off }, Dialect::Lycoris, 0.7),
+        (Dropout { module: 0.3, ..off }, Dialect::Lycoris, 0.7),
     ] {
-        let error = distance(&mean(&layer, &spec, settings, rule), &scaled(share));
-        assert!(error < 0.06, "{settings:?} {rule:?}: {error}");
+        let error = distance(&mean(&layer, &spec, settings, dialect), &scaled(share));
+        assert!(error < 0.06, "{settings:?} {dialect:?}: {error}");
     }
 }
 
@@ -102,7 +103,7 @@ fn masks_are_a_function_of_seed_pass_and_module() {
     let layer = OneLayer::new();
     let spec = layer.spec(LORA);
     let settings = Dropout { neuron: 0.2, rank: 0.2, module: 0.2 };
-    let at = |at| layer.change(&spec, &masks(settings, Rule::Kohya, at));
+    let at = |at| layer.change(&spec, &masks(settings, Dialect::Kohya, at));
     let passes: Vec<_> = (0..20).map(at).collect();
     assert_eq!(passes, (0..20).map(at).collect::<Vec<_>>());
     let dropped = passes.iter().filter(|change| change.iter().all(|x| *x == 0.0)).count();
@@ -118,7 +119,7 @@ fn ranks_are_dropped_per_sample() {
     let whole = layer.change(&spec, &AdapterDraw::default());
     let mut kinds = std::collections::BTreeSet::new();
     for at in 0..40 {
-        let change = layer.change(&spec, &masks(Dropout { rank: 0.5, ..Dropout::default() }, Rule::Kohya, at));
+        let change = layer.change(&spec, &masks(Dropout { rank: 0.5, ..Dropout::default() }, Dialect::Kohya, at));
         let kept: Vec<bool> = (0..2)
             .map(|sample| {
                 let range = sample * 3 * WIDTH..(sample + 1) * 3 * WIDTH;
@@ -138,8 +139,8 @@ fn ranks_are_dropped_per_sample() {
 fn dylora_scales_and_cuts_as_its_authors_do() {
     let layer = OneLayer::new();
     let size = RankAlpha { rank: RANK, alpha: 2.0 };
-    for rule in [Rule::Kohya, Rule::Lycoris] {
-        let blocks = Blocks { size: 2, rule };
+    for dialect in [Dialect::Kohya, Dialect::Lycoris] {
+        let blocks = RankBlocks { size: 2, dialect };
         let spec = layer.spec(Method::DyLora(DyLoraKind { size, blocks }));
         let values: Vec<Vec<f32>> =
             OneLayer::values(&spec).into_iter().map(|v| v.into_data().try_into_vec().unwrap()).collect();
@@ -152,9 +153,9 @@ fn dylora_scales_and_cuts_as_its_authors_do() {
         assert_eq!(spec.of_file(get).unwrap(), values, "there and back");
         let x = numbers(6 * WIDTH, 3);
         for start in [0, 2] {
-            let (ranks, scale) = match rule {
-                Rule::Kohya => (RANK, 0.5 * (RANK as f32 / (start + 2) as f32).sqrt()),
-                Rule::Lycoris => (start + 2, 2.0 / (start / 2 + 1) as f32),
+            let (ranks, scale) = match dialect {
+                Dialect::Kohya => (RANK, 0.5 * (RANK as f32 / (start + 2) as f32).sqrt()),
+                Dialect::Lycoris => (start + 2, 2.0 / (start / 2 + 1) as f32),
             };
             let expected: Vec<f32> = (0..6 * WIDTH)
                 .map(|i| {
@@ -164,13 +165,13 @@ fn dylora_scales_and_cuts_as_its_authors_do() {
                 })
                 .collect();
             let change = layer.change(&spec, &AdapterDraw { start: Some(start), masks: None });
-            assert!(distance(&change, &expected) < 1e-5, "{rule:?} {start}");
+            assert!(distance(&change, &expected) < 1e-5, "{dialect:?} {start}");
             let trained: Vec<usize> = (0..values.len())
                 .filter(|i| spec.trains(*i, &AdapterDraw { start: Some(start), masks: None }))
                 .collect();
-            match rule {
-                Rule::Kohya => assert_eq!(trained, [start, start + 1, 4 + start, 5 + start]),
-                Rule::Lycoris => assert_eq!(trained, [start / 2, 2 + start / 2]),
+            match dialect {
+                Dialect::Kohya => assert_eq!(trained, [start, start + 1, 4 + start, 5 + start]),
+                Dialect::Lycoris => assert_eq!(trained, [start / 2, 2 + start / 2]),
             }
         }
         let drawn: std::collections::BTreeSet<_> =

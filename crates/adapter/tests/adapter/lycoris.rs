@@ -10,8 +10,9 @@ use lorabake_adapter::{
     Parameter, Role, Site, SiteId, Sites,
 };
 use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, WeightDtype};
-use lorabake_recipe::adapter::{Lokr, Side};
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::network::adapter::Side;
+use lorabake_recipe::network::algo::Lokr;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lorabake_recipe::advise::{Category, Learner, Question, advise};
+use lorabake_recipe::guide::advise::{Category, Learner, Question, advise};
 use lorabake_recipe::model::Family;
 
 use crate::words;

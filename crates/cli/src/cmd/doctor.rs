@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use lorabake_device::{DetectedDevice, Question, Trial, open, processor, what_fits};
-use lorabake_recipe::device::{Device as Wanted, Kind};
+use lorabake_recipe::train::device::{Device as Wanted, Kind};
 
 use crate::words;
 

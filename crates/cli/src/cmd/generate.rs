@@ -13,9 +13,9 @@ use lorabake_generate::picture_dtypes;
 use lorabake_generate::prompt::{LoraTag, Prompt, find_lora};
 use lorabake_generate::prompt_file::{self, SamplePrompt};
 use lorabake_generate::{LoraUse, Pipeline, Request, read_noise};
-use lorabake_recipe::device::Device;
 use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
+use lorabake_recipe::train::device::Device;
 
 use crate::paint::{self, Job};
 use crate::picture_file::{Target, save};

@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    imported.told().iter().for_each(|line| eprintln!("left out: {line}"));
+    imported.left_out_lines().iter().for_each(|line| eprintln!("left out: {line}"));
     let text = imported.to_toml();
     if let Err(ParseError::Unusable(problems)) = parse_toml(&text, Path::new("recipe")) {
         for problem in problems.0 {

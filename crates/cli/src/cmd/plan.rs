@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lorabake_recipe::dampening::{Dampening, dampening};
+use lorabake_recipe::guide::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_run};
 use lorabake_train::estimate::{LoraSize, RunPlan, plan_run};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use lorabake_data::{Dataset, Reason, scan};
-use lorabake_recipe::captions::CaptionRules;
+use lorabake_recipe::data::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
 use tempfile::TempDir;
 

@@ -1,10 +1,9 @@
 //! Losses, weights, noises and the rescaled schedule against sd-scripts' formulas in torch (`oracle/loss_golden.py`).
 
-use lorabake_diffusion::{
-    HuberSchedule, HuberThreshold, LossInputs, LossKind, MultiresLevel, Prediction, Schedule, TRAIN_STEPS,
-};
+use lorabake_diffusion::{LossInputs, MultiresLevel, Prediction, Schedule, TRAIN_STEPS};
 use lorabake_diffusion::{Weighting, add_multires_noise, add_noise_offset, draw_multires_levels, draw_timesteps, loss};
 use lorabake_diffusion::{offset_strengths, unit_normal};
+use lorabake_recipe::diffusion::{HuberSchedule, HuberThreshold, LossKind};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

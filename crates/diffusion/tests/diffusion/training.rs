@@ -1,7 +1,8 @@
 //! Schedule, noising, targets and losses against sd-scripts, and the gradient against its closed form.
 
 use burn::tensor::Tensor;
-use lorabake_diffusion::{LossInputs, LossKind, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
+use lorabake_diffusion::{LossInputs, Prediction, Schedule, TRAIN_STEPS, Weighting, add_noise, guide, loss};
+use lorabake_recipe::diffusion::LossKind;
 
 use lorabake_testkit::assert_close_max;
 

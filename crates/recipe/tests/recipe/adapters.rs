@@ -1,7 +1,8 @@
 //! Kinds of adapter and their `--network_args`.
 
-use lorabake_recipe::adapter::{Adapter, Algo, Blocks, Dropout, Lokr, Lycoris, Rule, Side};
-use lorabake_recipe::lycoris_preset::Class;
+use lorabake_recipe::network::adapter::{AdapterSettings, Dropout, Lycoris, Side};
+use lorabake_recipe::network::algo::{Algo, Dialect, Lokr, RankBlocks};
+use lorabake_recipe::network::lycoris_preset::Class;
 use lorabake_recipe::network::{Network, RankAlpha};
 
 use crate::{ENOUGH, notes, parse, problems};
@@ -14,7 +15,7 @@ fn network(words: &str) -> Network {
 
 fn lycoris(args: &str) -> Lycoris {
     match network(&format!("{LYCORIS} {args}")).adapter {
-        Adapter::Lycoris(lycoris) => *lycoris,
+        AdapterSettings::Lycoris(lycoris) => *lycoris,
         other => panic!("{other:?}"),
     }
 }
@@ -30,13 +31,13 @@ fn every_algorithm_has_its_settings() {
         ("algo=lokr factor=8 decompose_both=True unbalanced_factorization=1", Algo::Lokr(lokr)),
         ("algo=lokr full_matrix=True", Algo::Lokr(Lokr { full_matrix: true, ..Lokr::default() })),
         ("algo=ia3", Algo::Ia3),
-        ("algo=dylora", Algo::DyLora(Blocks { size: 4, rule: Rule::Lycoris })),
-        ("algo=dylora block_size=8", Algo::DyLora(Blocks { size: 8, rule: Rule::Lycoris })),
+        ("algo=dylora", Algo::DyLora(RankBlocks { size: 4, dialect: Dialect::Lycoris })),
+        ("algo=dylora block_size=8", Algo::DyLora(RankBlocks { size: 8, dialect: Dialect::Lycoris })),
     ] {
         assert_eq!(lycoris(args).algo, algo, "{args}");
     }
     let unit = network("--network_module=networks.dylora --network_args unit=4").adapter;
-    assert_eq!(unit, Adapter::DyLora(Blocks { size: 4, rule: Rule::Kohya }));
+    assert_eq!(unit, AdapterSettings::DyLora(RankBlocks { size: 4, dialect: Dialect::Kohya }));
     let dora = |args: &str| (lycoris(args).dora, lycoris(args).tucker, lycoris(args).rs);
     assert_eq!(dora("algo=lora"), (None, false, false));
     assert_eq!(dora("dora_wd=True use_cp=True rs_lora=True"), (Some(Side::Outputs), true, true));
@@ -101,7 +102,7 @@ fn preset(text: &str) -> String {
     let words = format!("{ENOUGH} {LYCORIS} algo=ia3 preset={}", path.display());
     match parse(&words) {
         Ok(parsed) => match parsed.recipe.network.adapter {
-            Adapter::Lycoris(lycoris) => {
+            AdapterSettings::Lycoris(lycoris) => {
                 let change = |path: &str| lycoris.preset.change_of(path).map(|change| (change.on_input, change.dim));
                 let targets = (&lycoris.preset.unet.classes, lycoris.preset.enable_conv);
                 let names = ["a.to_k", "b.a.to_k", "x.fc2"].map(|p| lycoris.preset.unet.names[0].matches(p));

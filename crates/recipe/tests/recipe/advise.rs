@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use lorabake_recipe::advise::{Category, Learner, Question, advise};
+use lorabake_recipe::guide::advise::{Category, Learner, Question, advise};
 use lorabake_recipe::model::Family;
 use lorabake_recipe::network::Scope;
-use lorabake_recipe::optim::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::train::Duration;
 use lorabake_recipe::{Recipe, parse_toml};
 

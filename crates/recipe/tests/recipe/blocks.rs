@@ -1,7 +1,7 @@
 //! Ranks and learning rates of single blocks.
 
-use lorabake_recipe::blocks::{Blocks, Numbering};
 use lorabake_recipe::model::Family;
+use lorabake_recipe::network::blocks::{Blocks, Numbering};
 use lorabake_recipe::network::{Network, RankAlpha};
 
 use crate::{ENOUGH, found, parse};

@@ -1,6 +1,6 @@
 //! What slows learning down, against the guide's table and the numbers of its text.
 
-use lorabake_recipe::dampening::dampening;
+use lorabake_recipe::guide::dampening::dampening;
 
 use crate::{ENOUGH, parse};
 

@@ -1,7 +1,7 @@
 //! `--dataset_config`: which level of the file wins, what its subsets mean, and what is refused.
 
+use lorabake_recipe::data::Subset;
 use lorabake_recipe::data::{Buckets, Data, Mask};
-use lorabake_recipe::dataset_config::Subset;
 use lorabake_recipe::parse_toml;
 use tempfile::TempDir;
 

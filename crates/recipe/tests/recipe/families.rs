@@ -1,19 +1,19 @@
 //! What options mean for SD2.x and SDXL, once the checkpoint has said what it is.
 
-use lorabake_recipe::blocks::Numbering;
 use lorabake_recipe::model::Family;
 use lorabake_recipe::network::RankAlpha;
-use lorabake_recipe::{Found, Recipe, parse_toml};
+use lorabake_recipe::network::blocks::Numbering;
+use lorabake_recipe::{CheckpointFacts, Recipe, parse_toml};
 
 use crate::{ENOUGH, found, notes_with, parse, problems_with};
 
-fn recipe(more: &str, found: Found) -> Recipe {
+fn recipe(more: &str, found: CheckpointFacts) -> Recipe {
     let parsed = parse(&format!("{ENOUGH} {more}")).unwrap_or_else(|error| panic!("{more}: {error}"));
     parsed.with(found).unwrap_or_else(|error| panic!("{more}: {error}")).recipe
 }
 
-const XL: Found = Found { family: Family::Sdxl, velocity: None, zero_terminal_snr: false };
-const SD2: Found = Found { family: Family::Sd2, velocity: None, zero_terminal_snr: false };
+const XL: CheckpointFacts = CheckpointFacts { family: Family::Sdxl, velocity: None, zero_terminal_snr: false };
+const SD2: CheckpointFacts = CheckpointFacts { family: Family::Sd2, velocity: None, zero_terminal_snr: false };
 
 #[test]
 fn the_file_says_what_it_is_and_options_must_not_say_otherwise() {
@@ -83,7 +83,7 @@ fn layers_of_the_text_encoders_are_fixed() {
 
 #[test]
 fn what_is_predicted_comes_from_the_file_unless_it_is_typed() {
-    let says = |velocity, zero_terminal_snr| Found { velocity, zero_terminal_snr, ..XL };
+    let says = |velocity, zero_terminal_snr| CheckpointFacts { velocity, zero_terminal_snr, ..XL };
     let of = |more: &str, found| {
         let diffusion = recipe(more, found).diffusion;
         (diffusion.v_parameterization, diffusion.zero_terminal_snr)

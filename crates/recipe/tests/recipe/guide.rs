@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use lorabake_recipe::optim::{Optimizer, ScheduleKind};
+use lorabake_recipe::optim::ScheduleKind;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::train::{Duration, Precision};
 use lorabake_recipe::{ParseError, Parsed, Recipe, parse_train};

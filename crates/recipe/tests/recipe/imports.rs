@@ -6,7 +6,8 @@ use lorabake_recipe::data::Buckets;
 use lorabake_recipe::diffusion::NoiseOffset;
 use lorabake_recipe::import::import;
 use lorabake_recipe::network::{RankAlpha, Scope};
-use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
+use lorabake_recipe::optim::optimizer::Optimizer;
+use lorabake_recipe::optim::{ScheduleKind, Warmup};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::train::{Duration, Precision};
 use lorabake_recipe::{parse_toml, parse_train};
@@ -55,7 +56,7 @@ fn a_preset_of_the_kohya_gui_trains_as_there() {
 #[test]
 fn what_of_a_gui_preset_has_no_counterpart_is_named() {
     let (_folder, path) = file("gui.json", GUI.as_bytes());
-    let told = import(&path).unwrap().told();
+    let told = import(&path).unwrap().left_out_lines();
     let expected = [
         "num_cpu_threads_per_process = 2: it belongs to the launcher, and lorabake needs none; --threads sets its \
          processor threads",
@@ -77,7 +78,7 @@ fn every_kind_of_adapter_of_the_gui_gets_its_module_and_settings() {
         (
             find("network_module").unwrap_or_default(),
             find("network_args").unwrap_or_default(),
-            imported.told().join("\n"),
+            imported.left_out_lines().join("\n"),
         )
     };
     let lokr = r#""LoRA_type": "LyCORIS/LoKr", "factor": 6, "decompose_both": true, "use_cp": false, "unit": 1"#;
@@ -123,7 +124,7 @@ fn a_configuration_of_onetrainer_becomes_a_recipe() {
          train_data_dir",
         "masked_training = true: there is no such setting here",
     ];
-    assert_eq!(imported.told(), expected);
+    assert_eq!(imported.left_out_lines(), expected);
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn averaged_weights_of_onetrainer_are_averaged_here() {
         let (_folder, path) =
             file("p.json", format!("{{\"training_method\": \"LORA\", \"epochs\": 1, {settings}}}").as_bytes());
         let imported = import(&path).unwrap();
-        assert!(!imported.told().iter().any(|told| told.contains("ema")), "{:?}", imported.told());
+        assert!(!imported.left_out_lines().iter().any(|told| told.contains("ema")), "{:?}", imported.left_out_lines());
         imported.options.iter().find(|(name, _)| name == "ema_decay").map(|(_, values)| values.join(" "))
     };
     assert_eq!(decay(r#""ema": "OFF", "ema_decay": 0.9"#), None);

@@ -1,4 +1,17 @@
-//! Tests of what users type: command lines and recipe files in, messages and recipes out.
+//! Tests of what users type: command lines and recipe files in, messages and recipes out. Where a test belongs:
+//!
+//! - `messages`: the exact words of problems and notes, one row each in problems.txt and notes.txt.
+//! - `options`: every option by its name alone, and that none of sd-scripts' is forgotten.
+//! - `toml`: recipe files, and that a recipe written out is read back as it was.
+//! - `dataset_config`: `--dataset_config`.
+//! - `stages`: `[[stage]]` tables.
+//! - `imports`: presets of other programs, `--like`, `--preset`.
+//! - `families`: what depends on the checkpoint.
+//! - `adapters`: kinds of adapter and their `--network_args`.
+//! - `blocks`: ranks and learning rates of single blocks.
+//! - `optimizers`: optimizers, rates and schedules.
+//! - `guide`: the two sample scripts at the end of the guide.
+//! - `advise`, `dampening`: what the guide advises, and which settings slow learning down.
 
 mod adapters;
 mod advise;
@@ -17,7 +30,7 @@ mod toml;
 use std::ffi::OsString;
 
 use lorabake_recipe::model::Family;
-use lorabake_recipe::{Found, ParseError, Parsed, parse_train};
+use lorabake_recipe::{CheckpointFacts, ParseError, Parsed, parse_train};
 
 /// Options without which every recipe has problems or notes of its own.
 const ENOUGH: &str = "--pretrained_model_name_or_path=m.safetensors --train_data_dir=images --output_dir=out \
@@ -30,8 +43,8 @@ fn parse(line: &str) -> Result<Parsed, ParseError> {
 }
 
 /// What a checkpoint of a family says of itself if it says nothing more.
-fn found(family: Family) -> Found {
-    Found { family, velocity: None, zero_terminal_snr: false }
+fn found(family: Family) -> CheckpointFacts {
+    CheckpointFacts { family, velocity: None, zero_terminal_snr: false }
 }
 
 /// The problems of a line for SD1.x, one per line.
@@ -40,7 +53,7 @@ fn problems(line: &str) -> String {
 }
 
 /// The same for another checkpoint.
-fn problems_with(line: &str, found: Found) -> String {
+fn problems_with(line: &str, found: CheckpointFacts) -> String {
     let problems = match parse(line) {
         Err(ParseError::Unusable(problems)) => problems,
         Ok(parsed) => parsed.with(found).expect_err(line),
@@ -55,7 +68,7 @@ fn notes(line: &str) -> String {
 }
 
 /// The same for another checkpoint.
-fn notes_with(line: &str, found: Found) -> String {
+fn notes_with(line: &str, found: CheckpointFacts) -> String {
     let parsed = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     let settled = parsed.with(found).unwrap_or_else(|error| panic!("{line}: {error}"));
     parsed.notes.iter().chain(&settled.notes).map(|note| format!("{note}\n")).collect()

@@ -1,7 +1,9 @@
 //! The optimizers as the guide writes them down, and the rules that depend on them.
 
-use lorabake_recipe::optim::{Optim, Optimizer, ScheduleKind, Warmup};
-use lorabake_recipe::optimizer::{AdaFactor, DAdaptAdam, Lion, Prodigy, Setting};
+use lorabake_recipe::optim::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::{AdaFactor, DAdaptAdam, Lion, Prodigy};
+use lorabake_recipe::optim::setting::Setting;
+use lorabake_recipe::optim::{Optim, ScheduleKind, Warmup};
 
 use crate::{ENOUGH, parse};
 

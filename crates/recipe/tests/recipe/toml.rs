@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lorabake_recipe::optim::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::{ParseError, parse_toml};
 
 use crate::{ENOUGH, parse};

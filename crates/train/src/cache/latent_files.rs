@@ -15,7 +15,7 @@ use lorabake_data::image::Rgb;
 use lorabake_model::family::latent_scale;
 use lorabake_ops::WeightDtype;
 use lorabake_recipe::Recipe;
-use lorabake_recipe::caches::Trust;
+use lorabake_recipe::data::caches::Trust;
 use lorabake_weights::formats::npz::{Array, Npz};
 use lorabake_weights::{Checkpoint, Family};
 use sha2::{Digest, Sha256};

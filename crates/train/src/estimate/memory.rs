@@ -7,7 +7,7 @@ use lorabake_generate::Request;
 use lorabake_model::{Bundle, VaeHalves};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::Scope;
-use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::train::{Fp8, Precision, Recompute};
 use lorabake_weights::Checkpoint;
 use serde::{Deserialize, Serialize};

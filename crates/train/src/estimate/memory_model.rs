@@ -3,9 +3,9 @@
 //! No weights are read, so this answers at once, also for models that would not fit into memory.
 
 use lorabake_recipe::Recipe;
-use lorabake_recipe::adapter::{Adapter, Algo};
 use lorabake_recipe::network::Network;
-use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::network::adapter::AdapterSettings;
+use lorabake_recipe::network::algo::Algo;
 use lorabake_recipe::train::{Fp8, Precision, Recompute};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::keys::{Part, encodes_images, part_of};
@@ -146,7 +146,7 @@ impl Memory {
         let base = PROGRAM + 4 * counts.others;
         let pixels = f64::from(data.resolution.0) * f64::from(data.resolution.1);
         let scale = counts.unet as f64 / SD15_UNET;
-        let own = state_bytes(&recipe.optim.optimizer) + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
+        let own = recipe.optim.optimizer.state_bytes() + recipe.optim.ema_decay.map_or(0.0, |_| 4.0);
         let image = (ENCODED * counts.vae_width as f64 * pixels) as u64;
         let encoding = bytes(train.vae) * counts.encoder + image;
         let tape = if train.fp8 == Fp8::No && bytes(train.precision) == 4 { 1.0 } else { ROUNDED };
@@ -179,23 +179,6 @@ fn bytes(precision: Precision) -> u64 {
     if precision == Precision::Bf16 { 2 } else { 4 }
 }
 
-/// Bytes that an optimizer keeps for each value that is trained.
-pub fn state_bytes(optimizer: &Optimizer) -> f64 {
-    match optimizer {
-        Optimizer::AdamW(_) => 8.0,
-        // Two 8-bit codes and, for each 256 values, two f32 scales.
-        Optimizer::AdamW8bit(_) => 2.0 + 8.0 / 256.0,
-        Optimizer::Lion(_) | Optimizer::SGDNesterov(_) => 4.0,
-        Optimizer::Lion8bit(_) | Optimizer::SGDNesterov8bit(_) => 1.0 + 4.0 / 256.0,
-        Optimizer::DAdaptAdamPreprint(_) | Optimizer::DAdaptAdam(_) | Optimizer::DAdaptAdaGrad(_) => 12.0,
-        Optimizer::DAdaptAdan(_) => 20.0,
-        Optimizer::DAdaptSGD(_) | Optimizer::DAdaptLion(_) => 8.0,
-        // Rows and columns only; a factor of a LoRA is long and thin, so its row or column is next to nothing.
-        Optimizer::AdaFactor(own) => own.beta1.map_or(0.0, |_| 4.0),
-        Optimizer::Prodigy(_) => 16.0,
-    }
-}
-
 /// What a step keeps for one image of 512 × 512 when every block is run twice, in a UNet `scale` times as large as SD1.5's.
 fn least(scale: f64) -> f64 {
     RECOMPUTED * STEP_512 * scale.sqrt().min(scale.powf(0.25))
@@ -214,7 +197,7 @@ fn kept(recompute: Recompute, most: f64, least: f64) -> f64 {
 /// Whether a step forms the change of whole weights.
 fn forms_changes(network: &Network) -> bool {
     match &network.adapter {
-        Adapter::Lycoris(own) => own.dora.is_some() || matches!(own.algo, Algo::Loha | Algo::Lokr(_)),
+        AdapterSettings::Lycoris(own) => own.dora.is_some() || matches!(own.algo, Algo::Loha | Algo::Lokr(_)),
         _ => false,
     }
 }

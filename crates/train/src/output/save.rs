@@ -6,14 +6,15 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use lorabake_data::Dataset;
 use lorabake_data::bucket::Layout;
-use lorabake_data::facts::{self, Facts};
+use lorabake_data::facts;
 use lorabake_data::plan::Length;
 use lorabake_recipe::data::Mask;
+use lorabake_recipe::data::dataset_facts::DatasetFacts;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::lora;
-use lorabake_weights::metadata::{self, BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed};
+use lorabake_weights::metadata::{self, ModelHashes, RunFacts, Typed};
 
 use crate::event::Event;
 use crate::session::Session;
@@ -105,8 +106,8 @@ pub(crate) fn run_facts(
         max_train_steps: length.steps,
         batches_per_epoch: length.batches_per_epoch,
         dataset: DatasetFacts {
-            sets: facts::of_sets(dataset, layout, &recipe.data).into_iter().map(dataset_facts).collect(),
-            ..dataset_facts(Facts::new(dataset, layout))
+            sets: facts::of_sets(dataset, layout, &recipe.data),
+            ..facts::of_dataset(dataset, layout)
         },
         model_name: match &recipe.model.checkpoint {
             Checkpoint::Embedded => embedded::NAME.to_string(),
@@ -147,22 +148,4 @@ fn without_folders(recipe: &Recipe) -> Recipe {
     recipe.output.logging_dir.as_mut().map(short);
     recipe.output.resume.as_mut().map(short);
     recipe
-}
-
-fn dataset_facts(facts: Facts) -> DatasetFacts {
-    let dirs = |dirs: Vec<lorabake_data::facts::Dir>| {
-        dirs.into_iter().map(|d| Dir { name: d.name, n_repeats: d.n_repeats, img_count: d.img_count }).collect()
-    };
-    DatasetFacts {
-        train_images: facts.train_images,
-        validation_images: facts.validation_images,
-        reg_images: facts.reg_images,
-        dataset_dirs: dirs(facts.dataset_dirs),
-        reg_dataset_dirs: dirs(facts.reg_dataset_dirs),
-        tag_frequency: facts.tag_frequency,
-        bucket_info: facts
-            .bucket_info
-            .map(|info| BucketInfo { buckets: info.buckets, mean_img_ar_error: info.mean_img_ar_error }),
-        sets: Vec::new(),
-    }
 }

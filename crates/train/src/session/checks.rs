@@ -9,7 +9,7 @@ use lorabake_device::{Opened, is_host};
 use lorabake_model::Bundle;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_recipe::train::{Fp8, Train};
-use lorabake_recipe::{Found, Parsed, Recipe};
+use lorabake_recipe::{CheckpointFacts, Parsed, Recipe};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Prediction;
 
@@ -26,7 +26,7 @@ pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
         Some(Prediction::Epsilon) => (Some(false), false),
         Some(Prediction::V { zero_terminal_snr }) => (Some(true), zero_terminal_snr),
     };
-    let settled = parsed.with(Found { family: checkpoint.family(), velocity, zero_terminal_snr });
+    let settled = parsed.with(CheckpointFacts { family: checkpoint.family(), velocity, zero_terminal_snr });
     settled.map_err(|problems| {
         let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
         anyhow!("{}: {}", checkpoint.label(), lines.join("; "))

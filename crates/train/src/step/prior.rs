@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use lorabake_data::caption::{self, Use};
 use lorabake_data::{Dataset, Item};
 use lorabake_recipe::Recipe;
-use lorabake_recipe::captions::CaptionRules;
-use lorabake_recipe::prior::{Prior, Trigger};
+use lorabake_recipe::data::captions::CaptionRules;
+use lorabake_recipe::diffusion::prior::{Prior, Trigger};
 use lorabake_recipe::seed::Seed;
 use rand::Rng;
 

@@ -5,7 +5,7 @@ use lorabake_adapter::block_of;
 use lorabake_model::Bundle;
 use lorabake_optim::Group;
 use lorabake_recipe::Recipe;
-use lorabake_recipe::blocks::Numbering;
+use lorabake_recipe::network::blocks::Numbering;
 use lorabake_recipe::optim::Optim;
 use lorabake_weights::Part;
 

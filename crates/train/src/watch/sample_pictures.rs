@@ -12,7 +12,7 @@ use lorabake_lora::{Attached, LoraNetwork, Strength};
 use lorabake_model::vae::Decoder;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::output::Every;
-use lorabake_recipe::samples::Samples;
+use lorabake_recipe::output::samples::Samples;
 
 use super::Milestone;
 use crate::event::{Emit, Event, Painted};

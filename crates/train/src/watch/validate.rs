@@ -14,8 +14,8 @@ use lorabake_data::bucket::Layout;
 use lorabake_data::{Dataset, caption};
 use lorabake_lora::{AdapterDraws, Attached, LoraNetwork, Strength};
 use lorabake_recipe::Recipe;
+use lorabake_recipe::data::validation;
 use lorabake_recipe::seed::{BatchId, Seed};
-use lorabake_recipe::validation;
 use rand::RngCore;
 
 use super::Milestone;

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::{Recipe, parse_train};
-use lorabake_train::estimate::memory_model::{Demands, Memory, ParameterCounts, state_bytes};
+use lorabake_train::estimate::memory_model::{Demands, Memory, ParameterCounts};
 use lorabake_weights::Checkpoint;
 
 const LAYERS: &str = include_str!("../../../weights/tests/golden/sd15_layers.txt");
@@ -126,7 +126,7 @@ fn memory_grows_with_what_takes_it() {
 fn every_optimizer_has_a_size() {
     for name in Optimizer::NAMES {
         let optimizer = Optimizer::named(name).unwrap();
-        let bytes = state_bytes(&optimizer);
+        let bytes = optimizer.state_bytes();
         assert_eq!(bytes == 0.0, matches!(optimizer, Optimizer::AdaFactor(_)), "{name}");
         assert_eq!(bytes.fract() != 0.0, name.ends_with("8bit"), "{name}");
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use lorabake_recipe::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::Optimizer;
 use lorabake_recipe::parse_train;
 use lorabake_testkit::tiny::USE_SD15;
 use lorabake_train::bake;

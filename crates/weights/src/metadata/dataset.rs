@@ -2,49 +2,10 @@
 
 use serde::Serialize;
 
+use lorabake_recipe::data::dataset_facts::{BucketInfo, DatasetFacts, Dir};
+
 use super::Entries;
 use super::python::{Ordered, json};
-
-/// Facts about the images of a run.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DatasetFacts {
-    /// Training images × repeats (`ss_num_train_images`).
-    pub train_images: u64,
-    /// Images that are held out (`ss_num_validation_images`).
-    pub validation_images: u64,
-    /// Regularization images × repeats (`ss_num_reg_images`).
-    pub reg_images: u64,
-    /// Training folders (`ss_dataset_dirs`).
-    pub dataset_dirs: Vec<Dir>,
-    /// Regularization folders (`ss_reg_dataset_dirs`).
-    pub reg_dataset_dirs: Vec<Dir>,
-    /// Per folder how many captions hold each tag, in order of first appearance (`ss_tag_frequency`).
-    pub tag_frequency: Vec<(String, Vec<(String, u64)>)>,
-    /// Buckets; `None` without bucketing (`ss_bucket_info`).
-    pub bucket_info: Option<BucketInfo>,
-    /// The same of each data set of a `--dataset_config` (`ss_datasets`).
-    pub sets: Vec<DatasetFacts>,
-}
-
-/// A concept folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dir {
-    /// Folder name with its number.
-    pub name: String,
-    /// The number.
-    pub n_repeats: u32,
-    /// Images in the folder.
-    pub img_count: usize,
-}
-
-/// How images fell into buckets.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BucketInfo {
-    /// (width, height) and number of uses per epoch of each bucket in use.
-    pub buckets: Vec<((u32, u32), u64)>,
-    /// Mean difference of aspect ratio between images and their buckets.
-    pub mean_img_ar_error: f64,
-}
 
 #[derive(Serialize)]
 struct DirValue {

@@ -2,11 +2,12 @@
 //! about the only data set. Keys and their order are those of sd-scripts' `train_network.py`.
 
 use lorabake_recipe::data::Data;
-use lorabake_recipe::dataset_config::{DatasetConfig, Subset};
+use lorabake_recipe::data::dataset_facts::DatasetFacts;
+use lorabake_recipe::data::{DatasetConfig, Subset};
 use serde::Serialize;
 
 use super::Entries;
-use super::dataset::{BucketInfoValue, DatasetFacts, bucket_info};
+use super::dataset::{BucketInfoValue, bucket_info};
 use super::python::{Ordered, json};
 
 /// Entries that a run with a `--dataset_config` does not have.

@@ -1,6 +1,6 @@
 //! What the metadata says of noise and loss; what is off stands at sd-scripts' default.
 
-use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, Loss};
+use lorabake_recipe::diffusion::{Diffusion, HuberSchedule, HuberThreshold, LossKind};
 
 use super::Entries;
 use super::python::{boolean, float, optional};
@@ -22,13 +22,13 @@ pub(super) fn put(entries: &mut Entries, diffusion: &Diffusion) {
     entries.put("ss_ip_noise_gamma_random_strength", boolean(input.is_some_and(|input| input.random)));
 }
 
-fn loss(entries: &mut Entries, loss: Loss) {
-    let unused = Huber { schedule: HuberSchedule::Snr, c: 0.1, scale: 1.0 };
+fn loss(entries: &mut Entries, loss: LossKind) {
+    let unused = HuberThreshold { schedule: HuberSchedule::Snr, c: 0.1, scale: 1.0 };
     let (kind, huber) = match loss {
-        Loss::L2 => ("l2", unused),
-        Loss::L1 => ("l1", unused),
-        Loss::Huber(huber) => ("huber", huber),
-        Loss::SmoothL1(huber) => ("smooth_l1", huber),
+        LossKind::L2 => ("l2", unused),
+        LossKind::L1 => ("l1", unused),
+        LossKind::Huber(huber) => ("huber", huber),
+        LossKind::SmoothL1(huber) => ("smooth_l1", huber),
     };
     let schedule = match huber.schedule {
         HuberSchedule::Constant => "constant",

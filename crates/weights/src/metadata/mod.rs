@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::data::dataset_facts::DatasetFacts;
 use lorabake_recipe::model::Family;
-use lorabake_recipe::optim::{Optimizer, ScheduleKind, Warmup};
-use lorabake_recipe::optimizer::Setting;
+use lorabake_recipe::optim::optimizer::Optimizer;
+use lorabake_recipe::optim::setting::Setting;
+use lorabake_recipe::optim::{ScheduleKind, Warmup};
 use lorabake_recipe::train::{Fp8, Recompute};
 
-pub use dataset::{BucketInfo, DatasetFacts, Dir};
 pub use hashes::ModelHashes;
 use python::{boolean, float, json, optional};
 

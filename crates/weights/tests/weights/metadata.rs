@@ -7,22 +7,28 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::Recipe;
-use lorabake_recipe::adapter::{Adapter, Dropout, Rule};
-use lorabake_recipe::blocks::Blocks;
-use lorabake_recipe::captions::CaptionRules;
+use lorabake_recipe::data::HoldOut;
+use lorabake_recipe::data::captions::CaptionRules;
+use lorabake_recipe::data::dataset_facts::{BucketInfo, DatasetFacts, Dir};
+use lorabake_recipe::data::validation::Validation;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
-use lorabake_recipe::dataset_config::{DatasetConfig, Subset};
-use lorabake_recipe::diffusion::{Diffusion, Huber, HuberSchedule, InputNoise, Loss, Multires, NoiseOffset};
-use lorabake_recipe::keep::Keep;
-use lorabake_recipe::lora_plus::LoraPlus;
+use lorabake_recipe::data::{DatasetConfig, Subset};
+use lorabake_recipe::diffusion::{
+    Diffusion, HuberSchedule, HuberThreshold, InputNoise, LossKind, Multires, NoiseOffset,
+};
 use lorabake_recipe::model::{Checkpoint, Model};
+use lorabake_recipe::network::adapter::{AdapterSettings, Dropout};
+use lorabake_recipe::network::algo::Dialect;
+use lorabake_recipe::network::blocks::Blocks;
+use lorabake_recipe::network::lora_plus::LoraPlus;
 use lorabake_recipe::network::{Network, RankAlpha, Scope};
-use lorabake_recipe::optim::{Optim, Optimizer, Schedule, ScheduleKind, Warmup};
-use lorabake_recipe::optimizer::{AdaFactor, AdamW, AdamW8bit};
+use lorabake_recipe::optim::optimizer::Optimizer;
+use lorabake_recipe::optim::optimizer::{AdaFactor, AdamW, AdamW8bit};
+use lorabake_recipe::optim::{Optim, Schedule, ScheduleKind, Warmup};
+use lorabake_recipe::output::keep::Keep;
 use lorabake_recipe::output::{Output, SaveState};
 use lorabake_recipe::train::{Duration, Fp8, Precision, Recompute, Train};
-use lorabake_recipe::validation::{HoldOut, Validation};
-use lorabake_weights::metadata::{BucketInfo, DatasetFacts, Dir, ModelHashes, RunFacts, Typed, build};
+use lorabake_weights::metadata::{ModelHashes, RunFacts, Typed, build};
 
 type Metadata = BTreeMap<String, String>;
 
@@ -60,7 +66,7 @@ fn train() -> Train {
         recompute: Recompute::No,
         seed: 42,
         threads: None,
-        device: lorabake_recipe::device::Device::default(),
+        device: lorabake_recipe::train::device::Device::default(),
     }
 }
 
@@ -77,7 +83,7 @@ fn recipe(name: &str) -> Recipe {
         data: images(name),
         caches: Default::default(),
         network: Network {
-            adapter: Adapter::Lora,
+            adapter: AdapterSettings::Lora,
             dropout: Dropout::default(),
             args: Vec::new(),
             linear: RankAlpha { rank: if name == "a_lora_adamw" { 4 } else { 1 }, alpha: 1.0 },
@@ -288,7 +294,8 @@ fn metadata_is_that_of_sd_scripts() {
         recipe.network.args = [typed(&["preset=mini_sd.toml", "algo=loha"]), conv_args()].concat();
     });
     check("h_dylora", |recipe, _| {
-        recipe.network.adapter = Adapter::DyLora(lorabake_recipe::adapter::Blocks { size: 1, rule: Rule::Kohya });
+        recipe.network.adapter =
+            AdapterSettings::DyLora(lorabake_recipe::network::algo::RankBlocks { size: 1, dialect: Dialect::Kohya });
         recipe.network.linear.rank = 2;
         recipe.network.args = typed(&["unit=1"]);
     });
@@ -336,7 +343,7 @@ fn noise_and_loss_are_told() {
     recipe.data.captions.tag_dropout_rate = 0.25;
     (recipe.data.color_aug, recipe.data.face_crop) = (true, Some((2.0, 4.5)));
     recipe.diffusion = Diffusion {
-        loss: Loss::Huber(Huber { schedule: HuberSchedule::Exponential, c: 0.2, scale: 2.0 }),
+        loss: LossKind::Huber(HuberThreshold { schedule: HuberSchedule::Exponential, c: 0.2, scale: 2.0 }),
         debiased_estimation: true,
         noise_offset: Some(NoiseOffset { strength: 0.05, random: true, adaptive: Some(-0.01) }),
         multires: Some(Multires { iterations: 6, discount: 0.4 }),

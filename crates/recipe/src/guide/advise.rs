@@ -1,0 +1,365 @@
+//! A recipe for a subject that the user describes: category and number of images in, options with reasons out.
+//!
+//! Numbers and reasons are the guide's: its categories of difficulty A to I, its table of starting settings for
+//! characters, styles and concepts, its "Easy settings" and what it says of steps. Where it leaves a question open, the
+//! reason says so.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::Family;
+use crate::parse::preset::{Setting, easy};
+
+/// What is to be learnt, in the guide's categories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// A character of difficulty A to I.
+    Character(char),
+    /// A style.
+    Style,
+    /// A concept: a pose, clothing, a background.
+    Concept,
+    /// A vehicle, which the guide puts between characters C and G.
+    Vehicle,
+}
+
+/// The guide's difficulties: letter, who belongs there, smallest and largest rank.
+const DIFFICULTIES: [(char, &str, u32, u32); 9] = [
+    ('A', "simple \"realistic\" female characters", 4, 8),
+    ('B', "female characters with unusual faces, hairstyles, colours or clothes", 4, 16),
+    ('C', "very elaborate details, wings, armour, tails", 8, 32),
+    ('D', "humanoids, furry characters with humanlike features, realistic humans", 32, 64),
+    ('E', "chibi proportions, but still two arms and legs", 64, 64),
+    ('F', "animals, dragons, humanoid robots, ridiculously ornate costumes", 64, 128),
+    ('G', "humanoid mechs, aliens, demons, several limbs", 128, 128),
+    ('H', "non-humanoid robots, monsters, insects, realistic animals", 128, 192),
+    ('I', "eldritch abominations", 192, 256),
+];
+
+impl FromStr for Category {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim().to_ascii_lowercase();
+        match text.as_str() {
+            "style" => return Ok(Self::Style),
+            "concept" => return Ok(Self::Concept),
+            "vehicle" => return Ok(Self::Vehicle),
+            _ => {}
+        }
+        let letter = text.chars().next().filter(|_| text.len() == 1).map(|letter| letter.to_ascii_uppercase());
+        match letter.filter(|letter| ('A'..='I').contains(letter)) {
+            Some(letter) => Ok(Self::Character(letter)),
+            None => {
+                let rows = DIFFICULTIES.map(|(letter, who, ..)| format!("{letter} {who}"));
+                Err(format!("use style, concept, vehicle, or for a character one of: {}", rows.join("; ")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Character(letter) => write!(f, "a character of category {letter} ({})", row(*letter).1),
+            Self::Style => f.write_str("a style"),
+            Self::Concept => f.write_str("a concept"),
+            Self::Vehicle => f.write_str("a vehicle"),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What is to be learnt.
+    pub category: Category,
+    /// How many images there are, 1 or more.
+    pub images: u32,
+    /// The images are few, of poor quality, or in a style that the LoRA should not take over.
+    pub bad_images: bool,
+    /// DAdaptAdam, Prodigy or AdamW8bit.
+    pub optimizer: Learner,
+    /// What is trained from; the guide's tables are for SD1.x, and it says how SDXL differs.
+    pub family: Family,
+}
+
+/// The optimizers that the guide has starting settings for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Learner {
+    /// The "Easy settings".
+    #[default]
+    DAdaptAdam,
+    /// The same, with its own `--optimizer_args`.
+    Prodigy,
+    /// Rates by hand.
+    AdamW8bit,
+}
+
+impl FromStr for Learner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::DAdaptAdam, Self::Prodigy, Self::AdamW8bit];
+        let found = all.into_iter().find(|learner| learner.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| "use DAdaptAdam, Prodigy or AdamW8bit".to_owned())
+    }
+}
+
+impl Learner {
+    fn name(self) -> &'static str {
+        match self {
+            Self::DAdaptAdam => "DAdaptAdam",
+            Self::Prodigy => "Prodigy",
+            Self::AdamW8bit => "AdamW8bit",
+        }
+    }
+}
+
+/// A complete recipe file in answer to `question`, each value with its reason above it.
+pub fn advise(question: &Question) -> String {
+    let mut text = format!("# for {} with {} images\n", question.category, question.images);
+    warnings(question).iter().for_each(|warning| text += &comment(&format!("careful: {warning}")));
+    for Setting { option, values, reason } in settings(question) {
+        text += &format!("\n{}{option} = {}\n", comment(&reason), value(option, &values));
+    }
+    text += "\n# mirrors images at random; useful unless the subject is asymmetrical\n# flip_aug = true\n";
+    if question.family == Family::Sdxl {
+        text += "\n# the model to train from: an SDXL file\n";
+    } else {
+        text += "\n# 2 if you train from NAI or most anime models, 1 for realistic ones\n# clip_skip = 2\n";
+        text += "\n# the model to train from: a Stable Diffusion 1.x file\n";
+    }
+    text += "# pretrained_model_name_or_path = 'model.safetensors'\n";
+    text
+}
+
+/// Lines of a comment of at most 100 characters.
+fn comment(reason: &str) -> String {
+    let mut lines = vec!["#".to_owned()];
+    for word in reason.split(' ') {
+        if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= 100) {
+            lines.push("#".to_owned());
+        }
+        lines.iter_mut().last().into_iter().for_each(|line| *line += &format!(" {word}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn value(option: &str, values: &[String]) -> String {
+    let quote = |value: &String| format!("\"{value}\"");
+    match values {
+        [only] if only.parse::<f64>().is_ok() || only == "true" => only.clone(),
+        [only] if option != "optimizer_args" => quote(only),
+        _ => format!("[{}]", values.iter().map(quote).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The preset's settings, with what the category wants otherwise.
+fn settings(question: &Question) -> Vec<Setting> {
+    let Question { images, .. } = *question;
+    let folder = format!(
+        "it holds a folder called 1_NAME with the {images} images and a caption file beside each: 1 repeat and more \
+         epochs is better than the other way round"
+    );
+    let mut all = vec![
+        Setting::new("train_data_dir", "my_images", folder),
+        Setting::new("output_dir", "out", "where the LoRA and its snapshots go"),
+        Setting::new("output_name", "my_lora", "what the LoRA is called in prompts"),
+        Setting::new("caption_extension", ".txt", "one caption file per image, with the same name"),
+        Setting::new("shuffle_caption", true, "no tag profits from its place"),
+        Setting::new("keep_tokens", 1, "the first tag, that of the subject, stays in place"),
+        Setting::new(
+            "cache_latents",
+            true,
+            "each image is encoded once; works with flip_aug, not with other augmentations",
+        ),
+    ];
+    let (rank, why) = rank(question);
+    let (rank, why) = if question.family == Family::Sdxl { less(rank, &why) } else { (rank, why) };
+    let own = [Setting::new("network_dim", rank, why), resolution(question)];
+    let skipped = ["max_train_steps", "network_alpha"];
+    let preset = easy(question.optimizer.name()).into_iter().filter(|setting| !skipped.contains(&setting.option));
+    all.extend(preset.map(|setting| own.iter().find(|own| own.option == setting.option).cloned().unwrap_or(setting)));
+    all.push(alpha(question, rank));
+    if question.optimizer == Learner::AdamW8bit {
+        let xl = question.family == Family::Sdxl;
+        all.extend(rates(question).into_iter().filter(|setting| !xl || setting.option != "text_encoder_lr"));
+    }
+    if question.family == Family::Sdxl {
+        all.extend(for_sdxl());
+    }
+    if question.bad_images {
+        all.push(Setting::new(
+            "reg_data_dir",
+            "regularization",
+            "regularization images, in a folder 1_CLASS, take the style out of poor images; an empty folder is none",
+        ));
+    }
+    all.extend(length(question));
+    all.push(Setting::new("save_precision", "fp16", "half the file, and what most people share"));
+    all
+}
+
+fn row(letter: char) -> (char, &'static str, u32, u32) {
+    DIFFICULTIES.into_iter().find(|(own, ..)| *own == letter).unwrap_or(DIFFICULTIES[2])
+}
+
+fn rank(question: &Question) -> (u32, String) {
+    match question.category {
+        Category::Character(letter) => {
+            let (_, who, low, high) = row(letter);
+            let few = question.images < 35;
+            let rank = if few || letter == 'I' { low } else { high };
+            let range = if low == high { format!("rank {low}") } else { format!("ranks {low} to {high}") };
+            let end = match (low == high, letter, few) {
+                (true, ..) => "",
+                (_, 'I', _) => "; the upper end has a question mark, so the lower one",
+                (_, _, true) => "; the lower end, since fewer than 35 images say less",
+                (_, _, false) => "; the upper end, since there are images enough",
+            };
+            (rank, format!("category {letter} ({who}): {range}{end}"))
+        }
+        Category::Style if question.images >= 10_000 => {
+            (128, "styles: 96 to 192; try 128 with 10000 images, 256 is for millions".to_owned())
+        }
+        Category::Style => (96, "styles: 96 to 192; the lower end is enough for fewer than 10000 images".to_owned()),
+        Category::Concept => {
+            (32, "concepts: 8 to 128; 32 will be fine, 8 for simple clothing, poses and backgrounds".to_owned())
+        }
+        Category::Vehicle => {
+            (64, "vehicles lie between characters C and G: 32 to 64, and 128 for full realism".to_owned())
+        }
+    }
+}
+
+/// A rank of SD1.x brought to SDXL.
+fn less(rank: u32, why: &str) -> (u32, String) {
+    let fewer = (rank / 4).max(4);
+    let note = format!(
+        "{why}; in SDXL every unit of rank holds 3 to 4 times as much, so {fewer} for {rank}: play around with values \
+         like 16, 24 or 32 where 64 worked in SD1.5"
+    );
+    (fewer, note)
+}
+
+/// What the guide says of training SDXL besides.
+fn for_sdxl() -> [Setting; 2] {
+    [
+        Setting::new(
+            "network_train_unet_only",
+            true,
+            "the text encoders are left alone: the guide could not train them",
+        ),
+        Setting::new("mixed_precision", "bf16", "recommended for SDXL, which is large"),
+    ]
+}
+
+fn resolution(question: &Question) -> Setting {
+    if question.family == Family::Sdxl {
+        return Setting::new(
+            "resolution",
+            1024,
+            "the size that SDXL was made for; a step takes about four times longer",
+        );
+    }
+    match question.category {
+        Category::Style => {
+            Setting::new("resolution", 576, "styles: 576 to 768; 576 has been improving bakes consistently")
+        }
+        _ => Setting::new("resolution", 512, "512 is a fine default; 576 shows more detail and takes longer"),
+    }
+}
+
+fn alpha(question: &Question, rank: u32) -> Setting {
+    match question.optimizer {
+        Learner::AdamW8bit => {
+            let alpha = (rank / 2).max(1);
+            Setting::new(
+                "network_alpha",
+                alpha,
+                format!("from 1 to the rank; half of it is a brake of 1/2, and {rank} is none"),
+            )
+        }
+        _ => Setting::new(
+            "network_alpha",
+            1,
+            "between 1 and half of the rank, of which 1 seems best: the optimizer makes up for the brake",
+        ),
+    }
+}
+
+/// Rates by hand, for an optimizer that does not adapt them.
+fn rates(question: &Question) -> [Setting; 4] {
+    let (text, what) = match question.category {
+        Category::Style => ("4e-5", "styles"),
+        Category::Concept => ("4.5e-5", "concepts"),
+        _ if question.bad_images => ("4.5e-5", "characters with bad images"),
+        _ => ("5e-5", "characters"),
+    };
+    [
+        Setting::new("optimizer_type", "AdamW8bit", "the default of most trainers, so far the most well tested"),
+        Setting::new("unet_lr", "1e-4", "the standard value for everything"),
+        Setting::new("text_encoder_lr", text, format!("{text} for {what}; less than the UNet's")),
+        Setting::new("lr_scheduler", "cosine_with_restarts", "seems to be the most effective of all the schedules"),
+    ]
+}
+
+/// Steps that the guide aims for.
+fn steps(question: &Question) -> (u32, &'static str) {
+    match question.category {
+        Category::Style => (3000, "styles take about 3000 steps"),
+        Category::Concept => {
+            (1500, "the guide leaves open how many steps a concept takes; 1000 is the least that sticks")
+        }
+        _ if question.bad_images => (1600, "bad images take 1600 steps and more"),
+        Category::Character('A'..='D') => (1000, "about 1000 steps are needed for things to stick"),
+        Category::Character(_) | Category::Vehicle => {
+            (1500, "what is not a usual human takes about 1500 steps, and more training time")
+        }
+    }
+}
+
+fn length(question: &Question) -> [Setting; 2] {
+    let (steps, why) = steps(question);
+    let per_epoch = question.images.max(1) * if question.bad_images { 2 } else { 1 };
+    let epochs = steps.div_ceil(per_epoch);
+    let regularized = if question.bad_images { " and as many regularization images" } else { "" };
+    let sum = format!(
+        "{why}: {} images × 1 repeat{regularized} × {epochs} epochs = {} steps",
+        question.images,
+        u64::from(per_epoch) * u64::from(epochs)
+    );
+    let every = (epochs / 4).clamp(1, 4);
+    [
+        Setting::new("max_train_epochs", epochs, sum),
+        Setting::new(
+            "save_every_n_epochs",
+            every,
+            "a snapshot every 4 epochs or so; if the end is burned, an earlier one may be fine",
+        ),
+    ]
+}
+
+/// What speaks against these images.
+fn warnings(question: &Question) -> Vec<String> {
+    let Question { category, images, bad_images, .. } = *question;
+    let mut warnings = Vec::new();
+    let (least, most) = match category {
+        Category::Character(_) | Category::Vehicle if bad_images => (15, 30),
+        Category::Character(_) | Category::Vehicle => (35, 100),
+        Category::Style => (100, u32::MAX),
+        Category::Concept => (50, 2000),
+    };
+    if images < least {
+        let route = match category {
+            Category::Character(_) if !bad_images => "; --bad_images advises for such a set",
+            _ => "",
+        };
+        warnings.push(format!("the guide starts from {least} images for this, and you have {images}{route}"));
+    }
+    if images > most {
+        warnings.push(format!("the guide stops at {most} images for this; {images} may be more than are needed"));
+    }
+    warnings
+}

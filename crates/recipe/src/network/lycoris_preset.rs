@@ -1,0 +1,304 @@
+//! LyCORIS' presets: which layers get an adapter, and what differs for some of them.
+//!
+//! A preset is one of the built-in ones or a TOML file with LyCORIS' keys. The built-in ones are those of LyCORIS 4.1 as
+//! they are meant: there `full` fails with Stable Diffusion 1.x, since it names the time embedding twice, and `ia3`
+//! names no layer, since its names are compared with the start of whole paths.
+
+use std::path::Path;
+
+use regex_lite::Regex;
+
+use super::algo::{Algo, Lokr, RankBlocks};
+
+/// Names of the presets that need no file.
+pub const BUILT_IN: [&str; 8] =
+    ["full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only", "ia3"];
+
+/// Which layers get an adapter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preset {
+    /// 3×3 convolutions too (`enable_conv`).
+    pub enable_conv: bool,
+    /// Layers of the UNet.
+    pub unet: Targets,
+    /// Layers of the text encoder.
+    pub text: Targets,
+    /// What differs for layers of certain names (`name_algo_map`).
+    pub changes: Vec<(Pattern, Change)>,
+}
+
+/// Layers of one network.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Targets {
+    /// All layers inside modules of these classes.
+    pub classes: Vec<Class>,
+    /// Layers of these names.
+    pub names: Vec<Pattern>,
+}
+
+/// A class of modules, as diffusers and transformers name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// `Transformer2DModel`
+    Transformer,
+    /// `BasicTransformerBlock`
+    Block,
+    /// `CrossAttention`, `Attention`
+    Attention,
+    /// `FeedForward`
+    FeedForward,
+    /// `ResnetBlock2D`
+    Resnet,
+    /// `Downsample2D`
+    Downsample,
+    /// `Upsample2D`
+    Upsample,
+    /// `TimestepEmbedding`
+    TimeEmbedding,
+    /// `CLIPAttention`
+    TextAttention,
+    /// `CLIPMLP`
+    TextMlp,
+    /// `CLIPEncoderLayer`
+    TextLayer,
+}
+
+/// A pattern for whole paths such as `mid_block.attentions.0.proj_in`, or `middle_block.1.proj_in` with SDXL.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+/// What differs for some layers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Change {
+    /// Another algorithm.
+    pub algo: Option<Algo>,
+    /// Another rank.
+    pub dim: Option<usize>,
+    /// Another alpha.
+    pub alpha: Option<f64>,
+    /// IA3 along inputs (`train_on_input`).
+    pub on_input: bool,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Pattern {
+    /// A regular expression that has to match from the start of the path, as Python's `re.match` has it.
+    fn regex(text: &str) -> Result<Self, String> {
+        let regex = Regex::new(&format!("^(?:{text})")).map_err(|error| format!("`{text}`: {error}"))?;
+        Ok(Self { text: text.into(), regex })
+    }
+
+    /// A shell pattern for the whole path, as Python's `fnmatch` has it; `[…]` is not supported.
+    fn shell(text: &str) -> Result<Self, String> {
+        let escaped: String = text
+            .chars()
+            .map(|c| match c {
+                '*' => ".*".to_string(),
+                '?' => ".".to_string(),
+                c => regex_lite::escape(&c.to_string()),
+            })
+            .collect();
+        let regex = Regex::new(&format!("^(?:{escaped})$")).map_err(|error| format!("`{text}`: {error}"))?;
+        Ok(Self { text: text.into(), regex })
+    }
+
+    /// Whether it matches a layer's path.
+    pub fn matches(&self, path: &str) -> bool {
+        self.text == path || self.regex.is_match(path)
+    }
+}
+
+/// The file's keys, which are LyCORIS' own.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default = "yes")]
+    enable_conv: bool,
+    #[serde(default)]
+    unet_target_module: Vec<String>,
+    #[serde(default)]
+    unet_target_name: Vec<String>,
+    #[serde(default)]
+    text_encoder_target_module: Vec<String>,
+    #[serde(default)]
+    text_encoder_target_name: Vec<String>,
+    #[serde(default)]
+    name_algo_map: toml::Table,
+    #[serde(default)]
+    use_fnmatch: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl File {
+    fn pattern(&self, text: &str) -> Result<Pattern, String> {
+        if self.use_fnmatch { Pattern::shell(text) } else { Pattern::regex(text) }
+    }
+
+    fn targets(&self, classes: &[String], names: &[String]) -> Result<Targets, String> {
+        let mut targets = Targets::default();
+        targets.classes.extend(classes.iter().filter_map(|name| class(name)));
+        for name in names {
+            targets.names.push(self.pattern(name)?);
+        }
+        Ok(targets)
+    }
+}
+
+/// What `name_algo_map` may say about a layer.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileChange {
+    algo: Option<String>,
+    dim: Option<usize>,
+    alpha: Option<f64>,
+    factor: Option<i64>,
+    #[serde(default)]
+    train_on_input: bool,
+}
+
+impl Preset {
+    /// The preset of this name, or in this file; `algo` is that of the other layers.
+    pub(crate) fn read(name: &str, algo: &Algo) -> Result<Self, String> {
+        if let Some(preset) = built_in(name) {
+            return Ok(preset);
+        }
+        let path = Path::new(name);
+        if path.extension().is_none_or(|suffix| suffix != "toml") {
+            return Err("there is no such preset".into());
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| format!("the file cannot be read ({error})"))?;
+        let file: File = toml::from_str(&text).map_err(|error| error.message().to_string())?;
+        Self::of_file(file, &text, algo)
+    }
+
+    fn of_file(file: File, text: &str, algo: &Algo) -> Result<Self, String> {
+        let mut changes = Vec::new();
+        for (name, table) in &file.name_algo_map {
+            let change: FileChange = table
+                .clone()
+                .try_into()
+                .map_err(|error: toml::de::Error| format!("name_algo_map of `{name}`: {}", error.message().trim()))?;
+            changes.push((file.pattern(&as_python_reads(name, text))?, change.resolve(algo)?));
+        }
+        Ok(Self {
+            enable_conv: file.enable_conv,
+            unet: file.targets(&file.unet_target_module, &file.unet_target_name)?,
+            text: file.targets(&file.text_encoder_target_module, &file.text_encoder_target_name)?,
+            changes,
+        })
+    }
+
+    /// Patterns with doubled backslashes, which match no layer.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().map(|(pattern, _)| pattern.text.as_str()).filter(|text| text.contains(r"\\"))
+    }
+
+    /// What differs for a layer.
+    pub fn change_of(&self, path: &str) -> Option<&Change> {
+        self.changes.iter().find(|(pattern, _)| pattern.matches(path)).map(|(_, change)| change)
+    }
+}
+
+/// A key of a table as Python's `toml` library gives it to LyCORIS: backslashes between double quotes stay doubled.
+fn as_python_reads(key: &str, text: &str) -> String {
+    let doubled = key.replace('\\', r"\\");
+    if text.contains(&format!("\"{doubled}\"")) { doubled } else { key.into() }
+}
+
+impl FileChange {
+    fn resolve(self, others: &Algo) -> Result<Change, String> {
+        let factor = self.factor.and_then(|factor| usize::try_from(factor).ok()).filter(|factor| *factor > 0);
+        let lokr = match *others {
+            Algo::Lokr(lokr) => lokr,
+            _ => Lokr::default(),
+        };
+        let lokr = Lokr { factor: factor.or(lokr.factor), ..lokr };
+        let algo = match self.algo.as_deref().map(str::to_lowercase).as_deref() {
+            None if factor.is_some() => Some(Algo::Lokr(lokr)),
+            None => None,
+            Some("lora" | "locon") => Some(Algo::Lora),
+            Some("loha") => Some(Algo::Loha),
+            Some("lokr") => Some(Algo::Lokr(lokr)),
+            Some("ia3") => Some(Algo::Ia3),
+            Some(other) => return Err(format!("algo `{other}` is not supported")),
+        };
+        if let (Algo::DyLora(RankBlocks { size, .. }), None, Some(dim)) = (others, &algo, self.dim)
+            && !dim.is_multiple_of(*size)
+        {
+            return Err(format!("dim {dim} is no multiple of block_size {size}"));
+        }
+        if self.dim == Some(0) {
+            return Err("dim 0 makes no sense".into());
+        }
+        Ok(Change { algo, dim: self.dim, alpha: self.alpha, on_input: self.train_on_input })
+    }
+}
+
+/// The class of this name; classes of other models match nothing here.
+fn class(name: &str) -> Option<Class> {
+    Some(match name {
+        "Transformer2DModel" => Class::Transformer,
+        "BasicTransformerBlock" => Class::Block,
+        "CrossAttention" | "Attention" => Class::Attention,
+        "FeedForward" => Class::FeedForward,
+        "ResnetBlock2D" => Class::Resnet,
+        "Downsample2D" => Class::Downsample,
+        "Upsample2D" => Class::Upsample,
+        "TimestepEmbedding" => Class::TimeEmbedding,
+        "CLIPAttention" | "CLIPSdpaAttention" => Class::TextAttention,
+        "CLIPMLP" => Class::TextMlp,
+        "CLIPEncoderLayer" => Class::TextLayer,
+        _ => return None,
+    })
+}
+
+fn built_in(name: &str) -> Option<Preset> {
+    use Class::{Attention, Downsample, Resnet, TextAttention, TextMlp, Transformer, Upsample};
+    const TIME: [&str; 2] = [r"time_embedding\.linear_1", r"time_embedding\.linear_2"];
+    const STEM: [&str; 4] = ["conv_in", "conv_out", TIME[0], TIME[1]];
+    let text = targets(&[TextAttention, TextMlp], &[]);
+    let none = Targets::default();
+    let whole = targets(&[Transformer, Resnet, Downsample, Upsample], &STEM);
+    Some(match name {
+        "full" => preset(true, whole, text),
+        "full-lin" => preset(false, targets(&[Transformer, Resnet], &TIME), text),
+        "attn-mlp" => preset(false, targets(&[Transformer], &[]), text),
+        "attn-only" => preset(false, targets(&[Attention], &[]), targets(&[TextAttention], &[])),
+        "unet-only" => preset(true, whole, none),
+        "unet-transformer-only" => preset(false, targets(&[Transformer], &[]), none),
+        "unet-convblock-only" => preset(true, targets(&[Resnet, Downsample, Upsample], &STEM[..2]), none),
+        "ia3" => {
+            let unet = [r".*\.to_k$", r".*\.to_v$", r".*\.ff\.net\.2$"];
+            let text = [r".*\.k_proj$", r".*\.v_proj$", r".*\.mlp\.fc2$"];
+            let mut ia3 = preset(false, targets(&[], &unet), targets(&[], &text));
+            for name in [unet[2], text[2]] {
+                ia3.changes.push((built_in_pattern(name), Change { on_input: true, ..Change::default() }));
+            }
+            ia3
+        }
+        _ => return None,
+    })
+}
+
+fn preset(enable_conv: bool, unet: Targets, text: Targets) -> Preset {
+    Preset { enable_conv, unet, text, changes: Vec::new() }
+}
+
+fn targets(classes: &[Class], names: &[&str]) -> Targets {
+    Targets { classes: classes.to_vec(), names: names.iter().map(|name| built_in_pattern(name)).collect() }
+}
+
+fn built_in_pattern(text: &str) -> Pattern {
+    Pattern::regex(text).expect("the patterns of built-in presets are regular expressions")
+}

@@ -1,0 +1,74 @@
+//! The description of `lorabake train` for clap: its options in groups, with the texts of `--help`.
+//!
+//! clap knows names, types and texts only. Words are split in `argv.rs` and read one option at a time in `intake.rs`.
+
+use std::any::TypeId;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Command};
+
+use super::argv::Given;
+use crate::recipe::RawRecipe;
+
+/// Everything that follows `lorabake train`.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+#[command(rename_all = "verbatim")]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) place: RawPlace,
+    #[command(flatten)]
+    pub(crate) recipe: RawRecipe,
+}
+
+/// Where the recipe itself is kept.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+#[command(next_help_heading = "Recipe file", rename_all = "verbatim")]
+pub(crate) struct RawPlace {
+    /// Read options from a TOML file, or from the .json of a kohya GUI or OneTrainer preset; the command line wins over
+    /// it. The suffix .toml may be left out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Train as this LoRA was trained, going by the settings inside the .safetensors file; everything else that is
+    /// given wins over them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) like: Option<PathBuf>,
+    /// Begin with tried settings, over which everything else that is given wins: easy, for most characters with little
+    /// effort, by DAdaptAdam or, with --optimizer_type=Prodigy, by that.
+    #[arg(long, value_name = "easy")]
+    pub(crate) preset: Option<String>,
+    /// Write all options to the file that --config_file names, and stop.
+    #[arg(long)]
+    pub(crate) output_config: Option<bool>,
+}
+
+/// Whether an option says where the recipe is, and not what.
+pub(crate) fn is_place(given: &Given) -> bool {
+    ["config_file", "output_config", "like", "preset"].contains(&given.name.as_str())
+}
+
+/// The description of `lorabake train` for clap: its options, in groups, with their texts.
+pub fn command() -> Command {
+    let command = Command::new("train")
+        .bin_name("lorabake train")
+        .display_name("lorabake train")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("lorabake train --train_data_dir <FOLDER> --output_dir <FOLDER> [OPTIONS]")
+        .max_term_width(120);
+    // Last, because the flattened groups would put their own comment in its place.
+    let about = "Bake a LoRA from a folder of images. Options are those of kohya's sd-scripts.";
+    TrainArgs::augment_args(command).about(about).mut_args(|arg| {
+        if arg.get_value_parser().type_id() == TypeId::of::<bool>() {
+            let arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+            return arg.value_name("true|false").hide_possible_values(true);
+        }
+        if matches!(arg.get_action(), ArgAction::Append) { arg.num_args(0..) } else { arg }
+    })
+}
+
+/// The text of `--help` or `--version`, if one of them is among the words.
+pub(crate) fn help_or_version(argv: &[OsString]) -> Option<String> {
+    let word = argv.iter().find(|word| ["-h", "--help", "-V", "--version"].iter().any(|asked| word == asked))?;
+    let asked = command().try_get_matches_from([OsString::from("lorabake train"), word.clone()]).err()?;
+    Some(asked.to_string())
+}

@@ -1,0 +1,115 @@
+//! Recipe files: TOML in sd-scripts' form, `--config_file`.
+//!
+//! Section names are free and carry no meaning, keys are the names of the options. Values become text and go the same
+//! way as those of the command line, so that an option has one meaning.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::argv::{Given, ReadOptions, plain_name};
+use crate::report::Problem;
+
+/// The key of the tables that list what differs from stage to stage.
+const STAGE: &str = "stage";
+
+/// What the `[[stage]]` tables of a recipe file say.
+#[derive(Debug, Default)]
+pub(crate) struct ReadStages {
+    /// The options of each table, in their order.
+    pub(crate) tables: Vec<Vec<Given>>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// The options in the text of a recipe file; `path` serves the messages only. `[[stage]]` tables are left to
+/// [`stages`].
+pub(crate) fn options(text: &str, path: &Path) -> ReadOptions {
+    let table: Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => return ReadOptions { options: Vec::new(), problems: vec![broken(&error, text, path)] },
+    };
+    let mut reading = Reading::new(path);
+    for (key, value) in table {
+        match value {
+            Value::Table(section) => reading.take_section(section),
+            Value::Array(_) if key == STAGE => {}
+            value => reading.take(&key, value),
+        }
+    }
+    reading.read
+}
+
+/// The options of each `[[stage]]` table in the text of a recipe file, in their order.
+pub(crate) fn stages(text: &str, path: &Path) -> ReadStages {
+    let mut stages = ReadStages::default();
+    // A text that is no TOML is the concern of `options`.
+    let table: Table = text.parse().unwrap_or_default();
+    let Some(Value::Array(tables)) = table.get(STAGE) else { return stages };
+    for table in tables.iter().cloned() {
+        let mut reading = Reading::new(path);
+        match table {
+            Value::Table(section) => reading.take_section(section),
+            value => reading.take(STAGE, value),
+        }
+        stages.tables.push(reading.read.options);
+        stages.problems.append(&mut reading.read.problems);
+    }
+    stages
+}
+
+struct Reading<'a> {
+    path: &'a Path,
+    read: ReadOptions,
+}
+
+impl<'a> Reading<'a> {
+    fn new(path: &'a Path) -> Self {
+        Self { path, read: ReadOptions::default() }
+    }
+
+    fn take_section(&mut self, section: Table) {
+        for (key, value) in section {
+            self.take(&key, value);
+        }
+    }
+
+    fn take(&mut self, key: &str, value: Value) {
+        let mut given = Given { name: plain_name(key), values: Vec::new(), file: Some(self.path.to_owned()) };
+        if self.read.options.iter().any(|earlier| earlier.name == given.name) {
+            self.read.problems.push(given.problem("it is given in two sections", "leave one of them out"));
+            return;
+        }
+        let values = match value {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        if values.iter().any(|value| matches!(value, Value::Table(_) | Value::Array(_))) {
+            let problem = given.problem("a recipe file has one level of sections", "write key = value");
+            self.read.problems.push(problem);
+            return;
+        }
+        given.values.extend(values.into_iter().map(text));
+        self.read.options.push(given);
+    }
+}
+
+/// A value as the command line would spell it.
+pub(crate) fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        // Without a fraction where there is none, so that 10.0 will do for 10.
+        Value::Float(number) => number.to_string(),
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn broken(error: &toml::de::Error, text: &str, path: &Path) -> Problem {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
+    Problem {
+        option: None,
+        what: format!("line {line} is not TOML: {}", error.message().replace('\n', ", ")),
+        remedy: "put it right; text needs quotation marks, and Windows paths single ones: 'C:\\images'".to_owned(),
+        file: Some(path.to_owned()),
+    }
+}

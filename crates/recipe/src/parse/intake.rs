@@ -1,0 +1,227 @@
+//! One option after another into a recipe, from wherever it comes: its words judged, its value read by clap.
+//!
+//! clap is asked for a single option at a time, so that every problem is found in one go and none of sd-scripts'
+//! options is ignored.
+
+use std::any::TypeId;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Command, FromArgMatches};
+
+use super::argv::Given;
+use super::command::{RawPlace, TrainArgs, command, is_place};
+use super::other_options::{self, Verdict};
+use super::{file, import, names, preset};
+use crate::recipe::RawRecipe;
+use crate::report::{Problem, Report};
+
+/// Options on their way into a recipe, with the problems and notes about them.
+pub(crate) struct Intake {
+    command: Command,
+    pub(crate) report: Report,
+    /// What each `[[stage]]` of the recipe file says.
+    pub(crate) stages: Vec<Vec<Given>>,
+}
+
+/// What `--config_file` and `--output_config` come to.
+#[derive(Default)]
+pub(crate) struct RecipeFile {
+    pub(crate) options: Vec<Given>,
+    /// The new file that is to be written.
+    pub(crate) write_to: Option<PathBuf>,
+}
+
+impl Intake {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self { command: command(), report: Report { problems, notes: Vec::new() }, stages: Vec::new() }
+    }
+
+    /// The options in `--config_file`, or the file that `--output_config` has to write.
+    pub(crate) fn read_file(&mut self, place: &RawPlace) -> RecipeFile {
+        let writes = place.output_config == Some(true);
+        let Some(mut path) = place.config_file.clone() else {
+            if writes {
+                self.report.problem("output_config", "there is no file to write to", "name it with --config_file");
+            }
+            return RecipeFile::default();
+        };
+        if !writes && path.extension().is_some_and(|suffix| suffix == "json") {
+            return RecipeFile { options: self.import("config_file", &path), write_to: None };
+        }
+        if path.extension().is_none_or(|suffix| suffix != "toml") {
+            path.as_mut_os_string().push(".toml");
+        }
+        if writes {
+            if path.exists() {
+                let what = format!("{} exists already, and --output_config overwrites nothing", path.display());
+                self.report.problem("config_file", what, "name another file, or delete that one");
+            }
+            return RecipeFile { options: Vec::new(), write_to: Some(path) };
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let stages = file::stages(&text, &path);
+                self.stages = stages.tables;
+                self.report.problems.extend(stages.problems);
+                return RecipeFile { options: self.read_text(&text, &path), write_to: None };
+            }
+            Err(error) => {
+                let what = format!("{} cannot be read ({error})", path.display());
+                self.report.problem("config_file", what, "name a TOML file that exists");
+            }
+        }
+        RecipeFile::default()
+    }
+
+    /// Puts options of a file into `recipe`.
+    pub(crate) fn take_into(&mut self, options: &[Given], recipe: &mut RawRecipe) {
+        let mut args = TrainArgs { place: RawPlace::default(), recipe: std::mem::take(recipe) };
+        for given in options {
+            self.take(given, &mut args);
+        }
+        *recipe = args.recipe;
+    }
+
+    pub(crate) fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {
+        let mut read = file::options(text, path);
+        self.report.problems.append(&mut read.problems);
+        for given in read.options.iter().filter(|given| is_place(given)) {
+            let problem = given.problem("it belongs on the command line", "leave it out of the file");
+            self.report.problems.push(problem);
+        }
+        read.options.retain(|given| !is_place(given));
+        read.options
+    }
+
+    /// Another program's settings; what has no counterpart becomes a note.
+    fn import(&mut self, option: &str, path: &Path) -> Vec<Given> {
+        match import::import(path) {
+            Ok(imported) => {
+                for line in imported.left_out_lines() {
+                    self.report.note(option, format!("{line} (left out of {})", path.display()));
+                }
+                imported.givens(path)
+            }
+            Err(problem) => {
+                self.report.problems.push(problem);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The settings of the LoRA that `--like` names, without those that `layers` overrule.
+    pub(crate) fn like(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
+        let Some(path) = &place.like else { return Vec::new() };
+        let explicit: Vec<&str> = layers.iter().copied().flatten().map(|given| given.name.as_str()).collect();
+        let mut options = self.import("like", path);
+        let has_other_optimizer = preset::overruled("optimizer_type", &explicit);
+        options.retain(|given| {
+            let is_of_other_optimizer = has_other_optimizer && given.name == "optimizer_args";
+            !is_of_other_optimizer && !preset::overruled(&given.name, &explicit)
+        });
+        options
+    }
+
+    /// The settings of `--preset`, without those that `layers` overrule.
+    pub(crate) fn preset(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
+        let Some(name) = &place.preset else { return Vec::new() };
+        let explicit: Vec<&Given> = layers.iter().copied().flatten().collect();
+        match preset::options(name, &explicit) {
+            Ok(preset) => {
+                self.report.notes.push(preset.note);
+                preset.options
+            }
+            Err(problem) => {
+                self.report.problems.push(problem);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Puts one option into `args`; a later one replaces an earlier one.
+    pub(crate) fn take(&mut self, given: &Given, args: &mut TrainArgs) {
+        let read = match self.words(given) {
+            Ok(Some(words)) => self.read(given, words, args),
+            Ok(None) => Ok(()),
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = read {
+            self.report.problems.push(problem);
+        }
+    }
+
+    /// The option in the one form that clap is shown; `None` if there is nothing to put into a recipe.
+    fn words(&mut self, given: &Given) -> Result<Option<Vec<String>>, Problem> {
+        let Given { name, values, .. } = given;
+        let Some(arg) = self.command.get_arguments().find(|arg| arg.get_long() == Some(name)) else {
+            return match other_options::classify(given) {
+                Verdict::Unknown => Err(self.unknown(given)),
+                Verdict::SwitchedOff => Ok(None),
+                Verdict::NoEffect(note) => {
+                    if !self.report.notes.contains(&note) {
+                        self.report.notes.push(note);
+                    }
+                    Ok(None)
+                }
+                Verdict::Refused(problem) => Err(problem),
+            };
+        };
+        let type_id = arg.get_value_parser().type_id();
+        let is_text = type_id == TypeId::of::<String>() || type_id == TypeId::of::<PathBuf>();
+        let is_list = matches!(arg.get_action(), ArgAction::Append);
+        let is_flag = type_id == TypeId::of::<bool>();
+        let long = format!("--{name}");
+        match values.as_slice() {
+            [] if is_list || given.file.is_some() => Ok(None),
+            [] if is_flag => Ok(Some(vec![long])),
+            [] => Err(given.problem("its value is missing", format!("write --{name}=VALUE"))),
+            [only] if only.is_empty() && is_text => Ok(None),
+            [_] => Ok(Some(vec![format!("{long}={}", values[0])])),
+            _ if is_list => Ok(Some(values.iter().map(|value| format!("{long}={value}")).collect())),
+            _ if given.file.is_some() => Ok(Some(vec![format!("{long}={}", values.join(","))])),
+            [first, ..] if is_flag => {
+                Err(given.problem(format!("it takes no value, but `{first}` follows it"), "leave that word out"))
+            }
+            [first, second, ..] => {
+                let what = format!("it takes one value, but `{second}` follows `{first}`");
+                Err(given.problem(what, "put quotation marks around a value that contains spaces"))
+            }
+        }
+    }
+
+    fn read(&mut self, given: &Given, words: Vec<String>, args: &mut TrainArgs) -> Result<(), Problem> {
+        let mut argv = vec!["lorabake train".to_owned()];
+        argv.extend(words);
+        let matches = self.command.try_get_matches_from_mut(argv);
+        let read = matches.and_then(|matches| args.update_from_arg_matches(&matches));
+        read.map_err(|error| self.misread(given, &error))
+    }
+
+    /// A value that is not of the option's type, in plain words.
+    fn misread(&self, given: &Given, error: &clap::Error) -> Problem {
+        let value = given.values.join(" ");
+        let arg = self.command.get_arguments().find(|arg| arg.get_long() == Some(&given.name));
+        let type_id = arg.map(|arg| arg.get_value_parser().type_id());
+        let is_value = error.kind() == ErrorKind::ValueValidation;
+        if type_id.is_some_and(|id| id == TypeId::of::<bool>()) {
+            given.problem(format!("`{value}` is neither true nor false"), "leave it out")
+        } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<f64>()) {
+            given.problem(format!("`{value}` is not a number"), "write for instance 0.0001 or 1e-4")
+        } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<u32>()) {
+            given.problem(format!("`{value}` is not a whole number from 0 to 4294967295"), "write for instance 1")
+        } else {
+            given.problem(format!("`{value}` cannot be read"), "see --help")
+        }
+    }
+
+    fn unknown(&self, given: &Given) -> Problem {
+        let own = self.command.get_arguments().filter_map(|arg| arg.get_long());
+        let remedy = match names::nearest(&given.name, own.chain(other_options::names())) {
+            Some(name) if given.file.is_some() => format!("did you mean {name}?"),
+            Some(name) => format!("did you mean --{name}?"),
+            None => "leave it out".to_owned(),
+        };
+        given.problem("neither lorabake nor sd-scripts knows this option", remedy)
+    }
+}
