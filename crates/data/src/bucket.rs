@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lorabake_recipe::data::{Buckets, Data};
 
-use crate::problem::{Error, Errors, Problem, Size};
-use crate::scan::Dataset;
+use crate::dataset::Dataset;
+use crate::error::{Error, Errors};
+use crate::problem::{BucketLimit, Problem};
+use crate::size::{Size, area, aspect_ratio};
 
 /// Where one image goes; sizes in pixels, (width, height).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +63,7 @@ impl Rule {
 
     /// The place of an image of this size; `None` if it is too small for any bucket (only with `NoUpscale`).
     pub fn place(&self, image: Size) -> Option<Placement> {
-        let aspect = ratio(image);
+        let aspect = aspect_ratio(image);
         let (bucket, resized) = match self {
             Self::Nearest(sizes) => nearest(sizes, image)?,
             Self::NoUpscale { max_area, step } => no_upscale(*max_area, *step, image)?,
@@ -71,7 +73,7 @@ impl Rule {
             resized,
             crop: ((resized.0 - bucket.0) / 2, (resized.1 - bucket.1) / 2),
             crop_ltrb: crop_ltrb(bucket, aspect),
-            ar_error: ratio(bucket) - aspect,
+            ar_error: aspect_ratio(bucket) - aspect,
         })
     }
 }
@@ -148,9 +150,13 @@ fn limits(resolution: Size, buckets: &Buckets) -> Result<((u32, u32), Vec<Proble
             buckets.min
         )));
     }
-    let moved = [("--min_bucket_reso", buckets.min, min), ("--max_bucket_reso", buckets.max, max)];
-    let moved = moved.into_iter().filter(|(_, from, to)| from != to);
-    let problems = moved.map(|(option, from, to)| Problem::BucketLimitMoved { option, from, to, step }).collect();
+    let mut problems = Vec::new();
+    if min != buckets.min {
+        problems.push(Problem::BucketLimitMoved { limit: BucketLimit::Min, from: buckets.min, to: min, step });
+    }
+    if max != buckets.max {
+        problems.push(Problem::BucketLimitMoved { limit: BucketLimit::Max, from: buckets.max, to: max, step });
+    }
     Ok(((min, max), problems))
 }
 
@@ -172,13 +178,13 @@ fn sizes(resolution: Size, (min, max): (u32, u32), step: u32) -> Vec<Size> {
 
 /// The size itself if it is a bucket, else the first bucket with the nearest aspect ratio; resized to cover it.
 fn nearest(sizes: &[Size], image: Size) -> Option<(Size, Size)> {
-    let aspect = ratio(image);
-    let error = |size: &Size| (ratio(*size) - aspect).abs();
+    let aspect = aspect_ratio(image);
+    let error = |size: &Size| (aspect_ratio(*size) - aspect).abs();
     let bucket = match sizes.contains(&image) {
         true => image,
         false => *sizes.iter().min_by(|a, b| error(a).total_cmp(&error(b)))?,
     };
-    let scale = match aspect > ratio(bucket) {
+    let scale = match aspect > aspect_ratio(bucket) {
         true => f64::from(bucket.1) / f64::from(image.1),
         false => f64::from(bucket.0) / f64::from(image.0),
     };
@@ -187,15 +193,15 @@ fn nearest(sizes: &[Size], image: Size) -> Option<(Size, Size)> {
 
 /// Shrinks to the area, keeping the side whose rounding to the step changes the aspect ratio least, then cuts.
 fn no_upscale(max_area: u64, step: u32, image: Size) -> Option<(Size, Size)> {
-    let aspect = ratio(image);
+    let aspect = aspect_ratio(image);
     let mut resized = image;
     if area(image) > max_area {
         let width = (max_area as f64 * aspect).sqrt();
         let height = max_area as f64 / width;
         let by_width = to_step(width, step);
-        let by_width_ratio = ratio((by_width, to_step(f64::from(by_width) / aspect, step)));
+        let by_width_ratio = aspect_ratio((by_width, to_step(f64::from(by_width) / aspect, step)));
         let by_height = to_step(height, step);
-        let by_height_ratio = ratio((to_step(f64::from(by_height) * aspect, step), by_height));
+        let by_height_ratio = aspect_ratio((to_step(f64::from(by_height) * aspect, step), by_height));
         if !by_width_ratio.is_finite() || !by_height_ratio.is_finite() {
             return None;
         }
@@ -210,17 +216,9 @@ fn no_upscale(max_area: u64, step: u32, image: Size) -> Option<(Size, Size)> {
 
 fn crop_ltrb(bucket: Size, aspect: f64) -> [f64; 4] {
     let (width, height) = (f64::from(bucket.0), f64::from(bucket.1));
-    let fitted = if ratio(bucket) > aspect { (height * aspect, height) } else { (width, width / aspect) };
+    let fitted = if aspect_ratio(bucket) > aspect { (height * aspect, height) } else { (width, width / aspect) };
     let (left, top) = (((width - fitted.0) / 2.0).floor(), ((height - fitted.1) / 2.0).floor());
     [left, top, left + fitted.0, top + fitted.1]
-}
-
-fn ratio((width, height): Size) -> f64 {
-    f64::from(width) / f64::from(height)
-}
-
-fn area((width, height): Size) -> u64 {
-    u64::from(width) * u64::from(height)
 }
 
 /// Half goes up, as `int(x + 0.5)`.

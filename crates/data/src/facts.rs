@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use lorabake_recipe::data::Data;
 
 use crate::bucket::Layout;
-use crate::problem::Size;
-use crate::scan::{Dataset, Folder, Item};
+use crate::dataset::{Dataset, Folder, Item};
+use crate::size::Size;
 
 /// Facts about a data set.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lorabake_data::DatasetReport;
+
 use crate::block_plan::Row;
 use crate::generate::{Picture, Request};
 use crate::max_norm::Norms;
@@ -12,8 +14,8 @@ use crate::memory::Outlook;
 pub enum Event {
     /// A warning or remark that the user should read, one line.
     Note(String),
-    /// What was found in the image folders, as text of many lines.
-    Found(String),
+    /// What was found in the image folders, and how many steps it makes.
+    Dataset(DatasetReport),
     /// What the run needs of memory and what there is; comes before anything large is read.
     Memory(Outlook),
     /// A stage of the preparation ended after this many seconds.

@@ -1,7 +1,7 @@
 //! Which uses of images teach what the model predicts without the LoRA, and what their captions say.
 
 use anyhow::{Result, bail};
-use lorabake_data::caption::{self, Use};
+use lorabake_data::caption::{self, CaptionUse};
 use lorabake_data::{Dataset, Item};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::captions::CaptionRules;
@@ -24,18 +24,19 @@ pub(crate) fn told(
     is_reg: bool,
     (caption, rules): (String, &CaptionRules),
     seed: Seed,
-    at: Use,
+    at: CaptionUse,
 ) -> Told {
     if is_reg {
         return Told { caption, keeps: prior.prediction };
     }
-    let loses = |trigger: &&Trigger| seed.stream("trigger", &[at.epoch, at.position]).random_bool(trigger.dropout_rate);
+    let loses =
+        |trigger: &&Trigger| seed.stream("trigger", &[at.id.epoch, at.id.position]).random_bool(trigger.dropout_rate);
     let without = prior.trigger.as_ref().filter(loses).and_then(|trigger| dropped(&caption, trigger, rules));
     Told { keeps: without.is_some(), caption: without.unwrap_or(caption) }
 }
 
 fn dropped(caption: &str, trigger: &Trigger, rules: &CaptionRules) -> Option<String> {
-    caption::without(caption, &trigger.words, trigger.class.as_deref(), &rules.separator)
+    caption::without_trigger(caption, &trigger.words, trigger.class.as_deref(), &rules.separator)
 }
 
 /// A note about training images whose caption lacks the trigger, which they then cannot lose.

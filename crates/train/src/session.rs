@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
-use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Dataset, Item, caption, report, scan};
+use lorabake_data::epoch_order::{EpochOrder, Length};
+use lorabake_data::{Dataset, DatasetReport, Item, caption, scan};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, Parts, Sizes};
@@ -50,7 +50,7 @@ pub struct Session {
     /// Their buckets.
     pub layout: Layout,
     /// Their order.
-    pub plan: Plan,
+    pub order: EpochOrder,
     /// Epochs and steps.
     pub length: Length,
     /// Their latents.
@@ -85,13 +85,13 @@ impl Session {
         let seed = Seed(recipe.train.seed);
         let dataset = scan(&recipe.data)?;
         let layout = Layout::new(&dataset, &recipe.data)?;
-        let plan = Plan::new(&dataset, &layout, &recipe.data, seed);
-        let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
+        let order = EpochOrder::new(&dataset, &layout, &recipe.data, seed);
+        let length = Length::new(order.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
         refuse_unwritable(&recipe.output.dir)?;
         let wanted = sample::requests(&recipe, &say)?;
-        let report = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
-        say(Event::Found(report));
+        let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
+        say(Event::Dataset(report));
         clock.lap("images looked through");
         let device = choose_device(&recipe.train, &say)?;
         let halves = if wanted.is_empty() { Parts::Training } else { Parts::All };
@@ -122,7 +122,7 @@ impl Session {
             bundle,
             dataset,
             layout,
-            plan,
+            order,
             length,
             latents,
             texts,

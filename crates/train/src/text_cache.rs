@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use lorabake_data::{Dataset, caption};
+use lorabake_data::{Dataset, UseId, caption};
 use lorabake_model::Bundle;
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{ROW, Tokenizer};
@@ -32,7 +32,7 @@ impl TextCache {
         let mut kept = BTreeMap::new();
         for item in &dataset.items {
             let rules = &dataset.settings(&recipe.data, item).captions;
-            let any_use = caption::Use { epoch: 0, position: 0, step: 0, steps: 1 };
+            let any_use = caption::CaptionUse { id: UseId { epoch: 0, position: 0 }, step: 0, steps: 1 };
             let prompt = caption::draw(&item.caption, rules, Seed(recipe.train.seed), any_use);
             let paddings = paddings(bundle.family);
             let mut tokens = Tokens::new(tokenizer, [prompt.as_str()], model.max_token_length, weighted, &paddings);

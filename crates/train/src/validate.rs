@@ -96,7 +96,7 @@ impl Validation {
             input_noise.extend(draws.input_noise.into_iter().flatten());
             masks.push(drawn.mask);
             let rules = &dataset.settings(&recipe.data, item).captions;
-            captions.push(caption::fixed(&item.caption, rules, self.seed, index as u64));
+            captions.push(caption::unaugmented(&item.caption, rules, self.seed, index as u64));
         }
         let has_mask = masks.iter().any(Option::is_some);
         let mask = masks.into_iter().flat_map(|mask| mask.unwrap_or_else(|| vec![1.0; h * w]));

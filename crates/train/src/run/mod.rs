@@ -65,7 +65,7 @@ fn bake_with(ranks: &Ranks, parsed: &Parsed, events: &Sender<Event>, commands: &
         events.send(Event::Note(text)).unwrap_or_default();
     }
     let saver = Saver::new(parsed, &session)?;
-    let largest = session.plan.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
+    let largest = session.order.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
     let shards = Shards::of(&session.recipe, &session.device, largest);
     let scale = LossScale::new(&session.device, storages(&session.recipe.train, &session.device).unet);
     let talk = Talk { ranks, events, commands };
@@ -160,7 +160,7 @@ impl Bake<'_> {
         let started = Instant::now();
         let (mut epoch, mut stopped) = (self.step / length.steps_per_epoch, false);
         while epoch < length.epochs && !stopped {
-            let batches = self.session.plan.epoch(epoch);
+            let batches = self.session.order.epoch(epoch);
             let done = (self.step - epoch * length.steps_per_epoch) as usize;
             for (index, group) in batches.chunks(accumulation).enumerate().skip(done) {
                 if let Err(error) = self.optimize((epoch, index * accumulation), group) {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lorabake_data::plan::Batch;
-use lorabake_data::{Item, caption};
+use lorabake_data::epoch_order::Batch;
+use lorabake_data::{Item, UseId, caption};
 use lorabake_optim::lr;
 use lorabake_recipe::seed::Seed;
 
@@ -116,7 +116,7 @@ impl Bake<'_> {
         let uses: Vec<prior::Told> = items
             .clone()
             .map(|(entry, item)| {
-                let at = caption::Use { epoch: at.0, position: entry.position, step, steps };
+                let at = caption::CaptionUse { id: UseId { epoch: at.0, position: entry.position }, step, steps };
                 let rules = &session.dataset.settings(&recipe.data, item).captions;
                 let caption = caption::draw(&item.caption, rules, seed, at);
                 prior::told(&recipe.prior, item.is_reg, (caption, rules), seed, at)

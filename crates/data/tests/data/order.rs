@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lorabake_data::bucket::{Layout, Rule};
-use lorabake_data::plan::{Batch, Length, Plan, uses};
+use lorabake_data::epoch_order::{Batch, EpochOrder, Length};
+use lorabake_data::problem::BucketLimit;
+use lorabake_data::scan::regularization::balanced_uses;
 use lorabake_data::{Dataset, Item, Problem};
 use lorabake_recipe::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
@@ -50,12 +52,12 @@ fn random_dataset(seed: u64) -> Dataset {
     };
     let count = rng.random_range(1..40);
     let items = (0..count).map(|i| item(i, &mut rng)).collect();
-    Dataset { folders: Vec::new(), items, left_out: Vec::new(), problems: Vec::new() }
+    Dataset { items, ..Dataset::default() }
 }
 
-fn plan(dataset: &Dataset, data: &Data, seed: u64) -> (Layout, Plan) {
+fn plan(dataset: &Dataset, data: &Data, seed: u64) -> (Layout, EpochOrder) {
     let layout = Layout::new(dataset, data).unwrap();
-    let plan = Plan::new(dataset, &layout, data, Seed(seed));
+    let plan = EpochOrder::new(dataset, &layout, data, Seed(seed));
     (layout, plan)
 }
 
@@ -128,23 +130,19 @@ fn about_half_is_mirrored_if_asked_and_none_otherwise() {
 
 #[test]
 fn regularization_is_cut_or_repeated_to_the_number_of_training_uses() {
-    let train = |repeats| (repeats, false);
-    let reg = |repeats| (repeats, true);
     // sd-scripts' trace i_reg: 6 × 4 against 4 × 2.
-    let mut images = vec![train(4); 6];
-    images.extend([reg(2); 4]);
-    assert_eq!(uses(&images)[6..], [6, 6, 6, 6]);
-    assert_eq!(uses(&[train(5), reg(1), reg(1)]), [5, 3, 2]);
-    assert_eq!(uses(&[train(5), reg(4), reg(4), reg(4)]), [5, 4, 4, 0]);
-    assert_eq!(uses(&[train(2), train(3)]), [2, 3]);
+    assert_eq!(balanced_uses(24, &[2; 4]), [6, 6, 6, 6]);
+    assert_eq!(balanced_uses(5, &[1, 1]), [3, 2]);
+    assert_eq!(balanced_uses(5, &[4, 4, 4]), [4, 4, 0]);
+    assert_eq!(balanced_uses(5, &[]), [0; 0]);
     // By the letter of sd-scripts: take with repeats, then one more each in turn.
     for seed in 0..200 {
         let mut rng = Seed(seed).stream("reg", &[]);
         let goal: u32 = rng.random_range(1..50);
         let repeats: Vec<u32> = (0..rng.random_range(1..8)).map(|_| rng.random_range(1..6)).collect();
-        let images: Vec<_> = [train(goal)].into_iter().chain(repeats.iter().map(|n| reg(*n))).collect();
         let mut expected = vec![0; repeats.len()];
-        let (mut taken, mut first) = (0, true);
+        let mut taken = 0;
+        let mut first = true;
         while taken < goal {
             for (uses, repeats) in expected.iter_mut().zip(&repeats) {
                 let more = if first { *repeats } else { 1 };
@@ -156,7 +154,7 @@ fn regularization_is_cut_or_repeated_to_the_number_of_training_uses() {
             }
             first = false;
         }
-        assert_eq!(uses(&images)[1..], expected, "{goal} {repeats:?}");
+        assert_eq!(balanced_uses(u64::from(goal), &repeats), expected, "{goal} {repeats:?}");
     }
 }
 
@@ -183,17 +181,20 @@ fn every_image_covers_its_bucket() {
         let (rule, _) = Rule::new((side, side), Some(&buckets)).unwrap();
         for _ in 0..20 {
             let image = (rng.random_range(step..3000), rng.random_range(step..3000));
-            let Some(place) = rule.place(image) else { continue };
-            assert!(place.resized.0 >= place.bucket.0 && place.resized.1 >= place.bucket.1);
+            let Some(placement) = rule.place(image) else { continue };
+            assert!(placement.resized.0 >= placement.bucket.0 && placement.resized.1 >= placement.bucket.1);
             assert!(
-                place.bucket.0 % step == 0 && place.bucket.1 % step == 0 && place.bucket.0 > 0 && place.bucket.1 > 0
+                placement.bucket.0 % step == 0
+                    && placement.bucket.1 % step == 0
+                    && placement.bucket.0 > 0
+                    && placement.bucket.1 > 0
             );
-            assert!((0.0..1.0).contains(&place.cropped_share()));
+            assert!((0.0..1.0).contains(&placement.cropped_share()));
             if buckets.no_upscale {
-                assert!(place.resized.0 <= image.0 && place.resized.1 <= image.1);
+                assert!(placement.resized.0 <= image.0 && placement.resized.1 <= image.1);
             } else {
                 // With no_upscale, rounding may exceed the area a little, in sd-scripts too.
-                assert!(u64::from(place.bucket.0) * u64::from(place.bucket.1) <= u64::from(side).pow(2));
+                assert!(u64::from(placement.bucket.0) * u64::from(placement.bucket.1) <= u64::from(side).pow(2));
             }
         }
     }
@@ -206,8 +207,11 @@ fn limits_move_to_the_step_and_contradictions_are_refused() {
     assert!(
         matches!(rule, Rule::Nearest(sizes) if sizes.first() == Some(&(64, 192)) && sizes.last() == Some(&(256, 64)))
     );
-    let moved = |option, from, to| Problem::BucketLimitMoved { option, from, to, step: 64 };
-    assert_eq!(problems, [moved("--min_bucket_reso", 100, 64), moved("--max_bucket_reso", 250, 256)]);
+    let moved = |limit, from, to| Problem::BucketLimitMoved { limit, from, to, step: 64 };
+    assert_eq!(problems, [moved(BucketLimit::Min, 100, 64), moved(BucketLimit::Max, 250, 256)]);
+    let told = "--min_bucket_reso 100 is not a multiple of --bucket_reso_steps 64: 64 is used";
+    assert_eq!(problems[0].to_string(), told);
+    assert!(problems[1].to_string().starts_with("--max_bucket_reso 250 is"), "{}", problems[1]);
     let refused = |min, max, step, resolution| {
         Rule::new(resolution, Some(&Buckets { min, max, step, no_upscale: false })).unwrap_err().to_string()
     };
@@ -223,7 +227,7 @@ fn without_buckets_every_image_becomes_the_resolution() {
     for (image, resized, crop) in
         [((96, 64), (96, 64), (0, 0)), ((50, 50), (96, 96), (0, 16)), ((400, 100), (256, 64), (80, 0))]
     {
-        let place = rule.place(image).unwrap();
-        assert_eq!((place.bucket, place.resized, place.crop), ((96, 64), resized, crop));
+        let placement = rule.place(image).unwrap();
+        assert_eq!((placement.bucket, placement.resized, placement.crop), ((96, 64), resized, crop));
     }
 }

@@ -4,13 +4,13 @@
 //! weights, the order of sums, the number format and the rounding of the originals (OpenCV
 //! `modules/imgproc/src/resize.cpp`, Pillow `src/libImaging/Resample.c`). Three channels of 8 bits only.
 
-use crate::image::Rgb;
-use crate::problem::Size;
+use super::rgb::Rgb;
+use crate::size::Size;
 
 const CHANNELS: usize = 3;
 
 /// Resizes as sd-scripts does by default: area if no side grows, else Lanczos.
-pub fn resize(source: &Rgb, (width, height): Size) -> Rgb {
+pub(super) fn resize(source: &Rgb, (width, height): Size) -> Rgb {
     if (source.width, source.height) == (width, height) {
         source.clone()
     } else if source.width >= width && source.height >= height {

@@ -7,7 +7,7 @@
 
 use rand::Rng;
 
-use crate::image::Rgb;
+use super::rgb::Rgb;
 
 /// One change of an image's colours.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_data::bucket::{Placement, Rule};
-use lorabake_data::image::{Rgb, decode, fit};
-use lorabake_data::probe;
+use lorabake_data::image::crop::{crop, draw_crop, fit};
+use lorabake_data::image::{Rgb, decode, probe};
 use lorabake_recipe::data::Buckets;
+use rand::SeedableRng;
 
 fn golden(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
@@ -30,20 +31,16 @@ fn placement(target: (u32, u32)) -> Placement {
 fn check_bucket(rule: &Rule, line: &str) {
     let n: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
     let size = |at: usize| (n[at] as u32, n[at + 1] as u32);
-    let place = rule.place(size(0)).unwrap();
-    assert_eq!((place.bucket, place.resized, place.crop), (size(2), size(4), size(6)), "{line}");
-    for (ours, theirs) in place.crop_ltrb.iter().zip(&n[8..12]) {
+    let placement = rule.place(size(0)).unwrap();
+    assert_eq!((placement.bucket, placement.resized, placement.crop), (size(2), size(4), size(6)), "{line}");
+    for (ours, theirs) in placement.crop_ltrb.iter().zip(&n[8..12]) {
         assert!((ours - theirs).abs() < 2e-5, "{line}: {ours}"); // printed with 9 digits
     }
-    assert!((place.ar_error - n[12]).abs() < 1e-8, "{line}: {}", place.ar_error);
+    assert!((placement.ar_error - n[12]).abs() < 1e-8, "{line}: {}", placement.ar_error);
 }
 
 #[test]
 fn drawn_crops_reach_every_place_and_none_outside() {
-    use lorabake_data::bucket::Rule;
-    use lorabake_data::image::{Rgb, crop, draw_crop};
-    use rand::SeedableRng;
-
     let (rule, _) = Rule::new((64, 64), None).unwrap();
     let placement = rule.place((67, 64)).unwrap();
     assert_eq!((placement.resized, placement.bucket), ((67, 64), (64, 64)));
