@@ -41,7 +41,7 @@ fn check_bucket(rule: &Rule, line: &str) {
 
 #[test]
 fn drawn_crops_reach_every_place_and_none_outside() {
-    let (rule, _) = Rule::new((64, 64), None).unwrap();
+    let rule = Rule::new((64, 64), None).unwrap();
     let placement = rule.place((67, 64)).unwrap();
     assert_eq!((placement.resized, placement.bucket), ((67, 64), (64, 64)));
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
@@ -65,7 +65,7 @@ fn buckets_are_those_of_sd_scripts() {
         if let Some(settings) = line.strip_prefix("settings ") {
             let n: Vec<u32> = settings.split(' ').map(|number| number.parse().unwrap()).collect();
             let buckets = Buckets { min: n[2], max: n[3], step: n[4], no_upscale: n[5] == 1 };
-            rule = Some(Rule::new((n[0], n[1]), Some(&buckets)).unwrap().0);
+            rule = Some(Rule::new((n[0], n[1]), Some(&buckets)).unwrap());
             tables += 1;
         } else if let Some(sizes) = line.strip_prefix("sizes") {
             let sizes = sizes.split_whitespace().map(|size| {
@@ -126,7 +126,7 @@ fn resizing_equals_opencv_area_and_pillow_lanczos() {
 #[test]
 fn conformance_images_equal_those_of_sd_scripts() {
     let buckets = Buckets { min: 64, max: 256, step: 64, no_upscale: false };
-    let (rule, _) = Rule::new((128, 128), Some(&buckets)).unwrap();
+    let rule = Rule::new((128, 128), Some(&buckets)).unwrap();
     for name in ["sq_00", "sq_02", "ar_00", "ar_01", "ar_05"] {
         let source = png(&golden(&format!("images/{name}.png")));
         let ours = fit(&source, &rule.place((source.width, source.height)).unwrap());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lorabake_data::bucket::{Layout, Rule};
+use lorabake_data::bucket::{Layout, Rule, moved_limits};
 use lorabake_data::epoch_order::{Batch, EpochOrder, Length};
 use lorabake_data::problem::BucketLimit;
 use lorabake_data::scan::regularization::balanced_uses;
@@ -178,7 +178,7 @@ fn every_image_covers_its_bucket() {
         let step = [8, 32, 64][rng.random_range(0..3)];
         let side = step * rng.random_range(4..16);
         let buckets = Buckets { min: side / 2, max: side * 2, step, no_upscale: rng.random_bool(0.5) };
-        let (rule, _) = Rule::new((side, side), Some(&buckets)).unwrap();
+        let rule = Rule::new((side, side), Some(&buckets)).unwrap();
         for _ in 0..20 {
             let image = (rng.random_range(step..3000), rng.random_range(step..3000));
             let Some(placement) = rule.place(image) else { continue };
@@ -203,7 +203,8 @@ fn every_image_covers_its_bucket() {
 #[test]
 fn limits_move_to_the_step_and_contradictions_are_refused() {
     let buckets = Buckets { min: 100, max: 250, step: 64, no_upscale: false };
-    let (rule, problems) = Rule::new((128, 128), Some(&buckets)).unwrap();
+    let rule = Rule::new((128, 128), Some(&buckets)).unwrap();
+    let problems = moved_limits(&buckets).unwrap();
     assert!(
         matches!(rule, Rule::Nearest(sizes) if sizes.first() == Some(&(64, 192)) && sizes.last() == Some(&(256, 64)))
     );
@@ -223,7 +224,7 @@ fn limits_move_to_the_step_and_contradictions_are_refused() {
 
 #[test]
 fn without_buckets_every_image_becomes_the_resolution() {
-    let (rule, _) = Rule::new((96, 64), None).unwrap();
+    let rule = Rule::new((96, 64), None).unwrap();
     for (image, resized, crop) in
         [((96, 64), (96, 64), (0, 0)), ((50, 50), (96, 96), (0, 16)), ((400, 100), (256, 64), (80, 0))]
     {
