@@ -136,10 +136,17 @@ impl Length {
     pub fn new(batches_per_epoch: u64, accumulation: usize, duration: Duration) -> Self {
         let accumulation = accumulation.max(1) as u64;
         let steps_per_epoch = batches_per_epoch.div_ceil(accumulation).max(1);
-        let (epochs, steps) = match duration {
-            Duration::Epochs(epochs) => (epochs, steps_per_epoch.saturating_mul(epochs)),
-            Duration::Steps(steps) => (steps.div_ceil(steps_per_epoch), steps),
-        };
-        Self { batches_per_epoch, accumulation, steps_per_epoch, epochs, steps }
+        let mut length = Self { batches_per_epoch, accumulation, steps_per_epoch, epochs: 0, steps: 0 };
+        match duration {
+            Duration::Epochs(epochs) => {
+                length.epochs = epochs;
+                length.steps = steps_per_epoch.saturating_mul(epochs);
+            }
+            Duration::Steps(steps) => {
+                length.epochs = steps.div_ceil(steps_per_epoch);
+                length.steps = steps;
+            }
+        }
+        length
     }
 }

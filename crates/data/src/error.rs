@@ -97,7 +97,7 @@ pub enum Error {
     MaskSize {
         /// The mask.
         path: PathBuf,
-        /// Its size.
+        /// Size of the mask.
         mask: Size,
         /// Size of the image.
         image: Size,
@@ -107,7 +107,7 @@ pub enum Error {
     Image {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the image.
         fault: Fault,
     },
     /// A caption file cannot be used.
@@ -131,7 +131,7 @@ pub enum Error {
     TooSmall {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the image.
         size: Size,
         /// `--bucket_reso_steps`
         step: u32,

@@ -164,9 +164,9 @@ pub enum Problem {
     BucketLimitMoved {
         /// Which limit.
         limit: BucketLimit,
-        /// As given.
+        /// The limit as given.
         from: u32,
-        /// As used.
+        /// The limit as used.
         to: u32,
         /// `--bucket_reso_steps`
         step: u32,

@@ -9,7 +9,7 @@ use lorabake_recipe::train::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Layout;
-use crate::dataset::{Dataset, Folder, LeftOut};
+use crate::dataset::{Dataset, LeftOut};
 use crate::epoch_order::{EpochOrder, Length};
 use crate::problem::{self, Problem};
 use crate::size::Size;
@@ -45,11 +45,11 @@ pub struct FolderGroup {
 /// Where folders come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// They lie in `--train_data_dir`.
+    /// The `--train_data_dir`.
     TrainDir(#[serde(serialize_with = "problem::lossy")] PathBuf),
-    /// They lie in `--reg_data_dir`.
+    /// The `--reg_data_dir`.
     RegDir(#[serde(serialize_with = "problem::lossy")] PathBuf),
-    /// They are named in one data set of a `--dataset_config`.
+    /// One data set of a `--dataset_config`.
     DataSet {
         /// Which data set of the file, from 1.
         number: usize,
@@ -163,56 +163,51 @@ fn groups(dataset: &Dataset, data: &Data) -> Vec<FolderGroup> {
     let Some(config) = &data.config else {
         let mut groups = vec![FolderGroup {
             origin: Origin::TrainDir(data.train_dir.clone()),
-            folders: folders(dataset, data, |folder| !folder.is_reg),
+            folders: folders(dataset, data, false),
         }];
         if let Some(dir) = &data.reg_dir {
-            groups.push(FolderGroup {
-                origin: Origin::RegDir(dir.clone()),
-                folders: folders(dataset, data, |folder| folder.is_reg),
-            });
+            groups.push(FolderGroup { origin: Origin::RegDir(dir.clone()), folders: folders(dataset, data, true) });
         }
         return groups;
     };
-    let mut origins = BTreeMap::new();
-    for folder in &dataset.folders {
+    let mut groups: BTreeMap<usize, FolderGroup> = BTreeMap::new();
+    for (index, folder) in dataset.folders.iter().enumerate() {
         let Some(subset) = folder.subset.and_then(|index| config.subsets.get(index)) else { continue };
-        origins.entry(subset.dataset).or_insert(Origin::DataSet {
-            number: subset.dataset + 1,
-            resolution: subset.settings.resolution,
-            batch_size: subset.settings.batch_size,
+        let group = groups.entry(subset.dataset).or_insert_with(|| FolderGroup {
+            origin: Origin::DataSet {
+                number: subset.dataset + 1,
+                resolution: subset.settings.resolution,
+                batch_size: subset.settings.batch_size,
+            },
+            folders: Vec::new(),
         });
+        group.folders.push(folder_report(dataset, data, index));
     }
-    let mut groups = Vec::new();
-    for (number, origin) in origins {
-        let is_here = |folder: &Folder| folder.subset.is_some_and(|index| config.subsets[index].dataset == number);
-        groups.push(FolderGroup { origin, folders: folders(dataset, data, is_here) });
-    }
-    groups
+    groups.into_values().collect()
 }
 
-/// Reports of those folders that `belongs` picks.
-fn folders(dataset: &Dataset, data: &Data, belongs: impl Fn(&Folder) -> bool) -> Vec<FolderReport> {
-    let mut reports = Vec::new();
-    for (index, folder) in dataset.folders.iter().enumerate() {
-        if !belongs(folder) {
-            continue;
-        }
-        let images = dataset.items.iter().filter(|item| item.folder == index);
-        reports.push(FolderReport {
-            name: folder.name.clone(),
-            is_reg: folder.is_reg,
-            images: folder.images,
-            captioned: folder.captioned,
-            no_caption: match data.reg_pairing {
-                RegPairing::SameName if folder.is_reg => NoCaption::OfTrainingImage,
-                _ => NoCaption::FolderWords(folder.class_tokens.clone()),
-            },
-            held_out: dataset.held_out_of(index),
-            repeats: folder.repeats,
-            uses: images.map(|item| u64::from(item.uses)).sum(),
-        });
+/// Reports of the folders of training or of regularization images.
+fn folders(dataset: &Dataset, data: &Data, is_reg: bool) -> Vec<FolderReport> {
+    let indices = (0..dataset.folders.len()).filter(|&index| dataset.folders[index].is_reg == is_reg);
+    indices.map(|index| folder_report(dataset, data, index)).collect()
+}
+
+fn folder_report(dataset: &Dataset, data: &Data, index: usize) -> FolderReport {
+    let folder = &dataset.folders[index];
+    let images = dataset.items.iter().filter(|item| item.folder == index);
+    FolderReport {
+        name: folder.name.clone(),
+        is_reg: folder.is_reg,
+        images: folder.images,
+        captioned: folder.captioned,
+        no_caption: match data.reg_pairing {
+            RegPairing::SameName if folder.is_reg => NoCaption::OfTrainingImage,
+            _ => NoCaption::FolderWords(folder.class_tokens.clone()),
+        },
+        held_out: dataset.held_out_of(index),
+        repeats: folder.repeats,
+        uses: images.map(|item| u64::from(item.uses)).sum(),
     }
-    reports
 }
 
 fn buckets(dataset: &Dataset, layout: &Layout, order: &EpochOrder) -> Vec<BucketReport> {

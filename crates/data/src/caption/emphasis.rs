@@ -19,39 +19,60 @@ const SQUARE: f64 = 1.0 / 1.1;
 /// The parts of a prompt in their order; neighbours of the same weight are one part, and there is at least one.
 pub fn parse(prompt: &str) -> Vec<Weighted> {
     let mut parts: Vec<Weighted> = Vec::new();
-    let (mut round, mut square) = (Vec::new(), Vec::new());
+    // For each bracket that is open, the number of parts before it.
+    let mut round = Vec::new();
+    let mut square = Vec::new();
     let mut rest = prompt;
     while let Some(token) = Token::next(&mut rest) {
         match token {
-            Token::Escaped(text) => parts.push(plain(text)),
             Token::Open('(') => round.push(parts.len()),
             Token::Open(_) => square.push(parts.len()),
-            Token::Number(_, weight) if !round.is_empty() => multiply(&mut parts, round.pop(), weight),
-            Token::Close(")") if !round.is_empty() => multiply(&mut parts, round.pop(), ROUND),
-            Token::Close("]") if !square.is_empty() => multiply(&mut parts, square.pop(), SQUARE),
-            Token::Number(text, _) | Token::Close(text) | Token::Text(text) => parts.push(plain(text)),
+            Token::Number(text, weight) => match round.pop() {
+                Some(start) => multiply(&mut parts[start..], weight),
+                None => parts.push(plain(text)),
+            },
+            Token::Close(text) => {
+                let (open, weight) = if text == ")" { (&mut round, ROUND) } else { (&mut square, SQUARE) };
+                match open.pop() {
+                    Some(start) => multiply(&mut parts[start..], weight),
+                    None => parts.push(plain(text)),
+                }
+            }
+            Token::Escaped(text) | Token::Text(text) => parts.push(plain(text)),
         }
     }
-    round.into_iter().for_each(|start| multiply(&mut parts, Some(start), ROUND));
-    square.into_iter().for_each(|start| multiply(&mut parts, Some(start), SQUARE));
+    for start in round {
+        multiply(&mut parts[start..], ROUND);
+    }
+    for start in square {
+        multiply(&mut parts[start..], SQUARE);
+    }
     if parts.is_empty() {
-        return vec![plain("")];
+        parts.push(plain(""));
     }
-    parts.into_iter().fold(Vec::new(), |mut merged: Vec<Weighted>, part| {
-        match merged.last_mut().filter(|last| last.weight == part.weight) {
-            Some(last) => last.text += &part.text,
-            None => merged.push(part),
+    merged(parts)
+}
+
+/// Parts of which neighbours have different weights.
+fn merged(parts: Vec<Weighted>) -> Vec<Weighted> {
+    let mut merged: Vec<Weighted> = Vec::new();
+    for part in parts {
+        match merged.last_mut() {
+            Some(last) if last.weight == part.weight => last.text += &part.text,
+            _ => merged.push(part),
         }
-        merged
-    })
+    }
+    merged
 }
 
 fn plain(text: &str) -> Weighted {
     Weighted { text: text.to_owned(), weight: 1.0 }
 }
 
-fn multiply(parts: &mut [Weighted], start: Option<usize>, by: f64) {
-    parts.iter_mut().skip(start.unwrap_or(usize::MAX)).for_each(|part| part.weight *= by);
+fn multiply(parts: &mut [Weighted], by: f64) {
+    for part in parts {
+        part.weight *= by;
+    }
 }
 
 /// What a prompt is made of.
@@ -68,23 +89,30 @@ enum Token<'a> {
 impl<'a> Token<'a> {
     /// Takes the first token off `rest`.
     fn next(rest: &mut &'a str) -> Option<Self> {
+        const SPECIAL: [char; 6] = ['\\', '(', ')', '[', ']', ':'];
         let text = *rest;
         let first = text.chars().next()?;
-        let (length, token) = match first {
+        let mut length = 1;
+        let token = match first {
             '\\' => {
-                let escaped = text[1..].chars().next().filter(|next| "()[]\\".contains(*next));
-                let length = 1 + escaped.map_or(0, char::len_utf8);
-                (length, Self::Escaped(&text[1..length]))
+                // A backslash before anything else, or at the end, is dropped.
+                if text[1..].starts_with(['(', ')', '[', ']', '\\']) {
+                    length = 2;
+                }
+                Self::Escaped(&text[1..length])
             }
-            '(' | '[' => (1, Self::Open(first)),
-            ')' | ']' => (1, Self::Close(&text[..1])),
+            '(' | '[' => Self::Open(first),
+            ')' | ']' => Self::Close(&text[..1]),
             ':' => match number(text) {
-                Some((length, weight)) => (length, Self::Number(&text[..length], weight)),
-                None => (1, Self::Text(&text[..1])),
+                Some(number) => {
+                    length = number.length;
+                    Self::Number(&text[..length], number.weight)
+                }
+                None => Self::Text(&text[..1]),
             },
             _ => {
-                let length = text.find(['\\', '(', ')', '[', ']', ':']).unwrap_or(text.len());
-                (length, Self::Text(&text[..length]))
+                length = text.find(SPECIAL).unwrap_or(text.len());
+                Self::Text(&text[..length])
             }
         };
         *rest = &text[length..];
@@ -92,12 +120,21 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Length and value of a `:1.2)` at the beginning. What has the form and is no number, such as `:1.2.3)`, is text here;
-/// sd-scripts stops at it.
-fn number(text: &str) -> Option<(usize, f64)> {
+/// A `:1.2)`.
+struct Number {
+    /// Bytes of it, colon and bracket included.
+    length: usize,
+    weight: f64,
+}
+
+/// The `:1.2)` at the beginning. What has the form and is no number, such as `:1.2.3)`, is text here; sd-scripts stops
+/// at it.
+fn number(text: &str) -> Option<Number> {
     let end = text.find(')')?;
     let digits = &text[1..end];
     let unsigned = digits.strip_prefix(['+', '-']).unwrap_or(digits);
-    let is_number = !unsigned.is_empty() && unsigned.chars().all(|c| c == '.' || c.is_ascii_digit());
-    Some((end + 1, digits.parse().ok().filter(|_| is_number)?))
+    if unsigned.is_empty() || !unsigned.chars().all(|c| c == '.' || c.is_ascii_digit()) {
+        return None;
+    }
+    Some(Number { length: end + 1, weight: digits.parse().ok()? })
 }

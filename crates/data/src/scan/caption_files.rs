@@ -51,12 +51,13 @@ impl CaptionFiles {
         let own = image.with_extension("");
         let without_face = without_face(&own);
         for captions in &self.by_stem {
-            let mut caption = captions.get(&own);
-            if let (None, Some(shorter)) = (caption, &without_face) {
-                caption = captions.get(shorter);
+            if let Some(caption) = captions.get(&own) {
+                return Some(caption.clone());
             }
-            if caption.is_some() {
-                return caption.cloned();
+            if let Some(shorter) = &without_face
+                && let Some(caption) = captions.get(shorter)
+            {
+                return Some(caption.clone());
             }
         }
         None

@@ -122,7 +122,9 @@ pub(super) fn read(dataset: &mut Dataset, data: &Data, root: &Root, concept: Con
             Err(found) => errors.extend(found.0),
         }
     }
-    if let (Some(Mask::Folder(masks)), false) = (&data.mask, folder.is_reg) {
+    if let Some(Mask::Folder(masks)) = &data.mask
+        && !folder.is_reg
+    {
         errors.extend(masks::assign(masks, &folder, &mut items));
     }
     Errors::check(errors)?;
