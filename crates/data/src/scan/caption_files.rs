@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::folder::unused;
 use crate::dataset::LeftOut;
-use crate::paths::name;
+use crate::paths::{comparable, name, stem};
 use crate::problem::Reason;
 
 /// Suffixes of captions, in the order in which they are looked for if none is asked for.
 const CAPTION_EXTENSIONS: [&str; 2] = [".txt", ".caption"];
+
+/// Files that Windows makes by itself, in lower case. Other systems hide theirs by a dot (.DS_Store).
+const DESKTOP_FILES: [&str; 2] = ["thumbs.db", "desktop.ini"];
 
 /// An image file with the caption file that belongs to it.
 #[derive(Debug)]
@@ -22,13 +25,16 @@ pub(super) struct ImageFile {
 pub(super) struct CaptionFiles {
     /// Suffixes that are looked for, in this order.
     extensions: Vec<String>,
-    /// For each suffix, the caption files by the path of their image without its suffix.
-    by_stem: Vec<HashMap<PathBuf, PathBuf>>,
+    /// For each suffix, the caption files by the name of their image without its suffix, as it is compared.
+    by_stem: Vec<HashMap<String, PathBuf>>,
+    /// Names that differ in case are the same.
+    ignores_case: bool,
 }
 
 impl CaptionFiles {
-    /// The captions among `files`; those whose suffix is `asked`, or of all usual suffixes.
-    pub(super) fn new(files: &[PathBuf], asked: Option<&str>) -> Self {
+    /// The captions among the `files` of one folder; those whose suffix is `asked`, or of all usual suffixes. For
+    /// `ignores_case` see [`crate::paths::IGNORES_CASE`].
+    pub(super) fn new(files: &[PathBuf], asked: Option<&str>, ignores_case: bool) -> Self {
         let extensions = match asked {
             Some(extension) => vec![extension.to_lowercase()],
             None => CAPTION_EXTENSIONS.map(str::to_owned).to_vec(),
@@ -38,17 +44,17 @@ impl CaptionFiles {
             let mut captions = HashMap::new();
             for file in files {
                 if let Some(stem) = strip_suffix(&name(file), extension) {
-                    captions.insert(file.with_file_name(stem), file.clone());
+                    captions.insert(comparable(stem, ignores_case), file.clone());
                 }
             }
             by_stem.push(captions);
         }
-        Self { extensions, by_stem }
+        Self { extensions, by_stem, ignores_case }
     }
 
     /// The caption of an image: its own name, or that name without the four numbers that a face detector appends.
     pub(super) fn of(&self, image: &Path) -> Option<PathBuf> {
-        let own = image.with_extension("");
+        let own = comparable(&stem(image), self.ignores_case);
         let without_face = without_face(&own);
         for captions in &self.by_stem {
             if let Some(caption) = captions.get(&own) {
@@ -66,14 +72,15 @@ impl CaptionFiles {
     /// Why each of `files` that is neither an image nor a caption in use is left out.
     pub(super) fn left_out(&self, files: Vec<PathBuf>, images: &[ImageFile]) -> Vec<LeftOut> {
         let used: HashSet<&Path> = images.iter().filter_map(|image| image.caption.as_deref()).collect();
-        let stems: HashSet<PathBuf> = images.iter().map(|image| image.path.with_extension("")).collect();
+        let stem_of = |path: &Path| comparable(&stem(path), self.ignores_case);
+        let stems: HashSet<String> = images.iter().map(|image| stem_of(&image.path)).collect();
         let mut left_out = Vec::new();
         for path in files {
             if used.contains(path.as_path()) {
                 continue;
             }
             let reason = match unused(&path) {
-                Some(Reason::NotAnImage) => self.why_no_caption(&path, stems.contains(&path.with_extension(""))),
+                Some(Reason::NotAnImage) => self.why_no_caption(&path, stems.contains(&stem_of(&path))),
                 other => other,
             };
             if let Some(reason) = reason {
@@ -83,10 +90,10 @@ impl CaptionFiles {
         left_out
     }
 
-    /// Why a file that is no image is not used as a caption; `None` for desktop litter (.DS_Store and the like).
+    /// Why a file that is no image is not used as a caption; `None` for what desktops leave behind.
     fn why_no_caption(&self, path: &Path, has_image: bool) -> Option<Reason> {
         let name = name(path);
-        if name.starts_with('.') {
+        if name.starts_with('.') || DESKTOP_FILES.contains(&name.to_lowercase().as_str()) {
             return None;
         }
         if self.extensions.iter().any(|extension| strip_suffix(&name, extension).is_some()) {
@@ -99,15 +106,14 @@ impl CaptionFiles {
     }
 }
 
-/// A path without the last four parts of its name between `_`, if it has so many.
-fn without_face(stem: &Path) -> Option<PathBuf> {
+/// A stem without its last four parts between `_`, if it has so many.
+fn without_face(stem: &str) -> Option<String> {
     const NUMBERS: usize = 4;
-    let name = name(stem);
-    let parts: Vec<&str> = name.split('_').collect();
+    let parts: Vec<&str> = stem.split('_').collect();
     if parts.len() <= NUMBERS {
         return None;
     }
-    Some(stem.with_file_name(parts[..parts.len() - NUMBERS].join("_")))
+    Some(parts[..parts.len() - NUMBERS].join("_"))
 }
 
 /// `name` without a suffix given in lower case, whatever the case in `name`.
@@ -115,4 +121,38 @@ fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let end = name.len().checked_sub(suffix.len())?;
     let own = name.get(end..)?;
     if own.to_lowercase() == suffix { Some(&name[..end]) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_are_found_as_the_file_system_compares_names() {
+        let files = ["Penny.TXT", "hat.caption"].map(PathBuf::from);
+        let find = |image: &str, ignores_case| {
+            let captions = CaptionFiles::new(&files, None, ignores_case);
+            captions.of(Path::new(image)).map(|path| name(&path))
+        };
+        assert_eq!(find("Penny.png", false).as_deref(), Some("Penny.TXT"));
+        assert_eq!(find("penny.PNG", false), None);
+        assert_eq!(find("penny.PNG", true).as_deref(), Some("Penny.TXT"));
+        assert_eq!(find("HAT_1_2_3_4.png", true).as_deref(), Some("hat.caption"));
+
+        let images = [ImageFile { path: "penny.PNG".into(), caption: None }];
+        let reason = |ignores_case| {
+            let captions = CaptionFiles::new(&files, None, ignores_case);
+            captions.left_out(files[..1].to_vec(), &images).remove(0).reason
+        };
+        assert_eq!(reason(false), Reason::CaptionWithoutImage);
+        assert_eq!(reason(true), Reason::OtherCaptionUsed);
+    }
+
+    #[test]
+    fn what_desktops_leave_behind_is_not_named() {
+        let captions = CaptionFiles::new(&[], None, false);
+        let files = ["Thumbs.db", "desktop.ini", ".DS_Store", "notes.md"].map(PathBuf::from).to_vec();
+        let left_out = captions.left_out(files, &[]);
+        assert_eq!(left_out, [LeftOut { path: "notes.md".into(), reason: Reason::NotAnImage }]);
+    }
 }

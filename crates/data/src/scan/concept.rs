@@ -15,7 +15,7 @@ use crate::caption;
 use crate::dataset::{Dataset, Folder, Item, LeftOut};
 use crate::error::{Error, Errors};
 use crate::image::probe;
-use crate::paths::name;
+use crate::paths::{IGNORES_CASE, name};
 use crate::problem::{Problem, Reason, examples};
 
 /// More repeats than this are an error: a date taken for a number would fill the memory.
@@ -152,7 +152,7 @@ fn image_files(dataset: &mut Dataset, data: &Data, root: &Root, concept: &Concep
             others.push(path);
         }
     }
-    let captions = CaptionFiles::new(&others, data.caption_extension.as_deref());
+    let captions = CaptionFiles::new(&others, data.caption_extension.as_deref(), IGNORES_CASE);
     let mut images = Vec::new();
     for path in paths {
         let caption = captions.of(&path);

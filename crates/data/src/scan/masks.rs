@@ -9,7 +9,7 @@ use super::folder::{Root, is_image, list};
 use crate::dataset::{Folder, Item};
 use crate::error::Error;
 use crate::image::probe;
-use crate::paths::stem;
+use crate::paths::comparable_stem;
 use crate::size::Size;
 
 /// Gives each item of a folder the mask of its name, in `masks` or in the folder there that is called like its own;
@@ -23,10 +23,10 @@ pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item]) -> Vec<E
         Err(error) => return vec![error],
     };
     let images = paths.into_iter().filter(|path| is_image(path));
-    let by_stem: HashMap<String, PathBuf> = images.map(|path| (stem(&path), path)).collect();
+    let by_stem: HashMap<String, PathBuf> = images.map(|path| (comparable_stem(&path), path)).collect();
     let mut errors = Vec::new();
     for item in items {
-        let Some(mask) = by_stem.get(&stem(&item.path)) else {
+        let Some(mask) = by_stem.get(&comparable_stem(&item.path)) else {
             errors.push(Error::NoMask { path: item.path.clone(), dir: dir.clone() });
             continue;
         };

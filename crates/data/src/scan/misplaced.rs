@@ -2,12 +2,12 @@
 //!
 //! Looks around only after the scan found nothing; changes no file.
 
-use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::concept::ConceptName;
 use super::folder::{Root, images_below, is_image, list};
 use crate::error::Error;
-use crate::paths::name;
+use crate::paths::{full, name};
 use crate::problem::count;
 
 /// Repeats in a proposed folder name; kohya's guides use 10.
@@ -57,7 +57,7 @@ fn advice(root: &Root) -> Option<Advice> {
 
 /// The folder holds `images` images itself, which is one level too deep.
 fn too_deep(root: &Root, images: usize) -> Advice {
-    let full = std::fs::canonicalize(root.dir).unwrap_or_else(|_| root.dir.to_owned());
+    let full = full(root.dir);
     let images = count(images, "image");
     // Where the user typed a path with a parent, the parent is shown as typed.
     let typed = root.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -71,11 +71,11 @@ fn too_deep(root: &Root, images: usize) -> Advice {
     }
     let own_name = name(&full);
     let words = if own_name.is_empty() { "name" } else { &own_name };
-    let target = quoted(&root.dir.join(format!("{PROPOSED}_{words}")));
-    let files = quoted(root.dir);
+    let target = root.dir.join(format!("{PROPOSED}_{words}"));
+    let move_files = Shell::HERE.move_files(root.dir, &target);
     Advice {
         found: format!("it holds {images} outside any folder called N_name (N = repeats)"),
-        remedy: format!("make one: mkdir {target} && mv {files}{MAIN_SEPARATOR}*.* {target}"),
+        remedy: format!("make one: mkdir {} && {move_files}", quoted(&target)),
     }
 }
 
@@ -90,7 +90,7 @@ fn without_repeats(folder: &Path) -> Advice {
     let images = count(images_in(folder), "image");
     Advice {
         found: format!("folder {old} holds {images} but its name does not begin with repeats of 1 or more"),
-        remedy: format!("rename it: mv {} {}", quoted(folder), quoted(&target)),
+        remedy: format!("rename it: {}", Shell::HERE.rename(folder, &target)),
     }
 }
 
@@ -109,8 +109,54 @@ fn images_in(dir: &Path) -> usize {
     entries.flatten().filter(|entry| entry.path().is_file() && is_image(&entry.path())).count()
 }
 
+/// Whose commands a remedy is written in.
+#[derive(Clone, Copy)]
+enum Shell {
+    /// A shell of Unix.
+    Posix,
+    /// The command prompt of Windows; its PowerShell takes the same.
+    Windows,
+}
+
+impl Shell {
+    const HERE: Self = if cfg!(windows) { Self::Windows } else { Self::Posix };
+
+    /// Moves all files of a folder; the pattern is outside the quotes where the shell expands it.
+    fn move_files(self, from: &Path, to: &Path) -> String {
+        match self {
+            Self::Posix => format!("mv {}/*.* {}", quoted(from), quoted(to)),
+            Self::Windows => format!("move {} {}", quoted(&from.join("*.*")), quoted(to)),
+        }
+    }
+
+    /// Gives a folder another name.
+    fn rename(self, from: &Path, to: &Path) -> String {
+        let command = match self {
+            Self::Posix => "mv",
+            Self::Windows => "move",
+        };
+        format!("{command} {} {}", quoted(from), quoted(to))
+    }
+}
+
 /// A path in quotes where a shell would split it.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains(|c: char| c.is_whitespace() || "'&()$;*?[]".contains(c)) { format!("\"{text}\"") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_those_of_the_shell() {
+        let from = Path::new("my images");
+        let to = Path::new("10_x");
+        assert_eq!(Shell::Posix.move_files(from, to), "mv \"my images\"/*.* 10_x");
+        let separator = std::path::MAIN_SEPARATOR;
+        assert_eq!(Shell::Windows.move_files(from, to), format!("move \"my images{separator}*.*\" 10_x"));
+        assert_eq!(Shell::Posix.rename(from, to), "mv \"my images\" 10_x");
+        assert_eq!(Shell::Windows.rename(from, to), "move \"my images\" 10_x");
+    }
 }

@@ -11,7 +11,7 @@ use lorabake_recipe::data::{Data, RegPairing};
 
 use crate::dataset::{Dataset, LeftOut};
 use crate::error::Error;
-use crate::paths::{name, stem};
+use crate::paths::{comparable_stem, name};
 use crate::problem::{Problem, Reason, examples};
 
 /// Items of one data set that are not held out, as indices into [`Dataset::items`].
@@ -103,14 +103,15 @@ fn by_name(dataset: &mut Dataset, members: &Members) -> Result<(), Error> {
     let mut partners: HashMap<String, Partner> = HashMap::new();
     for &index in &members.train {
         let item = &items[index];
-        let partner =
-            partners.entry(stem(&item.path)).or_insert_with(|| Partner { uses: 0, caption: item.caption.clone() });
+        let partner = partners
+            .entry(comparable_stem(&item.path))
+            .or_insert_with(|| Partner { uses: 0, caption: item.caption.clone() });
         partner.uses += item.repeats;
     }
     let mut unpaired = Vec::new();
     for &index in &members.reg {
         let item = &mut items[index];
-        let Some(partner) = partners.remove(&stem(&item.path)) else {
+        let Some(partner) = partners.remove(&comparable_stem(&item.path)) else {
             item.uses = 0;
             unpaired.push(LeftOut { path: item.path.clone(), reason: Reason::NoPartner });
             continue;
@@ -127,7 +128,7 @@ fn by_name(dataset: &mut Dataset, members: &Members) -> Result<(), Error> {
     let mut alone = Vec::new();
     for &index in &members.train {
         let path = &items[index].path;
-        if partners.contains_key(&stem(path)) {
+        if partners.contains_key(&comparable_stem(path)) {
             alone.push(name(path));
         }
     }

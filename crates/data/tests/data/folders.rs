@@ -171,6 +171,8 @@ fn a_header_that_claims_too_much_is_refused_before_decoding() {
     assert_eq!(folder.plain(&pixels::decode(&folder.path("train/4_p/bomb.bmp")).unwrap_err().to_string()), expected);
 }
 
+/// Unix only, because the system's words and the commands are those of Unix; `scan/misplaced.rs` tests the others.
+#[cfg(unix)]
 #[test]
 fn a_wrong_folder_level_is_named_with_its_remedy() {
     let check = |image: &str, dir: &str, expected: &str| {

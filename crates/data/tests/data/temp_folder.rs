@@ -1,7 +1,7 @@
 //! A temporary data folder for the tests of this crate.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use lorabake_data::bucket::Layout;
@@ -80,8 +80,11 @@ impl TempFolder {
         self.plain(&scan(&self.data()).unwrap_err().to_string())
     }
 
+    /// A text without the temporary folder's name, its paths with slashes.
     pub fn plain(&self, text: &str) -> String {
-        text.replace(&format!("{}/", self.0.path().display()), "").replace(&self.0.path().display().to_string(), "HERE")
+        let root = self.0.path().display().to_string();
+        let text = text.replace(&format!("{root}{MAIN_SEPARATOR}"), "").replace(&root, "HERE");
+        if cfg!(windows) { text.replace(MAIN_SEPARATOR, "/") } else { text }
     }
 
     pub fn left_out(&self, dataset: &Dataset) -> Vec<(String, Reason)> {
