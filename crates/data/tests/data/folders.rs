@@ -250,8 +250,8 @@ fn an_empty_regularization_folder_is_none_at_all() {
         .file("train/4_penny/a.txt", "penny")
         .file("reg/readme.txt", "leave empty");
     let dataset = scan(&folder.data_with_reg()).unwrap();
-    let told: Vec<String> = dataset.problems.iter().map(|problem| folder.plain(&problem.to_string())).collect();
-    assert_eq!(told, ["--reg_data_dir reg: it holds no images, so there is no regularization"]);
+    let warnings: Vec<String> = dataset.problems.iter().map(|problem| folder.plain(&problem.to_string())).collect();
+    assert_eq!(warnings, ["--reg_data_dir reg: it holds no images, so there is no regularization"]);
     assert_eq!(dataset.items.iter().map(|item| (item.uses, item.is_reg)).collect::<Vec<_>>(), [(4, false)]);
     // Images at a wrong level are meant to be used.
     folder.image("reg/girl.png", 9, 9);

@@ -60,7 +60,8 @@ fn drawn_crops_reach_every_place_and_none_outside() {
 fn buckets_are_those_of_sd_scripts() {
     let text = std::fs::read_to_string(golden("buckets.txt")).unwrap();
     let mut rule = None;
-    let (mut tables, mut rows) = (0, 0);
+    let mut tables = 0;
+    let mut rows = 0;
     for line in text.lines() {
         if let Some(settings) = line.strip_prefix("settings ") {
             let n: Vec<u32> = settings.split(' ').map(|number| number.parse().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Laws of the plan and of buckets, over many seeds and sizes.
+//! Laws of the order of training and of buckets, over many seeds and sizes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -38,27 +38,27 @@ fn data(batch_size: usize, flip_aug: bool) -> Data {
 /// Items of random sizes and uses; nothing on disk.
 fn random_dataset(seed: u64) -> Dataset {
     let mut rng = Seed(seed).stream("test", &[]);
-    let item = |i: usize, rng: &mut rand_chacha::ChaCha8Rng| Item {
-        path: PathBuf::from(format!("{i}.png")),
-        caption: String::new(),
-        captioned: true,
-        mask: None,
-        repeats: 1,
-        uses: rng.random_range(0..6),
-        is_reg: false,
-        held_out: false,
-        size: (rng.random_range(20..400), rng.random_range(20..400)),
-        folder: 0,
-    };
-    let count = rng.random_range(1..40);
-    let items = (0..count).map(|i| item(i, &mut rng)).collect();
-    Dataset { items, ..Dataset::default() }
+    let mut dataset = Dataset::default();
+    for index in 0..rng.random_range(1..40) {
+        dataset.items.push(Item {
+            path: PathBuf::from(format!("{index}.png")),
+            caption: String::new(),
+            captioned: true,
+            mask: None,
+            repeats: 1,
+            uses: rng.random_range(0..6),
+            is_reg: false,
+            held_out: false,
+            size: (rng.random_range(20..400), rng.random_range(20..400)),
+            folder: 0,
+        });
+    }
+    dataset
 }
 
-fn plan(dataset: &Dataset, data: &Data, seed: u64) -> (Layout, EpochOrder) {
+fn epoch_order(dataset: &Dataset, data: &Data, seed: u64) -> EpochOrder {
     let layout = Layout::new(dataset, data).unwrap();
-    let plan = EpochOrder::new(dataset, &layout, data, Seed(seed));
-    (layout, plan)
+    EpochOrder::new(dataset, &layout, data, Seed(seed))
 }
 
 fn uses_by_item(batches: &[Batch]) -> BTreeMap<usize, u32> {
@@ -74,14 +74,18 @@ fn every_use_is_in_exactly_one_batch_of_its_bucket() {
     for seed in 0..60 {
         let dataset = random_dataset(seed);
         let data = data(1 + seed as usize % 5, seed % 2 == 0);
-        let (layout, plan) = plan(&dataset, &data, seed);
-        let batches = plan.epoch(seed);
-        let expected =
-            dataset.items.iter().enumerate().filter(|(_, item)| item.uses > 0).map(|(i, item)| (i, item.uses));
-        assert_eq!(uses_by_item(&batches), expected.collect());
-        assert_eq!(batches.len() as u64, plan.batches_per_epoch());
-        let positions: Vec<u64> = batches.iter().flat_map(|batch| &batch.entries).map(|entry| entry.position).collect();
-        assert_eq!(positions, (0..positions.len() as u64).collect::<Vec<_>>());
+        let layout = Layout::new(&dataset, &data).unwrap();
+        let order = EpochOrder::new(&dataset, &layout, &data, Seed(seed));
+        let batches = order.epoch(seed);
+        let mut expected = BTreeMap::new();
+        for (index, item) in dataset.items.iter().enumerate().filter(|(_, item)| item.uses > 0) {
+            expected.insert(index, item.uses);
+        }
+        assert_eq!(uses_by_item(&batches), expected);
+        assert_eq!(batches.len() as u64, order.batches_per_epoch());
+        for (entry, position) in batches.iter().flat_map(|batch| &batch.entries).zip(0..) {
+            assert_eq!(entry.position, position);
+        }
         let mut smaller: BTreeMap<_, usize> = BTreeMap::new();
         for batch in &batches {
             assert!(batch.entries.iter().all(|entry| layout.placements[entry.item].bucket == batch.bucket));
@@ -96,36 +100,40 @@ fn every_use_is_in_exactly_one_batch_of_its_bucket() {
 fn the_order_follows_from_seed_and_epoch_only() {
     let dataset = random_dataset(3);
     let data = data(2, true);
-    let (_, plan_a) = plan(&dataset, &data, 7);
-    let (_, plan_b) = plan(&dataset, &data, 7);
-    let (_, other) = plan(&dataset, &data, 8);
-    plan_b.epoch(0);
-    plan_b.epoch(4);
-    assert_eq!(plan_a.epoch(5), plan_b.epoch(5));
-    assert_ne!(plan_a.epoch(5), plan_a.epoch(6));
-    assert_ne!(plan_a.epoch(5), other.epoch(5));
-    let composition = |batches: Vec<Batch>| -> BTreeSet<Vec<usize>> {
-        let items = |batch: &Batch| batch.entries.iter().map(|entry| entry.item).collect();
-        batches.iter().map(items).collect()
-    };
-    assert_ne!(
-        composition(plan_a.epoch(5)),
-        composition(plan_a.epoch(6)),
-        "batches are mixed anew, not only reordered"
-    );
+    let order = epoch_order(&dataset, &data, 7);
+    let again = epoch_order(&dataset, &data, 7);
+    again.epoch(0);
+    again.epoch(4);
+    assert_eq!(order.epoch(5), again.epoch(5));
+    assert_ne!(order.epoch(5), order.epoch(6));
+    assert_ne!(order.epoch(5), epoch_order(&dataset, &data, 8).epoch(5));
+    let fifth = items_of_batches(&order.epoch(5));
+    assert_ne!(fifth, items_of_batches(&order.epoch(6)), "batches are mixed anew, not only reordered");
+}
+
+fn items_of_batches(batches: &[Batch]) -> BTreeSet<Vec<usize>> {
+    batches.iter().map(|batch| batch.entries.iter().map(|entry| entry.item).collect()).collect()
 }
 
 #[test]
 fn about_half_is_mirrored_if_asked_and_none_otherwise() {
     let dataset = random_dataset(11);
-    let flips = |flip_aug| {
-        let (_, plan) = plan(&dataset, &data(1, flip_aug), 1);
-        let entries = (0..40).flat_map(|epoch| plan.epoch(epoch)).flat_map(|batch| batch.entries);
-        let flipped: Vec<bool> = entries.map(|entry| entry.flipped).collect();
-        flipped.iter().filter(|flipped| **flipped).count() as f64 / flipped.len() as f64
-    };
-    assert_eq!(flips(false), 0.0);
-    assert!((0.45..0.55).contains(&flips(true)), "{}", flips(true));
+    assert_eq!(mirrored_share(&dataset, false), 0.0);
+    let share = mirrored_share(&dataset, true);
+    assert!((0.45..0.55).contains(&share), "{share}");
+}
+
+fn mirrored_share(dataset: &Dataset, flip_aug: bool) -> f64 {
+    let order = epoch_order(dataset, &data(1, flip_aug), 1);
+    let mut uses = 0;
+    let mut flipped = 0;
+    for batch in (0..40).flat_map(|epoch| order.epoch(epoch)) {
+        for entry in batch.entries {
+            uses += 1;
+            flipped += u32::from(entry.flipped);
+        }
+    }
+    f64::from(flipped) / f64::from(uses)
 }
 
 #[test]

@@ -42,9 +42,12 @@ fn a_regularization_image_goes_with_the_training_image_of_its_name() {
     let left: Vec<_> = folder.left_out(&dataset);
     let no = |path: &str| (path.to_owned(), Reason::NoPartner);
     assert_eq!(left, [no("reg/9_girl/a.png"), no("reg/9_girl/stranger.png")]);
-    let told: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
     let alone = "1 of 4 training images have no regularization image of their name (alone.png)";
-    assert!(told.contains(&alone.to_owned()) && !told.iter().any(|told| told.contains("_girl")), "{told:?}");
+    assert!(
+        warnings.contains(&alone.to_owned()) && !warnings.iter().any(|text| text.contains("_girl")),
+        "{warnings:?}"
+    );
     let report = folder.report(&data);
     let reg = report.folders().find(|folder| folder.name == "1_girl").unwrap();
     assert_eq!((reg.captioned, reg.images, &reg.no_caption), (1, 2, &NoCaption::OfTrainingImage));
@@ -131,10 +134,11 @@ fn each_data_set_has_its_own_size_batches_and_regularization() {
     let layout = Layout::new(&dataset, &data).unwrap();
     let sizes: Vec<u32> = layout.placements.iter().map(|placement| placement.bucket.0).collect();
     assert_eq!((sizes, layout.bucketing), (vec![128, 128, 128, 128, 64, 64, 64], true));
-    let plan = EpochOrder::new(&dataset, &layout, &data, Seed(1));
-    assert_eq!(plan.batches_per_epoch(), 6 + 3);
-    let (mut counts, mut flips) = (BTreeMap::new(), [0, 0]);
-    for batch in (0..20).flat_map(|epoch| plan.epoch(epoch)) {
+    let order = EpochOrder::new(&dataset, &layout, &data, Seed(1));
+    assert_eq!(order.batches_per_epoch(), 6 + 3);
+    let mut counts = BTreeMap::new();
+    let mut flips = [0, 0];
+    for batch in (0..20).flat_map(|epoch| order.epoch(epoch)) {
         let group = dataset.group(&data, &dataset.items[batch.entries[0].item]);
         assert!(batch.entries.len() <= [2, 3][group]);
         for entry in &batch.entries {

@@ -61,8 +61,8 @@ fn what_is_held_out_has_no_use_and_shifts_nothing() {
     assert_eq!(dataset.items[..left.items.len()], left.items);
     let batches = |dataset: &Dataset, data: &Data| {
         let layout = Layout::new(dataset, data).unwrap();
-        let plan = EpochOrder::new(dataset, &layout, data, Seed(1));
-        (0..3).map(|epoch| plan.epoch(epoch)).collect::<Vec<_>>()
+        let order = EpochOrder::new(dataset, &layout, data, Seed(1));
+        (0..3).map(|epoch| order.epoch(epoch)).collect::<Vec<_>>()
     };
     assert_eq!(batches(&dataset, &data), batches(&left, &without));
 }
@@ -98,11 +98,11 @@ fn too_much_and_too_little_are_told() {
     let expected = "--validation_split=1: all images are held out and none is left to train on; use a smaller number such \
                     as 0.1";
     assert_eq!(error, expected);
-    let told = |data: &Data| {
+    let warnings = |data: &Data| {
         let dataset = scan(data).unwrap();
         dataset.problems.iter().map(|problem| folder.plain(&problem.to_string())).collect::<Vec<_>>().join("\n")
     };
-    let few = told(&holding_out(0.01, folder.data()));
+    let few = warnings(&holding_out(0.01, folder.data()));
     assert!(few.contains("--validation_split=0.01 makes not one image of any folder"), "{few}");
 
     // One folder in two data sets of which only one holds out; and one that is for validation alone.
@@ -115,9 +115,9 @@ fn too_much_and_too_little_are_told() {
     };
     let penny = "train/3_penny";
     let config = |subsets| Data { config: Some(DatasetConfig { file: "s.toml".into(), subsets }), ..folder.data() };
-    let both = told(&config(vec![subset(0, 0.2, penny), subset(1, 0.0, penny)]));
+    let both = warnings(&config(vec![subset(0, 0.2, penny), subset(1, 0.0, penny)]));
     assert!(both.contains("train/3_penny/0.png: it is held out in one data set and trained on in another"), "{both}");
-    let same = told(&config(vec![subset(0, 0.2, penny), subset(1, 0.2, penny)]));
+    let same = warnings(&config(vec![subset(0, 0.2, penny), subset(1, 0.2, penny)]));
     assert!(!same.contains("held out"), "{same}");
     let alone = scan(&config(vec![subset(0, 0.0, penny), subset(1, 1.0, "train/1_hat")])).unwrap();
     assert_eq!(held_out(&folder, &alone), ["train/1_hat/h.png"]);
