@@ -12,6 +12,7 @@ mod cmd {
     pub mod plan;
     pub mod train;
 }
+mod dataset_words;
 mod graph;
 mod grid;
 mod jsonl;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use lorabake_train::event::{Event, RunInfo, Stage, Step, Validated};
 
-use crate::{blocks, memory, words};
+use crate::{blocks, dataset_words, memory, words};
 
 /// Time between two plain lines.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ impl Progress {
                     self.say(&warning);
                 }
             }
-            Event::Found(text) => self.say(&format!("\n{text}")),
+            Event::Dataset(report) => self.say(&format!("\n{}", dataset_words::text(report))),
             Event::Prepared { stage, seconds } => {
                 self.clear();
                 self.say(&format!("{} in {}", stage_done(*stage), words::duration(*seconds)));

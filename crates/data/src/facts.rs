@@ -2,36 +2,36 @@
 //!
 //! Plain values with sd-scripts' meaning and order; spelling them as JSON is the metadata writer's work.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use lorabake_recipe::data::Data;
+use lorabake_recipe::data::DatasetConfig;
 use lorabake_recipe::data::dataset_facts::{BucketInfo, DatasetFacts, Dir};
 
-use crate::bucket::Layout;
-use crate::problem::Size;
-use crate::scan::{Dataset, Item};
+use crate::bucket::{Layout, used_buckets};
+use crate::dataset::{Dataset, Item};
+use crate::size::Size;
 
 /// Gathers the facts of a placed data set; those of its parts by themselves are [`of_sets`].
 pub fn of_dataset(dataset: &Dataset, layout: &Layout) -> DatasetFacts {
     DatasetFacts {
-        train_images: images(dataset, false),
+        train_images: images_times_repeats(dataset, false),
         validation_images: dataset.items.iter().filter(|item| item.held_out).count() as u64,
-        reg_images: images(dataset, true),
+        reg_images: images_times_repeats(dataset, true),
         dataset_dirs: dirs(dataset, false),
         reg_dataset_dirs: dirs(dataset, true),
         tag_frequency: tag_frequency(dataset),
-        bucket_info: layout.bucketing.then(|| bucket_info(dataset, layout)),
+        bucket_info: if layout.bucketing { Some(bucket_info(dataset, layout)) } else { None },
         sets: Vec::new(),
     }
 }
 
-/// Images that are trained on × their repeats.
-fn images(dataset: &Dataset, is_reg: bool) -> u64 {
-    let items = dataset.items.iter().filter(|item| item.is_reg == is_reg && !item.held_out);
-    items.map(|item| u64::from(item.repeats)).sum()
+fn images_times_repeats(dataset: &Dataset, is_reg: bool) -> u64 {
+    let images = dataset.items.iter().filter(|item| item.is_reg == is_reg && !item.held_out);
+    images.map(|item| u64::from(item.repeats)).sum()
 }
 
-/// Folders with the number of their images that are trained on.
+/// The folders of training or regularization images from which something is trained on.
 fn dirs(dataset: &Dataset, is_reg: bool) -> Vec<Dir> {
     let mut dirs: Vec<Dir> = Vec::new();
     for (index, folder) in dataset.folders.iter().enumerate() {
@@ -54,27 +54,30 @@ fn dirs(dataset: &Dataset, is_reg: bool) -> Vec<Dir> {
 pub fn of_sets(dataset: &Dataset, layout: &Layout, data: &Data) -> Vec<DatasetFacts> {
     let Some(config) = &data.config else { return Vec::new() };
     let last = config.subsets.iter().map(|subset| subset.dataset).max().unwrap_or(0);
-    let facts = |group: usize| {
-        let mut own = Dataset { folders: Vec::new(), items: Vec::new(), left_out: Vec::new(), problems: Vec::new() };
-        let mut placed = Layout { placements: Vec::new(), buckets: Vec::new(), bucketing: false, problems: Vec::new() };
-        for (index, folder) in dataset.folders.iter().enumerate() {
-            let Some(subset) = folder.subset.map(|subset| &config.subsets[subset]) else { continue };
-            if subset.dataset != group {
-                continue;
-            }
-            placed.bucketing |= subset.settings.buckets.is_some();
-            for (item, placement) in dataset.items.iter().zip(&layout.placements).filter(|(i, _)| i.folder == index) {
-                own.items.push(Item { folder: own.folders.len(), ..item.clone() });
-                placed.placements.push(*placement);
-            }
-            own.folders.push(folder.clone());
+    (0..=last).map(|group| of_set(dataset, layout, config, group)).collect()
+}
+
+/// The facts of one data set: those of a data set that has nothing but its folders.
+fn of_set(dataset: &Dataset, layout: &Layout, config: &DatasetConfig, group: usize) -> DatasetFacts {
+    let mut own = Dataset::default();
+    let mut placements = Vec::new();
+    let mut bucketing = false;
+    for (index, folder) in dataset.folders.iter().enumerate() {
+        let Some(subset) = folder.subset.map(|subset| &config.subsets[subset]) else { continue };
+        if subset.dataset != group {
+            continue;
         }
-        let used = own.items.iter().zip(&placed.placements).filter(|(item, _)| item.uses > 0);
-        let buckets: BTreeSet<Size> = used.map(|(_, placement)| placement.bucket).collect();
-        placed.buckets = buckets.into_iter().collect();
-        of_dataset(&own, &placed)
-    };
-    (0..=last).map(facts).collect()
+        bucketing |= subset.settings.buckets.is_some();
+        for (item, placement) in dataset.items.iter().zip(&layout.placements) {
+            if item.folder == index {
+                own.items.push(Item { folder: own.folders.len(), ..item.clone() });
+                placements.push(*placement);
+            }
+        }
+        own.folders.push(folder.clone());
+    }
+    let buckets = used_buckets(&own.items, &placements);
+    of_dataset(&own, &Layout { placements, buckets, bucketing, problems: Vec::new() })
 }
 
 fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {
@@ -105,11 +108,16 @@ fn tag_frequency(dataset: &Dataset) -> Vec<(String, Vec<(String, u64)>)> {
 }
 
 fn bucket_info(dataset: &Dataset, layout: &Layout) -> BucketInfo {
-    let used = || dataset.items.iter().zip(&layout.placements).filter(|(item, _)| item.uses > 0);
-    let count = |bucket: Size| used().filter(|(_, p)| p.bucket == bucket).map(|(item, _)| u64::from(item.uses)).sum();
-    let errors: Vec<f64> = used().map(|(_, placement)| placement.ar_error.abs()).collect();
+    let mut uses: BTreeMap<Size, u64> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (item, placement) in dataset.items.iter().zip(&layout.placements) {
+        if item.uses > 0 {
+            *uses.entry(placement.bucket).or_default() += u64::from(item.uses);
+            errors.push(placement.ar_error.abs());
+        }
+    }
     BucketInfo {
-        buckets: layout.buckets.iter().map(|&bucket| (bucket, count(bucket))).collect(),
+        buckets: uses.into_iter().collect(),
         mean_img_ar_error: errors.iter().sum::<f64>() / errors.len().max(1) as f64,
     }
 }

@@ -1,225 +1,250 @@
-//! What was found, as text for a terminal: folders, buckets, what is left out, warnings, and how the number of steps
-//! comes about. Returns text; the caller prints it.
+//! What was found in the image folders and how many steps it makes, as plain data: folders, buckets, what is left out,
+//! warnings. Words for a screen are made where they are shown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::data::{Data, RegPairing};
 use lorabake_recipe::train::Duration;
+use serde::{Deserialize, Serialize};
 
 use crate::bucket::Layout;
-use crate::facts;
-use crate::plan::{Length, Plan};
-use crate::problem::count;
-use crate::scan::{Dataset, Folder};
+use crate::dataset::{Dataset, LeftOut};
+use crate::epoch_order::{EpochOrder, Length};
+use crate::problem::{self, Problem};
+use crate::size::Size;
 
-/// Files of one reason that are named before the rest is counted.
-const NAMED: usize = 12;
-
-/// Everything a user should see before training, ending in a line break.
-pub fn report(dataset: &Dataset, layout: &Layout, plan: &Plan, data: &Data, run: (Length, Duration)) -> String {
-    let sections = [
-        folders(dataset, data),
-        buckets(dataset, layout, plan),
-        left_out(dataset, data),
-        problems(dataset, layout),
-        equation(dataset, layout, data, run),
-    ];
-    let sections: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
-    sections.join("\n")
+/// Everything a user should see of the images before training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetReport {
+    /// Folders with images, by what they are there for.
+    pub groups: Vec<FolderGroup>,
+    /// The buckets in use, by size.
+    pub buckets: Vec<BucketReport>,
+    /// Files and folders that take no part; their paths begin with the name of the data folder.
+    pub left_out: Vec<LeftOut>,
+    /// Warnings about folders, captions and settings.
+    pub warnings: Vec<Problem>,
+    /// Batch sizes of the data sets, each once, the smallest first.
+    pub batch_sizes: Vec<usize>,
+    /// Batches, epochs and steps.
+    pub length: Length,
+    /// What the user gave the length of the run in.
+    pub length_unit: LengthUnit,
 }
 
-/// A tree of the folders with images, captions and repeats.
-pub fn folders(dataset: &Dataset, data: &Data) -> String {
-    let mut text = String::new();
-    for (title, indices) in groups(dataset, data) {
-        let _ = writeln!(text, "{title}");
-        let by_name = |folder: &Folder| folder.is_reg && data.reg_pairing == RegPairing::SameName;
-        let rows = indices.iter().map(|&index| &dataset.folders[index]).zip(&indices);
-        let rows: Vec<[String; 4]> =
-            rows.map(|(folder, &index)| row(dataset, index, folder, by_name(folder))).collect();
-        let widths: [usize; 4] = std::array::from_fn(|c| rows.iter().map(|row| width(&row[c])).max().unwrap_or(0));
-        for (i, [name, images, captions, uses]) in rows.iter().enumerate() {
-            let branch = if i + 1 == rows.len() { "└─" } else { "├─" };
-            let name = left(name, widths[0]);
-            let _ = writeln!(
-                text,
-                "{branch} {name}   {images:>w$}   {captions}   {uses}",
-                w = widths[1],
-                captions = left(captions, widths[2])
-            );
-        }
-    }
-    text
+/// Folders that belong together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FolderGroup {
+    /// What the folders have in common.
+    pub origin: Origin,
+    /// The folders, in the order in which they are read.
+    pub folders: Vec<FolderReport>,
 }
 
-/// Titles with the folders below them: training and regularization images, or the data sets of a `--dataset_config`.
-fn groups(dataset: &Dataset, data: &Data) -> Vec<(String, Vec<usize>)> {
-    let all = || dataset.folders.iter().enumerate();
-    if let Some(config) = &data.config {
-        let mut groups: BTreeMap<usize, (String, Vec<usize>)> = BTreeMap::new();
-        for (index, folder) in all() {
-            let Some(subset) = folder.subset.and_then(|subset| config.subsets.get(subset)) else { continue };
-            let Data { resolution: (width, height), batch_size, .. } = subset.settings;
-            let number = subset.dataset + 1;
-            let title = format!("data set {number}  {width} × {height}, batches of {batch_size}");
-            groups.entry(subset.dataset).or_insert_with(|| (title, Vec::new())).1.push(index);
-        }
-        return groups.into_values().collect();
+/// Where folders come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// The `--train_data_dir`.
+    TrainDir(#[serde(serialize_with = "problem::lossy")] PathBuf),
+    /// The `--reg_data_dir`.
+    RegDir(#[serde(serialize_with = "problem::lossy")] PathBuf),
+    /// One data set of a `--dataset_config`.
+    DataSet {
+        /// Which data set of the file, from 1.
+        number: usize,
+        /// Training size in pixels.
+        resolution: Size,
+        /// Images per batch.
+        batch_size: usize,
+    },
+}
+
+/// A concept folder with images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderReport {
+    /// Name of the folder, number included.
+    pub name: String,
+    /// Holds regularization images.
+    pub is_reg: bool,
+    /// Images in the folder.
+    pub images: usize,
+    /// Images that have a caption file; the others use `no_caption`.
+    pub captioned: usize,
+    /// What images without a caption file use.
+    pub no_caption: NoCaption,
+    /// Images that are held out for validation.
+    pub held_out: usize,
+    /// Repeats of each image, as the folder's name or the `--dataset_config` has them.
+    pub repeats: u32,
+    /// Uses of all images together per epoch; for regularization images brought to the number of training uses.
+    pub uses: u64,
+}
+
+/// The caption of images that have no caption file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoCaption {
+    /// The words in the folder's name, or the `class_tokens` of a `--dataset_config`; may be empty.
+    FolderWords(String),
+    /// The caption of the training image of the same name.
+    OfTrainingImage,
+}
+
+/// A bucket in use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BucketReport {
+    /// Size of the bucket in pixels.
+    pub size: Size,
+    /// Images in the bucket.
+    pub images: usize,
+    /// Uses of these images per epoch.
+    pub uses: usize,
+    /// Mean share of an image that the crop removes, 0 to 1.
+    pub cropped: f64,
+    /// Images that are enlarged to fill the bucket.
+    pub enlarged: usize,
+}
+
+/// What the length of a run was given in; the other one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LengthUnit {
+    /// `--max_train_epochs`
+    Epochs,
+    /// `--max_train_steps`
+    Steps,
+}
+
+impl FolderReport {
+    /// Images that are not held out.
+    pub fn trained(&self) -> usize {
+        self.images - self.held_out
     }
-    let roots =
-        [("training images", Some(&data.train_dir), false), ("regularization images", data.reg_dir.as_ref(), true)];
-    let group = |(title, dir, is_reg): (&str, Option<&PathBuf>, bool)| {
-        let title = format!("{title}  {}", dir?.display());
-        Some((title, all().filter(|(_, folder)| folder.is_reg == is_reg).map(|(index, _)| index).collect()))
+
+    /// Images that are not held out times repeats: their uses, before regularization images are balanced.
+    pub fn repeated(&self) -> u64 {
+        self.trained() as u64 * u64::from(self.repeats)
+    }
+}
+
+impl DatasetReport {
+    /// Gathers what there is to say of a data set whose items are placed and put in order.
+    pub fn new(
+        dataset: &Dataset,
+        layout: &Layout,
+        order: &EpochOrder,
+        data: &Data,
+        duration: Duration,
+        length: Length,
+    ) -> Self {
+        let batch_sizes: BTreeSet<usize> =
+            dataset.items.iter().map(|item| dataset.settings(data, item).batch_size).collect();
+        Self {
+            groups: groups(dataset, data),
+            buckets: buckets(dataset, layout, order),
+            left_out: left_out(dataset, data),
+            warnings: dataset.problems.iter().chain(&layout.problems).cloned().collect(),
+            batch_sizes: batch_sizes.into_iter().collect(),
+            length,
+            length_unit: match duration {
+                Duration::Epochs(_) => LengthUnit::Epochs,
+                Duration::Steps(_) => LengthUnit::Steps,
+            },
+        }
+    }
+
+    /// All folders, whatever group they are in.
+    pub fn folders(&self) -> impl Iterator<Item = &FolderReport> {
+        self.groups.iter().flat_map(|group| &group.folders)
+    }
+}
+
+/// The folders of the training and of the regularization images, or of the data sets of a `--dataset_config`.
+fn groups(dataset: &Dataset, data: &Data) -> Vec<FolderGroup> {
+    let Some(config) = &data.config else {
+        let mut groups = vec![FolderGroup {
+            origin: Origin::TrainDir(data.train_dir.clone()),
+            folders: folders(dataset, data, false),
+        }];
+        if let Some(dir) = &data.reg_dir {
+            groups.push(FolderGroup { origin: Origin::RegDir(dir.clone()), folders: folders(dataset, data, true) });
+        }
+        return groups;
     };
-    roots.into_iter().filter_map(group).collect()
+    let mut groups: BTreeMap<usize, FolderGroup> = BTreeMap::new();
+    for (index, folder) in dataset.folders.iter().enumerate() {
+        let Some(subset) = folder.subset.and_then(|index| config.subsets.get(index)) else { continue };
+        let group = groups.entry(subset.dataset).or_insert_with(|| FolderGroup {
+            origin: Origin::DataSet {
+                number: subset.dataset + 1,
+                resolution: subset.settings.resolution,
+                batch_size: subset.settings.batch_size,
+            },
+            folders: Vec::new(),
+        });
+        group.folders.push(folder_report(dataset, data, index));
+    }
+    groups.into_values().collect()
 }
 
-fn row(dataset: &Dataset, index: usize, folder: &Folder, by_name: bool) -> [String; 4] {
-    let uses: u64 = dataset.items.iter().filter(|item| item.folder == index).map(|item| u64::from(item.uses)).sum();
-    let held_out = dataset.held_out_of(index);
-    let product = (folder.images - held_out) as u64 * u64::from(folder.repeats);
-    let captions = match folder.captioned {
-        some if by_name && some < folder.images => format!("{some} captioned, others like their training image"),
-        0 if folder.class_tokens.is_empty() => "no captions".into(),
-        0 => format!("caption “{}”", folder.class_tokens),
-        all if all == folder.images => "all captioned".into(),
-        some => format!("{some} captioned, others “{}”", folder.class_tokens),
-    };
-    let balanced = if uses == product { String::new() } else { format!(" → {uses} to match the training set") };
-    let held_out = if held_out == 0 { String::new() } else { format!(", {held_out} held out for validation") };
-    let reg = if folder.is_reg && folder.subset.is_some() { " (regularization)" } else { "" };
-    [
-        format!("{}{reg}", folder.name),
-        count(folder.images, "image"),
-        captions,
-        format!("× {} = {product}{balanced}{held_out}", folder.repeats),
-    ]
+/// Reports of the folders of training or of regularization images.
+fn folders(dataset: &Dataset, data: &Data, is_reg: bool) -> Vec<FolderReport> {
+    let indices = (0..dataset.folders.len()).filter(|&index| dataset.folders[index].is_reg == is_reg);
+    indices.map(|index| folder_report(dataset, data, index)).collect()
 }
 
-/// A table of the buckets.
-pub fn buckets(dataset: &Dataset, layout: &Layout, plan: &Plan) -> String {
-    let header = ["bucket", "images", "uses per epoch", "cropped away", "enlarged"].map(str::to_owned);
-    let mut rows = vec![header];
-    for (bucket, uses) in plan.uses_per_bucket() {
-        let here = dataset.items.iter().zip(&layout.placements).filter(|(item, p)| item.uses > 0 && p.bucket == bucket);
-        let here: Vec<_> = here.collect();
-        let cropped =
-            here.iter().map(|(_, placement)| placement.cropped_share()).sum::<f64>() / here.len().max(1) as f64;
-        let enlarged = here.iter().filter(|(item, p)| p.resized.0 > item.size.0 || p.resized.1 > item.size.1).count();
-        rows.push([
-            format!("{} × {}", bucket.0, bucket.1),
-            here.len().to_string(),
-            uses.to_string(),
-            format!("{:.1} %", 100.0 * cropped),
-            if enlarged == 0 { "–".into() } else { enlarged.to_string() },
-        ]);
+fn folder_report(dataset: &Dataset, data: &Data, index: usize) -> FolderReport {
+    let folder = &dataset.folders[index];
+    let images = dataset.items.iter().filter(|item| item.folder == index);
+    FolderReport {
+        name: folder.name.clone(),
+        is_reg: folder.is_reg,
+        images: folder.images,
+        captioned: folder.captioned,
+        no_caption: match data.reg_pairing {
+            RegPairing::SameName if folder.is_reg => NoCaption::OfTrainingImage,
+            _ => NoCaption::FolderWords(folder.class_tokens.clone()),
+        },
+        held_out: dataset.held_out_of(index),
+        repeats: folder.repeats,
+        uses: images.map(|item| u64::from(item.uses)).sum(),
     }
-    table(&rows)
 }
 
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| width(&row[c])).max().unwrap_or(0));
-    let rule = |begin: &str, middle: &str, end: &str| {
-        format!("{begin}{}{end}\n", widths.map(|width| "─".repeat(width + 2)).join(middle))
-    };
-    let mut text = rule("┌", "┬", "┐");
-    for (i, row) in rows.iter().enumerate() {
-        let cells: [String; N] = std::array::from_fn(|c| format!(" {} ", right(&row[c], widths[c])));
-        let _ = writeln!(text, "│{}│", cells.join("│"));
-        if i == 0 {
-            text += &rule("├", "┼", "┤");
+fn buckets(dataset: &Dataset, layout: &Layout, order: &EpochOrder) -> Vec<BucketReport> {
+    let mut reports = Vec::new();
+    for (size, uses) in order.uses_per_bucket() {
+        let mut images = 0;
+        let mut cropped = 0.0;
+        let mut enlarged = 0;
+        for (item, placement) in dataset.items.iter().zip(&layout.placements) {
+            if item.uses == 0 || placement.bucket != size {
+                continue;
+            }
+            images += 1;
+            cropped += placement.cropped_share();
+            if placement.resized.0 > item.size.0 || placement.resized.1 > item.size.1 {
+                enlarged += 1;
+            }
         }
+        reports.push(BucketReport { size, images, uses, cropped: cropped / images as f64, enlarged });
     }
-    text + &rule("└", "┴", "┘")
+    reports
 }
 
-/// Every file that takes no part, with the reason; long lists of one reason are cut short.
-pub fn left_out(dataset: &Dataset, data: &Data) -> String {
-    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
-    for (path, reason) in &dataset.left_out {
-        let (reason, path) = (reason.to_string(), short(path, data));
-        match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, paths)) => paths.push(path),
-            None => reasons.push((reason, vec![path])),
-        }
+fn left_out(dataset: &Dataset, data: &Data) -> Vec<LeftOut> {
+    let mut files = dataset.left_out.clone();
+    for file in &mut files {
+        file.path = short(&file.path, data);
     }
-    if reasons.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("left out ({})\n", dataset.left_out.len());
-    for (i, (reason, paths)) in reasons.iter().enumerate() {
-        let last = i + 1 == reasons.len();
-        let _ = writeln!(text, "{} {reason}", if last { "└─" } else { "├─" });
-        let bar = if last { "  " } else { "│ " };
-        for path in paths.iter().take(NAMED) {
-            let _ = writeln!(text, "{bar}   {path}");
-        }
-        if paths.len() > NAMED {
-            let _ = writeln!(text, "{bar}   … and {} more", paths.len() - NAMED);
-        }
-    }
-    text
+    files
 }
 
 /// A path without the part that the user typed anyway.
-fn short(path: &Path, data: &Data) -> String {
-    let roots = [Some(&data.train_dir), data.reg_dir.as_ref()];
-    let inner = roots.into_iter().flatten().find_map(|root| Some((root, path.strip_prefix(root).ok()?)));
-    match inner {
-        Some((root, inner)) => Path::new(root.file_name().unwrap_or_default()).join(inner).display().to_string(),
-        None => path.display().to_string(),
-    }
-}
-
-/// Warnings, a line each.
-pub fn problems(dataset: &Dataset, layout: &Layout) -> String {
-    dataset.problems.iter().chain(&layout.problems).map(|problem| format!("warning: {problem}\n")).collect()
-}
-
-/// How many steps, and why: `6 images × 4 repeats = 24 → 24 batches of 1 × 10 epochs ÷ accumulation 1 = 240 steps`.
-pub fn equation(dataset: &Dataset, layout: &Layout, data: &Data, (length, duration): (Length, Duration)) -> String {
-    let facts = facts::of_dataset(dataset, layout);
-    let products: Vec<String> = facts
-        .dataset_dirs
-        .iter()
-        .map(|dir| format!("{} × {}", count(dir.img_count, "image"), count(dir.n_repeats as usize, "repeat")))
-        .collect();
-    let reg: u64 = dataset.items.iter().filter(|item| item.is_reg).map(|item| u64::from(item.uses)).sum();
-    let reg = if reg > 0 { format!(" (+ {reg} regularization)") } else { String::new() };
-    let Length { batches_per_epoch, accumulation, steps_per_epoch, epochs, steps } = length;
-    let batches = count(batches_per_epoch as usize, "batch");
-    let sizes: BTreeSet<usize> = dataset.items.iter().map(|item| dataset.settings(data, item).batch_size).collect();
-    let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
-    let left = format!("{} = {}{reg} → {batches} of {sizes}", products.join(" + "), facts.train_images);
-    let whole = batches_per_epoch % accumulation == 0;
-    let rounded = if whole { "" } else { " (rounded up each epoch)" };
-    let epochs = count(epochs as usize, "epoch");
-    match duration {
-        Duration::Epochs(_) => {
-            format!("{left} × {epochs} ÷ accumulation {accumulation}{rounded} = {}\n", count(steps as usize, "step"))
-        }
-        Duration::Steps(_) => {
-            let per_epoch = count(steps_per_epoch as usize, "step");
-            let part = if steps % steps_per_epoch == 0 { "" } else { ", the last one cut short" };
-            format!(
-                "{left} ÷ accumulation {accumulation}{rounded} = {per_epoch} per epoch → {} are {epochs}{part}\n",
-                count(steps as usize, "step")
-            )
+fn short(path: &Path, data: &Data) -> PathBuf {
+    for root in [Some(&data.train_dir), data.reg_dir.as_ref()].into_iter().flatten() {
+        if let Ok(inner) = path.strip_prefix(root) {
+            return Path::new(root.file_name().unwrap_or_default()).join(inner);
         }
     }
-}
-
-fn width(text: &str) -> usize {
-    text.chars().count()
-}
-
-fn left(text: &str, width: usize) -> String {
-    format!("{text:<width$}")
-}
-
-fn right(text: &str, width: usize) -> String {
-    format!("{text:>width$}")
+    path.to_owned()
 }

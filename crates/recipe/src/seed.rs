@@ -24,6 +24,15 @@ impl Seed {
     }
 }
 
+/// One use of an image in a run, by which all that is random about it is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UseId {
+    /// Counted from 0.
+    pub epoch: u64,
+    /// Running number of the use within its epoch, counted from 0.
+    pub position: u64,
+}
+
 /// A batch of a run, by which all that is random about it is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchId {

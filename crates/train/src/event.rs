@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lorabake_data::DatasetReport;
+
 use lorabake_generate::{Picture, Request};
 use lorabake_recipe::network::RankAlpha;
 use serde::{Deserialize, Serialize};
@@ -18,8 +20,8 @@ pub(crate) type Emit<'a> = dyn Fn(Event) + 'a;
 pub enum Event {
     /// A warning or remark that the user should read, one line.
     Note(String),
-    /// What was found in the image folders, as text of many lines.
-    Found(String),
+    /// What was found in the image folders, and how many steps it makes.
+    Dataset(DatasetReport),
     /// What the run needs of memory and what there is; comes before anything large is read.
     Memory(MemoryReport),
     /// A stage of the preparation ended after this many seconds.

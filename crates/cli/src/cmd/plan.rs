@@ -11,7 +11,7 @@ use lorabake_train::estimate::{LoraSize, RunPlan, plan_run};
 
 use super::train;
 use crate::memory::{gb, listed};
-use crate::{graph, words};
+use crate::{dataset_words, graph, words};
 
 const USAGE: &str = "\
 Shows what `lorabake train` would do with a recipe, and trains nothing.
@@ -47,7 +47,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         let foresight = plan_run(parsed, graph::POINTS)?;
         foresight.notes.iter().for_each(|note| eprintln!("note: {note}"));
         let sections = [
-            foresight.found.clone(),
+            dataset_words::text(&foresight.dataset),
             schedule(&foresight),
             rates(&foresight.recipe),
             brakes(&foresight.recipe),

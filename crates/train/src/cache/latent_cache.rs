@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
+use lorabake_data::Dataset;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
-use lorabake_data::view::Source;
-use lorabake_data::{Dataset, mask};
+use lorabake_data::image::mask;
+use lorabake_data::image::view::Source;
 use lorabake_model::vae::Encoder;
 use lorabake_recipe::data::{Data, Mask};
-use lorabake_recipe::seed::Seed;
+use lorabake_recipe::seed::{Seed, UseId};
 use rand::Rng;
 
 use super::latent_files::{LatentFiles, Subject};
@@ -66,13 +67,13 @@ impl LatentCache {
                 let latents = Latents::encode(&encoder, image, device);
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
-            let still = source.still()?;
+            let still = source.unaugmented()?;
             let weights = still.mask.as_ref().map(mask::weights);
             seen.look(item, &source, weights.as_deref());
             // What is held out always looks the same.
             let varies = source.varies() && !item.held_out;
             let mirrors = settings.flip_aug && !varies && !item.held_out;
-            let mirrored = mirrors.then(|| still.image.mirrored());
+            let mirrored = mirrors.then(|| still.image.flip_horizontal());
             let views = [Some(&still.image), mirrored.as_ref()];
             let alpha = still.mask.as_ref().filter(|_| settings.mask == Some(Mask::Alpha));
             latents.push(match &mut files {
@@ -116,8 +117,8 @@ impl LatentCache {
     /// If the use has latents that are not finite, or its file is gone.
     pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Result<Drawn> {
         if let (Some(source), Some(encoder)) = (&self.sources[item], &self.encoder) {
-            let view = source.draw(self.seed, at)?;
-            let view = if flipped { view.mirrored() } else { view };
+            let view = source.draw(self.seed, UseId { epoch: at.0, position: at.1 })?;
+            let view = if flipped { view.flip_horizontal() } else { view };
             let latents = Latents::encode(encoder, &view.image, &self.device)?;
             let latents = latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1]));
             return Ok(Drawn { latents, mask: view.mask.as_ref().map(mask::weights) });

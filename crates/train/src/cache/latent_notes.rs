@@ -1,6 +1,6 @@
 //! What the user should know of the images once all were seen: options that act on some of them only.
 
-use lorabake_data::view::Source;
+use lorabake_data::image::view::Source;
 use lorabake_data::{Dataset, Item};
 use lorabake_recipe::data::Data;
 

@@ -12,7 +12,7 @@ use lorabake_model::Bundle;
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{CHUNK_IDS, Tokenizer};
 use lorabake_recipe::Recipe;
-use lorabake_recipe::seed::Seed;
+use lorabake_recipe::seed::{Seed, UseId};
 
 use super::tokens::{Kept, Tokens};
 
@@ -32,7 +32,7 @@ impl TextCache {
         let mut kept = BTreeMap::new();
         for item in &dataset.items {
             let rules = &dataset.settings(&recipe.data, item).captions;
-            let any_use = caption::Use { epoch: 0, position: 0, step: 0, steps: 1 };
+            let any_use = caption::CaptionUse { id: UseId { epoch: 0, position: 0 }, step: 0, steps: 1 };
             let prompt = caption::draw(&item.caption, rules, Seed(recipe.train.seed), any_use);
             let paddings = paddings(bundle.family);
             let mut tokens = Tokens::new(tokenizer, [prompt.as_str()], model.max_token_length, weighted, &paddings);

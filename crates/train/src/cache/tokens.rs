@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
-use lorabake_data::emphasis;
+use lorabake_data::caption::emphasis;
 use lorabake_model::tokenizer::{self, CHUNK_IDS, Tokenizer};
 use lorabake_model::{Bundle, Encoded, PromptChunks};
 

@@ -4,8 +4,8 @@
 use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
-use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Dataset, report, scan};
+use lorabake_data::epoch_order::{EpochOrder, Length};
+use lorabake_data::{Dataset, DatasetReport, scan};
 use lorabake_generate::open_model;
 use lorabake_lora::LoraNetwork;
 use lorabake_model::{Bundle, VaeHalves};
@@ -33,8 +33,8 @@ pub struct RunPlan {
     pub recipe: Recipe,
     /// What the user should know beyond what the options told.
     pub notes: Vec<Note>,
-    /// What was found in the image folders and how many steps it makes, as text of many lines.
-    pub found: String,
+    /// What was found in the image folders and how many steps it makes.
+    pub dataset: DatasetReport,
     /// Batches, epochs and steps.
     pub length: Length,
     /// What the rates are multiplied with, from the first step to the last.
@@ -70,12 +70,12 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     let mut recipe = settled.recipe.clone();
     let dataset = scan(&recipe.data)?;
     let layout = Layout::new(&dataset, &recipe.data)?;
-    let plan = Plan::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
-    let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
+    let order = EpochOrder::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
+    let length = Length::new(order.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
     let optim = &recipe.optim;
     lr::check(&optim.schedule, optim.learning_rate, length.steps)?;
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
-    let found = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
+    let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
 
     let tensors = match recipe.network.weights.clone() {
         Some(path) if recipe.network.dim_from_weights => {
@@ -107,7 +107,7 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     let files = files(&recipe, length);
     let notes = settled.notes;
     let (memory, savings) = (needs.memory(&recipe), needs.savings(&recipe));
-    Ok(RunPlan { recipe, notes, found, length, curve, lora, files, memory, savings })
+    Ok(RunPlan { recipe, notes, dataset: report, length, curve, lora, files, memory, savings })
 }
 
 /// Whether the LoRA's tensors follow from one rank and the layers alone.

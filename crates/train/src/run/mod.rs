@@ -72,7 +72,7 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
         channels.events.send(Event::Note(text)).unwrap_or_default();
     }
     let saver = Saver::new(parsed, &session)?;
-    let largest = session.plan.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
+    let largest = session.order.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
     let threads = thread_groups(&session.recipe, &session.device, largest);
     let scale = LossScale::new(&session.device, training_dtypes(&session.recipe.train, &session.device).unet);
     let bake =
@@ -125,7 +125,7 @@ impl Bake<'_> {
         let mut epoch = self.step / length.steps_per_epoch;
         let mut stopped = false;
         while epoch < length.epochs && !stopped {
-            let batches = self.session.plan.epoch(epoch);
+            let batches = self.session.order.epoch(epoch);
             let done = (self.step - epoch * length.steps_per_epoch) as usize;
             for (index, group) in batches.chunks(accumulation).enumerate().skip(done) {
                 let first = BatchId { epoch, batch: (index * accumulation) as u64 };

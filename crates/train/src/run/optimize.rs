@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lorabake_data::plan::Batch;
+use lorabake_data::epoch_order::Batch;
 use lorabake_optim::lr;
 use lorabake_recipe::seed::BatchId;
 

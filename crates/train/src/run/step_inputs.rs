@@ -1,10 +1,10 @@
 //! Draws and looks up everything that a batch of training needs.
 
 use anyhow::{Context, Result};
-use lorabake_data::caption::Use;
-use lorabake_data::plan::{Batch, Entry};
+use lorabake_data::caption::CaptionUse;
+use lorabake_data::epoch_order::{Batch, Entry};
 use lorabake_lora::AdapterDraws;
-use lorabake_recipe::seed::{BatchId, Seed};
+use lorabake_recipe::seed::{BatchId, Seed, UseId};
 
 use super::Bake;
 use crate::noise_draws::NoiseDraws;
@@ -35,7 +35,8 @@ impl Bake<'_> {
         let session = &self.session;
         let recipe = &session.recipe;
         let item = &session.dataset.items[entry.item];
-        let at = Use { epoch, position: entry.position, step: self.step, steps: session.length.steps };
+        let at =
+            CaptionUse { id: UseId { epoch, position: entry.position }, step: self.step, steps: session.length.steps };
         let rules = &session.dataset.settings(&recipe.data, item).captions;
         let caption = draw_caption(item, rules, &recipe.prior, Seed(recipe.train.seed), at);
         let drawn = session.latents.draw(entry.item, entry.flipped, (epoch, entry.position));

@@ -11,7 +11,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_data::Dataset;
 use lorabake_data::bucket::Layout;
-use lorabake_data::plan::{Length, Plan};
+use lorabake_data::epoch_order::{EpochOrder, Length};
 use lorabake_lora::LoraNetwork;
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
@@ -41,7 +41,7 @@ pub struct Session {
     /// The bucket of each image.
     pub layout: Layout,
     /// The order of the images.
-    pub plan: Plan,
+    pub order: EpochOrder,
     /// Epochs and steps.
     pub length: Length,
     /// The latents of the images.

@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
-use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Dataset, report, scan};
+use lorabake_data::epoch_order::{EpochOrder, Length};
+use lorabake_data::{Dataset, DatasetReport, scan};
 use lorabake_device::is_host;
 use lorabake_generate::{Request, open_model};
 use lorabake_lora::LoraNetwork;
@@ -53,7 +53,7 @@ pub(super) struct Images {
     checkpoint: Checkpoint,
     dataset: Dataset,
     layout: Layout,
-    plan: Plan,
+    order: EpochOrder,
     length: Length,
     /// The pictures to paint while training.
     pictures: Vec<Request>,
@@ -69,15 +69,15 @@ impl Images {
         }
         let dataset = scan(&recipe.data)?;
         let layout = Layout::new(&dataset, &recipe.data)?;
-        let plan = Plan::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
-        let length = Length::new(plan.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
+        let order = EpochOrder::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
+        let length = Length::new(order.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
         refuse_unwritable(&recipe.output.dir)?;
         let pictures = sample_pictures::requests(&recipe, emit)?;
-        let report = report::report(&dataset, &layout, &plan, &recipe.data, (length, recipe.train.duration));
-        emit(Event::Found(report));
+        let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
+        emit(Event::Dataset(report));
         clock.lap(Stage::ImagesLookedThrough);
-        Ok(Self { recipe, checkpoint, dataset, layout, plan, length, pictures })
+        Ok(Self { recipe, checkpoint, dataset, layout, order, length, pictures })
     }
 }
 
@@ -156,7 +156,7 @@ impl Networks {
     /// Everything together.
     pub fn into_session(self, latents: LatentCache, texts: Option<TextCache>) -> Session {
         let Self { images, device, mut bundle, tokenizer, network, vae_dtype: _ } = self;
-        let Images { recipe, dataset, layout, plan, length, pictures, checkpoint: _ } = images;
+        let Images { recipe, dataset, layout, order, length, pictures, checkpoint: _ } = images;
         let session = Session {
             sampling: Sampling::new(&recipe, &device, pictures, bundle.decoder.take()),
             validation: Validation::new(&recipe, &dataset, &layout),
@@ -165,7 +165,7 @@ impl Networks {
             bundle,
             dataset,
             layout,
-            plan,
+            order,
             length,
             latents,
             texts,

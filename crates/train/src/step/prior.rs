@@ -1,7 +1,7 @@
 //! Which uses of images teach what the model predicts without the LoRA, and what their captions say.
 
 use anyhow::{Result, bail};
-use lorabake_data::caption::{self, Use};
+use lorabake_data::caption::{self, CaptionUse};
 use lorabake_data::{Dataset, Item};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::data::captions::CaptionRules;
@@ -19,13 +19,19 @@ pub(crate) struct DrawnCaption {
 }
 
 /// Draws the caption of one use of an image, or of a regularization image; some lose their trigger.
-pub(crate) fn draw_caption(item: &Item, rules: &CaptionRules, prior: &Prior, seed: Seed, at: Use) -> DrawnCaption {
+pub(crate) fn draw_caption(
+    item: &Item,
+    rules: &CaptionRules,
+    prior: &Prior,
+    seed: Seed,
+    at: CaptionUse,
+) -> DrawnCaption {
     let prompt = caption::draw(&item.caption, rules, seed, at);
     if item.is_reg {
         return DrawnCaption { prompt, preserve_prior: prior.prediction };
     }
     if let Some(trigger) = &prior.trigger
-        && seed.stream("trigger", &[at.epoch, at.position]).random_bool(trigger.dropout_rate)
+        && seed.stream("trigger", &[at.id.epoch, at.id.position]).random_bool(trigger.dropout_rate)
         && let Some(prompt) = dropped(&prompt, trigger, rules)
     {
         return DrawnCaption { prompt, preserve_prior: true };
@@ -34,7 +40,7 @@ pub(crate) fn draw_caption(item: &Item, rules: &CaptionRules, prior: &Prior, see
 }
 
 fn dropped(caption: &str, trigger: &Trigger, rules: &CaptionRules) -> Option<String> {
-    caption::without(caption, &trigger.words, trigger.class.as_deref(), &rules.separator)
+    caption::without_trigger(caption, &trigger.words, trigger.class.as_deref(), &rules.separator)
 }
 
 /// A note about training images whose caption lacks the trigger, which they then cannot lose.

@@ -95,7 +95,7 @@ impl Validation {
             let rules = &dataset.settings(&recipe.data, item).captions;
             collation.push(SampleInputs {
                 drawn,
-                prompt: caption::fixed(&item.caption, rules, self.seed, index as u64),
+                prompt: caption::unaugmented(&item.caption, rules, self.seed, index as u64),
                 sizes: session.sizes(index, false),
                 loss_weight: 1.0,
                 preserve_prior: false,

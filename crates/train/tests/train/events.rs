@@ -85,7 +85,7 @@ fn every_event_goes_to_json_and_comes_back() {
     for event in &events {
         // A new event has to be added to the list above.
         match event {
-            Event::Note(_) | Event::Found(_) | Event::Memory(_) | Event::Prepared { .. } | Event::Cached { .. } => {}
+            Event::Note(_) | Event::Dataset(_) | Event::Memory(_) | Event::Prepared { .. } | Event::Cached { .. } => {}
             Event::Started(_) | Event::Stepped(_) | Event::EpochEnded { .. } | Event::Validated(_) => {}
             Event::Saved(_) | Event::Painted(_) => {}
         }

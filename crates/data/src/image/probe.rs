@@ -4,56 +4,61 @@
 //! is looked for here: the structure of each format is followed, the pixels are not.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::problem::{Error, Fault, Size};
+use crate::error::{Error, Fault};
+use crate::size::{Size, area};
 
 /// Most pixels of an image. Pillow, and with it sd-scripts, refuses more too.
 pub const MAX_PIXELS: u64 = 178_956_970;
 
-/// Size of the image after EXIF rotation, from the header; fails if the file is empty, truncated, of another format or
-/// beyond [`MAX_PIXELS`].
+/// Size of the image after EXIF rotation, from the header.
+///
+/// # Errors
+/// If the file is empty, truncated, of another format or beyond [`MAX_PIXELS`].
 pub fn size(path: &Path) -> Result<Size, Error> {
-    let read = || {
-        let file = File::open(path).map_err(|error| Fault::Unreadable(error.to_string()))?;
-        let mut file = BufReader::new(file);
-        whole(&mut file)?;
-        let reader = ImageReader::new(file).with_guessed_format();
-        let mut decoder = reader.map_err(io_fault)?.into_decoder().map_err(fault)?;
-        let (width, height) = decoder.dimensions();
-        check_size((width, height))?;
-        Ok(if turned(decoder.orientation().map_err(fault)?) { (height, width) } else { (width, height) })
-    };
-    read().map_err(|fault| Error::Image { path: path.into(), fault })
+    read_size(path).map_err(|fault| Error::Image { path: path.to_owned(), fault })
 }
 
-fn turned(orientation: Orientation) -> bool {
+fn read_size(path: &Path) -> Result<Size, Fault> {
+    let file = File::open(path).map_err(|error| Fault::Unreadable(error.to_string()))?;
+    let mut file = BufReader::new(file);
+    check_whole(&mut file)?;
+    let reader = ImageReader::new(file).with_guessed_format();
+    let mut decoder = reader.map_err(io_fault)?.into_decoder().map_err(fault)?;
+    let stored = decoder.dimensions();
+    check_size(stored)?;
+    let orientation = decoder.orientation().map_err(fault)?;
+    Ok(if lies_on_its_side(orientation) { (stored.1, stored.0) } else { stored })
+}
+
+fn lies_on_its_side(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// Bounds what a decoder may take: 16 bits of four channels for the most pixels.
-pub(crate) fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
     limits
 }
 
-pub(crate) fn check_size((width, height): Size) -> Result<(), Fault> {
-    match u64::from(width) * u64::from(height) {
+pub(super) fn check_size(size: Size) -> Result<(), Fault> {
+    match area(size) {
         0 => Err(Fault::Unreadable("it has no pixels".into())),
-        pixels if pixels > MAX_PIXELS => Err(Fault::TooLarge(width, height)),
+        pixels if pixels > MAX_PIXELS => Err(Fault::TooLarge(size.0, size.1)),
         _ => Ok(()),
     }
 }
 
 /// A decoder's error in the user's words.
-pub(crate) fn fault(error: ImageError) -> Fault {
+pub(super) fn fault(error: ImageError) -> Fault {
     match error {
         ImageError::IoError(error) => io_fault(error),
         ImageError::Unsupported(error) => Fault::Format(error.to_string()),
@@ -61,7 +66,7 @@ pub(crate) fn fault(error: ImageError) -> Fault {
     }
 }
 
-fn io_fault(error: std::io::Error) -> Fault {
+fn io_fault(error: io::Error) -> Fault {
     match error.kind() {
         ErrorKind::UnexpectedEof => Fault::Truncated,
         _ => Fault::Unreadable(error.to_string()),
@@ -69,7 +74,7 @@ fn io_fault(error: std::io::Error) -> Fault {
 }
 
 /// Checks that the file is of a known format and that its end is there; leaves the reader at the start.
-pub(crate) fn whole(file: &mut (impl BufRead + Seek)) -> Result<(), Fault> {
+pub(super) fn check_whole(file: &mut (impl BufRead + Seek)) -> Result<(), Fault> {
     let mut head = Vec::new();
     file.by_ref().take(16).read_to_end(&mut head).map_err(io_fault)?;
     if head.is_empty() {
@@ -87,10 +92,8 @@ pub(crate) fn whole(file: &mut (impl BufRead + Seek)) -> Result<(), Fault> {
     file.rewind().map_err(io_fault)
 }
 
-type Io = std::io::Result<()>;
-
 /// Follows the chunks up to IEND.
-fn png_end(file: &mut (impl BufRead + Seek)) -> Io {
+fn png_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
     file.seek(SeekFrom::Start(8))?;
     loop {
         let mut chunk = [0; 8];
@@ -104,7 +107,7 @@ fn png_end(file: &mut (impl BufRead + Seek)) -> Io {
 }
 
 /// Follows the segments up to the first scan, then looks for the end marker (an earlier one would be a thumbnail's).
-fn jpeg_end(file: &mut (impl BufRead + Seek)) -> Io {
+fn jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
     const SCAN: u8 = 0xda;
     const END: u8 = 0xd9;
     file.seek(SeekFrom::Start(2))?;
@@ -142,14 +145,14 @@ fn jpeg_end(file: &mut (impl BufRead + Seek)) -> Io {
 }
 
 /// The size that the RIFF header promises.
-fn webp_end(file: &mut (impl BufRead + Seek)) -> Io {
+fn webp_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
     file.seek(SeekFrom::Start(4))?;
     let promised = u64::from(read_u32(file)?) + 8;
     ends_after(file, promised)
 }
 
 /// The size that follows from the dimensions, where rows are stored as they are.
-fn bmp_end(file: &mut (impl BufRead + Seek)) -> Io {
+fn bmp_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
     file.seek(SeekFrom::Start(10))?;
     let offset = u64::from(read_u32(file)?);
     let header = read_u32(file)?;
@@ -164,12 +167,12 @@ fn bmp_end(file: &mut (impl BufRead + Seek)) -> Io {
     if stored_plainly { ends_after(file, offset.saturating_add(row.saturating_mul(height))) } else { Ok(()) }
 }
 
-fn read_u32(file: &mut impl Read) -> std::io::Result<u32> {
+fn read_u32(file: &mut impl Read) -> io::Result<u32> {
     let mut bytes = [0; 4];
     file.read_exact(&mut bytes)?;
     Ok(u32::from_le_bytes(bytes))
 }
 
-fn ends_after(file: &mut impl Seek, length: u64) -> Io {
+fn ends_after(file: &mut impl Seek, length: u64) -> io::Result<()> {
     if file.seek(SeekFrom::End(0))? < length { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }

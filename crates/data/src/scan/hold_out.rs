@@ -12,23 +12,26 @@ use std::path::PathBuf;
 use lorabake_recipe::data::Data;
 use rand_mt::Mt;
 
-use crate::problem::{Error, Problem};
-use crate::scan::Dataset;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::problem::Problem;
 
 /// Marks what is held out, and puts it behind all other items, so that these have the numbers, and with them the random
 /// streams, of a run without the held-out images.
-pub(crate) fn hold_out(dataset: &mut Dataset, data: &Data) -> Result<(), Error> {
+pub(super) fn hold_out(dataset: &mut Dataset, data: &Data) -> Result<(), Error> {
     let mut share = 0.0;
     for folder in 0..dataset.folders.len() {
         let images: Vec<usize> = (0..dataset.items.len()).filter(|&i| dataset.items[i].folder == folder).collect();
-        let Some(first) = images.first().map(|&image| &dataset.items[image]).filter(|item| !item.is_reg) else {
+        let Some(&first) = images.first() else { continue };
+        if dataset.items[first].is_reg {
             continue;
-        };
-        let rule = dataset.settings(data, first).hold_out;
+        }
+        let rule = dataset.settings(data, &dataset.items[first]).hold_out;
         share = rule.share.max(share);
-        for chosen in chosen(images.len(), rule.share, rule.seed()) {
-            let item = &mut dataset.items[images[chosen]];
-            (item.held_out, item.uses) = (true, 0);
+        for place in chosen(images.len(), rule.share, rule.seed()) {
+            let item = &mut dataset.items[images[place]];
+            item.held_out = true;
+            item.uses = 0;
         }
     }
     dataset.items.sort_by_key(|item| item.held_out);
@@ -41,11 +44,18 @@ pub(crate) fn hold_out(dataset: &mut Dataset, data: &Data) -> Result<(), Error> 
     if !dataset.items.iter().any(|item| item.held_out) {
         dataset.problems.push(Problem::NothingHeldOut { share });
     }
-    let learnt: HashSet<&PathBuf> = dataset.items.iter().filter(|item| !item.held_out).map(|item| &item.path).collect();
-    let both = dataset.items.iter().find(|item| item.held_out && learnt.contains(&item.path));
-    let both = both.map(|item| Problem::HeldOutElsewhere { path: item.path.clone() });
-    dataset.problems.extend(both);
+    if let Some(path) = held_out_elsewhere(dataset) {
+        dataset.problems.push(Problem::HeldOutElsewhere { path });
+    }
     Ok(())
+}
+
+/// The first image that is held out in one data set and trained on in another.
+fn held_out_elsewhere(dataset: &Dataset) -> Option<PathBuf> {
+    let trained: HashSet<&PathBuf> =
+        dataset.items.iter().filter(|item| !item.held_out).map(|item| &item.path).collect();
+    let both = dataset.items.iter().find(|item| item.held_out && trained.contains(&item.path))?;
+    Some(both.path.clone())
 }
 
 /// The places that are held out among `count` images.
@@ -62,16 +72,22 @@ fn chosen(count: usize, share: f64, seed: u64) -> Vec<usize> {
 
 /// `random.seed(seed)` and `random.shuffle(order)` of Python.
 fn shuffle(order: &mut [usize], seed: u64) {
-    let words = [seed as u32, (seed >> 32) as u32];
-    let mut rng = Mt::new_with_key(words[..if words[1] == 0 { 1 } else { 2 }].iter().copied());
+    let mut key = vec![seed as u32];
+    let high = (seed >> 32) as u32;
+    if high != 0 {
+        key.push(high);
+    }
+    let mut rng = Mt::new_with_key(key);
     for last in (1..order.len()).rev() {
+        // As many bits as `last + 1` has, drawn until they are a place up to `last`.
         let bits = usize::BITS - (last + 1).leading_zeros();
-        let mut draw = || (rng.next_u32() >> (32 - bits)) as usize;
-        let mut other = draw();
-        while other > last {
-            other = draw();
+        loop {
+            let other = (rng.next_u32() >> (32 - bits)) as usize;
+            if other <= last {
+                order.swap(last, other);
+                break;
+            }
         }
-        order.swap(last, other);
     }
 }
 
@@ -83,7 +99,7 @@ mod tests {
     #[test]
     fn what_is_held_out_is_what_sd_scripts_holds_out() {
         let mut rows = 0;
-        for line in include_str!("../tests/golden/validation_split.txt").lines() {
+        for line in include_str!("../../tests/golden/validation_split.txt").lines() {
             let words: Vec<&str> = line.split(' ').collect();
             let [count, share, seed, ..] = words[..] else { panic!("{line}") };
             let held: Vec<usize> = words[3..].iter().map(|word| word.parse().unwrap()).collect();

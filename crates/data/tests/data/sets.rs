@@ -4,35 +4,35 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use lorabake_data::bucket::Layout;
+use lorabake_data::epoch_order::{EpochOrder, Length};
 use lorabake_data::facts;
-use lorabake_data::plan::{Length, Plan};
-use lorabake_data::{Reason, report, scan};
+use lorabake_data::report::{FolderGroup, FolderReport, NoCaption, Origin};
+use lorabake_data::{DatasetReport, Reason, scan};
 use lorabake_recipe::data::dataset_facts::{DatasetFacts, Dir};
 use lorabake_recipe::data::{Buckets, Data, Mask, RegPairing};
 use lorabake_recipe::data::{DatasetConfig, Subset};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
 
-mod place;
-use place::Place;
+use crate::temp_folder::TempFolder;
 
-fn paired(place: &Place) -> Data {
-    Data { reg_pairing: RegPairing::SameName, ..place.data_with_reg() }
+fn paired(folder: &TempFolder) -> Data {
+    Data { reg_pairing: RegPairing::SameName, ..folder.data_with_reg() }
 }
 
 #[test]
 fn a_regularization_image_goes_with_the_training_image_of_its_name() {
-    let place = Place::new();
-    place.image("train/4_penny/a.png", 64, 64).file("train/4_penny/a.txt", "penny, hat");
-    place.image("train/4_penny/b.png", 64, 64).file("train/4_penny/b.txt", "penny, rain");
-    place.image("train/2_hat/c.png", 64, 64).image("train/2_hat/alone.png", 64, 64);
-    place.image("reg/1_girl/b.jpg", 64, 64).image("reg/1_girl/a.png", 64, 64).file("reg/1_girl/a.txt", "a girl");
-    place.image("reg/9_girl/c.png", 64, 64).image("reg/9_girl/stranger.png", 64, 64).image("reg/9_girl/a.png", 64, 64);
-    let data = paired(&place);
+    let folder = TempFolder::new();
+    folder.image("train/4_penny/a.png", 64, 64).file("train/4_penny/a.txt", "penny, hat");
+    folder.image("train/4_penny/b.png", 64, 64).file("train/4_penny/b.txt", "penny, rain");
+    folder.image("train/2_hat/c.png", 64, 64).image("train/2_hat/alone.png", 64, 64);
+    folder.image("reg/1_girl/b.jpg", 64, 64).image("reg/1_girl/a.png", 64, 64).file("reg/1_girl/a.txt", "a girl");
+    folder.image("reg/9_girl/c.png", 64, 64).image("reg/9_girl/stranger.png", 64, 64).image("reg/9_girl/a.png", 64, 64);
+    let data = paired(&folder);
     let dataset = scan(&data).unwrap();
     let reg = dataset.items.iter().filter(|item| item.is_reg && item.uses > 0);
     let reg: Vec<_> =
-        reg.map(|item| (place.plain(&item.path.display().to_string()), item.caption.clone(), item.uses)).collect();
+        reg.map(|item| (folder.plain(&item.path.display().to_string()), item.caption.clone(), item.uses)).collect();
     let row = |path: &str, caption: &str, uses: u32| (path.to_owned(), caption.to_owned(), uses);
     let expected = [
         row("reg/1_girl/a.png", "a girl", 4),
@@ -40,24 +40,28 @@ fn a_regularization_image_goes_with_the_training_image_of_its_name() {
         row("reg/9_girl/c.png", "hat", 2),
     ];
     assert_eq!(reg, expected);
-    let left: Vec<_> = place.left_out(&dataset);
+    let left: Vec<_> = folder.left_out(&dataset);
     let no = |path: &str| (path.to_owned(), Reason::NoPartner);
     assert_eq!(left, [no("reg/9_girl/a.png"), no("reg/9_girl/stranger.png")]);
-    let told: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
     let alone = "1 of 4 training images have no regularization image of their name (alone.png)";
-    assert!(told.contains(&alone.to_owned()) && !told.iter().any(|told| told.contains("_girl")), "{told:?}");
-    let tree = report::folders(&dataset, &data);
-    assert!(tree.contains("1 captioned, others like their training image"), "{tree}");
+    assert!(
+        warnings.contains(&alone.to_owned()) && !warnings.iter().any(|text| text.contains("_girl")),
+        "{warnings:?}"
+    );
+    let report = folder.report(&data);
+    let reg = report.folders().find(|folder| folder.name == "1_girl").unwrap();
+    assert_eq!((reg.captioned, reg.images, &reg.no_caption), (1, 2, &NoCaption::OfTrainingImage));
     // By number the same folders are used in full.
-    let by_count = scan(&place.data_with_reg()).unwrap();
+    let by_count = scan(&folder.data_with_reg()).unwrap();
     assert!(by_count.items.iter().filter(|item| item.is_reg).map(|item| item.uses).sum::<u32>() >= 12);
 }
 
 #[test]
 fn pairing_that_pairs_nothing_is_refused() {
-    let place = Place::new();
-    place.image("train/4_penny/a.png", 64, 64).image("reg/1_girl/x.png", 64, 64);
-    let error = scan(&paired(&place)).unwrap_err().to_string();
+    let folder = TempFolder::new();
+    folder.image("train/4_penny/a.png", 64, 64).image("reg/1_girl/x.png", 64, 64);
+    let error = scan(&paired(&folder)).unwrap_err().to_string();
     let expected = "--reg_pairing=same_name: no regularization image is called like a training image; name them alike, \
                     e.g. a.png, or leave the option out";
     assert_eq!(error, expected);
@@ -65,50 +69,50 @@ fn pairing_that_pairs_nothing_is_refused() {
 
 #[test]
 fn masks_are_found_by_name_and_checked() {
-    let place = Place::new();
-    place.image("train/1_x/a.png", 70, 90).image("train/1_x/b.jpg", 70, 90).image("train/1_y/c.png", 70, 90);
-    place.image("masks/a.jpg", 70, 90).image("masks/b.png", 70, 90).image("masks/1_y/c.png", 70, 90);
-    place.image("reg/1_girl/r.png", 64, 64);
-    let data = Data { mask: Some(Mask::Folder(place.path("masks"))), ..place.data_with_reg() };
+    let folder = TempFolder::new();
+    folder.image("train/1_x/a.png", 70, 90).image("train/1_x/b.jpg", 70, 90).image("train/1_y/c.png", 70, 90);
+    folder.image("masks/a.jpg", 70, 90).image("masks/b.png", 70, 90).image("masks/1_y/c.png", 70, 90);
+    folder.image("reg/1_girl/r.png", 64, 64);
+    let data = Data { mask: Some(Mask::Folder(folder.path("masks"))), ..folder.data_with_reg() };
     let dataset = scan(&data).unwrap();
     let masks: Vec<_> = dataset
         .items
         .iter()
-        .map(|item| item.mask.as_ref().map(|mask| place.plain(&mask.display().to_string())))
+        .map(|item| item.mask.as_ref().map(|mask| folder.plain(&mask.display().to_string())))
         .collect();
     let expected = [Some("masks/a.jpg"), Some("masks/b.png"), Some("masks/1_y/c.png"), None];
     assert_eq!(masks, expected.map(|mask| mask.map(str::to_owned)));
 
-    place.image("masks/a.jpg", 71, 90);
-    fs::remove_file(place.path("masks/b.png")).unwrap();
-    let error = place.plain(&scan(&data).unwrap_err().to_string());
+    folder.image("masks/a.jpg", 71, 90);
+    fs::remove_file(folder.path("masks/b.png")).unwrap();
+    let error = folder.plain(&scan(&data).unwrap_err().to_string());
     let expected = "masks/a.jpg: the mask is 71 × 90 and its image 70 × 90; make both alike\n\
                     train/1_x/b.jpg: no mask of that name in masks; add one, all white if the whole image counts";
     assert_eq!(error, expected);
-    let data = Data { mask: Some(Mask::Folder(place.path("nowhere"))), ..place.data() };
-    let error = place.plain(&scan(&data).unwrap_err().to_string());
+    let data = Data { mask: Some(Mask::Folder(folder.path("nowhere"))), ..folder.data() };
+    let error = folder.plain(&scan(&data).unwrap_err().to_string());
     assert!(error.starts_with("--conditioning_data_dir nowhere: "), "{error}");
 }
 
 /// Two data sets: the folder `a` and a regularization folder at 128, `a` and `b` again at 64 with buckets.
-fn sets(place: &Place) -> Data {
+fn sets(folder: &TempFolder) -> Data {
     for (path, size) in [("a/1.png", 150), ("a/2.png", 150), ("b/3.png", 90), ("reg/4.png", 140), ("reg/5.png", 140)] {
-        place.image(path, size, size).file(&path.replace("png", "txt"), "one, two");
+        folder.image(path, size, size).file(&path.replace("png", "txt"), "one, two");
     }
     let small = Data {
         resolution: (64, 64),
         batch_size: 3,
         flip_aug: true,
         buckets: Some(Buckets { min: 64, max: 64, step: 64, no_upscale: false }),
-        ..place.data()
+        ..folder.data()
     };
-    let large = Data { resolution: (128, 128), buckets: None, batch_size: 2, ..place.data() };
+    let large = Data { resolution: (128, 128), buckets: None, batch_size: 2, ..folder.data() };
     let subset = |dataset, dir: &str, repeats, is_reg, settings: &Data| Subset {
         dataset,
         repeats,
         class_tokens: "penny".into(),
         is_reg,
-        settings: Data { train_dir: place.path(dir), ..settings.clone() },
+        settings: Data { train_dir: folder.path(dir), ..settings.clone() },
     };
     let subsets = vec![
         subset(0, "a", 3, false, &large),
@@ -117,13 +121,13 @@ fn sets(place: &Place) -> Data {
         subset(1, "b", 5, false, &small),
     ];
     let config = DatasetConfig { file: "sets.toml".into(), subsets };
-    Data { config: Some(config), train_dir: Default::default(), ..place.data() }
+    Data { config: Some(config), train_dir: Default::default(), ..folder.data() }
 }
 
 #[test]
 fn each_data_set_has_its_own_size_batches_and_regularization() {
-    let place = Place::new();
-    let data = sets(&place);
+    let folder = TempFolder::new();
+    let data = sets(&folder);
     let dataset = scan(&data).unwrap();
     // Six uses of the training images of the first set, and none of the second, are what the two are repeated for.
     let uses: Vec<u32> = dataset.items.iter().map(|item| item.uses).collect();
@@ -131,10 +135,11 @@ fn each_data_set_has_its_own_size_batches_and_regularization() {
     let layout = Layout::new(&dataset, &data).unwrap();
     let sizes: Vec<u32> = layout.placements.iter().map(|placement| placement.bucket.0).collect();
     assert_eq!((sizes, layout.bucketing), (vec![128, 128, 128, 128, 64, 64, 64], true));
-    let plan = Plan::new(&dataset, &layout, &data, Seed(1));
-    assert_eq!(plan.batches_per_epoch(), 6 + 3);
-    let (mut counts, mut flips) = (BTreeMap::new(), [0, 0]);
-    for batch in (0..20).flat_map(|epoch| plan.epoch(epoch)) {
+    let order = EpochOrder::new(&dataset, &layout, &data, Seed(1));
+    assert_eq!(order.batches_per_epoch(), 6 + 3);
+    let mut counts = BTreeMap::new();
+    let mut flips = [0, 0];
+    for batch in (0..20).flat_map(|epoch| order.epoch(epoch)) {
         let group = dataset.group(&data, &dataset.items[batch.entries[0].item]);
         assert!(batch.entries.len() <= [2, 3][group]);
         for entry in &batch.entries {
@@ -149,8 +154,8 @@ fn each_data_set_has_its_own_size_batches_and_regularization() {
 
 #[test]
 fn data_sets_are_told_and_counted_one_by_one() {
-    let place = Place::new();
-    let data = sets(&place);
+    let folder = TempFolder::new();
+    let data = sets(&folder);
     let dataset = scan(&data).unwrap();
     let layout = Layout::new(&dataset, &data).unwrap();
     let facts = facts::of_dataset(&dataset, &layout);
@@ -166,33 +171,40 @@ fn data_sets_are_told_and_counted_one_by_one() {
     );
     assert_eq!((large.bucket_info, small.bucket_info.unwrap().buckets), (None, vec![((64, 64), 7)]));
     assert_eq!(small.tag_frequency[0].1[0], ("one".to_owned(), 2));
-    let expected = "\
-data set 1  128 × 128, batches of 2
-├─ a                      2 images   all captioned   × 3 = 6
-└─ reg (regularization)   2 images   all captioned   × 1 = 2 → 6 to match the training set
-data set 2  64 × 64, batches of 3
-├─ a   2 images   all captioned   × 1 = 2
-└─ b    1 image   all captioned   × 5 = 5
-";
-    assert_eq!(report::folders(&dataset, &data), expected);
-    let length = Length::new(9, 1, Duration::Epochs(2));
-    let equation = report::equation(&dataset, &layout, &data, (length, Duration::Epochs(2)));
-    assert_eq!(
-        equation,
-        "2 images × 3 repeats + 2 images × 1 repeat + 1 image × 5 repeats = 13 (+ 6 regularization) → 9 batches of 2 or \
-         3 × 2 epochs ÷ accumulation 1 = 18 steps\n"
-    );
+    let order = EpochOrder::new(&dataset, &layout, &data, Seed(1));
+    let length = Length::new(order.batches_per_epoch(), 1, Duration::Epochs(2));
+    let report = DatasetReport::new(&dataset, &layout, &order, &data, Duration::Epochs(2), length);
+    let row = |name: &str, images, repeats, uses| FolderReport {
+        name: name.to_owned(),
+        is_reg: false,
+        images,
+        captioned: images,
+        no_caption: NoCaption::FolderWords("penny".to_owned()),
+        held_out: 0,
+        repeats,
+        uses,
+    };
+    let large = Origin::DataSet { number: 1, resolution: (128, 128), batch_size: 2 };
+    let small = Origin::DataSet { number: 2, resolution: (64, 64), batch_size: 3 };
+    let reg = FolderReport { is_reg: true, ..row("reg", 2, 1, 6) };
+    let expected = [
+        FolderGroup { origin: large, folders: vec![row("a", 2, 3, 6), reg] },
+        FolderGroup { origin: small, folders: vec![row("a", 2, 1, 2), row("b", 1, 5, 5)] },
+    ];
+    assert_eq!(report.groups, expected);
+    assert_eq!(report.batch_sizes, [2, 3]);
+    assert_eq!((report.length.batches_per_epoch, report.length.steps), (9, 18));
 }
 
 #[test]
 fn a_folder_of_the_file_that_holds_no_images_is_named() {
-    let place = Place::new();
-    let mut data = sets(&place);
-    fs::create_dir(place.path("empty")).unwrap();
+    let folder = TempFolder::new();
+    let mut data = sets(&folder);
+    fs::create_dir(folder.path("empty")).unwrap();
     let subsets = &mut data.config.as_mut().unwrap().subsets;
-    subsets[0].settings.train_dir = place.path("empty");
-    subsets[3].settings.train_dir = place.path("nowhere");
-    let error = place.plain(&scan(&data).unwrap_err().to_string());
+    subsets[0].settings.train_dir = folder.path("empty");
+    subsets[3].settings.train_dir = folder.path("nowhere");
+    let error = folder.plain(&scan(&data).unwrap_err().to_string());
     assert!(error.starts_with("image_dir empty: no images; put .png, .jpg, .webp or .bmp files into it\n"), "{error}");
     assert!(error.ends_with("; name the folder that holds the images themselves"), "{error}");
 }

@@ -3,28 +3,27 @@
 use std::fs;
 
 use lorabake_data::bucket::Layout;
-use lorabake_data::view::Source;
+use lorabake_data::image::view::Source;
 use lorabake_data::{Problem, Reason, image as pixels, scan};
 use lorabake_recipe::data::{Buckets, Data};
 
-mod place;
-use place::{Place, encoded};
+use crate::temp_folder::{TempFolder, encoded};
 
 #[test]
 fn images_captions_and_words_are_paired() {
-    let place = Place::new();
-    place.image("train/10_red_hat/b.PNG", 20, 10).image("train/10_red_hat/a.Jpg", 8, 9).image(
+    let folder = TempFolder::new();
+    folder.image("train/10_red_hat/b.PNG", 20, 10).image("train/10_red_hat/a.Jpg", 8, 9).image(
         "train/10_red_hat/c.webp",
         5,
         6,
     );
-    place.image("train/10_red_hat/d.bmp", 3, 4).image("train/10_red_hat/face_10_20_30_40.jpeg", 7, 7);
-    place
+    folder.image("train/10_red_hat/d.bmp", 3, 4).image("train/10_red_hat/face_10_20_30_40.jpeg", 7, 7);
+    folder
         .file("train/10_red_hat/b.txt", "\u{feff}  penny, hat \r\nsecond line")
         .file("train/10_red_hat/c.TXT", "caf\u{e9}");
-    place.file("train/10_red_hat/d.caption", "from caption").file("train/10_red_hat/face.txt", "detected");
-    place.image("train/2_x/z.png", 1, 1);
-    let dataset = place.scan();
+    folder.file("train/10_red_hat/d.caption", "from caption").file("train/10_red_hat/face.txt", "detected");
+    folder.image("train/2_x/z.png", 1, 1);
+    let dataset = folder.scan();
     let items: Vec<_> =
         dataset.items.iter().map(|i| (i.caption.as_str(), i.size, i.repeats, i.uses, i.folder)).collect();
     let expected = [
@@ -44,13 +43,20 @@ fn images_captions_and_words_are_paired() {
 
 #[test]
 fn everything_left_out_has_a_reason() {
-    let place = Place::new();
-    place.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "one").file("train/4_penny/a.caption", "two");
-    place.file("train/4_penny/b.txt", "no image").file("train/4_penny/c.gif", "GIF").file("train/4_penny/d.tiff", "II");
-    place.file("train/4_penny/notes.md", "x").file("train/4_penny/.DS_Store", "x").image("train/4_penny/._a.png", 1, 1);
-    place.image("train/4_penny/more/e.png", 9, 9).image("train/0_never/f.png", 9, 9).file("train/3_void/g.txt", "x");
-    place.image("train/reg/1_girl/h.png", 9, 9).image("train/loose.png", 9, 9).file("train/readme.txt", "x");
-    let dataset = place.scan();
+    let folder = TempFolder::new();
+    folder.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "one").file("train/4_penny/a.caption", "two");
+    folder
+        .file("train/4_penny/b.txt", "no image")
+        .file("train/4_penny/c.gif", "GIF")
+        .file("train/4_penny/d.tiff", "II");
+    folder.file("train/4_penny/notes.md", "x").file("train/4_penny/.DS_Store", "x").image(
+        "train/4_penny/._a.png",
+        1,
+        1,
+    );
+    folder.image("train/4_penny/more/e.png", 9, 9).image("train/0_never/f.png", 9, 9).file("train/3_void/g.txt", "x");
+    folder.image("train/reg/1_girl/h.png", 9, 9).image("train/loose.png", 9, 9).file("train/readme.txt", "x");
+    let dataset = folder.scan();
     let expected = [
         ("train/4_penny/more", Reason::Nested { images: 1, into: "4_penny".into() }),
         ("train/3_void/g.txt", Reason::CaptionWithoutImage),
@@ -65,7 +71,7 @@ fn everything_left_out_has_a_reason() {
         ("train/loose.png", Reason::OutsideConcept),
         ("train/reg", Reason::NoRepeats { name: "reg".into(), images: 1 }),
     ];
-    let mut found = place.left_out(&dataset);
+    let mut found = folder.left_out(&dataset);
     let mut expected: Vec<_> = expected.into_iter().map(|(path, reason)| (path.to_owned(), reason)).collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     expected.sort_by(|a, b| a.0.cmp(&b.0));
@@ -75,22 +81,23 @@ fn everything_left_out_has_a_reason() {
 
 #[test]
 fn the_caption_extension_that_is_asked_for_is_the_only_one() {
-    let place = Place::new();
-    place.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "tags").file("train/4_penny/a.cap", "mine");
-    let dataset = scan(&Data { caption_extension: Some(".cap".into()), ..place.data() }).unwrap();
+    let folder = TempFolder::new();
+    folder.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "tags").file("train/4_penny/a.cap", "mine");
+    let dataset = scan(&Data { caption_extension: Some(".cap".into()), ..folder.data() }).unwrap();
     assert_eq!(dataset.items[0].caption, "mine");
     assert_eq!(
-        place.left_out(&dataset),
+        folder.left_out(&dataset),
         [("train/4_penny/a.txt".into(), Reason::OtherCaptionExtension(".cap".into()))]
     );
 }
 
 #[test]
 fn doubtful_folders_are_warned_about() {
-    let place = Place::new();
-    place.image("train/2024_trip/a.png", 9, 9).file("train/2024_trip/a.txt", "\npenny");
-    place.image("train/3/b.png", 9, 9).image("train/4_words/c.png", 9, 9);
-    let problems: Vec<String> = place.scan().problems.iter().map(|problem| place.plain(&problem.to_string())).collect();
+    let folder = TempFolder::new();
+    folder.image("train/2024_trip/a.png", 9, 9).file("train/2024_trip/a.txt", "\npenny");
+    folder.image("train/3/b.png", 9, 9).image("train/4_words/c.png", 9, 9);
+    let problems: Vec<String> =
+        folder.scan().problems.iter().map(|problem| folder.plain(&problem.to_string())).collect();
     let expected = [
         "train/2024_trip/a.txt: the first line is blank, so the caption is empty; only the first line is read",
         "2024_trip: repeats each image 2024 times per epoch; if that is not meant, rename it to e.g. 10_2024_trip",
@@ -101,11 +108,11 @@ fn doubtful_folders_are_warned_about() {
 
 #[test]
 fn broken_files_stop_the_run_all_at_once_and_by_name() {
-    let place = Place::new();
-    place.image("train/4_p/fine.png", 30, 30).file("train/4_p/zero.png", "").file("train/4_p/text.png", "hello there");
-    place.file("train/4_p/gif.png", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;");
-    place.file("train/4_p/fine.txt", b"caf\xe9").image("train/4_p/x.png", 5, 5).file("train/4_p/x.txt", "");
-    place.image("train/4_p/y.png", 5, 5).file("train/4_p/y.txt", b"\xff\xfeh\0i\0");
+    let folder = TempFolder::new();
+    folder.image("train/4_p/fine.png", 30, 30).file("train/4_p/zero.png", "").file("train/4_p/text.png", "hello there");
+    folder.file("train/4_p/gif.png", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;");
+    folder.file("train/4_p/fine.txt", b"caf\xe9").image("train/4_p/x.png", 5, 5).file("train/4_p/x.txt", "");
+    folder.image("train/4_p/y.png", 5, 5).file("train/4_p/y.txt", b"\xff\xfeh\0i\0");
     let expected = "\
 train/4_p/fine.txt: the caption is not UTF-8; save it as UTF-8
 train/4_p/gif.png: the content is not PNG, JPEG, WebP or BMP but Gif; save it as PNG
@@ -113,7 +120,7 @@ train/4_p/text.png: the content is not PNG, JPEG, WebP or BMP but an unknown typ
 train/4_p/x.txt: the caption file is empty; write a caption, or delete it to use the folder's words
 train/4_p/y.txt: the caption is UTF-16; save it as UTF-8
 train/4_p/zero.png: the image file is empty (0 bytes); copy it again or delete it";
-    assert_eq!(place.refused(), expected);
+    assert_eq!(folder.refused(), expected);
 }
 
 #[test]
@@ -121,13 +128,13 @@ fn a_file_cut_anywhere_is_refused_by_the_scan_and_by_the_decoder() {
     for name in ["a.png", "a.jpg", "a.webp", "a.bmp"] {
         let bytes = encoded(name, 64, 48);
         for share in [5, 30, 60, 90, 99] {
-            let place = Place::new();
-            place.file(&format!("train/4_p/{name}"), &bytes[..bytes.len() * share / 100]);
+            let folder = TempFolder::new();
+            folder.file(&format!("train/4_p/{name}"), &bytes[..bytes.len() * share / 100]);
             let path = format!("train/4_p/{name}");
             let expected = format!("{path}: the image file is truncated; copy it again or delete it");
-            assert_eq!(place.refused(), expected, "{share} %");
+            assert_eq!(folder.refused(), expected, "{share} %");
             assert_eq!(
-                place.plain(&pixels::decode(&place.path(&path)).unwrap_err().to_string()),
+                folder.plain(&pixels::decode(&folder.path(&path)).unwrap_err().to_string()),
                 expected,
                 "{share} %"
             );
@@ -137,20 +144,20 @@ fn a_file_cut_anywhere_is_refused_by_the_scan_and_by_the_decoder() {
 
 #[test]
 fn an_image_after_its_end_and_a_thumbnail_before_it_do_not_confuse_the_check() {
-    let place = Place::new();
+    let folder = TempFolder::new();
     let whole = encoded("a.jpg", 64, 48);
     let segment: Vec<u8> = [&[0xff, 0xe1, 0, 6, 0xff, 0xd9, 0, 0], &whole[2..]].concat();
     let with_thumbnail = [&whole[..2], &segment].concat();
-    place.file("train/4_p/trailer.jpg", [&whole[..], b"trailing bytes"].concat());
-    place.file("train/4_p/thumbnail.jpg", &with_thumbnail);
-    assert_eq!(place.scan().items.len(), 2);
-    place.file("train/4_p/cut.jpg", &with_thumbnail[..with_thumbnail.len() / 2]);
-    assert!(place.refused().contains("cut.jpg: the image file is truncated"));
+    folder.file("train/4_p/trailer.jpg", [&whole[..], b"trailing bytes"].concat());
+    folder.file("train/4_p/thumbnail.jpg", &with_thumbnail);
+    assert_eq!(folder.scan().items.len(), 2);
+    folder.file("train/4_p/cut.jpg", &with_thumbnail[..with_thumbnail.len() / 2]);
+    assert!(folder.refused().contains("cut.jpg: the image file is truncated"));
 }
 
 #[test]
 fn a_header_that_claims_too_much_is_refused_before_decoding() {
-    let place = Place::new();
+    let folder = TempFolder::new();
     let mut bomb = encoded("a.bmp", 2, 2);
     bomb[18..22].copy_from_slice(&60_000u32.to_le_bytes());
     bomb[22..26].copy_from_slice(&60_000u32.to_le_bytes());
@@ -158,19 +165,21 @@ fn a_header_that_claims_too_much_is_refused_before_decoding() {
     bomb[28..30].copy_from_slice(&8u16.to_le_bytes());
     bomb[30..34].copy_from_slice(&1u32.to_le_bytes());
     bomb.extend([0; 4096]);
-    place.file("train/4_p/bomb.bmp", bomb);
+    folder.file("train/4_p/bomb.bmp", bomb);
     let expected = "train/4_p/bomb.bmp: 60000 × 60000 pixels are too many; shrink the image below 178 million pixels";
-    assert_eq!(place.refused(), expected);
-    assert_eq!(place.plain(&pixels::decode(&place.path("train/4_p/bomb.bmp")).unwrap_err().to_string()), expected);
+    assert_eq!(folder.refused(), expected);
+    assert_eq!(folder.plain(&pixels::decode(&folder.path("train/4_p/bomb.bmp")).unwrap_err().to_string()), expected);
 }
 
+/// Unix only, because the system's words and the commands are those of Unix; `scan/misplaced.rs` tests the others.
+#[cfg(unix)]
 #[test]
 fn a_wrong_folder_level_is_named_with_its_remedy() {
     let check = |image: &str, dir: &str, expected: &str| {
-        let place = Place::new();
-        place.image(image, 9, 9);
-        let error = scan(&Data { train_dir: place.path(dir), ..place.data() }).unwrap_err();
-        assert_eq!(place.plain(&error.to_string()), expected);
+        let folder = TempFolder::new();
+        folder.image(image, 9, 9);
+        let error = scan(&Data { train_dir: folder.path(dir), ..folder.data() }).unwrap_err();
+        assert_eq!(folder.plain(&error.to_string()), expected);
     };
     check(
         "train/a.png",
@@ -214,73 +223,76 @@ fn a_wrong_folder_level_is_named_with_its_remedy() {
         "--train_data_dir train: No such file or directory (os error 2); \
          give the folder that holds folders such as 10_name",
     );
-    let place = Place::new();
-    fs::create_dir_all(place.path("train/4_penny")).unwrap();
+    let folder = TempFolder::new();
+    fs::create_dir_all(folder.path("train/4_penny")).unwrap();
     let expected = "--train_data_dir train: no images; \
                     put .png, .jpg, .webp or .bmp files into a folder inside it, e.g. train/10_name";
-    assert_eq!(place.refused(), expected);
-    place.image("train/20240101_x/a.png", 9, 9);
+    assert_eq!(folder.refused(), expected);
+    folder.image("train/20240101_x/a.png", 9, 9);
     let expected =
         "train/20240101_x: 20240101 repeats of each image are more than 100000; rename the folder to e.g. 10_name";
-    assert_eq!(place.refused(), expected);
+    assert_eq!(folder.refused(), expected);
 }
 
 #[test]
 fn a_missing_regularization_folder_is_an_error() {
-    let place = Place::new();
-    place.image("train/4_penny/a.png", 9, 9);
-    let error = scan(&place.data_with_reg()).unwrap_err().to_string();
-    assert!(place.plain(&error).starts_with("--reg_data_dir reg: "), "{error}");
+    let folder = TempFolder::new();
+    folder.image("train/4_penny/a.png", 9, 9);
+    let error = scan(&folder.data_with_reg()).unwrap_err().to_string();
+    assert!(folder.plain(&error).starts_with("--reg_data_dir reg: "), "{error}");
 }
 
 #[test]
 fn an_empty_regularization_folder_is_none_at_all() {
-    let place = Place::new();
-    place.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "penny").file("reg/readme.txt", "leave empty");
-    let dataset = scan(&place.data_with_reg()).unwrap();
-    let told: Vec<String> = dataset.problems.iter().map(|problem| place.plain(&problem.to_string())).collect();
-    assert_eq!(told, ["--reg_data_dir reg: it holds no images, so there is no regularization"]);
+    let folder = TempFolder::new();
+    folder
+        .image("train/4_penny/a.png", 9, 9)
+        .file("train/4_penny/a.txt", "penny")
+        .file("reg/readme.txt", "leave empty");
+    let dataset = scan(&folder.data_with_reg()).unwrap();
+    let warnings: Vec<String> = dataset.problems.iter().map(|problem| folder.plain(&problem.to_string())).collect();
+    assert_eq!(warnings, ["--reg_data_dir reg: it holds no images, so there is no regularization"]);
     assert_eq!(dataset.items.iter().map(|item| (item.uses, item.is_reg)).collect::<Vec<_>>(), [(4, false)]);
     // Images at a wrong level are meant to be used.
-    place.image("reg/girl.png", 9, 9);
-    assert!(scan(&place.data_with_reg()).is_err());
+    folder.image("reg/girl.png", 9, 9);
+    assert!(scan(&folder.data_with_reg()).is_err());
 }
 
 #[test]
 fn surplus_regularization_images_are_named() {
-    let place = Place::new();
-    place.image("train/3_penny/a.png", 9, 9);
+    let folder = TempFolder::new();
+    folder.image("train/3_penny/a.png", 9, 9);
     for i in 0..3 {
-        place.image(&format!("reg/2_girl/0{i}.png"), 9, 9);
+        folder.image(&format!("reg/2_girl/0{i}.png"), 9, 9);
     }
-    let dataset = scan(&place.data_with_reg()).unwrap();
+    let dataset = scan(&folder.data_with_reg()).unwrap();
     assert_eq!(dataset.items.iter().map(|item| item.uses).collect::<Vec<_>>(), [3, 2, 2, 0]);
-    assert_eq!(place.left_out(&dataset), [("reg/2_girl/02.png".into(), Reason::RegSurplus)]);
+    assert_eq!(folder.left_out(&dataset), [("reg/2_girl/02.png".into(), Reason::RegSurplus)]);
     assert_eq!(dataset.problems, [Problem::RegSurplus { unused: 1, images: 3, train: 3 }]);
 }
 
 #[test]
 fn an_item_that_changed_since_the_scan_is_refused() {
-    let place = Place::new();
-    place.image("train/4_p/a.png", 90, 90);
-    let dataset = place.scan();
-    let layout = Layout::new(&dataset, &place.data()).unwrap();
-    let load = || Source::load(&dataset.items[0], &layout.placements[0], &place.data());
-    let image = load().unwrap().still().unwrap().image;
+    let folder = TempFolder::new();
+    folder.image("train/4_p/a.png", 90, 90);
+    let dataset = folder.scan();
+    let layout = Layout::new(&dataset, &folder.data()).unwrap();
+    let load = || Source::load(&dataset.items[0], &layout.placements[0], &folder.data());
+    let image = load().unwrap().unaugmented().unwrap().image;
     assert_eq!((image.width, image.height, image.data.len()), (128, 128, 3 * 128 * 128));
-    place.image("train/4_p/a.png", 80, 90);
+    folder.image("train/4_p/a.png", 80, 90);
     let error = load().unwrap_err().to_string();
-    assert!(place.plain(&error).starts_with("train/4_p/a.png: the image is 80 × 90 now but was 90 × 90"), "{error}");
+    assert!(folder.plain(&error).starts_with("train/4_p/a.png: the image is 80 × 90 now but was 90 × 90"), "{error}");
 }
 
 #[test]
 fn an_image_too_small_for_no_upscale_is_refused_by_name() {
-    let place = Place::new();
-    place.image("train/4_p/a.png", 60, 200);
+    let folder = TempFolder::new();
+    folder.image("train/4_p/a.png", 60, 200);
     let buckets = Some(Buckets { min: 64, max: 256, step: 64, no_upscale: true });
-    let data = Data { buckets, ..place.data() };
-    let error = Layout::new(&place.scan(), &data).unwrap_err().to_string();
+    let data = Data { buckets, ..folder.data() };
+    let error = Layout::new(&folder.scan(), &data).unwrap_err().to_string();
     let expected = "train/4_p/a.png: 60 × 200 is less than one bucket step of 64 px; \
                     enlarge it, or leave out --bucket_no_upscale";
-    assert_eq!(place.plain(&error), expected);
+    assert_eq!(folder.plain(&error), expected);
 }

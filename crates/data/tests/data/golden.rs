@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_data::bucket::{Placement, Rule};
-use lorabake_data::image::{Rgb, decode, fit};
-use lorabake_data::probe;
+use lorabake_data::image::crop::{crop, draw_crop, fit};
+use lorabake_data::image::{Rgb, decode, probe};
 use lorabake_recipe::data::Buckets;
+use rand::SeedableRng;
 
 fn golden(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder)
@@ -30,21 +31,17 @@ fn placement(target: (u32, u32)) -> Placement {
 fn check_bucket(rule: &Rule, line: &str) {
     let n: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
     let size = |at: usize| (n[at] as u32, n[at + 1] as u32);
-    let place = rule.place(size(0)).unwrap();
-    assert_eq!((place.bucket, place.resized, place.crop), (size(2), size(4), size(6)), "{line}");
-    for (ours, theirs) in place.crop_ltrb.iter().zip(&n[8..12]) {
+    let placement = rule.place(size(0)).unwrap();
+    assert_eq!((placement.bucket, placement.resized, placement.crop), (size(2), size(4), size(6)), "{line}");
+    for (ours, theirs) in placement.crop_ltrb.iter().zip(&n[8..12]) {
         assert!((ours - theirs).abs() < 2e-5, "{line}: {ours}"); // printed with 9 digits
     }
-    assert!((place.ar_error - n[12]).abs() < 1e-8, "{line}: {}", place.ar_error);
+    assert!((placement.ar_error - n[12]).abs() < 1e-8, "{line}: {}", placement.ar_error);
 }
 
 #[test]
 fn drawn_crops_reach_every_place_and_none_outside() {
-    use lorabake_data::bucket::Rule;
-    use lorabake_data::image::{Rgb, crop, draw_crop};
-    use rand::SeedableRng;
-
-    let (rule, _) = Rule::new((64, 64), None).unwrap();
+    let rule = Rule::new((64, 64), None).unwrap();
     let placement = rule.place((67, 64)).unwrap();
     assert_eq!((placement.resized, placement.bucket), ((67, 64), (64, 64)));
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
@@ -63,12 +60,13 @@ fn drawn_crops_reach_every_place_and_none_outside() {
 fn buckets_are_those_of_sd_scripts() {
     let text = std::fs::read_to_string(golden("buckets.txt")).unwrap();
     let mut rule = None;
-    let (mut tables, mut rows) = (0, 0);
+    let mut tables = 0;
+    let mut rows = 0;
     for line in text.lines() {
         if let Some(settings) = line.strip_prefix("settings ") {
             let n: Vec<u32> = settings.split(' ').map(|number| number.parse().unwrap()).collect();
             let buckets = Buckets { min: n[2], max: n[3], step: n[4], no_upscale: n[5] == 1 };
-            rule = Some(Rule::new((n[0], n[1]), Some(&buckets)).unwrap().0);
+            rule = Some(Rule::new((n[0], n[1]), Some(&buckets)).unwrap());
             tables += 1;
         } else if let Some(sizes) = line.strip_prefix("sizes") {
             let sizes = sizes.split_whitespace().map(|size| {
@@ -129,7 +127,7 @@ fn resizing_equals_opencv_area_and_pillow_lanczos() {
 #[test]
 fn conformance_images_equal_those_of_sd_scripts() {
     let buckets = Buckets { min: 64, max: 256, step: 64, no_upscale: false };
-    let (rule, _) = Rule::new((128, 128), Some(&buckets)).unwrap();
+    let rule = Rule::new((128, 128), Some(&buckets)).unwrap();
     for name in ["sq_00", "sq_02", "ar_00", "ar_01", "ar_05"] {
         let source = png(&golden(&format!("images/{name}.png")));
         let ours = fit(&source, &rule.place((source.width, source.height)).unwrap());

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use lorabake_data::caption::{self, Use, draw, read};
+use lorabake_data::caption::{self, CaptionUse, draw, read};
 use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
-use lorabake_recipe::seed::Seed;
+use lorabake_recipe::seed::{Seed, UseId};
 
 fn plain() -> CaptionRules {
     CaptionRules::default()
 }
 
-fn at(epoch: u64, position: u64) -> Use {
-    Use { epoch, position, step: 0, steps: 100 }
+fn at(epoch: u64, position: u64) -> CaptionUse {
+    CaptionUse { id: UseId { epoch, position }, step: 0, steps: 100 }
 }
 
 /// The prompts of many uses.
@@ -125,7 +125,7 @@ fn wildcards_draw_lines_and_choices() {
 fn tags_are_let_in_step_by_step() {
     let rules = |until, min| CaptionRules { warmup: Some(TokenWarmup { min, until }), keep_tokens: 1, ..plain() };
     let count = |rules: &CaptionRules, step| {
-        draw("k, a, b, c, d", rules, Seed(1), Use { epoch: 0, position: 0, step, steps: 40 }).split(", ").count() - 1
+        draw("k, a, b, c, d", rules, Seed(1), CaptionUse { step, steps: 40, ..at(0, 0) }).split(", ").count() - 1
     };
     // floor(step · (4 − 1) / 10) + 1
     let counts: Vec<usize> = [0, 3, 4, 6, 7, 9, 10, 30].map(|step| count(&rules(10.0, 1), step)).to_vec();
@@ -149,7 +149,7 @@ fn files_are_read_whole_only_for_wildcards() {
 
 #[test]
 fn the_trigger_goes_wherever_it_stands() {
-    let without = |text: &str, words: &str, class: Option<&str>| caption::without(text, words, class, ",");
+    let without = |text: &str, words: &str, class: Option<&str>| caption::without_trigger(text, words, class, ",");
     let gone = |text: &str, words: &str| without(text, words, None).unwrap();
     assert_eq!(gone("penny, hat, blue background", "penny"), "hat, blue background");
     assert_eq!(gone("fox, orange, sticker border", "sticker border"), "fox, orange");
@@ -161,6 +161,6 @@ fn the_trigger_goes_wherever_it_stands() {
     assert_eq!(without("pennywise, penny_dress, a pennypinny", "penny", None), None);
     assert_eq!(gone("Übermädchen, mädchen, grün", "mädchen"), "Übermädchen, grün");
     // Captions without tags stay whole.
-    assert_eq!(caption::without("a penny; a cat", "a penny", None, ";").unwrap(), "a cat");
-    assert_eq!(caption::without("a penny, a cat", "penny", None, "").unwrap(), "a , a cat");
+    assert_eq!(caption::without_trigger("a penny; a cat", "a penny", None, ";").unwrap(), "a cat");
+    assert_eq!(caption::without_trigger("a penny, a cat", "penny", None, "").unwrap(), "a , a cat");
 }

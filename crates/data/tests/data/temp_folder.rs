@@ -1,19 +1,22 @@
 //! A temporary data folder for the tests of this crate.
-#![allow(dead_code)] // each test program uses a part
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
-use lorabake_data::{Dataset, Reason, scan};
+use lorabake_data::bucket::Layout;
+use lorabake_data::epoch_order::{EpochOrder, Length};
+use lorabake_data::{Dataset, DatasetReport, Reason, scan};
 use lorabake_recipe::data::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data, RegPairing};
+use lorabake_recipe::seed::Seed;
+use lorabake_recipe::train::Duration;
 use tempfile::TempDir;
 
 /// A folder that is filled line by line and deleted at the end.
-pub struct Place(TempDir);
+pub struct TempFolder(TempDir);
 
-impl Place {
+impl TempFolder {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -62,21 +65,34 @@ impl Place {
         scan(&self.data()).unwrap()
     }
 
+    /// The report on a run of one epoch.
+    pub fn report(&self, data: &Data) -> DatasetReport {
+        let dataset = scan(data).unwrap();
+        let layout = Layout::new(&dataset, data).unwrap();
+        let order = EpochOrder::new(&dataset, &layout, data, Seed(1));
+        let duration = Duration::Epochs(1);
+        let length = Length::new(order.batches_per_epoch(), 1, duration);
+        DatasetReport::new(&dataset, &layout, &order, data, duration, length)
+    }
+
     /// The error text of the scan, with the temporary folder's name taken out.
     pub fn refused(&self) -> String {
         self.plain(&scan(&self.data()).unwrap_err().to_string())
     }
 
+    /// A text without the temporary folder's name, its paths with slashes.
     pub fn plain(&self, text: &str) -> String {
-        text.replace(&format!("{}/", self.0.path().display()), "").replace(&self.0.path().display().to_string(), "HERE")
+        let root = self.0.path().display().to_string();
+        let text = text.replace(&format!("{root}{MAIN_SEPARATOR}"), "").replace(&root, "HERE");
+        if cfg!(windows) { text.replace(MAIN_SEPARATOR, "/") } else { text }
     }
 
     pub fn left_out(&self, dataset: &Dataset) -> Vec<(String, Reason)> {
-        dataset
-            .left_out
-            .iter()
-            .map(|(path, reason)| (self.plain(&path.display().to_string()), reason.clone()))
-            .collect()
+        let mut left_out = Vec::new();
+        for file in &dataset.left_out {
+            left_out.push((self.plain(&file.path.display().to_string()), file.reason.clone()));
+        }
+        left_out
     }
 }
 

@@ -4,16 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_data::bucket::Layout;
-use lorabake_data::color::ColorShift;
-use lorabake_data::face::{Face, FaceFrame};
-use lorabake_data::image::{Rgb, decode};
-use lorabake_data::view::{Source, View};
-use lorabake_data::{emphasis, mask, scan};
+use lorabake_data::caption::emphasis;
+use lorabake_data::image::color::ColorShift;
+use lorabake_data::image::face::{Face, FaceFrame};
+use lorabake_data::image::view::{Source, View};
+use lorabake_data::image::{Rgb, decode, mask};
+use lorabake_data::scan;
 use lorabake_recipe::data::{Data, Mask};
-use lorabake_recipe::seed::Seed;
+use lorabake_recipe::seed::{Seed, UseId};
 
-mod place;
-use place::Place;
+use crate::temp_folder::TempFolder;
 
 fn golden(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/augment").join(file)
@@ -74,8 +74,7 @@ fn faces_are_cropped_as_in_sd_scripts() {
         let row: Vec<u32> = pair[0].iter().map(|x| *x as u32).collect();
         let face = Face { center: (row[4], row[5]), size: (row[6], row[7]) };
         let range = (pair[0][8], pair[0][9]);
-        let sizes = ((row[0], row[1]), (row[2], row[3]));
-        let frame = FaceFrame::new(face, sizes, range, false).unwrap();
+        let frame = FaceFrame::new(face, (row[0], row[1]), (row[2], row[3]), range, false).unwrap();
         let (least, most) = (pair[0][11] as u32, pair[1][11] as u32);
         let drawn: Vec<_> = (0..400).map(|_| frame.draw(&mut rng)).collect();
         for crop in &drawn {
@@ -100,8 +99,8 @@ fn faces_are_cropped_as_in_sd_scripts() {
     }
     assert!(moved >= 3);
     let face = Face { center: (50, 50), size: (20, 20) };
-    assert_eq!(FaceFrame::new(face, ((512, 512), (512, 512)), (2.0, 4.0), false), None, "nothing to crop");
-    assert_eq!(FaceFrame::new(face, ((300, 900), (512, 512)), (2.0, 4.0), false), None, "too small");
+    assert_eq!(FaceFrame::new(face, (512, 512), (512, 512), (2.0, 4.0), false), None, "nothing to crop");
+    assert_eq!(FaceFrame::new(face, (300, 900), (512, 512), (2.0, 4.0), false), None, "too small");
 }
 
 #[test]
@@ -154,42 +153,42 @@ fn source(data: &Data) -> Source {
 }
 
 fn views(source: &Source) -> Vec<View> {
-    (0..60).map(|position| source.draw(Seed(5), (0, position)).unwrap()).collect()
+    (0..60).map(|position| source.draw(Seed(5), UseId { epoch: 0, position }).unwrap()).collect()
 }
 
 #[test]
 fn without_augmentation_every_use_is_the_same() {
-    let place = Place::new();
-    place.image("train/1_x/penny_50_40_70_60.png", 300, 200);
-    let data = Data { buckets: None, cache_latents: false, ..place.data() };
+    let folder = TempFolder::new();
+    folder.image("train/1_x/penny_50_40_70_60.png", 300, 200);
+    let data = Data { buckets: None, cache_latents: false, ..folder.data() };
     let source = source(&data);
-    assert!(!source.varies() && views(&source).iter().all(|view| *view == source.still().unwrap()));
+    assert!(!source.varies() && views(&source).iter().all(|view| *view == source.unaugmented().unwrap()));
 }
 
 #[test]
 fn colours_vary_and_come_again_with_the_same_seed() {
-    let place = Place::new();
-    place.image("train/1_x/a.png", 128, 128);
-    let data = Data { color_aug: true, cache_latents: false, ..place.data() };
+    let folder = TempFolder::new();
+    folder.image("train/1_x/a.png", 128, 128);
+    let data = Data { color_aug: true, cache_latents: false, ..folder.data() };
     let source = source(&data);
     let views = views(&source);
-    let changed = views.iter().filter(|view| **view != source.still().unwrap()).count();
+    let changed = views.iter().filter(|view| **view != source.unaugmented().unwrap()).count();
     assert!((10..35).contains(&changed), "{changed}");
-    assert_eq!(source.draw(Seed(5), (0, 7)).unwrap(), views[7]);
+    assert_eq!(source.draw(Seed(5), UseId { epoch: 0, position: 7 }).unwrap(), views[7]);
 }
 
 #[test]
 fn a_face_is_always_in_the_crop_and_the_mask_goes_with_it() {
-    let place = Place::new();
+    let folder = TempFolder::new();
     // White around (420, 90), black elsewhere; the mask says the same.
     let paint = |x: u32, y: u32| [if x.abs_diff(420) < 40 && y.abs_diff(90) < 40 { 255 } else { 0 }; 3];
     let image = image::RgbImage::from_fn(600, 400, |x, y| image::Rgb(paint(x, y)));
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     let bytes = bytes.into_inner();
-    place.file("train/1_x/a_420_90_80_80.png", &bytes).file("masks/a_420_90_80_80.png", &bytes);
-    let masks = Some(Mask::Folder(place.path("masks")));
-    let data = Data { face_crop: Some((1.0, 2.0)), mask: masks, buckets: None, cache_latents: false, ..place.data() };
+    folder.file("train/1_x/a_420_90_80_80.png", &bytes).file("masks/a_420_90_80_80.png", &bytes);
+    let masks = Some(Mask::Folder(folder.path("masks")));
+    let data = Data { face_crop: Some((1.0, 2.0)), mask: masks, buckets: None, cache_latents: false, ..folder.data() };
     let source = source(&data);
     assert!(source.has_face() && source.varies());
     let white = |image: &Rgb| image.data.iter().filter(|value| **value > 128).count() / 3;
@@ -206,24 +205,24 @@ fn a_face_is_always_in_the_crop_and_the_mask_goes_with_it() {
 
 #[test]
 fn alpha_is_a_mask_and_no_longer_a_warning() {
-    let place = Place::new();
+    let folder = TempFolder::new();
     let paint = |x: u32, _: u32| image::Rgba([10, 20, 30, if x < 64 { 0 } else { 255 }]);
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbaImage::from_fn(128, 128, paint).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    place.file("train/1_x/a.png", bytes.into_inner());
-    let data = Data { mask: Some(Mask::Alpha), ..place.data() };
+    folder.file("train/1_x/a.png", bytes.into_inner());
+    let data = Data { mask: Some(Mask::Alpha), ..folder.data() };
     let masked = source(&data);
-    let weights = mask::weights(&masked.still().unwrap().mask.unwrap());
+    let weights = mask::weights(&masked.unaugmented().unwrap().mask.unwrap());
     let row: Vec<f32> = [[0.0; 8], [1.0; 8]].concat();
     assert!(weights.chunks_exact(16).all(|weights| weights == row), "{weights:?}");
-    let mirrored = masked.still().unwrap().mirrored();
+    let mirrored = masked.unaugmented().unwrap().flip_horizontal();
     assert_eq!(mask::weights(&mirrored.mask.unwrap())[..8], [1.0; 8]);
-    assert!(!masked.transparent && source(&place.data()).transparent);
-    assert_eq!(source(&place.data()).still().unwrap().mask, None);
+    assert!(!masked.transparent && source(&folder.data()).transparent);
+    assert_eq!(source(&folder.data()).unaugmented().unwrap().mask, None);
     // No alpha channel: everything counts.
-    let plain = Place::new();
+    let plain = TempFolder::new();
     plain.image("train/1_x/a.png", 128, 128);
     let weights =
-        mask::weights(&source(&Data { mask: Some(Mask::Alpha), ..plain.data() }).still().unwrap().mask.unwrap());
+        mask::weights(&source(&Data { mask: Some(Mask::Alpha), ..plain.data() }).unaugmented().unwrap().mask.unwrap());
     assert!(weights.iter().all(|weight| *weight == 1.0));
 }

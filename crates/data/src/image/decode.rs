@@ -1,0 +1,111 @@
+//! Decoding: an image file becomes upright 8-bit RGB.
+//!
+//! As sd-scripts (`load_image`: Pillow `convert("RGB")`), with two differences:
+//! - EXIF rotation is applied. sd-scripts ignores it and trains on the image lying on its side.
+//! - 16-bit greyscale keeps its high byte. Pillow clips it at 255, which makes the image white.
+//!
+//! Kept as it is there: an alpha channel is dropped without blending, so the colours stored under transparent pixels
+//! show. [`Decoded::transparent`] says when that happened, so that a user can be warned.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Pixel};
+
+use super::probe;
+use super::rgb::Rgb;
+use crate::dataset::Item;
+use crate::error::{Error, Fault};
+
+/// What a file gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The image.
+    pub image: Rgb,
+    /// Some pixels were not opaque; what they hid is now seen.
+    pub transparent: bool,
+}
+
+/// Decodes the item's file, whose size has to be what the scan saw.
+pub(super) fn decode_item(item: &Item) -> Result<Decoded, Error> {
+    let decoded = decode(&item.path)?;
+    let now = (decoded.image.width, decoded.image.height);
+    if now != item.size {
+        return Err(Error::Image { path: item.path.clone(), fault: Fault::Changed { before: item.size, now } });
+    }
+    Ok(decoded)
+}
+
+/// Decodes a PNG, JPEG, WebP or BMP file of at most [`probe::MAX_PIXELS`] pixels into upright RGB.
+///
+/// # Errors
+/// If the file cannot be read, is truncated, of another format or too large.
+pub fn decode(path: &Path) -> Result<Decoded, Error> {
+    let image = upright(path)?;
+    let transparent = is_transparent(&image);
+    let (width, height) = (image.width(), image.height());
+    Ok(Decoded { image: Rgb { width, height, data: to_rgb8(image) }, transparent })
+}
+
+/// The alpha channel as a grey image, white if there is none.
+pub(super) fn decode_alpha(path: &Path) -> Result<Rgb, Error> {
+    let image = upright(path)?;
+    let (width, height) = (image.width(), image.height());
+    let alpha: Vec<u8> = match image {
+        DynamicImage::ImageRgba8(image) => image.pixels().map(|pixel| pixel[3]).collect(),
+        DynamicImage::ImageLumaA8(image) => image.pixels().map(|pixel| pixel[1]).collect(),
+        DynamicImage::ImageRgba16(image) => image.pixels().map(|pixel| high_byte(pixel[3])).collect(),
+        DynamicImage::ImageLumaA16(image) => image.pixels().map(|pixel| high_byte(pixel[1])).collect(),
+        _ => vec![u8::MAX; width as usize * height as usize],
+    };
+    let data = alpha.into_iter().flat_map(|value| [value; 3]).collect();
+    Ok(Rgb { width, height, data })
+}
+
+fn upright(path: &Path) -> Result<DynamicImage, Error> {
+    let bytes = std::fs::read(path).map_err(|error| Fault::Unreadable(error.to_string()));
+    let image = bytes.and_then(|bytes| decode_bytes(&bytes));
+    image.map_err(|fault| Error::Image { path: path.to_owned(), fault })
+}
+
+fn decode_bytes(bytes: &[u8]) -> Result<DynamicImage, Fault> {
+    probe::check_whole(&mut Cursor::new(bytes))?;
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let mut reader = reader.map_err(|error| Fault::Unreadable(error.to_string()))?;
+    reader.limits(probe::limits());
+    let mut decoder = reader.into_decoder().map_err(probe::fault)?;
+    probe::check_size(decoder.dimensions())?;
+    let orientation = decoder.orientation().map_err(probe::fault)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(probe::fault)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn is_transparent(image: &DynamicImage) -> bool {
+    match image {
+        DynamicImage::ImageRgba8(image) => image.pixels().any(|pixel| pixel[3] < u8::MAX),
+        DynamicImage::ImageLumaA8(image) => image.pixels().any(|pixel| pixel[1] < u8::MAX),
+        DynamicImage::ImageRgba16(image) => image.pixels().any(|pixel| pixel[3] < u16::MAX),
+        DynamicImage::ImageLumaA16(image) => image.pixels().any(|pixel| pixel[1] < u16::MAX),
+        _ => false,
+    }
+}
+
+/// Drops alpha, copies grey to three channels, keeps the high byte of 16 bits.
+fn to_rgb8(image: DynamicImage) -> Vec<u8> {
+    match image {
+        DynamicImage::ImageLuma16(image) => high_bytes(&image),
+        DynamicImage::ImageLumaA16(image) => high_bytes(&image),
+        DynamicImage::ImageRgb16(image) => high_bytes(&image),
+        DynamicImage::ImageRgba16(image) => high_bytes(&image),
+        other => other.into_rgb8().into_raw(),
+    }
+}
+
+fn high_bytes<P: Pixel<Subpixel = u16>>(image: &ImageBuffer<P, Vec<u16>>) -> Vec<u8> {
+    image.pixels().flat_map(|pixel| pixel.to_rgb().0).map(high_byte).collect()
+}
+
+fn high_byte(value: u16) -> u8 {
+    (value >> 8) as u8
+}

@@ -1,0 +1,70 @@
+//! Listing a folder, and telling images from other files by their names.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::paths::name;
+use crate::problem::Reason;
+
+/// The image types that are read, in lower case.
+const IMAGE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "bmp"];
+/// Image types that are named as such when they are left out.
+const OTHER_IMAGES: [&str; 18] = [
+    "gif", "tif", "tiff", "avif", "jxl", "heic", "heif", "jfif", "jp2", "svg", "ico", "psd", "tga", "exr", "hdr",
+    "dng", "apng", "ppm",
+];
+
+/// A folder that an option names.
+#[derive(Clone, Copy)]
+pub(super) struct Root<'a> {
+    /// The folder.
+    pub dir: &'a Path,
+    /// The option, for messages.
+    pub flag: &'static str,
+    /// Holds regularization images.
+    pub is_reg: bool,
+}
+
+/// What a folder holds, by name.
+pub(super) fn list(root: &Root) -> Result<Vec<PathBuf>, Error> {
+    read_sorted(root.dir).map_err(|cause| Error::Folder {
+        flag: root.flag,
+        dir: root.dir.to_owned(),
+        cause: cause.to_string(),
+    })
+}
+
+fn read_sorted(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// `None` for an image of a supported type; otherwise why the file is no such image.
+pub(super) fn unused(path: &Path) -> Option<Reason> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    if OTHER_IMAGES.contains(&extension.as_str()) {
+        return Some(Reason::UnsupportedType(extension));
+    }
+    if !IMAGE_EXTENSIONS.contains(&extension.as_str()) {
+        return Some(Reason::NotAnImage);
+    }
+    if name(path).starts_with('.') {
+        return Some(Reason::Hidden);
+    }
+    None
+}
+
+/// Whether a file is, by its name, an image of a supported type.
+pub(super) fn is_image(path: &Path) -> bool {
+    unused(path).is_none()
+}
+
+/// Images anywhere below a folder.
+pub(super) fn images_below(dir: &Path) -> usize {
+    let files = walkdir::WalkDir::new(dir).into_iter().flatten();
+    files.filter(|entry| entry.file_type().is_file() && is_image(entry.path())).count()
+}

@@ -1,0 +1,162 @@
+//! What to say when a data folder has no usable concept folder: where the images are, and the command that mends it.
+//!
+//! Looks around only after the scan found nothing; changes no file.
+
+use std::path::{Path, PathBuf};
+
+use super::concept::ConceptName;
+use super::folder::{Root, images_below, is_image, list};
+use crate::error::Error;
+use crate::paths::{full, name};
+use crate::problem::count;
+
+/// Repeats in a proposed folder name; kohya's guides use 10.
+const PROPOSED: &str = "10";
+
+/// Where the images are instead, and a path or a command that mends it.
+struct Advice {
+    found: String,
+    remedy: String,
+}
+
+/// The error for a folder in which the scan found no image.
+pub(super) fn explain(root: &Root) -> Error {
+    match advice(root) {
+        Some(Advice { found, remedy }) => {
+            Error::WrongLevel { flag: root.flag, dir: root.dir.to_owned(), found, remedy }
+        }
+        None => Error::NoImages { flag: root.flag, dir: root.dir.to_owned() },
+    }
+}
+
+fn advice(root: &Root) -> Option<Advice> {
+    let direct = images_in(root.dir);
+    if direct > 0 {
+        return Some(too_deep(root, direct));
+    }
+    let folders: Vec<PathBuf> = list(root).ok()?.into_iter().filter(|path| path.is_dir()).collect();
+    if let Some(outer) = folders.iter().find(|folder| concept_inside(folder, root)) {
+        return Some(Advice {
+            found: format!("the concept folders are one level deeper, in {}", name(outer)),
+            remedy: format!("give that folder: {} {}", root.flag, quoted(outer)),
+        });
+    }
+    if let Some(folder) = folders.iter().find(|folder| images_in(folder) > 0) {
+        return Some(without_repeats(folder));
+    }
+    let images = images_below(root.dir);
+    if images == 0 {
+        return None;
+    }
+    let target = root.dir.join(format!("{PROPOSED}_name"));
+    Some(Advice {
+        found: format!("it holds {} deeper than one folder", count(images, "image")),
+        remedy: format!("move them into folders called N_name directly inside it, e.g. {}", quoted(&target)),
+    })
+}
+
+/// The folder holds `images` images itself, which is one level too deep.
+fn too_deep(root: &Root, images: usize) -> Advice {
+    let full = full(root.dir);
+    let images = count(images, "image");
+    // Where the user typed a path with a parent, the parent is shown as typed.
+    let typed = root.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = typed.or(full.parent())
+        && is_concept(&full)
+    {
+        return Advice {
+            found: format!("this is a concept folder itself ({images})"),
+            remedy: format!("give the folder around it: {} {}", root.flag, quoted(parent)),
+        };
+    }
+    let own_name = name(&full);
+    let words = if own_name.is_empty() { "name" } else { &own_name };
+    let target = root.dir.join(format!("{PROPOSED}_{words}"));
+    let move_files = Shell::HERE.move_files(root.dir, &target);
+    Advice {
+        found: format!("it holds {images} outside any folder called N_name (N = repeats)"),
+        remedy: format!("make one: mkdir {} && {move_files}", quoted(&target)),
+    }
+}
+
+/// The folder holds images, but its name has no repeats, or a number of them below one.
+fn without_repeats(folder: &Path) -> Advice {
+    let old = name(folder);
+    let words = match ConceptName::parse(&old) {
+        Some(parsed) => parsed.class_tokens,
+        None => old.clone(),
+    };
+    let target = folder.with_file_name(format!("{PROPOSED}_{words}"));
+    let images = count(images_in(folder), "image");
+    Advice {
+        found: format!("folder {old} holds {images} but its name does not begin with repeats of 1 or more"),
+        remedy: format!("rename it: {}", Shell::HERE.rename(folder, &target)),
+    }
+}
+
+fn concept_inside(dir: &Path, root: &Root) -> bool {
+    let inside = list(&Root { dir, ..*root }).unwrap_or_default();
+    inside.iter().any(|path| path.is_dir() && is_concept(path) && images_in(path) > 0)
+}
+
+fn is_concept(path: &Path) -> bool {
+    ConceptName::parse(&name(path)).is_some_and(|parsed| parsed.repeats > 0)
+}
+
+/// Images directly in a folder.
+fn images_in(dir: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries.flatten().filter(|entry| entry.path().is_file() && is_image(&entry.path())).count()
+}
+
+/// Whose commands a remedy is written in.
+#[derive(Clone, Copy)]
+enum Shell {
+    /// A shell of Unix.
+    Posix,
+    /// The command prompt of Windows; its PowerShell takes the same.
+    Windows,
+}
+
+impl Shell {
+    const HERE: Self = if cfg!(windows) { Self::Windows } else { Self::Posix };
+
+    /// Moves all files of a folder; the pattern is outside the quotes where the shell expands it.
+    fn move_files(self, from: &Path, to: &Path) -> String {
+        match self {
+            Self::Posix => format!("mv {}/*.* {}", quoted(from), quoted(to)),
+            Self::Windows => format!("move {} {}", quoted(&from.join("*.*")), quoted(to)),
+        }
+    }
+
+    /// Gives a folder another name.
+    fn rename(self, from: &Path, to: &Path) -> String {
+        let command = match self {
+            Self::Posix => "mv",
+            Self::Windows => "move",
+        };
+        format!("{command} {} {}", quoted(from), quoted(to))
+    }
+}
+
+/// A path in quotes where a shell would split it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains(|c: char| c.is_whitespace() || "'&()$;*?[]".contains(c)) { format!("\"{text}\"") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_those_of_the_shell() {
+        let from = Path::new("my images");
+        let to = Path::new("10_x");
+        assert_eq!(Shell::Posix.move_files(from, to), "mv \"my images\"/*.* 10_x");
+        let separator = std::path::MAIN_SEPARATOR;
+        assert_eq!(Shell::Windows.move_files(from, to), format!("move \"my images{separator}*.*\" 10_x"));
+        assert_eq!(Shell::Posix.rename(from, to), "mv \"my images\" 10_x");
+        assert_eq!(Shell::Windows.rename(from, to), "move \"my images\" 10_x");
+    }
+}
