@@ -14,9 +14,9 @@
 //! folder made for it gives the same pixels, buckets, repeats and steps. Where this crate differs, the file says so.
 
 pub mod size;
+pub mod use_id;
 
 pub mod error;
-pub mod ids;
 mod paths;
 pub mod problem;
 
@@ -34,8 +34,8 @@ pub mod report;
 
 pub use dataset::{Dataset, Folder, Item, LeftOut};
 pub use error::{Error, Errors, Fault};
-pub use ids::{BatchId, UseId};
 pub use problem::{Problem, Reason};
 pub use report::DatasetReport;
 pub use scan::scan;
 pub use size::Size;
+pub use use_id::UseId;

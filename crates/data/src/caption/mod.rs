@@ -14,7 +14,7 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::error::Error;
-use crate::ids::UseId;
+use crate::use_id::UseId;
 
 /// The lines of a caption file that are used, stripped: the first one, which may be blank, or with wildcards all that
 /// are not blank, joined by line breaks.

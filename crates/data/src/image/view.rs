@@ -12,7 +12,7 @@ use super::rgb::Rgb;
 use crate::bucket::Placement;
 use crate::dataset::Item;
 use crate::error::Error;
-use crate::ids::UseId;
+use crate::use_id::UseId;
 
 /// An image of which uses can be drawn.
 #[derive(Debug, Clone, PartialEq)]
