@@ -9,11 +9,12 @@ pub mod emphasis;
 use std::path::Path;
 
 use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
-use lorabake_recipe::seed::{Seed, UseId};
+use lorabake_recipe::seed::Seed;
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::error::Error;
+use lorabake_recipe::seed::UseId;
 
 /// The lines of a caption file that are used, stripped: the first one, which may be blank, or with wildcards all that
 /// are not blank, joined by line breaks.

@@ -1,7 +1,7 @@
 //! What one use of an image shows: which crop of it, in which colours, and with which mask.
 
 use lorabake_recipe::data::{Data, Mask};
-use lorabake_recipe::seed::{Seed, UseId};
+use lorabake_recipe::seed::Seed;
 
 use super::color::ColorShift;
 use super::crop;
@@ -12,6 +12,7 @@ use super::rgb::Rgb;
 use crate::bucket::Placement;
 use crate::dataset::Item;
 use crate::error::Error;
+use lorabake_recipe::seed::UseId;
 
 /// An image of which uses can be drawn.
 #[derive(Debug, Clone, PartialEq)]
