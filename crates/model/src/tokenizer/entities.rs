@@ -74,7 +74,10 @@ fn numbered(number: &str) -> Option<String> {
     }
     // At most 24 digits: always fits.
     let code = u128::from_str_radix(digits, radix).ok()?;
-    let c = u32::try_from(code).ok().and_then(char::from_u32).filter(|&c| c != '\0').unwrap_or('\u{fffd}');
+    let c = match u32::try_from(code).ok().and_then(char::from_u32) {
+        None | Some('\0') => '\u{fffd}',
+        Some(c) => c,
+    };
     match c {
         // ftfy takes a `;` in the result for a reference that was not used up.
         ';' => None,

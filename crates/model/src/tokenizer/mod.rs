@@ -1,11 +1,11 @@
 //! CLIP's tokenizer: text to token ids, and ids to the chunks of 77 that text encoders take.
 //!
 //! Equal to transformers' slow `CLIPTokenizer` with ftfy installed, as sd-scripts uses it, with the vocabulary of
-//! OpenAI's CLIP (`bpe_simple_vocab_16e6`); [`clean`] says where it stops short of ftfy. Not here: prompt weights,
+//! OpenAI's CLIP (`bpe_simple_vocab_16e6`); `clean.rs` says where it stops short of ftfy. Not here: prompt weights,
 //! for which pieces of a prompt are encoded apart and laid out together ([`chunks`]).
 //!
-//! The way of a caption: special tokens are cut out, each piece between them is cleaned and lowercased ([`clean`]),
-//! split into words ([`words`]), and each word becomes ids ([`bpe`]); [`chunk`] lays the ids out in chunks.
+//! The way of a caption: special tokens are cut out, each piece between them is cleaned and lowercased (`clean.rs`),
+//! split into words (`words.rs`), and each word becomes ids (`bpe.rs`); `chunk.rs` lays the ids out in chunks.
 
 mod bpe;
 mod chunk;

@@ -47,14 +47,20 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
 
 /// Length of the special token or contraction that `text` starts with.
 fn fixed(text: &str) -> Option<usize> {
-    FIXED.iter().find_map(|word| {
-        let mut chars = text.chars();
-        let mut length = 0;
-        for expected in word.chars() {
-            // The pattern ignores case, so it takes the long s, which has no lowercase form, for an s.
-            let c = chars.next().filter(|&c| c == expected || (c == 'ſ' && expected == 's'))?;
-            length += c.len_utf8();
+    FIXED.iter().find_map(|word| length_at_start(word, text))
+}
+
+/// Length of `word` at the start of `text`, if it is there.
+fn length_at_start(word: &str, text: &str) -> Option<usize> {
+    let mut chars = text.chars();
+    let mut length = 0;
+    for expected in word.chars() {
+        let c = chars.next()?;
+        // The pattern ignores case, so it takes the long s, which has no lowercase form, for an s.
+        if c != expected && !(c == 'ſ' && expected == 's') {
+            return None;
         }
-        Some(length)
-    })
+        length += c.len_utf8();
+    }
+    Some(length)
 }

@@ -3,9 +3,11 @@
 use burn::tensor::Tensor;
 use lorabake_ops::{Activation, GroupNorm};
 
+use super::UNet;
+use super::blocks::Stage;
+use super::condition::Condition;
 use super::resnet::Resnet;
 use super::sampling::{Downsample, Upsample};
-use super::{Condition, Stage, UNet};
 use crate::nn::Conv2d;
 
 /// One step on the way through the UNet.

@@ -7,8 +7,9 @@
 use burn::tensor::{Gradients, Tensor};
 use lorabake_adapter::Adapters;
 
+use super::UNet;
+use super::condition::Condition;
 use super::piece::{Input, Piece, through};
-use super::{Condition, UNet};
 use crate::Conditioning;
 
 /// Adapters twice, with the same values.

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use lorabake_adapter::Role;
 use lorabake_ops::{Activation, GroupNorm};
 
-use super::Condition;
+use super::condition::Condition;
 use crate::nn::{Builder, Conv2d, Linear};
 
 #[derive(Debug, Clone)]

@@ -34,11 +34,11 @@ impl Upsample {
         Self(b.conv(path, Builder::same(channels, channels), Role::Residual))
     }
 
-    /// Enlarges to `size`, which is twice the input's, or one less where the level above had an odd side.
+    /// Enlarges to `size` [H', W'], which is twice the input's, or one less where the level above had an odd side.
     ///
     /// # Shapes
     /// - x: [B, C, H, W]
-    /// - output: [B, C, size[0], size[1]]
+    /// - output: [B, C, H', W']
     pub fn forward(&self, x: Tensor<4>, size: [usize; 2], adapters: &Adapters) -> Tensor<4> {
         let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
         self.0.forward(interpolate(x, options), adapters)

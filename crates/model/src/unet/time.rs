@@ -82,8 +82,8 @@ impl AddEmbedding {
     }
 }
 
-/// For each number t its cosines, then its sines, of t · 10000^(−i / half) (Vaswani et al. 2017, in DDPM's order flipped
-/// as SD has it).
+/// The sinusoids of each number t: cosines, then sines, of t · 10000^(−i / half) (Vaswani et al. 2017, in DDPM's order
+/// flipped as SD has it).
 fn sinusoids(numbers: &[f32], width: usize) -> Vec<f32> {
     let half = width / 2;
     let mut waves = Vec::with_capacity(numbers.len() * width);

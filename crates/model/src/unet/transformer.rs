@@ -6,7 +6,7 @@ use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, tra
 
 use lorabake_weights::Family;
 
-use super::Condition;
+use super::condition::Condition;
 use crate::nn::{Builder, Linear};
 
 /// SD1.x has eight heads at every level.

@@ -1,4 +1,4 @@
-//! What encoder and decoder are made of.
+//! The blocks that encoder and decoder of the VAE are made of.
 
 use burn::tensor::Tensor;
 use lorabake_ops::{Activation, Before, FrozenConv, FrozenLinear, GroupNorm, Image, Mask, attention};
@@ -8,7 +8,7 @@ use crate::nn::Builder;
 /// ε of every norm in the VAE.
 pub(super) const EPSILON: f32 = 1e-6;
 
-/// Residual block without time.
+/// Residual block without time embedding.
 #[derive(Debug, Clone)]
 pub(super) struct Resnet {
     norm1: GroupNorm,
@@ -19,8 +19,9 @@ pub(super) struct Resnet {
 }
 
 impl Resnet {
+    /// Reads the block at `path`, for `[inputs, outputs]` channels.
     pub fn build(b: &mut Builder<'_, '_>, path: &str, [inputs, outputs]: [usize; 2]) -> Self {
-        let shortcut = format!("{path}.conv_shortcut");
+        let conv_shortcut = format!("{path}.conv_shortcut");
         Self {
             norm1: b.group_norm(&format!("{path}.norm1"), inputs, EPSILON),
             conv1: b.frozen_conv(&format!("{path}.conv1"), Builder::same(inputs, outputs)),
@@ -29,16 +30,17 @@ impl Resnet {
             conv_shortcut: if inputs == outputs {
                 None
             } else {
-                Some(b.frozen_conv(&shortcut, Builder::pointwise(inputs, outputs)))
+                Some(b.frozen_conv(&conv_shortcut, Builder::pointwise(inputs, outputs)))
             },
         }
     }
 
-    /// Two images are held, the input and the one between the convolutions; the output takes the input's place.
+    /// The block's output. Two images are held, the input and the one between the convolutions; the output takes the
+    /// input's place.
     pub fn forward(&self, mut x: Image) -> Image {
         let h = self.conv1.in_bands(&x, Before::Normalize(&self.norm1));
-        if let Some(shortcut) = &self.conv_shortcut {
-            x = shortcut.pointwise_in_bands(x);
+        if let Some(conv_shortcut) = &self.conv_shortcut {
+            x = conv_shortcut.pointwise_in_bands(x);
         }
         self.conv2.add_in_bands(&h, Before::Normalize(&self.norm2), x)
     }

@@ -42,7 +42,7 @@ impl Decoder {
         Self { scale, post_quant_conv, conv_in, mid_block, up_blocks, conv_norm_out, conv_out }
     }
 
-    /// What latents are multiplied by between VAE and UNet.
+    /// The factor that latents are multiplied by between VAE and UNet.
     pub fn latent_scale(&self) -> f64 {
         self.scale
     }
@@ -53,8 +53,11 @@ impl Decoder {
     /// - latents: [B, 4, h, w], divided by the latent scale
     /// - output: [B, 3, 8·h, 8·w], about −1 to 1
     pub fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
-        let images = Image::of_batch(latents).map(|latent| self.image(latent).into_tensor());
-        Tensor::cat(images.collect(), 0)
+        let mut images = Vec::new();
+        for latent in Image::of_batch(latents) {
+            images.push(self.image(latent).into_tensor());
+        }
+        Tensor::cat(images, 0)
     }
 
     fn image(&self, latent: Image) -> Image {
@@ -73,6 +76,7 @@ impl Decoder {
 }
 
 impl UpBlock {
+    /// Reads the block at `path`; `current` is the number of channels before it, and then behind it.
     fn build(b: &mut Builder<'_, '_>, path: &str, current: &mut usize) -> Self {
         let [channels] = b.dims(&format!("{path}.resnets.0.conv1.weight"));
         let mut resnets = Vec::new();

@@ -27,9 +27,9 @@ struct DownBlock {
 /// A normal distribution over latents, before the latent scale.
 #[derive(Debug, Clone)]
 pub struct Moments {
-    /// [B, 4, H/8, W/8]
+    /// The mean, [B, 4, H/8, W/8].
     pub mean: Tensor<4>,
-    /// [B, 4, H/8, W/8]
+    /// The logarithm of the variance, [B, 4, H/8, W/8].
     pub log_variance: Tensor<4>,
 }
 
@@ -55,7 +55,7 @@ impl Encoder {
         }
     }
 
-    /// What latents are multiplied by between VAE and UNet.
+    /// The factor that latents are multiplied by between VAE and UNet.
     pub fn latent_scale(&self) -> f64 {
         self.scale
     }
@@ -66,8 +66,11 @@ impl Encoder {
     /// - images: [B, 3, H, W] in −1 to 1, sides multiples of 8
     /// - output: [B, 4, H/8, W/8] for both moments
     pub fn forward(&self, images: Tensor<4>) -> Moments {
-        let moments = Image::of_batch(images).map(|image| self.moments(image).into_tensor());
-        let moments = Tensor::cat(moments.collect(), 0).chunk(2, 1);
+        let mut moments = Vec::new();
+        for image in Image::of_batch(images) {
+            moments.push(self.moments(image).into_tensor());
+        }
+        let moments = Tensor::cat(moments, 0).chunk(2, 1);
         let [mean, log_variance]: [Tensor<4>; 2] = moments.try_into().expect("two halves");
         Moments { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
     }
@@ -90,6 +93,7 @@ impl Encoder {
 }
 
 impl DownBlock {
+    /// Reads the block at `path`; `current` is the number of channels before it, and then behind it.
     fn build(b: &mut Builder<'_, '_>, path: &str, current: &mut usize) -> Self {
         let [channels] = b.dims(&format!("{path}.resnets.0.conv1.weight"));
         let mut resnets = Vec::new();
