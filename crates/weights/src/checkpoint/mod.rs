@@ -33,7 +33,7 @@ pub struct Checkpoint {
     family: Family,
     /// What a folder's settings say that the UNet predicts.
     declared_prediction: Option<Prediction>,
-    /// Where its VAE comes from, if from elsewhere.
+    /// The path of a VAE from elsewhere ([`Checkpoint::use_vae`]).
     vae: Option<String>,
 }
 
@@ -116,7 +116,7 @@ impl Checkpoint {
             .or(self.declared_prediction)
     }
 
-    /// How the modules of its LoRAs are called.
+    /// How the modules of LoRAs for this checkpoint are called.
     pub fn module_names(&self) -> KohyaNames {
         KohyaNames::of(&self.names().iter().map(String::as_str).collect::<Vec<_>>())
     }
@@ -128,7 +128,10 @@ impl Checkpoint {
 
     /// The path of the file or folder that a part comes from, for messages.
     pub fn label_of(&self, part: Part) -> &str {
-        self.vae.as_deref().filter(|_| part == Part::Vae).unwrap_or(self.label())
+        match &self.vae {
+            Some(vae) if part == Part::Vae => vae,
+            _ => self.label(),
+        }
     }
 
     /// All tensor names as in the file, in the order of the data.
@@ -182,7 +185,12 @@ impl Checkpoint {
 
     /// Tensors that belong to no part of the model and are not known to be harmless left-overs of training.
     pub fn unexpected_tensors(&self) -> Vec<&str> {
-        let known = |name: &str| keys::part_of(name).is_some() || keys::is_harmless(name);
-        self.names().iter().map(String::as_str).filter(|name| !known(name)).collect()
+        let mut unexpected = Vec::new();
+        for name in self.names() {
+            if keys::part_of(name).is_none() && !keys::is_harmless(name) {
+                unexpected.push(name.as_str());
+            }
+        }
+        unexpected
     }
 }
