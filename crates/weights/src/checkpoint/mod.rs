@@ -103,17 +103,20 @@ impl Checkpoint {
     /// What its UNet predicts, if the file says it: by a tensor `v_pred` (and `ztsnr`), as current SDXL models have
     /// them, by its metadata, or by the scheduler's settings in a folder.
     pub fn prediction(&self) -> Option<Prediction> {
-        let has = |key: &str| self.shape(key).is_some();
-        let said = |key: &str| self.metadata().get(key).map_or("", String::as_str);
-        let zero_terminal_snr = has(keys::ZERO_TERMINAL_SNR);
-        let by_metadata = match said("modelspec.prediction_type") {
-            "v" | "v_prediction" => Some(true),
-            "epsilon" => Some(false),
-            _ => said("modelspec.architecture").starts_with("stable-diffusion-v2-768-v").then_some(true),
-        };
-        let v = if has(keys::V_PRED) || zero_terminal_snr { Some(true) } else { by_metadata };
-        v.map(|v| if v { Prediction::V { zero_terminal_snr } } else { Prediction::Epsilon })
-            .or(self.declared_prediction)
+        let zero_terminal_snr = self.shape(keys::ZERO_TERMINAL_SNR).is_some();
+        if zero_terminal_snr || self.shape(keys::V_PRED).is_some() {
+            return Some(Prediction::V { zero_terminal_snr });
+        }
+        let metadata = |key: &str| self.metadata().get(key).map_or("", String::as_str);
+        match metadata("modelspec.prediction_type") {
+            "v" | "v_prediction" => return Some(Prediction::V { zero_terminal_snr: false }),
+            "epsilon" => return Some(Prediction::Epsilon),
+            _ => {}
+        }
+        if metadata("modelspec.architecture").starts_with("stable-diffusion-v2-768-v") {
+            return Some(Prediction::V { zero_terminal_snr: false });
+        }
+        self.declared_prediction
     }
 
     /// How the modules of LoRAs for this checkpoint are called.
