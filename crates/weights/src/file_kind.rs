@@ -28,7 +28,7 @@ pub enum FileKind {
     State,
     /// Latents of an image.
     Latents,
-    /// None of these.
+    /// Tensors of no kind that is known here.
     Unknown,
 }
 

@@ -22,13 +22,13 @@ use crate::whole_file;
 /// A tensor as it goes to the file.
 #[derive(Debug, Clone)]
 pub struct RawTensor {
-    /// Its key.
+    /// The tensor's key.
     pub name: String,
     /// Type of its numbers.
     pub dtype: Dtype,
     /// Length of each axis; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its values, little-endian, row-major.
+    /// The values, little-endian, row-major.
     pub bytes: Vec<u8>,
 }
 
@@ -113,7 +113,7 @@ pub fn save_raw(
 struct Encoded {
     dtype: Dtype,
     bytes: Vec<u8>,
-    /// None of them is infinite or not a number.
+    /// No number is infinite or not a number.
     finite: bool,
 }
 

@@ -23,9 +23,9 @@ pub(crate) type Id = usize;
 /// Why a pickle is not read.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// It is damaged or needs what is not supported; the reason.
+    /// The pickle is damaged or needs what is not supported, for this reason.
     Unreadable(String),
-    /// It names this function, which only an attack needs.
+    /// The pickle names this function, which only an attack needs.
     Malicious(String),
 }
 
