@@ -1,7 +1,7 @@
 //! A Stable Diffusion checkpoint: opened, and known to be of a supported family.
 //!
 //! SD1.x, SD2.x and SDXL are accepted, as one file in the original (LDM) layout or as a folder of diffusers; LoRAs and
-//! other families are recognised by their keys and named ([`refusal`]). Which tensors a network needs is not decided here
+//! other families are recognised by their keys and named (`refusal.rs`). Which tensors a network needs is not decided here
 //! but by whoever reads it through [`crate::Loader`].
 
 use std::borrow::Cow;
