@@ -1,7 +1,7 @@
 """Small PyTorch checkpoints as torch.save leaves them, and malicious ones, for the reader of `.ckpt` files.
 
 Run: python oracle/torch_files.py       writes crates/weights/tests/golden/torch (needs torch and NumPy)
-Values are those of `numbers` in crates/weights/tests/torch_files.rs. The malicious files are never loaded.
+Values are those of `numbers` in crates/weights/tests/weights/torch_files.rs. The malicious files are never loaded.
 """
 import builtins
 import collections

@@ -1,6 +1,6 @@
 //! From a prompt to a picture: text states, guided sampling, decoding. Nothing is written or printed here.
 //!
-//! Prompts of up to 225 tokens are encoded in rows of 75 that are joined, as sd-scripts does for its sample pictures.
+//! Prompts of up to 225 tokens are encoded in chunks of 75 that are joined, as sd-scripts does for its sample pictures.
 
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -19,10 +19,10 @@ use lorabake_weights::lora::LoraFile;
 
 use crate::request::{LoraUse, Picture, Request};
 
-/// Tokens that a row of the text encoder holds.
-const ROW_TOKENS: usize = 75;
-/// Longest prompt in rows, as in sd-scripts' sample pictures.
-const MAX_ROWS: usize = 3;
+/// Tokens in a chunk, which a text encoder takes at once.
+const CHUNK_TOKENS: usize = 75;
+/// The longest prompt in chunks, as in sd-scripts' sample pictures.
+const MAX_CHUNKS: usize = 3;
 /// With and without the prompt.
 const GUIDANCE_HALVES: usize = 2;
 
@@ -102,7 +102,7 @@ impl Pipeline {
 
     /// How many tokens at the end of `text` are not seen because it is too long.
     pub fn cut_off(&self, text: &str) -> usize {
-        self.tokenizer.cut_off(text, (MAX_ROWS * ROW_TOKENS) as u32)
+        self.tokenizer.cut_off(text, (MAX_CHUNKS * CHUNK_TOKENS) as u32)
     }
 
     /// Paints with the LoRAs of `request`; `on_step(done, total)` is called after every sampling step.
@@ -197,13 +197,13 @@ impl PipelineRef<'_> {
         let negative = (request.cfg_scale != 1.0).then_some(&request.negative_prompt);
         let prompts: Vec<&String> = negative.into_iter().chain([&request.prompt]).collect();
         let longest = prompts.iter().map(|text| self.tokenizer.encode(text).len()).max().unwrap_or(0);
-        let rows = longest.div_ceil(ROW_TOKENS).clamp(1, MAX_ROWS);
-        let length = (rows * ROW_TOKENS) as u32;
+        let chunks = longest.div_ceil(CHUNK_TOKENS).clamp(1, MAX_CHUNKS);
+        let length = (chunks * CHUNK_TOKENS) as u32;
         let ids: Vec<Vec<u32>> = prompts.iter().map(|text| self.tokenizer.encode(text)).collect();
         let padded = |padding| ids.iter().flat_map(|ids| tokenizer::chunks(ids, length, padding)).collect::<Vec<_>>();
         let ids: Vec<_> = paddings(self.bundle.family).into_iter().map(padded).collect();
         let encoded = self.bundle.encode(
-            PromptChunks { ids: &ids, per_prompt: rows },
+            PromptChunks { ids: &ids, per_prompt: chunks },
             request.clip_skip,
             self.device,
             &adapters.texts,

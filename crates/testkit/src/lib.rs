@@ -1,5 +1,5 @@
 //! Golden cases: tensors that a reference program wrote, and the one policy by which ours are compared with them
-//! ([`distance`]).
+//! (`distance.rs`).
 //!
 //! Also [`tiny`]: checkpoints of families that are too large to keep a file of. For tests only.
 

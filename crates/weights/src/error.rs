@@ -81,7 +81,7 @@ pub enum Error {
         file: String,
         /// The tensor's name.
         name: String,
-        /// Its type as in the file.
+        /// The type of its numbers, as in the file.
         dtype: String,
     },
     /// Keys of one part of a checkpoint are missing, mis-shaped or unknown.

@@ -2,6 +2,7 @@
 //!
 //! The checkpoints that can be used are judged by [`crate::Checkpoint`]; here also what cannot be used has a name.
 
+use lorabake_recipe::model::Family;
 use serde::Serialize;
 
 use crate::keys::{self, Part};
@@ -27,24 +28,24 @@ pub enum FileKind {
     State,
     /// Latents of an image.
     Latents,
-    /// None of these.
+    /// Tensors of no kind that is known here.
     Unknown,
 }
 
 /// What kind of thing these tensors are.
 pub fn kind(tensors: &Tensors) -> FileKind {
     let names = tensors.names();
-    let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
-    let starts = |prefix: &'static str| any(&move |name| name.starts_with(prefix));
+    let starts = |start: &str| names.iter().any(|name| name.starts_with(start));
+    let contains = |part: &str| names.iter().any(|name| name.contains(part));
     if starts("network.") && names.iter().any(|name| name == "losses") {
         FileKind::State
-    } else if any(&keys::is_adapter_key) || starts("lycoris_") {
+    } else if names.iter().any(|name| keys::is_adapter_key(name)) || starts("lycoris_") {
         FileKind::Adapter
-    } else if starts("model.diffusion_model.") || any(&|name| name.contains("joint_blocks.0.")) || flux(tensors) {
+    } else if starts("model.diffusion_model.") || contains(SD3_BLOCK) || contains(FLUX_BLOCK) {
         FileKind::Checkpoint
     } else if starts("down_blocks.") && starts("mid_block.") {
         FileKind::Unet
-    } else if (starts("encoder.down") || starts(Part::Vae.prefixes()[0])) && any(&|name| name.contains("conv_in")) {
+    } else if (starts("encoder.down") || starts(Part::Vae.prefixes()[0])) && contains("conv_in") {
         FileKind::Vae
     } else if starts("text_model.") {
         FileKind::TextEncoder
@@ -55,20 +56,26 @@ pub fn kind(tensors: &Tensors) -> FileKind {
     }
 }
 
-/// Tensors of a textual inversion with their widths; none if it is none.
-fn embedding_widths(tensors: &Tensors) -> Vec<usize> {
-    let known = ["emb_params", "clip_l", "clip_g", "t5xxl"];
-    let width = |name: &String| match tensors.shape(name)? {
-        [.., width] if known.contains(&name.as_str()) || name.starts_with("string_to_param") => Some(*width),
-        // diffusers calls the tensor as the word that it stands for.
-        [.., width] if tensors.names().len() == 1 && [768, 1024, 1280].contains(width) => Some(*width),
-        _ => None,
-    };
-    tensors.names().iter().filter_map(width).collect()
-}
+/// Part of names that only SD3's checkpoints have.
+const SD3_BLOCK: &str = "joint_blocks.0.";
+/// Part of names that only Flux' checkpoints have.
+const FLUX_BLOCK: &str = "double_blocks.0.";
 
-fn flux(tensors: &Tensors) -> bool {
-    tensors.names().iter().any(|name| name.contains("double_blocks.0."))
+/// The widths of the vectors of a textual inversion; none if the tensors are none.
+fn embedding_widths(tensors: &Tensors) -> Vec<usize> {
+    const KNOWN: [&str; 4] = ["emb_params", "clip_l", "clip_g", "t5xxl"];
+    const TEXT_WIDTHS: [usize; 3] = [768, 1024, 1280];
+    let single = tensors.names().len() == 1;
+    let mut widths = Vec::new();
+    for name in tensors.names() {
+        let Some([.., width]) = tensors.shape(name) else { continue };
+        let known = KNOWN.contains(&name.as_str()) || name.starts_with("string_to_param");
+        // diffusers calls the tensor as the word that it stands for.
+        if known || (single && TEXT_WIDTHS.contains(width)) {
+            widths.push(*width);
+        }
+    }
+    widths
 }
 
 /// The name of the family, if names or shapes tell.
@@ -77,13 +84,18 @@ pub fn family(kind: FileKind, tensors: &Tensors) -> Option<String> {
         FileKind::Checkpoint => Some(checkpoint_family(tensors)),
         FileKind::Adapter => adapter_family(tensors).map(str::to_string),
         FileKind::Unet | FileKind::Embedding | FileKind::TextEncoder => {
-            let context =
-                |name: &String| name.ends_with("attn2.to_k.weight").then(|| tensors.shape(name)?.last().copied());
-            let text = tensors.shape("text_model.final_layer_norm.weight").map(|shape| shape[0]);
             let mut widths = embedding_widths(tensors);
-            widths.extend(tensors.names().iter().find_map(context).flatten());
-            widths.extend(text);
+            let attention = tensors.names().iter().find(|name| name.ends_with("attn2.to_k.weight"));
+            if let Some(name) = attention
+                && let Some([.., width]) = tensors.shape(name)
+            {
+                widths.push(*width);
+            }
+            if let Some([width, ..]) = tensors.shape("text_model.final_layer_norm.weight") {
+                widths.push(*width);
+            }
             let first = *widths.first()?;
+            // Two widths are those of SDXL's two text encoders.
             let width = if widths.iter().any(|width| *width != first) { 2048 } else { first };
             by_width(width).map(str::to_string)
         }
@@ -93,18 +105,19 @@ pub fn family(kind: FileKind, tensors: &Tensors) -> Option<String> {
 
 fn checkpoint_family(tensors: &Tensors) -> String {
     let names = tensors.names();
-    let starts = |prefix: &str| names.iter().any(|name| name.starts_with(prefix));
-    let base = if flux(tensors) {
+    let starts = |start: &str| names.iter().any(|name| name.starts_with(start));
+    let contains = |part: &str| names.iter().any(|name| name.contains(part));
+    let base = if contains(FLUX_BLOCK) {
         "Flux"
-    } else if names.iter().any(|name| name.contains("joint_blocks.0.")) {
+    } else if contains(SD3_BLOCK) {
         "Stable Diffusion 3"
     } else if starts("conditioner.embedders.0.model.") {
         "SDXL refiner"
     } else {
         match keys::family_of(names.iter().map(String::as_str)) {
-            lorabake_recipe::model::Family::Sd1 => "Stable Diffusion 1.x",
-            lorabake_recipe::model::Family::Sd2 => "Stable Diffusion 2.x",
-            lorabake_recipe::model::Family::Sdxl => "SDXL base",
+            Family::Sd1 => "Stable Diffusion 1.x",
+            Family::Sd2 => "Stable Diffusion 2.x",
+            Family::Sdxl => "SDXL base",
         }
     };
     let purpose = match tensors.shape("model.diffusion_model.input_blocks.0.0.weight") {
@@ -129,16 +142,11 @@ fn adapter_family(tensors: &Tensors) -> Option<&'static str> {
     if starts("lora_te2_") || starts("lora_unet_input_blocks_") || starts("lora_unet_output_blocks_") {
         return Some("SDXL base");
     }
-    let reads = |end: &str| {
-        let name = names.iter().find(|name| name.ends_with(end))?;
-        tensors.shape(name)?.get(1).copied()
-    };
-    let of_unet = reads("attn2_to_k.lora_down.weight").or_else(|| reads("attn2_to_v.lora_down.weight"));
-    let of_text = || {
-        let own = names.iter().find(|name| name.starts_with("lora_te") && name.ends_with("q_proj.lora_down.weight"))?;
-        tensors.shape(own)?.get(1).copied()
-    };
-    by_width(of_unet.or_else(of_text)?)
+    let unet = names.iter().find(|name| name.ends_with("attn2_to_k.lora_down.weight"));
+    let unet = unet.or_else(|| names.iter().find(|name| name.ends_with("attn2_to_v.lora_down.weight")));
+    let is_text = |name: &&String| name.starts_with("lora_te") && name.ends_with("q_proj.lora_down.weight");
+    let reader = unet.or_else(|| names.iter().find(is_text))?;
+    by_width(*tensors.shape(reader)?.get(1)?)
 }
 
 /// Text states are 768 wide in SD1.x, 1024 in SD2.x, 2048 (768 and 1280) in SDXL.

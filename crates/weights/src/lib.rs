@@ -1,9 +1,9 @@
 //! File ↔ named tensors: the only crate that knows tensor names and file formats, at both ends of the pipe.
 //!
 //! In: [`checkpoint::Checkpoint`] opens a Stable Diffusion model, [`loader::Loader`] hands its tensors out
-//! by diffusers name, [`lora::LoraFile`] opens a LoRA. Out: [`lora::save`] writes one, with the metadata of
-//! [`metadata`] under the file names of [`names`]. All name maps are in [`keys`]. No tensor
-//! arithmetic happens here, but for the norms that [`inspect`] tells.
+//! by diffusers name, [`lora::LoraFile`] opens a LoRA. Out: [`fn@lora::save`] writes one, with the metadata of
+//! [`metadata`] under the file names of [`file_names`]. All name maps are in [`keys`]. No tensor
+//! arithmetic happens here, but for the norms that [`inspect`] measures.
 
 pub mod checkpoint;
 pub mod error;

@@ -17,7 +17,7 @@ pub struct NamedTensor {
     pub name: String,
     /// Length of each axis; empty for a scalar.
     pub shape: Vec<usize>,
-    /// As many values as the product of `shape`, row-major.
+    /// The values, as many as the product of `shape`, row-major.
     pub values: Vec<f32>,
 }
 
@@ -59,7 +59,7 @@ struct Location {
 /// How a tensor of a file is seen under its new name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum View {
-    /// As it is.
+    /// The tensor as it is.
     Same,
     /// A matrix as a convolution with a 1×1 kernel.
     Kernel,

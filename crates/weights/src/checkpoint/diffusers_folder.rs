@@ -29,11 +29,11 @@ const VARIANTS: [&str; 5] = ["", "fp16", "bf16", "fp32", "non_ema"];
 /// An open folder.
 #[derive(Debug)]
 pub(crate) struct DiffusersFolder {
-    /// Its tensors under the keys of a checkpoint.
+    /// The tensors under the keys of a checkpoint.
     pub tensors: Tensors,
-    /// What its settings tell that it is.
+    /// What the settings say that the model is.
     pub family: Family,
-    /// What its scheduler says that the UNet predicts.
+    /// What the scheduler says that the UNet predicts.
     pub prediction: Option<Prediction>,
 }
 
@@ -69,10 +69,10 @@ pub(crate) fn open_vae(dir: &Path) -> Result<Tensors, Error> {
     let mut tensors = Tensors::empty(&dir.display().to_string());
     // The keys of a VAE are the same in all families.
     add_network(&mut tensors, &place, Part::Vae, Family::Sd1)?;
-    match tensors.names().iter().any(|name| encodes_images(name)) {
-        true => Ok(tensors),
-        false => Err(wrong(&place, "it is no VAE; give the folder of a VAE, or of a model that has one")),
+    if !tensors.names().iter().any(|name| encodes_images(name)) {
+        return Err(wrong(&place, "it is no VAE; give the folder of a VAE, or of a model that has one"));
     }
+    Ok(tensors)
 }
 
 /// The folder of a part, inside that of the model.
@@ -87,13 +87,17 @@ fn folder_of(part: Part) -> &'static str {
 
 /// Why `dir` is not the folder of a model.
 fn no_model(dir: &Path) -> Error {
-    let above = dir.parent().filter(|above| is_model(above));
-    let snapshot = std::fs::read_dir(dir.join("snapshots")).ok().and_then(|mut inside| inside.next()?.ok());
-    let reason = match (above, snapshot) {
-        (Some(above), _) => format!("it is one part of a model; give the folder of the whole, {}", above.display()),
-        (_, Some(snapshot)) => format!("it is a folder of the hub's cache; give {}", snapshot.path().display()),
-        _ => format!("it is a folder without {INDEX}; give a checkpoint file, or a folder that diffusers saved"),
-    };
+    if let Some(above) = dir.parent()
+        && is_model(above)
+    {
+        return wrong(dir, format!("it is one part of a model; give the folder of the whole, {}", above.display()));
+    }
+    if let Ok(mut inside) = std::fs::read_dir(dir.join("snapshots"))
+        && let Some(Ok(snapshot)) = inside.next()
+    {
+        return wrong(dir, format!("it is a folder of the hub's cache; give {}", snapshot.path().display()));
+    }
+    let reason = format!("it is a folder without {INDEX}; give a checkpoint file, or a folder that diffusers saved");
     wrong(dir, reason)
 }
 
@@ -167,15 +171,17 @@ fn add_network(tensors: &mut Tensors, dir: &Path, part: Part, family: Family) ->
 /// The files with the weights of the network in `dir`: one, or the pieces that an index names.
 fn weights(dir: &Path, part: Part) -> Result<Vec<PathBuf>, Error> {
     for suffix in ["safetensors", "bin"] {
-        for (variant, stem) in VARIANTS.iter().flat_map(|variant| STEMS.map(|stem| (variant, stem))) {
-            let dotted = if variant.is_empty() { String::new() } else { format!(".{variant}") };
-            let whole = dir.join(format!("{stem}{dotted}.{suffix}"));
-            if whole.is_file() {
-                return Ok(vec![whole]);
-            }
-            let index = dir.join(format!("{stem}.{suffix}.index{dotted}.json"));
-            if index.is_file() {
-                return pieces(dir, &index);
+        for variant in VARIANTS {
+            let variant = if variant.is_empty() { String::new() } else { format!(".{variant}") };
+            for stem in STEMS {
+                let whole = dir.join(format!("{stem}{variant}.{suffix}"));
+                if whole.is_file() {
+                    return Ok(vec![whole]);
+                }
+                let index = dir.join(format!("{stem}.{suffix}.index{variant}.json"));
+                if index.is_file() {
+                    return pieces(dir, &index);
+                }
             }
         }
     }
@@ -188,22 +194,29 @@ fn weights(dir: &Path, part: Part) -> Result<Vec<PathBuf>, Error> {
 /// The files that an index names, each once.
 fn pieces(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, Error> {
     let settings = json(index)?;
-    let named = settings["weight_map"].as_object();
-    let names: Option<BTreeSet<&str>> = named.and_then(|map| map.values().map(Value::as_str).collect());
-    let names = names.filter(|names| !names.is_empty());
-    let names = names.ok_or_else(|| wrong(index, "it names no files of weights; download it again"))?;
-    let plain = |name: &str| Path::new(name).file_name().is_some_and(|own| own == name);
-    if let Some(odd) = names.iter().find(|name| !plain(name)) {
-        return Err(wrong(
-            index,
-            format!("it names {odd}, which is not beside it; get the model from a place you trust"),
-        ));
+    let no_names = || wrong(index, "it names no files of weights; download it again");
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for name in settings["weight_map"].as_object().ok_or_else(no_names)?.values() {
+        names.insert(name.as_str().ok_or_else(no_names)?);
     }
-    let paths: Vec<PathBuf> = names.into_iter().map(|name| dir.join(name)).collect();
-    match paths.iter().find(|path| !path.is_file()) {
-        Some(missing) => {
-            Err(wrong(missing, format!("this file is missing, and {} needs it; download it", index.display())))
+    if names.is_empty() {
+        return Err(no_names());
+    }
+    // A name that leads elsewhere is refused before any file is looked for.
+    for name in &names {
+        if Path::new(name).file_name().is_none_or(|own| own != *name) {
+            let reason = format!("it names {name}, which is not beside it; get the model from a place you trust");
+            return Err(wrong(index, reason));
         }
-        None => Ok(paths),
     }
+    let mut paths = Vec::new();
+    for name in names {
+        let path = dir.join(name);
+        if !path.is_file() {
+            let reason = format!("this file is missing, and {} needs it; download it", index.display());
+            return Err(wrong(&path, reason));
+        }
+        paths.push(path);
+    }
+    Ok(paths)
 }

@@ -1,7 +1,7 @@
 //! A Stable Diffusion checkpoint: opened, and known to be of a supported family.
 //!
 //! SD1.x, SD2.x and SDXL are accepted, as one file in the original (LDM) layout or as a folder of diffusers; LoRAs and
-//! other families are recognised by their keys and named ([`refusal`]). Which tensors a network needs is not decided here
+//! other families are recognised by their keys and named (`refusal.rs`). Which tensors a network needs is not decided here
 //! but by whoever reads it through [`crate::Loader`].
 
 use std::borrow::Cow;
@@ -33,7 +33,7 @@ pub struct Checkpoint {
     family: Family,
     /// What a folder's settings say that the UNet predicts.
     declared_prediction: Option<Prediction>,
-    /// Where its VAE comes from, if from elsewhere.
+    /// The path of a VAE from elsewhere ([`Checkpoint::use_vae`]).
     vae: Option<String>,
 }
 
@@ -103,20 +103,23 @@ impl Checkpoint {
     /// What its UNet predicts, if the file says it: by a tensor `v_pred` (and `ztsnr`), as current SDXL models have
     /// them, by its metadata, or by the scheduler's settings in a folder.
     pub fn prediction(&self) -> Option<Prediction> {
-        let has = |key: &str| self.shape(key).is_some();
-        let said = |key: &str| self.metadata().get(key).map_or("", String::as_str);
-        let zero_terminal_snr = has(keys::ZERO_TERMINAL_SNR);
-        let by_metadata = match said("modelspec.prediction_type") {
-            "v" | "v_prediction" => Some(true),
-            "epsilon" => Some(false),
-            _ => said("modelspec.architecture").starts_with("stable-diffusion-v2-768-v").then_some(true),
-        };
-        let v = if has(keys::V_PRED) || zero_terminal_snr { Some(true) } else { by_metadata };
-        v.map(|v| if v { Prediction::V { zero_terminal_snr } } else { Prediction::Epsilon })
-            .or(self.declared_prediction)
+        let zero_terminal_snr = self.shape(keys::ZERO_TERMINAL_SNR).is_some();
+        if zero_terminal_snr || self.shape(keys::V_PRED).is_some() {
+            return Some(Prediction::V { zero_terminal_snr });
+        }
+        let metadata = |key: &str| self.metadata().get(key).map_or("", String::as_str);
+        match metadata("modelspec.prediction_type") {
+            "v" | "v_prediction" => return Some(Prediction::V { zero_terminal_snr: false }),
+            "epsilon" => return Some(Prediction::Epsilon),
+            _ => {}
+        }
+        if metadata("modelspec.architecture").starts_with("stable-diffusion-v2-768-v") {
+            return Some(Prediction::V { zero_terminal_snr: false });
+        }
+        self.declared_prediction
     }
 
-    /// How the modules of its LoRAs are called.
+    /// How the modules of LoRAs for this checkpoint are called.
     pub fn module_names(&self) -> KohyaNames {
         KohyaNames::of(&self.names().iter().map(String::as_str).collect::<Vec<_>>())
     }
@@ -128,7 +131,10 @@ impl Checkpoint {
 
     /// The path of the file or folder that a part comes from, for messages.
     pub fn label_of(&self, part: Part) -> &str {
-        self.vae.as_deref().filter(|_| part == Part::Vae).unwrap_or(self.label())
+        match &self.vae {
+            Some(vae) if part == Part::Vae => vae,
+            _ => self.label(),
+        }
     }
 
     /// All tensor names as in the file, in the order of the data.
@@ -182,7 +188,12 @@ impl Checkpoint {
 
     /// Tensors that belong to no part of the model and are not known to be harmless left-overs of training.
     pub fn unexpected_tensors(&self) -> Vec<&str> {
-        let known = |name: &str| keys::part_of(name).is_some() || keys::is_harmless(name);
-        self.names().iter().map(String::as_str).filter(|name| !known(name)).collect()
+        let mut unexpected = Vec::new();
+        for name in self.names() {
+            if keys::part_of(name).is_none() && !keys::is_harmless(name) {
+                unexpected.push(name.as_str());
+            }
+        }
+        unexpected
     }
 }

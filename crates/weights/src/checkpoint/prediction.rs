@@ -10,7 +10,7 @@ pub enum Prediction {
     Epsilon,
     /// The velocity.
     V {
-        /// It was trained with noise that leaves nothing of the image at the last timestep.
+        /// The UNet was trained with noise that leaves nothing of the image at the last timestep.
         zero_terminal_snr: bool,
     },
 }

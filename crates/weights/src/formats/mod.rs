@@ -1,6 +1,6 @@
 //! Containers: what bytes of a file are which tensor. Nothing here knows what a tensor is for.
 //!
-//! [`tensor_file`] opens safetensors and PyTorch's files, the latter by [`torch_file`] and the [`pickle`] inside;
+//! [`tensor_file`] opens safetensors and PyTorch's files, the latter by `torch_file` and the `pickle` inside;
 //! [`npz`] reads and writes NumPy's archives.
 
 pub mod npz;

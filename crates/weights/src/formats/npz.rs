@@ -28,7 +28,7 @@ pub struct Npz {
 /// One array, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array<T> {
-    /// Its extents.
+    /// Length of each axis.
     pub shape: Vec<usize>,
     /// shape.product() values.
     pub values: Vec<T>,
@@ -36,11 +36,11 @@ pub struct Array<T> {
 
 /// A type of numbers that files hold.
 pub trait Number: Copy {
-    /// NumPy's name of it.
+    /// NumPy's name of the type.
     const NAME: &'static str;
-    /// Its bytes, little-endian.
+    /// The number's bytes, little-endian.
     fn bytes(self) -> impl AsRef<[u8]>;
-    /// From as many bytes as `bytes` gives.
+    /// The number of which these are the bytes; `None` if they are too few or too many.
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -83,7 +83,8 @@ impl Npz {
             return Err(LARGE.to_owned());
         }
         let archive = ZipArchive::from_slice(bytes).map_err(say)?;
-        let (mut members, mut left) = (BTreeMap::new(), MAX_BYTES);
+        let mut members = BTreeMap::new();
+        let mut left = MAX_BYTES;
         let mut entries = archive.entries();
         while let Some(entry) = entries.next_entry().map_err(say)? {
             let path = entry.file_path();

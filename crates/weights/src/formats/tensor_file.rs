@@ -1,7 +1,7 @@
 //! A file of tensors in memory map or held in the program: header, metadata, tensors as f32.
 //!
 //! Knows the container only, not what the tensors are for: safetensors (<https://github.com/huggingface/safetensors>),
-//! or one of PyTorch's, which [`super::torch_file`] reads; the content decides, not the file's name. The header is
+//! or one of PyTorch's, which `torch_file` reads; the content decides, not the file's name. The header is
 //! parsed and validated by the `safetensors` crate; size and kind are checked here first, so that a wrong file is
 //! called by its name.
 

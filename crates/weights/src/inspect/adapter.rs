@@ -17,15 +17,15 @@ pub struct AdapterReport {
     pub naming: &'static str,
     /// The algorithms that its tensors show, most often one.
     pub algorithms: BTreeSet<&'static str>,
-    /// It decomposes weights (DoRA).
+    /// Whether it decomposes weights (DoRA).
     pub dora: bool,
-    /// It has a middle tensor (Tucker form).
+    /// Whether it has middle tensors (Tucker form).
     pub tucker: bool,
-    /// It adapts 3×3 convolutions.
+    /// Whether it adapts 3×3 convolutions.
     pub convolutions: bool,
-    /// Number of modules in the UNet and in text encoders.
+    /// Number of modules in the UNet.
     pub unet_modules: usize,
-    /// See `unet_modules`.
+    /// Number of modules in text encoders.
     pub text_modules: usize,
     /// The blocks that it adapts, in order.
     pub blocks: Vec<BlockReport>,
@@ -62,7 +62,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Of modules with these norms; none of no modules.
+    /// The change of modules with these norms; `None` without modules.
     pub fn of(norms: &[f64]) -> Option<Self> {
         let mean = norms.iter().sum::<f64>() / norms.len() as f64;
         let whole = norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt();

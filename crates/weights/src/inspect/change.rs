@@ -22,55 +22,87 @@ pub(super) fn change(tensors: &Tensors, module: &str, scale: f64) -> Option<f64>
     }
     if let (Some(up), Some(down)) = (read("lora_up.weight"), read("lora_down.weight")) {
         let down = if let Some(middle) = read("lora_mid.weight") { down.through(&middle)? } else { down };
-        return Some(scale * product_norm(&up, &down)?);
+        return Some(scale * Product { left: up, right: down }.norm()?);
     }
-    // LyCORIS' Tucker form keeps the first factor of a product transposed.
-    let factors = |a: &str, b: &str, t: &str| {
-        let (a, b) = (read(a)?, read(b)?);
-        if let Some(middle) = read(t) { Some((a.transposed(), b.through(&middle)?)) } else { Some((a, b)) }
+    let product = |left: &str, right: &str, middle: &str| {
+        let product = Product { left: read(left)?, right: read(right)? };
+        if let Some(middle) = read(middle) { product.through(&middle) } else { Some(product) }
     };
-    if let Some((a, b)) = factors("hada_w1_a", "hada_w1_b", "hada_t1") {
-        let (c, d) = factors("hada_w2_a", "hada_w2_b", "hada_t2")?;
-        return Some(scale * hadamard_norm((&a, &b), (&c, &d))?);
+    if let Some(first) = product("hada_w1_a", "hada_w1_b", "hada_t1") {
+        let second = product("hada_w2_a", "hada_w2_b", "hada_t2")?;
+        return Some(scale * hadamard_norm(&first, &second)?);
     }
-    let kronecker = |whole: &str, a: &str, b: &str, t: &str| match read(whole) {
-        Some(whole) => Some(whole.norm()),
-        None => factors(a, b, t).and_then(|(a, b)| product_norm(&a, &b)),
+    let first = match read("lokr_w1") {
+        Some(whole) => whole.norm(),
+        None => product("lokr_w1_a", "lokr_w1_b", "")?.norm()?,
     };
-    let first = kronecker("lokr_w1", "lokr_w1_a", "lokr_w1_b", "")?;
-    Some(scale * first * kronecker("lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")?)
+    let second = match read("lokr_w2") {
+        Some(whole) => whole.norm(),
+        None => product("lokr_w2_a", "lokr_w2_b", "lokr_t2")?.norm()?,
+    };
+    Some(scale * first * second)
 }
 
-/// ‖a·b‖
-fn product_norm(a: &Matrix, b: &Matrix) -> Option<f64> {
-    let (left, right) = (a.transposed().gram(), b.gram());
-    // Rounding may leave a little less than nothing of a product that is zero.
-    let square = |grams: (Vec<f64>, Vec<f64>)| grams.0.iter().zip(&grams.1).map(|(x, y)| x * y).sum::<f64>().max(0.0);
-    (a.columns == b.rows).then(|| square((left, right)).sqrt())
+/// left·right, which is never formed.
+struct Product {
+    left: Matrix,
+    right: Matrix,
 }
 
-/// ‖(a·b) ∘ (c·d)‖
-fn hadamard_norm((a, b): (&Matrix, &Matrix), (c, d): (&Matrix, &Matrix)) -> Option<f64> {
-    let fits = a.columns == b.rows && c.columns == d.rows && a.rows == c.rows && b.columns == d.columns;
-    let square = |row: usize| {
-        let values = |left: &Matrix, right: &Matrix| {
-            let mut sums = vec![0.0; right.columns];
-            for (factor, values) in left.row(row).iter().zip(right.values.chunks_exact(right.columns)) {
-                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+impl Product {
+    /// The factors of LyCORIS' Tucker form as those of a plain product; it keeps the left one transposed.
+    fn through(self, middle: &Matrix) -> Option<Self> {
+        Some(Self { left: self.left.transposed(), right: self.right.through(middle)? })
+    }
+
+    /// ‖left·right‖
+    fn norm(&self) -> Option<f64> {
+        if self.left.columns != self.right.rows {
+            return None;
+        }
+        let left = self.left.transposed().gram();
+        let right = self.right.gram();
+        let square: f64 = left.iter().zip(&right).map(|(x, y)| x * y).sum();
+        // Rounding may leave a little less than nothing of a product that is zero.
+        Some(square.max(0.0).sqrt())
+    }
+
+    /// One row of the product.
+    fn row(&self, row: usize) -> Vec<f32> {
+        let mut sums = vec![0.0; self.right.columns];
+        for (factor, values) in self.left.row(row).iter().zip(self.right.values.chunks_exact(self.right.columns)) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += factor * value;
             }
-            sums
-        };
-        values(a, b).iter().zip(values(c, d)).map(|(x, y)| f64::from(x * y).powi(2)).sum::<f64>()
-    };
-    fits.then(|| (0..a.rows).map(square).sum::<f64>().sqrt())
+        }
+        sums
+    }
+}
+
+/// ‖first ∘ second‖, element by element.
+fn hadamard_norm(first: &Product, second: &Product) -> Option<f64> {
+    let inner = first.left.columns == first.right.rows && second.left.columns == second.right.rows;
+    let outer = first.left.rows == second.left.rows && first.right.columns == second.right.columns;
+    if !inner || !outer {
+        return None;
+    }
+    let mut square = 0.0;
+    for row in 0..first.left.rows {
+        let values = first.row(row);
+        let others = second.row(row);
+        square += values.iter().zip(&others).map(|(x, y)| f64::from(x * y).powi(2)).sum::<f64>();
+    }
+    Some(square.sqrt())
 }
 
 impl Matrix {
     fn read(tensors: &Tensors, key: &str) -> Option<Self> {
         let (rows, rest) = tensors.shape(key)?.split_first()?;
-        let (rows, columns) = (*rows, rest.iter().product());
-        let values = tensors.read_f32(key).ok().filter(|values| !values.is_empty())?;
-        Some(Self { rows, columns, values })
+        let values = tensors.read_f32(key).ok()?;
+        if values.is_empty() {
+            return None;
+        }
+        Some(Self { rows: *rows, columns: rest.iter().product(), values })
     }
 
     fn row(&self, row: usize) -> &[f32] {
@@ -82,8 +114,13 @@ impl Matrix {
     }
 
     fn transposed(&self) -> Self {
-        let values = (0..self.columns).flat_map(|column| (0..self.rows).map(move |row| row * self.columns + column));
-        Self { rows: self.columns, columns: self.rows, values: values.map(|at| self.values[at]).collect() }
+        let mut values = Vec::with_capacity(self.values.len());
+        for column in 0..self.columns {
+            for row in 0..self.rows {
+                values.push(self.values[row * self.columns + column]);
+            }
+        }
+        Self { rows: self.columns, columns: self.rows, values }
     }
 
     /// Products of all rows with each other.
@@ -108,10 +145,13 @@ impl Matrix {
         let kernel = middle.columns / self.rows;
         let mut values = vec![0.0; middle.rows * kernel * self.columns];
         for (place, out) in values.chunks_exact_mut(self.columns).enumerate() {
-            let (row, at) = (middle.row(place / kernel), place % kernel);
+            let row = middle.row(place / kernel);
+            let at = place % kernel;
             for (j, own) in self.values.chunks_exact(self.columns).enumerate() {
                 let factor = row[j * kernel + at];
-                out.iter_mut().zip(own).for_each(|(sum, value)| *sum += factor * value);
+                for (sum, value) in out.iter_mut().zip(own) {
+                    *sum += factor * value;
+                }
             }
         }
         Some(Self { rows: middle.rows, columns: kernel * self.columns, values })
@@ -123,10 +163,13 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 8;
     let mut total = 0.0;
     for (a, b) in a.chunks(128 * LANES).zip(b.chunks(128 * LANES)) {
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        let (a, a_rest) = a.as_chunks::<LANES>();
+        let (b, b_rest) = b.as_chunks::<LANES>();
         let mut sums = [0.0_f32; LANES];
         for (a, b) in a.iter().zip(b) {
-            sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+            for lane in 0..LANES {
+                sums[lane] += a[lane] * b[lane];
+            }
         }
         let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
         total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>() + f64::from(rest);

@@ -34,7 +34,7 @@ const STATE: &str = "lorabake_state.safetensors";
 /// All that is known of a file or folder.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileReport {
-    /// Its path as given.
+    /// The path as given.
     pub file: String,
     /// What it is.
     pub kind: FileKind,
@@ -52,7 +52,7 @@ pub struct FileReport {
     pub dtypes: BTreeMap<String, usize>,
     /// Tensors of averages (EMA).
     pub averages: usize,
-    /// Of a LoRA: algorithm, networks, ranks.
+    /// Algorithm, networks and ranks of a LoRA.
     pub adapter: Option<AdapterReport>,
     /// Vectors of a textual inversion.
     pub vectors: Vec<Vectors>,
@@ -79,9 +79,9 @@ pub struct FileReport {
 /// An array in a file of latents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LatentArray {
-    /// Its name.
+    /// The array's name.
     pub name: String,
-    /// Its extents; `None` for numbers of a type that latents do not use.
+    /// Length of each axis; `None` for numbers of a type that latents do not use.
     pub shape: Option<Vec<usize>>,
 }
 

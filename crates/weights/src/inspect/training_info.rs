@@ -13,13 +13,13 @@ use crate::tensors::Tensors;
 /// A folder of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageFolder {
-    /// Its name.
+    /// The folder's name.
     pub name: String,
     /// Uses of each image per epoch.
     pub repeats: u64,
-    /// Its images.
+    /// Number of images in the folder.
     pub images: u64,
-    /// Whether it regularizes.
+    /// Whether its images regularize.
     pub regularization: bool,
 }
 

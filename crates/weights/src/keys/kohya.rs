@@ -13,7 +13,7 @@ use super::{Part, family_of, unet};
 /// How the modules of one checkpoint's LoRAs are called.
 #[derive(Debug, Clone)]
 pub struct KohyaNames {
-    /// Of an SDXL checkpoint: which block is what.
+    /// Which block of an SDXL checkpoint is what; `None` for other families.
     layout: Option<unet::Layout>,
 }
 

@@ -33,10 +33,10 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
+    /// All parts.
     pub const ALL: [Part; 4] = [Part::Unet, Part::Vae, Part::TextEncoder, Part::TextEncoder2];
 
-    /// Those that adapters are trained on, in sd-scripts' order.
+    /// The parts that adapters are trained on, in sd-scripts' order.
     pub const ADAPTED: [Part; 3] = [Part::TextEncoder, Part::TextEncoder2, Part::Unet];
 
     /// What the keys of this part begin with in a checkpoint file, depending on its family.

@@ -34,7 +34,9 @@ pub fn diffusers_name(key: &str) -> Option<String> {
     let inner = key.strip_prefix("text_model.").unwrap_or(key);
     let known = ["embeddings.", "encoder.layers.", "final_layer_norm."].iter().any(|start| inner.starts_with(start));
     if known {
-        return (!inner.ends_with("embeddings.position_ids")).then(|| format!("text_model.{inner}"));
+        // A buffer of torch, which numbers the positions.
+        let is_buffer = inner.ends_with("embeddings.position_ids");
+        return if is_buffer { None } else { Some(format!("text_model.{inner}")) };
     }
     if let Some((_, name)) = WHOLE.iter().find(|(own, _)| *own == key) {
         return Some((*name).to_string());

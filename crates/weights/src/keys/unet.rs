@@ -64,7 +64,7 @@ impl Layout {
         layout
     }
 
-    /// The same layout, read off the names that diffusers gives the tensors.
+    /// Reads the layout off the names that diffusers gives the tensors of one UNet.
     pub fn of_diffusers(names: &[&str]) -> Self {
         let has = |start: String| names.iter().any(|name| name.starts_with(&start));
         let mut layout = Layout::default();
@@ -98,7 +98,7 @@ impl Layout {
             };
         }
         if let Some(rest) = key.strip_prefix("input_blocks.") {
-            let (block, slot, rest) = numbers(rest)?;
+            let (block, slot, rest) = block_and_slot(rest)?;
             let Position { level, place } = *self.input.get(block.checked_sub(1)?)?;
             return match (slot, rest.strip_prefix("op.")) {
                 (0, Some(rest)) => Some(format!("down_blocks.{level}.downsamplers.0.conv.{rest}")),
@@ -107,7 +107,7 @@ impl Layout {
                 _ => None,
             };
         }
-        let (block, slot, rest) = numbers(key.strip_prefix("output_blocks.")?)?;
+        let (block, slot, rest) = block_and_slot(key.strip_prefix("output_blocks.")?)?;
         let Position { level, place } = *self.output.get(block)?;
         match (slot, rest.strip_prefix("conv.")) {
             (1 | 2, Some(rest)) => Some(format!("up_blocks.{level}.upsamplers.0.conv.{rest}")),
@@ -138,7 +138,8 @@ impl Layout {
         let (level, rest) = rest.split_once('.')?;
         let (kind, rest) = rest.split_once('.')?;
         let (place, rest) = rest.split_once('.')?;
-        let (level, place): (usize, usize) = (level.parse().ok()?, place.parse().ok()?);
+        let level: usize = level.parse().ok()?;
+        let place: usize = place.parse().ok()?;
         let (blocks, positions, first) = match direction {
             "down" => ("input_blocks", &self.input, 1),
             "up" => ("output_blocks", &self.output, 0),
@@ -176,7 +177,7 @@ pub(super) fn count(keys: &[&str], prefix: &str) -> usize {
 }
 
 /// Splits "4.1.norm.weight" into (4, 1, "norm.weight").
-fn numbers(rest: &str) -> Option<(usize, usize, &str)> {
+fn block_and_slot(rest: &str) -> Option<(usize, usize, &str)> {
     let (block, rest) = rest.split_once('.')?;
     let (slot, rest) = rest.split_once('.')?;
     Some((block.parse().ok()?, slot.parse().ok()?, rest))
@@ -185,7 +186,7 @@ fn numbers(rest: &str) -> Option<(usize, usize, &str)> {
 /// Inside a transformer both namings agree.
 fn attention(rest: &str) -> Option<&str> {
     let known = ["norm.", "proj_in.", "proj_out.", "transformer_blocks."].iter().any(|start| rest.starts_with(start));
-    known.then_some(rest)
+    if known { Some(rest) } else { None }
 }
 
 /// Replaces the layer that `key` begins with according to `table`.

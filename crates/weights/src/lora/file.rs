@@ -35,7 +35,7 @@ pub struct LoraModule {
     pub name: String,
     /// The kind that its tensors show.
     pub kind: &'static str,
-    /// Its tensors by name, such as `lora_down.weight`, without `alpha` and `on_input`.
+    /// The module's tensors by name, such as `lora_down.weight`, without `alpha` and `on_input`.
     pub tensors: BTreeMap<String, ModuleTensor>,
     /// `alpha`; the rank where the file has none.
     pub alpha: f32,
@@ -48,7 +48,7 @@ pub struct LoraModule {
 pub struct ModuleTensor {
     /// Length of each axis.
     pub shape: Vec<usize>,
-    /// As many values as the product of `shape`.
+    /// The values, as many as the product of `shape`.
     pub values: Vec<f32>,
 }
 
@@ -209,7 +209,7 @@ pub fn tensors(path: &Path) -> Result<Tensors, Error> {
 /// What became of a module of a file.
 enum Read {
     Module(LoraModule),
-    /// Its tensors cannot be used, for this reason.
+    /// The module's tensors cannot be used, for this reason.
     Unusable(String),
 }
 

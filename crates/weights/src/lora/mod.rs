@@ -1,4 +1,4 @@
-//! LoRA files: read as [`LoraFile`], written by [`save`]. Layers are called by kohya's names; files with diffusers' or
+//! LoRA files: read as [`LoraFile`], written by [`fn@save`]. Layers are called by kohya's names; files with diffusers' or
 //! PEFT's names are renamed when they are opened.
 
 mod file;

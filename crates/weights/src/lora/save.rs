@@ -22,13 +22,13 @@ use crate::whole_file;
 /// A tensor as it goes to the file.
 #[derive(Debug, Clone)]
 pub struct RawTensor {
-    /// Its key.
+    /// The tensor's key.
     pub name: String,
     /// Type of its numbers.
     pub dtype: Dtype,
     /// Length of each axis; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its values, little-endian, row-major.
+    /// The values, little-endian, row-major.
     pub bytes: Vec<u8>,
 }
 
@@ -81,7 +81,7 @@ pub fn save(
     Ok(Saved { hashes, not_finite })
 }
 
-/// Writes tensors whose numbers are already as they are in the file, and else does what [`save`] does.
+/// Writes tensors whose numbers are already as they are in the file, and else does what [`fn@save`] does.
 ///
 /// # Errors
 /// When the file cannot be written, or two tensors have one name; no partial file is left.
@@ -113,7 +113,7 @@ pub fn save_raw(
 struct Encoded {
     dtype: Dtype,
     bytes: Vec<u8>,
-    /// None of them is infinite or not a number.
+    /// No number is infinite or not a number.
     finite: bool,
 }
 
@@ -177,7 +177,7 @@ fn header<K: serde::Serialize>(tensors: &[RawTensor], metadata: &K) -> io::Resul
     Ok(header)
 }
 
-/// Bytes before the tensors of a file that [`save`] would write with this metadata.
+/// Bytes before the tensors of a file that [`fn@save`] would write with this metadata.
 pub(crate) fn header_bytes(tensors: &[(String, Vec<usize>)], dtype: Dtype, metadata: &BTreeMap<String, String>) -> u64 {
     let mut empty = Vec::with_capacity(tensors.len());
     for (name, shape) in tensors {

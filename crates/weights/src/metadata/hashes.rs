@@ -15,7 +15,7 @@ const WINDOW: std::ops::Range<u64> = 0x100000..0x110000;
 /// What sd-scripts says of folders.
 const FOLDER: &str = "IsADirectory";
 
-/// Both hashes of a checkpoint.
+/// The hashes of a checkpoint, old and new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelHashes {
     /// `ss_sd_model_hash`: the first eight hex digits of the SHA-256 of 0x10000 bytes at 0x100000.
@@ -72,9 +72,9 @@ impl ModelHashes {
 /// Hashes that need the whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileHashes {
-    /// Of the file, in hex.
+    /// SHA-256 of the file, in hex.
     pub sha256: String,
-    /// Of a safetensors file's bytes after its header, which `sshs_model_hash` is.
+    /// SHA-256 of a safetensors file's bytes after its header, which `sshs_model_hash` is.
     pub tensors: Option<String>,
 }
 
@@ -85,9 +85,11 @@ impl FileHashes {
         let mut head = [0; 9];
         let short = file.read_exact(&mut head).is_err();
         let length = u64::from_le_bytes(head[..8].try_into().expect("eight bytes"));
-        let start = (!short && head[8] == b'{').then(|| length.saturating_add(8));
+        let start = if !short && head[8] == b'{' { Some(length.saturating_add(8)) } else { None };
         file.rewind()?;
-        let (mut all, mut tensors, mut at) = (Sha256::new(), Sha256::new(), 0u64);
+        let mut all = Sha256::new();
+        let mut tensors = Sha256::new();
+        let mut at = 0_u64;
         in_pieces(&mut file, |piece| {
             all.update(piece);
             let skipped = start.unwrap_or(0).saturating_sub(at).min(piece.len() as u64) as usize;
@@ -124,7 +126,8 @@ impl LegacyWindow {
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         let end = self.position + bytes.len() as u64;
-        let (from, to) = (self.position.max(WINDOW.start), end.min(WINDOW.end));
+        let from = self.position.max(WINDOW.start);
+        let to = end.min(WINDOW.end);
         if from < to {
             self.hash.update(&bytes[(from - self.position) as usize..(to - self.position) as usize]);
         }

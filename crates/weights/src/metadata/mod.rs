@@ -47,7 +47,7 @@ pub struct RunFacts {
     pub dataset: DatasetFacts,
     /// File name of the checkpoint without its folder (`ss_sd_model_name`).
     pub model_name: String,
-    /// Its hashes; left out if `None`.
+    /// Hashes of the checkpoint; left out if `None`.
     pub model_hashes: Option<ModelHashes>,
     /// `--vae`: its name without folders (`ss_vae_name`), and its hashes, which are left out if `None`.
     pub vae: Option<(String, Option<ModelHashes>)>,
@@ -69,7 +69,7 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// As if the effective values had been typed.
+    /// The effective values, as if they had been typed.
     pub fn effective(recipe: &Recipe) -> Self {
         Self {
             unet_lr: Some(recipe.optim.unet_lr),
@@ -160,8 +160,8 @@ fn model(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
         }
     }
     entries.put("ss_clip_skip", optional(facts.typed.clip_skip));
-    let length = recipe.model.max_token_length;
-    entries.put("ss_max_token_length", optional((length != 75).then_some(length)));
+    let length = if recipe.model.max_token_length == 75 { None } else { Some(recipe.model.max_token_length) };
+    entries.put("ss_max_token_length", optional(length));
 }
 
 fn network(entries: &mut Entries, recipe: &Recipe) {
@@ -170,7 +170,7 @@ fn network(entries: &mut Entries, recipe: &Recipe) {
     entries.put("ss_network_dim", network.linear.rank);
     entries.put("ss_network_alpha", float(network.linear.alpha));
     entries.put("ss_scale_weight_norms", optional(network.max_norm.map(float)));
-    let dropout = (network.dropout.neuron > 0.0).then_some(network.dropout.neuron);
+    let dropout = if network.dropout.neuron > 0.0 { Some(network.dropout.neuron) } else { None };
     entries.put("ss_network_dropout", optional(dropout.map(float)));
     if !network.args.is_empty() {
         // As typed; sd-scripts adds --network_dropout, a number, unless the arguments have one or the file decides.
@@ -209,7 +209,7 @@ fn learning(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
     let optim = &recipe.optim;
     entries.put("ss_optimizer", optimizer(&optim.optimizer));
     // sd-scripts forgets two of the three rates where AdaFactor sets its own.
-    let used = |rate: f64| (!optim.optimizer.sets_own_rates()).then(|| float(rate));
+    let used = |rate: f64| if optim.optimizer.sets_own_rates() { None } else { Some(float(rate)) };
     entries.put("ss_learning_rate", optional(used(optim.learning_rate)));
     entries.put("ss_unet_lr", optional(facts.typed.unet_lr.and_then(used)));
     let text = match optim.text_encoder_lr == optim.text_encoder2_lr {
@@ -273,7 +273,8 @@ fn images(entries: &mut Entries, recipe: &Recipe) {
 }
 
 fn validation(entries: &mut Entries, recipe: &Recipe, facts: &RunFacts) {
-    let (hold_out, every) = (recipe.data.hold_out, recipe.validation);
+    let hold_out = recipe.data.hold_out;
+    let every = recipe.validation;
     entries.put("ss_num_validation_images", facts.dataset.validation_images);
     entries.put("ss_validation_split", float(hold_out.share));
     entries.put("ss_validation_seed", optional(hold_out.seed));

@@ -38,7 +38,7 @@ impl<'p> Machine<'p> {
         }))
     }
 
-    /// As many bytes as the number of `width` bytes before them says.
+    /// The bytes behind a number of `width` bytes, which says how many they are.
     fn sized(&mut self, width: usize) -> Result<&'p [u8], Refusal> {
         let length = self.number(width)?;
         match usize::try_from(length) {

@@ -11,11 +11,11 @@ use super::Known;
 
 /// What is done about a name.
 pub(super) enum Verdict {
-    /// It is understood.
+    /// The name is understood.
     Known(Known),
-    /// It is let be and does nothing.
+    /// The name is let be and does nothing.
     Inert,
-    /// It is an attack.
+    /// The name is only used by attacks.
     Malicious,
 }
 

@@ -23,9 +23,9 @@ pub(crate) type Id = usize;
 /// Why a pickle is not read.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// It is damaged or needs what is not supported; the reason.
+    /// The pickle is damaged or needs what is not supported, for this reason.
     Unreadable(String),
-    /// It names this function, which only an attack needs.
+    /// The pickle names this function, which only an attack needs.
     Malicious(String),
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Node<'p> {
     Bool(bool),
     /// A whole number of up to 64 bits.
     Int(i64),
-    /// A longer one, little-endian.
+    /// A longer whole number, little-endian.
     Long(&'p [u8]),
     /// Text; escapes of the old text opcodes stay as they are.
     Text(&'p str),
@@ -59,9 +59,9 @@ pub(crate) enum Node<'p> {
     Known(Known),
     /// A class that is not understood, or what came out of it: module and name.
     Inert(&'p str, &'p str),
-    /// Numbers in another part of the file.
+    /// A buffer of numbers in another part of the file.
     Storage(Storage<'p>),
-    /// A view of them.
+    /// A view of such a buffer.
     Tensor(Box<TensorView<'p>>),
 }
 
@@ -88,12 +88,12 @@ pub(crate) enum Known {
     Storage(Dtype),
 }
 
-/// Where numbers are.
+/// A buffer of numbers in another part of the file, which torch calls a storage; tensors are views of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Storage<'p> {
-    /// Their type.
+    /// Type of the numbers.
     pub(crate) dtype: Dtype,
-    /// Their name in the file.
+    /// Name of the buffer in the file.
     pub(crate) key: &'p str,
     /// In the old format: which of the named numbers is the first.
     pub(crate) first: usize,
@@ -117,7 +117,7 @@ pub(crate) struct TensorView<'p> {
 pub(crate) struct Pickle<'p> {
     nodes: Vec<Node<'p>>,
     root: Id,
-    /// How many bytes it took.
+    /// How many bytes the pickle took.
     pub(crate) length: usize,
 }
 
@@ -136,15 +136,17 @@ impl<'p> Pickle<'p> {
         unreadable("it is far too large for a checkpoint")
     }
 
-    /// The whole.
+    /// The outermost value.
     pub(crate) fn root(&self) -> &Node<'p> {
         &self.nodes[self.root]
     }
 
-    /// All storages that it names.
+    /// All storages that the pickle names.
     pub(crate) fn storages(&self) -> impl Iterator<Item = Storage<'p>> {
-        let storage = |node: &Node<'p>| if let Node::Storage(storage) = node { Some(*storage) } else { None };
-        self.nodes.iter().filter_map(storage)
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Storage(storage) => Some(*storage),
+            _ => None,
+        })
     }
 
     /// The pairs of a dictionary, or of a `ParameterDict`; none if the node is neither.
@@ -153,22 +155,24 @@ impl<'p> Pickle<'p> {
             Node::Dict(items) => Some(items),
             Node::Parameters(Some(state)) => {
                 let Node::Dict(state) = self.node(*state) else { return None };
-                let content = |(key, _): &&(Id, Id)| matches!(self.node(*key), Node::Text("_parameters"));
-                match self.node(state.iter().rev().find(content)?.1) {
-                    Node::Dict(items) => Some(items),
-                    _ => None,
+                for (key, value) in state.iter().rev() {
+                    if let Node::Text("_parameters") = self.node(*key) {
+                        let Node::Dict(items) = self.node(*value) else { return None };
+                        return Some(items);
+                    }
                 }
+                None
             }
             _ => None,
         }
     }
 
-    /// The whole as a part.
+    /// The number of the outermost value.
     pub(crate) fn root_id(&self) -> Id {
         self.root
     }
 
-    /// A part of it.
+    /// The value with this number.
     pub(crate) fn node(&self, id: Id) -> &Node<'p> {
         &self.nodes[id]
     }
@@ -270,7 +274,8 @@ impl<'p> Machine<'p> {
         let items = match op {
             b'a' => vec![self.pop()?],
             b's' => {
-                let (value, key) = (self.pop()?, self.pop()?);
+                let value = self.pop()?;
+                let key = self.pop()?;
                 vec![key, value]
             }
             _ => self.pop_mark()?,

@@ -10,18 +10,21 @@ impl<'p> Machine<'p> {
     pub(super) fn object(&mut self, op: u8) -> Result<(), Refusal> {
         match op {
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let module = self.line()?;
+                let name = self.line()?;
                 self.global(module, name)?;
             }
             0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?);
+                let name = self.pop()?;
+                let module = self.pop()?;
                 let (Node::Text(module), Node::Text(name)) = (&self.nodes[module], &self.nodes[name]) else {
                     return unreadable("its pickle hides which class it asks for, as only an attack does");
                 };
                 self.global(module, name)?;
             }
             b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let module = self.line()?;
+                let name = self.line()?;
                 self.pop_mark()?;
                 self.global(module, name)?;
                 self.call(None)?;
@@ -122,9 +125,10 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    /// State: of a `ParameterDict`, of an unknown class, or what PyTorch notes about a dictionary.
+    /// Takes the state of an object: of a `ParameterDict`, of an unknown class, or what PyTorch notes about a dictionary.
     fn build(&mut self) -> Result<(), Refusal> {
-        let (state, object) = (self.pop()?, self.pop()?);
+        let state = self.pop()?;
+        let object = self.pop()?;
         self.stack.push(object);
         if let Node::Parameters(own) = &mut self.nodes[object] {
             *own = Some(state);
@@ -141,69 +145,84 @@ impl<'p> Machine<'p> {
                 return Ok(Node::Inert(module, name));
             }
         }
-        let view = || {
-            let Node::Storage(storage) = node(0)? else { return None };
-            let mut storage = *storage;
-            if typed {
-                let Node::Known(Known::Dtype(dtype)) = node(6)? else { return None };
-                // Where it begins would count other numbers than the tensor has.
-                (storage.first == 0).then_some(())?;
-                storage.dtype = *dtype;
-            }
-            let Node::Int(offset) = node(1)? else { return None };
-            let (shape, strides) = (self.extents(node(2)?)?, self.extents(node(3)?)?);
-            let offset = usize::try_from(*offset).ok()?;
-            (shape.len() == strides.len()).then_some(TensorView { storage, offset, shape, strides })
-        };
-        match view() {
+        match self.view(args, typed) {
             Some(view) => Ok(Node::Tensor(Box::new(view))),
             None => unreadable("its pickle is damaged: a tensor without storage, shape or strides"),
         }
     }
 
+    /// The view that these arguments of [`Self::tensor`] describe.
+    fn view(&self, args: &[Id], typed: bool) -> Option<TensorView<'p>> {
+        let node = |index: usize| args.get(index).map(|id| &self.nodes[*id]);
+        let Node::Storage(storage) = node(0)? else { return None };
+        let mut storage = *storage;
+        if typed {
+            let Node::Known(Known::Dtype(dtype)) = node(6)? else { return None };
+            // Where it begins would count other numbers than the tensor has.
+            if storage.first != 0 {
+                return None;
+            }
+            storage.dtype = *dtype;
+        }
+        let Node::Int(offset) = node(1)? else { return None };
+        let offset = usize::try_from(*offset).ok()?;
+        let shape = self.extents(node(2)?)?;
+        let strides = self.extents(node(3)?)?;
+        if shape.len() != strides.len() {
+            return None;
+        }
+        Some(TensorView { storage, offset, shape, strides })
+    }
+
+    /// The whole numbers of a tuple, if it is one.
     fn extents(&self, node: &Node) -> Option<Vec<usize>> {
         let Node::Tuple(items) = node else { return None };
-        let extent = |id: &Id| match &self.nodes[*id] {
-            Node::Int(extent) => usize::try_from(*extent).ok(),
-            _ => None,
-        };
-        if items.len() > MAX_AXES { None } else { items.iter().map(extent).collect() }
+        if items.len() > MAX_AXES {
+            return None;
+        }
+        let mut extents = Vec::with_capacity(items.len());
+        for id in items {
+            let Node::Int(extent) = &self.nodes[*id] else { return None };
+            extents.push(usize::try_from(*extent).ok()?);
+        }
+        Some(extents)
     }
 
     /// A storage: `('storage', class, key, device, count, view)`, where view is `(key, first, count)` in old files. These
     /// also have `('module', class, file, source)`: a class with the text of its program, which is passed over.
     fn persistent(&mut self) -> Result<(), Refusal> {
         let id = self.pop()?;
-        let node = |id: &Id| &self.nodes[*id];
-        if let Node::Tuple(items) = node(&id)
+        if let Node::Tuple(items) = &self.nodes[id]
             && let [kind, class, ..] = items[..]
-            && matches!(node(&kind), Node::Text("module"))
+            && matches!(self.nodes[kind], Node::Text("module"))
         {
             self.stack.push(class);
             return Ok(());
         }
-        let storage = || {
-            let Node::Tuple(items) = &self.nodes[id] else { return None };
-            let (Node::Text("storage"), Node::Text(key)) = (node(items.first()?), node(items.get(2)?)) else {
-                return None;
-            };
-            let first = match items.get(5).map(node) {
-                Some(Node::Tuple(view)) => match node(view.get(1)?) {
-                    Node::Int(first) => usize::try_from(*first).ok()?,
-                    _ => return None,
-                },
-                _ => 0,
-            };
-            match node(&items[1]) {
-                Node::Known(Known::Storage(dtype)) => Some(Node::Storage(Storage { dtype: *dtype, key, first })),
-                Node::Inert(module, name) => Some(Node::Inert(module, name)),
-                _ => None,
-            }
-        };
-        match storage() {
+        match self.storage(id) {
             Some(node) => self.push(node),
             None => return unreadable("its pickle is damaged: it refers to what is no storage"),
         }
         Ok(())
+    }
+
+    /// The storage that the tuple `id` describes, or what stands for one of an unknown class.
+    fn storage(&self, id: Id) -> Option<Node<'p>> {
+        let Node::Tuple(items) = &self.nodes[id] else { return None };
+        let node = |index: usize| items.get(index).map(|id| &self.nodes[*id]);
+        let Node::Text("storage") = node(0)? else { return None };
+        let Node::Text(key) = node(2)? else { return None };
+        let first = match node(5) {
+            Some(Node::Tuple(view)) => match &self.nodes[*view.get(1)?] {
+                Node::Int(first) => usize::try_from(*first).ok()?,
+                _ => return None,
+            },
+            _ => 0,
+        };
+        match node(1)? {
+            Node::Known(Known::Storage(dtype)) => Some(Node::Storage(Storage { dtype: *dtype, key, first })),
+            Node::Inert(module, name) => Some(Node::Inert(module, name)),
+            _ => None,
+        }
     }
 }
