@@ -22,7 +22,7 @@ pub enum Family {
     Sd1,
     /// 2.x: OpenCLIP-H, most often v-prediction (`--v2`).
     Sd2,
-    /// XL: CLIP-L and OpenCLIP-bigG, and a larger UNet that is told sizes (`--sdxl`).
+    /// XL: CLIP-L and OpenCLIP-bigG, and a larger UNet that takes sizes as an input (`--sdxl`).
     Sdxl,
 }
 
@@ -62,7 +62,7 @@ pub struct Model {
     pub checkpoint: Checkpoint,
     /// Another VAE in the place of the checkpoint's (`--vae`).
     pub vae: Option<PathBuf>,
-    /// What it is: as declared, or as its file tells once it is open; `None` = not known yet.
+    /// The family: as declared, or as the file says once it is open; `None` = not known yet.
     pub family: Option<Family>,
     /// 1 = last layer, 2 = penultimate, and so on (`--clip_skip`).
     pub clip_skip: u32,
@@ -89,10 +89,11 @@ pub struct RawModel {
     /// diffusers.
     #[arg(long, value_name = "FILE|FOLDER")]
     pub vae: Option<PathBuf>,
-    /// The checkpoint is Stable Diffusion 2.x. The file tells this itself; a file that tells otherwise is refused.
+    /// Say that the checkpoint is Stable Diffusion 2.x. Not needed, since the file shows it; a file that shows
+    /// otherwise is refused.
     #[arg(long)]
     pub v2: Option<bool>,
-    /// The checkpoint is SDXL. The file tells this itself; a file that tells otherwise is refused.
+    /// Say that the checkpoint is SDXL. Not needed, since the file shows it; a file that shows otherwise is refused.
     #[arg(long)]
     pub sdxl: Option<bool>,
     /// Which layer of the text encoder is used, counted from its end. The same as for making pictures: 2 for NAI and

@@ -38,7 +38,7 @@ pub struct Data {
     pub random_crop: bool,
     /// Shift the hue a little, or change the gamma, at about one use in three (`--color_aug`).
     pub color_aug: bool,
-    /// Crop around the face that the file's name tells of, so that the image's shorter side is between these two times
+    /// Crop around the face whose place is in the file's name, so that the image's shorter side is between these two times
     /// the face's longer side; `None` where it is off or cannot act (`--face_crop_aug_range`).
     pub face_crop: Option<(f64, f64)>,
     /// How regularization images and training images belong together (`--reg_pairing`).

@@ -23,17 +23,55 @@ pub enum Category {
     Vehicle,
 }
 
-/// The guide's difficulties: letter, who belongs there, smallest and largest rank.
-const DIFFICULTIES: [(char, &str, u32, u32); 9] = [
-    ('A', "simple \"realistic\" female characters", 4, 8),
-    ('B', "female characters with unusual faces, hairstyles, colours or clothes", 4, 16),
-    ('C', "very elaborate details, wings, armour, tails", 8, 32),
-    ('D', "humanoids, furry characters with humanlike features, realistic humans", 32, 64),
-    ('E', "chibi proportions, but still two arms and legs", 64, 64),
-    ('F', "animals, dragons, humanoid robots, ridiculously ornate costumes", 64, 128),
-    ('G', "humanoid mechs, aliens, demons, several limbs", 128, 128),
-    ('H', "non-humanoid robots, monsters, insects, realistic animals", 128, 192),
-    ('I', "eldritch abominations", 192, 256),
+/// One of the guide's difficulties of characters.
+struct Difficulty {
+    letter: char,
+    /// Who belongs there.
+    who: &'static str,
+    lowest_rank: u32,
+    highest_rank: u32,
+}
+
+const DIFFICULTIES: [Difficulty; 9] = [
+    Difficulty { letter: 'A', who: "simple \"realistic\" female characters", lowest_rank: 4, highest_rank: 8 },
+    Difficulty {
+        letter: 'B',
+        who: "female characters with unusual faces, hairstyles, colours or clothes",
+        lowest_rank: 4,
+        highest_rank: 16,
+    },
+    Difficulty { letter: 'C', who: "very elaborate details, wings, armour, tails", lowest_rank: 8, highest_rank: 32 },
+    Difficulty {
+        letter: 'D',
+        who: "humanoids, furry characters with humanlike features, realistic humans",
+        lowest_rank: 32,
+        highest_rank: 64,
+    },
+    Difficulty {
+        letter: 'E',
+        who: "chibi proportions, but still two arms and legs",
+        lowest_rank: 64,
+        highest_rank: 64,
+    },
+    Difficulty {
+        letter: 'F',
+        who: "animals, dragons, humanoid robots, ridiculously ornate costumes",
+        lowest_rank: 64,
+        highest_rank: 128,
+    },
+    Difficulty {
+        letter: 'G',
+        who: "humanoid mechs, aliens, demons, several limbs",
+        lowest_rank: 128,
+        highest_rank: 128,
+    },
+    Difficulty {
+        letter: 'H',
+        who: "non-humanoid robots, monsters, insects, realistic animals",
+        lowest_rank: 128,
+        highest_rank: 192,
+    },
+    Difficulty { letter: 'I', who: "eldritch abominations", lowest_rank: 192, highest_rank: 256 },
 ];
 
 impl FromStr for Category {
@@ -51,7 +89,7 @@ impl FromStr for Category {
         match letter.filter(|letter| ('A'..='I').contains(letter)) {
             Some(letter) => Ok(Self::Character(letter)),
             None => {
-                let rows = DIFFICULTIES.map(|(letter, who, ..)| format!("{letter} {who}"));
+                let rows = DIFFICULTIES.map(|Difficulty { letter, who, .. }| format!("{letter} {who}"));
                 Err(format!("use style, concept, vehicle, or for a character one of: {}", rows.join("; ")))
             }
         }
@@ -61,7 +99,7 @@ impl FromStr for Category {
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Character(letter) => write!(f, "a character of category {letter} ({})", row(*letter).1),
+            Self::Character(letter) => write!(f, "a character of category {letter} ({})", difficulty(*letter).who),
             Self::Style => f.write_str("a style"),
             Self::Concept => f.write_str("a concept"),
             Self::Vehicle => f.write_str("a vehicle"),
@@ -90,7 +128,7 @@ pub enum Learner {
     /// The "Easy settings".
     #[default]
     DAdaptAdam,
-    /// The same, with its own `--optimizer_args`.
+    /// The "Easy settings" with Prodigy's `--optimizer_args`.
     Prodigy,
     /// Rates by hand.
     AdamW8bit,
@@ -119,7 +157,9 @@ impl Learner {
 /// A complete recipe file in answer to `question`, each value with its reason above it.
 pub fn advise(question: &Question) -> String {
     let mut text = format!("# for {} with {} images\n", question.category, question.images);
-    warnings(question).iter().for_each(|warning| text += &comment(&format!("careful: {warning}")));
+    for warning in warnings(question) {
+        text += &comment(&format!("careful: {warning}"));
+    }
     for Setting { option, values, reason } in settings(question) {
         text += &format!("\n{}{option} = {}\n", comment(&reason), value(option, &values));
     }
@@ -141,17 +181,19 @@ fn comment(reason: &str) -> String {
         if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= 100) {
             lines.push("#".to_owned());
         }
-        lines.iter_mut().last().into_iter().for_each(|line| *line += &format!(" {word}"));
+        if let Some(line) = lines.last_mut() {
+            *line += &format!(" {word}");
+        }
     }
     lines.join("\n") + "\n"
 }
 
 fn value(option: &str, values: &[String]) -> String {
-    let quote = |value: &String| format!("\"{value}\"");
+    let quoted: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
     match values {
         [only] if only.parse::<f64>().is_ok() || only == "true" => only.clone(),
-        [only] if option != "optimizer_args" => quote(only),
-        _ => format!("[{}]", values.iter().map(quote).collect::<Vec<_>>().join(", ")),
+        [_] if option != "optimizer_args" => quoted.concat(),
+        _ => format!("[{}]", quoted.join(", ")),
     }
 }
 
@@ -175,18 +217,27 @@ fn settings(question: &Question) -> Vec<Setting> {
             "each image is encoded once; works with flip_aug, not with other augmentations",
         ),
     ];
-    let (rank, why) = rank(question);
-    let (rank, why) = if question.family == Family::Sdxl { less(rank, &why) } else { (rank, why) };
-    let own = [Setting::new("network_dim", rank, why), resolution(question)];
-    let skipped = ["max_train_steps", "network_alpha"];
-    let preset = easy(question.optimizer.name()).into_iter().filter(|setting| !skipped.contains(&setting.option));
-    all.extend(preset.map(|setting| own.iter().find(|own| own.option == setting.option).cloned().unwrap_or(setting)));
-    all.push(alpha(question, rank));
-    if question.optimizer == Learner::AdamW8bit {
-        let xl = question.family == Family::Sdxl;
-        all.extend(rates(question).into_iter().filter(|setting| !xl || setting.option != "text_encoder_lr"));
+    let is_sdxl = question.family == Family::Sdxl;
+    let mut rank = rank(question);
+    if is_sdxl {
+        rank = for_sdxl_rank(rank);
     }
-    if question.family == Family::Sdxl {
+    for setting in easy(question.optimizer.name()) {
+        match setting.option {
+            "network_dim" => all.push(Setting::new("network_dim", rank.rank, rank.why.clone())),
+            "resolution" => all.push(resolution(question)),
+            // Both come from the category, below.
+            "max_train_steps" | "network_alpha" => {}
+            _ => all.push(setting),
+        }
+    }
+    all.push(alpha(question, rank.rank));
+    if question.optimizer == Learner::AdamW8bit {
+        all.extend(rates(question));
+    }
+    if is_sdxl {
+        // The text encoders are left alone.
+        all.retain(|setting| setting.option != "text_encoder_lr");
         all.extend(for_sdxl());
     }
     if question.bad_images {
@@ -201,14 +252,21 @@ fn settings(question: &Question) -> Vec<Setting> {
     all
 }
 
-fn row(letter: char) -> (char, &'static str, u32, u32) {
-    DIFFICULTIES.into_iter().find(|(own, ..)| *own == letter).unwrap_or(DIFFICULTIES[2])
+/// The difficulty of this letter, else C.
+fn difficulty(letter: char) -> &'static Difficulty {
+    DIFFICULTIES.iter().find(|own| own.letter == letter).unwrap_or(&DIFFICULTIES[2])
 }
 
-fn rank(question: &Question) -> (u32, String) {
+/// A rank with the reason for it.
+struct Rank {
+    rank: u32,
+    why: String,
+}
+
+fn rank(question: &Question) -> Rank {
     match question.category {
         Category::Character(letter) => {
-            let (_, who, low, high) = row(letter);
+            let Difficulty { who, lowest_rank: low, highest_rank: high, .. } = *difficulty(letter);
             let few = question.images < 35;
             let rank = if few || letter == 'I' { low } else { high };
             let range = if low == high { format!("rank {low}") } else { format!("ranks {low} to {high}") };
@@ -218,29 +276,33 @@ fn rank(question: &Question) -> (u32, String) {
                 (_, _, true) => "; the lower end, since fewer than 35 images say less",
                 (_, _, false) => "; the upper end, since there are images enough",
             };
-            (rank, format!("category {letter} ({who}): {range}{end}"))
+            Rank { rank, why: format!("category {letter} ({who}): {range}{end}") }
         }
         Category::Style if question.images >= 10_000 => {
-            (128, "styles: 96 to 192; try 128 with 10000 images, 256 is for millions".to_owned())
+            Rank { rank: 128, why: "styles: 96 to 192; try 128 with 10000 images, 256 is for millions".to_owned() }
         }
-        Category::Style => (96, "styles: 96 to 192; the lower end is enough for fewer than 10000 images".to_owned()),
-        Category::Concept => {
-            (32, "concepts: 8 to 128; 32 will be fine, 8 for simple clothing, poses and backgrounds".to_owned())
+        Category::Style => {
+            Rank { rank: 96, why: "styles: 96 to 192; the lower end is enough for fewer than 10000 images".to_owned() }
         }
-        Category::Vehicle => {
-            (64, "vehicles lie between characters C and G: 32 to 64, and 128 for full realism".to_owned())
-        }
+        Category::Concept => Rank {
+            rank: 32,
+            why: "concepts: 8 to 128; 32 will be fine, 8 for simple clothing, poses and backgrounds".to_owned(),
+        },
+        Category::Vehicle => Rank {
+            rank: 64,
+            why: "vehicles lie between characters C and G: 32 to 64, and 128 for full realism".to_owned(),
+        },
     }
 }
 
 /// A rank of SD1.x brought to SDXL.
-fn less(rank: u32, why: &str) -> (u32, String) {
+fn for_sdxl_rank(Rank { rank, why }: Rank) -> Rank {
     let fewer = (rank / 4).max(4);
     let note = format!(
         "{why}; in SDXL every unit of rank holds 3 to 4 times as much, so {fewer} for {rank}: play around with values \
          like 16, 24 or 32 where 64 worked in SD1.5"
     );
-    (fewer, note)
+    Rank { rank: fewer, why: note }
 }
 
 /// What the guide says of training SDXL besides.

@@ -24,7 +24,7 @@ pub(crate) const KEYS: [&str; 8] = [
 ];
 
 /// Reads the blocks; `args` are the pairs of `--network_args`. Where the family is not known yet, the lists' lengths
-/// tell: what is wrong with them is said once it is known.
+/// decide, and what is wrong with them is reported once it is known.
 pub(crate) fn resolve(raw: &RawNetwork, args: &[(&str, &str)], family: Option<Family>, report: &mut Report) -> Blocks {
     let numbering = family.map_or_else(|| guess(raw, args), Numbering::of);
     let lr = factors(raw, args, numbering, report);

@@ -1,4 +1,4 @@
-//! Which optimizers there are, and what each can be told with `--optimizer_args`.
+//! Which optimizers there are, and what each takes in `--optimizer_args`.
 //!
 //! A new optimizer is one row below, and one file of arithmetic in the crate `optim`, whose `build` asks for it.
 //!

@@ -118,7 +118,7 @@ impl RawOptim {
         }
     }
 
-    /// These rates, with 0 for that of two text encoders which is to be left alone.
+    /// The rates, with 0 for that of two text encoders which is to be left alone.
     fn with_untrained(&self, unet: f64, text_encoder: f64, text_encoder2: f64) -> Rates {
         let mut rates = Rates { unet, text_encoder, text_encoder2 };
         if let Some([first, second, ..]) = self.text_encoder_lr.as_deref() {

@@ -16,12 +16,12 @@ pub struct CheckpointFacts {
     pub family: Family,
     /// Whether its UNet predicts velocities, if it says so.
     pub velocity: Option<bool>,
-    /// It was trained with noise that leaves nothing of the image at the last timestep.
+    /// Whether the model was trained with noise that leaves nothing of the image at the last timestep.
     pub zero_terminal_snr: bool,
 }
 
 impl Parsed {
-    /// The same options read again, now that the checkpoint is known. Its notes are only those that are new. What stages
+    /// These options read again, now that the checkpoint is known. The notes are only those that are new. What stages
     /// and the run itself have changed in the recipe stays.
     ///
     /// # Errors

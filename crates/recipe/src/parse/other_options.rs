@@ -128,11 +128,11 @@ pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
 pub(crate) enum Verdict {
     /// sd-scripts does not know it either.
     Unknown,
-    /// It is given in a way that switches it off, so there is nothing to say.
+    /// The option is given in a way that switches it off, so there is nothing to say.
     SwitchedOff,
-    /// It changes nothing here.
+    /// The option changes nothing here.
     NoEffect(Note),
-    /// It would change the result, and lorabake cannot do it; or words follow it that belong to no option.
+    /// The option would change the result, and lorabake cannot do it; or words follow it that belong to no option.
     Refused(Problem),
 }
 

@@ -21,8 +21,8 @@ fn question(category: &str, images: u32) -> Question {
 fn recipe(question: &Question) -> Recipe {
     let text = advise(question);
     let parsed = parse_toml(&text, Path::new("advice.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let told: Vec<&str> = parsed.notes.iter().map(|note| note.option.as_str()).collect();
-    assert_eq!(told, ["pretrained_model_name_or_path", "seed"], "{text}");
+    let notes: Vec<&str> = parsed.notes.iter().map(|note| note.option.as_str()).collect();
+    assert_eq!(notes, ["pretrained_model_name_or_path", "seed"], "{text}");
     parsed.recipe
 }
 
@@ -110,7 +110,7 @@ fn each_value_has_its_reason_above_it() {
 }
 
 #[test]
-fn too_few_images_and_unknown_categories_are_told() {
+fn too_few_images_and_unknown_categories_are_named() {
     assert!(advise(&question("C", 12)).contains("starts from 35 images for this, and you have 12; --bad_images"));
     assert!(!advise(&question("C", 60)).contains("careful"));
     let error = "J".parse::<Category>().unwrap_err();

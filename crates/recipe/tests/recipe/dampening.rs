@@ -14,8 +14,8 @@ fn rows(options: &str) -> Vec<(String, Option<f64>, String)> {
 fn alpha_over_rank_is_what_the_guide_shows() {
     // Its example has rank 128.
     for (alpha, scale) in [(1, "1 ÷ 128 = 0.0078"), (64, "64 ÷ 128 = 0.5000"), (256, "256 ÷ 128 = 2.0000")] {
-        let told = rows(&format!("--network_dim=128 --network_alpha={alpha}"));
-        assert!(told[0].2.contains(scale), "{told:?}");
+        let rows = rows(&format!("--network_dim=128 --network_alpha={alpha}"));
+        assert!(rows[0].2.contains(scale), "{rows:?}");
     }
     for alpha in [0, 128] {
         assert!(rows(&format!("--network_dim=128 --network_alpha={alpha}"))[0].2.contains("no brake"));

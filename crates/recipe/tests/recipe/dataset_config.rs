@@ -58,7 +58,7 @@ fn line(folder: &TempDir, text: &str) -> String {
     format!("{rest} --dataset_config={}", path.display())
 }
 
-fn told(text: &str) -> String {
+fn problems_in(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let error = parse(&line(&folder, text)).unwrap_err().to_string();
     error.replace(&format!("{}/", folder.path().display()), "")
@@ -114,7 +114,7 @@ fn each_data_set_may_hold_out_another_share() {
     let parsed = parse(&format!("{} --max_validation_steps=3", line(&folder, only_reg))).unwrap();
     assert_eq!(parsed.recipe.validation, None);
     assert!(parsed.notes.iter().any(|note| note.to_string().contains("max_validation_steps: has no effect")));
-    let wrong = told(&FILE.replace("keep_tokens = 2", "validation_split = -1"));
+    let wrong = problems_in(&FILE.replace("keep_tokens = 2", "validation_split = -1"));
     assert!(wrong.contains("sets.toml: validation_split: -1 is not a share"), "{wrong}");
 }
 
@@ -169,11 +169,11 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("[general]\nbatch_size = 1".to_owned(), "datasets: there is none; write [[datasets]] once or more"),
         ("[general".to_owned(), "line 1 is not TOML"),
     ] {
-        let told = told(&text);
-        assert!(told.contains(&format!("\n  sets.toml: {expected}")), "{text}\n{told}");
+        let problems = problems_in(&text);
+        assert!(problems.contains(&format!("\n  sets.toml: {expected}")), "{text}\n{problems}");
     }
     let twice = format!("{subset}[[datasets.subsets]]\nimage_dir = 'y'\n");
-    let once = told(&format!("{twice}[general]\nresolution = 10"));
+    let once = problems_in(&format!("{twice}[general]\nresolution = 10"));
     assert_eq!(once.matches("is not a size in pixels").count(), 1, "{once}");
 }
 
@@ -182,6 +182,6 @@ fn folders_of_the_command_line_have_no_effect_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let parsed =
         parse(&format!("{} --train_data_dir=images --resolution=512 --masked_loss", line(&folder, FILE))).unwrap();
-    let told: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["--train_data_dir: has no effect, because the folders stand in --dataset_config"]);
+    let notes: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(notes, ["--train_data_dir: has no effect, because the folders stand in --dataset_config"]);
 }

@@ -51,9 +51,9 @@ fn rates_of_two_text_encoders() {
 
 #[test]
 fn sizes() {
-    let told = |found| notes_with(&ENOUGH.replace("--resolution=512", ""), found);
-    assert_eq!(told(XL), "--resolution: not given, so 1024 pixels are used\n");
-    assert!(told(SD2).contains("not given, so 768 pixels are used"));
+    let notes = |found| notes_with(&ENOUGH.replace("--resolution=512", ""), found);
+    assert_eq!(notes(XL), "--resolution: not given, so 1024 pixels are used\n");
+    assert!(notes(SD2).contains("not given, so 768 pixels are used"));
     assert_eq!(recipe("--enable_bucket --bucket_reso_steps=32", XL).data.buckets.unwrap().step, 32);
     assert_eq!(recipe("--resolution=544", XL).data.resolution, (544, 544));
     let without = format!("{} --enable_bucket --min_bucket_reso=640", ENOUGH.replace("--resolution=512", ""));
@@ -94,8 +94,8 @@ fn what_is_predicted_comes_from_the_file_unless_it_is_typed() {
     assert_eq!(of("--v_parameterization=false", says(Some(true), true)), (false, false));
     assert_eq!(of("--zero_terminal_snr=false", says(Some(true), true)), (true, false));
     assert_eq!(of("--v_parameterization --zero_terminal_snr", says(None, false)), (true, true));
-    let told = notes_with(&format!("{ENOUGH} --v_parameterization"), says(Some(false), false));
-    assert_eq!(told, "--v_parameterization: the checkpoint says that it predicts noise; the option wins\n");
+    let notes = notes_with(&format!("{ENOUGH} --v_parameterization"), says(Some(false), false));
+    assert_eq!(notes, "--v_parameterization: the checkpoint says that it predicts noise; the option wins\n");
     assert!(notes_with(ENOUGH, SD2).contains("those for 768 pixels predict v and need this option"));
 }
 

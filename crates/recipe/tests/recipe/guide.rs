@@ -92,7 +92,7 @@ fn bake(words: &[String]) -> Result<Parsed, ParseError> {
     parse_train(&words.iter().map(OsString::from).collect::<Vec<_>>())
 }
 
-fn told(parsed: &Parsed, option: &str) -> String {
+fn note_about(parsed: &Parsed, option: &str) -> String {
     parsed.notes.iter().filter(|note| note.option == option).map(ToString::to_string).collect()
 }
 
@@ -122,8 +122,8 @@ fn the_powershell_script_runs_with_only_its_launch_line_replaced() {
     assert_eq!((recipe.data.captions.keep_tokens, recipe.data.cache_latents), (1, true));
     assert_eq!((recipe.network.linear.rank, recipe.network.linear.alpha), (128, 128.0));
     assert_eq!((recipe.model.max_token_length, recipe.train.duration), (225, Duration::Epochs(8)));
-    assert!(told(&parsed, "mixed_precision").contains("32-bit"), "{:?}", parsed.notes);
-    assert!(told(&parsed, "xformers").contains("own memory-saving attention"), "{:?}", parsed.notes);
+    assert!(note_about(&parsed, "mixed_precision").contains("32-bit"), "{:?}", parsed.notes);
+    assert!(note_about(&parsed, "xformers").contains("own memory-saving attention"), "{:?}", parsed.notes);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn a_preset_of_the_kohya_gui_trains_as_there() {
 #[test]
 fn what_of_a_gui_preset_has_no_counterpart_is_named() {
     let (_folder, path) = file("gui.json", GUI.as_bytes());
-    let told = import(&path).unwrap().left_out_lines();
+    let lines = import(&path).unwrap().left_out_lines();
     let expected = [
         "num_cpu_threads_per_process = 2: it belongs to the launcher, and lorabake needs none; --threads sets its \
          processor threads",
@@ -64,7 +64,7 @@ fn what_of_a_gui_preset_has_no_counterpart_is_named() {
         "log_with = wandb: charts are written for TensorBoard, into the folder that logging_dir names",
         "weird_setting = on: there is no such setting here",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(lines, expected);
 }
 
 #[test]
@@ -89,9 +89,9 @@ fn every_kind_of_adapter_of_the_gui_gets_its_module_and_settings() {
     let dylora = r#""LoRA_type": "LyCORIS/DyLoRA", "unit": 4, "LyCORIS_preset": "attn-mlp""#;
     let of_dylora = "algo=dylora preset=attn-mlp block_size=4 conv_dim=8 conv_alpha=1 rank_dropout=0.1";
     assert_eq!(args(dylora), ("lycoris.kohya".into(), of_dylora.into(), String::new()));
-    let (module, _, told) = args(r#""LoRA_type": "Flux1""#);
+    let (module, _, note) = args(r#""LoRA_type": "Flux1""#);
     assert_eq!(
-        (module.as_str(), told.as_str()),
+        (module.as_str(), note.as_str()),
         ("", "LoRA_type = Flux1: it is a kind of LoRA for another family of models")
     );
 }
@@ -133,7 +133,7 @@ fn averaged_weights_of_onetrainer_are_averaged_here() {
         let (_folder, path) =
             file("p.json", format!("{{\"training_method\": \"LORA\", \"epochs\": 1, {settings}}}").as_bytes());
         let imported = import(&path).unwrap();
-        assert!(!imported.left_out_lines().iter().any(|told| told.contains("ema")), "{:?}", imported.left_out_lines());
+        assert!(!imported.left_out_lines().iter().any(|line| line.contains("ema")), "{:?}", imported.left_out_lines());
         imported.options.iter().find(|(name, _)| name == "ema_decay").map(|(_, values)| values.join(" "))
     };
     assert_eq!(decay(r#""ema": "OFF", "ema_decay": 0.9"#), None);
@@ -212,8 +212,8 @@ fn a_lora_is_trained_like_another_one() {
     assert_eq!((recipe.data.resolution, recipe.data.batch_size), ((512, 640), 2));
     assert_eq!((recipe.train.duration, recipe.train.seed), (Duration::Epochs(10), 420));
     assert_eq!((recipe.model.clip_skip, recipe.model.max_token_length), (2, 225));
-    let told: String = parsed.notes.iter().map(ToString::to_string).collect();
-    assert!(told.contains("ss_sd_model_name = nai.safetensors: it was trained from this file"), "{told}");
+    let notes: String = parsed.notes.iter().map(ToString::to_string).collect();
+    assert!(notes.contains("ss_sd_model_name = nai.safetensors: it was trained from this file"), "{notes}");
 }
 
 #[test]
@@ -236,24 +236,24 @@ fn the_recipe_inside_a_lora_of_ours_is_taken_whole() {
 
 #[test]
 fn files_that_cannot_be_imported_are_refused_in_one_line() {
-    let told = |name: &str, content: &[u8], option: &str| {
+    let problem_of = |name: &str, content: &[u8], option: &str| {
         let (_folder, path) = file(name, content);
-        let told = problems(&format!("{ENOUGH} {option}={}", path.display()));
-        told.replace(&path.display().to_string(), name)
+        let problems = problems(&format!("{ENOUGH} {option}={}", path.display()));
+        problems.replace(&path.display().to_string(), name)
     };
     assert_eq!(
-        told("a.json", b"[]", "--config_file"),
+        problem_of("a.json", b"[]", "--config_file"),
         "a.json: it holds no settings; name a preset of the kohya GUI or a configuration of OneTrainer\n"
     );
-    assert!(told("a.json", b"{", "--config_file").starts_with("a.json: it is not JSON: EOF"));
+    assert!(problem_of("a.json", b"{", "--config_file").starts_with("a.json: it is not JSON: EOF"));
     let silent = lora(&[("format", "pt")]);
     assert_eq!(
-        told("a.safetensors", &silent, "--like"),
+        problem_of("a.safetensors", &silent, "--like"),
         "a.safetensors: it does not say how it was trained; write the recipe by hand\n"
     );
     let broken = "a.safetensors: it is no safetensors file; name a LoRA as a .safetensors file\n";
     for content in [&b"short"[..], &u64::MAX.to_le_bytes(), b"\x02\0\0\0\0\0\0\0[]"] {
-        assert_eq!(told("a.safetensors", content, "--like"), broken);
+        assert_eq!(problem_of("a.safetensors", content, "--like"), broken);
     }
 }
 
@@ -271,9 +271,12 @@ fn the_easy_preset_is_the_guides_and_anything_given_wins() {
     assert_eq!((recipe.data.resolution, recipe.train.duration), ((512, 512), Duration::Steps(1000)));
     assert_eq!(recipe.data.buckets.map(|buckets| (buckets.min, buckets.max)), Some((320, 1024)));
     assert_eq!((recipe.diffusion.min_snr_gamma, recipe.model.max_token_length), (Some(5.0), 225));
-    let told: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("--preset: easy stands for network_module=networks.lora, network_dim=64,"), "{told:?}");
+    let notes: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(
+        notes[0].starts_with("--preset: easy stands for network_module=networks.lora, network_dim=64,"),
+        "{notes:?}"
+    );
 
     let other =
         parse(&format!("{line} --optimizer_type=prodigy --network_dim=32 --max_train_epochs=9")).unwrap().recipe;
@@ -289,9 +292,9 @@ fn the_easy_preset_is_the_guides_and_anything_given_wins() {
 #[test]
 fn an_unknown_preset_is_refused() {
     assert_eq!(problems(&format!("{ENOUGH} --preset=hard")), "--preset: there is no preset called `hard`; use easy\n");
-    let told = notes(&format!("{ENOUGH} --preset=EASY"));
+    let notes = notes(&format!("{ENOUGH} --preset=EASY"));
     assert!(
-        told.starts_with("--preset: easy stands for ") && told.contains("--learning_rate: 0.0001 is too low"),
-        "{told}"
+        notes.starts_with("--preset: easy stands for ") && notes.contains("--learning_rate: 0.0001 is too low"),
+        "{notes}"
     );
 }

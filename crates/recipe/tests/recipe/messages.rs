@@ -1,14 +1,14 @@
 //! The exact words of problems and notes, one row per rule (problems.txt, notes.txt: what is typed, then, indented,
-//! what is told).
+//! the messages).
 
 use crate::{ENOUGH, notes, parse, problems};
 
-/// Pairs of what is typed and the lines that are told.
+/// Pairs of what is typed and the lines of its messages.
 fn rows(table: &str) -> Vec<(&str, String)> {
     let mut rows: Vec<(&str, String)> = Vec::new();
     for line in table.lines() {
         match line.strip_prefix("    ") {
-            Some(told) => rows.last_mut().expect("something is typed first").1.push_str(&format!("{told}\n")),
+            Some(line) => rows.last_mut().expect("something is typed first").1.push_str(&format!("{line}\n")),
             None => rows.push((line, String::new())),
         }
     }
@@ -35,16 +35,16 @@ fn each_note_names_the_option_and_the_reason() {
 }
 
 #[test]
-fn defaults_that_matter_are_told() {
+fn defaults_that_matter_are_noted() {
     let parsed = parse("--train_data_dir=images --output_dir=out").unwrap();
     let seed = parsed.recipe.train.seed;
-    let told: String = parsed.notes.iter().map(|note| format!("{note}\n")).collect();
+    let notes: String = parsed.notes.iter().map(|note| format!("{note}\n")).collect();
     let expected = include_str!("defaults.txt").replace("SEED", &seed.to_string());
-    assert_eq!(told, expected);
+    assert_eq!(notes, expected);
 }
 
 #[test]
-fn all_problems_are_told_at_once_and_none_twice() {
+fn all_problems_are_noted_at_once_and_none_twice() {
     let error = parse("--train_data_di=images --network_dim=wide --clip_skip=99 --resize_interpolation=x").unwrap_err();
     let expected = "\
 5 problems with the recipe:

@@ -57,8 +57,8 @@ fn one_rate_counts_where_d_is_shared() {
     assert_eq!(unet.unet_lr, 1.0);
     let without = parse("--train_data_dir=images --output_dir=out --optimizer_type=Prodigy").unwrap();
     assert_eq!((without.recipe.optim.unet_lr, without.recipe.optim.learning_rate), (1.0, 1.0));
-    let told = without.notes.iter().find(|note| note.option == "learning_rate").unwrap();
-    assert!(told.text.starts_with("not given, so 1 is used: Prodigy finds the size of its steps itself"), "{told}");
+    let note = without.notes.iter().find(|note| note.option == "learning_rate").unwrap();
+    assert!(note.text.starts_with("not given, so 1 is used: Prodigy finds the size of its steps itself"), "{note}");
 }
 
 #[test]

@@ -11,11 +11,11 @@ const SD_SCRIPTS: &str = include_str!("sd_scripts_options.txt");
 #[test]
 fn no_option_of_sd_scripts_is_unknown() {
     for name in SD_SCRIPTS.lines() {
-        let told = match parse(&format!("{ENOUGH} --{name}=1")) {
+        let message = match parse(&format!("{ENOUGH} --{name}=1")) {
             Ok(parsed) => parsed.notes.iter().map(ToString::to_string).collect::<String>(),
             Err(error) => error.to_string(),
         };
-        assert!(!told.contains("neither lorabake nor sd-scripts"), "{told}");
+        assert!(!message.contains("neither lorabake nor sd-scripts"), "{message}");
     }
 }
 

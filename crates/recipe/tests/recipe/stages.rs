@@ -74,7 +74,7 @@ fn resuming_begins_with_the_stage_of_the_state() {
 }
 
 #[test]
-fn what_is_wrong_in_a_stage_is_told() {
+fn what_is_wrong_in_a_stage_is_named() {
     for (text, said) in [
         ("[[stage]]\nunet_rl = 1", "did you mean unet_lr?"),
         ("[[stage]]\n[[stage]]\nunet_lr = \"hot\"", "`hot` is not a number"),

@@ -34,7 +34,7 @@ color_aug = false
 scale_weight_norms = 0
 "#;
 
-fn told(text: &str) -> String {
+fn problems_in(text: &str) -> String {
     match parse_toml(text, Path::new("bake.toml")) {
         Err(ParseError::Unusable(problems)) => problems.0.iter().map(|problem| format!("{problem}\n")).collect(),
         other => panic!("no problem: {other:?}"),
@@ -207,11 +207,11 @@ fn problems_of_a_file_name_the_file() {
         ("[anything.deeper]\nx = 1", "bake.toml: deeper: a recipe file has one level of sections; write key = value"),
     ];
     for (line, expected) in table {
-        assert_eq!(told(&format!("{FILE}\n[more]\n{line}\n")), format!("{expected}\n"));
+        assert_eq!(problems_in(&format!("{FILE}\n[more]\n{line}\n")), format!("{expected}\n"));
     }
-    let broken = told("train_data_dir = \"images\"\noutput_dir = \"C:\\models\"\n");
+    let broken = problems_in("train_data_dir = \"images\"\noutput_dir = \"C:\\models\"\n");
     assert!(broken.starts_with("bake.toml: line 2 is not TOML: "), "{broken}");
-    assert!(told("").starts_with("--train_data_dir: the folder of images is missing"));
+    assert!(problems_in("").starts_with("--train_data_dir: the folder of images is missing"));
     let missing = parse("--config_file=nowhere").unwrap_err().to_string();
     assert!(missing.contains("--config_file: nowhere.toml cannot be read ("), "{missing}");
 }
