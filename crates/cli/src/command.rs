@@ -71,15 +71,35 @@ pub fn help_of_plan() -> String {
 /// # Errors
 /// What clap has to say about them, or the help that they ask for.
 pub fn read(argv: Vec<OsString>) -> Result<Command, clap::Error> {
-    let argv = argv.into_iter().map(words::with_underscores);
+    let argv = with_subject(argv).into_iter().map(words::with_underscores);
     Command::from_arg_matches(&program().try_get_matches_from(argv)?)
+}
+
+/// Options of `train` may follow `lorabake demo` without a subject, which is penny then.
+fn with_subject(mut argv: Vec<OsString>) -> Vec<OsString> {
+    let is_demo = argv.get(1).is_some_and(|word| word == "demo");
+    let option = argv.get(2).and_then(|word| word.to_str()).filter(|word| word.starts_with("--"));
+    if is_demo && option.is_some_and(|word| word != "--help") {
+        argv.insert(2, "penny".into());
+    }
+    argv
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demonstration_takes_options_without_a_subject() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from).collect());
+        assert!(matches!(read("lorabake demo --max_train_epochs 1"), Ok(Command::Demo(_))));
+        assert!(matches!(read("lorabake demo style --seed 1"), Ok(Command::Demo(_))));
+        assert!(read("lorabake demo --help").is_err_and(|asked| !asked.use_stderr()));
+    }
+
     #[test]
     fn every_option_and_every_command_has_a_text() {
-        let mut program = super::program();
+        let mut program = program();
         program.build();
         for command in program.get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
