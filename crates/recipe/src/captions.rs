@@ -121,8 +121,8 @@ pub struct RawCaptions {
     /// as 0.5. [default: 0, off]
     #[arg(long, value_name = "STEPS")]
     pub token_warmup_step: Option<f64>,
-    /// Give words in captions weights, as in prompts: (word), (word:1.2), [word]. A bracket that is meant as one is
-    /// written \\( or \\).
+    /// Give words in captions weights, as in prompts: (word), (word:1.2), [word]. A bracket that is meant literally is
+    /// written \( or \).
     #[arg(long)]
     pub weighted_captions: Option<bool>,
 }

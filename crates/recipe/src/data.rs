@@ -138,8 +138,9 @@ pub struct RawData {
     /// time, and --cache_latents is not possible.
     #[arg(long)]
     pub color_aug: Option<bool>,
-    /// Crop around the face in images whose name ends in its place, _CX_CY_WIDTH_HEIGHT, as face detectors write it: the
-    /// training size is this many times the face, "2.0,4.0" for between two and four times. Not with --enable_bucket.
+    /// Crop around the face in images whose name ends with its place, _CX_CY_WIDTH_HEIGHT, as face detectors write it:
+    /// the training size is this many times the face, "2.0,4.0" for between two and four times. Not with
+    /// --enable_bucket.
     #[arg(long, value_name = "LEAST,MOST")]
     pub face_crop_aug_range: Option<String>,
     /// Which regularization image goes with which training image: count (as many of them as training images, whatever

@@ -128,7 +128,8 @@ pub struct RawDiffusion {
     /// exponential or snr. [default: snr]
     #[arg(long, value_name = "SCHEDULE")]
     pub huber_schedule: Option<String>,
-    /// With --loss_type huber or smooth_l1: where small errors end (with much noise). [default: 0.1]
+    /// With --loss_type huber or smooth_l1: errors below this limit count as small. With a schedule it is what the
+    /// limit falls to as noise grows. [default: 0.1]
     #[arg(long, value_name = "LIMIT")]
     pub huber_c: Option<f64>,
     /// A factor of --huber_c for the schedules constant and exponential. [default: 1]
@@ -171,7 +172,7 @@ pub struct RawDiffusion {
     /// End of the timesteps that are trained, itself left out, 1 to 1000. [default: 1000]
     #[arg(long, value_name = "1-1000")]
     pub max_timestep: Option<u32>,
-    /// The checkpoint is a v-prediction model. It has to be given for such models and for no others.
+    /// The checkpoint is a v-prediction model. Needed where its file does not say so, and wrong for any other model.
     #[arg(long)]
     pub v_parameterization: Option<bool>,
     /// Let nothing of the image be left at the last timestep, for v-prediction models that were trained so.

@@ -28,13 +28,13 @@ pub struct RawKeep {
     /// Keep only the last so many snapshots of --save_every_n_epochs, and delete older ones of this run.
     #[arg(long, value_name = "SNAPSHOTS")]
     pub save_last_n_epochs: Option<u32>,
-    /// As many of their states. [default: as --save_last_n_epochs]
+    /// As --save_last_n_epochs, for the states of --save_state. [default: as many as snapshots]
     #[arg(long, value_name = "STATES")]
     pub save_last_n_epochs_state: Option<u32>,
     /// Keep only snapshots of --save_every_n_steps from the last so many steps, and delete older ones of this run.
     #[arg(long, value_name = "STEPS")]
     pub save_last_n_steps: Option<u32>,
-    /// Their states from so many steps. [default: as --save_last_n_steps]
+    /// As --save_last_n_steps, for the states of --save_state. [default: as long as snapshots]
     #[arg(long, value_name = "STEPS")]
     pub save_last_n_steps_state: Option<u32>,
 }

@@ -89,10 +89,11 @@ pub struct RawModel {
     /// diffusers.
     #[arg(long, value_name = "FILE|FOLDER")]
     pub vae: Option<PathBuf>,
-    /// The checkpoint is Stable Diffusion 2.x. The file tells this itself; a file that tells otherwise is refused.
+    /// Say that the checkpoint is Stable Diffusion 2.x. Not needed, since the file shows it; a file that shows
+    /// otherwise is refused.
     #[arg(long)]
     pub v2: Option<bool>,
-    /// The checkpoint is SDXL. The file tells this itself; a file that tells otherwise is refused.
+    /// Say that the checkpoint is SDXL. Not needed, since the file shows it; a file that shows otherwise is refused.
     #[arg(long)]
     pub sdxl: Option<bool>,
     /// Which layer of the text encoder is used, counted from its end. The same as for making pictures: 2 for NAI and

@@ -104,7 +104,7 @@ pub struct RawNetwork {
     /// Share of the values inside each LoRA that is left out by chance in every step, 0.1 to 0.5; with networks.lora.
     #[arg(long, value_name = "SHARE")]
     pub network_dropout: Option<f64>,
-    /// Go on training this LoRA file instead of starting from nothing.
+    /// Continue training this LoRA file instead of starting from nothing.
     #[arg(long, value_name = "FILE")]
     pub network_weights: Option<PathBuf>,
     /// With --network_weights: take rank and alpha from that file.

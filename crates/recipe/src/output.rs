@@ -106,14 +106,14 @@ pub struct RawOutput {
     #[command(flatten)]
     #[serde(flatten)]
     pub keep: RawKeep,
-    /// With every snapshot and at the end, save the state of the run too, from which --resume goes on exactly.
+    /// With every snapshot and at the end, save the state of the run too, from which --resume continues exactly.
     #[arg(long)]
     pub save_state: Option<bool>,
     /// Save the state of the run when it ends, by itself or by Ctrl-C.
     #[arg(long)]
     pub save_state_on_train_end: Option<bool>,
-    /// Go on from a saved state, a folder called NAME-state: with the same options the result is that of a run without
-    /// the stop, number by number.
+    /// Continue from a saved state, a folder called NAME-state: with the same options the result is that of a run
+    /// without the stop, number by number.
     #[arg(long, value_name = "FOLDER")]
     pub resume: Option<PathBuf>,
     /// A remark that is kept in the file's metadata.

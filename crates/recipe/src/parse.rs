@@ -37,8 +37,8 @@ struct RawPlace {
     /// given wins over them.
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
-    /// Begin with tried settings, over which everything else that is given wins: easy, for most characters with little
-    /// effort, by DAdaptAdam or, with --optimizer_type=Prodigy, by that.
+    /// Begin with tried settings; everything else that is given wins over them. easy suits most characters with little
+    /// effort, and learns by DAdaptAdam, or by Prodigy with --optimizer_type=Prodigy.
     #[arg(long, value_name = "easy")]
     preset: Option<String>,
     /// Write all options to the file that --config_file names, and stop.

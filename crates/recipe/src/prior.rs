@@ -46,7 +46,7 @@ pub struct RawPrior {
     /// no trigger stays as it was.
     #[arg(long)]
     pub prior_prediction: Option<bool>,
-    /// With --trigger_dropout_rate: the words of the captions that are to call the LoRA up.
+    /// With --trigger_dropout_rate: the words in captions that should call up the LoRA.
     #[arg(long, value_name = "WORDS")]
     pub trigger_word: Option<String>,
     /// With --trigger_dropout_rate: what the captions say instead of --trigger_word, for instance girl. [default: nothing]

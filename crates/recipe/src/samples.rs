@@ -34,7 +34,7 @@ pub struct RawSamples {
     /// Paint them every so many steps.
     #[arg(long, value_name = "STEPS")]
     pub sample_every_n_steps: Option<u32>,
-    /// Paint them before the first step too, to see what the model made of them without the LoRA.
+    /// Paint them before the first step too, to see what the model makes of them without the LoRA.
     #[arg(long)]
     pub sample_at_first: Option<bool>,
     /// Sampler of prompts that name none: ddim or euler_a; others fall back to the closer of the two. [default: ddim]

@@ -104,11 +104,11 @@ pub struct RawTrain {
     /// fp16 on a GPU and no on the processor. [default: no]
     #[arg(long, value_name = "no|bf16|fp16")]
     pub mixed_precision: Option<String>,
-    /// With --mixed_precision bf16 or fp16: let the VAE work in 32-bit floats all the same, which takes it longer.
+    /// With --mixed_precision bf16 or fp16: compute the VAE in 32-bit floats all the same, which takes longer.
     #[arg(long)]
     pub no_half_vae: Option<bool>,
-    /// Hold the frozen UNet and text encoders in 8 bits: half the memory of bf16. Each number is off by some 0.6 %, less
-    /// than in sd-scripts' 8-bit floats. It is computed with in bf16.
+    /// Hold the frozen UNet and text encoders in 8 bits: half the memory of bf16. Each number is off by some 0.6 %,
+    /// less than in sd-scripts' 8-bit floats. For computing they are widened to bf16.
     #[arg(long)]
     pub fp8_base: Option<bool>,
     /// As --fp8_base, but the UNet only.
@@ -118,8 +118,8 @@ pub struct RawTrain {
     /// used: less memory, the same result, slower. SD1.x has 25, SDXL 23.
     #[arg(long, value_name = "BLOCKS")]
     pub blocks_to_swap: Option<u32>,
-    /// Compute each block of the UNet twice and keep only its input between: less memory for a third more time, with
-    /// the same result.
+    /// Compute each block of the UNet twice and keep only its input in between: less memory and the same result, for a
+    /// third more time.
     #[arg(long)]
     pub gradient_checkpointing: Option<bool>,
     /// As --gradient_checkpointing, but only so many blocks, counted in from both ends of the UNet, where most memory

@@ -60,7 +60,7 @@ pub struct RawValidation {
     /// with the same noise, tells when the LoRA begins to know the others by heart. [default: 0, no validation]
     #[arg(long, value_name = "SHARE")]
     pub validation_split: Option<f64>,
-    /// What decides which images that are, and their noise. [default: the seed]
+    /// Seed that decides which images are held out, and their noise. [default: the seed]
     #[arg(long, value_name = "NUMBER")]
     pub validation_seed: Option<u32>,
     /// Validate after every so many steps, and after epochs too.
