@@ -1,6 +1,7 @@
 //! `cargo xtask`: the chores of this repository. Nothing here is part of the program that users get.
 
 mod conformance;
+mod docs;
 mod gpu_check;
 mod mpi_check;
 mod processors;
@@ -15,7 +16,7 @@ use anyhow::Result;
 /// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
 type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const CHORES: [Chore; 6] = [
+const CHORES: [Chore; 7] = [
     ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
     (
         "conformance",
@@ -23,6 +24,7 @@ const CHORES: [Chore; 6] = [
         "replays recorded training runs of sd-scripts; without PACK those in this repository",
         |args| conformance::run(args, &root()),
     ),
+    ("docs", "[--check]", "writes docs/options.md from the texts of --help", |args| docs::run(args, &root())),
     ("gpu-check", "[DEVICE]", "checks a GPU against the processor; Mesa's lavapipe serves for one", |args| {
         gpu_check::run(args, &root())
     }),

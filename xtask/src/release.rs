@@ -11,6 +11,10 @@ const FEATURES: &str = if cfg!(target_os = "macos") { "metal" } else { "vulkan" 
 /// What lies beside the program.
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
+/// Shells that the program has completions for, and how each wants the file to be called.
+const SHELLS: [(&str, &str); 4] =
+    [("bash", "lorabake.bash"), ("zsh", "_lorabake"), ("fish", "lorabake.fish"), ("powershell", "_lorabake.ps1")];
+
 /// Builds with the features in `args` (`none` for no GPU), or the platform's, packs, and states the sizes.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let features = args.first().map_or(FEATURES, String::as_str);
@@ -30,10 +34,25 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     for paper in PAPERS {
         fs::copy(root.join(paper), folder.join(paper)).with_context(|| paper.to_string())?;
     }
+    write_manual(&program, &folder)?;
     let archive = target.join(format!("{name}.tar.gz"));
     let packed = Command::new("tar").arg("-czf").arg(&archive).args(["-C"]).arg(&target).arg(&name).status();
     ensure!(packed.context("tar does not start")?.success(), "the release cannot be packed");
     let size = |path: &Path| fs::metadata(path).map(|data| data.len() as f64 / 1e6);
     println!("{}: {:.1} MB; {}: {:.1} MB", program.display(), size(&program)?, archive.display(), size(&archive)?);
     Ok(true)
+}
+
+/// Lets the program write its manual pages and the completions of each shell into `folder`.
+fn write_manual(program: &Path, folder: &Path) -> Result<()> {
+    let pages = Command::new(program).arg("man").arg(folder.join("man")).status()?;
+    ensure!(pages.success(), "the manual pages cannot be written");
+    let completions = folder.join("completions");
+    fs::create_dir_all(&completions)?;
+    for (shell, file) in SHELLS {
+        let script = Command::new(program).args(["completions", shell]).output()?;
+        ensure!(script.status.success(), "no completions for {shell}");
+        fs::write(completions.join(file), script.stdout)?;
+    }
+    Ok(())
 }

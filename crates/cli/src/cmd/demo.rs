@@ -49,7 +49,7 @@ pub struct Args {
     /// What to bake.
     #[arg(value_enum, default_value = "penny")]
     subject: Subject,
-    /// Options of `lorabake train` that win over the example's recipe.
+    /// Options of `lorabake train`, which win over the example's recipe.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "TRAIN OPTIONS")]
     more: Vec<OsString>,
 }

@@ -12,7 +12,7 @@ use crate::words;
 #[derive(clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Tries out this device alone, such as vulkan:0
+    /// Try out this device alone, such as vulkan:0.
     #[arg(long)]
     device: Option<Wanted>,
     /// Leaves out how fast it is.
@@ -119,5 +119,9 @@ fn told(trial: Trial) -> String {
         Some((dtype, speed)) => format!("{dtype:?} {speed:.0}").to_lowercase(),
         None => "no 16-bit floats".into(),
     };
-    format!("works (results within {distance:.0e} of the processor's); GFLOP/s: f32 {speed:.0}, {half}")
+    let right = match distance {
+        0.0 => "works".to_owned(),
+        _ => format!("works (results within {distance:.0e} of the processor's)"),
+    };
+    format!("{right}; GFLOP/s: f32 {speed:.0}, {half}")
 }

@@ -21,10 +21,10 @@ const NAMES: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
-    /// Checkpoints, diffusers folders, LoRAs, VAEs, embeddings, latents (.npz), folders of a training's state.
+    /// Checkpoints, diffusers folders, LoRAs, VAEs, embeddings, latents (.npz), folders of a run's saved state.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// How many tags to show, or all.
+    /// How many tags to show, or all. [default: 20]
     #[arg(long, value_name = "N|all", value_parser = count)]
     tags: Option<usize>,
     /// Hash files larger than 512 MB too, and measure the changes of such a LoRA, which takes seconds per gigabyte.

@@ -11,15 +11,7 @@ use lorabake_train::estimate::{LoraSize, RunPlan, plan_run};
 
 use super::train;
 use crate::memory::{gb, listed};
-use crate::{dataset_words, graph, words};
-
-const USAGE: &str = "\
-Shows what `lorabake train` would do with a recipe, and trains nothing.
-
-Usage: lorabake plan [RECIPE] [OPTIONS]
-
-RECIPE is short for --config_file RECIPE. Options are those of train:
-";
+use crate::{command, dataset_words, graph, words};
 
 /// Shows what `argv`, the words behind `lorabake plan`, would make `lorabake train` do.
 ///
@@ -32,8 +24,8 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
     }
     let stages = match parse_run(&argv) {
         Ok(stages) => stages,
-        Err(ParseError::Asked(text)) => {
-            words::result(&format!("{USAGE}\n{text}"));
+        Err(ParseError::Asked(_)) => {
+            words::result(&command::help_of_plan());
             return Ok(ExitCode::SUCCESS);
         }
         Err(error @ ParseError::Unusable(_)) => return Ok(train::refuse(&error)),

@@ -1,0 +1,111 @@
+//! The commands of the program and their options, described once for clap. `--help`, the shell completions, the manual
+//! pages and `docs/options.md` are all made from [`program`].
+
+use std::ffi::OsString;
+
+use clap::{Arg, CommandFactory, FromArgMatches, Parser};
+
+use crate::cmd;
+use crate::words;
+
+/// Bakes LoRAs for Stable Diffusion: a checkpoint and a folder of images in, a LoRA out.
+#[derive(Parser)]
+#[command(name = "lorabake", version, arg_required_else_help = true, max_term_width = 120)]
+pub enum Command {
+    /// Bake a LoRA from a folder of images, with the options of kohya's sd-scripts
+    Train,
+    /// Show what a recipe will do: steps, learning rates, memory, file size; trains nothing
+    Plan,
+    /// Write a recipe for your subject, each value with its reason
+    Advise(cmd::advise::Args),
+    /// Turn a preset of the kohya GUI or OneTrainer, or the settings inside a LoRA, into a recipe file
+    Import(cmd::import::Args),
+    /// Show what a model or a LoRA is: family, blocks, ranks, training, tags, hashes
+    Inspect(cmd::inspect::Args),
+    /// Make pictures from prompts, with or without LoRAs
+    Generate(Box<cmd::generate::Args>),
+    /// Bake an example on the small model inside the program, and show the difference that it makes
+    Demo(cmd::demo::Args),
+    /// List the devices of this machine: whether they work, how fast they are, what fits into them
+    Doctor(cmd::doctor::Args),
+    /// Print a script that lets your shell complete commands and options
+    Completions(cmd::completions::Args),
+    /// Write manual pages into a folder
+    #[command(hide = true)]
+    Man(cmd::man::Args),
+    /// Print all options of all commands as Markdown
+    #[command(hide = true)]
+    Options,
+}
+
+/// The whole program: every command with its options.
+pub fn program() -> clap::Command {
+    Command::command()
+        .mut_subcommand("train", |_| lorabake_recipe::command().display_name("lorabake-train").display_order(0))
+        .mut_subcommand("plan", |short| plan(&short))
+}
+
+/// `lorabake plan` takes everything that `lorabake train` takes.
+fn plan(short: &clap::Command) -> clap::Command {
+    let recipe = Arg::new("recipe").value_name("RECIPE").help("A recipe file; short for --config_file RECIPE");
+    let recipe = recipe.help_heading(None);
+    lorabake_recipe::command()
+        .name("plan")
+        .bin_name("lorabake plan")
+        .display_name("lorabake-plan")
+        .display_order(1)
+        .about(short.get_about().cloned().unwrap_or_default())
+        .override_usage("lorabake plan [RECIPE] [OPTIONS]")
+        .arg(recipe)
+}
+
+/// The text of `lorabake plan --help`.
+pub fn help_of_plan() -> String {
+    let mut program = program();
+    let plan = program.find_subcommand_mut("plan").expect("the program has this command");
+    plan.render_help().to_string()
+}
+
+/// Reads the words of the command line, the program's name first.
+///
+/// # Errors
+/// What clap has to say about them, or the help that they ask for.
+pub fn read(argv: Vec<OsString>) -> Result<Command, clap::Error> {
+    let argv = with_subject(argv).into_iter().map(words::with_underscores);
+    Command::from_arg_matches(&program().try_get_matches_from(argv)?)
+}
+
+/// Options of `train` may follow `lorabake demo` without a subject, which is penny then.
+fn with_subject(mut argv: Vec<OsString>) -> Vec<OsString> {
+    let is_demo = argv.get(1).is_some_and(|word| word == "demo");
+    let option = argv.get(2).and_then(|word| word.to_str()).filter(|word| word.starts_with("--"));
+    if is_demo && option.is_some_and(|word| word != "--help") {
+        argv.insert(2, "penny".into());
+    }
+    argv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demonstration_takes_options_without_a_subject() {
+        let read = |line: &str| read(line.split(' ').map(OsString::from).collect());
+        assert!(matches!(read("lorabake demo --max_train_epochs 1"), Ok(Command::Demo(_))));
+        assert!(matches!(read("lorabake demo style --seed 1"), Ok(Command::Demo(_))));
+        assert!(read("lorabake demo --help").is_err_and(|asked| !asked.use_stderr()));
+    }
+
+    #[test]
+    fn every_option_and_every_command_has_a_text() {
+        let mut program = program();
+        program.build();
+        for command in program.get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+        }
+    }
+}
