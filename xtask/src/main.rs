@@ -16,7 +16,12 @@ use anyhow::Result;
 type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
 
 const CHORES: [Chore; 6] = [
-    ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
+    (
+        "tidy",
+        "[--counts]",
+        "checks the house rules of STYLE.md and ARCHITECTURE.md; --counts: how the code is written",
+        |args| tidy::run(args, &root()),
+    ),
     (
         "conformance",
         "[--device DEVICE] [--mixed_precision bf16|--fp8_base] [PACK]",
