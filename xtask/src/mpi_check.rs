@@ -1,7 +1,8 @@
-//! Two processes that train one LoRA (feature `mpi`): their result is that of one process, and when one is lost the other
-//! saves what they have.
+//! Two processes that train one LoRA (feature `mpi`): their result is that of one process, and when one is lost the
+//! other saves what they have.
 //!
-//! It builds the program once more with that feature, into a folder of its own, and needs an MPI library and its launcher.
+//! It builds the program once more with that feature, into a folder of its own, and needs an MPI library and its
+//! launcher.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const REMEDY: &str = "on Debian: apt-get install libopenmpi-dev openmpi-bin libclang-dev";
 
 /// Builds, and checks both; `true` if all is well.
+///
+/// # Errors
+/// If the program does not build with MPI, or a process does not start or end as it should.
 pub fn run(root: &Path) -> Result<bool> {
     let target = root.join("target/mpi");
     let mut cargo = Command::new("cargo");

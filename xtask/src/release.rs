@@ -12,6 +12,9 @@ const FEATURES: &str = if cfg!(target_os = "macos") { "metal" } else { "vulkan" 
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// Builds with the features in `args` (`none` for no GPU), or the platform's, packs, and states the sizes.
+///
+/// # Errors
+/// If the program does not build, or cannot be packed.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let features = args.first().map_or(FEATURES, String::as_str);
     let named: Vec<String> =

@@ -128,6 +128,10 @@ impl Errors {
         within && self.complaints.is_empty() && self.updates > 0
     }
 
+    /// Loss of the step, of each image, and the prediction where one is recorded.
+    ///
+    /// # Errors
+    /// If the recorded prediction has another size.
     pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &Output) -> Result<()> {
         self.loss = self.loss.max(relative(output.loss, micro.loss));
         for (ours, theirs) in output.per_sample.iter().zip(&micro.mse_per_sample) {
@@ -187,6 +191,9 @@ impl Errors {
 
     /// Final weights against `final.flat`, and the norms of all of them against `final.norms`. With `halves` the
     /// recorded ones are those of a file in f16.
+    ///
+    /// # Errors
+    /// If the trace lacks its final weights or their norms, or `ours` lacks one that is recorded.
     pub fn compare_weights(&mut self, trace: &Trace, ours: &BTreeMap<String, Vec<f32>>, halves: bool) -> Result<()> {
         let initial = trace.initial()?;
         let keys: Vec<_> = trained(&initial).collect();

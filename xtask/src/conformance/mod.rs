@@ -22,8 +22,12 @@ use trace::Trace;
 /// The pack that the repository carries.
 pub const OWN_PACK: &str = "conformance";
 
-/// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
-/// `--device wgpu` replays on a GPU, which must be there; `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8 bits, with bounds that suit it.
+/// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed. `--device
+/// wgpu` replays on a GPU, which must be there; `--mixed_precision bf16` replays with frozen weights in bf16,
+/// `--fp8_base` in 8 bits, with bounds that suit it.
+///
+/// # Errors
+/// If `args` are not understood, the device is not there, or a trace cannot be read.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
     let (device, args) = device(args)?;
@@ -40,7 +44,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
         let (trace, started) = (Trace::open(pack, name)?, Instant::now());
-        match replay(&trace, &root.join("models/tiny"), (storage, &device))? {
+        match replay(&trace, &root.join("models/tiny"), storage, &device)? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
                 println!("{name:<28} {:>63}  not supported yet: {reason}", "");

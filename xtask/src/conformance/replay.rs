@@ -40,7 +40,10 @@ pub enum Verdict {
 
 /// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none, `storage` that of the frozen
 /// weights, which says what bounds hold, `device` where it runs.
-pub fn replay(trace: &Trace, tiny: &Path, (storage, device): (Storage, &Device)) -> Result<Verdict> {
+///
+/// # Errors
+/// If the trace or its model cannot be read, or a step fails.
+pub fn replay(trace: &Trace, tiny: &Path, storage: Storage, device: &Device) -> Result<Verdict> {
     if let Some(version) = trace.meta.versions.lycoris.as_ref().filter(|version| version.starts_with("1.")) {
         return Ok(Verdict::Unsupported(format!("the IA3 of LyCORIS {version}, which scaled the bias too")));
     }

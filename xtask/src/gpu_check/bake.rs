@@ -20,6 +20,9 @@ const LOSS_HALVED: f64 = 2e-2;
 type Shapes = Vec<(String, Vec<usize>)>;
 
 /// Bakes in 32 and in 16 bits; whether the losses agree and the files have the same tensors.
+///
+/// # Errors
+/// If a training run fails, or its files cannot be read.
 pub fn agree(device: &str, root: &Path) -> Result<bool> {
     let mut all = true;
     for (precision, tolerance) in [("no", LOSS), ("fp16", LOSS_HALVED)] {

@@ -1,7 +1,8 @@
-//! What is computed on a GPU, against the processor: operations, the VAE, recorded runs, and a bake from images to file.
+//! What is computed on a GPU, against the processor: operations, the VAE, recorded runs, and a bake from images to
+//! file.
 //!
-//! It needs no GPU: Mesa's lavapipe plays one (Debian's package mesa-vulkan-drivers). This chore builds itself once more
-//! with the feature `wgpu`, into a folder of its own, which takes some 25 minutes of one processor the first time.
+//! It needs no GPU: Mesa's lavapipe plays one (Debian's package mesa-vulkan-drivers). This chore builds itself once
+//! more with the feature `wgpu`, into a folder of its own, which takes some 25 minutes of one processor the first time.
 
 mod bake;
 mod operations;
@@ -17,6 +18,9 @@ use lorabake_train::devices::{built_in, is_host, open};
 use crate::conformance;
 
 /// Checks the device in `args`, or `wgpu`; `true` if all agrees.
+///
+/// # Errors
+/// If the device is not there, or a check cannot be run.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     if built_in().is_empty() {
         return built_again(args, root);

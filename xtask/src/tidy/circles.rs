@@ -3,8 +3,8 @@
 //! A file imports another if it names an item that the other declares, in a `use` or in a path that is written out. A
 //! re-export is followed to the file that has the item. What a module's own file (`mod.rs`, `lib.rs`) names of the
 //! modules below it is no import: it is there to offer them, to choose between them and to put them together, and they
-//! may use its types, as the kinds of a trait do. Methods are called without an import, so the `impl` blocks of a type may
-//! stand in several files. Unit tests are left out.
+//! may use its types, as the kinds of a trait do. Methods are called without an import, so the `impl` blocks of a type
+//! may stand in several files. Unit tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! `cargo xtask tidy --counts`: how the code is written, in numbers; a thermometer and no limit.
 //!
 //! Counts what can make code hard to follow if there is much of it: parameters that are tuples, several bindings in one
-//! `let`, closures with a name, chains of adaptors, one name for several types. Reads the folders `src` without unit tests;
-//! what macros make is not seen.
+//! `let`, closures with a name, chains of adaptors, one name for several types. Reads the folders `src` without unit
+//! tests; what macros make is not seen.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -77,6 +77,9 @@ struct Crate {
 }
 
 /// Reads the Cargo.toml files and ARCHITECTURE.md at `root`, and checks them.
+///
+/// # Errors
+/// If a file is missing, or a manifest is no TOML.
 pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"));
     let members = members(&read("Cargo.toml")?.parse().context("Cargo.toml")?);

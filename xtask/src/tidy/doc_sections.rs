@@ -1,5 +1,5 @@
-//! Sections that the documentation of a public function needs: `# Shapes` if it takes or gives tensors, `# Errors` if it
-//! returns a `Result`.
+//! Sections that the documentation of a public function needs: `# Shapes` if it takes or gives tensors, `# Errors` if
+//! it returns a `Result`.
 
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, ImplItemFn, Item, ItemFn, ItemImpl, Lit, Meta, Path, ReturnType};

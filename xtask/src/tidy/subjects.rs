@@ -1,7 +1,7 @@
 //! Subjects of the newest commits: `area: what now works`, at most 60 characters.
 //!
-//! Looks at no more than [`NEWEST`] commits, so that an old slip does not fail for ever, and at none before the rule was
-//! checked. A clone without history has fewer; merges are named by git.
+//! Looks at no more than [`NEWEST`] commits, so that an old slip does not fail for ever, and at none before the rule
+//! was checked. A clone without history has fewer; merges are named by git.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +16,9 @@ const LONGEST: usize = 60;
 const UNCHECKED: &str = "3d1b32f";
 
 /// Checks the commits that lead to the present one.
+///
+/// # Errors
+/// If git is missing or finds no repository.
 pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["log", "--no-merges", "--topo-order", "--format=%H %s"]);

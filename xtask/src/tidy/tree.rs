@@ -21,6 +21,9 @@ impl File {
 }
 
 /// Reads them all; a file that is deleted but not yet committed so is passed over.
+///
+/// # Errors
+/// If git is missing or finds no repository, or a file cannot be read.
 pub fn read(root: &Path) -> Result<Vec<File>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
