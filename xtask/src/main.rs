@@ -2,6 +2,7 @@
 
 mod conformance;
 mod gpu_check;
+mod licences;
 mod mpi_check;
 mod processors;
 mod release;
@@ -15,7 +16,7 @@ use anyhow::Result;
 /// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
 type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const CHORES: [Chore; 6] = [
+const CHORES: [Chore; 7] = [
     (
         "tidy",
         "[--counts]",
@@ -28,6 +29,7 @@ const CHORES: [Chore; 6] = [
         "replays recorded training runs of sd-scripts; without PACK those in this repository",
         |args| conformance::run(args, &root()),
     ),
+    ("licences", "", "checks licence and origin of all packages that a build may contain", |_| licences::run(&root())),
     ("gpu-check", "[DEVICE]", "checks a GPU against the processor; Mesa's lavapipe serves for one", |args| {
         gpu_check::run(args, &root())
     }),
