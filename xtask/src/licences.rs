@@ -1,9 +1,11 @@
-//! The licences and the origin of all packages that a build may contain, against the lists in `deny.toml`.
+//! The licences and the origin of all packages that a build may contain, against the lists in `deny.toml`; and the
+//! texts of those that a release contains.
 //!
 //! It needs nothing but cargo and takes seconds, so that `.ci/run` can always ask. cargo-deny reads the same file and
 //! asks more (advisories, duplicates); the hosted CI runs it.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -45,6 +47,7 @@ struct Package {
     license: Option<String>,
     /// `None` for our own crates.
     source: Option<String>,
+    manifest_path: PathBuf,
 }
 
 /// Prints each package that may not be used; true if there is none.
@@ -54,20 +57,78 @@ struct Package {
 pub fn run(root: &Path) -> Result<bool> {
     let text = std::fs::read_to_string(root.join("deny.toml")).context("deny.toml")?;
     let lists = toml::from_str::<DenyFile>(&text).context("deny.toml")?.licenses;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["metadata", "--format-version=1", "--locked", "--all-features"]).current_dir(root);
-    let output = cargo.output().context("cargo does not start")?;
-    ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
+    let packages = packages(root)?;
     let mut refused = 0;
-    for package in &metadata.packages {
+    for package in &packages {
         if let Some(reason) = refusal(package, &lists) {
             println!("{} {}: {reason}", package.name, package.version);
             refused += 1;
         }
     }
-    println!("licences: {} packages, {refused} refused", metadata.packages.len());
+    println!("licences: {} packages, {refused} refused", packages.len());
     Ok(refused == 0)
+}
+
+/// What the licences of other people's packages want to go with a program that contains them: who they are, and their
+/// texts. `features` are those that the program is built with, as cargo takes them.
+///
+/// # Errors
+/// If cargo cannot list the packages, or a text cannot be read.
+pub fn texts(root: &Path, features: &str) -> Result<String> {
+    let tree = ["tree", "--package=lorabake", "--edges=normal", "--prefix=none", "--format={p}", "--locked"];
+    let tree = output_of(Command::new("cargo").args(tree).args(["--features", features]).current_dir(root))?;
+    let tree = String::from_utf8(tree).context("cargo tree")?;
+    // `half v2.7.1 (proc-macro)`: name and version are enough.
+    let built_in: BTreeSet<String> =
+        tree.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    let mut list =
+        String::from("lorabake contains these packages. Their sources are at https://crates.io/crates/NAME.\n\n");
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in packages(root)? {
+        let name = format!("{} v{}", package.name, package.version);
+        if package.source.is_none() || !built_in.contains(&name) {
+            continue;
+        }
+        let licence = package.license.as_deref().unwrap_or("see its text below");
+        list.push_str(&format!("{name}: {licence}\n"));
+        for text in licence_files(&package.manifest_path)? {
+            users.entry(text).or_default().push(name.clone());
+        }
+    }
+    for (text, names) in users {
+        list.push_str(&format!("\n{}\n{}\n\n{}\n", "=".repeat(80), names.join(", "), text.trim_end()));
+    }
+    Ok(list)
+}
+
+/// The texts of the licence files beside the manifest of a package.
+fn licence_files(manifest: &Path) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(manifest.parent().context("a manifest without a folder")?)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
+        let is_licence =
+            ["LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE"].iter().any(|word| name.starts_with(word));
+        if is_licence && path.is_file() {
+            let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            texts.push(String::from_utf8_lossy(&text).replace("\r\n", "\n"));
+        }
+    }
+    Ok(texts)
+}
+
+/// All packages that a build with any features may contain.
+fn packages(root: &Path) -> Result<Vec<Package>> {
+    let arguments = ["metadata", "--format-version=1", "--locked", "--all-features"];
+    let listed = output_of(Command::new("cargo").args(arguments).current_dir(root))?;
+    let metadata: Metadata = serde_json::from_slice(&listed).context("cargo metadata")?;
+    Ok(metadata.packages)
+}
+
+fn output_of(cargo: &mut Command) -> Result<Vec<u8>> {
+    let output = cargo.output().context("cargo does not start")?;
+    ensure!(output.status.success(), "cargo: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(output.stdout)
 }
 
 /// Why a package may not be used, if so.
@@ -154,7 +215,8 @@ mod tests {
 
     fn package(license: Option<&str>, source: &str) -> Package {
         let license = license.map(str::to_owned);
-        Package { name: "a".into(), version: "1.0.0".into(), license, source: Some(source.into()) }
+        let source = Some(source.to_owned());
+        Package { name: "a".into(), version: "1.0.0".into(), license, source, manifest_path: PathBuf::new() }
     }
 
     #[test]

@@ -6,8 +6,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::licences;
+
 /// The cargo features of a release for this platform.
 const FEATURES: &str = if cfg!(target_os = "macos") { "metal" } else { "vulkan" };
+/// The licences of the packages that are built in.
+const OTHERS: &str = "LICENSES-OF-PACKAGES.txt";
 /// What lies beside the program.
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
@@ -19,9 +23,10 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let features = args.first().map_or(FEATURES, String::as_str);
     let named: Vec<String> =
         features.split(',').filter(|name| *name != "none").map(|f| format!("lorabake/{f}")).collect();
+    let named = named.join(",");
     let target = root.join("target/dist-build");
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--profile", "dist", "--package", "lorabake", "--features", &named.join(",")]);
+    cargo.args(["build", "--profile", "dist", "--package", "lorabake", "--features", &named]);
     let status = cargo.arg("--target-dir").arg(&target).current_dir(root).status().context("cargo does not start")?;
     ensure!(status.success(), "the release does not build");
     let program = target.join("dist").join(format!("lorabake{}", std::env::consts::EXE_SUFFIX));
@@ -33,6 +38,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     for paper in PAPERS {
         fs::copy(root.join(paper), folder.join(paper)).with_context(|| paper.to_string())?;
     }
+    fs::write(folder.join(OTHERS), licences::texts(root, &named)?).context(OTHERS)?;
     let archive = target.join(format!("{name}.tar.gz"));
     let packed = Command::new("tar").arg("-czf").arg(&archive).args(["-C"]).arg(&target).arg(&name).status();
     ensure!(packed.context("tar does not start")?.success(), "the release cannot be packed");
