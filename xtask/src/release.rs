@@ -30,7 +30,8 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let status = cargo.arg("--target-dir").arg(&target).current_dir(root).status().context("cargo does not start")?;
     ensure!(status.success(), "the release does not build");
     let program = target.join("dist").join(format!("lorabake{}", std::env::consts::EXE_SUFFIX));
-    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    let system = std::env::consts::OS;
+    let processor = std::env::consts::ARCH;
     let name = format!("lorabake-{}-{system}-{processor}-{}", env!("CARGO_PKG_VERSION"), features.replace(',', "-"));
     let folder = target.join(&name);
     fs::create_dir_all(&folder)?;

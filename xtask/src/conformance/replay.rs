@@ -34,7 +34,7 @@ use super::trace::{MicroStep, Trace};
 pub enum Verdict {
     /// lorabake cannot do yet what was recorded.
     Unsupported(String),
-    /// It was replayed.
+    /// How far the replay is from the recording.
     Replayed(Errors),
 }
 

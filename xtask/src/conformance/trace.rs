@@ -25,7 +25,7 @@ pub struct Meta {
     pub opt_steps: Vec<OptStep>,
 }
 
-/// Of the programs that made the recording.
+/// Versions of the programs that made the recording.
 #[derive(Debug, Deserialize)]
 pub struct Versions {
     pub lycoris: Option<String>,
@@ -35,13 +35,13 @@ pub struct Versions {
 #[derive(Debug, Deserialize)]
 pub struct MicroStep {
     pub opt_step: usize,
-    /// Absent where text states are cached.
+    /// Token ids; absent where text states are cached.
     #[serde(default)]
     pub input_ids_0: Vec<String>,
-    /// Of SDXL's second text encoder.
+    /// Token ids of SDXL's second text encoder.
     #[serde(default)]
     pub input_ids_1: Vec<String>,
-    /// As they are after shuffling and dropout.
+    /// The captions after shuffling and dropout.
     pub captions: Vec<String>,
     original_sizes_hw: Vec<[f32; 2]>,
     crop_top_lefts: Vec<[f32; 2]>,
@@ -78,7 +78,7 @@ impl MicroStep {
 #[derive(Debug, Deserialize)]
 pub struct OptStep {
     pub lr: Vec<f64>,
-    /// Of each group, before the update; null for optimizers that are not adaptive.
+    /// The optimizer's d of each group, before the update; null for optimizers that are not adaptive.
     #[serde(default)]
     pub d_before: Vec<Option<f64>>,
     pub grad_norm_before_clip: Option<f64>,

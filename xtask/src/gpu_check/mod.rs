@@ -38,7 +38,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     Ok(operations && vae && recorded && baked)
 }
 
-/// The same chore in a build that has GPUs.
+/// Runs this chore in a build that has GPUs.
 fn built_again(args: &[String], root: &Path) -> Result<bool> {
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--release", "--package", "xtask", "--features", "wgpu", "--target-dir"]);

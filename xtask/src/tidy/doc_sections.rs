@@ -15,7 +15,7 @@ pub struct PublicFunction {
     documentation: String,
     /// `Tensor<…>` is in its signature.
     pub has_tensors: bool,
-    /// It returns a `Result`.
+    /// A `Result` is what it returns.
     pub may_fail: bool,
 }
 

@@ -14,7 +14,7 @@ use super::modules::{attributes, is_for_tests};
 /// A path as it is written, with its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenPath {
-    /// Its names, from the first to the last.
+    /// The names in the path, from the first to the last.
     pub names: Vec<String>,
     /// Where it stands.
     pub line: usize,

@@ -8,11 +8,11 @@ use syn::{Attribute, Item, ItemMod, Meta};
 
 /// A Rust file, parsed.
 pub struct Source<'a> {
-    /// Its path from the repository's folder, with forward slashes.
+    /// The file's path from the repository's folder, with forward slashes.
     pub path: &'a str,
-    /// Its text.
+    /// The file's text.
     pub text: &'a str,
-    /// Its syntax tree.
+    /// The file's syntax tree.
     pub syntax: syn::File,
 }
 

@@ -63,8 +63,9 @@ struct Visitor<'a> {
 impl Visitor<'_> {
     /// A function whose last token is at `end`.
     fn function(&mut self, signature: &Signature, end: Span) {
-        let (first, last) = (signature.fn_token.span.start().line, end.end().line);
-        let (name, lines) = (&signature.ident, last + 1 - first);
+        let name = &signature.ident;
+        let first = signature.fn_token.span.start().line;
+        let lines = end.end().line + 1 - first;
         if lines > FUNCTION_LINES {
             let what = format!("fn {name}: {lines} lines are more than {FUNCTION_LINES}; name its parts");
             self.findings.push(Finding::at(self.path, first, what));
