@@ -3,6 +3,7 @@
 mod conformance;
 mod docs;
 mod gpu_check;
+mod licences;
 mod mpi_check;
 mod processors;
 mod release;
@@ -13,42 +14,72 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-/// A chore: its name, what it takes, what it does, and the function that returns whether all is well.
-type Chore = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<bool>);
+/// Something that `cargo xtask` does.
+struct Chore {
+    name: &'static str,
+    /// What stands behind the name.
+    takes: &'static str,
+    about: &'static str,
+    /// Whether all is well.
+    run: fn(&[String]) -> Result<bool>,
+}
 
-const CHORES: [Chore; 7] = [
-    ("tidy", "", "checks the house rules of STYLE.md and ARCHITECTURE.md", |_| tidy::run(&root())),
-    (
-        "conformance",
-        "[--device DEVICE] [--mixed_precision bf16|--fp8_base] [PACK]",
-        "replays recorded training runs of sd-scripts; without PACK those in this repository",
-        |args| conformance::run(args, &root()),
-    ),
-    ("docs", "[--check]", "writes docs/options.md from the texts of --help", |args| docs::run(args, &root())),
-    ("gpu-check", "[DEVICE]", "checks a GPU against the processor; Mesa's lavapipe serves for one", |args| {
-        gpu_check::run(args, &root())
-    }),
-    ("mpi-check", "", "checks two processes against one, and what happens when one is lost; needs Open MPI", |_| {
-        mpi_check::run(&root())
-    }),
-    ("processors", "", "tests the operations on emulated x86-64 without AVX-512 and on 64-bit Arm; needs QEMU", |_| {
-        processors::run(&root())
-    }),
-    (
-        "release",
-        "[FEATURES|none]",
-        "builds and packs what this platform's release carries, and states its size",
-        |args| release::run(args, &root()),
-    ),
+const CHORES: [Chore; 8] = [
+    Chore {
+        name: "tidy",
+        takes: "[--counts]",
+        about: "checks the house rules of STYLE.md and ARCHITECTURE.md; --counts: how the code is written, in numbers",
+        run: |args| tidy::run(args, &root()),
+    },
+    Chore {
+        name: "conformance",
+        takes: "[--device DEVICE] [--mixed_precision bf16|--fp8_base] [PACK]",
+        about: "replays recorded training runs of sd-scripts; without PACK those in this repository",
+        run: |args| conformance::run(args, &root()),
+    },
+    Chore {
+        name: "docs",
+        takes: "[--check]",
+        about: "writes docs/options.md from the texts of --help",
+        run: |args| docs::run(args, &root()),
+    },
+    Chore {
+        name: "licences",
+        takes: "",
+        about: "checks licence and origin of all packages that a build may contain",
+        run: |_| licences::run(&root()),
+    },
+    Chore {
+        name: "gpu-check",
+        takes: "[DEVICE]",
+        about: "checks a GPU against the processor; Mesa's lavapipe serves for one",
+        run: |args| gpu_check::run(args, &root()),
+    },
+    Chore {
+        name: "mpi-check",
+        takes: "",
+        about: "checks two processes against one, and what happens when one is lost; needs Open MPI",
+        run: |_| mpi_check::run(&root()),
+    },
+    Chore {
+        name: "processors",
+        takes: "",
+        about: "tests the operations on emulated x86-64 without AVX-512 and on 64-bit Arm; needs QEMU",
+        run: |_| processors::run(&root()),
+    },
+    Chore {
+        name: "release",
+        takes: "[FEATURES|none]",
+        about: "builds and packs what this platform's release carries, and states its size",
+        run: |args| release::run(args, &root()),
+    },
 ];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (name, rest) = args.split_first().map_or(("help", &[][..]), |(name, rest)| (name.as_str(), rest));
-    let Some((.., chore)) = CHORES.iter().find(|(known, ..)| *known == name) else {
-        return usage(name);
-    };
-    match chore(rest) {
+    let Some((name, rest)) = args.split_first() else { return usage("help") };
+    let Some(chore) = CHORES.iter().find(|chore| chore.name == name) else { return usage(name) };
+    match (chore.run)(rest) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -65,7 +96,7 @@ fn usage(name: &str) -> ExitCode {
         eprintln!("there is no chore called `{name}`\n");
     }
     println!("cargo xtask COMMAND\n");
-    for (name, takes, about, _) in CHORES {
+    for Chore { name, takes, about, .. } in CHORES {
         println!("  {:<18} {about}", format!("{name} {takes}"));
     }
     if asked { ExitCode::SUCCESS } else { ExitCode::from(2) }

@@ -1,7 +1,8 @@
-//! Two processes that train one LoRA (feature `mpi`): their result is that of one process, and when one is lost the other
-//! saves what they have.
+//! Two processes that train one LoRA (feature `mpi`): their result is that of one process, and when one is lost the
+//! other saves what they have.
 //!
-//! It builds the program once more with that feature, into a folder of its own, and needs an MPI library and its launcher.
+//! It builds the program once more with that feature, into a folder of its own, and needs an MPI library and its
+//! launcher.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const REMEDY: &str = "on Debian: apt-get install libopenmpi-dev openmpi-bin libclang-dev";
 
 /// Builds, and checks both; `true` if all is well.
+///
+/// # Errors
+/// If the program does not build with MPI, or a process does not start or end as it should.
 pub fn run(root: &Path) -> Result<bool> {
     let target = root.join("target/mpi");
     let mut cargo = Command::new("cargo");
@@ -44,7 +48,8 @@ struct Bench {
 impl Bench {
     /// Whether two processes give the weights of one that accumulates as many batches.
     fn two_equal_one(&self) -> Result<bool> {
-        let (one, two) = (self.out.join("one"), self.out.join("two"));
+        let one = self.out.join("one");
+        let two = self.out.join("two");
         let steps = "--max_train_steps=4";
         self.ends_well(self.alone(&one, &[steps, "--gradient_accumulation_steps=4"]))?;
         self.ends_well(self.launched(&two, &[steps, "--gradient_accumulation_steps=2"]))?;
@@ -56,7 +61,8 @@ impl Bench {
 
     /// Whether the first process saves LoRA and state when the other is killed, and says what goes on from them.
     fn a_lost_process_loses_nothing(&self) -> Result<bool> {
-        let (out, told) = (self.out.join("lost"), self.out.join("lost.txt"));
+        let out = self.out.join("lost");
+        let told = self.out.join("lost.txt");
         let mut command = self.launched(&out, &["--max_train_steps=1000", "--save_every_n_steps=1"]);
         let log = File::create(&told)?;
         let mut launcher = command.stdout(log.try_clone()?).stderr(log).spawn().context(REMEDY)?;
@@ -167,9 +173,11 @@ fn wait_for<R>(what: &str, mut look: impl FnMut() -> Result<Option<R>>) -> Resul
 
 /// ‖a − b‖ / ‖b‖ over all tensors of two files, which must have the same.
 fn apart(a: &Path, b: &Path) -> Result<f64> {
-    let (a, b) = (TensorFile::open(a)?, TensorFile::open(b)?);
+    let a = TensorFile::open(a)?;
+    let b = TensorFile::open(b)?;
     ensure!(a.names() == b.names() && !a.names().is_empty(), "two LoRAs with other tensors");
-    let (mut apart, mut norm) = (0.0, 0.0);
+    let mut apart = 0.0;
+    let mut norm = 0.0;
     for name in a.names() {
         for (a, b) in a.read_f32(&name)?.iter().zip(b.read_f32(&name)?) {
             apart += (f64::from(*a) - f64::from(b)).powi(2);

@@ -1,4 +1,5 @@
-//! The tests of `ops` on processors that this machine is not: emulated, so that every path that is chosen at run time has run.
+//! The tests of `ops` on processors that this machine is not: emulated, so that every path that is chosen at run time
+//! has run.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,6 +13,9 @@ const REMEDY: &str =
     "on Debian: apt-get install qemu-user gcc-aarch64-linux-gnu; and rustup target add aarch64-unknown-linux-gnu";
 
 /// Runs them one after the other; `true` if all pass.
+///
+/// # Errors
+/// If cargo or QEMU does not start.
 pub fn run(root: &Path) -> Result<bool> {
     let mut passed = true;
     if cfg!(target_arch = "x86_64") {

@@ -6,8 +6,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::licences;
+
 /// The cargo features of a release for this platform.
 const FEATURES: &str = if cfg!(target_os = "macos") { "metal" } else { "vulkan" };
+/// The licences of the packages that are built in.
+const OTHERS: &str = "LICENSES-OF-PACKAGES.txt";
 /// What lies beside the program.
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
@@ -16,17 +20,22 @@ const SHELLS: [(&str, &str); 4] =
     [("bash", "lorabake.bash"), ("zsh", "_lorabake"), ("fish", "lorabake.fish"), ("powershell", "_lorabake.ps1")];
 
 /// Builds with the features in `args` (`none` for no GPU), or the platform's, packs, and states the sizes.
+///
+/// # Errors
+/// If the program does not build, or cannot be packed.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let features = args.first().map_or(FEATURES, String::as_str);
     let named: Vec<String> =
         features.split(',').filter(|name| *name != "none").map(|f| format!("lorabake/{f}")).collect();
+    let named = named.join(",");
     let target = root.join("target/dist-build");
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--profile", "dist", "--package", "lorabake", "--features", &named.join(",")]);
+    cargo.args(["build", "--profile", "dist", "--package", "lorabake", "--features", &named]);
     let status = cargo.arg("--target-dir").arg(&target).current_dir(root).status().context("cargo does not start")?;
     ensure!(status.success(), "the release does not build");
     let program = target.join("dist").join(format!("lorabake{}", std::env::consts::EXE_SUFFIX));
-    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    let system = std::env::consts::OS;
+    let processor = std::env::consts::ARCH;
     let name = format!("lorabake-{}-{system}-{processor}-{}", env!("CARGO_PKG_VERSION"), features.replace(',', "-"));
     let folder = target.join(&name);
     fs::create_dir_all(&folder)?;
@@ -35,6 +44,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         fs::copy(root.join(paper), folder.join(paper)).with_context(|| paper.to_string())?;
     }
     write_manual(&program, &folder)?;
+    fs::write(folder.join(OTHERS), licences::texts(root, &named)?).context(OTHERS)?;
     let archive = target.join(format!("{name}.tar.gz"));
     let packed = Command::new("tar").arg("-czf").arg(&archive).args(["-C"]).arg(&target).arg(&name).status();
     ensure!(packed.context("tar does not start")?.success(), "the release cannot be packed");

@@ -27,24 +27,24 @@ const SOME: [&str; 11] = [
 /// How far a replay may be from its trace: largest relative errors, and the least cosine.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Of the loss at any step.
+    /// Largest relative error of the loss at any step.
     loss: f64,
-    /// Of a prediction.
+    /// Largest relative error of a prediction.
     prediction: f64,
-    /// Of the final weights, as a share of their change.
+    /// Largest error of the final weights, as a share of their change.
     weights: f64,
-    /// Of the gradients' norm.
+    /// Largest relative error of the gradients' norm.
     gradient: f64,
-    /// Of an adaptive optimizer's d before any update.
+    /// Largest relative error of an adaptive optimizer's d before any update.
     d: f64,
-    /// Of learning rates that are made of weights, in f32.
+    /// Largest relative error of learning rates that are made of weights, in f32.
     rates: f64,
-    /// Between the recorded change of the weights and ours.
+    /// Smallest cosine between the recorded change of the weights and ours.
     cosine: f64,
 }
 
 impl Bounds {
-    /// The same numbers but for the order of sums.
+    /// Bounds where all is computed in f32: only the order of sums differs.
     pub const F32: Self =
         Self { loss: 1e-4, prediction: 1e-4, weights: 1e-3, gradient: 1e-3, d: 1e-4, rates: 1e-6, cosine: 0.999 };
     /// Products of bf16 numbers against a recording in f32: the curve of the loss and the direction of the result stay.
@@ -57,13 +57,13 @@ impl Bounds {
         d: f64::INFINITY,
         rates: f64::INFINITY,
     };
-    /// With frozen weights in 8 bits it is another model, if a near one. Measured on 34 traces of random tiny models, most of
-    /// them ten steps long: predictions within 3 %, losses within 4e-3, cosines of 0.959 to 0.999, but for `f_maxnorm`, whose
-    /// rate is fifty times as high (1.4e-2, 0.957), and `l_vpred_sd2_snr` (0.946; why has not been looked into). In 8-bit
-    /// floats (e4m3) it was 10 %, 4e-2 and 0.81 to 0.98.
+    /// With frozen weights in 8 bits it is another model, if a near one. Measured on 34 traces of random tiny models,
+    /// most of them ten steps long: predictions within 3 %, losses within 4e-3, cosines of 0.959 to 0.999, but for
+    /// `f_maxnorm`, whose rate is fifty times as high (1.4e-2, 0.957), and `l_vpred_sd2_snr` (0.946; why has not been
+    /// looked into). In 8-bit floats (e4m3) it was 10 %, 4e-2 and 0.81 to 0.98.
     pub const INT8: Self = Self { loss: 4e-2, prediction: 4e-2, cosine: 0.94, ..Self::BF16 };
 
-    /// Those of one trace.
+    /// The bounds that hold for one trace.
     pub fn of(self, trace: &str) -> Self {
         if self.weights.is_finite() || !BEYOND_BF16.contains(&trace) {
             return self;
@@ -76,18 +76,19 @@ impl Bounds {
 /// nearly are, so that a gradient near zero counts as much as the largest and rounding turns the sign of some; or their
 /// rates are fifty times the usual.
 ///
-/// 1 - cosine, and the error of a prediction where it is more than 1e-2, of ours and of PyTorch's own bf16 with sd-scripts'
-/// settings (`oracle/bf16_traces.py`, whose f32 meets the recordings): `e_lion` 1.8e-2, PyTorch 2.5e-2; `n_fp16save` 1.0e-2,
-/// PyTorch 1.4e-2; `f_maxnorm` 1.3e-2 and 1.5e-2, PyTorch 1.9e-2 and 1.7e-2. `e_dadaptlion` (1.9e-2) and `h_lokr_default`
-/// (1.3e-2) are of the same kind and were not replayed there. `a_lora_adamw`, for comparison: 1.9e-3, PyTorch 3.2e-3.
+/// 1 - cosine, and the error of a prediction where it is more than 1e-2, of ours and of PyTorch's own bf16 with
+/// sd-scripts' settings (`oracle/bf16_traces.py`, whose f32 meets the recordings): `e_lion` 1.8e-2, PyTorch 2.5e-2;
+/// `n_fp16save` 1.0e-2, PyTorch 1.4e-2; `f_maxnorm` 1.3e-2 and 1.5e-2, PyTorch 1.9e-2 and 1.7e-2. `e_dadaptlion`
+/// (1.9e-2) and `h_lokr_default` (1.3e-2) are of the same kind and were not replayed there. `a_lora_adamw`, for
+/// comparison: 1.9e-3, PyTorch 3.2e-3.
 const BEYOND_BF16: [&str; 5] = ["e_lion", "e_dadaptlion", "n_fp16save", "f_maxnorm", "h_lokr_default"];
 
 /// Modules whose recording cannot be met: trace and module.
 ///
 /// In this one the first gradient of one value of the up factor is 2.8e-9, where the tensor's others are around 2e-4:
 /// what is left when a sum cancels. Its last digits are rounding (1e-9 more gives the recorded weight), and Adam's
-/// first step, g / (|g| + 1e-8), turns them into a step that is 5 % longer or shorter. With states in 32 bits that passes
-/// (`e_adamw8bit`, 7e-4); in 8 bits it moves values of the down factor over the edges between codes.
+/// first step, g / (|g| + 1e-8), turns them into a step that is 5 % longer or shorter. With states in 32 bits that
+/// passes (`e_adamw8bit`, 7e-4); in 8 bits it moves values of the down factor over the edges between codes.
 const CHAOTIC: [(&str, &str); 1] =
     [("e_adamw8bit_q", "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_out_0")];
 
@@ -99,9 +100,9 @@ pub struct Errors {
     pub loss: f64,
     pub gradient: f64,
     pub weights: f64,
-    /// Between the recorded change of the weights and ours.
+    /// The cosine between the recorded change of the weights and ours.
     pub cosine: f64,
-    /// Of an adaptive optimizer's d.
+    /// Largest relative error of an adaptive optimizer's d; `None` for other optimizers.
     pub d: Option<f64>,
     /// Tensors left out of `weights` because their gradient is rounding noise.
     pub noise: usize,
@@ -113,8 +114,18 @@ pub struct Errors {
 impl Errors {
     /// Nothing compared yet.
     pub fn new(bounds: Bounds) -> Self {
-        let (loss, gradient, weights, cosine, d) = (0.0, 0.0, 0.0, 1.0, None);
-        Self { bounds, updates: 0, loss, gradient, weights, cosine, d, noise: 0, chaotic: 0, complaints: Vec::new() }
+        Self {
+            bounds,
+            updates: 0,
+            loss: 0.0,
+            gradient: 0.0,
+            weights: 0.0,
+            cosine: 1.0,
+            d: None,
+            noise: 0,
+            chaotic: 0,
+            complaints: Vec::new(),
+        }
     }
 
     /// Whether all are within bounds.
@@ -128,6 +139,10 @@ impl Errors {
         within && self.complaints.is_empty() && self.updates > 0
     }
 
+    /// Loss of the step, of each image, and the prediction where one is recorded.
+    ///
+    /// # Errors
+    /// If the recorded prediction has another size.
     pub fn compare_step(&mut self, trace: &Trace, index: usize, micro: &MicroStep, output: &StepOutput) -> Result<()> {
         self.loss = self.loss.max(relative(output.loss, micro.loss));
         for (ours, theirs) in output.per_sample.iter().zip(&micro.mse_per_sample) {
@@ -187,18 +202,24 @@ impl Errors {
 
     /// Final weights against `final.flat`, and the norms of all of them against `final.norms`. With `halves` the
     /// recorded ones are those of a file in f16.
+    ///
+    /// # Errors
+    /// If the trace lacks its final weights or their norms, or `ours` lacks one that is recorded.
     pub fn compare_weights(&mut self, trace: &Trace, ours: &BTreeMap<String, Vec<f32>>, halves: bool) -> Result<()> {
         let initial = trace.initial()?;
         let keys: Vec<_> = trained(&initial).collect();
         let noise = noise(trace)?;
         let chaotic = |key: &str| CHAOTIC.contains(&(trace.name.as_str(), module(key)));
         let left_out = |key: &str| noise.contains(module(key)) || chaotic(key);
-        let noisy = keys.iter().filter(|key| noise.contains(module(key))).count();
-        (self.noise, self.chaotic) = (noisy, keys.iter().filter(|key| chaotic(key)).count());
+        self.noise = keys.iter().filter(|key| noise.contains(module(key))).count();
+        self.chaotic = keys.iter().filter(|key| chaotic(key)).count();
         let whole = |key: &&&String| trace.meta.final_keys == "all" || SOME.iter().any(|part| key.contains(part));
         let (_, flat) = trace.values("final.flat")?;
-        let (mut at, mut error, mut change) = (0, 0.0, 0.0);
-        let (mut along, mut moved) = (0.0, 0.0);
+        let mut at = 0;
+        let mut error = 0.0;
+        let mut change = 0.0;
+        let mut along = 0.0;
+        let mut moved = 0.0;
         for key in keys.iter().filter(whole) {
             let start = &initial[*key].1;
             let ours = ours.get(*key).with_context(|| format!("we have no {key}"))?;
@@ -219,7 +240,8 @@ impl Errors {
         self.cosine = along / (moved * change).sqrt();
         let (_, norms) = trace.values("final.norms")?;
         ensure!(norms.len() == 2 * keys.len(), "final.norms holds other tensors than expected");
-        let (mut error, mut change) = (0.0, 0.0);
+        let mut error = 0.0;
+        let mut change = 0.0;
         let measured = keys.iter().zip(norms.chunks_exact(2)).filter(|(key, _)| !left_out(key));
         for (key, norms) in measured {
             let saved = |value: &f32| if halves { f16::from_f32(*value).to_f32() } else { *value };

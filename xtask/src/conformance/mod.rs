@@ -16,14 +16,19 @@ use lorabake_device::{is_host, open};
 use lorabake_ops::WeightDtype;
 use lorabake_recipe::train::device::{Device as Wanted, Kind};
 
+use compare::Errors;
 use replay::{Verdict, replay};
 use trace::Trace;
 
 /// The pack that the repository carries.
 pub const OWN_PACK: &str = "conformance";
 
-/// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed.
-/// `--device wgpu` replays on a GPU, which must be there; `--mixed_precision bf16` replays with frozen weights in bf16, `--fp8_base` in 8 bits, with bounds that suit it.
+/// Replays the pack in `args`, or the repository's own; `false` if a trace failed or none could be replayed. `--device
+/// wgpu` replays on a GPU, which must be there; `--mixed_precision bf16` replays with frozen weights in bf16,
+/// `--fp8_base` in 8 bits, with bounds that suit it.
+///
+/// # Errors
+/// If `args` are not understood, the device is not there, or a trace cannot be read.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let own = root.join(OWN_PACK);
     let (device, args) = device(args)?;
@@ -36,41 +41,27 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         "{:<28} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10}  verdict",
         "trace", "updates", "loss", "gradient", "weights", "1 - cosine", "d"
     );
-    let (mut passed, mut failed, mut unsupported) = (0, 0, 0);
+    let mut passed = 0;
+    let mut failed = 0;
+    let mut unsupported = 0;
     for entry in &entries {
         let name = entry["name"].as_str().context("an entry of index.json has no name")?;
-        let (trace, started) = (Trace::open(pack, name)?, Instant::now());
-        match replay(&trace, &root.join("models/tiny"), (dtype, &device))? {
+        let trace = Trace::open(pack, name)?;
+        let started = Instant::now();
+        match replay(&trace, &root.join("models/tiny"), dtype, &device)? {
             Verdict::Unsupported(reason) => {
                 unsupported += 1;
                 println!("{name:<28} {:>63}  not supported yet: {reason}", "");
             }
             Verdict::Replayed(errors) => {
-                let pass = errors.pass();
-                if pass {
-                    passed += 1
+                if errors.pass() {
+                    passed += 1;
                 } else {
-                    failed += 1
+                    failed += 1;
                 }
-                let verdict = if pass { "pass" } else { "FAIL" };
                 let seconds = started.elapsed().as_secs_f64();
                 let took = if is_host(&device) { String::new() } else { format!(", {seconds:.0} s") };
-                let left_out = |count: usize, why: &str| match count {
-                    0 => String::new(),
-                    n => format!(" ({n} tensors left out: {why})"),
-                };
-                let noise = left_out(errors.noise, "their exact gradient is zero");
-                let chaotic = left_out(errors.chaotic, "the recording depends on rounding, see CHAOTIC");
-                let d = errors.d.map_or_else(String::new, |d| format!("{d:.1e}"));
-                println!(
-                    "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{took}{noise}{chaotic}",
-                    errors.updates,
-                    errors.loss,
-                    errors.gradient,
-                    errors.weights,
-                    1.0 - errors.cosine
-                );
-                errors.complaints.iter().for_each(|complaint| println!("    {complaint}"));
+                print_row(name, &errors, &took);
             }
         }
     }
@@ -80,6 +71,30 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
          and how far from parallel these are, of an adaptive optimizer's d"
     );
     Ok(failed == 0 && passed > 0)
+}
+
+/// Prints the row of a trace in the table, and what else there is to complain of.
+fn print_row(name: &str, errors: &Errors, took: &str) {
+    let verdict = if errors.pass() { "pass" } else { "FAIL" };
+    let noise = left_out(errors.noise, "their exact gradient is zero");
+    let chaotic = left_out(errors.chaotic, "the recording depends on rounding, see CHAOTIC");
+    let d = errors.d.map_or_else(String::new, |d| format!("{d:.1e}"));
+    println!(
+        "{name:<28} {:>7} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {d:>10}  {verdict}{took}{noise}{chaotic}",
+        errors.updates,
+        errors.loss,
+        errors.gradient,
+        errors.weights,
+        1.0 - errors.cosine
+    );
+    for complaint in &errors.complaints {
+        println!("    {complaint}");
+    }
+}
+
+/// How many tensors were not compared, and why; nothing if all were.
+fn left_out(count: usize, why: &str) -> String {
+    if count == 0 { String::new() } else { format!(" ({count} tensors left out: {why})") }
 }
 
 /// Where the traces are replayed, and the words after that.

@@ -34,13 +34,16 @@ use super::trace::{MicroStep, Trace};
 pub enum Verdict {
     /// lorabake cannot do yet what was recorded.
     Unsupported(String),
-    /// It was replayed.
+    /// How far the replay is from the recording.
     Replayed(Errors),
 }
 
 /// Replays a trace; `tiny` is the folder of tiny models to use where the pack brings none, `dtype` that of the frozen
 /// weights, which says what bounds hold, `device` where it runs.
-pub fn replay(trace: &Trace, tiny: &Path, (dtype, device): (WeightDtype, &Device)) -> Result<Verdict> {
+///
+/// # Errors
+/// If the trace or its model cannot be read, or a step fails.
+pub fn replay(trace: &Trace, tiny: &Path, dtype: WeightDtype, device: &Device) -> Result<Verdict> {
     if let Some(version) = trace.meta.versions.lycoris.as_ref().filter(|version| version.starts_with("1.")) {
         return Ok(Verdict::Unsupported(format!("the IA3 of LyCORIS {version}, which scaled the bias too")));
     }

@@ -25,7 +25,7 @@ pub struct Meta {
     pub opt_steps: Vec<OptStep>,
 }
 
-/// Of the programs that made the recording.
+/// Versions of the programs that made the recording.
 #[derive(Debug, Deserialize)]
 pub struct Versions {
     pub lycoris: Option<String>,
@@ -35,13 +35,13 @@ pub struct Versions {
 #[derive(Debug, Deserialize)]
 pub struct MicroStep {
     pub opt_step: usize,
-    /// Absent where text states are cached.
+    /// Token ids; absent where text states are cached.
     #[serde(default)]
     pub input_ids_0: Vec<String>,
-    /// Of SDXL's second text encoder.
+    /// Token ids of SDXL's second text encoder.
     #[serde(default)]
     pub input_ids_1: Vec<String>,
-    /// As they are after shuffling and dropout.
+    /// The captions after shuffling and dropout.
     pub captions: Vec<String>,
     original_sizes_hw: Vec<[f32; 2]>,
     crop_top_lefts: Vec<[f32; 2]>,
@@ -57,7 +57,10 @@ pub struct MicroStep {
 }
 
 impl MicroStep {
-    /// What SDXL was told of each image.
+    /// SDXL's sizes of each image: original, crop, target.
+    ///
+    /// # Errors
+    /// If an image of the step has none recorded.
     pub fn sizes(&self) -> Result<Vec<TimeIds>> {
         let parts = [&self.original_sizes_hw, &self.crop_top_lefts, &self.target_sizes_hw];
         let of_image = |image: usize| {
@@ -75,7 +78,7 @@ impl MicroStep {
 #[derive(Debug, Deserialize)]
 pub struct OptStep {
     pub lr: Vec<f64>,
-    /// Of each group, before the update; null for optimizers that are not adaptive.
+    /// The optimizer's d of each group, before the update; null for optimizers that are not adaptive.
     #[serde(default)]
     pub d_before: Vec<Option<f64>>,
     pub grad_norm_before_clip: Option<f64>,
@@ -105,6 +108,10 @@ pub struct Trace {
 pub type Values = (Vec<usize>, Vec<f32>);
 
 impl Trace {
+    /// Opens the trace `name` of a pack.
+    ///
+    /// # Errors
+    /// If one of its files is missing or damaged.
     pub fn open(pack: &Path, name: &str) -> Result<Self> {
         let folder = pack.join("open/traces").join(name);
         let meta = folder.join("meta.json");
@@ -123,6 +130,9 @@ impl Trace {
     }
 
     /// A tensor of the trace itself, or one that traces share.
+    ///
+    /// # Errors
+    /// If no such tensor is recorded.
     pub fn values(&self, name: &str) -> Result<Values> {
         let file = if self.own.shape(name).is_some() { &self.own } else { &self.shared };
         let shape = file.shape(name).with_context(|| format!("the trace has no tensor {name}"))?;
@@ -130,12 +140,18 @@ impl Trace {
     }
 
     /// Integers of the trace (i32), such as token ids.
+    ///
+    /// # Errors
+    /// If no such tensor is recorded.
     pub fn integers(&self, name: &str) -> Result<Vec<u32>> {
         let bytes = self.own.bytes(name).with_context(|| format!("the trace has no tensor {name}"))?;
         Ok(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 
     /// The initial weights by key, those that are all zeros included.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read, or the list of those that are all zeros is none.
     pub fn initial(&self) -> Result<BTreeMap<String, Values>> {
         let mut tensors = BTreeMap::new();
         for name in self.init.names() {
@@ -154,6 +170,9 @@ impl Trace {
     }
 
     /// The initial weights as a LoRA file would give them.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read, or its key names no module.
     pub fn initial_lora(&self) -> Result<LoraFile> {
         let tensors = self.initial()?;
         let mut modules: BTreeMap<&str, LoraModule> = BTreeMap::new();
@@ -179,6 +198,9 @@ impl Trace {
     }
 
     /// Names of the trained tensors in the order in which the trace lists their norms.
+    ///
+    /// # Errors
+    /// If the list of names is missing or damaged.
     pub fn parameters(&self) -> Result<Vec<String>> {
         if self.meta.param_order == "init" {
             return Ok(trained(&self.initial()?).cloned().collect());

@@ -20,10 +20,14 @@ const LOSS_HALVED: f64 = 2e-2;
 type Shapes = Vec<(String, Vec<usize>)>;
 
 /// Bakes in 32 and in 16 bits; whether the losses agree and the files have the same tensors.
+///
+/// # Errors
+/// If a training run fails, or its files cannot be read.
 pub fn agree(device: &str, root: &Path) -> Result<bool> {
     let mut all = true;
     for (precision, tolerance) in [("no", LOSS), ("fp16", LOSS_HALVED)] {
-        let (theirs, ours) = (run(device, precision, root)?, run("cpu", "no", root)?);
+        let theirs = run(device, precision, root)?;
+        let ours = run("cpu", "no", root)?;
         let worst = theirs.0.iter().zip(&ours.0).map(|(a, b)| ((a - b) / b).abs()).fold(0.0, f64::max);
         let agrees = worst < tolerance && theirs.0.len() == ours.0.len() && theirs.1 == ours.1;
         let told = if agrees { "agrees" } else { "DIFFERS" };
@@ -51,7 +55,8 @@ fn run(device: &str, precision: &str, root: &Path) -> Result<(Vec<f64>, Shapes)>
     let mut parsed = parse_train(&argv).map_err(|error| anyhow::anyhow!("{error:?}"))?;
     // Steps count, not the recipe's epochs.
     parsed.recipe.train.duration = lorabake_recipe::train::Duration::Steps(STEPS.parse()?);
-    let ((events, heard), (_commands, wanted)) = (channel(), channel());
+    let (events, heard) = channel();
+    let (_commands, wanted) = channel();
     let outcome = bake(&parsed, &events, &wanted)?;
     drop(events);
     let losses = heard.iter().filter_map(|event| if let Event::Stepped(step) = event { Some(step.loss) } else { None });

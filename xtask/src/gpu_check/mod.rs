@@ -1,7 +1,8 @@
-//! What is computed on a GPU, against the processor: operations, the VAE, recorded runs, and a bake from images to file.
+//! What is computed on a GPU, against the processor: operations, the VAE, recorded runs, and a bake from images to
+//! file.
 //!
-//! It needs no GPU: Mesa's lavapipe plays one (Debian's package mesa-vulkan-drivers). This chore builds itself once more
-//! with the feature `wgpu`, into a folder of its own, which takes some 25 minutes of one processor the first time.
+//! It needs no GPU: Mesa's lavapipe plays one (Debian's package mesa-vulkan-drivers). This chore builds itself once
+//! more with the feature `wgpu`, into a folder of its own, which takes some 25 minutes of one processor the first time.
 
 mod bake;
 mod operations;
@@ -17,6 +18,9 @@ use lorabake_recipe::train::device::Device as Wanted;
 use crate::conformance;
 
 /// Checks the device in `args`, or `wgpu`; `true` if all agrees.
+///
+/// # Errors
+/// If the device is not there, or a check cannot be run.
 pub fn run(args: &[String], root: &Path) -> Result<bool> {
     if built_in().is_empty() {
         return built_again(args, root);
@@ -34,7 +38,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     Ok(operations && vae && recorded && baked)
 }
 
-/// The same chore in a build that has GPUs.
+/// Runs this chore in a build that has GPUs.
 fn built_again(args: &[String], root: &Path) -> Result<bool> {
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--release", "--package", "xtask", "--features", "wgpu", "--target-dir"]);

@@ -29,7 +29,8 @@ pub fn agree(device: &Device) -> bool {
     println!("operations; 16-bit floats of the device: {}", half.map_or("none".into(), |half| format!("{half:?}")));
     let mut all = true;
     for case in cases(half) {
-        let (theirs, ours) = (run(&case, device), run(&case, &Device::flex()));
+        let theirs = run(&case, device);
+        let ours = run(&case, &Device::flex());
         let worst = theirs.iter().zip(&ours).map(|(a, b)| apart(a, b)).fold(0.0, f64::max);
         let agrees = worst < case.tolerance && theirs.iter().flatten().all(|x| x.is_finite());
         println!("  {:<34} {worst:>9.1e}  {}", case.name, if agrees { "agrees" } else { "DIFFERS" });
@@ -57,7 +58,8 @@ fn cases(half: Option<FloatDType>) -> Vec<Case> {
             "linear with low rank",
             &[[1, 2, 33, 40], [1, 1, 4, 40], [1, 1, 96, 4]],
             Box::new(move |x| {
-                let (down, up) = (x[1].clone().reshape([4, 40]), x[2].clone().reshape([96, 4]));
+                let down = x[1].clone().reshape([4, 40]);
+                let up = x[2].clone().reshape([96, 4]);
                 linear.forward_low_rank(x[0].clone(), &down, &up, 0.5)
             }),
         );

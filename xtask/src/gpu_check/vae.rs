@@ -1,4 +1,5 @@
-//! The VAE of the model inside the program, on a device and on the processor, and an image that a device cuts into bands.
+//! The VAE of the model inside the program, on a device and on the processor, and an image that a device cuts into
+//! bands.
 
 use anyhow::Result;
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -13,10 +14,14 @@ use super::operations::{apart, numbers, tensor};
 const WHOLE: f64 = 3e-6;
 /// and to this where the weights and what they are multiplied with have 8 bits of precision.
 const HALVED: f64 = 3e-2;
-/// An image that a convolution to 32 channels in steps of two cuts into three bands; lavapipe has no room for larger ones.
+/// An image that a convolution to 32 channels in steps of two cuts into three bands; lavapipe has no room for larger
+/// ones.
 const LARGE: [usize; 4] = [1, 4, 1600, 1600];
 
 /// Prints a line for each; whether all agree.
+///
+/// # Errors
+/// If the VAE cannot be read, or its pass fails.
 pub fn agree(device: &Device) -> Result<bool> {
     println!("VAE");
     let ours = whole(&Device::flex(), WeightDtype::F32)?;

@@ -11,19 +11,53 @@ use toml::{Table, Value};
 use super::Finding;
 
 /// Which of our crates each of them may use, after design and data flow; what it does use stands in ARCHITECTURE.md.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("recipe", &[]),
     ("data", &["recipe"]),
     ("weights", &["recipe"]),
     ("ops", &[]),
-    ("adapter", &["ops", "recipe"]),
-    ("model", &["adapter", "ops", "weights"]),
+    ("device", &["recipe", "ops"]),
+    ("adapter", &["recipe", "ops"]),
+    ("model", &["weights", "ops", "adapter"]),
+    ("lora", &["recipe", "weights", "adapter", "model"]),
     ("diffusion", &["recipe"]),
+    ("generate", &["recipe", "weights", "ops", "device", "model", "lora", "diffusion"]),
     ("optim", &["recipe"]),
-    ("train", &["recipe", "data", "weights", "ops", "adapter", "model", "diffusion", "optim"]),
-    ("cli", &["recipe", "data", "weights", "ops", "adapter", "model", "diffusion", "optim", "train"]),
+    ("train", BELOW_TRAIN),
+    ("cli", BELOW_CLI),
     ("testkit", &[]),
-    ("xtask", &["recipe", "data", "weights", "ops", "adapter", "model", "diffusion", "optim", "train", "testkit"]),
+    ("xtask", BELOW_XTASK),
+];
+const BELOW_TRAIN: &[&str] =
+    &["recipe", "data", "weights", "ops", "device", "adapter", "model", "lora", "diffusion", "generate", "optim"];
+const BELOW_CLI: &[&str] = &[
+    "recipe",
+    "data",
+    "weights",
+    "ops",
+    "device",
+    "adapter",
+    "model",
+    "lora",
+    "diffusion",
+    "generate",
+    "optim",
+    "train",
+];
+const BELOW_XTASK: &[&str] = &[
+    "recipe",
+    "data",
+    "weights",
+    "ops",
+    "device",
+    "adapter",
+    "model",
+    "lora",
+    "diffusion",
+    "generate",
+    "optim",
+    "train",
+    "testkit",
 ];
 /// Crates whose tests take seconds, because they never build the engine.
 const WITHOUT_ENGINE: [&str; 4] = ["recipe", "data", "weights", "optim"];
@@ -32,17 +66,20 @@ const ENGINE: &str = "burn";
 /// A member of the workspace.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Crate {
-    /// Its folder's name.
+    /// The name of the crate's folder.
     name: String,
     /// Our own crates that it needs, by folder name, in the order of the workspace.
     uses: Vec<String>,
-    /// The same for its tests only.
+    /// Our own crates that only its tests need.
     tests_use: Vec<String>,
     /// Needs a crate of the engine.
     engine: bool,
 }
 
 /// Reads the Cargo.toml files and ARCHITECTURE.md at `root`, and checks them.
+///
+/// # Errors
+/// If a file is missing, or a manifest is no TOML.
 pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"));
     let members = members(&read("Cargo.toml")?.parse().context("Cargo.toml")?);
@@ -63,23 +100,35 @@ fn members(workspace: &Table) -> Vec<String> {
 }
 
 fn crates(manifests: &[(&str, Table)]) -> Vec<Crate> {
-    let folder = |member: &str| member.rsplit('/').next().unwrap_or(member).to_owned();
-    let package = |manifest: &Table| Some(manifest.get("package")?.get("name")?.as_str()?.to_owned());
-    let ours: Vec<(Option<String>, String)> =
-        manifests.iter().map(|(member, manifest)| (package(manifest), folder(member))).collect();
-    let of_us = |names: &[String]| {
-        let used = ours.iter().filter(|(package, _)| package.as_ref().is_some_and(|name| names.contains(name)));
-        used.map(|(_, folder)| folder.clone()).collect()
-    };
-    let read = |(member, manifest): &(&str, Table)| {
-        let (needs, tests) = (
-            dependencies(manifest, &["dependencies", "build-dependencies"]),
-            dependencies(manifest, &["dev-dependencies"]),
-        );
-        let engine = needs.iter().chain(&tests).any(|name| name == ENGINE || name.starts_with("burn-"));
-        Crate { name: folder(member), uses: of_us(&needs), tests_use: of_us(&tests), engine }
-    };
-    manifests.iter().map(read).collect()
+    let mut crates = Vec::new();
+    for (member, manifest) in manifests {
+        let needs = dependencies(manifest, &["dependencies", "build-dependencies"]);
+        let tests = dependencies(manifest, &["dev-dependencies"]);
+        crates.push(Crate {
+            name: folder(member),
+            uses: ours(manifests, &needs),
+            tests_use: ours(manifests, &tests),
+            engine: needs.iter().chain(&tests).any(|name| name == ENGINE || name.starts_with("burn-")),
+        });
+    }
+    crates
+}
+
+/// The last part of a member's path.
+fn folder(member: &str) -> String {
+    member.rsplit('/').next().unwrap_or(member).to_owned()
+}
+
+/// The folders of those of our crates whose packages are called by one of `names`, in the order of the workspace.
+fn ours(manifests: &[(&str, Table)], names: &[String]) -> Vec<String> {
+    let mut folders = Vec::new();
+    for (member, manifest) in manifests {
+        let package = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
+        if package.is_some_and(|package| names.iter().any(|name| name == package)) {
+            folders.push(folder(member));
+        }
+    }
+    folders
 }
 
 /// Names in the sections `kinds`, those for single platforms included.

@@ -3,15 +3,22 @@
 //! rustfmt, clippy and the compiler have their own rules; here are those of STYLE.md (sizes, names, unfinished work,
 //! machine paths) and of ARCHITECTURE.md (who may use whom). After rust-analyzer's test of the same name.
 
+mod circles;
+mod counts;
 mod crates;
+mod doc_sections;
+mod imports;
+mod modules;
 mod source;
+mod subjects;
 mod text;
 mod tree;
 
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use modules::Source;
 
 /// A rule that is broken somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,19 +45,76 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks the repository at `root` and prints what it finds; true if that is nothing.
+/// Rules that a crate does not keep yet: the beginning of a file's path, and words of the finding.
+/// An entry goes when its crate keeps the rule; with the last one this list goes.
+const NOT_YET: [(&str, &str); 26] = [
+    ("crates/adapter/", "in a circle"),
+    ("crates/data/", "in a circle"),
+    ("crates/ops/", "in a circle"),
+    ("crates/recipe/", "in a circle"),
+    ("crates/train/", "in a circle"),
+    ("crates/weights/", "in a circle"),
+    ("crates/adapter/", "a tuple is taken apart"),
+    ("crates/data/", "a tuple is taken apart"),
+    ("crates/diffusion/", "a tuple is taken apart"),
+    ("crates/model/", "a tuple is taken apart"),
+    ("crates/ops/", "a tuple is taken apart"),
+    ("crates/optim/", "a tuple is taken apart"),
+    ("crates/recipe/", "a tuple is taken apart"),
+    ("crates/testkit/", "a tuple is taken apart"),
+    ("crates/train/", "a tuple is taken apart"),
+    ("crates/weights/", "a tuple is taken apart"),
+    ("crates/ops/", "the parts of tuples"),
+    ("crates/train/", "the parts of tuples"),
+    ("crates/adapter/", "# Shapes"),
+    ("crates/diffusion/", "# Shapes"),
+    ("crates/model/", "# Shapes"),
+    ("crates/ops/", "# Shapes"),
+    ("crates/train/", "# Shapes"),
+    ("crates/data/", "# Errors"),
+    ("crates/train/", "# Errors"),
+    ("crates/weights/", "# Errors"),
+];
+
+/// Checks the repository at `root` and prints what it finds; true if that is nothing. With `--counts` in `args` it
+/// prints how the code is written, in numbers, and checks nothing.
 ///
 /// # Errors
-/// If the files cannot be listed or read.
-pub fn run(root: &Path) -> Result<bool> {
+/// If the files cannot be listed or read, or `args` are not understood.
+pub fn run(args: &[String], root: &Path) -> Result<bool> {
+    let counts_wanted = match args {
+        [] => false,
+        [option] if option == "--counts" => true,
+        [other, ..] => bail!("`{other}` is not known; use --counts, or nothing"),
+    };
     let files = tree::read(root)?;
     let mut findings = crates::check(root)?;
+    findings.extend(subjects::check(root)?);
+    let mut sources = Vec::new();
     for file in &files {
         findings.extend(text::check(file));
-        if let Some(source) = file.rust() {
-            findings.extend(source::check(&file.path, source));
+        let Some(text) = file.rust() else { continue };
+        match syn::parse_file(text) {
+            Ok(syntax) => sources.push(Source { path: &file.path, text, syntax }),
+            Err(error) => {
+                let line = error.span().start().line;
+                findings.push(Finding::at(&file.path, line, format!("not Rust: {error}")));
+            }
         }
     }
+    for source in &sources {
+        findings.extend(source::check(source));
+        findings.extend(doc_sections::check(source));
+    }
+    let crates = modules::by_crate(&sources);
+    if counts_wanted {
+        counts::print(&crates);
+        return Ok(true);
+    }
+    for own in &crates {
+        findings.extend(circles::check(own));
+    }
+    findings.retain(|finding| !is_not_yet_kept(finding));
     findings.sort();
     findings.iter().for_each(|finding| println!("{finding}"));
     let sources = files.iter().filter(|file| file.rust().is_some()).count();
@@ -60,4 +124,8 @@ pub fn run(root: &Path) -> Result<bool> {
         many => println!("tidy: {many} findings"),
     }
     Ok(findings.is_empty())
+}
+
+fn is_not_yet_kept(finding: &Finding) -> bool {
+    NOT_YET.iter().any(|(path, words)| finding.place.starts_with(path) && finding.what.contains(words))
 }

@@ -7,20 +7,23 @@ use anyhow::{Context, Result, ensure};
 
 /// A file with its content.
 pub struct File {
-    /// Its path from the repository's folder, with forward slashes.
+    /// The file's path from the repository's folder, with forward slashes.
     pub path: String,
     /// What it holds.
     pub bytes: Vec<u8>,
 }
 
 impl File {
-    /// Its text, if it is a Rust source file. One that is not UTF-8 reads as empty, and fails the first rule.
+    /// The file's text, if it is a Rust source file. One that is not UTF-8 reads as empty, and fails the first rule.
     pub fn rust(&self) -> Option<&str> {
         self.path.ends_with(".rs").then(|| str::from_utf8(&self.bytes).unwrap_or_default())
     }
 }
 
 /// Reads them all; a file that is deleted but not yet committed so is passed over.
+///
+/// # Errors
+/// If git is missing or finds no repository, or a file cannot be read.
 pub fn read(root: &Path) -> Result<Vec<File>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
