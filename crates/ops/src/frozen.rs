@@ -141,8 +141,11 @@ impl FrozenMatrix {
         values
     }
 
-    /// Its numbers on a device, [rows, columns]: in f32, or in the device's 16-bit floats if they are held in less. Another
+    /// The numbers on a device: in f32, or in the device's 16-bit floats if they are held in less. Another
     /// device than the processor gets them once and keeps them; of those that have a source, none are kept here then.
+    ///
+    /// # Shapes
+    /// - output: [rows, columns]
     ///
     /// # Panics
     /// If they are not in memory and can no longer be read.
