@@ -5,9 +5,9 @@ use crate::heads::Rows;
 /// Which keys a query sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mask {
-    /// All of them.
+    /// All keys.
     None,
-    /// Those up to its own position (CLIP's text encoder).
+    /// The keys up to the query's own position (CLIP's text encoder).
     Causal,
 }
 

@@ -233,7 +233,7 @@ mod tests {
         FrozenConv::new(shape, weight, Some(numbers(outputs, 2)))
     }
 
-    /// The same in Burn primitives, in one piece.
+    /// A convolution of what `before` makes of `x` in Burn primitives, in one piece.
     fn plain(conv: &FrozenConv, x: &Planes, before: Before<'_>) -> Vec<f64> {
         let x = tensor(x);
         let x = match before {

@@ -58,7 +58,7 @@ impl FrozenConv {
         self.0.clone()
     }
 
-    /// Its geometry.
+    /// Geometry of the convolution.
     pub fn shape(&self) -> ConvShape {
         self.0.shape
     }

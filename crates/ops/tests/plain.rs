@@ -22,7 +22,7 @@ fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
     Tensor::from_data(data, &Device::flex())
 }
 
-/// The same numbers where weights are f32; rounded to bf16 where products are of bf16 numbers.
+/// Numbers as they are where weights are f32; rounded to bf16 where products are of bf16 numbers.
 fn held<const D: usize>(dtype: WeightDtype, x: Tensor<D>) -> Tensor<D> {
     match dtype {
         WeightDtype::F32 => x,

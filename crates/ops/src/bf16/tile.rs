@@ -271,7 +271,7 @@ unsafe fn run<const M: usize, const N: usize>(tile: &Tile, start: First) {
     }
 }
 
-/// The same bits as pairs of bf16 numbers.
+/// Words as pairs of bf16 numbers, bit by bit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn pairs(words: __m512i) -> __m512bh {

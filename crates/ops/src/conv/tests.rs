@@ -64,7 +64,7 @@ fn winograd_of_whole_numbers_is_exact() {
     FOR_WINOGRAD.into_iter().for_each(|case| check(case, whole, 1e-6));
 }
 
-/// Of other numbers both operands are rounded to eight bits after transforms that amplify the error.
+/// Where numbers are not whole, both operands are rounded to eight bits after transforms that amplify the error.
 #[test]
 fn winograd_rounds_twice() {
     FOR_WINOGRAD.into_iter().for_each(|case| check(case, numbers, 5e-3));
