@@ -90,7 +90,7 @@ impl LokrKind {
 struct StoredMatrix {
     /// Rows and columns.
     sides: [usize; 2],
-    /// Of a product.
+    /// Rank of a product.
     rank: Option<usize>,
 }
 

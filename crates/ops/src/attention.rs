@@ -12,25 +12,17 @@ use burn::tensor::{Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use crate::attention_head::{Head, Kept, Mask, RowSums};
 use crate::elementary::exp;
 use crate::frozen::WeightDtype;
 use crate::frozen_op::{dims, flex_tensor};
 use crate::heads::{Heads, NewHeads, Rows};
 use crate::lanes::{maximum, sum, vectorized};
-use crate::product::{Extents, Into, View, product};
+use crate::product::{Existing, Extents, OutputRows, View, product};
 use crate::shared_output::SharedOutput;
 
 const QUERIES: usize = 128;
 const KEYS: usize = 512;
-
-/// Which keys a query sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mask {
-    /// All of them.
-    None,
-    /// Those up to its own position (CLIP's text encoder).
-    Causal,
-}
 
 /// softmax(q·kᵀ / √D)·v, computed in what layers whose weights are held in `dtype` compute in.
 ///
@@ -73,7 +65,8 @@ impl Form {
 /// - q: [B, heads, S, D]; k, v: [B, heads, T, D]
 /// - output: [B, heads, S, D]
 pub fn plain_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
-    let ([_, _, s, d], t) = (q.dims(), k.dims()[2]);
+    let [_, _, s, d] = q.dims();
+    let [_, _, t, _] = k.dims();
     let scores = q.clone().matmul(k.transpose()).div_scalar((d as f64).sqrt());
     let scores = match mask {
         Mask::None => scores,
@@ -106,43 +99,11 @@ pub(crate) trait AttentionOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// Extents of one head.
-#[derive(Clone, Copy)]
-pub(crate) struct Head {
-    pub s: usize,
-    pub t: usize,
-    pub d: usize,
-    pub mask: Mask,
-}
-
-impl Head {
-    pub fn scale(&self) -> f32 {
-        1.0 / (self.d as f32).sqrt()
-    }
-
-    /// Puts −∞ where queries from `q0` on do not see keys from `k0` on.
-    pub fn hide(&self, scores: &mut [f32], q0: usize, k0: usize, keys: usize) {
-        if self.mask == Mask::Causal {
-            for (index, row) in scores.chunks_exact_mut(keys).enumerate() {
-                let visible = (q0 + index + 1).saturating_sub(k0).min(keys);
-                row[visible..].fill(f32::NEG_INFINITY);
-            }
-        }
-    }
-
-    /// Scaled scores of a tile of queries and keys, hidden ones at −∞.
-    fn scores(&self, q: Rows<'_>, k: Rows<'_>, tile: Tile, out: &mut [f32]) {
-        let e = Extents { m: tile.queries, n: tile.keys, k: self.d };
-        let (a, b) = (view(q.part(tile.q0, tile.queries)), view(k.part(tile.k0, tile.keys)));
-        product(e, (out, tile.keys), Into::Replace, a, b.transposed(), self.scale());
-        self.hide(out, tile.q0, tile.k0, tile.keys);
-    }
-}
-
 fn view(rows: Rows<'_>) -> View<'_> {
     View::rows(rows.numbers(), rows.stride)
 }
 
+/// Some queries and some keys.
 #[derive(Clone, Copy)]
 struct Tile {
     q0: usize,
@@ -151,78 +112,85 @@ struct Tile {
     keys: usize,
 }
 
+impl Tile {
+    /// Scaled scores, hidden ones at −∞.
+    fn scores(self, head: Head, q: Rows<'_>, k: Rows<'_>, output: &mut [f32]) {
+        let e = Extents { m: self.queries, n: self.keys, k: head.d };
+        let a = view(q.part(self.q0, self.queries));
+        let b = view(k.part(self.k0, self.keys)).transposed();
+        product(e, OutputRows { output, stride: self.keys }, Existing::Replace, a, b, head.scale());
+        head.hide(output, self.q0, self.k0, self.keys);
+    }
+}
+
 /// One block of queries of one head: writes its output rows and their log-sums.
 fn attend_block(head: Head, [q, k, v]: [Rows<'_>; 3], q0: usize, output: &mut [f32], log_sum: &mut [f32]) {
-    let (queries, d) = (log_sum.len(), head.d);
+    let queries = log_sum.len();
+    let d = head.d;
     let mut scores = vec![0.0; queries * KEYS.min(head.t)];
-    let mut largest = vec![f32::NEG_INFINITY; queries];
-    let mut total = vec![0.0f32; queries];
+    let mut sums = vec![RowSums::NONE; queries];
     for k0 in (0..head.t).step_by(KEYS) {
-        let tile = Tile { q0, queries, k0, keys: KEYS.min(head.t - k0) };
-        let scores = &mut scores[..queries * tile.keys];
-        head.scores(q, k, tile, scores);
-        for (r, row) in scores.chunks_exact_mut(tile.keys).enumerate() {
-            let state = (&mut largest[r], &mut total[r]);
-            vectorized!(soften(row, state, &mut output[r * d..(r + 1) * d]));
+        let keys = KEYS.min(head.t - k0);
+        let scores = &mut scores[..queries * keys];
+        Tile { q0, queries, k0, keys }.scores(head, q, k, scores);
+        let rows = scores.chunks_exact_mut(keys).zip(output.chunks_exact_mut(d)).zip(&mut sums);
+        for ((row, output), sums) in rows {
+            vectorized!(soften(row, sums, output));
         }
-        let e = Extents { m: queries, n: d, k: tile.keys };
-        let b = view(v.part(k0, tile.keys));
-        product(e, (output, d), Into::Add, View::rows(scores, tile.keys), b, 1.0);
+        let e = Extents { m: queries, n: d, k: keys };
+        let weights = View::rows(scores, keys);
+        product(e, OutputRows { output, stride: d }, Existing::Add, weights, view(v.part(k0, keys)), 1.0);
     }
-    for r in 0..queries {
-        let inverse = 1.0 / total[r];
-        output[r * d..(r + 1) * d].iter_mut().for_each(|y| *y *= inverse);
-        log_sum[r] = largest[r] + total[r].ln();
+    for ((row, log_sum), sums) in output.chunks_exact_mut(d).zip(log_sum).zip(&sums) {
+        let inverse = 1.0 / sums.total;
+        row.iter_mut().for_each(|y| *y *= inverse);
+        *log_sum = sums.largest + sums.total.ln();
     }
 }
 
 /// Turns a row of scores into weights relative to the largest score so far, and brings what was gathered before to the
 /// same scale.
 #[inline(always)]
-fn soften(row: &mut [f32], (largest, total): (&mut f32, &mut f32), output: &mut [f32]) {
-    let now = maximum(row).max(*largest);
+fn soften(row: &mut [f32], sums: &mut RowSums, output: &mut [f32]) {
+    let now = maximum(row).max(sums.largest);
     if now == f32::NEG_INFINITY {
         row.fill(0.0);
         return;
     }
-    let shrink = exp(*largest - now);
+    let shrink = exp(sums.largest - now);
     row.iter_mut().for_each(|x| *x = exp(*x - now));
-    *total = *total * shrink + sum(row, |x| x) as f32;
-    *largest = now;
+    sums.total = sums.total * shrink + sum(row, |x| x) as f32;
+    sums.largest = now;
     if shrink != 1.0 {
         output.iter_mut().for_each(|y| *y *= shrink);
     }
 }
 
-/// Tensors of one head that the backward pass reads.
-pub(crate) struct Kept<'a> {
-    pub q: Rows<'a>,
-    pub k: Rows<'a>,
-    pub v: Rows<'a>,
-    pub output: Rows<'a>,
-    pub log_sum: &'a [f32],
-    pub dy: Rows<'a>,
-}
-
 /// Gradients of one head, all starting at zero.
 fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
     let d = head.d;
+    let scale = head.scale();
     let rows = kept.dy.iter().zip(kept.output.iter());
     let delta: Vec<f32> = rows.map(|(dy, y)| dy.iter().zip(y).map(|(a, b)| a * b).sum()).collect();
     let size = QUERIES.min(head.s) * KEYS.min(head.t);
-    let (mut p, mut ds) = (vec![0.0; size], vec![0.0; size]);
+    let mut p = vec![0.0; size];
+    let mut ds = vec![0.0; size];
     for k0 in (0..head.t).step_by(KEYS) {
         let keys = KEYS.min(head.t - k0);
         for q0 in (0..head.s).step_by(QUERIES) {
-            let tile = Tile { q0, queries: QUERIES.min(head.s - q0), k0, keys };
-            let (p, ds) = (&mut p[..tile.queries * keys], &mut ds[..tile.queries * keys]);
-            head.scores(kept.q, kept.k, tile, p);
-            let dy = view(kept.dy.part(q0, tile.queries));
-            let e = Extents { m: tile.queries, n: keys, k: d };
-            product(e, (ds, keys), Into::Replace, dy, view(kept.v.part(k0, keys)).transposed(), 1.0);
+            let queries = QUERIES.min(head.s - q0);
+            let p = &mut p[..queries * keys];
+            let ds = &mut ds[..queries * keys];
+            let q = view(kept.q.part(q0, queries));
+            let dy = view(kept.dy.part(q0, queries));
+            let k = view(kept.k.part(k0, keys));
+            let v = view(kept.v.part(k0, keys));
+            Tile { q0, queries, k0, keys }.scores(head, kept.q, kept.k, p);
+            let e = Extents { m: queries, n: keys, k: d };
+            product(e, OutputRows { output: ds, stride: keys }, Existing::Replace, dy, v.transposed(), 1.0);
             for (r, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
-                let (log_sum, delta) = (kept.log_sum[q0 + r], delta[q0 + r]);
-                let scale = head.scale();
+                let log_sum = kept.log_sum[q0 + r];
+                let delta = delta[q0 + r];
                 vectorized!({
                     p.iter_mut().zip(ds).for_each(|(p, ds)| {
                         *p = exp(*p - log_sum);
@@ -230,28 +198,38 @@ fn attend_head_backward(head: Head, kept: &Kept<'_>, dq: &mut [f32], dk: &mut [f
                     });
                 });
             }
-            let (p, ds) = (View::rows(p, keys), View::rows(ds, keys));
-            let e = Extents { m: keys, n: d, k: tile.queries };
-            product(e, (&mut dv[k0 * d..], d), Into::Add, p.transposed(), dy, 1.0);
-            product(e, (&mut dk[k0 * d..], d), Into::Add, ds.transposed(), view(kept.q.part(q0, tile.queries)), 1.0);
-            let e = Extents { m: tile.queries, n: d, k: keys };
-            product(e, (&mut dq[q0 * d..], d), Into::Add, ds, view(kept.k.part(k0, keys)), 1.0);
+            let p = View::rows(p, keys);
+            let ds = View::rows(ds, keys);
+            let e = Extents { m: keys, n: d, k: queries };
+            let dv = OutputRows { output: &mut dv[k0 * d..], stride: d };
+            product(e, dv, Existing::Add, p.transposed(), dy, 1.0);
+            let dk = OutputRows { output: &mut dk[k0 * d..], stride: d };
+            product(e, dk, Existing::Add, ds.transposed(), q, 1.0);
+            let e = Extents { m: queries, n: d, k: keys };
+            let dq = OutputRows { output: &mut dq[q0 * d..], stride: d };
+            product(e, dq, Existing::Add, ds, k, 1.0);
         }
     }
 }
 
-fn head_of(q: &FlexTensor, k: &FlexTensor, mask: Mask) -> (usize, Head) {
-    let (q, k) = (dims(q), dims(k));
+/// Extents of the heads of q [B, heads, S, D] and k [B, heads, T, D].
+fn head_of(q: &FlexTensor, k: &FlexTensor, mask: Mask) -> Head {
+    let q = dims(q);
+    let k = dims(k);
     assert!(q[0] == k[0] && q[1] == k[1] && q[3] == k[3], "attention of {q:?} to {k:?}");
-    (q[0] * q[1], Head { s: q[2], t: k[2], d: q[3], mask })
+    Head { s: q[2], t: k[2], d: q[3], mask }
 }
 
 impl AttentionOps for Flex {
     fn attend(q: FlexTensor, k: FlexTensor, v: FlexTensor, form: Form) -> (FlexTensor, FlexTensor) {
-        let ((heads, head), shape) = (head_of(&q, &k, form.mask), dims(&q));
+        let head = head_of(&q, &k, form.mask);
+        let shape = dims(&q);
+        let heads = shape[0] * shape[1];
         let [q, k, v] = [q, k, v].map(Heads::of);
-        let (mut output, mut log_sum) = (NewHeads::like(&q), vec![0.0; heads * head.s]);
-        let (shared, sums) = (output.shared(), SharedOutput::new(&mut log_sum));
+        let mut output = NewHeads::like(&q);
+        let mut log_sum = vec![0.0; heads * head.s];
+        let shared = output.shared();
+        let sums = SharedOutput::new(&mut log_sum);
         #[cfg(target_arch = "x86_64")]
         let bf16 = form.is_bf16();
         #[cfg(not(target_arch = "x86_64"))]
@@ -262,7 +240,8 @@ impl AttentionOps for Flex {
         } else {
             let blocks = head.s.div_ceil(QUERIES);
             (0..heads * blocks).into_par_iter().for_each(|index| {
-                let (h, q0) = (index / blocks, index % blocks * QUERIES);
+                let h = index / blocks;
+                let q0 = index % blocks * QUERIES;
                 let queries = QUERIES.min(head.s - q0);
                 let mut output = vec![0.0; queries * head.d];
                 // SAFETY: each task writes its own rows.
@@ -286,7 +265,9 @@ impl AttentionOps for Flex {
         dy: FlexTensor,
         form: Form,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (heads, head) = head_of(&q, &k, form.mask);
+        let head = head_of(&q, &k, form.mask);
+        let shape = dims(&q);
+        let heads = shape[0] * shape[1];
         let log_sum = log_sum.to_contiguous();
         let [q, k, v, output, dy] = [q, k, v, output, dy].map(Heads::of);
         let mut gradients = [NewHeads::like(&q), NewHeads::like(&k), NewHeads::like(&v)];

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::conv::FrozenConv;
 use crate::conv_shape::ConvShape;
 use crate::elementary::sigmoid;
-use crate::group_norm::GroupNorm;
+use crate::group_norm::{Affine, GroupNorm};
 use crate::lanes::vectorized;
 use crate::planes::Planes;
 
@@ -41,7 +41,7 @@ pub(crate) fn convolved(conv: &FrozenConv, x: &Planes, before: Before<'_>) -> Pl
     y
 }
 
-/// The same, added to `y`.
+/// The convolution of what `before` makes of `x`, added to `y`.
 ///
 /// # Panics
 /// If `y` has another size than the output.
@@ -75,7 +75,8 @@ pub(crate) fn pointwise(conv: &FrozenConv, mut x: Planes) -> Planes {
 
 /// Changes some rows of the first channels of `y` by rows that were computed.
 fn put(y: &mut Planes, rows: Range<usize>, numbers: &[f32], change: impl Fn(&mut [f32], &[f32]) + Sync) {
-    let (plane, width) = (y.plane(), y.width);
+    let plane = y.plane();
+    let width = y.width;
     let channels = y.numbers.par_chunks_mut(plane).zip(numbers.par_chunks(rows.len() * width));
     channels.for_each(|(y, new)| change(&mut y[rows.start * width..rows.end * width], new));
 }
@@ -85,38 +86,52 @@ fn put(y: &mut Planes, rows: Range<usize>, numbers: &[f32], change: impl Fn(&mut
 pub(crate) struct Cut {
     /// Without padding, which the bands have instead.
     pub shape: ConvShape,
-    /// Height and width of the image as the convolution sees it.
-    pub seen: (usize, usize),
-    /// Zeros above and on the left, below and on the right.
-    pub zeros: (usize, usize),
+    /// Height of the image as the convolution sees it.
+    pub height: usize,
+    /// Width of the image as the convolution sees it.
+    pub width: usize,
+    /// Zeros above and on the left.
+    pub zeros_before: usize,
+    /// Zeros below and on the right.
+    pub zeros_after: usize,
     /// Numbers of a band, about.
     size: usize,
 }
 
 impl Cut {
     /// For an image of this height and width.
-    pub fn new(shape: ConvShape, (height, width): (usize, usize), before: Before<'_>, size: usize) -> Self {
+    pub fn new(shape: ConvShape, height: usize, width: usize, before: Before<'_>, size: usize) -> Self {
         let scale = if matches!(before, Before::Double) { 2 } else { 1 };
         let more = usize::from(matches!(before, Before::PadEnd));
-        let (seen, zeros) = ((scale * height, scale * width), (shape.padding, shape.padding + more));
-        Self { shape: ConvShape { padding: 0, ..shape }, seen, zeros, size }
+        Self {
+            shape: ConvShape { padding: 0, ..shape },
+            height: scale * height,
+            width: scale * width,
+            zeros_before: shape.padding,
+            zeros_after: shape.padding + more,
+            size,
+        }
     }
 
     /// Width of a band.
-    fn width(&self) -> usize {
-        self.zeros.0 + self.seen.1 + self.zeros.1
+    fn band_width(&self) -> usize {
+        self.zeros_before + self.width + self.zeros_after
     }
 
     /// Channels, height and width of the output.
     pub fn output(&self) -> [usize; 3] {
-        let side = |seen| self.shape.output_side(self.zeros.0 + seen + self.zeros.1);
-        [self.shape.outputs, side(self.seen.0), side(self.seen.1)]
+        let zeros = self.zeros_before + self.zeros_after;
+        let height = self.shape.output_side(self.height + zeros);
+        let width = self.shape.output_side(self.width + zeros);
+        [self.shape.outputs, height, width]
     }
 
     /// The output's rows of each band.
     pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (shape, height) = (self.shape, self.output()[1]);
-        let step = (self.size / (shape.inputs.max(shape.outputs) * self.width() * shape.stride)).clamp(1, height);
+        let shape = self.shape;
+        let [_, height, _] = self.output();
+        let row = shape.inputs.max(shape.outputs) * self.band_width() * shape.stride;
+        let step = (self.size / row).clamp(1, height);
         (0..height).step_by(step).map(move |row| row..(row + step).min(height))
     }
 }
@@ -126,8 +141,8 @@ struct Bands<'a> {
     cut: Cut,
     conv: FrozenConv,
     before: Before<'a>,
-    /// What the norm multiplies each channel by and adds to it.
-    affine: Vec<(f32, f32)>,
+    /// What the norm does to each channel.
+    affine: Vec<Affine>,
 }
 
 impl<'a> Bands<'a> {
@@ -137,7 +152,7 @@ impl<'a> Bands<'a> {
             Before::Normalize(norm) => norm.affine(&x.numbers),
             _ => Vec::new(),
         };
-        let cut = Cut::new(conv.shape(), (x.height, x.width), before, size);
+        let cut = Cut::new(conv.shape(), x.height, x.width, before, size);
         let conv = FrozenConv::new(cut.shape, conv.weight().at_hand(), conv.bias().map(<[f32]>::to_vec));
         Self { cut, conv, before, affine }
     }
@@ -145,28 +160,32 @@ impl<'a> Bands<'a> {
     /// Calls `take` with each band of the output: its rows, and its numbers in all channels.
     fn each(&self, x: &Planes, mut take: impl FnMut(Range<usize>, &[f32])) {
         let mut band = Vec::new();
-        self.cut.rows().for_each(|rows| take(rows.clone(), &self.multiply(x, rows, &mut band)));
+        for rows in self.cut.rows() {
+            let numbers = self.multiply(x, rows.clone(), &mut band);
+            take(rows, &numbers);
+        }
     }
 
     /// Some rows of the output; `band` is memory to work in.
     fn multiply(&self, x: &Planes, rows: Range<usize>, band: &mut Vec<f32>) -> Vec<f32> {
-        let Cut { shape, seen, zeros, .. } = self.cut;
-        let width = self.cut.width();
+        let cut = self.cut;
+        let shape = cut.shape;
+        let width = cut.band_width();
         let height = (rows.len() - 1) * shape.stride + shape.kernel;
         band.resize(shape.inputs * height * width, 0.0);
         let channels = band.par_chunks_exact_mut(height * width).zip(x.numbers.par_chunks_exact(x.plane()));
         channels.enumerate().for_each(|(index, (band, channel))| {
             for (row, line) in band.chunks_exact_mut(width).enumerate() {
-                let from = (rows.start * shape.stride + row).wrapping_sub(zeros.0);
-                if from >= seen.0 {
+                let from = (rows.start * shape.stride + row).wrapping_sub(cut.zeros_before);
+                if from >= cut.height {
                     line.fill(0.0);
                     continue;
                 }
-                let (left, line) = line.split_at_mut(zeros.0);
-                let (line, right) = line.split_at_mut(seen.1);
+                let (left, line) = line.split_at_mut(cut.zeros_before);
+                let (line, right) = line.split_at_mut(cut.width);
                 left.fill(0.0);
                 right.fill(0.0);
-                self.bring(index, &channel[from * x.height / seen.0 * x.width..][..x.width], line);
+                self.bring(index, &channel[from * x.height / cut.height * x.width..][..x.width], line);
             }
         });
         self.conv.on_numbers(band, [1, shape.inputs, height, width])
@@ -178,7 +197,7 @@ impl<'a> Bands<'a> {
             Before::Nothing | Before::PadEnd => line.copy_from_slice(row),
             Before::Double => line.chunks_exact_mut(2).zip(row).for_each(|(pair, x)| pair.fill(*x)),
             Before::Normalize(_) => {
-                let (scale, shift) = self.affine[channel];
+                let Affine { scale, shift } = self.affine[channel];
                 vectorized!({
                     line.iter_mut().zip(row).for_each(|(y, x)| {
                         let z = x * scale + shift;
@@ -214,7 +233,7 @@ mod tests {
         FrozenConv::new(shape, weight, Some(numbers(outputs, 2)))
     }
 
-    /// The same in Burn primitives, in one piece.
+    /// A convolution of what `before` makes of `x` in Burn primitives, in one piece.
     fn plain(conv: &FrozenConv, x: &Planes, before: Before<'_>) -> Vec<f64> {
         let x = tensor(x);
         let x = match before {

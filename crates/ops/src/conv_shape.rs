@@ -43,11 +43,20 @@ pub(crate) struct Plane {
     pub out_width: usize,
 }
 
+/// Neighbouring pixels of the output whose inputs for one tap of the kernel exist; these are `stride` apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    /// The first pixel, from the first of the pixels that were asked for.
+    pub pixel: usize,
+    /// Where its input is in the channel.
+    pub input: usize,
+    pub count: usize,
+}
+
 impl Plane {
     /// For an image of this size.
     pub fn new(shape: ConvShape, height: usize, width: usize) -> Self {
-        let (out_height, out_width) = (shape.output_side(height), shape.output_side(width));
-        Self { shape, height, width, out_height, out_width }
+        Self { shape, height, width, out_height: shape.output_side(height), out_width: shape.output_side(width) }
     }
 
     /// Pixels of the input.
@@ -65,20 +74,15 @@ impl Plane {
         rows.start * self.out_width..rows.end * self.out_width
     }
 
-    /// For one column of the kernel: the outputs of one row whose input column exists, and the first such column.
-    fn columns(&self, column: usize) -> (usize, usize, usize) {
+    /// Calls `visit` for each run of one tap (row and column of the kernel in one number) within some pixels of the output.
+    pub fn runs(&self, tap: usize, pixels: Range<usize>, mut visit: impl FnMut(Run)) {
         let s = self.shape;
-        let first = s.padding.saturating_sub(column).div_ceil(s.stride);
-        let end = (self.width + s.padding).saturating_sub(column).div_ceil(s.stride).min(self.out_width);
-        (first, end.max(first), (first * s.stride + column).wrapping_sub(s.padding))
-    }
-
-    /// For one tap (row and column of the kernel in one number), calls `visit(offset from the first of the output's
-    /// `pixels`, offset in the input channel, count)` for each run of output pixels whose input exists; the input's are
-    /// `stride` apart.
-    pub fn runs(&self, tap: usize, pixels: Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
-        let s = self.shape;
-        let (first, end, column) = self.columns(tap % s.kernel);
+        let kernel_column = tap % s.kernel;
+        // The outputs of a row whose input column exists, and the first such column.
+        let first = s.padding.saturating_sub(kernel_column).div_ceil(s.stride);
+        let end = (self.width + s.padding).saturating_sub(kernel_column).div_ceil(s.stride).min(self.out_width);
+        let end = end.max(first);
+        let column = (first * s.stride + kernel_column).wrapping_sub(s.padding);
         for y in pixels.start / self.out_width..pixels.end.div_ceil(self.out_width) {
             let row = (y * s.stride + tap / s.kernel).wrapping_sub(s.padding);
             let start = y * self.out_width;
@@ -86,7 +90,8 @@ impl Plane {
             let to = (start + end).min(pixels.end);
             if row < self.height && from < to {
                 let skipped = (from - start - first) * s.stride;
-                visit(from - pixels.start, row * self.width + column + skipped, to - from);
+                let input = row * self.width + column + skipped;
+                visit(Run { pixel: from - pixels.start, input, count: to - from });
             }
         }
     }

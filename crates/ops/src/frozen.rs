@@ -94,7 +94,7 @@ impl FrozenMatrix {
         LazyMatrix(Arc::downgrade(&self.0))
     }
 
-    /// The same matrix with its numbers in memory for as long as the clone lives: for an operation in many parts.
+    /// A matrix that shares its numbers and has them in memory for as long as the clone lives: for an operation in many parts.
     pub(crate) fn at_hand(&self) -> Self {
         let Matrix { rows, columns, dtype, .. } = *self.0;
         let held = RwLock::new(Some(self.0.held()));
@@ -122,7 +122,7 @@ impl FrozenMatrix {
         self.dtype() != WeightDtype::F32 && crate::bf16::available()
     }
 
-    /// Its numbers, for one operation.
+    /// The numbers, for one operation.
     ///
     /// # Panics
     /// If they are not in memory and can no longer be read.
@@ -141,8 +141,11 @@ impl FrozenMatrix {
         values
     }
 
-    /// Its numbers on a device, [rows, columns]: in f32, or in the device's 16-bit floats if they are held in less. Another
+    /// The numbers on a device: in f32, or in the device's 16-bit floats if they are held in less. Another
     /// device than the processor gets them once and keeps them; of those that have a source, none are kept here then.
+    ///
+    /// # Shapes
+    /// - output: [rows, columns]
     ///
     /// # Panics
     /// If they are not in memory and can no longer be read.
@@ -210,7 +213,7 @@ impl LazyMatrix {
 }
 
 impl Matrix {
-    /// Its numbers, read if need be.
+    /// The numbers, read if need be.
     fn held(&self) -> Held {
         let held = self.held.read().expect("no reader panics").clone();
         held.unwrap_or_else(|| self.fetch().unwrap_or_else(|reason| panic!("{reason}")))

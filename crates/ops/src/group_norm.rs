@@ -29,6 +29,13 @@ pub enum Activation {
     Silu,
 }
 
+/// What a norm does to the numbers of one channel: x · scale + shift.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Affine {
+    pub scale: f32,
+    pub shift: f32,
+}
+
 /// A frozen group norm.
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
@@ -43,11 +50,12 @@ impl GroupNorm {
     /// `gamma` and `beta` have one number per channel.
     pub fn new(gamma: Vec<f32>, beta: Vec<f32>, groups: usize, epsilon: f32) -> Self {
         assert!(gamma.len() == beta.len() && gamma.len().is_multiple_of(groups));
-        let (gamma, beta) = (Arc::new(FrozenVector::new(gamma)), Arc::new(FrozenVector::new(beta)));
+        let gamma = Arc::new(FrozenVector::new(gamma));
+        let beta = Arc::new(FrozenVector::new(beta));
         Self { gamma, beta, groups, epsilon, saved: SavedForBackward::Input }
     }
 
-    /// The same beside layers whose weights are held in `dtype`: in less than 32 bits, the tape holds x in bf16.
+    /// The norm beside layers whose weights are held in `dtype`: in less than 32 bits, the tape holds x in bf16.
     pub fn beside(self, dtype: WeightDtype) -> Self {
         Self { saved: SavedForBackward::beside(dtype), ..self }
     }
@@ -60,22 +68,27 @@ impl GroupNorm {
         apply(Arc::new(Normalize { norm: self.clone(), activation }), x)
     }
 
-    /// What the norm of one image multiplies the numbers of each channel by, and adds to them.
-    pub(crate) fn affine(&self, x: &[f32]) -> Vec<(f32, f32)> {
+    /// What the norm of one image does to the numbers of each channel.
+    pub(crate) fn affine(&self, x: &[f32]) -> Vec<Affine> {
         let channels = self.gamma.len() / self.groups;
         let moments: Vec<_> =
             x.par_chunks_exact(x.len() / self.groups).map(|group| vectorized!(moments(group, self.epsilon))).collect();
-        let each = self.gamma.iter().zip(self.beta.iter()).enumerate();
-        each.map(|(channel, (gamma, beta))| {
+        let mut each = Vec::with_capacity(self.gamma.len());
+        for (channel, (gamma, beta)) in self.gamma.iter().zip(self.beta.iter()).enumerate() {
             let (mean, rstd) = moments[channel / channels];
-            (gamma * rstd, beta - mean * gamma * rstd)
-        })
-        .collect()
+            each.push(Affine { scale: gamma * rstd, shift: beta - mean * gamma * rstd });
+        }
+        each
     }
 
-    /// The same on a device, from mean and mean square deviation of each channel; [1, 1, 1, C] all.
+    /// What the norm of one image multiplies the numbers of each channel by and adds to them, on a device, from mean and
+    /// mean square deviation of each channel.
+    ///
+    /// # Shapes
+    /// - mean, variance and both outputs: [1, 1, 1, C]
     pub(crate) fn affine_on_device(&self, [mean, variance]: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
-        let (device, channels) = (mean.device(), self.gamma.len());
+        let device = mean.device();
+        let channels = self.gamma.len();
         let grouped = [1, 1, self.groups, channels / self.groups];
         let each = |x: Tensor<4>| x.expand(grouped).reshape([1, 1, 1, channels]);
         let of_channels = mean.reshape(grouped);
@@ -111,7 +124,8 @@ struct Normalize {
 impl Normalize {
     /// [B, C, H, W] -> [B, groups, numbers of a group].
     fn grouped(&self, x: Tensor<4>) -> Tensor<3> {
-        let ([b, c, h, w], groups) = (x.dims(), self.norm.groups);
+        let [b, c, h, w] = x.dims();
+        let groups = self.norm.groups;
         x.reshape([b, groups, c / groups * h * w])
     }
 
@@ -148,12 +162,13 @@ impl Normalize {
 
     /// The gradient of one group, whose first channel is `first`.
     #[inline(always)]
-    fn group_backward(&self, first: usize, plane: usize, (x, dy): (&[f32], &[f32]), dx: &mut [f32]) {
+    fn group_backward(&self, first: usize, plane: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         let (mean, rstd) = moments(x, self.norm.epsilon);
         // dx holds dL/dx̂ until both of its sums over the group are known.
         let rows = dx.chunks_exact_mut(plane).zip(x.chunks_exact(plane)).zip(dy.chunks_exact(plane));
         for (channel, ((dx, x), dy)) in rows.enumerate() {
-            let (gamma, beta) = (self.norm.gamma[first + channel], self.norm.beta[first + channel]);
+            let gamma = self.norm.gamma[first + channel];
+            let beta = self.norm.beta[first + channel];
             let triples = dx.iter_mut().zip(x).zip(dy);
             match self.activation {
                 Activation::None => triples.for_each(|((dx, _), dy)| *dx = dy * gamma),
@@ -204,7 +219,7 @@ impl FrozenOp for Normalize {
         let write = |dx: &mut [f32]| {
             dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(dy.par_chunks(size)).enumerate().for_each(
                 |(index, ((dx, x), dy))| {
-                    vectorized!(self.group_backward(index % self.norm.groups * channels, plane, (x, dy), dx));
+                    vectorized!(self.group_backward(index % self.norm.groups * channels, plane, x, dy, dx));
                 },
             );
         };
@@ -213,7 +228,8 @@ impl FrozenOp for Normalize {
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
-        let (device, shape) = (x.device(), x.dims());
+        let device = x.device();
+        let shape = x.dims();
         let (normal, _) = normalize(self.grouped(x), self.norm.epsilon);
         let y = self.affine(normal.reshape(shape), &device);
         match self.activation {
@@ -224,7 +240,8 @@ impl FrozenOp for Normalize {
 
     #[cfg(any(test, feature = "cube"))]
     fn backward_on_device(&self, x: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
-        let (device, channels) = (dy.device(), [1, shape[1], 1, 1]);
+        let device = dy.device();
+        let channels = [1, shape[1], 1, 1];
         let (normal, rstd) = normalize(self.grouped(kept(x)), self.norm.epsilon);
         let dy = match self.activation {
             Activation::None => dy,

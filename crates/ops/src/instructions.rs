@@ -1,6 +1,6 @@
 //! Which vector instructions the kernels use on this processor.
 
-/// Their name, for people.
+/// Name of the vector instructions that the kernels use, for people.
 #[cfg(target_arch = "x86_64")]
 pub fn instructions() -> &'static str {
     if crate::bf16::available() {
@@ -14,13 +14,13 @@ pub fn instructions() -> &'static str {
     }
 }
 
-/// Their name, for people.
+/// Name of the vector instructions that the kernels use, for people.
 #[cfg(target_arch = "aarch64")]
 pub fn instructions() -> &'static str {
     "NEON"
 }
 
-/// Their name, for people.
+/// Name of the vector instructions that the kernels use, for people.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub fn instructions() -> &'static str {
     "portable: slow"

@@ -38,7 +38,7 @@ impl Eighths {
         Self { codes, scales }
     }
 
-    /// The same numbers in bf16, rounded once more.
+    /// All numbers in bf16, rounded once more.
     pub fn widened(&self) -> Vec<bf16> {
         let mut numbers = vec![bf16::ZERO; self.codes.len()];
         let parts = numbers.par_chunks_mut(BLOCK * BLOCKS).zip(self.codes.par_chunks(BLOCK * BLOCKS));

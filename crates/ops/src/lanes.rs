@@ -8,14 +8,22 @@ const LANES: usize = 32;
 /// Runs loops compiled for the widest vectors of this machine. What they call must be `#[inline(always)]`: what remains a
 /// function of its own is compiled for the oldest processors. So it is with closures, hence a macro, which marks its own.
 macro_rules! vectorized {
-    ($work:expr) => {
+    ($work:expr) => {{
+        let once = crate::lanes::Once;
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || $work,
+            || {
+                let _moved = once;
+                $work
+            },
         )
-    };
+    }};
 }
 pub(crate) use vectorized;
+
+/// Makes the closure of [`vectorized!`] one that can be called but once, since it moves this. Without it the closure is
+/// called through a function that the compiler makes and that nothing marks as `#[inline(always)]`.
+pub(crate) struct Once;
 
 /// Largest number of a row; −∞ for an empty one.
 #[inline(always)]

@@ -33,7 +33,8 @@ impl LayerNorm {
     /// holds x in bf16.
     pub fn new(gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32, dtype: WeightDtype) -> Self {
         assert_eq!(gamma.len(), beta.len());
-        let (gamma, beta) = (FrozenVector::new(gamma), FrozenVector::new(beta));
+        let gamma = FrozenVector::new(gamma);
+        let beta = FrozenVector::new(beta);
         Self(Arc::new(Normalize { gamma, beta, epsilon, saved: SavedForBackward::beside(dtype) }))
     }
 

@@ -9,6 +9,7 @@
 mod agreement;
 mod allocation;
 mod attention;
+mod attention_head;
 mod bands;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
@@ -28,7 +29,6 @@ mod int8;
 mod lanes;
 mod layer_norm;
 mod linear;
-#[cfg(target_arch = "x86_64")]
 mod low_rank;
 mod planes;
 mod product;
@@ -38,7 +38,8 @@ mod shared_output;
 mod transpose;
 
 pub use allocation::{give_memory_back, keep_memory};
-pub use attention::{Mask, attention, plain_attention};
+pub use attention::{attention, plain_attention};
+pub use attention_head::Mask;
 pub use bands::Before;
 pub use busy_pool::with_busy_pool;
 pub use conv::FrozenConv;
@@ -50,6 +51,7 @@ pub use group_norm::{Activation, GroupNorm};
 pub use image::Image;
 pub use instructions::instructions;
 pub use layer_norm::LayerNorm;
-pub use linear::{FrozenLinear, plain_low_rank};
+pub use linear::FrozenLinear;
+pub use low_rank::plain_low_rank;
 pub use quick_gelu::{plain_quick_gelu, quick_gelu};
 pub use transpose::transpose;

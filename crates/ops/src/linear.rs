@@ -5,15 +5,15 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::device::{FrozenVector, in_precision_of, is_host};
+use crate::device::{FrozenVector, in_precision_of};
 use crate::frozen::{FrozenMatrix, Reading, WeightDtype};
 use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
-use crate::product::{Extents, Into, View, product_into};
-use crate::shared_output::SharedOutput;
+use crate::product::{Existing, Extents, View, product_into};
+use crate::shared_output::{SharedOutput, Target};
 
 /// A frozen linear layer.
 #[derive(Debug, Clone)]
-pub struct FrozenLinear(Arc<Linear>);
+pub struct FrozenLinear(pub(crate) Arc<Linear>);
 
 #[derive(Debug)]
 pub(crate) struct Linear {
@@ -67,27 +67,6 @@ impl FrozenLinear {
         apply(self.0.clone(), x)
     }
 
-    /// The layer and a product of low rank beside it: x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
-    ///
-    /// # Shapes
-    /// - x: [.., in]; down: [rank, in]; up: [out, rank]
-    /// - output: [.., out]
-    pub fn forward_low_rank<const D: usize>(
-        &self,
-        x: Tensor<D>,
-        down: &Tensor<2>,
-        up: &Tensor<2>,
-        scale: f64,
-    ) -> Tensor<D> {
-        #[cfg(target_arch = "x86_64")]
-        if self.0.weight.computes_in_bf16() && is_host(&x.device()) {
-            let op = crate::low_rank::Bypassed { layer: self.0.clone(), scale: scale as f32, wants_dx: true };
-            return crate::low_rank::apply(op, x, down.clone(), up.clone());
-        }
-        let y = self.forward(x.clone());
-        y + plain_low_rank(x, down, up, scale)
-    }
-
     /// [`forward`](Self::forward) in Burn primitives.
     ///
     /// # Shapes
@@ -97,19 +76,6 @@ impl FrozenLinear {
         let rows = x.dims()[0];
         self.0.forward_on_device(x.reshape([1, 1, rows, self.inputs()])).reshape([rows, self.outputs()])
     }
-}
-
-/// scale · (x·downᵀ)·upᵀ in Burn primitives.
-///
-/// # Shapes
-/// - x: [.., in]; down: [rank, in]; up: [out, rank]
-/// - output: [.., out]
-pub fn plain_low_rank<const D: usize>(x: Tensor<D>, down: &Tensor<2>, up: &Tensor<2>, scale: f64) -> Tensor<D> {
-    let mut shape = x.dims();
-    let (inputs, rows) = (shape[D - 1], shape[..D - 1].iter().product::<usize>());
-    let inner = x.reshape([rows, inputs]).matmul(down.clone().transpose()).mul_scalar(scale);
-    shape[D - 1] = up.dims()[0];
-    inner.matmul(up.clone().transpose()).reshape(shape)
 }
 
 impl FrozenOp for Linear {
@@ -144,7 +110,8 @@ impl FrozenOp for Linear {
     }
 
     fn forward_on_device(&self, x: Tensor<4>) -> Tensor<4> {
-        let (device, [a, b, c, inputs]) = (x.device(), x.dims());
+        let device = x.device();
+        let [a, b, c, inputs] = x.dims();
         let weight = self.weight.on(&device);
         let y = in_precision_of(weight.dtype(), x.reshape([a * b * c, inputs]), |x| x.matmul(weight.transpose()));
         let y = match &self.bias {
@@ -156,7 +123,8 @@ impl FrozenOp for Linear {
 
     #[cfg(any(test, feature = "cube"))]
     fn backward_on_device(&self, _: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
-        let ([a, b, c, outputs], weight) = (dy.dims(), self.weight.on(&dy.device()));
+        let [a, b, c, outputs] = dy.dims();
+        let weight = self.weight.on(&dy.device());
         in_precision_of(weight.dtype(), dy.reshape([a * b * c, outputs]), |dy| dy.matmul(weight)).reshape(shape)
     }
 }
@@ -164,20 +132,22 @@ impl FrozenOp for Linear {
 /// In f32, whatever the weight is held in.
 impl Linear {
     fn forward_f32(&self, x: &[f32], weight: &Reading) -> Vec<f32> {
-        let (outputs, inputs) = (self.weight.rows(), self.weight.columns());
+        let outputs = self.weight.rows();
+        let inputs = self.weight.columns();
         let m = x.len() / inputs;
         let mut y = vec![0.0; m * outputs];
         let block = weight.block(outputs, rayon::current_num_threads());
         let shared = SharedOutput::new(&mut y);
         (0..outputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
             let rows = index * block..((index + 1) * block).min(outputs);
-            let (start, n) = (rows.start, rows.len());
+            let n = rows.len();
+            let target = Target { output: &shared, start: rows.start, row_stride: outputs };
             let panel = weight.row_panel(rows, scratch);
             let b = View::rows(panel.numbers, panel.row_stride).transposed();
             // SAFETY: each task writes its own columns.
             unsafe {
                 let e = Extents { m, n, k: inputs };
-                product_into(e, (&shared, start, outputs), Into::Replace, View::rows(x, inputs), b, 1.0);
+                product_into(e, target, Existing::Replace, View::rows(x, inputs), b, 1.0);
             }
         });
         if let Some(bias) = &self.bias {
@@ -187,20 +157,22 @@ impl Linear {
     }
 
     fn backward_f32(&self, dy: &[f32], weight: &Reading) -> Vec<f32> {
-        let (outputs, inputs) = (self.weight.rows(), self.weight.columns());
+        let outputs = self.weight.rows();
+        let inputs = self.weight.columns();
         let m = dy.len() / outputs;
         let mut dx = vec![0.0; m * inputs];
         let block = weight.block(inputs, rayon::current_num_threads());
         let shared = SharedOutput::new(&mut dx);
         (0..inputs.div_ceil(block)).into_par_iter().for_each_init(Vec::new, |scratch, index| {
             let columns = index * block..((index + 1) * block).min(inputs);
-            let (start, n) = (columns.start, columns.len());
+            let n = columns.len();
+            let target = Target { output: &shared, start: columns.start, row_stride: inputs };
             let panel = weight.column_panel(columns, scratch);
             let b = View::rows(panel.numbers, panel.row_stride);
             // SAFETY: each task writes its own columns.
             unsafe {
                 let e = Extents { m, n, k: outputs };
-                product_into(e, (&shared, start, inputs), Into::Replace, View::rows(dy, outputs), b, 1.0);
+                product_into(e, target, Existing::Replace, View::rows(dy, outputs), b, 1.0);
             }
         });
         dx

@@ -25,7 +25,10 @@ impl Planes {
         self.height * self.width
     }
 
-    /// The only image of a batch of one, [1, C, H, W].
+    /// The only image of a batch of one.
+    ///
+    /// # Shapes
+    /// - x: [1, C, H, W]
     ///
     /// # Panics
     /// If there are more.
@@ -34,7 +37,10 @@ impl Planes {
         Self { channels, height, width, numbers: x.into_data().try_into_vec().expect("f32 images") }
     }
 
-    /// A batch of one, [1, C, H, W].
+    /// A batch of one.
+    ///
+    /// # Shapes
+    /// - output: [1, C, H, W]
     pub fn into_tensor(self, device: &Device) -> Tensor<4> {
         Tensor::from_data(TensorData::new(self.numbers, [1, self.channels, self.height, self.width]), device)
     }

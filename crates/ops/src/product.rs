@@ -1,6 +1,6 @@
 //! Matrix products on strided f32 slices: the `gemm` crate behind a bounds-checked face.
 
-use crate::shared_output::SharedOutput;
+use crate::shared_output::{SharedOutput, Target};
 
 /// A strided matrix to read: element (r, c) is at `numbers[r * row_stride + c * column_stride]`.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ impl<'a> View<'a> {
 
 /// What happens to numbers that are already in the output.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
+pub(crate) enum Existing {
     Replace,
     Add,
 }
@@ -37,31 +37,31 @@ pub(crate) struct Extents {
     pub k: usize,
 }
 
-/// out = factor · a · b (+ out), on the calling thread; `out` is row-major with `row_stride`.
-pub(crate) fn product(e: Extents, out: (&mut [f32], usize), mode: Into, a: View<'_>, b: View<'_>, factor: f32) {
-    let (numbers, row_stride) = out;
-    let shared = SharedOutput::new(numbers);
-    // SAFETY: `numbers` is borrowed exclusively.
-    unsafe { product_into(e, (&shared, 0, row_stride), mode, a, b, factor) }
+/// Rows of a product that nobody else sees.
+pub(crate) struct OutputRows<'a> {
+    /// From the first row on.
+    pub output: &'a mut [f32],
+    /// Numbers from one row to the next.
+    pub stride: usize,
 }
 
-/// Like [`product`], into the part of a shared output that starts at `out.1`.
+/// out = factor · a · b (+ out), on the calling thread.
+pub(crate) fn product(e: Extents, out: OutputRows<'_>, mode: Existing, a: View<'_>, b: View<'_>, factor: f32) {
+    let shared = SharedOutput::new(out.output);
+    // SAFETY: the output is borrowed exclusively.
+    unsafe { product_into(e, Target { output: &shared, start: 0, row_stride: out.stride }, mode, a, b, factor) }
+}
+
+/// Like [`product`], into part of a shared output.
 ///
 /// # Safety
 /// No other thread may touch the m × n elements written here.
-pub(crate) unsafe fn product_into(
-    e: Extents,
-    out: (&SharedOutput<'_>, usize, usize),
-    mode: Into,
-    a: View<'_>,
-    b: View<'_>,
-    factor: f32,
-) {
-    let (shared, start, row_stride) = out;
+pub(crate) unsafe fn product_into(e: Extents, out: Target<'_>, mode: Existing, a: View<'_>, b: View<'_>, factor: f32) {
+    let Target { output, start, row_stride } = out;
     if e.m == 0 || e.n == 0 {
         return;
     }
-    let target = shared.matrix(start, e.m, e.n, row_stride);
+    let target = output.matrix(start, e.m, e.n, row_stride);
     if e.k > 0 {
         assert!((e.m - 1) * a.row_stride + (e.k - 1) * a.column_stride < a.numbers.len());
         assert!((e.k - 1) * b.row_stride + (e.n - 1) * b.column_stride < b.numbers.len());
@@ -75,7 +75,7 @@ pub(crate) unsafe fn product_into(
             target,
             1,
             row_stride as isize,
-            mode == Into::Add,
+            mode == Existing::Add,
             a.numbers.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,

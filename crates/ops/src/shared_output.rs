@@ -44,6 +44,14 @@ impl<'a> SharedOutput<'a> {
     }
 }
 
+/// Where a matrix goes in a shared output: first element and distance of rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub output: &'a SharedOutput<'a>,
+    pub start: usize,
+    pub row_stride: usize,
+}
+
 /// A new vector of which `fill` writes every number. It saves zeroing tens of megabytes that are overwritten at once.
 ///
 /// # Safety
@@ -56,7 +64,7 @@ pub(crate) unsafe fn filled(length: usize, fill: impl FnOnce(&SharedOutput<'_>))
     numbers
 }
 
-/// The same by one slice.
+/// A new vector of which `write` writes every number by one slice.
 ///
 /// # Safety
 /// `write` writes every number, and reads none before.

@@ -22,7 +22,7 @@ fn tensor<const D: usize>(shape: [usize; D], salt: usize) -> Tensor<D> {
     Tensor::from_data(data, &Device::flex())
 }
 
-/// The same numbers where weights are f32; rounded to bf16 where products are of bf16 numbers.
+/// Numbers as they are where weights are f32; rounded to bf16 where products are of bf16 numbers.
 fn held<const D: usize>(dtype: WeightDtype, x: Tensor<D>) -> Tensor<D> {
     match dtype {
         WeightDtype::F32 => x,
@@ -46,13 +46,20 @@ fn check<const D: usize, const N: usize, const E: usize>(
     ours: impl Fn([Tensor<D>; N]) -> Tensor<E>,
     plain: impl Fn([Tensor<D>; N]) -> Tensor<E>,
 ) {
-    check_held(name, (tolerance, WeightDtype::F32), inputs, ours, plain);
+    check_held(name, Allowed { tolerance, dtype: WeightDtype::F32 }, inputs, ours, plain);
 }
 
-/// The same, with dL/dy as `dtype` takes it exactly.
+/// How far results may differ, and the weights' number format, which takes dL/dy exactly.
+#[derive(Clone, Copy)]
+struct Allowed {
+    tolerance: f32,
+    dtype: WeightDtype,
+}
+
+/// Output and input gradients agree, with numbers that the weights' format takes exactly.
 fn check_held<const D: usize, const N: usize, const E: usize>(
     name: &str,
-    (tolerance, dtype): (f32, WeightDtype),
+    allowed: Allowed,
     inputs: [Tensor<D>; N],
     ours: impl Fn([Tensor<D>; N]) -> Tensor<E>,
     plain: impl Fn([Tensor<D>; N]) -> Tensor<E>,
@@ -60,18 +67,19 @@ fn check_held<const D: usize, const N: usize, const E: usize>(
     let run = |f: &dyn Fn([Tensor<D>; N]) -> Tensor<E>| {
         let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
         let y = f(tracked.clone());
-        let dy = held(dtype, tensor(y.dims(), 91));
+        let dy = held(allowed.dtype, tensor(y.dims(), 91));
         let mut grads = (y.clone() * dy).sum().backward();
         (y.inner(), tracked.map(|x| x.grad_remove(&mut grads).expect("a gradient")))
     };
-    let ((y, dx), (y_plain, dx_plain)) = (run(&ours), run(&plain));
+    let (y, dx) = run(&ours);
+    let (y_plain, dx_plain) = run(&plain);
     let untracked = ours(inputs.clone());
     assert_eq!(untracked.into_data(), y.clone().into_data(), "{name}: with and without tape");
     let error = distance(y, y_plain);
-    assert!(error < tolerance, "{name}: output differs by {error:e}");
+    assert!(error < allowed.tolerance, "{name}: output differs by {error:e}");
     for (index, (a, b)) in dx.into_iter().zip(dx_plain).enumerate() {
         let error = distance(a, b);
-        assert!(error < tolerance, "{name}: gradient {index} differs by {error:e}");
+        assert!(error < allowed.tolerance, "{name}: gradient {index} differs by {error:e}");
     }
 }
 
@@ -87,7 +95,7 @@ fn linear() {
         let layer = FrozenLinear::new(FrozenMatrix::new(n, k, numbers(n * k, 1), dtype), Some(numbers(n, 2)));
         check_held(
             &format!("linear {m}×{k}×{n} {dtype:?}"),
-            (2e-6, dtype),
+            Allowed { tolerance: 2e-6, dtype },
             [held(dtype, tensor([m, k], 3))],
             |[x]| layer.forward(x),
             |[x]| layer.plain_forward(x),
@@ -129,7 +137,7 @@ fn product_of_low_rank_beside_a_layer() {
             let (down, up) = (held(dtype, tensor([rank, k], 4)), held(dtype, tensor([n, rank], 5)));
             check_held(
                 &format!("low rank {m}×{k}×{n} of {rank} {dtype:?}"),
-                (tolerance, dtype),
+                Allowed { tolerance, dtype },
                 [held(dtype, tensor([m, k], 3)), down, up],
                 |[x, down, up]| layer.forward_low_rank(x, &down, &up, 0.7),
                 |[x, down, up]| layer.plain_forward(x.clone()) + plain_low_rank(x, &down, &up, 0.7),
@@ -157,7 +165,13 @@ fn convolution() {
         let layer = FrozenConv::new(shape, weight, Some(numbers(shape.outputs, 2)));
         let x = held(dtype, tensor([b, shape.inputs, h, w], 3));
         let name = format!("{shape:?} {dtype:?}");
-        check_held(&name, (2e-6, dtype), [x], |[x]| layer.forward(x), |[x]| layer.plain_forward(x));
+        check_held(
+            &name,
+            Allowed { tolerance: 2e-6, dtype },
+            [x],
+            |[x]| layer.forward(x),
+            |[x]| layer.plain_forward(x),
+        );
     }
 }
 
@@ -248,14 +262,14 @@ fn attention_in_tiles() {
             // Queries first, then keys and values, which have another length.
             check_held(
                 &format!("{name}, queries"),
-                (tolerance, dtype),
+                Allowed { tolerance, dtype },
                 [q.clone()],
                 |[q]| attention(q, k.clone(), v.clone(), mask, dtype),
                 |[q]| plain_attention(q, k.clone(), v.clone(), mask),
             );
             check_held(
                 &format!("{name}, keys and values"),
-                (tolerance, dtype),
+                Allowed { tolerance, dtype },
                 [k.clone(), v.clone()],
                 |[k, v]| attention(q.clone(), k, v, mask, dtype),
                 |[k, v]| plain_attention(q.clone(), k, v, mask),

@@ -4,15 +4,13 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::linear::Weight;
 use super::pack::{Source, interleave, round_rows};
 use super::scratch::{with_floats, with_halves, with_words};
-use super::tile::{
-    Ahead, Broadcast, COLUMNS, Extents, LANES, LINE, Lanes, ROWS, Start, Target, multiply, multiply_before,
-};
+use super::tile::{Ahead, Broadcast, COLUMNS, Extents, LANES, LINE, Lanes, ROWS, Start, multiply, multiply_before};
+use super::weight::{ConvWeight, Weight};
 use super::winograd::{self, FEW_PANELS};
-use crate::conv_shape::{ConvShape, Plane};
-use crate::shared_output::{SharedOutput, filled};
+use crate::conv_shape::{ConvShape, Plane, Run};
+use crate::shared_output::{SharedOutput, Target, filled};
 
 /// Numbers of a patch that are worked on together.
 const DEPTH: usize = 2304;
@@ -23,31 +21,24 @@ const SHARE: usize = 16 * GATHERED;
 /// Numbers of all patches of a task of the backward pass, about: rows of Wᵀ that stay in the cache near the core.
 const TALL: usize = 144;
 
-/// A convolution and its weight, [out, in·k·k].
-#[derive(Clone, Copy)]
-pub(crate) struct Frozen<'a> {
-    pub shape: ConvShape,
-    pub weight: Weight<'a>,
-    pub bias: Option<&'a [f32]>,
-}
-
-/// Runs of one tap: offset in the panel, offset in the input channel, count.
-type Runs = Vec<(usize, usize, usize)>;
+/// Runs of one tap.
+type Runs = Vec<Run>;
 
 fn runs_of(plane: Plane, taps: usize, pixels: &Range<usize>) -> Vec<Runs> {
-    let of = |tap| {
+    let mut all = Vec::with_capacity(taps);
+    for tap in 0..taps {
         let mut runs = Vec::new();
-        plane.runs(tap, pixels.clone(), |to, from, count| runs.push((to, from, count)));
-        runs
-    };
-    (0..taps).map(of).collect()
+        plane.runs(tap, pixels.clone(), |run| runs.push(run));
+        all.push(runs);
+    }
+    all
 }
 
 /// y for x [B, in, H, W].
 ///
 /// # Panics
 /// If the processor has not the instructions.
-pub(crate) fn forward(conv: Frozen<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
+pub(crate) fn forward(conv: ConvWeight<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     assert!(super::available());
     if winograd::suits(conv.shape, batch, plane) {
         return winograd::forward(conv, x, batch, plane);
@@ -67,9 +58,17 @@ pub(crate) fn forward(conv: Frozen<'_>, x: &[f32], batch: usize, plane: Plane) -
     })
 }
 
+/// 64 pixels of one image's output.
+#[derive(Clone, Copy)]
+struct ImagePanel {
+    image: usize,
+    /// Number among the panels of the image.
+    index: usize,
+}
+
 /// A convolution on its way forward.
 struct Forward<'a> {
-    conv: Frozen<'a>,
+    conv: ConvWeight<'a>,
     plane: Plane,
     batch: usize,
     /// x.
@@ -97,24 +96,31 @@ impl Forward<'_> {
         (0..outputs).step_by(tall).map(|first| first..(first + tall).min(outputs)).collect()
     }
 
-    fn patches(&self, image: usize, panel: usize) -> Patches<'_> {
-        let (shape, size) = (self.conv.shape, self.conv.shape.inputs * self.plane.input());
-        let pixels = panel * COLUMNS..((panel + 1) * COLUMNS).min(self.plane.output());
-        Patches::new(shape, self.plane, &self.rounded[image * size..][..size], pixels)
+    /// Panel number `index` of all images.
+    fn panel(&self, index: usize) -> ImagePanel {
+        ImagePanel { image: index / self.panels(), index: index % self.panels() }
+    }
+
+    fn patches(&self, panel: ImagePanel) -> Patches<'_> {
+        let size = self.conv.shape.inputs * self.plane.input();
+        let first = panel.index * COLUMNS;
+        let pixels = first..(first + COLUMNS).min(self.plane.output());
+        Patches::new(self.conv.shape, self.plane, &self.rounded[panel.image * size..][..size], pixels)
     }
 
     /// Adds what some numbers of the patches of a panel give to some channels.
     fn multiply(
         &self,
-        (image, panel): (usize, usize),
+        panel: ImagePanel,
         channels: &Range<usize>,
         depth: &Range<usize>,
         lanes: Lanes<'_>,
         y: &SharedOutput<'_>,
     ) {
-        let (pixels, first) = (self.plane.output(), panel * COLUMNS);
+        let pixels = self.plane.output();
+        let first = panel.index * COLUMNS;
         let e = Extents { rows: channels.len(), columns: COLUMNS.min(pixels - first), pairs: depth.len().div_ceil(2) };
-        let channel = image * self.conv.shape.outputs + channels.start;
+        let channel = panel.image * self.conv.shape.outputs + channels.start;
         let target = Target { output: y, start: channel * pixels + first, row_stride: pixels };
         let start = match self.conv.bias {
             _ if depth.start > 0 => Start::Output,
@@ -131,13 +137,14 @@ impl Forward<'_> {
         let panels = self.panels();
         let channels = self.channels((4 * rayon::current_num_threads()).div_ceil(self.batch * panels));
         (0..self.batch * panels * channels.len()).into_par_iter().for_each(|task| {
-            let (panel, part) = (task / channels.len(), task % channels.len());
-            let panel = (panel / panels, panel % panels);
-            let (patches, width) = (self.patches(panel.0, panel.1), COLUMNS);
+            let panel = self.panel(task / channels.len());
+            let channels = &channels[task % channels.len()];
+            let patches = self.patches(panel);
+            let width = COLUMNS;
             with_words(DEPTH.min(self.conv.shape.patch().next_multiple_of(2)) / 2 * width, |words| {
                 for depth in self.depths() {
                     patches.pack(depth.clone(), words, width);
-                    self.multiply(panel, &channels[part], &depth, Lanes { words, width }, y);
+                    self.multiply(panel, channels, &depth, Lanes { words, width }, y);
                 }
             });
         });
@@ -146,12 +153,13 @@ impl Forward<'_> {
     /// The patches of the few panels are gathered once, then each task has some channels: with few pixels, the weight is
     /// most of the numbers, and is read once.
     fn by_channels(&self, y: &SharedOutput<'_>) {
-        let (panels, width) = (self.panels(), self.plane.output().min(COLUMNS).next_multiple_of(LANES));
+        let panels = self.panels();
+        let width = self.plane.output().min(COLUMNS).next_multiple_of(LANES);
         let size = self.conv.shape.patch().div_ceil(2) * width;
         let channels = self.channels(8 * rayon::current_num_threads());
         with_words(self.batch * panels * size, |gathered| {
             gathered.par_chunks_mut(size).enumerate().for_each(|(index, out)| {
-                let patches = self.patches(index / panels, index % panels);
+                let patches = self.patches(self.panel(index));
                 let tasks = out.par_chunks_mut(SHARE / 2 * width).enumerate();
                 tasks.for_each(|(share, out)| {
                     let first = share * SHARE;
@@ -163,7 +171,7 @@ impl Forward<'_> {
                 for depth in self.depths() {
                     for (index, words) in gathered.chunks_exact(size).enumerate() {
                         let lanes = Lanes { words: &words[depth.start / 2 * width..], width };
-                        self.multiply((index / panels, index % panels), channels, &depth, lanes, y);
+                        self.multiply(self.panel(index), channels, &depth, lanes, y);
                     }
                 }
             });
@@ -216,24 +224,24 @@ impl<'a> Patches<'a> {
     fn pack(&self, depth: Range<usize>, panel: &mut [u32], width: usize) {
         if self.shape.is_pointwise() {
             let numbers = &self.image[depth.start * self.plane.input() + self.pixels.start..];
-            let (rows, columns) = (depth.len(), self.pixels.len());
-            let source = Source { numbers, rows, columns, stride: self.plane.input() };
+            let source = Source { numbers, rows: depth.len(), columns: self.pixels.len(), stride: self.plane.input() };
             // SAFETY: the caller has asserted the instructions.
             return unsafe { interleave(source, panel, width) };
         }
-        let (taps, stride) = (self.shape.kernel * self.shape.kernel, self.shape.stride);
+        let taps = self.shape.kernel * self.shape.kernel;
+        let stride = self.shape.stride;
         let mut gathered = [0u16; GATHERED * COLUMNS];
         for first in depth.clone().step_by(GATHERED) {
             let rows = GATHERED.min(depth.end - first);
             gathered.fill(0);
             for (k, row) in (first..first + rows).zip(gathered.chunks_exact_mut(width)) {
                 let channel = &self.image[k / taps * self.plane.input()..][..self.plane.input()];
-                for (to, from, count) in &self.runs[k % taps] {
-                    let row = &mut row[*to..to + count];
+                for Run { pixel, input, count } in &self.runs[k % taps] {
+                    let row = &mut row[*pixel..pixel + count];
                     if stride == 1 {
-                        row.copy_from_slice(&channel[*from..from + count]);
+                        row.copy_from_slice(&channel[*input..input + count]);
                     } else {
-                        row.iter_mut().zip(channel[*from..].iter().step_by(stride)).for_each(|(out, x)| *out = *x);
+                        row.iter_mut().zip(channel[*input..].iter().step_by(stride)).for_each(|(out, x)| *out = *x);
                     }
                 }
             }
@@ -248,19 +256,21 @@ impl<'a> Patches<'a> {
 ///
 /// # Panics
 /// If the processor has not the instructions.
-pub(crate) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
+pub(crate) fn backward(conv: ConvWeight<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     assert!(super::available());
     if winograd::suits(conv.shape, batch, plane) {
         return winograd::backward(conv, dy, batch, plane);
     }
-    let (shape, taps) = (conv.shape, conv.shape.kernel * conv.shape.kernel);
+    let shape = conv.shape;
+    let taps = shape.kernel * shape.kernel;
     let panels = plane.output().div_ceil(COLUMNS);
     let panel_words = shape.outputs.div_ceil(2) * COLUMNS;
     let channels = (TALL / taps).clamp(1, shape.inputs.div_ceil(rayon::current_num_threads()));
     let blocks = shape.inputs.div_ceil(channels);
     with_words(batch * panels * panel_words, |lanes| {
         lanes.par_chunks_mut(panel_words).enumerate().for_each(|(index, out)| {
-            let (image, panel) = (index / panels, index % panels);
+            let image = index / panels;
+            let panel = index % panels;
             let dy = &dy[image * shape.outputs * plane.output()..][..shape.outputs * plane.output()];
             lanes_of(dy, plane.output(), panel * COLUMNS, out);
         });
@@ -284,7 +294,7 @@ pub(crate) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane)
                         let first = (image * shape.inputs + channels.start) * plane.input();
                         // SAFETY: each task writes its own channels.
                         let dx = unsafe { dx.part(first, channels.len() * plane.input()) };
-                        channels_backward((shape, plane), weight, lanes, ahead, dx);
+                        channels_backward(shape, plane, weight, lanes, ahead, dx);
                     }
                 });
             });
@@ -295,13 +305,7 @@ pub(crate) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane)
 }
 
 /// The gradient of some channels of one image.
-fn channels_backward(
-    (shape, plane): (ConvShape, Plane),
-    weight: Lanes<'_>,
-    lanes: &[u32],
-    ahead: Ahead,
-    dx: &mut [f32],
-) {
+fn channels_backward(shape: ConvShape, plane: Plane, weight: Lanes<'_>, lanes: &[u32], ahead: Ahead, dx: &mut [f32]) {
     let taps = shape.kernel * shape.kernel;
     let rows = dx.len() / plane.input() * taps;
     let pairs = shape.outputs.div_ceil(2);
@@ -334,12 +338,12 @@ fn channels_backward(
             let runs = runs_of(plane, taps, &pixels);
             for (row, patch) in patches.chunks_exact(COLUMNS).enumerate() {
                 let channel = &mut dx[row / taps * plane.input()..][..plane.input()];
-                for (from, to, count) in &runs[row % taps] {
-                    let patch = &patch[*from..from + count];
+                for Run { pixel, input, count } in &runs[row % taps] {
+                    let patch = &patch[*pixel..pixel + count];
                     if shape.stride == 1 {
-                        channel[*to..to + count].iter_mut().zip(patch).for_each(|(x, p)| *x += p);
+                        channel[*input..input + count].iter_mut().zip(patch).for_each(|(x, p)| *x += p);
                     } else {
-                        channel[*to..].iter_mut().step_by(shape.stride).zip(patch).for_each(|(x, p)| *x += p);
+                        channel[*input..].iter_mut().step_by(shape.stride).zip(patch).for_each(|(x, p)| *x += p);
                     }
                 }
             }

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use super::pack::{Source, interleave, round_rows, transpose};
 use super::scratch::{with_halves, with_words};
-use super::tile::{Ahead, Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, Target, multiply, multiply_before};
-use crate::low_rank::Factors;
+use super::tile::{Ahead, Broadcast, COLUMNS, Extents, LANES, Lanes, ROWS, Start, multiply, multiply_before};
+use super::weight::{Factors, Weight};
 use crate::rounding::narrowed;
-use crate::shared_output::{SharedOutput, filled};
+use crate::shared_output::{SharedOutput, Target, filled};
 
 /// Numbers along the sum that are worked on together: with 64 columns, a quarter of a megabyte of the cache near the core.
 const DEPTH: usize = 2048;
@@ -22,32 +22,6 @@ const TALL: usize = 1026;
 /// Fewer numbers are not worth a second thread's while to round.
 const FEWEST: usize = 1 << 13;
 
-/// A row-major matrix of bf16 numbers.
-#[derive(Clone, Copy)]
-pub(crate) struct Weight<'a> {
-    pub numbers: &'a [bf16],
-    pub rows: usize,
-    pub columns: usize,
-}
-
-impl<'a> Weight<'a> {
-    /// Part of it as bits.
-    pub(super) fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Source<'a> {
-        let numbers = &self.numbers.reinterpret_cast()[rows.start * self.columns + columns.start..];
-        Source { numbers, rows: rows.len(), columns: columns.len(), stride: self.columns }
-    }
-
-    /// The transpose as what a [`Rows`] is multiplied with.
-    fn turned(self) -> Factor<'a> {
-        Factor { weight: self, turned: true }
-    }
-
-    /// The matrix as what a [`Rows`] is multiplied with.
-    fn straight(self) -> Factor<'a> {
-        Factor { weight: self, turned: false }
-    }
-}
-
 /// A matrix, or its transpose, as the right-hand side of a product.
 #[derive(Clone, Copy)]
 struct Factor<'a> {
@@ -55,7 +29,17 @@ struct Factor<'a> {
     turned: bool,
 }
 
-impl Factor<'_> {
+impl<'a> Factor<'a> {
+    /// The transpose of a matrix.
+    fn turned(weight: Weight<'a>) -> Self {
+        Self { weight, turned: true }
+    }
+
+    /// The matrix itself.
+    fn straight(weight: Weight<'a>) -> Self {
+        Self { weight, turned: false }
+    }
+
     /// Brings some lanes and some depth into a panel.
     ///
     /// # Safety
@@ -85,7 +69,9 @@ impl Factor<'_> {
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn forward(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>) -> Vec<f32> {
-    with_rows(x, weight.columns, |x| sum_of_products(weight.rows, bias, &[Term { rows: x, factor: weight.turned() }]))
+    with_rows(x, weight.columns, |x| {
+        sum_of_products(weight.rows, bias, &[Term { rows: x, factor: Factor::turned(weight) }])
+    })
 }
 
 /// dy·W for dy [M, out].
@@ -93,7 +79,7 @@ pub(crate) fn forward(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>) -> Ve
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn backward(dy: &[f32], weight: Weight<'_>) -> Vec<f32> {
-    let factor = weight.straight();
+    let factor = Factor::straight(weight);
     with_rows(dy, weight.rows, |dy| sum_of_products(weight.columns, None, &[Term { rows: dy, factor }]))
 }
 
@@ -136,43 +122,65 @@ pub(crate) struct Forward {
 pub(crate) fn forward_low_rank(x: &[f32], weight: Weight<'_>, bias: Option<&[f32]>, factors: &Factors<'_>) -> Forward {
     assert!(super::available());
     let rounded = Rounded::new(factors);
-    let (down, up) = (rounded.down().turned(), rounded.up().turned());
+    let down = Factor::turned(rounded.down());
+    let up = Factor::turned(rounded.up());
     let k = weight.columns;
     let mut halves = vec![bf16::ZERO; x.len() / k * k.next_multiple_of(2)];
     round_all(x, k, halves.reinterpret_cast_mut());
     let x = Rows::of(&halves, k);
     let inner = sum_of_products(factors.rank, None, &[Term { rows: x, factor: down }]);
     let y = with_rows(&inner, factors.rank, |inner| {
-        let terms = [Term { rows: x, factor: weight.turned() }, Term { rows: inner, factor: up }];
+        let terms = [Term { rows: x, factor: Factor::turned(weight) }, Term { rows: inner, factor: up }];
         sum_of_products(weight.rows, bias, &terms)
     });
     Forward { y, inner, x: halves }
 }
 
-/// Gradients of x (if wanted), down and up from that of y, for the `x` and the `inner` that the forward pass gave.
+/// What the backward pass of a product of low rank reads of its [`Forward`].
+#[derive(Clone, Copy)]
+pub(crate) struct KeptForward<'a> {
+    /// x, rounded, in rows of an even length.
+    pub x: &'a [bf16],
+    /// x·downᵀ, [M, rank].
+    pub inner: &'a [f32],
+}
+
+/// Gradients of a layer with a product of low rank.
+pub(crate) struct LowRankGradients {
+    /// [M, in]; empty if it was not wanted.
+    pub dx: Vec<f32>,
+    /// [rank, in].
+    pub d_down: Vec<f32>,
+    /// [out, rank].
+    pub d_up: Vec<f32>,
+}
+
+/// Gradients of x (if wanted), down and up from that of y.
 ///
 /// # Panics
 /// If the processor has not the instructions.
 pub(crate) fn backward_low_rank(
-    (x, inner): (&[bf16], &[f32]),
+    kept: KeptForward<'_>,
     dy: &[f32],
     weight: Weight<'_>,
     factors: &Factors<'_>,
     wants_dx: bool,
-) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+) -> LowRankGradients {
     assert!(super::available());
-    let (rounded, rank) = (Rounded::new(factors), factors.rank);
-    let (down, up) = (rounded.down().straight(), rounded.up().straight());
+    let rank = factors.rank;
+    let rounded = Rounded::new(factors);
+    let down = Factor::straight(rounded.down());
+    let up = Factor::straight(rounded.up());
     with_rows(dy, weight.rows, |dy| {
         let d_inner = sum_of_products(rank, None, &[Term { rows: dy, factor: up }]);
         let dx = with_rows(&d_inner, rank, |d_inner| {
-            let terms = [Term { rows: dy, factor: weight.straight() }, Term { rows: d_inner, factor: down }];
+            let terms = [Term { rows: dy, factor: Factor::straight(weight) }, Term { rows: d_inner, factor: down }];
             if wants_dx { sum_of_products(weight.columns, None, &terms) } else { Vec::new() }
         });
-        let d_down = product_over_rows(&d_inner, rank, Rows::of(x, weight.columns), Side::Rows);
-        let scaled: Vec<f32> = inner.iter().map(|x| x * factors.scale).collect();
+        let d_down = product_over_rows(&d_inner, rank, Rows::of(kept.x, weight.columns), Side::Rows);
+        let scaled: Vec<f32> = kept.inner.iter().map(|x| x * factors.scale).collect();
         let d_up = product_over_rows(&scaled, rank, dy, Side::Columns);
-        (dx, d_down, d_up)
+        LowRankGradients { dx, d_down, d_up }
     })
 }
 
@@ -231,8 +239,10 @@ fn sum_of_products(n: usize, bias: Option<&[f32]>, terms: &[Term<'_>]) -> Vec<f3
     let chunks = m.div_ceil(tall);
     let tasks = |y: &SharedOutput<'_>| {
         (0..chunks * panels).into_par_iter().for_each(|task| {
-            let (row, column) = (task / panels * tall, task % panels * COLUMNS);
-            let (rows, columns) = (tall.min(m - row), COLUMNS.min(n - column));
+            let row = task / panels * tall;
+            let column = task % panels * COLUMNS;
+            let rows = tall.min(m - row);
+            let columns = COLUMNS.min(n - column);
             let target = Target { output: y, start: row * n + column, row_stride: n };
             let mut start = bias.map_or(Start::Zero, |bias| Start::Columns(&bias[column..]));
             for Term { rows: Rows { halves, k, stride }, factor } in terms {

@@ -14,16 +14,19 @@ mod pack;
 mod scratch;
 mod softmax;
 mod tile;
+mod weight;
 mod winograd;
 
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
 
 pub(crate) use attention::{attend, attend_backward};
-pub(crate) use conv::{Frozen, backward as conv_backward, forward as conv_forward};
+pub(crate) use conv::{backward as conv_backward, forward as conv_forward};
 pub(crate) use linear::{
-    Forward, Weight, backward as linear_backward, backward_low_rank, forward as linear_forward, forward_low_rank,
+    Forward, KeptForward, LowRankGradients, backward as linear_backward, backward_low_rank, forward as linear_forward,
+    forward_low_rank,
 };
+pub(crate) use weight::{ConvWeight, Factors, Weight};
 
 /// Rounds to nearest even.
 ///

@@ -83,7 +83,7 @@ pub(super) struct Tile<'a> {
     pub weights: &'a mut [u16],
     /// Gradients of the scores, rounded, row by row.
     pub ds_rows: &'a mut [u16],
-    /// The same in lanes.
+    /// Gradients of the scores, rounded, in lanes.
     pub ds_lanes: &'a mut [u32],
 }
 

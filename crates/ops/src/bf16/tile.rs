@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::shared_output::SharedOutput;
+use crate::shared_output::Target;
 
 /// Rows of a tile of full width: with four vectors of columns, 24 sums, four operands and one broadcast fill the 32
 /// registers.
@@ -69,14 +69,6 @@ pub(super) struct Extents {
     pub rows: usize,
     pub columns: usize,
     pub pairs: usize,
-}
-
-/// Where a product goes: first element and distance of rows.
-#[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub output: &'a SharedOutput<'a>,
-    pub start: usize,
-    pub row_stride: usize,
 }
 
 /// What main memory is asked for, line by line, while a product is computed, so that it is near when it is packed.
@@ -279,7 +271,7 @@ unsafe fn run<const M: usize, const N: usize>(tile: &Tile, start: First) {
     }
 }
 
-/// The same bits as pairs of bf16 numbers.
+/// Words as pairs of bf16 numbers, bit by bit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn pairs(words: __m512i) -> __m512bh {

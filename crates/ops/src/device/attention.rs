@@ -1,9 +1,11 @@
 //! Attention in tiles of queries (Dao et al. 2022): of the scores, as much exists at a time as one tile needs.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor, TensorData, activation};
 
 use super::in_precision_of;
-use crate::attention::Mask;
+use crate::attention_head::Mask;
 
 /// Scores of one tile, about: 64 MB in f32.
 #[cfg(feature = "cube")]
@@ -27,11 +29,12 @@ impl Attended {
         1.0 / (self.q.dims()[3] as f32).sqrt()
     }
 
-    /// First query and count of each tile.
-    fn tiles(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let ([batch, heads, queries, _], keys) = (self.q.dims(), self.k.dims()[2]);
+    /// The queries of each tile.
+    fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let [batch, heads, queries, _] = self.q.dims();
+        let [_, _, keys, _] = self.k.dims();
         let step = (self.scores / (batch * heads * keys)).clamp(1, queries);
-        (0..queries).step_by(step).map(move |first| (first, step.min(queries - first)))
+        (0..queries).step_by(step).map(move |first| first..(first + step).min(queries))
     }
 
     /// a·b in the attention's precision, [B, heads, ..].
@@ -42,8 +45,10 @@ impl Attended {
     }
 
     /// Scaled scores of a tile, hidden ones far below the others.
-    fn scores(&self, (first, count): (usize, usize)) -> Tensor<4> {
-        let keys = self.k.dims()[2];
+    fn scores(&self, tile: &Range<usize>) -> Tensor<4> {
+        let first = tile.start;
+        let count = tile.len();
+        let [_, _, keys, _] = self.k.dims();
         // Scaled before the product: f16 ends at 65504.
         let q = self.q.clone().narrow(2, first, count).mul_scalar(self.scale());
         let scores = self.product(q, self.k.clone().transpose());
@@ -60,9 +65,10 @@ impl Attended {
 
 /// The output, and the logarithm of each row's sum, [B, heads, S, 1].
 pub(crate) fn forward(of: &Attended) -> (Tensor<4>, Tensor<4>) {
-    let (mut outputs, mut log_sums) = (Vec::new(), Vec::new());
+    let mut outputs = Vec::new();
+    let mut log_sums = Vec::new();
     for tile in of.tiles() {
-        let scores = of.scores(tile);
+        let scores = of.scores(&tile);
         let largest = scores.clone().max_dim(3);
         let log_sum = (scores.clone() - largest.clone()).exp().sum_dim(3).log() + largest;
         outputs.push(of.product(activation::softmax(scores, 3), of.v.clone()));
@@ -74,10 +80,13 @@ pub(crate) fn forward(of: &Attended) -> (Tensor<4>, Tensor<4>) {
 /// dL/dq, dL/dk and dL/dv.
 pub(crate) fn backward(of: &Attended, output: Tensor<4>, log_sum: Tensor<4>, dy: Tensor<4>) -> [Tensor<4>; 3] {
     let delta = (dy.clone() * output).sum_dim(3);
-    let (mut dq, mut dk, mut dv): (_, Option<Tensor<4>>, Option<Tensor<4>>) = (Vec::new(), None, None);
+    let mut dq = Vec::new();
+    let mut dk: Option<Tensor<4>> = None;
+    let mut dv: Option<Tensor<4>> = None;
     for tile in of.tiles() {
-        let cut = |x: &Tensor<4>| x.clone().narrow(2, tile.0, tile.1);
-        let (dy, p) = (cut(&dy), (of.scores(tile) - cut(&log_sum)).exp());
+        let cut = |x: &Tensor<4>| x.clone().narrow(2, tile.start, tile.len());
+        let dy = cut(&dy);
+        let p = (of.scores(&tile) - cut(&log_sum)).exp();
         let dp = of.product(dy.clone(), of.v.clone().transpose());
         let ds = (p.clone() * (dp - cut(&delta))).mul_scalar(of.scale());
         dq.push(of.product(ds.clone(), of.k.clone()));

@@ -17,7 +17,11 @@ use crate::conv::FrozenConv;
 /// few times that.
 pub(crate) const BAND: usize = 1 << 25;
 
-/// The convolution of what `before` makes of `x`, added to `sum` if there is one; [1, H, W, C] all.
+/// The convolution of what `before` makes of `x`, added to `sum` if there is one.
+///
+/// # Shapes
+/// - x: [1, H, W, in]
+/// - sum and output: [1, H', W', out]
 pub(crate) fn convolved_on_device(
     conv: &FrozenConv,
     x: &Tensor<4>,
@@ -27,10 +31,11 @@ pub(crate) fn convolved_on_device(
 ) -> Tensor<4> {
     let [_, height, width, channels] = x.dims();
     assert_eq!(channels, conv.shape().inputs, "input channels of a convolution");
-    let cut = Cut::new(conv.shape(), (height, width), before, size);
+    let cut = Cut::new(conv.shape(), height, width, before, size);
     let [outputs, height, width] = cut.output();
     assert!(sum.as_ref().is_none_or(|sum| sum.dims() == [1, height, width, outputs]), "a sum of images");
-    let (adds, mut y) = (sum.is_some(), sum);
+    let adds = sum.is_some();
+    let mut y = sum;
     let bands = Bands::new(cut, conv.without_padding(), x, before);
     for rows in cut.rows() {
         let band = bands.multiply(rows.clone());
@@ -70,12 +75,14 @@ impl<'a> Bands<'a> {
 
     /// Some rows of the output.
     fn multiply(&self, rows: Range<usize>) -> Tensor<4> {
-        let Cut { shape, seen, zeros, .. } = self.cut;
+        let Cut { shape, height, zeros_before, zeros_after, .. } = self.cut;
         // The rows below them, first with the zeros around the image, then without.
-        let (first, end) = (rows.start * shape.stride, (rows.end - 1) * shape.stride + shape.kernel);
-        let (above, below) = (zeros.0.saturating_sub(first), end.saturating_sub(zeros.0 + seen.0));
-        let x = self.brought(first + above - zeros.0..end - below - zeros.0);
-        let padding = [(above, below), zeros, (0, 0)];
+        let first = rows.start * shape.stride;
+        let end = (rows.end - 1) * shape.stride + shape.kernel;
+        let above = zeros_before.saturating_sub(first);
+        let below = end.saturating_sub(zeros_before + height);
+        let x = self.brought(first + above - zeros_before..end - below - zeros_before);
+        let padding = [(above, below), (zeros_before, zeros_after), (0, 0)];
         let x = if padding.iter().all(|sides| *sides == (0, 0)) { x } else { x.pad(padding, PadMode::Constant(0.0)) };
         self.conv.plain_forward(x.permute([0, 3, 1, 2])).permute([0, 2, 3, 1])
     }

@@ -20,7 +20,10 @@ impl FrozenVector {
         Self { numbers, there: Mutex::default() }
     }
 
-    /// On a device.
+    /// The numbers on a device.
+    ///
+    /// # Shapes
+    /// - output: [numbers]
     pub fn tensor(&self, device: &Device) -> Tensor<1> {
         let bring = || Tensor::from_data(TensorData::new(self.numbers.clone(), [self.numbers.len()]), device);
         if is_host(device) {

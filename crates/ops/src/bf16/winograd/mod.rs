@@ -15,13 +15,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use self::vectors::{apart, down, four, load, nine, padded, store, store_words, together, two};
-use super::conv::Frozen;
-use super::linear::Weight;
 use super::pack::{ask_for, transposed};
 use super::scratch::{with_floats, with_words};
-use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, Target, multiply};
+use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, multiply};
+use super::weight::{ConvWeight, Weight};
 use crate::conv_shape::{ConvShape, Plane};
-use crate::shared_output::{SharedOutput, filled};
+use crate::shared_output::{SharedOutput, Target, filled};
 
 /// Transformed numbers of a tile.
 const POINTS: usize = 16;
@@ -52,17 +51,21 @@ pub(super) fn suits(shape: ConvShape, batch: usize, plane: Plane) -> bool {
 }
 
 /// y for x [B, in, H, W].
-pub(super) fn forward(conv: Frozen<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
-    let (shape, k) = (conv.shape, conv.shape.patch());
+pub(super) fn forward(conv: ConvWeight<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
+    let shape = conv.shape;
+    let k = shape.patch();
     let order = Order { rows: shape.outputs, depth: shape.inputs, row_stride: k, depth_stride: 9, turned: false };
-    convolve((conv.weight, order), conv.bias, x, batch, plane)
+    let tiling = Tiling::of(plane);
+    convolve(&Convolution { weight: conv.weight, order, bias: conv.bias, tiling, plane }, x, batch)
 }
 
 /// dx for dy [B, out, H, W]: the convolution with the taps turned round and the channels' roles exchanged.
-pub(super) fn backward(conv: Frozen<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
-    let (shape, k) = (conv.shape, conv.shape.patch());
+pub(super) fn backward(conv: ConvWeight<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
+    let shape = conv.shape;
+    let k = shape.patch();
     let order = Order { rows: shape.inputs, depth: shape.outputs, row_stride: 9, depth_stride: k, turned: true };
-    convolve((conv.weight, order), None, dy, batch, plane)
+    let tiling = Tiling::of(plane);
+    convolve(&Convolution { weight: conv.weight, order, bias: None, tiling, plane }, dy, batch)
 }
 
 /// How a convolution goes through its weight: channels of the result are rows, those that are summed are its depth.
@@ -86,15 +89,9 @@ impl Order {
     }
 }
 
-fn convolve(
-    (weight, order): (Weight<'_>, Order),
-    bias: Option<&[f32]>,
-    x: &[f32],
-    batch: usize,
-    plane: Plane,
-) -> Vec<f32> {
+fn convolve(convolution: &Convolution<'_>, x: &[f32], batch: usize) -> Vec<f32> {
     assert!(super::available());
-    let convolution = Convolution { weight, order, bias, tiling: Tiling::of(plane), plane };
+    let Convolution { order, plane, .. } = convolution;
     let tasks = |y: &SharedOutput<'_>| {
         if batch * convolution.tiling.panels() <= FEW_PANELS {
             convolution.by_blocks(x, batch, y);

@@ -1,7 +1,5 @@
-//! A frozen linear layer with a tracked product of low rank beside it: y = x·Wᵀ + b + scale · (x·downᵀ)·upᵀ.
-//!
-//! In one operation, x is rounded and read once for both, the two are summed as they are made, and so are the two parts of
-//! dx. The tape keeps x, rounded as it was multiplied, and x·downᵀ.
+//! The product of low rank and its layer as one operation, where the kernels in bf16 are: x is rounded and read once for
+//! both, the two are summed as they are made, and so are the two parts of dx. The tape keeps x, rounded as it was multiplied, and x·downᵀ.
 
 use std::sync::Arc;
 
@@ -14,21 +12,13 @@ use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, backend_extension}
 use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
-use crate::bf16::{Forward, backward_low_rank, forward_low_rank};
+use crate::bf16::{Factors, Forward, KeptForward, LowRankGradients, backward_low_rank, forward_low_rank};
 use crate::frozen_op::{dims, flex_tensor};
 use crate::linear::Linear;
 
 const KERNELS: &str = "a product of low rank is only fused where the kernels in bf16 are";
 
-/// The factors' numbers: `down` [rank, in], `up` [out, rank].
-pub(crate) struct Factors<'a> {
-    pub down: &'a [f32],
-    pub up: &'a [f32],
-    pub rank: usize,
-    pub scale: f32,
-}
-
-/// What is frozen of it.
+/// What is frozen of the operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Bypassed {
     pub layer: Arc<Linear>,
@@ -38,6 +28,10 @@ pub(crate) struct Bypassed {
 }
 
 /// The layer and the product, for a layer that computes in bf16.
+///
+/// # Shapes
+/// - x: [.., in]; down: [rank, in]; up: [out, rank]
+/// - output: [.., out]
 pub(crate) fn apply<const D: usize>(op: Bypassed, x: Tensor<D>, down: Tensor<2>, up: Tensor<2>) -> Tensor<D> {
     let (y, ..) = Dispatch::low_rank(x.into_dispatch(), down.into_dispatch(), up.into_dispatch(), op);
     Tensor::from_dispatch(y)
@@ -70,13 +64,15 @@ fn factors<'a>(down: &'a FlexTensor, up: &'a FlexTensor, scale: f32) -> Factors<
 impl LowRankOps for Flex {
     fn low_rank(x: FlexTensor, down: FlexTensor, up: FlexTensor, op: Bypassed) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [x, down, up] = [x, down, up].map(|tensor| tensor.to_contiguous());
-        let (factors, weight) = (factors(&down, &up, op.scale), op.layer.weight.reading());
+        let factors = factors(&down, &up, op.scale);
+        let weight = op.layer.weight.reading();
         let weight = weight.for_bf16().expect(KERNELS);
         let Forward { y, inner, x: rounded } =
             forward_low_rank(x.storage(), weight, op.layer.bias.as_deref(), &factors);
         let mut shape = dims(&x);
-        let (last, rank) = (shape.len() - 1, factors.rank);
+        let last = shape.len() - 1;
         shape[last] = op.layer.weight.rows();
+        let rank = factors.rank;
         let rows = inner.len() / rank;
         let layout = Layout::contiguous(Shape::from([rows, rounded.len() / rows]));
         let rounded = FlexTensor::new(Bytes::from_elems(rounded), layout, DType::BF16);
@@ -92,10 +88,12 @@ impl LowRankOps for Flex {
         op: Bypassed,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [x, inner, down, up, dy] = [x, inner, down, up, dy].map(|tensor| tensor.to_contiguous());
-        let read = (x.storage(), inner.storage());
-        let (factors, weight) = (factors(&down, &up, op.scale), op.layer.weight.reading());
+        let kept = KeptForward { x: x.storage(), inner: inner.storage() };
+        let factors = factors(&down, &up, op.scale);
+        let weight = op.layer.weight.reading();
         let weight = weight.for_bf16().expect(KERNELS);
-        let (dx, d_down, d_up) = backward_low_rank(read, dy.storage(), weight, &factors, op.wants_dx);
+        let LowRankGradients { dx, d_down, d_up } =
+            backward_low_rank(kept, dy.storage(), weight, &factors, op.wants_dx);
         let mut shape = if op.wants_dx { dims(&dy) } else { vec![0] };
         if let Some(last) = shape.last_mut().filter(|_| op.wants_dx) {
             *last = op.layer.weight.columns();
