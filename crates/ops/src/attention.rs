@@ -39,6 +39,7 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask, dtype: We
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
     mask: Mask,
+    #[cfg_attr(not(any(feature = "cube", target_arch = "x86_64")), expect(dead_code))]
     dtype: WeightDtype,
 }
 

@@ -36,14 +36,14 @@ struct Conv {
 }
 
 impl FrozenConv {
-    /// `weight` is [out, in·k·k], row-major as in checkpoints; `bias` [out].
+    /// `weight` is `[out, in·k·k]`, row-major as in checkpoints; `bias` `[out]`.
     pub fn new(shape: ConvShape, weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
         assert_eq!((weight.rows(), weight.columns()), (shape.outputs, shape.patch()));
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == shape.outputs));
         Self(Arc::new(Conv { shape, weight, bias: bias.map(|bias| Arc::new(FrozenVector::new(bias))) }))
     }
 
-    /// The bias, [out].
+    /// The bias, `[out]`.
     pub fn bias(&self) -> Option<&[f32]> {
         self.0.bias.as_ref().map(|bias| &***bias)
     }

@@ -29,7 +29,7 @@ pub type MatrixReader = Arc<dyn Fn() -> Result<Vec<f32>, String> + Send + Sync>;
 
 /// A row-major matrix of frozen weights; cloning shares the numbers.
 ///
-/// One with a [`MatrixReader`] may be used whether its numbers are in memory or not: without [`FrozenMatrix::read`] every use
+/// One with a [`MatrixReader`] may be used whether its numbers are in memory or not: without [`LazyMatrix::read`] every use
 /// reads them anew and forgets them afterwards, which takes longer and no memory.
 #[derive(Clone)]
 pub struct FrozenMatrix(Arc<Matrix>);

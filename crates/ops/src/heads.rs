@@ -62,6 +62,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Number of rows.
+    #[cfg(target_arch = "x86_64")]
     pub fn count(self) -> usize {
         self.count
     }

@@ -22,7 +22,7 @@ pub(crate) struct Linear {
 }
 
 impl FrozenLinear {
-    /// `weight` is [out, in] as in checkpoints, `bias` [out].
+    /// `weight` is `[out, in]` as in checkpoints, `bias` `[out]`.
     pub fn new(weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == weight.rows()));
         Self(Arc::new(Linear { weight, bias: bias.map(FrozenVector::new) }))
@@ -38,7 +38,7 @@ impl FrozenLinear {
         self.0.weight.rows()
     }
 
-    /// The bias, [out].
+    /// The bias, `[out]`.
     pub fn bias(&self) -> Option<&[f32]> {
         self.0.bias.as_deref()
     }

@@ -10,6 +10,7 @@ use crate::shared_output::written;
 const PIECE: usize = 1 << 15;
 
 /// The nearest bf16 number as f32, in a form that loops over it vectorize.
+#[cfg(any(test, target_arch = "x86_64"))]
 #[inline(always)]
 pub(crate) fn nearest_half(number: f32) -> f32 {
     let bits = number.to_bits();

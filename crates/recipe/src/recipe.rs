@@ -44,8 +44,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recipe as TOML with every default written out; `--config_file` and [`parse_toml`] read it back to an equal
-    /// recipe.
+    /// The recipe as TOML with every default written out; `--config_file` and [`crate::parse_toml`] read it back to an
+    /// equal recipe.
     ///
     /// # Errors
     /// If a path is not valid UTF-8.

@@ -102,11 +102,7 @@ impl Keys {
         for (level, width) in shape.widths.iter().enumerate() {
             for _ in 0..2 {
                 self.resnet(&format!("{UNET}.input_blocks.{block}.0"), [current, *width], time);
-                self.transformer(
-                    &format!("{UNET}.input_blocks.{block}.1"),
-                    *width,
-                    (shape.depths[level], shape.context),
-                );
+                self.transformer(&format!("{UNET}.input_blocks.{block}.1"), *width, shape.depths[level], shape.context);
                 current = *width;
                 skips.push(current);
                 block += 1;
@@ -118,13 +114,13 @@ impl Keys {
             }
         }
         self.resnet(&format!("{UNET}.middle_block.0"), [current, current], time);
-        self.transformer(&format!("{UNET}.middle_block.1"), current, (shape.middle, shape.context));
+        self.transformer(&format!("{UNET}.middle_block.1"), current, shape.middle, shape.context);
         self.resnet(&format!("{UNET}.middle_block.2"), [current, current], time);
         for (block, level) in (0..shape.widths.len()).rev().flat_map(|level| [level; 3]).enumerate() {
             let (path, width, depth) =
                 (format!("{UNET}.output_blocks.{block}"), shape.widths[level], shape.depths[level]);
             self.resnet(&format!("{path}.0"), [current + skips.pop().unwrap(), width], time);
-            self.transformer(&format!("{path}.1"), width, (depth, shape.context));
+            self.transformer(&format!("{path}.1"), width, depth, shape.context);
             current = width;
             if block % 3 == 2 && level > 0 {
                 let slot = if depth > 0 { 2 } else { 1 };
@@ -146,7 +142,7 @@ impl Keys {
         }
     }
 
-    fn transformer(&mut self, path: &str, width: usize, (depth, context): (usize, usize)) {
+    fn transformer(&mut self, path: &str, width: usize, depth: usize, context: usize) {
         if depth == 0 {
             return;
         }

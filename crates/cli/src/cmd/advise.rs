@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lorabake_recipe::guide::advise::{Category, Learner, Question, advise};
+use lorabake_recipe::guide::advise::advise;
+use lorabake_recipe::guide::question::{Category, Learner, Question};
 use lorabake_recipe::model::Family;
 
 use crate::words;

@@ -23,7 +23,7 @@ impl FrozenVector {
     /// The numbers on a device.
     ///
     /// # Shapes
-    /// - output: [numbers]
+    /// - output: `[numbers]`
     pub fn tensor(&self, device: &Device) -> Tensor<1> {
         let bring = || Tensor::from_data(TensorData::new(self.numbers.clone(), [self.numbers.len()]), device);
         if is_host(device) {

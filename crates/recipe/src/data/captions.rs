@@ -124,6 +124,7 @@ pub struct RawCaptions {
     /// Give words in captions weights, as in prompts: (word), (word:1.2), [word]. A bracket that is meant literally is
     /// written \( or \).
     #[arg(long)]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "these are the words of --help")]
     pub weighted_captions: Option<bool>,
 }
 

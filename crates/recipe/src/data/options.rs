@@ -77,6 +77,7 @@ pub struct RawData {
     /// TOML file with [general], [[datasets]] and [[datasets.subsets]] of sd-scripts' form, instead of --train_data_dir:
     /// several folders with settings of their own, also at several sizes.
     #[arg(long, value_name = "FILE")]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "these are the words of --help")]
     pub dataset_config: Option<PathBuf>,
     /// Encode each image once and keep the result, which makes training much faster.
     #[arg(long)]

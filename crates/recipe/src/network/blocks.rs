@@ -68,7 +68,7 @@ impl Numbering {
     }
 }
 
-/// What is asked for of single blocks, in the order of [`name`].
+/// What is asked for of single blocks, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Blocks {
     /// What the blocks are.

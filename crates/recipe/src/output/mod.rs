@@ -1,6 +1,7 @@
 //! Where the result, its snapshots and the logs go.
 
 mod every;
+mod file_name;
 pub mod keep;
 pub mod samples;
 
@@ -167,9 +168,8 @@ impl RawOutput {
             report.note("output_name", "not given, so the file is called last.safetensors");
             return "last".to_owned();
         };
-        if name.contains(['/', '\\']) {
-            let remedy = "give the name alone, and the folder with --output_dir";
-            report.problem("output_name", format!("`{name}` is a path"), remedy);
+        if let Err(bad) = file_name::check(name) {
+            report.problem("output_name", bad.what, bad.remedy);
         }
         name.clone()
     }

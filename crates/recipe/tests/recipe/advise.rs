@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use lorabake_recipe::guide::advise::{Category, Learner, Question, advise};
+use lorabake_recipe::guide::advise::advise;
+use lorabake_recipe::guide::question::{Category, Learner, Question};
 use lorabake_recipe::model::Family;
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::optim::optimizer::Optimizer;

@@ -165,6 +165,7 @@ fn one_tensor(values: usize) -> Vec<NamedTensor> {
 }
 
 /// The environment variable by which the next test calls itself with a limit on the size of files.
+#[cfg(unix)]
 const FULL: &str = "LORABAKE_TEST_FULL_DISK";
 
 /// A full disk, played by a limit on the size of files: the error names path and cause, the old file survives.

@@ -3,6 +3,7 @@
 //! Each source has one file that says which of its settings is which option. What has no counterpart is listed with the
 //! reason, never dropped. Whether the options make a recipe is judged afterwards, as for any other.
 
+mod destination;
 mod gui;
 mod imported;
 mod ledger;

@@ -4,10 +4,9 @@
 //! the program is AGPL, and nothing of it is here. Its loop differs from sd-scripts' in many ways, so the result is a
 //! recipe of the same kind, not the same training.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
+use super::destination::Destination;
 use super::imported::Imported;
 use super::ledger::{self, Ledger};
 use crate::optim::optimizer::Optimizer;
@@ -143,10 +142,9 @@ fn family(books: &mut Ledger) {
 
 fn files(books: &mut Ledger) {
     if let Some(text) = books.text("output_model_destination") {
-        let path = Path::new(&text);
-        let folder = path.parent().map(|folder| folder.to_string_lossy().into_owned()).unwrap_or_default();
-        books.give("output_dir", if folder.is_empty() { "." } else { &folder });
-        books.give("output_name", path.file_stem().unwrap_or_default().to_string_lossy());
+        let destination = Destination::of(&text);
+        books.give("output_dir", destination.folder);
+        books.give("output_name", destination.name);
     }
     precision(books, "train_dtype", "mixed_precision", "no");
     precision(books, "output_dtype", "save_precision", "float");
