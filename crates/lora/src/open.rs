@@ -53,8 +53,11 @@ impl LoraNetwork {
         Ok(Self { modules })
     }
 
-    /// Takes the values of `other` wherever names and shapes agree; returns how many modules were taken and the names
-    /// that found no place.
+    /// Takes the values of `other` wherever names agree; returns how many modules were taken and the names that found no
+    /// place.
+    ///
+    /// # Errors
+    /// When a module is of another kind or rank, naming it.
     pub fn take_values(&mut self, other: &Self) -> Result<(usize, Vec<String>)> {
         let mut left: BTreeMap<&str, &NetworkModule> = other.modules.iter().map(|m| (m.name.as_str(), m)).collect();
         let mut taken = 0;
@@ -69,6 +72,9 @@ impl LoraNetwork {
     }
 
     /// Modules of DyLoRA in place of plain ones, where the recipe asks for that: files do not tell the two apart.
+    ///
+    /// # Errors
+    /// When a module is of a kind that the recipe does not train, or its rank is no multiple of the blocks' size.
     pub fn in_blocks(&mut self, adapter: &AdapterSettings, bundle: &Bundle) -> Result<()> {
         if !matches!(adapter, AdapterSettings::Lycoris(_))
             && let Some(other) = self.modules.iter().find(|m| m.spec.dora.is_some() || m.spec.method.name() != "LoRA")

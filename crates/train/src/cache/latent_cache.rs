@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
-use lorabake_data::Dataset;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
 use lorabake_data::image::mask;
 use lorabake_data::image::view::Source;
+use lorabake_data::{Dataset, Item};
 use lorabake_model::vae::Encoder;
 use lorabake_recipe::data::{Data, Mask};
 use lorabake_recipe::seed::{Seed, UseId};
@@ -15,7 +15,7 @@ use rand::Rng;
 use super::latent_files::{LatentFiles, Subject};
 use super::latent_notes::Seen;
 use super::latents::Latents;
-use crate::event::Event;
+use crate::event::{Emit, Event};
 
 /// The latents of every image that is used, upright and mirrored where it is mirrored.
 pub struct LatentCache {
@@ -27,7 +27,7 @@ pub struct LatentCache {
     sources: Vec<Option<Source>>,
     /// Encodes such uses; `None` if there are none.
     encoder: Option<Encoder>,
-    /// Where it does so.
+    /// Where such uses are encoded.
     device: Device,
     seed: Seed,
 }
@@ -41,58 +41,86 @@ pub struct Drawn {
     pub mask: Option<Vec<f32>>,
 }
 
+/// The VAE's encoder, and where it computes.
+pub(crate) struct EncoderOn<'a> {
+    pub encoder: Encoder,
+    pub device: &'a Device,
+}
+
+/// The images of a data set with their places in buckets.
+#[derive(Clone, Copy)]
+pub(crate) struct PlacedImages<'a> {
+    pub dataset: &'a Dataset,
+    /// One for each item.
+    pub placements: &'a [Placement],
+    /// What holds for items that have no settings of their own.
+    pub settings: &'a Data,
+}
+
 impl LatentCache {
-    /// Decodes and encodes all images on a device, or looks for their latents in `files`; names the first that fails.
+    /// Decodes and encodes all images, or looks for their latents in `files`.
+    ///
+    /// # Errors
+    /// When an image cannot be decoded or its latents are not finite, naming the first one.
     pub(crate) fn fill(
-        (encoder, device): (Encoder, &Device),
-        (dataset, placements): (&Dataset, &[Placement]),
-        data: &Data,
+        vae: EncoderOn<'_>,
+        images: PlacedImages<'_>,
         seed: Seed,
         mut files: Option<LatentFiles>,
-        mut tell: impl FnMut(Event),
+        emit: &Emit<'_>,
     ) -> Result<Self> {
-        let total = dataset.items.iter().filter(|item| item.uses > 0 || item.held_out).count();
-        let (mut latents, mut masks, mut sources) = (Vec::with_capacity(dataset.items.len()), Vec::new(), Vec::new());
-        let (mut done, mut seen) = (0, Seen::default());
-        for (item, placement) in dataset.items.iter().zip(placements) {
-            if item.uses == 0 && !item.held_out {
+        let EncoderOn { encoder, device } = vae;
+        let items = &images.dataset.items;
+        let total = items.iter().filter(|item| is_encoded(item)).count();
+        let mut latents = Vec::with_capacity(items.len());
+        let mut masks = Vec::with_capacity(items.len());
+        let mut sources = Vec::with_capacity(items.len());
+        let mut done = 0;
+        let mut seen = Seen::default();
+        for (item, placement) in items.iter().zip(images.placements) {
+            if !is_encoded(item) {
                 latents.push([None, None]);
                 masks.push(None);
                 sources.push(None);
                 continue;
             }
-            let settings = dataset.settings(data, item);
+            let settings = images.dataset.settings(images.settings, item);
             let source = Source::load(item, placement, settings)?;
             let encode = |image: &Rgb| {
                 let latents = Latents::encode(&encoder, image, device);
                 latents.map_err(|error| error.context(item.path.display().to_string()))
             };
-            let still = source.unaugmented()?;
-            let weights = still.mask.as_ref().map(mask::weights);
+            let unaugmented = source.unaugmented()?;
+            let weights = unaugmented.mask.as_ref().map(mask::weights);
             seen.look(item, &source, weights.as_deref());
             // What is held out always looks the same.
             let varies = source.varies() && !item.held_out;
-            let mirrors = settings.flip_aug && !varies && !item.held_out;
-            let mirrored = mirrors.then(|| still.image.flip_horizontal());
-            let views = [Some(&still.image), mirrored.as_ref()];
-            let alpha = still.mask.as_ref().filter(|_| settings.mask == Some(Mask::Alpha));
+            let flips = settings.flip_aug && !varies && !item.held_out;
+            let flipped = flips.then(|| unaugmented.image.flip_horizontal());
+            let views = [Some(&unaugmented.image), flipped.as_ref()];
+            let alpha = unaugmented.mask.as_ref().filter(|_| settings.mask == Some(Mask::Alpha));
             latents.push(match &mut files {
                 Some(files) => files.latents(&Subject { item, placement, views, alpha }, encode)?,
                 None => {
-                    let keep =
-                        |image| encode(image).map(|all| if data.cache_latents { all.keep_one(image) } else { all });
-                    let [upright, mirrored] = views.map(|image| image.map(keep).transpose());
-                    [upright?, mirrored?]
+                    let mut both = [None, None];
+                    for (kept, image) in both.iter_mut().zip(views) {
+                        let Some(image) = image else { continue };
+                        let whole = encode(image)?;
+                        *kept = Some(if images.settings.cache_latents { whole.keep_one(image) } else { whole });
+                    }
+                    both
                 }
             });
             masks.push(weights);
-            sources.push(varies.then_some(source));
+            sources.push(if varies { Some(source) } else { None });
             done += 1;
-            tell(Event::Cached { done, total });
+            emit(Event::Cached { done, total });
         }
-        let notes = files.into_iter().flat_map(LatentFiles::notes).chain(seen.notes(dataset, data));
-        notes.for_each(|note| tell(Event::Note(note)));
-        let encoder = sources.iter().any(Option::is_some).then_some(encoder);
+        let notes = files.into_iter().flat_map(LatentFiles::notes).chain(seen.notes(images.dataset, images.settings));
+        for note in notes {
+            emit(Event::Note(note));
+        }
+        let encoder = if sources.iter().any(Option::is_some) { Some(encoder) } else { None };
         Ok(Self { latents, masks, sources, encoder, device: device.clone(), seed })
     }
 
@@ -111,24 +139,31 @@ impl LatentCache {
         self.latents[item][0].as_ref().expect("every image that is used has latents")
     }
 
-    /// One use: a function of the image alone with `--cache_latents`, else of `at` = (epoch, position).
+    /// What one use of an image brings: a function of the image alone with `--cache_latents`, else of the use.
     ///
     /// # Errors
     /// If the use has latents that are not finite, or its file is gone.
-    pub fn draw(&self, item: usize, flipped: bool, at: (u64, u64)) -> Result<Drawn> {
+    pub fn draw(&self, item: usize, flipped: bool, id: UseId) -> Result<Drawn> {
+        let mut rng = self.seed.stream("latent of use", &[id.epoch, id.position]);
         if let (Some(source), Some(encoder)) = (&self.sources[item], &self.encoder) {
-            let view = source.draw(self.seed, UseId { epoch: at.0, position: at.1 })?;
+            let view = source.draw(self.seed, id)?;
             let view = if flipped { view.flip_horizontal() } else { view };
             let latents = Latents::encode(encoder, &view.image, &self.device)?;
-            let latents = latents.sample(&mut self.seed.stream("latent of use", &[at.0, at.1]));
-            return Ok(Drawn { latents, mask: view.mask.as_ref().map(mask::weights) });
+            return Ok(Drawn { latents: latents.sample(&mut rng), mask: view.mask.as_ref().map(mask::weights) });
         }
-        let latents = if flipped { self.latents[item][1].as_ref() } else { None }.unwrap_or(self.upright(item));
-        let mut rng = self.seed.stream("latent of use", &[at.0, at.1]);
-        let width = latents.shape[2];
-        let mirrored = |mask: &Vec<f32>| mask.chunks_exact(width).flat_map(|row| row.iter().rev()).copied().collect();
+        let upright = self.upright(item);
         let mask = self.masks[item].as_ref();
-        let mask = if flipped { mask.map(mirrored) } else { mask.cloned() };
+        if !flipped {
+            return Ok(Drawn { latents: upright.sample(&mut rng), mask: mask.cloned() });
+        }
+        let latents = self.latents[item][1].as_ref().unwrap_or(upright);
+        let width = latents.shape[2];
+        let mask = mask.map(|mask| mask.chunks_exact(width).flat_map(|row| row.iter().rev()).copied().collect());
         Ok(Drawn { latents: latents.sample(&mut rng), mask })
     }
+}
+
+/// Whether anything is asked of an image: it is used, or held out.
+fn is_encoded(item: &Item) -> bool {
+    item.uses > 0 || item.held_out
 }

@@ -28,7 +28,7 @@ const CELL: usize = 8;
 const NAMES: [&str; 2] = ["latents", "latents_flipped"];
 /// Latents that stray further from the VAE's mean than its own spread explains, by this share, are those of another VAE
 /// or image. Half-precision VAEs stray by some thousandths.
-const STRAY: f64 = 0.05;
+const TOLERANCE: f64 = 0.05;
 
 /// One image whose latents are wanted.
 pub(crate) struct Subject<'a> {
@@ -49,7 +49,7 @@ pub(crate) struct LatentFiles {
     vae: [u8; 32],
     family: Family,
     /// Whether foreign latents are those of this VAE, once one was compared.
-    kin: Option<bool>,
+    same_vae: Option<bool>,
     tally: Tally,
 }
 
@@ -62,7 +62,7 @@ struct Tally {
     /// Used though nothing says what they were made from.
     foreign: Vec<PathBuf>,
     /// Not used: of another VAE or image, as a comparison shows.
-    strangers: Vec<PathBuf>,
+    mismatched: Vec<PathBuf>,
     /// Not used: older than their images, or made from an image of another size.
     doubtful: Vec<PathBuf>,
     damaged: Vec<String>,
@@ -70,10 +70,28 @@ struct Tally {
 }
 
 /// What a file has for one view.
-enum Found {
+enum CachedLatents {
+    /// Made by us from this very image, by this VAE.
     Sealed(Vec<f32>),
+    /// Made by another program, of what it does not say.
     Foreign(Vec<f32>),
+    /// Nothing that can be used.
     Nothing,
+}
+
+/// An image as it is used, upright or mirrored.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    /// Name of its array.
+    name: &'static str,
+    image: &'a Rgb,
+}
+
+/// One sample of the latents of a view.
+struct Sample {
+    latents: Latents,
+    /// Whether it was made now, and is not in the file yet.
+    is_new: bool,
 }
 
 impl LatentFiles {
@@ -83,14 +101,15 @@ impl LatentFiles {
     /// When the VAE cannot be read.
     pub fn of(recipe: &Recipe, checkpoint: &Checkpoint, dtype: WeightDtype) -> Result<Option<Self>> {
         let Some(trust) = recipe.caches.latents_on_disk else { return Ok(None) };
-        let (vae, family) = (checkpoint.encoder_digest()?, checkpoint.family());
+        let family = checkpoint.family();
+        let vae = checkpoint.encoder_digest()?;
         let vae = match dtype {
             WeightDtype::F32 => vae,
             WeightDtype::Bf16 | WeightDtype::Int8 => {
                 Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into()
             }
         };
-        Ok(Some(Self { trust, vae, family, kin: None, tally: Tally::default() }))
+        Ok(Some(Self { trust, vae, family, same_vae: None, tally: Tally::default() }))
     }
 
     /// One sample per view: read where it can be, otherwise made by `encode` and written.
@@ -104,22 +123,23 @@ impl LatentFiles {
     ) -> Result<[Option<Latents>; 2]> {
         let (path, mut file) = self.open(subject.item);
         let shape = shape(subject.placement);
-        let (mut kept, mut made) = ([None, None], [false; 2]);
+        let mut samples = [None, None];
         for (index, image) in subject.views.into_iter().enumerate() {
             let Some(image) = image else { continue };
-            let values = match self.find(&file, (subject, &path), (NAMES[index], image)) {
-                Found::Sealed(values) => Some(values),
-                Found::Foreign(values) if self.is_kin(&path, &values, image, &encode)? => Some(values),
-                Found::Foreign(_) | Found::Nothing => None,
+            let values = match self.find(&file, &path, subject, View { name: NAMES[index], image }) {
+                CachedLatents::Sealed(values) => Some(values),
+                CachedLatents::Foreign(values) if self.is_of_same_vae(&path, &values, image, &encode)? => Some(values),
+                CachedLatents::Foreign(_) | CachedLatents::Nothing => None,
             };
-            made[index] = values.is_none();
-            kept[index] = Some(match values {
+            let is_new = values.is_none();
+            let latents = match values {
                 Some(values) => Latents::kept(latent_scale(self.family), shape, values),
                 None => encode(image)?.keep_one(image),
-            });
+            };
+            samples[index] = Some(Sample { latents, is_new });
         }
-        if made.contains(&true) {
-            self.put(&mut file, subject, (&kept, made));
+        if samples.iter().flatten().any(|sample| sample.is_new) {
+            self.put(&mut file, subject, &samples);
             match file.write(&path) {
                 Ok(()) => self.tally.written += 1,
                 Err(error) => self.tally.unwritable.push(error.to_string()),
@@ -127,7 +147,7 @@ impl LatentFiles {
         } else {
             self.tally.read += 1;
         }
-        Ok(kept)
+        Ok(samples.map(|sample| sample.map(|sample| sample.latents)))
     }
 
     /// The item's file and what it holds: the one that sd-scripts would use.
@@ -146,84 +166,96 @@ impl LatentFiles {
         (new, Npz::default())
     }
 
-    fn find(&mut self, file: &Npz, (subject, path): (&Subject<'_>, &Path), (name, image): (&str, &Rgb)) -> Found {
-        let (shape, suffix) = (shape(subject.placement), suffix(subject.placement));
-        let full = format!("{name}{suffix}");
-        let fitting = |name: &str| {
-            let array: Array<f32> = file.get(name)?;
-            (array.shape == shape && array.values.iter().all(|value| value.is_finite())).then_some(array.values)
-        };
-        if let Some((values, seal)) = fitting(&full).zip(file.get::<u8>(&seal_of(&full))) {
-            if seal.values == self.seal(image, &values) {
-                return Found::Sealed(values);
+    /// What the file has for a view: under the name with the size of the latents, or else under the plain one.
+    fn find(&mut self, file: &Npz, path: &Path, subject: &Subject<'_>, view: View<'_>) -> CachedLatents {
+        let shape = shape(subject.placement);
+        let suffix = suffix(subject.placement);
+        let sized_name = format!("{}{suffix}", view.name);
+        let sized = fitting(file, &sized_name, shape);
+        if let Some(values) = &sized
+            && let Some(seal) = file.get::<u8>(&seal_of(&sized_name))
+        {
+            if seal.values == self.seal(view.image, values) {
+                return CachedLatents::Sealed(values.clone());
             }
             if self.trust == Trust::Checked {
-                self.tally.stale += usize::from(name == NAMES[0]);
-                return Found::Nothing;
+                self.tally.stale += usize::from(view.name == NAMES[0]);
+                return CachedLatents::Nothing;
             }
         }
-        let Some((values, suffix)) =
-            fitting(&full).map(|values| (values, suffix.as_str())).or_else(|| Some((fitting(name)?, "")))
-        else {
-            return Found::Nothing;
-        };
-        if self.trust == Trust::Checked && !is_likely(file, suffix, (subject.item, path)) {
-            remember(&mut self.tally.doubtful, path);
-            return Found::Nothing;
+        let mut found = None;
+        if let Some(values) = sized {
+            found = Some((values, suffix.as_str()));
+        } else if let Some(values) = fitting(file, view.name, shape) {
+            found = Some((values, ""));
         }
-        Found::Foreign(values)
+        let Some((values, suffix)) = found else { return CachedLatents::Nothing };
+        if self.trust == Trust::Checked && !is_likely(file, path, suffix, subject.item) {
+            remember(&mut self.tally.doubtful, path);
+            return CachedLatents::Nothing;
+        }
+        CachedLatents::Foreign(values)
     }
 
     /// Whether foreign latents are to be used. The first are compared with what the VAE gives; that speaks for all.
-    fn is_kin(
+    fn is_of_same_vae(
         &mut self,
         path: &Path,
         values: &[f32],
         image: &Rgb,
         encode: &impl Fn(&Rgb) -> Result<Latents>,
     ) -> Result<bool> {
-        let kin = match (self.trust, self.kin) {
+        let same_vae = match (self.trust, self.same_vae) {
             (Trust::Blind, _) => true,
-            (Trust::Checked, Some(kin)) => kin,
-            (Trust::Checked, None) => encode(image)?.explains(values, STRAY),
+            (Trust::Checked, Some(same_vae)) => same_vae,
+            (Trust::Checked, None) => encode(image)?.is_plausible_sample(values, TOLERANCE),
         };
-        self.kin = Some(kin);
-        remember(if kin { &mut self.tally.foreign } else { &mut self.tally.strangers }, path);
-        Ok(kin)
+        self.same_vae = Some(same_vae);
+        let files = if same_vae { &mut self.tally.foreign } else { &mut self.tally.mismatched };
+        remember(files, path);
+        Ok(same_vae)
     }
 
     /// Puts what was made of an image's latents, and what sd-scripts wants to know beside them, into its file.
-    fn put(&self, file: &mut Npz, subject: &Subject<'_>, (kept, made): (&[Option<Latents>; 2], [bool; 2])) {
-        let Subject { item, placement, views, alpha } = subject;
-        let (shape, suffix) = (shape(placement), suffix(placement));
+    fn put(&self, file: &mut Npz, subject: &Subject<'_>, samples: &[Option<Sample>; 2]) {
+        let suffix = suffix(subject.placement);
+        self.put_arrays(file, subject, samples, &suffix);
         // Arrays without a size in their name may be those of another size, which they are left to.
-        let plain = file.get::<f32>(NAMES[0]).is_none_or(|array| array.shape == shape);
-        for suffix in [Some(suffix.as_str()), plain.then_some("")].into_iter().flatten() {
-            let size = [i64::from(item.size.0), i64::from(item.size.1)];
-            file.put(&format!("original_size{suffix}"), &[2], &size);
-            file.put(&format!("crop_ltrb{suffix}"), &[4], &placement.crop_ltrb);
-            for (index, (image, latents)) in views.iter().zip(kept).enumerate() {
-                let name = format!("{}{suffix}", NAMES[index]);
-                match image.zip(latents.as_ref()).filter(|_| made[index]) {
-                    Some((image, latents)) => {
-                        file.put(&name, &shape, latents.values());
-                        if !suffix.is_empty() {
-                            file.put(&seal_of(&name), &[32], &self.seal(image, latents.values()));
-                        }
+        let shape = shape(subject.placement);
+        if file.get::<f32>(NAMES[0]).is_none_or(|array| array.shape == shape) {
+            self.put_arrays(file, subject, samples, "");
+        }
+    }
+
+    /// Puts the arrays whose names end in `suffix` into a file.
+    fn put_arrays(&self, file: &mut Npz, subject: &Subject<'_>, samples: &[Option<Sample>; 2], suffix: &str) {
+        let Subject { item, placement, views, alpha } = subject;
+        let size = [i64::from(item.size.0), i64::from(item.size.1)];
+        file.put(&format!("original_size{suffix}"), &[2], &size);
+        file.put(&format!("crop_ltrb{suffix}"), &[4], &placement.crop_ltrb);
+        let upright_is_new = samples[0].as_ref().is_some_and(|sample| sample.is_new);
+        for (index, image) in views.iter().enumerate() {
+            let name = format!("{}{suffix}", NAMES[index]);
+            match (image, &samples[index]) {
+                (Some(image), Some(sample)) if sample.is_new => {
+                    let values = sample.latents.values();
+                    file.put(&name, &shape(placement), values);
+                    if !suffix.is_empty() {
+                        file.put(&seal_of(&name), &[32], &self.seal(image, values));
                     }
-                    // Beside a new upright image an old mirrored one is that of another image.
-                    None if made[0] && image.is_none() => file.remove(&name),
-                    None => {}
                 }
+                // Beside a new upright image an old mirrored one is that of another image.
+                (None, _) if upright_is_new => file.remove(&name),
+                _ => {}
             }
-            let name = format!("alpha_mask{suffix}");
-            match alpha {
-                Some(alpha) => {
-                    let white: Vec<f32> = alpha.data.iter().step_by(3).map(|value| f32::from(*value) / 255.0).collect();
-                    file.put(&name, &[alpha.height as usize, alpha.width as usize], &white);
-                }
-                None => file.remove(&name),
+        }
+        let name = format!("alpha_mask{suffix}");
+        match alpha {
+            Some(alpha) => {
+                let white: Vec<f32> = alpha.data.iter().step_by(3).map(|value| f32::from(*value) / 255.0).collect();
+                file.put(&name, &[alpha.height as usize, alpha.width as usize], &white);
             }
+            None => file.remove(&name),
         }
     }
 
@@ -239,7 +271,7 @@ impl LatentFiles {
 
     /// What the user should know.
     pub fn notes(self) -> Vec<String> {
-        let Tally { read, written, stale, foreign, strangers, doubtful, damaged, unwritable } = self.tally;
+        let Tally { read, written, stale, foreign, mismatched, doubtful, damaged, unwritable } = self.tally;
         let old = if stale > 0 { format!(", {stale} of them because image or VAE changed") } else { String::new() };
         let mut notes =
             vec![format!("latents on disk: {read} images have theirs beside them, {written} were written{old}")];
@@ -256,7 +288,7 @@ impl LatentFiles {
         };
         notes.extend(list(&foreign, used));
         notes.extend(list(
-            &strangers,
+            &mismatched,
             "of another program are not used: the first differs from what this VAE makes of its image; \
              --skip_cache_check takes them all the same",
         ));
@@ -284,12 +316,19 @@ fn suffix(placement: &Placement) -> String {
     format!("_{height}x{width}")
 }
 
+/// The values of an array, if it is there, of this shape and finite.
+fn fitting(file: &Npz, name: &str, shape: [usize; 3]) -> Option<Vec<f32>> {
+    let array: Array<f32> = file.get(name)?;
+    let fits = array.shape == shape && array.values.iter().all(|value| value.is_finite());
+    if fits { Some(array.values) } else { None }
+}
+
 fn seal_of(name: &str) -> String {
     format!("lorabake_{name}")
 }
 
 /// Whether foreign latents were made at the image's size, not before its file was last written.
-fn is_likely(file: &Npz, suffix: &str, (item, path): (&Item, &Path)) -> bool {
+fn is_likely(file: &Npz, path: &Path, suffix: &str, item: &Item) -> bool {
     let name = format!("original_size{suffix}");
     // Python on Windows has 32-bit integers here.
     let small = file.get::<i32>(&name).map(|array| array.values.into_iter().map(i64::from).collect());

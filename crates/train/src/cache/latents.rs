@@ -18,25 +18,28 @@ pub struct Latents {
     pub shape: [usize; 3],
     mean: Vec<f32>,
     /// Standard deviation; `None` = `mean` is a sample, the only one there is.
-    spread: Option<Vec<f32>>,
+    std: Option<Vec<f32>>,
 }
 
 impl Latents {
     /// Encodes one image.
+    ///
+    /// # Errors
+    /// When the latents are not finite.
     pub fn encode(encoder: &Encoder, image: &Rgb, device: &Device) -> Result<Self> {
         let pixels = image.to_pixels();
         let shape = [1, 3, pixels.height as usize, pixels.width as usize];
         let moments = encoder.forward(Tensor::<4>::from_data(TensorData::new(pixels.chw, shape), device));
         let [_, c, h, w] = moments.mean.dims();
         let mean: Vec<f32> = moments.mean.into_data().try_into_vec().expect("f32 moments");
-        let spread: Vec<f32> = moments.log_variance.mul_scalar(0.5).exp().into_data().try_into_vec().expect("f32");
-        ensure!(mean.iter().chain(&spread).all(|x| x.is_finite()), "the VAE gives latents that are not finite");
-        Ok(Self { scale: encoder.latent_scale(), shape: [c, h, w], mean, spread: Some(spread) })
+        let std: Vec<f32> = moments.log_variance.mul_scalar(0.5).exp().into_data().try_into_vec().expect("f32");
+        ensure!(mean.iter().chain(&std).all(|x| x.is_finite()), "the VAE gives latents that are not finite");
+        Ok(Self { scale: encoder.latent_scale(), shape: [c, h, w], mean, std: Some(std) })
     }
 
     /// A sample that was kept, for a VAE of this latent scale.
     pub(crate) fn kept(scale: f64, shape: [usize; 3], sample: Vec<f32>) -> Self {
-        Self { scale, shape, mean: sample, spread: None }
+        Self { scale, shape, mean: sample, std: None }
     }
 
     /// One sample, that of the image: the same in every run, whatever its seed, so that it can be kept for other runs.
@@ -52,18 +55,18 @@ impl Latents {
         &self.mean
     }
 
-    /// Whether `sample` may be one of this distribution; `stray` = what it may be off besides, as a share of the mean.
-    pub(crate) fn explains(&self, sample: &[f32], stray: f64) -> bool {
+    /// Whether `sample` may be one of this distribution; `tolerance` = what it may be off besides, as a share of the mean.
+    pub(crate) fn is_plausible_sample(&self, sample: &[f32], tolerance: f64) -> bool {
         let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         let error = norm(&mut self.mean.iter().zip(sample).map(|(mean, x)| x - mean));
-        let spread = norm(&mut self.spread.iter().flatten().copied());
-        self.mean.len() == sample.len() && error <= 2.0 * spread + stray * norm(&mut self.mean.iter().copied())
+        let std = norm(&mut self.std.iter().flatten().copied());
+        self.mean.len() == sample.len() && error <= 2.0 * std + tolerance * norm(&mut self.mean.iter().copied())
     }
 
     fn unscaled(&self, rng: &mut impl Rng) -> Vec<f32> {
-        let Some(spread) = &self.spread else { return self.mean.clone() };
+        let Some(std) = &self.std else { return self.mean.clone() };
         let noise = unit_normal(rng, self.mean.len());
-        self.mean.iter().zip(spread).zip(noise).map(|((m, s), n)| m + s * n).collect()
+        self.mean.iter().zip(std).zip(noise).map(|((m, s), n)| m + s * n).collect()
     }
 
     /// One sample, times the latent scale.

@@ -9,5 +9,6 @@ pub(crate) mod text_cache;
 pub(crate) mod tokens;
 
 pub use latent_cache::{Drawn, LatentCache};
+pub(crate) use latent_cache::{EncoderOn, PlacedImages};
 pub use latents::Latents;
 pub use tokens::{Kept, Tokens, weighted_ids};

@@ -22,13 +22,9 @@ pub(crate) struct TextCache(BTreeMap<Vec<[u32; CHUNK_IDS]>, Kept>);
 
 impl TextCache {
     /// Encodes every caption of the data set. The recipe has made sure that nothing changes them from use to use.
-    pub fn fill(
-        (bundle, device): (&Bundle, &Device),
-        tokenizer: &Tokenizer,
-        dataset: &Dataset,
-        recipe: &Recipe,
-    ) -> Self {
-        let (model, weighted) = (&recipe.model, recipe.data.captions.weighted);
+    pub fn fill(bundle: &Bundle, device: &Device, tokenizer: &Tokenizer, dataset: &Dataset, recipe: &Recipe) -> Self {
+        let model = &recipe.model;
+        let weighted = recipe.data.captions.weighted;
         let mut kept = BTreeMap::new();
         for item in &dataset.items {
             let rules = &dataset.settings(&recipe.data, item).captions;

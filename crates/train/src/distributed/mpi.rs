@@ -18,6 +18,9 @@ pub(super) struct World(SimpleCommunicator);
 
 impl World {
     /// Starts MPI, once in a process: a run of several stages joins again.
+    ///
+    /// # Errors
+    /// When MPI does not start.
     pub fn join() -> Result<Self> {
         if !is_initialized() {
             let (universe, _) = initialize_with_threading(Threading::Serialized).context("MPI does not start")?;

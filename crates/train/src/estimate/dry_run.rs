@@ -5,7 +5,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::epoch_order::{EpochOrder, Length};
-use lorabake_data::{Dataset, DatasetReport, scan};
+use lorabake_data::{DatasetReport, scan};
 use lorabake_generate::open_model;
 use lorabake_lora::LoraNetwork;
 use lorabake_model::{Bundle, VaeHalves};
@@ -14,6 +14,7 @@ use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
+use lorabake_weights::Checkpoint;
 use lorabake_weights::lora;
 use lorabake_weights::lora_size::{LoraTensor, file_bytes, lora_tensors};
 use lorabake_weights::metadata::{self, ModelHashes};
@@ -21,7 +22,7 @@ use lorabake_weights::tensors::Tensors;
 
 use super::memory::{MemoryModel, Saving};
 use super::memory_model::Memory;
-use crate::output::save;
+use crate::output::save::{self, RunData};
 use crate::precision::training_dtypes;
 use crate::session::settled;
 use crate::watch::sample_pictures;
@@ -77,37 +78,50 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
     let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
 
-    let tensors = match recipe.network.weights.clone() {
-        Some(path) if recipe.network.dim_from_weights => {
-            let (tensors, size) = tensors_of(&lora::tensors(&path)?, recipe.network.scope);
-            recipe.network.linear = size.unwrap_or(recipe.network.linear);
-            tensors
-        }
-        _ if is_plain(&recipe) => {
-            let shape = |name| checkpoint.shape(name).unwrap_or_default();
-            let keys: Vec<(&str, &[usize])> =
-                checkpoint.names().iter().map(|name| (name.as_str(), shape(name))).collect();
-            lora_tensors(&keys, &recipe.network)
-        }
-        _ => {
-            let bundle =
-                Bundle::open(&checkpoint, VaeHalves::Training, training_dtypes(&recipe.train, &Device::flex()))?;
-            let network = LoraNetwork::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
-            network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
-        }
-    };
-    let left_alone = |name: &str| {
-        let rates = [("lora_te1_", recipe.optim.text_encoder_lr), ("lora_te2_", recipe.optim.text_encoder2_lr)];
-        rates.iter().any(|(start, rate)| *rate == 0.0 && name.starts_with(start))
-    };
-    let tensors: Vec<LoraTensor> = tensors.into_iter().filter(|(name, _)| !left_alone(name)).collect();
-    let lora = size(&tensors, parsed, &recipe, (&dataset, &layout, length))?;
+    let mut tensors = trained_tensors(&mut recipe, &checkpoint)?;
+    if recipe.optim.text_encoder_lr == 0.0 {
+        tensors.retain(|(name, _)| !name.starts_with("lora_te1_"));
+    }
+    if recipe.optim.text_encoder2_lr == 0.0 {
+        tensors.retain(|(name, _)| !name.starts_with("lora_te2_"));
+    }
+    let data = RunData { dataset: &dataset, layout: &layout, length };
+    let lora = size(&tensors, parsed, &recipe, data)?;
     let pictures = sample_pictures::requests(&recipe, &|_| {})?;
-    let needs = MemoryModel::of(&checkpoint, lora.parameters, &recipe, &pictures)?;
-    let files = files(&recipe, length);
-    let notes = settled.notes;
-    let (memory, savings) = (needs.memory(&recipe), needs.savings(&recipe));
-    Ok(RunPlan { recipe, notes, dataset: report, length, curve, lora, files, memory, savings })
+    let model = MemoryModel::of(&checkpoint, lora.parameters, &recipe, &pictures)?;
+    Ok(RunPlan {
+        notes: settled.notes,
+        dataset: report,
+        length,
+        curve,
+        lora,
+        files: files(&recipe, length),
+        memory: model.memory(&recipe),
+        savings: model.savings(&recipe),
+        recipe,
+    })
+}
+
+/// The tensors of the LoRA that the recipe asks for; with `--dim_from_weights` the recipe gets the rank of that file.
+fn trained_tensors(recipe: &mut Recipe, checkpoint: &Checkpoint) -> Result<Vec<LoraTensor>> {
+    if let Some(path) = &recipe.network.weights
+        && recipe.network.dim_from_weights
+    {
+        let (tensors, size) = tensors_of(&lora::tensors(path)?, recipe.network.scope);
+        recipe.network.linear = size.unwrap_or(recipe.network.linear);
+        return Ok(tensors);
+    }
+    if is_plain(recipe) {
+        let mut keys: Vec<(&str, &[usize])> = Vec::new();
+        for name in checkpoint.names() {
+            keys.push((name, checkpoint.shape(name).unwrap_or_default()));
+        }
+        return Ok(lora_tensors(&keys, &recipe.network));
+    }
+    let dtypes = training_dtypes(&recipe.train, &Device::flex());
+    let bundle = Bundle::open(checkpoint, VaeHalves::Training, dtypes)?;
+    let network = LoraNetwork::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
+    Ok(network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect())
 }
 
 /// Whether the LoRA's tensors follow from one rank and the layers alone.
@@ -117,14 +131,10 @@ fn is_plain(recipe: &Recipe) -> bool {
 }
 
 /// The size of the LoRA with these tensors and the metadata that this run would write.
-fn size(
-    tensors: &[LoraTensor],
-    parsed: &Parsed,
-    recipe: &Recipe,
-    (dataset, layout, length): (&Dataset, &Layout, Length),
-) -> Result<LoraSize> {
-    let mut facts = save::run_facts(parsed, recipe, (dataset, layout), length)?;
-    (facts.steps, facts.epoch) = (length.steps, length.epochs);
+fn size(tensors: &[LoraTensor], parsed: &Parsed, recipe: &Recipe, data: RunData<'_>) -> Result<LoraSize> {
+    let mut facts = save::run_facts(parsed, recipe, data)?;
+    facts.steps = data.length.steps;
+    facts.epoch = data.length.epochs;
     // Hashes have one length, whatever they are.
     let hashes = ModelHashes { legacy: "0".repeat(8), sha256: "0".repeat(64) };
     if let Some((_, own)) = &mut facts.vae {

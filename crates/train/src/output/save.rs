@@ -16,7 +16,7 @@ use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::lora;
 use lorabake_weights::metadata::{self, ModelHashes, RunFacts, Typed};
 
-use crate::event::Event;
+use crate::event::{Emit, Event};
 use crate::session::Session;
 use lorabake_generate::embedded;
 use lorabake_lora::LoraNetwork;
@@ -27,17 +27,39 @@ pub(crate) struct Saver {
     recipe: Recipe,
     /// Hashing a checkpoint takes seconds; it runs while training starts.
     hashes: Option<Hashing>,
-    /// The same for a VAE of its own.
+    /// The VAE of its own being hashed likewise.
     vae_hashes: Option<Hashing>,
 }
 
 /// A file being hashed.
 type Hashing = JoinHandle<std::io::Result<ModelHashes>>;
 
+/// How far a run is.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Optimizer steps made.
+    pub steps: u64,
+}
+
+/// The images of a run and its length.
+#[derive(Clone, Copy)]
+pub(crate) struct RunData<'a> {
+    pub dataset: &'a Dataset,
+    pub layout: &'a Layout,
+    pub length: Length,
+}
+
 impl Saver {
+    /// A saver for the files of a session.
+    ///
+    /// # Errors
+    /// When the recipe cannot be kept in a file.
     pub fn new(parsed: &Parsed, session: &Session) -> Result<Self> {
         let recipe = session.recipe.clone();
-        let mut facts = run_facts(parsed, &recipe, (&session.dataset, &session.layout), session.length)?;
+        let data = RunData { dataset: &session.dataset, layout: &session.layout, length: session.length };
+        let mut facts = run_facts(parsed, &recipe, data)?;
         let hashes = match &recipe.model.checkpoint {
             Checkpoint::Embedded => {
                 facts.model_hashes = Some(ModelHashes::of_bytes(embedded::bytes()));
@@ -49,21 +71,19 @@ impl Saver {
         Ok(Self { facts, recipe, hashes, vae_hashes })
     }
 
-    /// Saves `network` as `name` in the output folder, as it is after `steps` steps in epoch `epoch` (from 1).
-    pub fn save(
-        &mut self,
-        network: &LoraNetwork,
-        name: &str,
-        (epoch, steps): (u64, u64),
-        mut tell: impl FnMut(Event),
-    ) -> Result<PathBuf> {
+    /// Saves `network` as `name` in the output folder.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&mut self, network: &LoraNetwork, name: &str, progress: Progress, emit: &Emit<'_>) -> Result<PathBuf> {
         if let Some(thread) = self.hashes.take() {
             self.facts.model_hashes = thread.join().ok().and_then(Result::ok);
         }
         if let (Some(thread), Some((_, hashes))) = (self.vae_hashes.take(), &mut self.facts.vae) {
             *hashes = thread.join().ok().and_then(Result::ok);
         }
-        (self.facts.epoch, self.facts.steps) = (epoch, steps);
+        self.facts.epoch = progress.epoch;
+        self.facts.steps = progress.steps;
         self.facts.finished_at = metadata::now();
         let dir = &self.recipe.output.dir;
         std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
@@ -71,25 +91,24 @@ impl Saver {
         let precision = self.recipe.output.save_precision.unwrap_or(SavePrecision::F32);
         let saved = lora::save(&path, network.tensors(), precision, metadata::build(&self.recipe, &self.facts))?;
         if let Some(first) = saved.not_finite.first() {
-            tell(Event::Note(format!(
+            emit(Event::Note(format!(
                 "{}: {} tensors hold values that are not finite (first: {first}); save_precision=float keeps larger \
                  numbers, and a lower learning rate avoids them",
                 path.display(),
                 saved.not_finite.len()
             )));
         }
-        tell(Event::Saved(path.clone()));
+        emit(Event::Saved(path.clone()));
         Ok(path)
     }
 }
 
 /// What a run that begins now has to tell, without the checkpoint's hashes.
-pub(crate) fn run_facts(
-    parsed: &Parsed,
-    recipe: &Recipe,
-    (dataset, layout): (&Dataset, &Layout),
-    length: Length,
-) -> Result<RunFacts> {
+///
+/// # Errors
+/// When the recipe cannot be written as TOML.
+pub(crate) fn run_facts(parsed: &Parsed, recipe: &Recipe, data: RunData<'_>) -> Result<RunFacts> {
+    let RunData { dataset, layout, length } = data;
     let typed = Typed {
         unet_lr: parsed.raw.optim.unet_lr,
         text_encoder_lr: parsed.raw.optim.text_encoder_lr.as_ref().and_then(|rates| rates.first().copied()),

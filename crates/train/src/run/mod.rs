@@ -23,7 +23,7 @@ use crate::event::{self, Command, Event, Outcome};
 use crate::output::save::Saver;
 use crate::output::state;
 use crate::precision::training_dtypes;
-use crate::session::Session;
+use crate::session::{Prepared, Session, prepare};
 use crate::step::thread_groups;
 use crate::update::Updater;
 use crate::update::average::LossAverage;
@@ -31,6 +31,7 @@ use crate::update::ema::Ema;
 use crate::update::groups::Groups;
 use crate::update::loss_scale::LossScale;
 use crate::watch::Milestone;
+use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
 use resume::{check_position, with_seed_of};
 
@@ -56,7 +57,7 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
     train.seed = channels.processes.broadcast(train.seed);
     train.accumulation *= channels.processes.count();
     let parsed = &parsed;
-    let mut session = Session::prepare(parsed, channels.events)?;
+    let Prepared { mut session, sampling, validation } = prepare(parsed, channels.events)?;
     let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
     let mut updater = Updater::new(&session.recipe, groups);
     let mut ema = session.recipe.optim.ema_decay.map(|decay| Ema::new(&session.network, decay));
@@ -75,8 +76,21 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
     let largest = session.order.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
     let threads = thread_groups(&session.recipe, &session.device, largest);
     let scale = LossScale::new(&session.device, training_dtypes(&session.recipe.train, &session.device).unet);
-    let bake =
-        Bake { threads, scale, updater, ema, saver, session, channels, average, step, stop: false, validated: None };
+    let bake = Bake {
+        session,
+        sampling,
+        validation,
+        threads,
+        scale,
+        updater,
+        ema,
+        saver,
+        channels,
+        average,
+        step,
+        stop: false,
+        validated: None,
+    };
     bake.run()
 }
 
@@ -90,6 +104,10 @@ struct RunChannels<'a> {
 
 struct Bake<'a> {
     session: Session,
+    /// Pictures while it trains.
+    sampling: Option<Sampling>,
+    /// The loss over images that are held out.
+    validation: Option<Validation>,
     threads: ThreadGroups,
     scale: LossScale,
     updater: Updater,
@@ -168,7 +186,7 @@ impl Bake<'_> {
         if !self.channels.processes.is_first() {
             return;
         }
-        if let Some(sampling) = &self.session.sampling
+        if let Some(sampling) = &self.sampling
             && sampling.due(milestone)
         {
             sampling.paint(&self.session, &self.result(), milestone, &|event| self.emit(event));
@@ -178,7 +196,7 @@ impl Bake<'_> {
     /// Measures the loss over the held-out images if it is time for that; once, where a step and an epoch end together.
     fn validate(&mut self, milestone: Milestone) -> Result<()> {
         let due = |own: &&Validation| own.due(milestone) && self.channels.processes.is_first();
-        let Some(validation) = self.session.validation.as_ref().filter(due) else { return Ok(()) };
+        let Some(validation) = self.validation.as_ref().filter(due) else { return Ok(()) };
         let loss = match self.validated {
             Some((step, loss)) if step == self.step => loss,
             _ => validation.loss(&self.session, &self.result())?,

@@ -9,6 +9,7 @@ use lorabake_weights::file_names;
 use super::{Bake, result};
 use crate::event::Event;
 use crate::output::prune::{self, Snapshot};
+use crate::output::save::Progress;
 use crate::output::state::{self, Position};
 use crate::watch::validate;
 
@@ -64,9 +65,10 @@ impl Bake<'_> {
         if !self.channels.processes.is_first() {
             return Ok(self.session.recipe.output.dir.join(name));
         }
-        let emit = |event| self.channels.events.send(event).unwrap_or_default();
         let network = result(&self.session, self.ema.as_ref());
-        let file = self.saver.save(&network, name, (epoch, self.step), emit)?;
+        let progress = Progress { epoch, steps: self.step };
+        let emit = |event| self.channels.events.send(event).unwrap_or_default();
+        let file = self.saver.save(&network, name, progress, &emit)?;
         if self.session.recipe.output.save_state == SaveState::Always {
             self.save_state(name)?;
         }

@@ -39,7 +39,7 @@ impl Bake<'_> {
             CaptionUse { id: UseId { epoch, position: entry.position }, step: self.step, steps: session.length.steps };
         let rules = &session.dataset.settings(&recipe.data, item).captions;
         let caption = draw_caption(item, rules, &recipe.prior, Seed(recipe.train.seed), at);
-        let drawn = session.latents.draw(entry.item, entry.flipped, (epoch, entry.position));
+        let drawn = session.latents.draw(entry.item, entry.flipped, at.id);
         let is_weighed = caption.preserve_prior || item.is_reg;
         Ok(SampleInputs {
             drawn: drawn.with_context(|| item.path.display().to_string())?,

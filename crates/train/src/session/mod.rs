@@ -4,9 +4,6 @@ mod checks;
 mod network;
 mod prepare;
 
-use std::sync::mpsc::Sender;
-use std::time::Instant;
-
 use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_data::Dataset;
@@ -16,19 +13,15 @@ use lorabake_lora::LoraNetwork;
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::{Bundle, TimeIds};
-use lorabake_recipe::Parsed;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::train::Recompute;
 
 use crate::cache::text_cache::TextCache;
 use crate::cache::{LatentCache, Tokens};
-use crate::event::{Emit, Event};
 use crate::objective::Objective;
 use crate::step::StepContext;
-use crate::watch::sample_pictures::Sampling;
-use crate::watch::validate::Validation;
 pub use checks::settled;
-use prepare::{Clock, Images, Networks};
+pub(crate) use prepare::{Prepared, prepare};
 
 /// A run that is ready for its first step.
 pub struct Session {
@@ -56,30 +49,9 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     /// Where it runs.
     pub device: Device,
-    /// Pictures while it trains.
-    pub(crate) sampling: Option<Sampling>,
-    /// The loss over images that are held out.
-    pub(crate) validation: Option<Validation>,
 }
 
 impl Session {
-    /// Prepares a run; `events` hears notes, what the image folders hold and how long each stage took.
-    ///
-    /// In memory, one stage after another: nothing large; the VAE's encoder, while images are encoded; the text encoders,
-    /// which stay unless the states of captions are kept instead; the UNet.
-    ///
-    /// # Errors
-    /// Whatever is wrong with images, captions, checkpoint, weights or output folder, naming file or option.
-    pub fn prepare(parsed: &Parsed, events: &Sender<Event>) -> Result<Self> {
-        let emit: &Emit<'_> = &|event| events.send(event).unwrap_or_default();
-        let mut clock = Clock { emit, since: Instant::now() };
-        let images = Images::look_through(parsed, &mut clock)?;
-        let mut networks = Networks::open(images, &mut clock)?;
-        let latents = networks.make_latents(&mut clock)?;
-        let texts = networks.read_the_rest(&mut clock)?;
-        Ok(networks.into_session(latents, texts))
-    }
-
     /// The tokens of a batch's prompts, with their text states if those are kept.
     pub(crate) fn tokens<'p>(&self, prompts: impl IntoIterator<Item = &'p str>) -> Result<Tokens> {
         let length = self.recipe.model.max_token_length;

@@ -1,5 +1,6 @@
 //! The stages of the preparation, each with what it leaves for the next.
 
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -21,9 +22,9 @@ use lorabake_weights::{Checkpoint, Part};
 use super::Session;
 use super::checks::{choose_device, cut_captions, refuse_misfits, refuse_unwritable, settled, unused_averages};
 use super::network::make_network;
-use crate::cache::LatentCache;
 use crate::cache::latent_files::LatentFiles;
 use crate::cache::text_cache::TextCache;
+use crate::cache::{EncoderOn, LatentCache, PlacedImages};
 use crate::estimate::memory::MemoryModel;
 use crate::event::{Emit, Event, Stage};
 use crate::objective::Objective;
@@ -33,10 +34,36 @@ use crate::swap;
 use crate::watch::sample_pictures::{self, Sampling};
 use crate::watch::validate::Validation;
 
+/// A run that is ready for its first step, with what shows how it goes.
+pub(crate) struct Prepared {
+    pub session: Session,
+    /// Pictures while it trains.
+    pub sampling: Option<Sampling>,
+    /// The loss over images that are held out.
+    pub validation: Option<Validation>,
+}
+
+/// Prepares a run; `events` hears notes, what the image folders hold and how long each stage took.
+///
+/// In memory, one stage after another: nothing large; the VAE's encoder, while images are encoded; the text encoders,
+/// which stay unless the states of captions are kept instead; the UNet.
+///
+/// # Errors
+/// Whatever is wrong with images, captions, checkpoint, weights or output folder, naming file or option.
+pub(crate) fn prepare(parsed: &Parsed, events: &Sender<Event>) -> Result<Prepared> {
+    let emit: &Emit<'_> = &|event| events.send(event).unwrap_or_default();
+    let mut clock = Clock { emit, since: Instant::now() };
+    let images = Images::look_through(parsed, &mut clock)?;
+    let mut networks = Networks::open(images, &mut clock)?;
+    let latents = networks.make_latents(&mut clock)?;
+    let texts = networks.read_the_rest(&mut clock)?;
+    Ok(networks.assemble(latents, texts))
+}
+
 /// Times the stages.
-pub(super) struct Clock<'a> {
-    pub emit: &'a Emit<'a>,
-    pub since: Instant,
+struct Clock<'a> {
+    emit: &'a Emit<'a>,
+    since: Instant,
 }
 
 impl Clock<'_> {
@@ -48,7 +75,7 @@ impl Clock<'_> {
 }
 
 /// First stage: the recipe with its checkpoint, and the images as far as their headers.
-pub(super) struct Images {
+struct Images {
     recipe: Recipe,
     checkpoint: Checkpoint,
     dataset: Dataset,
@@ -60,7 +87,7 @@ pub(super) struct Images {
 }
 
 impl Images {
-    pub fn look_through(parsed: &Parsed, clock: &mut Clock<'_>) -> Result<Self> {
+    fn look_through(parsed: &Parsed, clock: &mut Clock<'_>) -> Result<Self> {
         let emit = clock.emit;
         let checkpoint = open_model(&parsed.recipe.model)?;
         let Parsed { recipe, notes, .. } = settled(parsed, &checkpoint)?;
@@ -82,7 +109,7 @@ impl Images {
 }
 
 /// Second stage: the networks with their weights still in the file, and what is trained.
-pub(super) struct Networks {
+struct Networks {
     images: Images,
     device: Device,
     vae_dtype: WeightDtype,
@@ -92,7 +119,7 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    pub fn open(mut images: Images, clock: &mut Clock<'_>) -> Result<Self> {
+    fn open(mut images: Images, clock: &mut Clock<'_>) -> Result<Self> {
         let emit = clock.emit;
         let Images { recipe, checkpoint, dataset, pictures, .. } = &mut images;
         let device = choose_device(&recipe.train, emit)?;
@@ -118,14 +145,14 @@ impl Networks {
     }
 
     /// Third stage: brings the VAE's encoder into memory for as long as there is something to encode.
-    pub fn make_latents(&mut self, clock: &mut Clock<'_>) -> Result<LatentCache> {
+    fn make_latents(&mut self, clock: &mut Clock<'_>) -> Result<LatentCache> {
         let Images { recipe, checkpoint, dataset, layout, .. } = &self.images;
         let files = LatentFiles::of(recipe, checkpoint, self.vae_dtype)?;
         self.bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
         let encoder = self.bundle.encoder.take().expect("training asks for the encoder");
-        let images = (dataset, &layout.placements[..]);
-        let seed = Seed(recipe.train.seed);
-        let latents = LatentCache::fill((encoder, &self.device), images, &recipe.data, seed, files, clock.emit)?;
+        let vae = EncoderOn { encoder, device: &self.device };
+        let images = PlacedImages { dataset, placements: &layout.placements, settings: &recipe.data };
+        let latents = LatentCache::fill(vae, images, Seed(recipe.train.seed), files, clock.emit)?;
         give_memory_back();
         // A GPU keeps what was freed for itself, and the UNet needs it.
         self.device.memory_cleanup();
@@ -135,14 +162,14 @@ impl Networks {
 
     /// Fourth stage: brings text encoders and UNet into memory. If the states of captions are kept, the text encoders go
     /// again.
-    pub fn read_the_rest(&self, clock: &mut Clock<'_>) -> Result<Option<TextCache>> {
+    fn read_the_rest(&self, clock: &mut Clock<'_>) -> Result<Option<TextCache>> {
         let Self { bundle, device, tokenizer, .. } = self;
         let Images { recipe, dataset, .. } = &self.images;
         bundle.read(|part, _| part.is_text())?;
         clock.lap(Stage::TextEncodersRead);
         let mut texts = None;
         if recipe.caches.text_outputs {
-            texts = Some(TextCache::fill((bundle, device), tokenizer, dataset, recipe));
+            texts = Some(TextCache::fill(bundle, device, tokenizer, dataset, recipe));
             bundle.forget(Part::is_text);
             give_memory_back();
             clock.lap(Stage::CaptionsEncoded);
@@ -154,12 +181,12 @@ impl Networks {
     }
 
     /// Everything together.
-    pub fn into_session(self, latents: LatentCache, texts: Option<TextCache>) -> Session {
+    fn assemble(self, latents: LatentCache, texts: Option<TextCache>) -> Prepared {
         let Self { images, device, mut bundle, tokenizer, network, vae_dtype: _ } = self;
         let Images { recipe, dataset, layout, order, length, pictures, checkpoint: _ } = images;
+        let sampling = Sampling::new(&recipe, &device, pictures, bundle.decoder.take());
+        let validation = Validation::new(&recipe, &dataset, &layout);
         let session = Session {
-            sampling: Sampling::new(&recipe, &device, pictures, bundle.decoder.take()),
-            validation: Validation::new(&recipe, &dataset, &layout),
             objective: Objective::new(&recipe.diffusion),
             recipe,
             bundle,
@@ -174,6 +201,6 @@ impl Networks {
             device,
         };
         give_memory_back();
-        session
+        Prepared { session, sampling, validation }
     }
 }

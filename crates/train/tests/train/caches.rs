@@ -60,7 +60,7 @@ fn run(dir: &Path, words: &str) -> Run {
     try_run(dir, words).unwrap()
 }
 
-fn picture(shift: u32, (width, height): (u32, u32)) -> RgbImage {
+fn picture(shift: u32, width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb([(x * 3 + 60 * shift) as u8, (y * 2 + x * y / 7) as u8, (x + 3 * y + 9 * shift) as u8])
     })
@@ -72,7 +72,7 @@ fn set(dir: &Path) -> [PathBuf; 2] {
     std::fs::create_dir_all(&folder).unwrap();
     [("a", (72, 64)), ("b", (64, 64))].map(|(name, size)| {
         let path = folder.join(name).with_extension("png");
-        picture(size.0 % 7, size).save(&path).unwrap();
+        picture(size.0 % 7, size.0, size.1).save(&path).unwrap();
         std::fs::write(path.with_extension("txt"), format!("cat, {name}, grass")).unwrap();
         path
     })
@@ -186,7 +186,7 @@ fn nothing_stale_is_used() {
     let before = Npz::read(&file).unwrap();
 
     // Another picture of the same size under the same name; --skip_cache_check would not notice.
-    picture(5, (72, 64)).save(&image).unwrap();
+    picture(5, 72, 64).save(&image).unwrap();
     let blind = run(dir.path(), &format!("{DISK} --skip_cache_check"));
     assert!(blind.told().contains("are used without a check, as --skip_cache_check says"), "{}", blind.told());
     let fresh = run(dir.path(), DISK);
