@@ -10,6 +10,7 @@ use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::network::adapter::Dropout;
 use lorabake_recipe::network::algo::{Dialect, RankBlocks};
 use lorabake_recipe::seed::Seed;
+use lorabake_testkit::relative_error;
 
 const WIDTH: usize = 6;
 const RANK: usize = 4;
@@ -71,11 +72,6 @@ fn mean(layer: &OneLayer, spec: &AdapterSpec, settings: Dropout, dialect: Dialec
     sum
 }
 
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())
-}
-
 const LORA: Method = Method::Lora(LoraKind { size: RankAlpha { rank: RANK, alpha: RANK as f64 }, tucker: false });
 
 #[test]
@@ -93,7 +89,7 @@ fn the_mean_over_many_masks_is_the_whole_effect_or_its_share() {
         (Dropout { rank: 0.3, ..off }, Dialect::Lycoris, 0.7),
         (Dropout { module: 0.3, ..off }, Dialect::Lycoris, 0.7),
     ] {
-        let error = distance(&mean(&layer, &spec, settings, dialect), &scaled(share));
+        let error = relative_error(&mean(&layer, &spec, settings, dialect), &scaled(share));
         assert!(error < 0.06, "{settings:?} {dialect:?}: {error}");
     }
 }
@@ -125,7 +121,7 @@ fn ranks_are_dropped_per_sample() {
                 let range = sample * 3 * WIDTH..(sample + 1) * 3 * WIDTH;
                 let doubled: Vec<f32> = whole[range.clone()].iter().map(|x| 2.0 * x).collect();
                 let zero = change[range.clone()].iter().all(|x| *x == 0.0);
-                assert!(zero || distance(&change[range], &doubled) < 1e-4, "neither dropped nor doubled");
+                assert!(zero || relative_error(&change[range], &doubled) < 1e-4, "neither dropped nor doubled");
                 !zero
             })
             .collect();
@@ -165,7 +161,7 @@ fn dylora_scales_and_cuts_as_its_authors_do() {
                 })
                 .collect();
             let change = layer.change(&spec, &AdapterDraw { start: Some(start), masks: None });
-            assert!(distance(&change, &expected) < 1e-5, "{dialect:?} {start}");
+            assert!(relative_error(&change, &expected) < 1e-5, "{dialect:?} {start}");
             let trained: Vec<usize> = (0..values.len())
                 .filter(|i| spec.trains(*i, &AdapterDraw { start: Some(start), masks: None }))
                 .collect();

@@ -4,7 +4,7 @@ use lorabake_data::bucket::Layout;
 use lorabake_data::epoch_order::{EpochOrder, Length};
 use lorabake_data::facts;
 use lorabake_data::report::{BucketReport, FolderGroup, FolderReport, LengthUnit, NoCaption, Origin};
-use lorabake_data::{DatasetReport, LeftOut, Problem, Reason, scan};
+use lorabake_data::{DatasetReport, LeftOut, Reason, scan};
 use lorabake_recipe::data::dataset_facts::{BucketInfo, Dir};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Duration;
@@ -142,6 +142,6 @@ fn a_name_that_is_no_unicode_does_not_stop_a_report() {
     use std::os::unix::ffi::OsStrExt;
 
     let path = std::ffi::OsStr::from_bytes(b"caf\xe9.png").into();
-    let json = serde_json::to_string(&Problem::BlankCaption { path }).unwrap();
+    let json = serde_json::to_string(&lorabake_data::Problem::BlankCaption { path }).unwrap();
     assert_eq!(json, "{\"BlankCaption\":{\"path\":\"caf\u{fffd}.png\"}}");
 }
