@@ -10,7 +10,7 @@ pub const POINTS: usize = 2 * COLUMNS;
 /// The dots of a character, by row from the top, left and right.
 const DOTS: [[u32; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
-/// NoiseDraws values from 0 to 1, from left to right, with a scale beside them and the `ends` below.
+/// Draws values from 0 to 1, from left to right, with a scale beside them and the `ends` below.
 /// A value above 1 is drawn as 1.
 pub fn draw(values: &[f64], ends: [&str; 2]) -> String {
     let height = 4 * ROWS;

@@ -101,15 +101,7 @@ impl LatentCache {
             let alpha = unaugmented.mask.as_ref().filter(|_| settings.mask == Some(Mask::Alpha));
             latents.push(match &mut files {
                 Some(files) => files.latents(&Subject { item, placement, views, alpha }, encode)?,
-                None => {
-                    let mut both = [None, None];
-                    for (kept, image) in both.iter_mut().zip(views) {
-                        let Some(image) = image else { continue };
-                        let whole = encode(image)?;
-                        *kept = Some(if images.settings.cache_latents { whole.keep_one(image) } else { whole });
-                    }
-                    both
-                }
+                None => encode_views(views, images.settings.cache_latents, encode)?,
             });
             masks.push(weights);
             sources.push(if varies { Some(source) } else { None });
@@ -161,6 +153,21 @@ impl LatentCache {
         let mask = mask.map(|mask| mask.chunks_exact(width).flat_map(|row| row.iter().rev()).copied().collect());
         Ok(Drawn { latents: latents.sample(&mut rng), mask })
     }
+}
+
+/// The latents of the views that there are; of each one sample only with `--cache_latents`.
+fn encode_views(
+    views: [Option<&Rgb>; 2],
+    keep_one: bool,
+    encode: impl Fn(&Rgb) -> Result<Latents>,
+) -> Result<[Option<Latents>; 2]> {
+    let mut latents = [None, None];
+    for (kept, image) in latents.iter_mut().zip(views) {
+        let Some(image) = image else { continue };
+        let whole = encode(image)?;
+        *kept = Some(if keep_one { whole.keep_one(image) } else { whole });
+    }
+    Ok(latents)
 }
 
 /// Whether anything is asked of an image: it is used, or held out.

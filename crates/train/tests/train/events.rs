@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
+use lorabake_data::bucket::Layout;
+use lorabake_data::epoch_order::{EpochOrder, Length};
+use lorabake_data::{DatasetReport, scan};
 use lorabake_generate::{LoraUse, Picture, Request};
 use lorabake_lora::Strength;
 use lorabake_recipe::network::RankAlpha;
+use lorabake_recipe::parse_train;
+use lorabake_recipe::seed::Seed;
 use lorabake_train::Milestone;
 use lorabake_train::estimate::{MemoryReport, Saving};
 use lorabake_train::event::{BlockRow, Command, Event, Outcome, Painted, RunInfo, Stage, Step, Validated};
@@ -65,6 +70,22 @@ fn stepped() -> Step {
     }
 }
 
+/// A report on a data set of one image; `data` tests one that has everything.
+fn report() -> DatasetReport {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("train/2_cat");
+    std::fs::create_dir_all(&images).unwrap();
+    image::RgbImage::new(64, 64).save(images.join("a.png")).unwrap();
+    let words = format!("--train_data_dir={} --resolution=64", folder.path().join("train").display());
+    let words: Vec<_> = words.split(' ').map(Into::into).collect();
+    let recipe = parse_train(&words).unwrap().recipe;
+    let dataset = scan(&recipe.data).unwrap();
+    let layout = Layout::new(&dataset, &recipe.data).unwrap();
+    let order = EpochOrder::new(&dataset, &layout, &recipe.data, Seed(1));
+    let length = Length::new(order.batches_per_epoch(), 1, recipe.train.duration);
+    DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length)
+}
+
 #[test]
 fn every_event_goes_to_json_and_comes_back() {
     let saving = Saving { option: "--gradient_checkpointing".into(), bytes: 7 };
@@ -72,6 +93,7 @@ fn every_event_goes_to_json_and_comes_back() {
     let validated = Validated { step: 4, epoch: None, loss: 0.25, divergence: -0.125 };
     let events = [
         Event::Note("a note, with \u{1b}[31m what a file says".into()),
+        Event::Dataset(report()),
         Event::Memory(memory),
         Event::Prepared { stage: Stage::LatentsMade, seconds: 0.5 },
         Event::Cached { done: 1, total: 2 },

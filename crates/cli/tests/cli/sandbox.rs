@@ -1,7 +1,5 @@
 //! A folder of its own for every test, runs of the program in it, and what the tests look at afterwards.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -9,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use tempfile::TempDir;
 
 /// A folder in which the program runs.
-pub struct Bench {
+pub struct Sandbox {
     folder: TempDir,
 }
 
@@ -35,7 +33,7 @@ impl Done {
     }
 }
 
-impl Bench {
+impl Sandbox {
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -120,7 +118,7 @@ impl Bench {
         }
     }
 
-    /// All files under `folder`, sorted, relative to the bench.
+    /// All files under `folder`, sorted, relative to the sandbox.
     pub fn files(&self, folder: &str) -> Vec<String> {
         let mut files = Vec::new();
         let mut folders = vec![self.path(folder)];

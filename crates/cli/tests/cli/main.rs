@@ -1,0 +1,19 @@
+//! Tests of the program as a user meets it: words in, words, files and exit codes out.
+//!
+//! What belongs where:
+//!
+//! | file | about |
+//! |---|---|
+//! | `program` | the commands from end to end, on the small model inside the program |
+//! | `recipes` | recipes from elsewhere, advice, what `plan` predicts |
+//! | `long_runs` | a run that is killed, goes on, keeps few snapshots, paints, ends with bad numbers |
+//! | `bad_input` | one clear line for everything that is wrong, and nothing written |
+//! | `inspect` | what `inspect` shows |
+//! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
+
+mod bad_input;
+mod inspect;
+mod long_runs;
+mod program;
+mod recipes;
+mod sandbox;
