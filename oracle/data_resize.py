@@ -1,7 +1,7 @@
 """Reference pixels for crates/data: OpenCV and Pillow resizing, Pillow decoding, sd-scripts' bucket table.
 
 Run: python oracle/data_resize.py CONFORMANCE_DIR   (writes crates/data/tests/golden; needs numpy, pillow, opencv)
-Sources are made by a formula that tests/golden.rs repeats, so only results are stored, as lossless PNG.
+Sources are made by a formula that tests/data/golden.rs repeats, so only results are stored, as lossless PNG.
 """
 import json
 import shutil

@@ -88,7 +88,7 @@ impl ParameterCounts {
 ///   Its weights stay in the file, and the UNet needs less than half of that for prompt and negative prompt.
 ///
 /// The constants are what was measured in runs of SD1.5, SD2 and SDXL, rank 16, on 2 cores in November 2026;
-/// `tests/forecast.rs` compares. With blocks left in the file it is a sum.
+/// `tests/train/memory.rs` compares. With blocks left in the file it is a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Memory {
     /// UNet and text encoder, with the program itself.

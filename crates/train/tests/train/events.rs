@@ -76,7 +76,10 @@ fn report() -> DatasetReport {
     let images = folder.path().join("train/2_cat");
     std::fs::create_dir_all(&images).unwrap();
     image::RgbImage::new(64, 64).save(images.join("a.png")).unwrap();
-    let words = format!("--train_data_dir={} --resolution=64", folder.path().join("train").display());
+    let words = format!(
+        "--train_data_dir={} --output_dir=out --resolution=64 --max_train_epochs=1",
+        folder.path().join("train").display()
+    );
     let words: Vec<_> = words.split(' ').map(Into::into).collect();
     let recipe = parse_train(&words).unwrap().recipe;
     let dataset = scan(&recipe.data).unwrap();

@@ -14,7 +14,7 @@
 //! | `optimizers` | a bake with each optimizer |
 //! | `families` | SD1.x, SD2.x and SDXL |
 //! | `lycoris_sdxl` | LyCORIS on SDXL against lycoris-lora |
-//! | `watching` | validation, pictures while training, averaged weights |
+//! | `validation_and_ema` | validation and averaged weights |
 //! | `render`, `family_render` | pictures against diffusers |
 //! | `memory` | predicted memory against what was measured |
 //! | `events` | events as data: to JSON and back |
@@ -35,4 +35,4 @@ mod memory;
 mod optimizers;
 mod render;
 mod step;
-mod watching;
+mod validation_and_ema;
