@@ -18,6 +18,7 @@
 //! | `render`, `family_render` | pictures against diffusers |
 //! | `memory` | predicted memory against what was measured |
 //! | `events` | events as data: to JSON and back |
+//! | `sandbox` | no tests: the folder, the images and the runs of the others |
 //!
 //! Reference files lie in `golden`; the programs that wrote them, in `oracle/`.
 
@@ -34,5 +35,6 @@ mod lycoris_sdxl;
 mod memory;
 mod optimizers;
 mod render;
+mod sandbox;
 mod step;
 mod validation_and_ema;
