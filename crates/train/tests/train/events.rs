@@ -8,7 +8,6 @@ use lorabake_data::{DatasetReport, scan};
 use lorabake_generate::{LoraUse, Picture, Request};
 use lorabake_lora::Strength;
 use lorabake_recipe::network::RankAlpha;
-use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_train::Milestone;
 use lorabake_train::estimate::{MemoryReport, Saving};
@@ -16,6 +15,8 @@ use lorabake_train::event::{BlockRow, Command, Event, Outcome, Painted, RunInfo,
 use lorabake_train::update::max_norm::Norms;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::sandbox::Sandbox;
 
 fn assert_round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
     let text = serde_json::to_string(value).unwrap();
@@ -72,16 +73,8 @@ fn stepped() -> Step {
 
 /// A report on a data set of one image; `data` tests one that has everything.
 fn report() -> DatasetReport {
-    let folder = tempfile::tempdir().unwrap();
-    let images = folder.path().join("train/2_cat");
-    std::fs::create_dir_all(&images).unwrap();
-    image::RgbImage::new(64, 64).save(images.join("a.png")).unwrap();
-    let words = format!(
-        "--train_data_dir={} --output_dir=out --resolution=64 --max_train_epochs=1",
-        folder.path().join("train").display()
-    );
-    let words: Vec<_> = words.split(' ').map(Into::into).collect();
-    let recipe = parse_train(&words).unwrap().recipe;
+    let sandbox = Sandbox::with_images("", &[[64, 64]]);
+    let recipe = sandbox.parse("out", "--max_train_epochs=1").recipe;
     let dataset = scan(&recipe.data).unwrap();
     let layout = Layout::new(&dataset, &recipe.data).unwrap();
     let order = EpochOrder::new(&dataset, &layout, &recipe.data, Seed(1));

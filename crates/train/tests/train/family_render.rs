@@ -11,7 +11,7 @@ use lorabake_generate::{LoraUse, Picture, Pipeline, Request};
 use lorabake_lora::Strength;
 use lorabake_model::WeightDtypes;
 use lorabake_ops::WeightDtype;
-use lorabake_testkit::{Golden, tiny};
+use lorabake_testkit::{Golden, relative_error, tiny};
 use lorabake_weights::Checkpoint;
 
 /// Relative to the norm; six guided steps in f32 against f64.
@@ -44,11 +44,6 @@ fn paint(painter: &Pipeline, golden: &Golden, loras: Vec<LoraUse>) -> Picture {
     painter.paint(&request, &mut |_, _| ()).unwrap()
 }
 
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b))) / norm(&mut b.iter().map(|b| f64::from(*b)))
-}
-
 #[test]
 fn sd2_with_v_prediction() {
     let golden = Golden::open(golden("render_sd2.safetensors"));
@@ -59,7 +54,7 @@ fn sd2_with_v_prediction() {
     let says = painter(tiny::sd2_with_metadata(&[("modelspec.architecture", "stable-diffusion-v2-768-v")]));
     assert_eq!(paint(&says, &golden, vec![]).rgb, picture.rgb);
     let noise = paint(&painter(tiny::sd2()), &golden, vec![]);
-    assert!(distance(&noise.latent, golden.numbers("latent")) > 0.1);
+    assert!(relative_error(&noise.latent, golden.numbers("latent")) > 0.1);
 }
 
 #[test]
@@ -71,5 +66,5 @@ fn sdxl_with_a_lora() {
     file.check("latent", &picture.latent, TOLERANCE);
     file.check("image", &picture.image, TOLERANCE);
     // The comparison can see the LoRA: diffusers finds that it moves the latent by 7 %.
-    assert!(distance(&paint(&painter, &file, vec![]).latent, file.numbers("latent")) > 0.05);
+    assert!(relative_error(&paint(&painter, &file, vec![]).latent, file.numbers("latent")) > 0.05);
 }

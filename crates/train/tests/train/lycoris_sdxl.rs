@@ -10,11 +10,12 @@ use lorabake_lora::{Attached, LoraNetwork, Strength};
 use lorabake_model::conditioning::{AddedConditioning, Conditioning};
 use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
 use lorabake_ops::WeightDtype;
-use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::Seed;
 use lorabake_testkit::Golden;
 use lorabake_weights::Checkpoint;
 use lorabake_weights::lora::LoraFile;
+
+use crate::sandbox::recipe;
 
 /// f32 against f64, relative to the norm.
 const TOLERANCE: f64 = 2e-5;
@@ -39,12 +40,9 @@ fn presets_adapt_the_layers_that_they_adapt_in_lycoris() {
     let bundle = bundle();
     let full = section("full");
     for preset in ["full", "attn-mlp", "attn-only"] {
-        let words = format!(
-            "--train_data_dir=x --output_dir=y --seed=1 --network_module=lycoris.kohya --network_dim=2 --network_args \
-             algo=locon conv_dim=2 preset={preset}"
-        );
-        let words: Vec<_> = words.split_whitespace().map(Into::into).collect();
-        let network = LoraNetwork::fresh(&parse_train(&words).unwrap().recipe.network, &bundle, Seed(1));
+        let args = format!("--network_dim=2 --network_args algo=locon conv_dim=2 preset={preset}");
+        let settings = recipe(&format!("--network_module=lycoris.kohya {args}")).network;
+        let network = LoraNetwork::fresh(&settings, &bundle, Seed(1));
         let found: BTreeSet<String> = network.modules.into_iter().map(|module| module.name).collect();
         let expected = if preset == "full" { full.clone() } else { &full - &section(preset) };
         let (more, fewer) = (&found - &expected, &expected - &found);

@@ -1,23 +1,11 @@
 //! The memory that is predicted for a run, against what was measured (benches/RESULTS.md).
 
-use std::borrow::Cow;
-
 use lorabake_recipe::optim::optimizer::Optimizer;
-use lorabake_recipe::{Recipe, parse_train};
 use lorabake_train::estimate::memory_model::{Demands, Memory, ParameterCounts};
-use lorabake_weights::Checkpoint;
+
+use crate::sandbox::{checkpoint, recipe};
 
 const LAYERS: &str = include_str!("../../../weights/tests/golden/sd15_layers.txt");
-const TINY: &[u8] = include_bytes!("../../../../models/tiny/sd15_tiny.safetensors");
-
-fn tiny() -> Checkpoint {
-    Checkpoint::from_bytes("tiny", Cow::Borrowed(TINY)).unwrap()
-}
-
-fn recipe(options: &str) -> Recipe {
-    let line = format!("--train_data_dir=images --output_dir=out --seed=1 --resolution=128 {options}");
-    parse_train(&line.split_whitespace().map(Into::into).collect::<Vec<_>>()).unwrap().recipe
-}
 
 /// Measured as [`Memory`] says; the allocator makes it differ by some percent from run to run.
 #[test]
@@ -93,15 +81,18 @@ fn matrices() -> u64 {
 
 #[test]
 fn memory_grows_with_what_takes_it() {
-    let of = |options: &str| Memory::of(ParameterCounts::of(&tiny()), 1000, &recipe(options), ALL);
+    let sizes = ParameterCounts::of(&checkpoint());
+    let demanding = |options: &str, demands: Demands| {
+        Memory::of(sizes, 1000, &recipe(&format!("--resolution=128 {options}")), demands)
+    };
+    let of = |options: &str| demanding(options, ALL);
     let plain = of("");
     assert_eq!(of("--train_batch_size=3").step / plain.step, 3);
     assert_eq!(of("--resolution=256").step / plain.step, 4);
     assert!(of("--gradient_checkpointing").step < of("--gradient_checkpointing_blocks=9").step);
     assert!(of("--gradient_checkpointing_blocks=9").step < plain.step);
     assert_eq!((plain.trained, of("--optimizer_type=Prodigy").trained), (16_000, 24_000));
-    let sizes = ParameterCounts::of(&tiny());
-    let without = Memory::of(sizes, 1000, &recipe(""), Demands { texts: false, unet: 0.5, picture: 0 });
+    let without = demanding("", Demands { texts: false, unet: 0.5, picture: 0 });
     assert_eq!(plain.frozen - without.frozen, 4 * sizes.texts + 2 * (sizes.matrices - sizes.texts));
     assert!(sizes.embeddings > 49_408 && sizes.embeddings < sizes.texts && sizes.texts < sizes.matrices);
     let [bf16, unet, all] =
@@ -109,10 +100,7 @@ fn memory_grows_with_what_takes_it() {
     let texts = sizes.texts - sizes.embeddings;
     assert_eq!(bf16, 2 * (sizes.matrices - sizes.embeddings));
     assert_eq!([unet - bf16, all - unet], [sizes.matrices - sizes.texts, texts].map(|values| values - values / 32));
-    let painting = |side: u64| {
-        let demands = Demands { picture: side * side, ..ALL };
-        Memory::of(ParameterCounts::of(&tiny()), 1000, &recipe("--gradient_checkpointing"), demands)
-    };
+    let painting = |side: u64| demanding("--gradient_checkpointing", Demands { picture: side * side, ..ALL });
     assert_eq!(painting(512).picture, 4 * painting(256).picture);
     assert_eq!(painting(1024).training() - painting(512).training(), 3 * painting(512).picture);
     assert_eq!(painting(8).training(), of("--gradient_checkpointing").training());

@@ -11,21 +11,16 @@ use std::path::{Path, PathBuf};
 use lorabake_diffusion::Sampler;
 use lorabake_generate::{LoraUse, Picture, Pipeline, Request};
 use lorabake_lora::Strength;
-use lorabake_model::WeightDtypes;
 use lorabake_ops::WeightDtype;
-use lorabake_testkit::Golden;
-use lorabake_weights::Checkpoint;
+use lorabake_testkit::{Golden, relative_error};
+
+use crate::sandbox::pipeline;
 
 /// Relative to the norm; f32 on both sides, six guided steps.
 const TOLERANCE: f64 = 1e-4;
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn painter(dtype: WeightDtype) -> Pipeline {
-    let checkpoint = Checkpoint::open(&here("../../models/tiny/sd15_tiny.safetensors")).unwrap();
-    Pipeline::load(&checkpoint, WeightDtypes::all(dtype)).unwrap()
 }
 
 fn request(strength: f64) -> Request {
@@ -49,17 +44,10 @@ fn paint(painter: &Pipeline, request: &Request) -> Picture {
     painter.paint(request, &mut |_, _| ()).unwrap()
 }
 
-/// ‖a − b‖ ÷ ‖b‖.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
-    let error = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
-    error / norm(&mut b.iter().map(|b| f64::from(*b)))
-}
-
 #[test]
 fn a_picture_with_a_lora_equals_that_of_diffusers() {
     let golden = Golden::open(here("tests/golden/render.safetensors"));
-    let painter = painter(WeightDtype::F32);
+    let painter = pipeline(WeightDtype::F32);
     let noise = Some(golden.numbers("start").to_vec());
     let mut steps = Vec::new();
     let picture = painter
@@ -70,50 +58,50 @@ fn a_picture_with_a_lora_equals_that_of_diffusers() {
     golden.check("image", &picture.image, TOLERANCE);
     // The comparison can see the LoRA: diffusers finds that it moves the latent by 7 %.
     let plain = paint(&painter, &Request { noise, loras: vec![], ..request(0.0) });
-    assert!(distance(&plain.latent, golden.numbers("latent")) > 0.05);
+    assert!(relative_error(&plain.latent, golden.numbers("latent")) > 0.05);
 }
 
 #[test]
 fn a_seed_gives_the_same_picture_again() {
-    let painter = painter(WeightDtype::F32);
+    let painter = pipeline(WeightDtype::F32);
     for sampler in [Sampler::Ddim, Sampler::EulerA] {
         let first = paint(&painter, &Request { sampler, ..request(1.0) });
         let again = paint(&painter, &Request { sampler, ..request(1.0) });
         let other = paint(&painter, &Request { sampler, seed: 1, ..request(1.0) });
         assert_eq!(first.rgb, again.rgb);
-        assert!(distance(&other.latent, &first.latent) > 0.1, "{sampler:?}");
+        assert!(relative_error(&other.latent, &first.latent) > 0.1, "{sampler:?}");
         assert_eq!(first.rgb.len(), 64 * 64 * 3);
     }
 }
 
 #[test]
 fn strength_zero_is_no_lora_and_two_halves_are_one_whole() {
-    let painter = painter(WeightDtype::F32);
+    let painter = pipeline(WeightDtype::F32);
     let plain = paint(&painter, &Request { loras: vec![], ..request(0.0) });
     assert_eq!(paint(&painter, &request(0.0)).rgb, plain.rgb);
     let whole = paint(&painter, &request(4.0));
     let half = request(2.0);
     let loras = [half.loras.clone(), half.loras.clone()].concat();
     let halves = paint(&painter, &Request { loras, ..half });
-    assert!(distance(&whole.latent, &plain.latent) > 0.05);
-    assert!(distance(&halves.latent, &whole.latent) < 1e-4);
+    assert!(relative_error(&whole.latent, &plain.latent) > 0.05);
+    assert!(relative_error(&halves.latent, &whole.latent) < 1e-4);
 }
 
 /// sd-scripts and the web UI skip layers for both prompts; diffusers' pipeline does not for the negative one, so that it
 /// is no reference here.
 #[test]
 fn clip_skip_is_for_both_prompts() {
-    let painter = painter(WeightDtype::F32);
+    let painter = pipeline(WeightDtype::F32);
     let same = Request { negative_prompt: request(1.0).prompt, clip_skip: 2, ..request(1.0) };
     let guided = paint(&painter, &same);
     let plain = paint(&painter, &Request { cfg_scale: 1.0, ..same.clone() });
-    assert!(distance(&guided.latent, &plain.latent) < 1e-4);
-    assert!(distance(&paint(&painter, &Request { clip_skip: 1, ..same }).latent, &guided.latent) > 0.01);
+    assert!(relative_error(&guided.latent, &plain.latent) < 1e-4);
+    assert!(relative_error(&paint(&painter, &Request { clip_skip: 1, ..same }).latent, &guided.latent) > 0.01);
 }
 
 #[test]
 fn long_prompts_are_read_to_token_225() {
-    let painter = painter(WeightDtype::F32);
+    let painter = pipeline(WeightDtype::F32);
     let prompt = |words: usize, end: &str| format!("{}{end}", "penny ".repeat(words));
     let paint = |words: usize, end: &str| paint(&painter, &Request { prompt: prompt(words, end), ..request(1.0) });
     for words in [70, 120, 200] {
@@ -125,16 +113,16 @@ fn long_prompts_are_read_to_token_225() {
 
 #[test]
 fn bf16_storage_changes_a_picture_little() {
-    let exact = paint(&painter(WeightDtype::F32), &request(1.0));
-    let rounded = paint(&painter(WeightDtype::Bf16), &request(1.0));
-    let distance = distance(&rounded.latent, &exact.latent);
+    let exact = paint(&pipeline(WeightDtype::F32), &request(1.0));
+    let rounded = paint(&pipeline(WeightDtype::Bf16), &request(1.0));
+    let error = relative_error(&rounded.latent, &exact.latent);
     // The tiny checkpoint is stored in f16, so bf16 has to round; eight bits of mantissa move each weight by 0.4 %.
-    assert!(distance > 0.0 && distance < 0.1, "{distance}");
+    assert!(error > 0.0 && error < 0.1, "{error}");
 }
 
 #[test]
 fn contradictions_are_refused() {
-    let painter = painter(WeightDtype::F32);
+    let painter = pipeline(WeightDtype::F32);
     for (request, said) in [
         (Request { width: 60, ..request(1.0) }, "--width 60 --height 64"),
         (Request { clip_skip: 13, ..request(1.0) }, "--clip_skip 13"),

@@ -1,25 +1,21 @@
 //! One step by itself: in parts, and towards what the model predicts without the LoRA.
 
-use std::ffi::OsString;
 use std::ops::Range;
-use std::path::Path;
 
 use burn::tensor::Device;
 use lorabake_device::ThreadGroups;
-use lorabake_lora::AdapterDraws;
-use lorabake_lora::LoraNetwork;
+use lorabake_lora::{AdapterDraws, LoraNetwork};
+use lorabake_model::Bundle;
 use lorabake_model::tokenizer::{EOS, Tokenizer};
-use lorabake_model::{Bundle, VaeHalves};
-use lorabake_ops::WeightDtype;
 use lorabake_recipe::diffusion::Diffusion;
-use lorabake_recipe::parse_train;
 use lorabake_recipe::seed::{BatchId, Seed};
-use lorabake_testkit::tiny::SD15;
+use lorabake_testkit::{assert_close, assert_close_max};
 use lorabake_train::cache::Tokens;
 use lorabake_train::noise_draws::NoiseDraws;
 use lorabake_train::objective::Objective;
 use lorabake_train::step::{StepContext, StepInputs, step, step_side_by_side};
-use lorabake_weights::Checkpoint;
+
+use crate::sandbox::{bundle, recipe};
 
 const SEED: Seed = Seed(3);
 const PROMPTS: [&str; 4] = ["a cat", "a dog, running", "", "sky"];
@@ -36,10 +32,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let bundle =
-            Bundle::load(&Checkpoint::open(Path::new(SD15)).unwrap(), VaeHalves::Training, WeightDtype::F32).unwrap();
-        let recipe = parse_train(&["--train_data_dir=x", "--output_dir=y", "--max_train_steps=1"].map(OsString::from));
-        let network = LoraNetwork::fresh(&recipe.unwrap().recipe.network, &bundle, SEED);
+        let bundle = bundle();
+        let network = LoraNetwork::fresh(&recipe("").network, &bundle, SEED);
         let settings = Diffusion { min_snr_gamma: Some(5.0), ..Diffusion::default() };
         let draw = |epoch, latents: &[f32]| {
             NoiseDraws::new(SEED, BatchId { epoch, batch: 0 }, latents, [4, 4, 16, 16], &settings)
@@ -92,28 +86,22 @@ fn a_batch_in_parts_equals_the_whole() {
     let bench = Bench::new();
     let (frozen, network, inputs) = (bench.frozen(), bench.taught(), bench.inputs(0..4, [false, true, false, false]));
     let whole = step(&frozen, &network, &inputs);
-    let (loss, per_sample, prediction) = (whole.loss, whole.per_sample.clone(), whole.prediction.clone());
-    let whole = flat(whole.gradients);
-    let same = |other: &[f32]| {
-        let size = whole.iter().map(|g| g * g).sum::<f32>().sqrt();
-        let error = whole.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
-        assert!(whole.len() == other.len() && size > 0.0 && error < 1e-5 * size, "relative error {}", error / size);
-    };
+    assert_eq!((whole.per_sample.len(), whole.prediction.len()), (4, 4096));
+    let gradients = flat(whole.gradients);
     for groups in [1, 2, 3, 9] {
         let shared = step_side_by_side(&ThreadGroups::new(groups), &frozen, &network, &inputs);
-        assert!((shared.loss - loss).abs() < 1e-6);
-        assert_eq!((shared.per_sample.len(), shared.prediction.len()), (4, 4096));
-        let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(apart(&shared.per_sample, &per_sample) < 1e-5 && apart(&shared.prediction, &prediction) < 1e-4);
-        same(&flat(shared.gradients));
+        assert!((shared.loss - whole.loss).abs() < 1e-6);
+        assert_close_max("losses", &shared.per_sample, &whole.per_sample, 4e-6);
+        assert_close_max("prediction", &shared.prediction, &whole.prediction, 1e-5);
+        assert_close("gradients", &flat(shared.gradients), &gradients, 1e-5);
     }
     let scaled = step(&StepContext { loss_scale: 1024.0, ..bench.frozen() }, &network, &inputs);
-    assert_eq!(scaled.loss, loss);
-    same(&flat(scaled.gradients));
+    assert_eq!(scaled.loss, whole.loss);
+    assert_close("gradients", &flat(scaled.gradients), &gradients, 1e-5);
     for recompute in [1, 8, bench.bundle.unet.recomputable(), usize::MAX] {
         let twice = step(&StepContext { recompute, ..bench.frozen() }, &network, &inputs);
-        assert!((twice.loss - loss).abs() < 1e-6);
-        same(&flat(twice.gradients));
+        assert!((twice.loss - whole.loss).abs() < 1e-6);
+        assert_close("gradients", &flat(twice.gradients), &gradients, 1e-5);
     }
 }
 
