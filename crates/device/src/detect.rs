@@ -18,9 +18,9 @@ const KINDS: [Kind; 5] = [Kind::Cuda, Kind::Rocm, Kind::Metal, Kind::Vulkan, Kin
 /// A device of this machine.
 #[derive(Debug, Clone)]
 pub struct DetectedDevice {
-    /// As `--device` takes it.
+    /// The device as `--device` takes it.
     pub wanted: Wanted,
-    /// As it calls itself.
+    /// The name that the device gives itself.
     pub name: String,
     /// Whether it is a program that plays a GPU.
     pub software: bool,

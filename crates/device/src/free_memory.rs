@@ -1,16 +1,35 @@
-//! How much memory this process may still take, as far as the system tells: Linux only.
+//! How much memory this process may still take, as far as the system tells.
 //!
-//! Three things bound it: what the machine has free, what the control groups that hold the process allow (containers,
-//! batch systems; both versions), and its own address space (`ulimit -v`), in which a mapped checkpoint counts too.
+//! On Linux three things bound it: what the machine has free, what the control groups that hold the process allow (containers,
+//! batch systems; both versions), and its own address space (`ulimit -v`), in which a mapped checkpoint counts too. On
+//! Windows and macOS it is what the machine has free, asked of `sysinfo`.
 
+#[cfg(any(test, target_os = "linux"))]
 use std::path::Path;
 
 /// Bytes that this process may still take; `None` where the system does not say.
 pub fn free_memory() -> Option<u64> {
-    if cfg!(target_os = "linux") { least(Path::new("/")) } else { None }
+    of_system()
+}
+
+#[cfg(target_os = "linux")]
+fn of_system() -> Option<u64> {
+    least(Path::new("/"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn of_system() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    // Zero where it does not know the system.
+    match system.available_memory() {
+        0 => None,
+        available => Some(available),
+    }
 }
 
 /// Free memory of a machine whose `/proc` and `/sys` are under `root`.
+#[cfg(any(test, target_os = "linux"))]
 fn least(root: &Path) -> Option<u64> {
     let machine = 1024 * labelled(&root.join("proc/meminfo"), "MemAvailable:")?;
     let bounds = groups(root).into_iter().chain(address_space(root));
@@ -18,6 +37,7 @@ fn least(root: &Path) -> Option<u64> {
 }
 
 /// What each control group above the process has left.
+#[cfg(any(test, target_os = "linux"))]
 fn groups(root: &Path) -> Vec<u64> {
     let own = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut left = Vec::new();
@@ -45,17 +65,20 @@ fn groups(root: &Path) -> Vec<u64> {
 }
 
 /// What is left of the address space, if that has a bound.
+#[cfg(any(test, target_os = "linux"))]
 fn address_space(root: &Path) -> Option<u64> {
     let most = labelled(&root.join("proc/self/limits"), "Max address space")?;
     let used = 1024 * labelled(&root.join("proc/self/status"), "VmSize:")?;
     Some(most.saturating_sub(used))
 }
 
+#[cfg(any(test, target_os = "linux"))]
 fn number(file: &Path) -> Option<u64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 /// The number behind a label at the start of a line.
+#[cfg(any(test, target_os = "linux"))]
 fn labelled(file: &Path, label: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(label))?;

@@ -7,8 +7,8 @@ use std::process::Command;
 #[cfg(feature = "cube")]
 pub(super) fn of_card(address: &str) -> Option<u64> {
     let file = format!("/sys/bus/pci/devices/{address}/mem_info_vram_total");
-    let told = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
-    told.or_else(|| of_nvidia(&nvidia_smi()?, address))
+    let of_driver = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+    of_driver.or_else(|| of_nvidia(&nvidia_smi()?, address))
 }
 
 #[cfg(not(feature = "cube"))]

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::free_memory::free_memory;
 
-/// What is known of it.
+/// What is known of the processor.
 #[derive(Debug, Clone)]
 pub struct Processor {
     /// The processor's own name, where the system tells.
@@ -21,13 +21,27 @@ pub struct Processor {
 
 /// The processor of this machine.
 pub fn processor() -> Processor {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpuinfo.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
     Processor {
-        name: name.map_or(std::env::consts::ARCH, |(_, name)| name.trim()).to_owned(),
+        name: name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         threads: rayon::current_num_threads(),
         instructions: lorabake_ops::instructions(),
         free: free_memory(),
         device: Device::flex(),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn name() -> Option<String> {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.trim().to_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name() -> Option<String> {
+    let mut system = sysinfo::System::new();
+    system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+    let name = system.cpus().first()?.brand().trim().to_owned();
+    if name.is_empty() { None } else { Some(name) }
 }

@@ -23,7 +23,7 @@ pub struct Trial {
     pub distance: f64,
     /// 32-bit products of 1024 × 1024 matrices, in GFLOP/s.
     pub speed: f64,
-    /// The same in the device's 16-bit floats, and which they are; `None` if it has none.
+    /// Products of the same size in the device's 16-bit floats, in GFLOP/s, and which floats they are; `None` if it has none.
     pub half: Option<(DType, f64)>,
 }
 
@@ -46,7 +46,7 @@ pub fn check(device: &Device) -> Result<f64, String> {
 /// [`check`], and times matrix products.
 ///
 /// # Errors
-/// As [`check`].
+/// When the device fails [`check`].
 pub fn try_out(device: &Device) -> Result<Trial, String> {
     let distance = check(device)?;
     guarded(|| {
@@ -57,25 +57,25 @@ pub fn try_out(device: &Device) -> Result<Trial, String> {
 }
 
 /// Uniform numbers of mean 0 and variance 1, the same on every device.
-fn numbers(count: usize, salt: u64) -> Vec<f32> {
+fn uniform_values(count: usize, salt: u64) -> Vec<f32> {
     let width = 3f32.sqrt();
     let mut rng = Seed(salt).stream("trial", &[]);
     (0..count).map(|_| rng.random_range(-width..width)).collect()
 }
 
 fn tensor<const D: usize>(shape: [usize; D], salt: u64, device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(numbers(shape.iter().product(), salt), shape), device)
+    Tensor::from_data(TensorData::new(uniform_values(shape.iter().product(), salt), shape), device)
 }
 
 /// Norm, convolution, linear layer and attention: the output, and its gradient by the input.
 fn block(device: &Device) -> [Vec<f32>; 2] {
     let shape = ConvShape { inputs: 32, outputs: 32, kernel: 3, stride: 1, padding: 1 };
     let matrix = |rows, columns, salt| {
-        let values = numbers(rows * columns, salt).iter().map(|x| x / (columns as f32).sqrt()).collect();
+        let values = uniform_values(rows * columns, salt).iter().map(|x| x / (columns as f32).sqrt()).collect();
         FrozenMatrix::new(rows, columns, values, WeightDtype::F32)
     };
-    let norm = GroupNorm::new(numbers(32, 1), numbers(32, 2), 8, 1e-5);
-    let conv = FrozenConv::new(shape, matrix(32, shape.patch(), 3), Some(numbers(32, 4)));
+    let norm = GroupNorm::new(uniform_values(32, 1), uniform_values(32, 2), 8, 1e-5);
+    let conv = FrozenConv::new(shape, matrix(32, shape.patch(), 3), Some(uniform_values(32, 4)));
     let linear = FrozenLinear::new(matrix(96, 32, 5), None);
     let x = tensor([1, 32, 8, 8], 6, device).autodiff().require_grad();
     let y = conv.forward(norm.forward(x.clone(), Activation::Silu));
@@ -98,7 +98,7 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 /// GFLOP/s of products with a frozen matrix, in the second of two rounds: the first one compiles and tunes.
 fn product_speed(device: &Device, dtype: WeightDtype) -> f64 {
     const PRODUCTS: usize = 8;
-    let values = numbers(SIDE * SIDE, 8).iter().map(|x| x / (SIDE as f32).sqrt()).collect();
+    let values = uniform_values(SIDE * SIDE, 8).iter().map(|x| x / (SIDE as f32).sqrt()).collect();
     let layer = FrozenLinear::new(FrozenMatrix::new(SIDE, SIDE, values, dtype), None);
     let start = tensor::<2>([SIDE, SIDE], 9, device);
     let round = || {
