@@ -1,8 +1,10 @@
 //! Golden cases: tensors that a reference program wrote, and the one policy by which ours are compared with them
 //! (`distance.rs`).
 //!
-//! Also [`tiny`]: checkpoints of families that are too large to keep a file of. For tests only.
+//! Also [`tiny`]: checkpoints of families that are too large to keep a file of, and [`counting_allocator`]: the memory
+//! that a piece of work takes. For tests only.
 
+pub mod counting_allocator;
 mod distance;
 pub mod tiny;
 
