@@ -57,6 +57,16 @@ pub enum Error {
         limit: i64,
     },
     /// Every training image is held out.
+    /// All folders of a `--dataset_config` are for regularization.
+    #[error(
+        "{}: all its folders hold regularization images, so there are no training images; leave out is_reg for those \
+         that are to be learnt",
+        file.display()
+    )]
+    OnlyRegularization {
+        /// The file of the `--dataset_config`.
+        file: PathBuf,
+    },
     #[error(
         "--validation_split={share}: all images are held out and none is left to train on; use a smaller number such as 0.1"
     )]

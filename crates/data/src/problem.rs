@@ -70,6 +70,9 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
 pub enum Problem {
     /// Some images of a folder have captions, others do not.
+    /// A regularization image of a data set that has nothing to train on.
+    #[error("regularization image of a data set without training images")]
+    RegAlone,
     #[error(
         "{folder}: {missing} of {images} images have no caption file and use {} ({})", quoted(.instead), first_few(.examples, *.missing)
     )]
@@ -174,6 +177,18 @@ pub enum Problem {
 }
 
 /// A limit of the sides of buckets.
+    /// A data set of several holds regularization images and nothing that they could accompany.
+    #[error(
+        "data set {number}: {} never used, because it has no training images; regularization images belong into the \
+         data set ([[datasets]]) of the images that they accompany",
+        if *.images == 1 { "its regularization image is".to_owned() } else { format!("its {images} regularization images are") }
+    )]
+    RegAlone {
+        /// Which data set of the `--dataset_config`, from 1.
+        number: usize,
+        /// Its regularization images.
+        images: usize,
+    },
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BucketLimit {
     /// `--min_bucket_reso`

@@ -35,6 +35,9 @@ pub fn scan(data: &Data) -> Result<Dataset, Errors> {
     let mut errors = Vec::new();
     if let Some(config) = &data.config {
         for (index, subset) in config.subsets.iter().enumerate() {
+        if config.subsets.iter().all(|subset| subset.is_reg) {
+            return Err(Error::OnlyRegularization { file: config.file.clone() }.into());
+        }
             if let Err(found) = read_subset(&mut dataset, index, subset) {
                 errors.extend(found.0);
             }

@@ -38,13 +38,27 @@ pub(super) fn balance(dataset: &mut Dataset, data: &Data) -> Result<(), Error> {
             groups[group].train.push(index);
         }
     }
-    for members in groups.iter().filter(|members| !members.reg.is_empty()) {
+    for (group, members) in groups.iter().enumerate().filter(|(_, members)| !members.reg.is_empty()) {
+        if members.train.is_empty() {
+            leave_out(dataset, members, group + 1);
+            continue;
+        }
         match data.reg_pairing {
             RegPairing::SameName => by_name(dataset, members)?,
             RegPairing::Count => by_count(dataset, members),
         }
     }
     Ok(())
+}
+
+/// Leaves the regularization images out of data set `number`, which has nothing else.
+fn leave_out(dataset: &mut Dataset, members: &Members, number: usize) {
+    for &index in &members.reg {
+        let item = &mut dataset.items[index];
+        item.uses = 0;
+        dataset.left_out.push(LeftOut { path: item.path.clone(), reason: Reason::RegAlone });
+    }
+    dataset.problems.push(Problem::RegAlone { number, images: members.reg.len() });
 }
 
 fn by_count(dataset: &mut Dataset, members: &Members) {
@@ -122,8 +136,7 @@ fn by_name(dataset: &mut Dataset, members: &Members) -> Result<(), Error> {
         }
     }
     if unpaired.len() == members.reg.len() {
-        let first = members.train.first().unwrap_or(&members.reg[0]);
-        return Err(Error::NoPairs { example: name(&items[*first].path) });
+        return Err(Error::NoPairs { example: name(&items[members.train[0]].path) });
     }
     let mut alone = Vec::new();
     for &index in &members.train {

@@ -208,3 +208,36 @@ fn a_folder_of_the_file_that_holds_no_images_is_named() {
     assert!(error.starts_with("image_dir empty: no images; put .png, .jpg, .webp or .bmp files into it\n"), "{error}");
     assert!(error.ends_with("; name the folder that holds the images themselves"), "{error}");
 }
+
+#[test]
+fn a_data_set_of_regularization_images_alone_is_refused() {
+    let folder = TempFolder::new();
+    let mut data = sets(&folder);
+    for subset in &mut data.config.as_mut().unwrap().subsets {
+        subset.is_reg = true;
+    }
+    let expected = "sets.toml: all its folders hold regularization images, so there are no training images; leave out \
+                    is_reg for those that are to be learnt";
+    assert_eq!(scan(&data).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn regularization_images_without_company_are_named() {
+    let folder = TempFolder::new();
+    let mut data = sets(&folder);
+    let config = data.config.as_mut().unwrap();
+    config.subsets.remove(0);
+    let expected = "data set 1: its 2 regularization images are never used, because it has no training images; \
+                    regularization images belong into the data set ([[datasets]]) of the images that they accompany";
+    for pairing in [RegPairing::Count, RegPairing::SameName] {
+        let data = Data { reg_pairing: pairing, ..data.clone() };
+        let dataset = scan(&data).unwrap();
+        let warnings: Vec<String> = dataset.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, [expected], "{pairing:?}");
+        let left: Vec<_> = folder.left_out(&dataset);
+        let alone = |path: &str| (path.to_owned(), Reason::RegAlone);
+        assert_eq!(left, [alone("reg/4.png"), alone("reg/5.png")]);
+        let uses: Vec<u32> = dataset.items.iter().map(|item| item.uses).collect();
+        assert_eq!(uses, [0, 0, 1, 1, 5]);
+    }
+}
