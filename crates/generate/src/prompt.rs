@@ -33,6 +33,7 @@ impl Prompt {
     /// # Errors
     /// Names a tag that cannot be read, or that is not supported.
     pub fn parse(text: &str) -> Result<Self> {
+        check_length(text)?;
         let mut prompt = Self { text: String::new(), loras: Vec::new() };
         let mut rest = text;
         while let Some((before, kind, body, after)) = next_tag(rest) {
@@ -89,13 +90,27 @@ impl LoraTag {
     }
 }
 
+/// Most bytes of a prompt; of more than some hundred words none is seen.
+const MOST_BYTES: usize = 64 << 10;
+
+/// Refuses a prompt whose length would only cost time.
+pub(crate) fn check_length(text: &str) -> Result<()> {
+    if text.len() > MOST_BYTES {
+        let beginning: String = text.chars().take(20).collect();
+        bail!("the prompt \"{beginning}…\" is longer than 64 kB; shorten it");
+    }
+    Ok(())
+}
+
 /// The first `<kind:body>`: (text before, kind, body, text after).
 fn next_tag(text: &str) -> Option<(&str, &str, &str, &str)> {
-    text.match_indices('<').find_map(|(start, _)| {
-        let (inside, after) = text[start + 1..].split_once('>')?;
-        let (kind, body) = inside.split_once(':')?;
-        let is_word = !kind.is_empty() && kind.chars().all(|c| c.is_alphanumeric() || c == '_');
-        (is_word && !body.is_empty()).then_some((&text[..start], kind, body, after))
+    // A tag needs a `>` behind it, so that none is looked for in vain from each `<`.
+    let last = text.rfind('>')?;
+    text[..last].match_indices('<').find_map(|(start, _)| {
+        let inner = &text[start + 1..];
+        let kind = &inner[..inner.find(|c: char| !c.is_alphanumeric() && c != '_')?];
+        let (body, after) = inner[kind.len()..].strip_prefix(':')?.split_once('>')?;
+        (!kind.is_empty() && !body.is_empty()).then_some((&text[..start], kind, body, after))
     })
 }
 
@@ -203,5 +218,15 @@ mod tests {
         ] {
             assert_eq!(Prompt::parse(text).unwrap().note().is_some(), mentioned, "{text}");
         }
+    }
+
+    #[test]
+    fn a_prompt_that_would_only_cost_time_is_refused() {
+        let error = Prompt::parse(&"<a:".repeat(1 << 20)).unwrap_err().to_string();
+        assert_eq!(error, "the prompt \"<a:<a:<a:<a:<a:<a:<a…\" is longer than 64 kB; shorten it");
+        let many = "<".repeat(1 << 20);
+        assert!(next_tag(&many).is_none());
+        assert_eq!(next_tag(&format!("{many}lora:x>")).unwrap().2, "x");
+        assert!(next_tag(&"<a:".repeat(1 << 18)).is_none());
     }
 }

@@ -10,6 +10,7 @@ use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_model::vae::FACTOR;
 use serde::Deserialize;
 
+use crate::prompt::check_length;
 use crate::request::Request;
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
@@ -65,6 +66,10 @@ pub fn read(path: &Path, from: &str) -> Result<Vec<SamplePrompt>> {
     let prompts = prompts.with_context(label)?;
     if prompts.is_empty() {
         bail!("{}: there is no prompt in it; write one a line", label());
+    }
+    for sample in &prompts {
+        let texts = [Some(&sample.prompt), sample.negative_prompt.as_ref()];
+        texts.into_iter().flatten().try_for_each(|text| check_length(text)).with_context(label)?;
     }
     Ok(prompts)
 }

@@ -18,60 +18,72 @@ const SQUARE: f64 = 1.0 / 1.1;
 
 /// The parts of a prompt in their order; neighbours of the same weight are one part, and there is at least one.
 pub fn parse(prompt: &str) -> Vec<Weighted> {
-    let mut parts: Vec<Weighted> = Vec::new();
+    let mut parts = Parts::default();
     // For each bracket that is open, the number of parts before it.
     let mut round = Vec::new();
     let mut square = Vec::new();
     let mut rest = prompt;
     while let Some(token) = Token::next(&mut rest) {
         match token {
-            Token::Open('(') => round.push(parts.len()),
-            Token::Open(_) => square.push(parts.len()),
+            Token::Open('(') => round.push(parts.texts.len()),
+            Token::Open(_) => square.push(parts.texts.len()),
             Token::Number(text, weight) => match round.pop() {
-                Some(start) => multiply(&mut parts[start..], weight),
-                None => parts.push(plain(text)),
+                Some(start) => parts.multiply(start, weight),
+                None => parts.push(text),
             },
             Token::Close(text) => {
                 let (open, weight) = if text == ")" { (&mut round, ROUND) } else { (&mut square, SQUARE) };
                 match open.pop() {
-                    Some(start) => multiply(&mut parts[start..], weight),
-                    None => parts.push(plain(text)),
+                    Some(start) => parts.multiply(start, weight),
+                    None => parts.push(text),
                 }
             }
-            Token::Escaped(text) | Token::Text(text) => parts.push(plain(text)),
+            Token::Escaped(text) | Token::Text(text) => parts.push(text),
         }
     }
     for start in round {
-        multiply(&mut parts[start..], ROUND);
+        parts.multiply(start, ROUND);
     }
     for start in square {
-        multiply(&mut parts[start..], SQUARE);
+        parts.multiply(start, SQUARE);
     }
-    if parts.is_empty() {
-        parts.push(plain(""));
+    if parts.texts.is_empty() {
+        parts.push("");
     }
-    merged(parts)
+    parts.merged()
 }
 
-/// Parts of which neighbours have different weights.
-fn merged(parts: Vec<Weighted>) -> Vec<Weighted> {
-    let mut merged: Vec<Weighted> = Vec::new();
-    for part in parts {
-        match merged.last_mut() {
-            Some(last) if last.weight == part.weight => last.text += &part.text,
-            _ => merged.push(part),
+/// Parts of a prompt. The weights stand by themselves, so that many are multiplied at once: each bracket changes all
+/// parts in it.
+#[derive(Default)]
+struct Parts<'a> {
+    texts: Vec<&'a str>,
+    weights: Vec<f64>,
+}
+
+impl<'a> Parts<'a> {
+    fn push(&mut self, text: &'a str) {
+        self.texts.push(text);
+        self.weights.push(1.0);
+    }
+
+    /// Multiplies the weights of all parts from `start` on.
+    fn multiply(&mut self, start: usize, by: f64) {
+        for weight in &mut self.weights[start..] {
+            *weight *= by;
         }
     }
-    merged
-}
 
-fn plain(text: &str) -> Weighted {
-    Weighted { text: text.to_owned(), weight: 1.0 }
-}
-
-fn multiply(parts: &mut [Weighted], by: f64) {
-    for part in parts {
-        part.weight *= by;
+    /// Parts of which neighbours have different weights.
+    fn merged(&self) -> Vec<Weighted> {
+        let mut merged: Vec<Weighted> = Vec::new();
+        for (text, weight) in self.texts.iter().zip(&self.weights) {
+            match merged.last_mut() {
+                Some(last) if last.weight == *weight => last.text += text,
+                _ => merged.push(Weighted { text: (*text).to_owned(), weight: *weight }),
+            }
+        }
+        merged
     }
 }
 
@@ -130,11 +142,10 @@ struct Number {
 /// The `:1.2)` at the beginning. What has the form and is no number, such as `:1.2.3)`, is text here; sd-scripts stops
 /// at it.
 fn number(text: &str) -> Option<Number> {
-    let end = text.find(')')?;
-    let digits = &text[1..end];
-    let unsigned = digits.strip_prefix(['+', '-']).unwrap_or(digits);
-    if unsigned.is_empty() || !unsigned.chars().all(|c| c == '.' || c.is_ascii_digit()) {
+    let unsigned = text[1..].strip_prefix(['+', '-']).unwrap_or(&text[1..]);
+    let end = text.len() - unsigned.len() + unsigned.find(|c: char| c != '.' && !c.is_ascii_digit())?;
+    if !text[end..].starts_with(')') {
         return None;
     }
-    Some(Number { length: end + 1, weight: digits.parse().ok()? })
+    Some(Number { length: end + 1, weight: text[1..end].parse().ok()? })
 }

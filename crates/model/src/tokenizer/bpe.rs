@@ -4,7 +4,8 @@
 //! `merges.txt` is the used part of `bpe_simple_vocab_16e6.txt` (openai/CLIP, MIT): lines 2 to 48895. Ids: 256 bytes,
 //! the same 256 as ends of words, then one per merge, in the order of the file, which is also their precedence.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 const MERGES: &str = include_str!("merges.txt");
 
@@ -42,22 +43,68 @@ impl Bpe {
     }
 
     /// Appends the ids of one word (not empty).
+    ///
+    /// The merge with the lowest id comes first, the leftmost of several, until there is none. Since a merge makes what
+    /// only later ones take up, a heap gives them in this order, and a word of a megabyte takes no more than its share.
     pub fn encode(&self, word: &str, ids: &mut Vec<u32>) {
-        let mut parts: Vec<u32> = word.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
-        *parts.last_mut().expect("words are not empty") += END_OF_WORD;
-        // Quadratic in the length of a word, and words are short: the longest in practice are runs of CJK.
-        while let Some(merged) = parts.windows(2).filter_map(|p| self.merges.get(&(p[0], p[1]))).min() {
-            let mut at = 0;
-            while at + 1 < parts.len() {
-                if self.merges.get(&(parts[at], parts[at + 1])) == Some(merged) {
-                    parts[at] = *merged;
-                    parts.remove(at + 1);
-                }
-                at += 1;
+        let mut parts = Vec::with_capacity(word.len());
+        for (at, byte) in word.bytes().enumerate() {
+            parts.push(Part { id: self.bytes[usize::from(byte)], next: at + 1, previous: at.wrapping_sub(1) });
+        }
+        let end = parts.len();
+        parts[end - 1].id += END_OF_WORD;
+        let mut merges = BinaryHeap::new();
+        for right in 1..end {
+            merges.extend(self.merge(&parts, right - 1, right));
+        }
+        while let Some(Reverse(merge)) = merges.pop() {
+            let Merge { id, left, right } = merge;
+            // Either may have gone into another merge since.
+            if parts[left].next != right || self.merge(&parts, left, right) != Some(Reverse(merge)) {
+                continue;
+            }
+            let after = parts[right].next;
+            parts[right].next = usize::MAX;
+            parts[left].id = id;
+            parts[left].next = after;
+            if after < end {
+                parts[after].previous = left;
+                merges.extend(self.merge(&parts, left, after));
+            }
+            let before = parts[left].previous;
+            if before < end {
+                merges.extend(self.merge(&parts, before, left));
             }
         }
-        ids.append(&mut parts);
+        let mut at = 0;
+        while at < end {
+            ids.push(parts[at].id);
+            at = parts[at].next;
+        }
     }
+
+    /// The merge of two neighbours, if there is one.
+    fn merge(&self, parts: &[Part], left: usize, right: usize) -> Option<Reverse<Merge>> {
+        let id = *self.merges.get(&(parts[left].id, parts[right].id))?;
+        Some(Reverse(Merge { id, left, right }))
+    }
+}
+
+/// A part of a word, in a chain of places.
+struct Part {
+    id: u32,
+    /// The place of the next part, beyond the last place at the end.
+    next: usize,
+    /// The place of the part before, beyond the last place at the beginning.
+    previous: usize,
+}
+
+/// Two neighbours that may become one. The fields are in the order in which merges are compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Merge {
+    id: u32,
+    left: usize,
+    right: usize,
 }
 
 /// GPT-2's alphabet of bytes: printable Latin-1 stands for itself and comes first; the other bytes, in order, are
@@ -73,4 +120,50 @@ fn alphabet() -> Vec<(u8, char)> {
         alphabet.push((byte, letter));
     }
     alphabet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Byte-pair encoding as it is described: all places of the lowest merge, from the left, then the next.
+    fn by_definition(bpe: &Bpe, word: &str) -> Vec<u32> {
+        let mut parts: Vec<u32> = word.bytes().map(|byte| bpe.bytes[usize::from(byte)]).collect();
+        *parts.last_mut().unwrap() += END_OF_WORD;
+        while let Some(merged) = parts.windows(2).filter_map(|p| bpe.merges.get(&(p[0], p[1]))).min() {
+            let mut at = 0;
+            while at + 1 < parts.len() {
+                if bpe.merges.get(&(parts[at], parts[at + 1])) == Some(merged) {
+                    parts[at] = *merged;
+                    parts.remove(at + 1);
+                }
+                at += 1;
+            }
+        }
+        parts
+    }
+
+    #[test]
+    fn the_order_of_merges_is_that_of_the_definition() {
+        let bpe = Bpe::openai();
+        let letters: Vec<char> = "aabehinorst!é日-".chars().collect();
+        let mut state = 1u32;
+        for length in 1..400 {
+            let mut word = String::new();
+            for _ in 0..1 + length % 60 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                word.push(letters[state as usize / 7 % letters.len()]);
+            }
+            let mut ids = Vec::new();
+            bpe.encode(&word, &mut ids);
+            assert_eq!(ids, by_definition(&bpe, &word), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_megabyte_is_no_trouble() {
+        let mut ids = Vec::new();
+        Bpe::openai().encode(&"a".repeat(1 << 20), &mut ids);
+        assert!(ids.len() > 1 << 16 && ids.len() < 1 << 20, "{}", ids.len());
+    }
 }

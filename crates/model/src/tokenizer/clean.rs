@@ -40,9 +40,13 @@ fn fix_text(text: &str) -> String {
     fixed
 }
 
+/// Rounds after which a line is taken as it is. Each takes off a layer, such as the `amp;` of `&amp;lt;`; ftfy goes on
+/// for as many as there are.
+const MOST_ROUNDS: usize = 64;
+
 fn fix_line(line: &str, unescape: bool) -> String {
     let mut text = line.to_owned();
-    loop {
+    for _ in 0..MOST_ROUNDS {
         let mut fixed = if unescape { entities::unescape(&text) } else { text.clone() };
         while let Some(repaired) = undo_mojibake(&fixed) {
             fixed = repaired;
@@ -52,10 +56,11 @@ fn fix_line(line: &str, unescape: bool) -> String {
         fixed.retain(|c| !is_unwanted_control(c));
         fixed = fixed.nfc().collect();
         if fixed == text {
-            return fixed;
+            break;
         }
         text = fixed;
     }
+    text
 }
 
 /// The text whose UTF-8 bytes were read as Latin-1 or Windows-1252, if `text` looks like it and all of it can be.

@@ -33,7 +33,8 @@ pub fn unescape(text: &str) -> String {
 
 /// What stands between the `&` at the beginning of `entity` and the next `;`.
 fn body(entity: &str) -> Option<&str> {
-    let (body, _) = entity[1..].split_once(';')?;
+    let length = entity.bytes().skip(1).take("#".len() + LONGEST + ";".len()).position(|byte| byte == b';')?;
+    let body = &entity[1..1 + length];
     let name = body.strip_prefix('#').unwrap_or(body);
     let fits = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
     if fits { Some(body) } else { None }

@@ -80,3 +80,13 @@ fn long_captions_are_cut_at_the_limit() {
     assert_eq!(chunks[2][0], BOS);
     assert!(chunks[2][1..].iter().all(|&id| id == EOS));
 }
+
+/// Each of these took minutes when every layer was taken off by itself.
+#[test]
+fn layers_of_entities_cost_no_more_than_their_length() {
+    let tokenizer = Tokenizer::new();
+    assert_eq!(tokenizer.encode("&amp;amp;amp;lt;&#38;#38;gt;"), tokenizer.encode("<>"));
+    assert!(tokenizer.encode(&format!("&{}", "amp;".repeat(1 << 14))).len() > 225);
+    assert!(tokenizer.encode(&"&".repeat(1 << 18)).len() > 225);
+    assert!(tokenizer.encode(&format!("{}{}", "&#5".repeat(1 << 13), "4;".repeat(1 << 13))).len() > 225);
+}
