@@ -33,6 +33,7 @@ pub mod report;
 
 pub use dataset::{Dataset, Folder, Item, LeftOut};
 pub use error::{Error, Errors, Fault};
+pub use paths::comparable_path;
 pub use problem::{Problem, Reason};
 pub use report::DatasetReport;
 pub use scan::scan;

@@ -26,11 +26,24 @@ pub(crate) fn comparable_stem(path: &Path) -> String {
     comparable(&stem(path), IGNORES_CASE)
 }
 
+/// A path of which all that stand for the same file of a folder have the same.
+pub fn comparable_path(path: &Path) -> PathBuf {
+    path.with_file_name(comparable(&name(path), IGNORES_CASE))
+}
+
 /// The whole path of a folder, as a user would write it.
 pub(crate) fn full(dir: &Path) -> PathBuf {
     match std::fs::canonicalize(dir) {
         Ok(path) => as_typed(path),
         Err(_) => dir.to_owned(),
+    }
+}
+
+/// The folder around a folder, as typed if it was typed.
+pub(crate) fn around(dir: &Path) -> Option<PathBuf> {
+    match dir.parent() {
+        Some(typed) if !typed.as_os_str().is_empty() => Some(typed.to_owned()),
+        _ => full(dir).parent().map(Path::to_owned),
     }
 }
 

@@ -47,6 +47,15 @@ pub enum Reason {
     /// A concept folder without images.
     #[error("folder without images")]
     EmptyFolder,
+    /// A folder whose name begins with a dot, as `.ipynb_checkpoints` and `.git` do.
+    #[error("hidden folder")]
+    HiddenFolder,
+    /// What archives of a Mac hold beside the files.
+    #[error("folder left by an archive program")]
+    ArchiveFolder,
+    /// A folder that a system or a network drive makes for itself.
+    #[error("folder of the system's own")]
+    SystemFolder,
     /// A folder inside a concept folder.
     #[error("folder inside a concept folder ({}); move its content up into {into}", count(*.images, "image"))]
     Nested {
@@ -61,6 +70,9 @@ pub enum Reason {
     /// There are more regularization images than training images times repeats.
     #[error("more regularization images than training images × repeats; this one is not used")]
     RegSurplus,
+    /// A regularization image of a data set that has nothing to train on.
+    #[error("regularization image of a data set without training images")]
+    RegAlone,
     /// Pairing by name, and there is nothing to pair this one with.
     #[error("no training image of this name is left to pair it with (--reg_pairing)")]
     NoPartner,
@@ -70,9 +82,6 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
 pub enum Problem {
     /// Some images of a folder have captions, others do not.
-    /// A regularization image of a data set that has nothing to train on.
-    #[error("regularization image of a data set without training images")]
-    RegAlone,
     #[error(
         "{folder}: {missing} of {images} images have no caption file and use {} ({})", quoted(.instead), first_few(.examples, *.missing)
     )]
@@ -100,6 +109,43 @@ pub enum Problem {
         /// The caption file.
         #[serde(serialize_with = "lossy")]
         path: PathBuf,
+    },
+    /// Images of a folder whose names differ in their suffix only.
+    #[error(
+        "{folder}: {}{} have one name, so that they have one caption and one file of latents between them; rename one \
+         of them",
+        .names.join(" and "),
+        if *.others == 0 { String::new() } else { format!(", and the images of {},", count(*.others, "other name")) }
+    )]
+    SameName {
+        /// Concept folder name.
+        folder: String,
+        /// The first images of one name.
+        names: Vec<String>,
+        /// Further names that stand for several images.
+        others: usize,
+    },
+    /// Two masks have the name of an image.
+    #[error("{}: {} has the name of the same image; it is not used, so delete or rename one of them", used.display(), name)]
+    SameMask {
+        /// The mask that is used.
+        #[serde(serialize_with = "lossy")]
+        used: PathBuf,
+        /// Name of the other.
+        name: String,
+    },
+    /// Caption files have several lines, and only the first counts.
+    #[error(
+        "{} more than one line, of which only the first is read ({}); put tags on one line, or give --enable_wildcard \
+         to draw one line at each use",
+        if *.captions == 1 { "1 caption has".to_owned() } else { format!("{captions} captions have") },
+        first_few(.examples, *.captions)
+    )]
+    UnreadLines {
+        /// Caption files with other lines that are not blank.
+        captions: usize,
+        /// The first few names.
+        examples: Vec<String>,
     },
     /// A number of repeats that looks like a year or a date.
     #[error(
@@ -130,6 +176,18 @@ pub enum Problem {
         images: usize,
         /// Training images times repeats.
         train: u64,
+    },
+    /// A data set of several holds regularization images and nothing that they could accompany.
+    #[error(
+        "data set {number}: {} never used, because it has no training images; regularization images belong into the \
+         data set ([[datasets]]) of the images that they accompany",
+        if *.images == 1 { "its regularization image is".to_owned() } else { format!("its {images} regularization images are") }
+    )]
+    RegAlone {
+        /// Which data set of the `--dataset_config`, from 1.
+        number: usize,
+        /// Its regularization images.
+        images: usize,
     },
     /// Pairing by name, and some training images have no regularization image.
     #[error(
@@ -177,18 +235,6 @@ pub enum Problem {
 }
 
 /// A limit of the sides of buckets.
-    /// A data set of several holds regularization images and nothing that they could accompany.
-    #[error(
-        "data set {number}: {} never used, because it has no training images; regularization images belong into the \
-         data set ([[datasets]]) of the images that they accompany",
-        if *.images == 1 { "its regularization image is".to_owned() } else { format!("its {images} regularization images are") }
-    )]
-    RegAlone {
-        /// Which data set of the `--dataset_config`, from 1.
-        number: usize,
-        /// Its regularization images.
-        images: usize,
-    },
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BucketLimit {
     /// `--min_bucket_reso`
@@ -212,6 +258,22 @@ const EXAMPLES: usize = 3;
 /// The first names of a list that is told in short.
 pub(crate) fn examples(names: &[String]) -> Vec<String> {
     names.iter().take(EXAMPLES).cloned().collect()
+}
+
+/// Adds caption files of several lines to the one warning of the whole data set about such.
+pub(crate) fn add_unread_lines(problems: &mut Vec<Problem>, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    for problem in problems.iter_mut() {
+        if let Problem::UnreadLines { captions, examples } = problem {
+            *captions += names.len();
+            examples.extend_from_slice(names);
+            examples.truncate(EXAMPLES);
+            return;
+        }
+    }
+    problems.push(Problem::UnreadLines { captions: names.len(), examples: examples(names) });
 }
 
 fn first_few(examples: &[String], all: usize) -> String {

@@ -8,10 +8,12 @@
 //! | `recipes` | recipes from elsewhere, advice, what `plan` predicts |
 //! | `long_runs` | a run that is killed, goes on, keeps few snapshots, paints, ends with bad numbers |
 //! | `bad_input` | one clear line for everything that is wrong, and nothing written |
+//! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `inspect` | what `inspect` shows |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
+mod data_sets;
 mod inspect;
 mod long_runs;
 mod program;

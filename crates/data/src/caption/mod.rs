@@ -6,6 +6,9 @@
 
 pub mod emphasis;
 
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
@@ -16,24 +19,42 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use crate::error::Error;
 use lorabake_recipe::seed::UseId;
 
+/// Most bytes of a caption file. What a caption costs is bounded by it.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// What is used of a caption file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptionText {
+    /// The caption.
+    pub text: String,
+    /// The file has lines that are neither blank nor used.
+    pub has_unread_lines: bool,
+}
+
 /// The lines of a caption file that are used, stripped: the first one, which may be blank, or with wildcards all that
 /// are not blank, joined by line breaks.
 ///
 /// # Errors
-/// If the file cannot be read, is empty or is not UTF-8.
-pub fn read(path: &Path, rules: &CaptionRules) -> Result<String, Error> {
+/// If the file cannot be read, is empty, longer than 64 kB or not UTF-8.
+pub fn read(path: &Path, rules: &CaptionRules) -> Result<CaptionText, Error> {
     let text = read_text(path).map_err(|cause| Error::Caption { path: path.to_owned(), cause })?;
-    let lines = text.split(['\n', '\r']).map(str::trim);
+    let mut lines = text.split(['\n', '\r']).map(str::trim);
     if rules.wildcards {
         let filled: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-        return Ok(filled.join("\n"));
+        return Ok(CaptionText { text: filled.join("\n"), has_unread_lines: false });
     }
-    Ok(lines.take(1).collect())
+    let text = lines.next().unwrap_or_default().to_owned();
+    Ok(CaptionText { text, has_unread_lines: lines.any(|line| !line.is_empty()) })
 }
 
 /// The text of a caption file without its byte order mark; an error is the cause in the user's words.
 fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("the caption cannot be read ({error})"))?;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| format!("the caption cannot be read ({error})"))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err("the caption is longer than 64 kB, and at most 225 tokens of one are used; shorten it".to_owned());
+    }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err("the caption is UTF-16; save it as UTF-8".to_owned());
     }
@@ -135,14 +156,18 @@ fn wildcards(text: &str, rng: &mut impl Rng) -> String {
         drawn += before;
         // Braces with nothing inside, or that are never closed, are text.
         match after[1..].find('}') {
-            Some(end) if end > 0 => {
+            Some(0) => {
+                drawn.push('{');
+                rest = &after[1..];
+            }
+            Some(end) => {
                 let choices: Vec<&str> = after[1..=end].split('|').collect();
                 drawn += choices.choose(rng).copied().unwrap_or_default();
                 rest = &after[end + 2..];
             }
-            _ => {
-                drawn.push('{');
-                rest = &after[1..];
+            None => {
+                drawn += after;
+                rest = "";
             }
         }
     }
@@ -152,7 +177,9 @@ fn wildcards(text: &str, rng: &mut impl Rng) -> String {
 
 /// Two characters that the text does not hold, to stand for braces meanwhile.
 fn unused_characters(text: &str) -> [char; 2] {
-    let mut free = ('\u{e000}'..='\u{f8ff}').filter(|mark| !text.contains(*mark));
+    let private = '\u{e000}'..='\u{f8ff}';
+    let used: HashSet<char> = text.chars().filter(|c| private.contains(c)).collect();
+    let mut free = private.filter(|mark| !used.contains(mark));
     std::array::from_fn(|_| free.next().unwrap_or('\u{fffd}'))
 }
 

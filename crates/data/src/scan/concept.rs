@@ -2,6 +2,7 @@
 //!
 //! Source: sd-scripts `generate_dreambooth_subsets_config_by_subdirs`, `load_dreambooth_dir`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lorabake_recipe::data::captions::CaptionRules;
@@ -9,14 +10,14 @@ use lorabake_recipe::data::{Data, Mask, RegPairing};
 use rayon::prelude::*;
 
 use super::caption_files::{CaptionFiles, ImageFile};
-use super::folder::{Root, images_below, is_image, list, unused};
+use super::folder::{Root, images_below, is_image, leftover, list, unused};
 use super::masks;
-use crate::caption;
+use crate::caption::{self, CaptionText};
 use crate::dataset::{Dataset, Folder, Item, LeftOut};
 use crate::error::{Error, Errors};
 use crate::image::probe;
-use crate::paths::{IGNORES_CASE, name};
-use crate::problem::{Problem, Reason, examples};
+use crate::paths::{IGNORES_CASE, comparable_stem, name};
+use crate::problem::{self, Problem, Reason, examples};
 
 /// More repeats than this are an error: a date taken for a number would fill the memory.
 const MOST_REPEATS: i64 = 100_000;
@@ -67,11 +68,18 @@ impl DataFolder {
                 continue;
             }
             let name = name(&path);
-            let Some(ConceptName { repeats, class_tokens }) = ConceptName::parse(&name) else {
-                let images = images_below(&path);
-                if !name.starts_with('.') || images > 0 {
-                    left_out.push(LeftOut { path, reason: Reason::NoRepeats { name, images } });
+            if let Some(reason) = leftover(&name) {
+                if images_below(&path) > 0 {
+                    left_out.push(LeftOut { path, reason });
                 }
+                continue;
+            }
+            let Some(ConceptName { repeats, class_tokens }) = ConceptName::parse(&name) else {
+                let reason = match images_below(&path) {
+                    0 => Reason::EmptyFolder,
+                    images => Reason::NoRepeats { name, images },
+                };
+                left_out.push(LeftOut { path, reason });
                 continue;
             };
             match repeats {
@@ -116,20 +124,32 @@ pub(super) fn read(dataset: &mut Dataset, data: &Data, root: &Root, concept: Con
     let read: Vec<_> = images.par_iter().map(|image| read_item(image, &folder, index, &data.captions)).collect();
     let mut items = Vec::new();
     let mut errors = Vec::new();
-    for result in read {
+    let mut cut_short = Vec::new();
+    for (result, image) in read.into_iter().zip(&images) {
         match result {
-            Ok(item) => items.push(item),
+            Ok(ItemRead { item, has_unread_lines }) => {
+                // A caption without anything in its first line has a warning of its own.
+                if has_unread_lines && !item.caption.is_empty() {
+                    cut_short.extend(image.caption.as_deref().map(name));
+                }
+                items.push(item);
+            }
             Err(found) => errors.extend(found.0),
         }
     }
     if let Some(Mask::Folder(masks)) = &data.mask
         && !folder.is_reg
     {
-        errors.extend(masks::assign(masks, &folder, &mut items));
+        errors.extend(masks::assign(masks, &folder, &mut items, &mut dataset.problems));
     }
     Errors::check(errors)?;
     let by_partner = folder.is_reg && data.reg_pairing == RegPairing::SameName;
     dataset.problems.extend(warnings(&folder, &images, &items, by_partner));
+    // The captions of a folder that is in another data set too count once.
+    if dataset.folders.iter().all(|earlier| earlier.path != folder.path) {
+        problem::add_unread_lines(&mut dataset.problems, &cut_short);
+        dataset.problems.extend(same_names(&folder.name, &images));
+    }
     dataset.items.append(&mut items);
     dataset.folders.push(folder);
     Ok(())
@@ -143,7 +163,8 @@ fn image_files(dataset: &mut Dataset, data: &Data, root: &Root, concept: &Concep
         if path.is_dir() {
             let images = images_below(&path);
             if images > 0 {
-                let reason = Reason::Nested { images, into: concept.name.clone() };
+                let nested = || Reason::Nested { images, into: concept.name.clone() };
+                let reason = leftover(&name(&path)).unwrap_or_else(nested);
                 dataset.left_out.push(LeftOut { path, reason });
             }
         } else if is_image(&path) {
@@ -162,28 +183,49 @@ fn image_files(dataset: &mut Dataset, data: &Data, root: &Root, concept: &Concep
     Ok(images)
 }
 
+/// An item as it was read.
+struct ItemRead {
+    item: Item,
+    /// Its caption file has lines that are neither blank nor used.
+    has_unread_lines: bool,
+}
+
 /// Reads an image's header and caption; both may be at fault.
-fn read_item(image: &ImageFile, folder: &Folder, index: usize, rules: &CaptionRules) -> Result<Item, Errors> {
+fn read_item(image: &ImageFile, folder: &Folder, index: usize, rules: &CaptionRules) -> Result<ItemRead, Errors> {
     let size = probe::size(&image.path);
     let caption = match &image.caption {
         Some(file) => caption::read(file, rules),
-        None => Ok(folder.class_tokens.clone()),
+        None => Ok(CaptionText { text: folder.class_tokens.clone(), has_unread_lines: false }),
     };
-    match (size, caption) {
-        (Ok(size), Ok(caption)) => Ok(Item {
-            path: image.path.clone(),
-            caption,
-            captioned: image.caption.is_some(),
-            mask: None,
-            repeats: folder.repeats,
-            uses: folder.repeats,
-            is_reg: folder.is_reg,
-            held_out: false,
-            size,
-            folder: index,
-        }),
-        (size, caption) => Err(Errors(size.err().into_iter().chain(caption.err()).collect())),
+    let (size, caption) = match (size, caption) {
+        (Ok(size), Ok(caption)) => (size, caption),
+        (size, caption) => return Err(Errors(size.err().into_iter().chain(caption.err()).collect())),
+    };
+    let item = Item {
+        path: image.path.clone(),
+        caption: caption.text,
+        captioned: image.caption.is_some(),
+        mask: None,
+        repeats: folder.repeats,
+        uses: folder.repeats,
+        is_reg: folder.is_reg,
+        held_out: false,
+        size,
+        folder: index,
+    };
+    Ok(ItemRead { item, has_unread_lines: caption.has_unread_lines })
+}
+
+/// A warning about images whose names differ in their suffix only.
+fn same_names(folder: &str, images: &[ImageFile]) -> Option<Problem> {
+    let mut by_stem: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for image in images {
+        by_stem.entry(comparable_stem(&image.path)).or_default().push(name(&image.path));
     }
+    by_stem.retain(|_, names| names.len() > 1);
+    let others = by_stem.len().checked_sub(1)?;
+    let (_, names) = by_stem.pop_first()?;
+    Some(Problem::SameName { folder: folder.to_owned(), names, others })
 }
 
 /// Warnings about a folder; `by_partner` if images without a caption get that of the training image of their name.

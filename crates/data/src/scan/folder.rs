@@ -14,6 +14,19 @@ const OTHER_IMAGES: [&str; 18] = [
     "dng", "apng", "ppm",
 ];
 
+/// Folders that systems, network drives and Python make for themselves, in lower case.
+const SYSTEM_FOLDERS: [&str; 9] = [
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "lost+found",
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "@recycle",
+    "__pycache__",
+];
+
 /// A folder that an option names.
 #[derive(Clone, Copy)]
 pub(super) struct Root<'a> {
@@ -63,8 +76,47 @@ pub(super) fn is_image(path: &Path) -> bool {
     unused(path).is_none()
 }
 
-/// Images anywhere below a folder.
+/// Why a folder of this name is nobody's folder of images: a program made it for itself. `None` for any other.
+pub(super) fn leftover(name: &str) -> Option<Reason> {
+    if name.starts_with('.') {
+        return Some(Reason::HiddenFolder);
+    }
+    let lower = name.to_lowercase();
+    if lower == "__macosx" {
+        return Some(Reason::ArchiveFolder);
+    }
+    if SYSTEM_FOLDERS.contains(&lower.as_str()) { Some(Reason::SystemFolder) } else { None }
+}
+
+/// The folders directly in a folder, by name, without those that programs made for themselves; none if it cannot be
+/// listed.
+pub(super) fn folders_in(dir: &Path) -> Vec<PathBuf> {
+    let mut folders = read_sorted(dir).unwrap_or_default();
+    folders.retain(|path| path.is_dir() && leftover(&name(path)).is_none());
+    folders
+}
+
+/// Images directly in a folder.
+pub(super) fn images_in(dir: &Path) -> usize {
+    let paths = read_sorted(dir).unwrap_or_default();
+    paths.iter().filter(|path| path.is_file() && is_image(path)).count()
+}
+
+/// The name of the first archive in a folder.
+pub(super) fn first_archive(dir: &Path) -> Option<String> {
+    let paths = read_sorted(dir).ok()?;
+    let is_archive = |path: &&PathBuf| {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        ["zip", "7z", "rar", "tar", "gz", "tgz", "xz"].contains(&extension.as_str())
+    };
+    paths.iter().find(is_archive).map(|path| name(path))
+}
+
+/// Images anywhere below a folder, but not in what programs made for themselves there.
 pub(super) fn images_below(dir: &Path) -> usize {
-    let files = walkdir::WalkDir::new(dir).into_iter().flatten();
+    let files = walkdir::WalkDir::new(dir).into_iter().filter_entry(|entry| {
+        entry.depth() == 0 || !entry.file_type().is_dir() || leftover(&name(entry.path())).is_none()
+    });
+    let files = files.flatten();
     files.filter(|entry| entry.file_type().is_file() && is_image(entry.path())).count()
 }

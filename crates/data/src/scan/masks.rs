@@ -9,12 +9,13 @@ use super::folder::{Root, is_image, list};
 use crate::dataset::{Folder, Item};
 use crate::error::Error;
 use crate::image::probe;
-use crate::paths::comparable_stem;
+use crate::paths::{comparable_stem, name};
+use crate::problem::Problem;
 use crate::size::Size;
 
 /// Gives each item of a folder the mask of its name, in `masks` or in the folder there that is called like its own;
-/// returns what is missing or of another size.
-pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item]) -> Vec<Error> {
+/// returns what is missing or of another size. Masks that are not used though an image has their name are told in `problems`.
+pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item], problems: &mut Vec<Problem>) -> Vec<Error> {
     let inner = masks.join(&folder.name);
     let dir = if inner.is_dir() { inner } else { masks.to_owned() };
     let paths = match list(&Root { dir: &dir, flag: "--conditioning_data_dir", is_reg: false }) {
@@ -23,13 +24,23 @@ pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item]) -> Vec<E
         Err(error) => return vec![error],
     };
     let images = paths.into_iter().filter(|path| is_image(path));
-    let by_stem: HashMap<String, PathBuf> = images.map(|path| (comparable_stem(&path), path)).collect();
+    let mut by_stem: HashMap<String, PathBuf> = HashMap::new();
+    let mut unused: HashMap<String, String> = HashMap::new();
+    for path in images {
+        let stem = comparable_stem(&path);
+        if let Some(earlier) = by_stem.insert(stem.clone(), path) {
+            unused.insert(stem, name(&earlier));
+        }
+    }
     let mut errors = Vec::new();
     for item in items {
         let Some(mask) = by_stem.get(&comparable_stem(&item.path)) else {
             errors.push(Error::NoMask { path: item.path.clone(), dir: dir.clone() });
             continue;
         };
+        if let Some(name) = unused.remove(&comparable_stem(&item.path)) {
+            problems.push(Problem::SameMask { used: mask.clone(), name });
+        }
         match check(mask, item.size) {
             Ok(()) => item.mask = Some(mask.clone()),
             Err(error) => errors.push(error),

@@ -5,13 +5,16 @@
 use std::path::{Path, PathBuf};
 
 use super::concept::ConceptName;
-use super::folder::{Root, images_below, is_image, list};
+use super::folder::{Root, first_archive, folders_in, images_below, images_in};
 use crate::error::Error;
-use crate::paths::{full, name};
+use crate::paths::{self, around, full, name};
 use crate::problem::count;
 
 /// Repeats in a proposed folder name; kohya's guides use 10.
 const PROPOSED: &str = "10";
+
+/// Levels that are searched below those that are looked at anyway.
+const DEEPEST: usize = 3;
 
 /// Where the images are instead, and a path or a command that mends it.
 struct Advice {
@@ -34,8 +37,8 @@ fn advice(root: &Root) -> Option<Advice> {
     if direct > 0 {
         return Some(too_deep(root, direct));
     }
-    let folders: Vec<PathBuf> = list(root).ok()?.into_iter().filter(|path| path.is_dir()).collect();
-    if let Some(outer) = folders.iter().find(|folder| concept_inside(folder, root)) {
+    let folders = folders_in(root.dir);
+    if let Some(outer) = outer_folder(&folders, root.is_reg) {
         return Some(Advice {
             found: format!("the concept folders are one level deeper, in {}", name(outer)),
             remedy: format!("give that folder: {} {}", root.flag, quoted(outer)),
@@ -44,9 +47,15 @@ fn advice(root: &Root) -> Option<Advice> {
     if let Some(folder) = folders.iter().find(|folder| images_in(folder) > 0) {
         return Some(without_repeats(folder));
     }
+    if let Some(outer) = deeper_outer_folder(folders, root.is_reg) {
+        return Some(Advice {
+            found: format!("the concept folders are deeper, in {}", name(&outer)),
+            remedy: format!("give that folder: {} {}", root.flag, quoted(&outer)),
+        });
+    }
     let images = images_below(root.dir);
     if images == 0 {
-        return None;
+        return archive(root.dir).or_else(|| one_level_up(root));
     }
     let target = root.dir.join(format!("{PROPOSED}_name"));
     Some(Advice {
@@ -55,18 +64,63 @@ fn advice(root: &Root) -> Option<Advice> {
     })
 }
 
+/// The first of the folders that hold concept folders; of several the one whose name says what its images are for, since
+/// the usual layout has `img` and `reg` side by side.
+fn outer_folder(folders: &[PathBuf], is_reg: bool) -> Option<&PathBuf> {
+    let outer: Vec<&PathBuf> = folders.iter().filter(|folder| concept_inside(folder)).collect();
+    let fitting = outer.iter().find(|folder| name(folder).to_lowercase().contains("reg") == is_reg);
+    fitting.or(outer.first()).copied()
+}
+
+/// The nearest folder below `folders` that holds concept folders.
+fn deeper_outer_folder(mut folders: Vec<PathBuf>, is_reg: bool) -> Option<PathBuf> {
+    for _ in 0..DEEPEST {
+        folders = folders.iter().flat_map(|folder| folders_in(folder)).collect();
+        if let Some(outer) = outer_folder(&folders, is_reg) {
+            return Some(outer.clone());
+        }
+    }
+    None
+}
+
+/// The folder holds no image, but an archive that was not unpacked.
+fn archive(dir: &Path) -> Option<Advice> {
+    let archive = first_archive(dir)?;
+    Some(Advice {
+        found: format!("it holds {archive}, and no images beside it"),
+        remedy: "unpack it, and delete the archive or leave it".to_owned(),
+    })
+}
+
+/// The folder holds no image, and the folder around it holds the concept folders, or is one.
+fn one_level_up(root: &Root) -> Option<Advice> {
+    let around = around(root.dir)?;
+    if concept_inside(&around) {
+        return Some(Advice {
+            found: format!("no images; the concept folders are one level up, in {}", name(&full(&around))),
+            remedy: format!("give that folder: {} {}", root.flag, quoted(&around)),
+        });
+    }
+    if is_concept(&full(&around)) && images_in(&around) > 0 {
+        let outer = paths::around(&around)?;
+        return Some(Advice {
+            found: format!("no images; they are one level up, in {}", name(&full(&around))),
+            remedy: format!("give the folder around that: {} {}", root.flag, quoted(&outer)),
+        });
+    }
+    None
+}
+
 /// The folder holds `images` images itself, which is one level too deep.
 fn too_deep(root: &Root, images: usize) -> Advice {
     let full = full(root.dir);
     let images = count(images, "image");
-    // Where the user typed a path with a parent, the parent is shown as typed.
-    let typed = root.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = typed.or(full.parent())
+    if let Some(around) = around(root.dir)
         && is_concept(&full)
     {
         return Advice {
             found: format!("this is a concept folder itself ({images})"),
-            remedy: format!("give the folder around it: {} {}", root.flag, quoted(parent)),
+            remedy: format!("give the folder around it: {} {}", root.flag, quoted(&around)),
         };
     }
     let own_name = name(&full);
@@ -94,19 +148,12 @@ fn without_repeats(folder: &Path) -> Advice {
     }
 }
 
-fn concept_inside(dir: &Path, root: &Root) -> bool {
-    let inside = list(&Root { dir, ..*root }).unwrap_or_default();
-    inside.iter().any(|path| path.is_dir() && is_concept(path) && images_in(path) > 0)
+fn concept_inside(dir: &Path) -> bool {
+    folders_in(dir).iter().any(|path| is_concept(path) && images_in(path) > 0)
 }
 
 fn is_concept(path: &Path) -> bool {
     ConceptName::parse(&name(path)).is_some_and(|parsed| parsed.repeats > 0)
-}
-
-/// Images directly in a folder.
-fn images_in(dir: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries.flatten().filter(|entry| entry.path().is_file() && is_image(&entry.path())).count()
 }
 
 /// Whose commands a remedy is written in.

@@ -11,6 +11,7 @@ mod caption_files;
 mod concept;
 mod folder;
 mod hold_out;
+mod image_dir;
 mod masks;
 mod misplaced;
 pub mod regularization;
@@ -34,10 +35,10 @@ pub fn scan(data: &Data) -> Result<Dataset, Errors> {
     let mut dataset = Dataset::default();
     let mut errors = Vec::new();
     if let Some(config) = &data.config {
-        for (index, subset) in config.subsets.iter().enumerate() {
         if config.subsets.iter().all(|subset| subset.is_reg) {
             return Err(Error::OnlyRegularization { file: config.file.clone() }.into());
         }
+        for (index, subset) in config.subsets.iter().enumerate() {
             if let Err(found) = read_subset(&mut dataset, index, subset) {
                 errors.extend(found.0);
             }
@@ -73,7 +74,7 @@ fn read_subset(dataset: &mut Dataset, index: usize, subset: &Subset) -> Result<(
     let before = dataset.items.len();
     concept::read(dataset, &subset.settings, &root, concept)?;
     if dataset.items.len() == before {
-        return Err(Error::NoImages { flag: IMAGE_DIR, dir: dir.to_owned() }.into());
+        return Err(image_dir::explain(dir).into());
     }
     Ok(())
 }

@@ -5,8 +5,12 @@
 use std::collections::BTreeSet;
 
 use lorabake_data::caption::{self, CaptionUse, draw, read};
+use lorabake_data::scan;
+use lorabake_recipe::data::Data;
 use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
 use lorabake_recipe::seed::{Seed, UseId};
+
+use crate::temp_folder::TempFolder;
 
 fn plain() -> CaptionRules {
     CaptionRules::default()
@@ -140,9 +144,9 @@ fn files_are_read_whole_only_for_wildcards() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.txt");
     std::fs::write(&path, " one \r\n\r\n two\n").unwrap();
-    assert_eq!(read(&path, &plain()).unwrap(), "one");
+    assert_eq!(read(&path, &plain()).unwrap().text, "one");
     let rules = CaptionRules { wildcards: true, ..plain() };
-    assert_eq!(read(&path, &rules).unwrap(), "one\ntwo");
+    assert_eq!(read(&path, &rules).unwrap().text, "one\ntwo");
     assert_eq!(caption::lines("one\ntwo", &rules).collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(caption::lines("one\ntwo", &plain()).collect::<Vec<_>>(), ["one"]);
 }
@@ -163,4 +167,25 @@ fn the_trigger_goes_wherever_it_stands() {
     // Captions without tags stay whole.
     assert_eq!(caption::without_trigger("a penny; a cat", "a penny", None, ";").unwrap(), "a cat");
     assert_eq!(caption::without_trigger("a penny, a cat", "penny", None, "").unwrap(), "a , a cat");
+}
+
+#[test]
+fn captions_of_several_lines_are_told_of_once_for_all() {
+    let folder = TempFolder::new();
+    for (path, text) in [
+        ("2_penny/01", "penny\nhat\ngrass"),
+        ("2_penny/02", "penny\r\n\r\nA paragraph."),
+        ("2_penny/03", "penny, one line\n\n \r\n"),
+        ("2_penny/04", "penny"),
+        ("3_hat/05", "hat\rold Macs end lines so"),
+        ("3_hat/06", "hat\nred"),
+    ] {
+        folder.image(&format!("train/{path}.png"), 64, 64).file(&format!("train/{path}.txt"), text);
+    }
+    let expected = "4 captions have more than one line, of which only the first is read (01.txt, 02.txt, 05.txt, …); put \
+                    tags on one line, or give --enable_wildcard to draw one line at each use";
+    let warnings = |data: &Data| scan(data).unwrap().problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(warnings(&folder.data()), [expected]);
+    let rules = CaptionRules { wildcards: true, ..plain() };
+    assert_eq!(warnings(&Data { captions: rules, ..folder.data() }), [""; 0]);
 }

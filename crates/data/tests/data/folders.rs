@@ -38,7 +38,9 @@ fn images_captions_and_words_are_paired() {
     assert_eq!((dataset.folders[0].images, dataset.folders[0].captioned), (5, 4));
     assert_eq!(dataset.left_out, []);
     let missing = "10_red_hat: 1 of 5 images have no caption file and use the folder's words “red_hat” (a.Jpg)";
-    assert_eq!(dataset.problems.iter().map(Problem::to_string).collect::<Vec<_>>(), [missing]);
+    let unread = "1 caption has more than one line, of which only the first is read (b.txt); put tags on one line, or \
+                  give --enable_wildcard to draw one line at each use";
+    assert_eq!(dataset.problems.iter().map(Problem::to_string).collect::<Vec<_>>(), [missing, unread]);
 }
 
 #[test]
@@ -296,4 +298,20 @@ fn an_image_too_small_for_no_upscale_is_refused_by_name() {
     let expected = "train/4_p/a.png: 60 × 200 is less than one bucket step of 64 px; \
                     enlarge it, or leave out --bucket_no_upscale";
     assert_eq!(folder.plain(&error), expected);
+}
+
+#[test]
+fn images_of_one_name_are_told_of() {
+    let folder = TempFolder::new();
+    for name in ["a.png", "a.jpg", "a-1.png", "b.webp", "b.bmp", "c.png"] {
+        folder.image(&format!("train/2_penny/{name}"), 64, 64);
+    }
+    folder.image("train/3_hat/a.png", 64, 64);
+    let warnings = |folder: &TempFolder| folder.scan().problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let rest = "have one name, so that they have one caption and one file of latents between them; rename one of them";
+    assert_eq!(warnings(&folder), [format!("2_penny: a.jpg and a.png, and the images of 1 other name, {rest}")]);
+    fs::remove_file(folder.path("train/2_penny/b.bmp")).unwrap();
+    assert_eq!(warnings(&folder), [format!("2_penny: a.jpg and a.png {rest}")]);
+    fs::remove_file(folder.path("train/2_penny/a.jpg")).unwrap();
+    assert_eq!(warnings(&folder), [""; 0]);
 }

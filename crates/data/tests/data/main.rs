@@ -3,6 +3,7 @@
 //! | file | what belongs in it |
 //! |---|---|
 //! | `folders.rs` | folders as users have them: what is read, left out and refused, in which words |
+//! | `misplaced.rs` | folders that are nobody's, images a level off, and the advice |
 //! | `sets.rs` | regularization by name, masks, the folders of a `--dataset_config` |
 //! | `validation.rs` | images that are held out |
 //! | `captions.rs` | the caption rules, their order, how often chance strikes |
@@ -17,6 +18,8 @@ mod captions;
 mod folders;
 mod golden;
 mod order;
+mod hostile;
+mod misplaced;
 mod sets;
 mod summary;
 mod temp_folder;

@@ -83,6 +83,12 @@ fn masks_are_found_by_name_and_checked() {
     let expected = [Some("masks/a.jpg"), Some("masks/b.png"), Some("masks/1_y/c.png"), None];
     assert_eq!(masks, expected.map(|mask| mask.map(str::to_owned)));
 
+    folder.image("masks/a.png", 70, 90);
+    let problems: Vec<String> = scan(&data).unwrap().problems.iter().map(|problem| problem.to_string()).collect();
+    let expected = "masks/a.png: a.jpg has the name of the same image; it is not used, so delete or rename one of them";
+    assert_eq!(problems.iter().map(|text| folder.plain(text)).collect::<Vec<_>>(), [expected]);
+    fs::remove_file(folder.path("masks/a.png")).unwrap();
+
     folder.image("masks/a.jpg", 71, 90);
     fs::remove_file(folder.path("masks/b.png")).unwrap();
     let error = folder.plain(&scan(&data).unwrap_err().to_string());
