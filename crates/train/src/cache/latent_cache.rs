@@ -75,6 +75,9 @@ impl LatentCache {
         let mut latents = Vec::with_capacity(items.len());
         let mut masks = Vec::with_capacity(items.len());
         let mut sources = Vec::with_capacity(items.len());
+        if let Some(files) = &mut files {
+            files.set_apart(items);
+        }
         let mut done = 0;
         let mut seen = Seen::default();
         for (item, placement) in items.iter().zip(images.placements) {

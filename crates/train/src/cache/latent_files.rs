@@ -6,12 +6,13 @@
 //! looks at names only. Here each latents array has a seal beside it, a hash of the VAE, the pixels and the array: it
 //! holds for just these, so that nothing stale is used, whoever wrote into the file since.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lorabake_data::Item;
 use lorabake_data::bucket::Placement;
 use lorabake_data::image::Rgb;
+use lorabake_data::{Item, comparable_path};
 use lorabake_model::family::latent_scale;
 use lorabake_ops::WeightDtype;
 use lorabake_recipe::Recipe;
@@ -50,6 +51,8 @@ pub(crate) struct LatentFiles {
     family: Family,
     /// Whether foreign latents are those of this VAE, once one was compared.
     same_vae: Option<bool>,
+    /// Files that would be those of several images, as names are compared.
+    shared: HashSet<PathBuf>,
     tally: Tally,
 }
 
@@ -67,6 +70,8 @@ struct Tally {
     doubtful: Vec<PathBuf>,
     damaged: Vec<String>,
     unwritable: Vec<String>,
+    /// Images whose file would be another image's too.
+    nameless: Vec<PathBuf>,
 }
 
 /// What a file has for one view.
@@ -109,7 +114,7 @@ impl LatentFiles {
                 Sha256::new_with_prefix("bf16").chain_update(vae).finalize().into()
             }
         };
-        Ok(Some(Self { trust, vae, family, same_vae: None, tally: Tally::default() }))
+        Ok(Some(Self { trust, vae, family, same_vae: None, shared: HashSet::new(), tally: Tally::default() }))
     }
 
     /// One sample per view: read where it can be, otherwise made by `encode` and written.
@@ -121,7 +126,10 @@ impl LatentFiles {
         subject: &Subject<'_>,
         encode: impl Fn(&Rgb) -> Result<Latents>,
     ) -> Result<[Option<Latents>; 2]> {
-        let (path, mut file) = self.open(subject.item);
+        let Some((path, mut file)) = self.open(subject.item) else {
+            self.tally.nameless.push(subject.item.path.clone());
+            return keep_views(subject, encode);
+        };
         let shape = shape(subject.placement);
         let mut samples = [None, None];
         for (index, image) in subject.views.into_iter().enumerate() {
@@ -150,20 +158,44 @@ impl LatentFiles {
         Ok(samples.map(|sample| sample.map(|sample| sample.latents)))
     }
 
-    /// The item's file and what it holds: the one that sd-scripts would use.
-    fn open(&mut self, item: &Item) -> (PathBuf, Npz) {
-        let old = item.path.with_extension("npz");
+    /// Looks for files that would be those of several images, whose names differ in their suffix only: nobody could say
+    /// whose latents they hold, and each image would overwrite those of the other.
+    pub fn set_apart(&mut self, items: &[Item]) {
+        let mut owners: HashMap<PathBuf, &Path> = HashMap::new();
+        for item in items {
+            for place in self.places(item) {
+                let place = comparable_path(&place);
+                if *owners.entry(place.clone()).or_insert(&item.path) != item.path {
+                    self.shared.insert(place);
+                }
+            }
+        }
+    }
+
+    /// The files in which sd-scripts looks for an item's latents, the one that is written last.
+    fn places(&self, item: &Item) -> [PathBuf; 2] {
         let mut stem = item.path.file_stem().unwrap_or_default().to_owned();
         let kind = if self.family == Family::Sdxl { "sdxl" } else { "sd" };
         stem.push(format!("_{:04}x{:04}_{kind}.npz", item.size.0, item.size.1));
-        let new = item.path.with_file_name(stem);
-        for path in [old, new.clone()].into_iter().filter(|path| path.exists()) {
+        [item.path.with_extension("npz"), item.path.with_file_name(stem)]
+    }
+
+    /// The item's file and what it holds: the one that sd-scripts would use. `None` if it is another image's as well.
+    fn open(&mut self, item: &Item) -> Option<(PathBuf, Npz)> {
+        let [old, new] = self.places(item);
+        if self.shared.contains(&comparable_path(&new)) {
+            return None;
+        }
+        for path in [old, new.clone()] {
+            if !path.exists() || self.shared.contains(&comparable_path(&path)) {
+                continue;
+            }
             match Npz::read(&path) {
-                Ok(file) => return (path, file),
+                Ok(file) => return Some((path, file)),
                 Err(error) => self.tally.damaged.push(error.to_string()),
             }
         }
-        (new, Npz::default())
+        Some((new, Npz::default()))
     }
 
     /// What the file has for a view: under the name with the size of the latents, or else under the plain one.
@@ -271,7 +303,7 @@ impl LatentFiles {
 
     /// What the user should know.
     pub fn notes(self) -> Vec<String> {
-        let Tally { read, written, stale, foreign, mismatched, doubtful, damaged, unwritable } = self.tally;
+        let Tally { read, written, stale, foreign, mismatched, doubtful, damaged, unwritable, nameless } = self.tally;
         let old = if stale > 0 { format!(", {stale} of them because image or VAE changed") } else { String::new() };
         let mut notes =
             vec![format!("latents on disk: {read} images have theirs beside them, {written} were written{old}")];
@@ -301,8 +333,27 @@ impl LatentFiles {
         if let Some(first) = unwritable.first() {
             notes.push(format!("{first}; the latents of {} images are kept for this run only", unwritable.len()));
         }
+        if let Some(first) = nameless.first() {
+            notes.push(format!(
+                "the latents of {} images are kept for this run only, since other images have their names (first: {}); \
+                 rename them to keep latents on disk",
+                nameless.len(),
+                first.display()
+            ));
+        }
         notes
     }
+}
+
+/// One sample per view, for this run only.
+fn keep_views(subject: &Subject<'_>, encode: impl Fn(&Rgb) -> Result<Latents>) -> Result<[Option<Latents>; 2]> {
+    let mut kept = [None, None];
+    for (kept, image) in kept.iter_mut().zip(subject.views) {
+        if let Some(image) = image {
+            *kept = Some(encode(image)?.keep_one(image));
+        }
+    }
+    Ok(kept)
 }
 
 /// Channels, height, width of an image's latents.

@@ -258,6 +258,34 @@ fn masks_go_with_their_latents() {
     assert_eq!((mask.values[0], mask.values[63]), (1.0, 0.2));
 }
 
+/// Each would find the other's latents and overwrite them.
+#[test]
+fn images_of_one_name_share_no_latents() {
+    let dir = tempfile::tempdir().unwrap();
+    let [image, _] = set(dir.path());
+    picture(3, 72, 64).save(image.with_extension("bmp")).unwrap();
+    let memory = run(dir.path(), "--cache_latents --flip_aug");
+    // Whosever these are.
+    Npz::default().write(&image.with_extension("npz")).unwrap();
+    for counts in
+        ["0 images have theirs beside them, 1 were written", "1 images have theirs beside them, 0 were written"]
+    {
+        let run = run(dir.path(), DISK);
+        let told = run.told();
+        let nameless =
+            "the latents of 2 images are kept for this run only, since other images have their names (first: ";
+        assert!(told.starts_with(&format!("latents on disk: {counts}\n{nameless}")), "{told}");
+        assert!(run.tensors == memory.tensors);
+    }
+    let mut others = files(dir.path());
+    others.retain(|name| !name.ends_with("bmp"));
+    assert_eq!(others, ["a.npz", "b_0064x0064_sd.npz"]);
+    // At another size it has a file of its own.
+    picture(3, 80, 64).save(image.with_extension("bmp")).unwrap();
+    let told = run(dir.path(), DISK).told();
+    assert_eq!(told, "latents on disk: 1 images have theirs beside them, 2 were written");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_that_cannot_be_written_to_is_no_reason_to_stop() {
