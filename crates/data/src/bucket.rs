@@ -11,6 +11,7 @@ use lorabake_recipe::data::{Buckets, Data};
 
 use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Errors};
+use crate::image::probe::MAX_PIXELS;
 use crate::problem::{BucketLimit, Problem};
 use crate::size::{Size, area, aspect_ratio};
 
@@ -119,7 +120,10 @@ impl Layout {
         let mut placements = Vec::with_capacity(dataset.items.len());
         for item in &dataset.items {
             match rules[&dataset.group(data, item)].place(item.size) {
-                Some(placement) => placements.push(placement),
+                Some(placement) => {
+                    errors.extend(too_much(item, &placement));
+                    placements.push(placement);
+                }
                 None => {
                     let step = dataset.settings(data, item).buckets.as_ref().map_or(1, |buckets| buckets.step);
                     errors.push(Error::TooSmall { path: item.path.clone(), size: item.size, step });
@@ -215,6 +219,22 @@ impl Limits {
         }
         sizes.into_iter().collect()
     }
+}
+
+/// Share of an image that may be cropped away at most.
+const MOST_CROPPED: f64 = 0.99;
+
+/// Why an image is not brought to the size of its placement: it would cost much and leave little.
+fn too_much(item: &Item, placement: &Placement) -> Option<Error> {
+    let Placement { bucket, resized, .. } = *placement;
+    let path = item.path.clone();
+    if placement.cropped_share() > MOST_CROPPED {
+        return Some(Error::TooExtreme { path, size: item.size, bucket });
+    }
+    if area(resized) > MAX_PIXELS {
+        return Some(Error::TooEnlarged { path, size: item.size, resized, bucket });
+    }
+    None
 }
 
 /// The bucket of an image, and the size that it is brought to before cropping.

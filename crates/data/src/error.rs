@@ -3,6 +3,7 @@
 //! Every message is one line that names the file and the remedy. Nothing here prints.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::size::Size;
@@ -56,7 +57,6 @@ pub enum Error {
         /// Most that are accepted.
         limit: i64,
     },
-    /// Every training image is held out.
     /// All folders of a `--dataset_config` are for regularization.
     #[error(
         "{}: all its folders hold regularization images, so there are no training images; leave out is_reg for those \
@@ -67,6 +67,7 @@ pub enum Error {
         /// The file of the `--dataset_config`.
         file: PathBuf,
     },
+    /// Every training image is held out.
     #[error(
         "--validation_split={share}: all images are held out and none is left to train on; use a smaller number such as 0.1"
     )]
@@ -131,6 +132,36 @@ pub enum Error {
     /// Bucket settings that contradict each other.
     #[error("{0}")]
     Buckets(String),
+    /// An image is so long that cropping would leave next to nothing of it.
+    #[error(
+        "{}: it is {} ({} × {}), so that more than 99 % of it would be cropped away for {} × {}; crop it yourself, or \
+         delete it",
+        path.display(), ratio(*size), size.0, size.1, bucket.0, bucket.1
+    )]
+    TooExtreme {
+        /// The file.
+        path: PathBuf,
+        /// Size of the image.
+        size: Size,
+        /// Size of its bucket.
+        bucket: Size,
+    },
+    /// An image would be enlarged beyond what memory is for.
+    #[error(
+        "{}: {} × {} would become {} × {} before it is cropped to {} × {}, which are too many pixels; crop it yourself, \
+         or give --enable_bucket",
+        path.display(), size.0, size.1, resized.0, resized.1, bucket.0, bucket.1
+    )]
+    TooEnlarged {
+        /// The file.
+        path: PathBuf,
+        /// Size of the image.
+        size: Size,
+        /// Size after resizing.
+        resized: Size,
+        /// Size of its bucket.
+        bucket: Size,
+    },
     /// An image is too small for any bucket when it may not be enlarged.
     #[error(
         "{}: {} × {} is less than one bucket step of {step} px; enlarge it, or leave out --bucket_no_upscale",
@@ -194,6 +225,9 @@ pub enum Fault {
     /// More pixels than are accepted; decoding would take too much memory.
     #[error("{0} × {1} pixels are too many; shrink the image below 178 million pixels")]
     TooLarge(u32, u32),
+    /// A side is longer than any bucket has a use for.
+    #[error("{0} × {1} pixels: no side may be longer than 1048576; crop it or delete it")]
+    TooLong(u32, u32),
     /// The size differs from what the scan saw.
     #[error(
         "the image is {} × {} now but was {} × {} when the folder was read; start again",
@@ -208,6 +242,24 @@ pub enum Fault {
     /// The system or the decoder refuses.
     #[error("the image cannot be read ({0}); save it again as PNG or delete it")]
     Unreadable(String),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated,
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+/// How much longer one side is than the other, in words.
+fn ratio(size: Size) -> String {
+    if size.0 > size.1 {
+        format!("{} times as wide as high", size.0 / size.1)
+    } else {
+        format!("{} times as high as wide", size.1 / size.0)
+    }
 }
 
 fn folder_remedy(flag: &str) -> &'static str {

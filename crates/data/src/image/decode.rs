@@ -69,10 +69,10 @@ fn upright(path: &Path) -> Result<DynamicImage, Error> {
 }
 
 fn decode_bytes(bytes: &[u8]) -> Result<DynamicImage, Fault> {
-    probe::check_whole(&mut Cursor::new(bytes))?;
+    let length = probe::check_whole(&mut Cursor::new(bytes))?;
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| Fault::Unreadable(error.to_string()))?;
-    reader.limits(probe::limits());
+    reader.limits(probe::limits(length));
     let mut decoder = reader.into_decoder().map_err(probe::fault)?;
     probe::check_size(decoder.dimensions())?;
     let orientation = decoder.orientation().map_err(probe::fault)?;

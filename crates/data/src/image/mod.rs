@@ -9,6 +9,7 @@ pub mod probe;
 mod resize;
 pub mod rgb;
 pub mod view;
+mod webp_chunks;
 
 pub use decode::decode;
 pub use rgb::Rgb;

@@ -11,16 +11,19 @@ use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::webp_chunks;
 use crate::error::{Error, Fault};
 use crate::size::{Size, area};
 
 /// Most pixels of an image. Pillow, and with it sd-scripts, refuses more too.
 pub const MAX_PIXELS: u64 = 178_956_970;
+/// Longest side of an image in pixels. Of what is longer no bucket keeps one part in a hundred.
+pub const MAX_SIDE: u32 = 1 << 20;
 
 /// Size of the image after EXIF rotation, from the header.
 ///
 /// # Errors
-/// If the file is empty, truncated, of another format or beyond [`MAX_PIXELS`].
+/// If the file is empty, truncated, of another format or beyond [`MAX_PIXELS`] or [`MAX_SIDE`].
 pub fn size(path: &Path) -> Result<Size, Error> {
     read_size(path).map_err(|fault| Error::Image { path: path.to_owned(), fault })
 }
@@ -28,9 +31,10 @@ pub fn size(path: &Path) -> Result<Size, Error> {
 fn read_size(path: &Path) -> Result<Size, Fault> {
     let file = File::open(path).map_err(|error| Fault::Unreadable(error.to_string()))?;
     let mut file = BufReader::new(file);
-    check_whole(&mut file)?;
-    let reader = ImageReader::new(file).with_guessed_format();
-    let mut decoder = reader.map_err(io_fault)?.into_decoder().map_err(fault)?;
+    let length = check_whole(&mut file)?;
+    let mut reader = ImageReader::new(file).with_guessed_format()?;
+    reader.limits(limits(length));
+    let mut decoder = reader.into_decoder().map_err(fault)?;
     let stored = decoder.dimensions();
     check_size(stored)?;
     let orientation = decoder.orientation().map_err(fault)?;
@@ -42,10 +46,11 @@ fn lies_on_its_side(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-/// Bounds what a decoder may take: 16 bits of four channels for the most pixels.
-pub(super) fn limits() -> Limits {
+/// Bounds what a decoder may take beside the pixels, for a file of `length` bytes: a row of the longest side in 16 bits of
+/// four channels twice, and what is written beside the image (texts, a colour profile), which is mostly copied.
+pub(super) fn limits(length: u64) -> Limits {
     let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_PIXELS * 8);
+    limits.max_alloc = Some(2 * 8 * u64::from(MAX_SIDE) + 4 * length);
     limits
 }
 
@@ -53,6 +58,7 @@ pub(super) fn check_size(size: Size) -> Result<(), Fault> {
     match area(size) {
         0 => Err(Fault::Unreadable("it has no pixels".into())),
         pixels if pixels > MAX_PIXELS => Err(Fault::TooLarge(size.0, size.1)),
+        _ if size.0.max(size.1) > MAX_SIDE => Err(Fault::TooLong(size.0, size.1)),
         _ => Ok(()),
     }
 }
@@ -60,36 +66,43 @@ pub(super) fn check_size(size: Size) -> Result<(), Fault> {
 /// A decoder's error in the user's words.
 pub(super) fn fault(error: ImageError) -> Fault {
     match error {
-        ImageError::IoError(error) => io_fault(error),
+        ImageError::IoError(error) => error.into(),
         ImageError::Unsupported(error) => Fault::Format(error.to_string()),
         other => Fault::Unreadable(other.to_string()),
     }
 }
 
-fn io_fault(error: io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => Fault::Truncated,
-        _ => Fault::Unreadable(error.to_string()),
-    }
-}
-
-/// Checks that the file is of a known format and that its end is there; leaves the reader at the start.
-pub(super) fn check_whole(file: &mut (impl BufRead + Seek)) -> Result<(), Fault> {
+/// Checks that the file is of a known format and that its end is there; leaves the reader at the start. Returns the
+/// file's length in bytes.
+pub(super) fn check_whole(file: &mut (impl BufRead + Seek)) -> Result<u64, Fault> {
     let mut head = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut head).map_err(io_fault)?;
+    file.by_ref().take(16).read_to_end(&mut head)?;
     if head.is_empty() {
         return Err(Fault::Empty);
     }
     let format = image::guess_format(&head).map_err(|_| Fault::Format("an unknown type".into()))?;
-    let end = match format {
-        ImageFormat::Png => png_end(file),
-        ImageFormat::Jpeg => jpeg_end(file),
-        ImageFormat::WebP => webp_end(file),
-        ImageFormat::Bmp => bmp_end(file),
+    let length = file.seek(SeekFrom::End(0))?;
+    match format {
+        ImageFormat::Png => {
+            // A decoder takes memory for a row as soon as it knows how long that is.
+            check_size(png_size(file)?)?;
+            png_end(file)?;
+        }
+        ImageFormat::Jpeg => jpeg_end(file)?,
+        ImageFormat::WebP => webp_chunks::check(file, length)?,
+        ImageFormat::Bmp => bmp_end(file)?,
         other => return Err(Fault::Format(format!("{other:?}"))),
-    };
-    end.map_err(io_fault)?;
-    file.rewind().map_err(io_fault)
+    }
+    file.rewind()?;
+    Ok(length)
+}
+
+/// The size in the header, which is the first chunk.
+fn png_size(file: &mut (impl BufRead + Seek)) -> io::Result<Size> {
+    file.seek(SeekFrom::Start(16))?;
+    let width = read_u32(file)?.swap_bytes();
+    let height = read_u32(file)?.swap_bytes();
+    Ok((width, height))
 }
 
 /// Follows the chunks up to IEND.
@@ -142,13 +155,6 @@ fn jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
             _ => {}
         }
     }
-}
-
-/// The size that the RIFF header promises.
-fn webp_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
-    file.seek(SeekFrom::Start(4))?;
-    let promised = u64::from(read_u32(file)?) + 8;
-    ends_after(file, promised)
 }
 
 /// The size that follows from the dimensions, where rows are stored as they are.

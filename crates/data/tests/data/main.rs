@@ -10,6 +10,7 @@
 //! | `order.rs` | laws of batches, steps and buckets over many seeds and sizes |
 //! | `golden.rs` | buckets and pixels against files recorded from sd-scripts, OpenCV and Pillow |
 //! | `augment.rs` | colours, face crops, prompt weights, masks; what one use of an image shows |
+//! | `hostile.rs` | small files that ask for much memory or time |
 //! | `summary.rs` | facts for metadata, the report for users |
 //! | `temp_folder.rs` | no tests: the temporary data folder that the others fill |
 
@@ -17,9 +18,9 @@ mod augment;
 mod captions;
 mod folders;
 mod golden;
-mod order;
 mod hostile;
 mod misplaced;
+mod order;
 mod sets;
 mod summary;
 mod temp_folder;
