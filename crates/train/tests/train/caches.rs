@@ -261,28 +261,29 @@ fn masks_go_with_their_latents() {
 /// Each would find the other's latents and overwrite them.
 #[test]
 fn images_of_one_name_share_no_latents() {
-    let dir = tempfile::tempdir().unwrap();
-    let [image, _] = set(dir.path());
-    picture(3, 72, 64).save(image.with_extension("bmp")).unwrap();
-    let memory = run(dir.path(), "--cache_latents --flip_aug");
+    let sandbox = two_images();
+    let other = "train/2_cat/0.bmp";
+    let shade = |x: u32, y: u32| [(x * 5) as u8, (y * 7) as u8, (x + 9 * y) as u8];
+    sandbox.picture(other, [72, 64], shade);
+    let memory = sandbox.bake("out", MEMORY);
     // Whosever these are.
-    Npz::default().write(&image.with_extension("npz")).unwrap();
+    Npz::default().write(&sandbox.path("train/2_cat/0.npz")).unwrap();
     for counts in
         ["0 images have theirs beside them, 1 were written", "1 images have theirs beside them, 0 were written"]
     {
-        let run = run(dir.path(), DISK);
-        let told = run.told();
+        let run = sandbox.bake("out", DISK);
+        let told = cache_notes(&run);
         let nameless =
             "the latents of 2 images are kept for this run only, since other images have their names (first: ";
         assert!(told.starts_with(&format!("latents on disk: {counts}\n{nameless}")), "{told}");
         assert!(run.tensors == memory.tensors);
     }
-    let mut others = files(dir.path());
+    let mut others = caches(&sandbox);
     others.retain(|name| !name.ends_with("bmp"));
-    assert_eq!(others, ["a.npz", "b_0064x0064_sd.npz"]);
+    assert_eq!(others, ["0.npz", "1_0064x0064_sd.npz"]);
     // At another size it has a file of its own.
-    picture(3, 80, 64).save(image.with_extension("bmp")).unwrap();
-    let told = run(dir.path(), DISK).told();
+    sandbox.picture(other, [80, 64], shade);
+    let told = cache_notes(&sandbox.bake("out", DISK));
     assert_eq!(told, "latents on disk: 1 images have theirs beside them, 2 were written");
 }
 
