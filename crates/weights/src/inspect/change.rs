@@ -1,10 +1,17 @@
 //! How much a module changes the weights that it is for: the Frobenius norm of ΔW at strength 1.
 //!
-//! ΔW is never formed for LoRA and LoKr: ‖up·down‖² = tr((upᵀup)(down·downᵀ)) needs matrices of rank × rank only, and
-//! ‖w1 ⊗ w2‖ = ‖w1‖·‖w2‖. LoHa's element-wise product is summed row by row. Of DoRA it is the product before the
-//! decomposition. IA3, OFT and GLoRA change a weight in proportion to itself, which needs the model: they have none.
+//! ΔW is never formed: ‖up·down‖² = tr((upᵀup)(down·downᵀ)) is summed pair by pair of ranks, or row by row of ΔW where that
+//! is less work; ‖w1 ⊗ w2‖ = ‖w1‖·‖w2‖. LoHa's element-wise product is summed row by row. Of DoRA it is the product
+//! before the decomposition. IA3, OFT and GLoRA change a weight in proportion to itself, which needs the model: they have
+//! none. Sizes come from a stranger's file, so memory stays below a small multiple of the tensors, and a module that would
+//! take more than [`MOST_WORK`] multiplications for each of its numbers is left out.
 
 use crate::tensors::Tensors;
+
+/// Multiplications for each number of a module. A LoRA takes half its rank, LoHa at most the smaller side of its layer.
+const MOST_WORK: usize = 2048;
+/// Numbers of a Tucker form's product for each number of its factors. A kernel of 3 × 3 takes 9.
+const MOST_GROWTH: usize = 16;
 
 /// Numbers by rows; the axes behind the first are one.
 struct Matrix {
@@ -60,11 +67,46 @@ impl Product {
         if self.left.columns != self.right.rows {
             return None;
         }
-        let left = self.left.transposed().gram();
-        let right = self.right.gram();
-        let square: f64 = left.iter().zip(&right).map(|(x, y)| x * y).sum();
+        let rank = self.left.columns;
+        let by_ranks = work(&[rank, rank, self.left.rows + self.right.columns]) / 2;
+        let by_rows = self.work();
+        if by_ranks.min(by_rows) > MOST_WORK.saturating_mul(self.numbers()) {
+            return None;
+        }
+        let square = if by_rows < by_ranks { self.square_by_rows() } else { self.square_by_ranks() };
         // Rounding may leave a little less than nothing of a product that is zero.
         Some(square.max(0.0).sqrt())
+    }
+
+    /// tr((leftᵀ·left)(right·rightᵀ)), the products of pairs of ranks; both are symmetric.
+    fn square_by_ranks(&self) -> f64 {
+        let left = self.left.transposed();
+        let mut square = 0.0;
+        for rank in 0..self.right.rows {
+            for other in 0..rank {
+                square += 2.0 * dot(left.row(rank), left.row(other)) * dot(self.right.row(rank), self.right.row(other));
+            }
+            square += dot(left.row(rank), left.row(rank)) * dot(self.right.row(rank), self.right.row(rank));
+        }
+        square
+    }
+
+    fn square_by_rows(&self) -> f64 {
+        let mut square = 0.0;
+        for row in 0..self.left.rows {
+            square += self.row(row).iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+        }
+        square
+    }
+
+    /// Multiplications of the product.
+    fn work(&self) -> usize {
+        work(&[self.left.rows, self.left.columns, self.right.columns])
+    }
+
+    /// Numbers of both factors.
+    fn numbers(&self) -> usize {
+        self.left.values.len() + self.right.values.len()
     }
 
     /// One row of the product.
@@ -79,11 +121,17 @@ impl Product {
     }
 }
 
+/// The product of extents.
+fn work(extents: &[usize]) -> usize {
+    extents.iter().fold(1, |product: usize, extent| product.saturating_mul(*extent))
+}
+
 /// ‖first ∘ second‖, element by element.
 fn hadamard_norm(first: &Product, second: &Product) -> Option<f64> {
     let inner = first.left.columns == first.right.rows && second.left.columns == second.right.rows;
     let outer = first.left.rows == second.left.rows && first.right.columns == second.right.columns;
-    if !inner || !outer {
+    let numbers = first.numbers() + second.numbers();
+    if !inner || !outer || first.work().saturating_add(second.work()) > MOST_WORK.saturating_mul(numbers) {
         return None;
     }
     let mut square = 0.0;
@@ -123,19 +171,6 @@ impl Matrix {
         Self { rows: self.columns, columns: self.rows, values }
     }
 
-    /// Products of all rows with each other.
-    fn gram(&self) -> Vec<f64> {
-        let mut products = vec![0.0; self.rows * self.rows];
-        for row in 0..self.rows {
-            for other in 0..=row {
-                let product = dot(self.row(row), self.row(other));
-                products[row * self.rows + other] = product;
-                products[other * self.rows + row] = product;
-            }
-        }
-        products
-    }
-
     /// This factor behind the middle of a Tucker form, (rank, rank, kernel): for each i, kernel and column
     /// Σⱼ middle[i, j, kernel] · self[j, column].
     fn through(&self, middle: &Self) -> Option<Self> {
@@ -143,7 +178,12 @@ impl Matrix {
             return None;
         }
         let kernel = middle.columns / self.rows;
-        let mut values = vec![0.0; middle.rows * kernel * self.columns];
+        let size = work(&[middle.rows, kernel, self.columns]);
+        let numbers = self.values.len() + middle.values.len();
+        if size > MOST_GROWTH * numbers || size.saturating_mul(self.rows) > MOST_WORK.saturating_mul(numbers) {
+            return None;
+        }
+        let mut values = vec![0.0; size];
         for (place, out) in values.chunks_exact_mut(self.columns).enumerate() {
             let row = middle.row(place / kernel);
             let at = place % kernel;
