@@ -40,6 +40,17 @@ pub enum Error {
         /// What it would run, by its name in Python.
         function: String,
     },
+    /// A PyTorch file that calls what no model needs.
+    #[error(
+        "{file} is suspicious: PyTorch would call {function} on opening it, which no model needs (nothing was run here); \
+         get it as .safetensors, or from a place that you trust"
+    )]
+    Suspicious {
+        /// The file as given.
+        file: String,
+        /// What it would call, by its name in Python.
+        function: String,
+    },
     /// The file is something else than a whole `.npz` file.
     #[error("{file} is no whole .npz file: {reason}")]
     NotNpz {
@@ -83,6 +94,18 @@ pub enum Error {
         name: String,
         /// The type of its numbers, as in the file.
         dtype: String,
+    },
+    /// A tensor holds infinities or what is not a number.
+    #[error(
+        "{file}: {name} holds values that are not finite; the file is damaged, or was merged wrongly; use {remedy}"
+    )]
+    NotFinite {
+        /// The file as given.
+        file: String,
+        /// The tensor's name.
+        name: String,
+        /// What to use instead.
+        remedy: &'static str,
     },
     /// Keys of one part of a checkpoint are missing, mis-shaped or unknown.
     #[error("{file}: the {part} does not fit: {problems}")]

@@ -21,8 +21,13 @@ const MAX_PICKLE: usize = 1 << 24;
 const MAX_ENTRIES: u64 = 200_000;
 /// What the first pickle of the old format says.
 const MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-/// The key under which training programs keep the weights.
-const WEIGHTS: &str = "state_dict";
+/// The keys under which training programs keep the weights; the last two are those of upscalers.
+const WEIGHTS: [&str; 3] = ["state_dict", "params_ema", "params"];
+/// Keys that only the web UI's hypernetworks have.
+const HYPERNETWORK: [&str; 2] = ["layer_structure", "activation_func"];
+/// Bytes of all tensors that a file may have at least, and for each byte of their storages: tensors may share these.
+const SHARED_FREELY: usize = 1 << 24;
+const MOST_SHARED: usize = 16;
 
 /// The key under which a textual inversion keeps its vectors, and what else of it is told.
 const VECTORS: &str = "string_to_param";
@@ -78,6 +83,7 @@ pub(crate) fn read(label: &str, bytes: &[u8]) -> Result<Content, Error> {
     read.map_err(|refusal| match refusal {
         Refusal::Unreadable(reason) => Error::NotTorch { file: label.to_string(), reason },
         Refusal::Malicious(function) => Error::Malicious { file: label.to_string(), function },
+        Refusal::Suspicious(function) => Error::Suspicious { file: label.to_string(), function },
     })
 }
 
@@ -135,6 +141,9 @@ fn zipped(bytes: &[u8]) -> Result<Content, Refusal> {
         }
     }
     sums.sort_by_key(|sum| sum.bytes.start);
+    if sums.windows(2).any(|pair| pair[0].bytes.end > pair[1].bytes.start) {
+        return unreadable("it is damaged: two of its entries share their bytes; download or copy it again");
+    }
     Ok(Content { sums, ..located(&pickle, &storages)? })
 }
 
@@ -221,7 +230,7 @@ fn is_big_endian(machine: &Pickle) -> bool {
 /// The tensors of the outermost dictionary, or of the one under `state_dict` in it, or of a textual inversion. Whatever
 /// else stands beside that (counts, callbacks, an optimizer's state) is not looked at.
 fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
-    let state = under(pickle, WEIGHTS);
+    let state = WEIGHTS.iter().find_map(|key| under(pickle, key));
     let vectors = under(pickle, VECTORS);
     let inner = state.or(vectors).unwrap_or(pickle.root_id());
     let Some(items) = pickle.pairs(inner) else {
@@ -289,6 +298,19 @@ fn tensors(
             (Node::Text(name), _) => drop(tensors.remove(*name)),
             _ => {}
         }
+    }
+    let bytes = |total: usize, tensor: &StoredTensor| {
+        let count: usize = tensor.shape.iter().product();
+        total.saturating_add(count.saturating_mul(size_of(tensor.dtype)))
+    };
+    let stored: usize = storages.values().map(ExactSizeIterator::len).sum();
+    if tensors.values().fold(0, bytes) > SHARED_FREELY.max(stored.saturating_mul(MOST_SHARED)) {
+        return unreadable("its tensors share their numbers far too often for a checkpoint");
+    }
+    if tensors.is_empty() && HYPERNETWORK.iter().any(|key| under(pickle, key).is_some()) {
+        return unreadable(
+            "it is a hypernetwork of the web UI, not a model; give the checkpoint that it stands beside",
+        );
     }
     if tensors.is_empty() {
         return unreadable("it has no tensors, neither at the top nor under state_dict");

@@ -113,7 +113,7 @@ fn old_dictionaries_are_read() {
         (b"ccollections\nOrderedDict\n((K\x01ltR.".as_slice(), "of what is no pair"),
         (b"ccollections\nOrderedDict\n(K\x01tR.", "of what is no pair"),
         (b"ccopy_reg\n_reconstructor\n(K\x01K\x01K\x01tR.", "calls what is no class"),
-        (b"ccopy_reg\n_reconstructor\n(cmine\nThing\nc__builtin__\nobject\nNtR.", "an object of mine.Thing"),
+        (b"ccopy_reg\n_reconstructor\n(cmine\nThing\nc__builtin__\nobject\nNtR.", "would call mine.Thing on"),
         (b"ccopy_reg\n_reconstructor\n(cos\nsystem\n", "run os.system"),
     ] {
         let message = refused(open_pickle(pickle));
@@ -194,19 +194,60 @@ fn attacks_are_named_and_nothing_runs() {
     }
 }
 
+/// Whatever becomes of the result: dropped, kept in the memo, made the state of another.
+#[test]
+fn calls_that_no_model_needs_are_suspicious() {
+    let good = dictionary(&tensor(0, 4, 1));
+    for call in [
+        b"cmy.lib\nrun\n(U\x01atR0".as_slice(),
+        b"cmy.lib\nrun\n)R0",
+        b"cmy.lib\nrun\n)\x810",
+        b"cmy.lib\nrun\n)}\x920",
+        b"(imy.lib\nrun\n0",
+        b"(cmy.lib\nrun\nU\x01ao0",
+        b"\x8c\x06my.lib\x8c\x03run\x93)R0",
+        b"cmy.lib\nrun\n)R}b0",
+        b"((cmy.lib\nrun\n)Rt00",
+        b"(cmy.lib\nrun\n)R1",
+        b"ccopy_reg\n_reconstructor\n(cmy.lib\nrun\nc__builtin__\nobject\nNtR0",
+    ] {
+        let pickle = [b"\x80\x02", call, &good[2..]].concat();
+        let message = refused(open_pickle(&pickle));
+        assert!(message.contains("is suspicious: PyTorch would call my.lib.run on opening it"), "{message}");
+        assert!(message.contains("get it as .safetensors"), "{message}");
+    }
+    // Names alone do nothing, and what training programs keep beside the weights is usual.
+    for usual in [
+        b"cmy.lib\nrun\n0".as_slice(),
+        b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(U\x02f8tRU\x01atR0",
+        b"cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n)R0",
+        b"cpathlib\nPosixPath\n(U\x01atR0",
+        b"c__builtin__\nset\n(]tR0",
+        b"ctorch\nComplexFloatStorage\n)R0",
+    ] {
+        let pickle = [b"\x80\x02", usual, &good[2..]].concat();
+        assert_eq!(open_pickle(&pickle).unwrap().read_f32("w").unwrap(), numbers(4));
+    }
+}
+
 #[test]
 fn what_is_no_plain_dictionary_of_tensors_is_refused() {
     for (name, said) in [
         ("expanded.ckpt", "tensor w of shape [5, 2] lies outside"),
-        ("object_among_weights.ckpt", "odd is an object of __main__.ModelCheckpoint"),
-        ("object.ckpt", "it holds an object of __main__.ModelCheckpoint, not a dictionary"),
+        ("object_among_weights.ckpt", "would call __main__.ModelCheckpoint on"),
+        ("object.ckpt", "would call __main__.ModelCheckpoint on"),
         ("list.ckpt", "no dictionary of tensors"),
     ] {
         let message = refused(TensorFile::open(&path(name)));
         assert!(message.contains(said), "{message}");
     }
     let unknown = b"cmy.thing\nRebuild\n(U\x01atR";
-    assert!(refused(open_pickle(&dictionary(unknown))).contains("w is an object of my.thing.Rebuild"));
+    assert!(refused(open_pickle(&dictionary(unknown))).contains("would call my.thing.Rebuild on"));
+    let named = b"cmy.thing\nRebuild\n";
+    assert!(refused(open_pickle(&dictionary(named))).contains("w is an object of my.thing.Rebuild"));
+    let usual = b"cpathlib\nPosixPath\n(U\x01atR";
+    assert!(refused(open_pickle(&dictionary(usual))).contains("w is an object of pathlib.PosixPath"));
+    assert!(refused(open_pickle(b"}U\x0flayer_structureNs.")).contains("a hypernetwork of the web UI"));
     assert!(refused(open_pickle(b"}.")).contains("it has no tensors"));
 }
 
@@ -263,6 +304,13 @@ fn damaged_archives_are_refused() {
     assert!(open(packed).contains("is compressed"));
     let twice = zipped(&[("a/data.pkl", &pickle), ("b/data.pkl", &pickle)], CompressionMethod::STORE);
     assert!(open(twice).contains("two entries"));
+    let again: Vec<u8> = (0..6_000_u32)
+        .flat_map(|n| [b"X\x04\0\0\0", &format!("{n:04}").into_bytes()[..], &tensor(0, 4096, 1), b"s"].concat())
+        .collect();
+    let shared = [b"\x80\x02}".as_slice(), &again, b"."].concat();
+    let zeros = [0; 4 * 4096];
+    let shared = zipped(&[("a/data.pkl", &shared), ("a/data/0", &zeros)], CompressionMethod::STORE);
+    assert!(open(shared).contains("share their numbers far too often"));
     let big = zipped(&[("a/data.pkl", &pickle), ("a/byteorder", b"big")], CompressionMethod::STORE);
     assert!(open(big).contains("big-endian"));
     for name in ["zip.ckpt", "legacy.ckpt"] {

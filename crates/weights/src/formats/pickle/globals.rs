@@ -1,9 +1,10 @@
 //! Which classes and functions of Python a pickle may name.
 //!
 //! Three verdicts: a few of PyTorch are understood; those by which a pickle attacks whoever opens it are refused by
-//! name, so that the user learns of it; all others (callbacks of Lightning, scalars of NumPy) are inert. No safety
-//! depends on the list of attacks being complete, since nothing is ever called. The list follows what the scanners
-//! look for: <https://github.com/mmaitre314/picklescan>.
+//! name, so that the user learns of it; all others (callbacks of Lightning, scalars of NumPy) are inert. Of the inert ones
+//! a pickle may call what real checkpoints call ([`is_usual_call`]); any other call is refused as suspicious, because
+//! the file would run it in other programs. No safety depends on the lists being complete, since nothing is ever called.
+//! They follow what the scanners look for: <https://github.com/mmaitre314/picklescan>, and the web UI's `safe.py`.
 
 use safetensors::Dtype;
 
@@ -46,6 +47,33 @@ const FUNCTIONS: &str = " \
 const HARMLESS: &str = " \
     set frozenset dict list tuple int float bool str bytes bytearray complex slice range xrange object unicode long \
     NotImplemented Ellipsis ";
+
+/// What training programs keep beside the weights and makes nothing but values.
+const USUAL_CALLS: &str = " \
+    _codecs.encode argparse.Namespace collections.deque collections.Counter copyreg.__newobj__ \
+    datetime.date datetime.datetime datetime.time datetime.timedelta datetime.timezone decimal.Decimal \
+    enum.Enum fractions.Fraction pathlib.Path pathlib.PosixPath pathlib.PurePath pathlib.PurePosixPath \
+    pathlib.PureWindowsPath pathlib.WindowsPath types.SimpleNamespace uuid.UUID \
+    numpy.core.multiarray.scalar numpy.core.multiarray._reconstruct numpy._core.multiarray.scalar \
+    numpy._core.multiarray._reconstruct numpy.dtype numpy.ndarray numpy.float64 numpy.float32 numpy.int64 \
+    torch.device torch._utils._rebuild_device_tensor_from_numpy torch._utils._rebuild_parameter_with_state \
+    torch._utils._rebuild_qtensor torch._utils._rebuild_sparse_tensor torch._utils._rebuild_sparse_csr_tensor \
+    torch._tensor._rebuild_from_type_v2 torch.nn.parameter.Parameter torch.serialization._get_layout \
+    torch.utils._pytree.OrderedDict \
+    omegaconf.base.ContainerMetadata omegaconf.base.Metadata omegaconf.dictconfig.DictConfig \
+    omegaconf.listconfig.ListConfig omegaconf.nodes.AnyNode omegaconf.nodes.BooleanNode omegaconf.nodes.FloatNode \
+    omegaconf.nodes.IntegerNode omegaconf.nodes.StringNode \
+    pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint \
+    pytorch_lightning.utilities.parsing.AttributeDict \
+    lightning_fabric.utilities.data.AttributeDict lightning.fabric.utilities.data.AttributeDict ";
+
+/// Whether real checkpoints call this class or function, which makes a value and nothing else.
+pub(super) fn is_usual_call(module: &str, name: &str) -> bool {
+    let builtin = matches!(module, "builtins" | "__builtin__");
+    // Storages of types that are not read.
+    let storage = matches!(module, "torch" | "torch.cuda" | "torch.storage") && name.ends_with("Storage");
+    builtin || storage || USUAL_CALLS.contains(&format!(" {module}.{name} "))
+}
 
 /// What is done about the class or function `name` of a Python module.
 pub(super) fn verdict(module: &str, name: &str) -> Verdict {

@@ -2,7 +2,7 @@
 //!
 //! A pickle is a program for a stack machine; in Python it may call any function. This machine knows no functions: it
 //! builds plain containers and descriptions of tensors, turns every class that it does not know into an inert mark,
-//! and refuses those that only an attack needs ([`globals`]). Memory is bounded: one small node for each opcode, so
+//! and refuses calls of all but a short list of these, whatever becomes of the result ([`globals`]). Memory is bounded: one small node for each opcode, so
 //! many opcodes, nothing is ever copied, and nodes refer to each other by number, so that neither depth nor cycles
 //! matter. Opcodes: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>, protocols 0 to 5.
 
@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     Unreadable(String),
     /// The pickle names this function, which only an attack needs.
     Malicious(String),
+    /// The pickle calls this class or function, which no model needs.
+    Suspicious(String),
 }
 
 /// Shorthand for an unreadable pickle.

@@ -1,6 +1,6 @@
 //! Opcodes that name classes and, in Python, call them. Here the few that are understood are looked up by hand.
 
-use super::globals::{Verdict, verdict};
+use super::globals::{Verdict, is_usual_call, verdict};
 use super::{Id, Known, Machine, Node, Refusal, Storage, TensorView, unreadable};
 
 /// More axes than this has no tensor.
@@ -74,7 +74,7 @@ impl<'p> Machine<'p> {
             None => &[],
         };
         let node = match (&self.nodes[class], args) {
-            (Node::Inert(module, name), _) => Node::Inert(module, name),
+            (Node::Inert(module, name), _) => called(module, name)?,
             (Node::Known(Known::Dict), args) => {
                 let given = args.first().copied();
                 return self.dictionary(given);
@@ -86,7 +86,7 @@ impl<'p> Machine<'p> {
                     return self.dictionary(Some(state));
                 }
                 Node::Known(Known::ParameterDict) => Node::Parameters(None),
-                Node::Inert(module, name) => Node::Inert(module, name),
+                Node::Inert(module, name) => called(module, name)?,
                 _ => return unreadable("its pickle is damaged: it calls what is no class"),
             },
             // These two hand on what they are given, so nothing is copied.
@@ -225,4 +225,12 @@ impl<'p> Machine<'p> {
             _ => None,
         }
     }
+}
+
+/// What stands for the result of a call of what is not understood.
+fn called<'p>(module: &'p str, name: &'p str) -> Result<Node<'p>, Refusal> {
+    if is_usual_call(module, name) {
+        return Ok(Node::Inert(module, name));
+    }
+    Err(Refusal::Suspicious(format!("{module}.{name}")))
 }
