@@ -14,6 +14,9 @@ use crate::{Error, whole_file};
 
 /// More bytes than this, packed or unpacked, are not read. Latents of an image take a hundred kilobytes.
 const MAX_BYTES: u64 = 1 << 28;
+/// Unpacked bytes of any file at least, and for each of its own: a mask of one value alone packs well, and is small.
+const UNPACKED_FREELY: u64 = 1 << 24;
+const MOST_UNPACKED: u64 = 16;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// NumPy starts the numbers at a multiple of this.
 const ALIGN: usize = 64;
@@ -84,7 +87,7 @@ impl Npz {
         }
         let archive = ZipArchive::from_slice(bytes).map_err(say)?;
         let mut members = BTreeMap::new();
-        let mut left = MAX_BYTES;
+        let mut left = MAX_BYTES.min(UNPACKED_FREELY.max(MOST_UNPACKED * bytes.len() as u64));
         let mut entries = archive.entries();
         while let Some(entry) = entries.next_entry().map_err(say)? {
             let path = entry.file_path();

@@ -4,6 +4,9 @@
 //! attentions and samplers. Which number is what is read off the keys. Naming of the targets: diffusers
 //! `UNet2DConditionModel`.
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
 /// What each numbered block of a file is in diffusers' terms.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
@@ -44,38 +47,39 @@ const OUTER: [(&str, &str); 7] = [
 impl Layout {
     /// Reads the layout off the keys of one UNet, without their common prefix.
     pub fn of(keys: &[&str]) -> Self {
+        let keys_by_start = Starts::of(keys);
         let mut layout = Layout::default();
         let mut at = Position { level: 0, place: 0 };
         for block in 1..count(keys, "input_blocks.") {
             layout.input.push(at);
             let downsampler = format!("input_blocks.{block}.0.op.");
-            at = after(at, keys.iter().any(|key| key.starts_with(&downsampler)));
+            at = after(at, keys_by_start.has(&downsampler));
         }
         at = Position { level: 0, place: 0 };
         for block in 0..count(keys, "output_blocks.") {
             layout.output.push(at);
             let attention = format!("output_blocks.{block}.1.transformer_blocks.");
-            if keys.iter().any(|key| key.starts_with(&attention)) {
+            if keys_by_start.has(&attention) {
                 layout.output_attention.push(block);
             }
             let upsamplers = [1, 2].map(|slot| format!("output_blocks.{block}.{slot}.conv."));
-            at = after(at, keys.iter().any(|key| upsamplers.iter().any(|sampler| key.starts_with(sampler))));
+            at = after(at, upsamplers.iter().any(|sampler| keys_by_start.has(sampler)));
         }
         layout
     }
 
     /// Reads the layout off the names that diffusers gives the tensors of one UNet.
     pub fn of_diffusers(names: &[&str]) -> Self {
-        let has = |start: String| names.iter().any(|name| name.starts_with(&start));
+        let starts = Starts::of(names);
         let mut layout = Layout::default();
         for level in 0..count(names, "down_blocks.") {
             let places = count(names, &format!("down_blocks.{level}.resnets."));
-            let sampler = usize::from(has(format!("down_blocks.{level}.downsamplers.")));
+            let sampler = usize::from(starts.has(&format!("down_blocks.{level}.downsamplers.")));
             layout.input.extend((0..places + sampler).map(|place| Position { level, place }));
         }
         for level in 0..count(names, "up_blocks.") {
             for place in 0..count(names, &format!("up_blocks.{level}.resnets.")) {
-                if has(format!("up_blocks.{level}.attentions.{place}.")) {
+                if starts.has(&format!("up_blocks.{level}.attentions.{place}.")) {
                     layout.output_attention.push(layout.output.len());
                 }
                 layout.output.push(Position { level, place });
@@ -160,6 +164,21 @@ impl Layout {
             }
             _ => None,
         }
+    }
+}
+
+/// Names in order, to look for beginnings: a hostile file may have many, and ask for many.
+struct Starts<'n>(BTreeSet<&'n str>);
+
+impl<'n> Starts<'n> {
+    fn of(names: &[&'n str]) -> Self {
+        Self(names.iter().copied().collect())
+    }
+
+    /// Whether some name begins so.
+    fn has(&self, start: &str) -> bool {
+        let from = self.0.range::<str, _>((Bound::Included(start), Bound::Unbounded)).next();
+        from.is_some_and(|name| name.starts_with(start))
     }
 }
 
