@@ -166,6 +166,9 @@ impl PipelineRef<'_> {
         // The VAE's images are large, and a GPU keeps the place of what is gone.
         self.device.memory_cleanup();
         if image.iter().any(|value| !value.is_finite()) {
+            if let Some(error) = self.bundle.fault() {
+                return Err(error.into());
+            }
             bail!("the picture holds values that are not numbers; lower the strength of the LoRA or --cfg_scale");
         }
         Ok(Picture { width: request.width, height: request.height, rgb: rgb(&image), image, latent })

@@ -74,6 +74,17 @@ pub enum VaeHalves {
     All,
 }
 
+impl VaeHalves {
+    /// What the names of tensors begin with that are of the other half alone.
+    fn unused(self) -> &'static [&'static str] {
+        match self {
+            Self::Training => &["decoder.", "post_quant_conv."],
+            Self::Generating => &["encoder.", "quant_conv."],
+            Self::All => &[],
+        }
+    }
+}
+
 impl Bundle {
     /// Opens text encoders, UNet and VAE, whose matrices stay in the file until [`Bundle::read`]. For training, the second
     /// text encoder of SDXL is used as sd-scripts uses it, see [`Projection`].
@@ -103,6 +114,9 @@ impl Bundle {
         let mut builder = Builder::new(&mut loader, dtype.vae, &mut matrices);
         let encoder = Encoder::build(&mut builder, latent_scale(family));
         let decoder = Decoder::build(&mut builder, latent_scale(family));
+        for start in halves.unused() {
+            loader.forgive(start);
+        }
         loader.finish()?;
         sources.extend(matrices.into_iter().map(|matrix| (Part::Vae, matrix)));
         Ok(Self {
@@ -132,7 +146,7 @@ impl Bundle {
     /// from the file each time it is used.
     ///
     /// # Errors
-    /// When the file no longer has them, or holds them damaged.
+    /// When the file no longer has them, or holds them damaged, or if they are not finite.
     pub fn read(&self, wanted: impl Fn(Part, &str) -> bool) -> Result<(), Error> {
         for (part, source) in &self.sources {
             if wanted(*part, &source.path) {
@@ -141,9 +155,18 @@ impl Bundle {
                     part: part.name(),
                     problems,
                 })?;
+                if let Some(error) = source.values.fault() {
+                    return Err(error);
+                }
             }
         }
         Ok(())
+    }
+
+    /// What is wrong with the weights that were read so far, if some are not finite; those that are read for each use
+    /// are not refused before.
+    pub fn fault(&self) -> Option<Error> {
+        self.sources.iter().find_map(|(_, source)| source.values.fault())
     }
 
     /// Takes the matrices of the parts for which `unwanted` is true out of memory again.

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lorabake_recipe::model::Family;
 
+use crate::formats::tensor_file::Values;
 use crate::keys::{self, Part, text};
 use crate::tensors::Tensors;
 use crate::{Checkpoint, Error};
@@ -26,6 +28,8 @@ pub struct Loader<'c> {
     unused: BTreeSet<&'c str>,
     missing: Vec<String>,
     misfits: Vec<String>,
+    /// Tensors that were read and whose values are not finite, by diffusers name.
+    not_finite: Vec<(String, Error)>,
 }
 
 /// A tensor of a checkpoint that is read when it is wanted.
@@ -36,6 +40,10 @@ pub struct DeferredTensor {
     source: Option<Source>,
     /// How many values were asked for.
     values: usize,
+    /// The part of the checkpoint.
+    part: Part,
+    /// Set once values were read that are not finite.
+    is_not_finite: Arc<AtomicBool>,
 }
 
 /// Where a checkpoint has the values of a tensor.
@@ -54,10 +62,26 @@ impl DeferredTensor {
     /// When the file no longer has them, or holds them damaged.
     pub fn read(&self) -> Result<Vec<f32>, Error> {
         let Some(source) = &self.source else { return Ok(vec![0.0; self.values]) };
-        let values = self.tensors.read_f32(&source.key)?;
+        let Values { values, finite } = self.tensors.read(&source.key)?;
+        if !finite {
+            self.is_not_finite.store(true, Ordering::Relaxed);
+        }
         let Some(third) = source.third else { return Ok(values) };
         let count = values.len();
         Ok(values[third * count / 3..(third + 1) * count / 3].to_vec())
+    }
+
+    /// What is wrong with the values, if they were read and are not finite.
+    pub fn fault(&self) -> Option<Error> {
+        let source = self.source.as_ref()?;
+        if !self.is_not_finite.load(Ordering::Relaxed) {
+            return None;
+        }
+        let remedy = match self.part {
+            Part::Vae => "another copy, or another VAE by --vae FILE",
+            _ => "another copy",
+        };
+        Some(self.tensors.not_finite(&source.key, remedy))
     }
 }
 
@@ -68,15 +92,15 @@ impl<'c> Loader<'c> {
         let mut keys = BTreeMap::new();
         let mut unused = BTreeSet::new();
         for (key, name) in keys::diffusers_names(part, &names) {
+            // What has no name in the network stands among `Checkpoint::unexpected_tensors`.
+            let Some(name) = name else { continue };
             if keys::is_harmless(key) {
                 continue;
             }
             unused.insert(key);
-            if let Some(name) = name {
-                keys.entry(name).or_insert(key);
-            }
+            keys.entry(name).or_insert(key);
         }
-        Self { checkpoint, part, keys, unused, missing: Vec::new(), misfits: Vec::new() }
+        Self { checkpoint, part, keys, unused, missing: Vec::new(), misfits: Vec::new(), not_finite: Vec::new() }
     }
 
     /// The family of the checkpoint.
@@ -118,22 +142,37 @@ impl<'c> Loader<'c> {
         }
     }
 
+    /// The values of tensors whose diffusers name begins with `start` may be what they are: no use is made of them.
+    pub fn forgive(&mut self, start: &str) {
+        self.not_finite.retain(|(name, _)| !name.starts_with(start));
+    }
+
     /// The values (row-major) of the tensor with this diffusers name. When it is missing or of another shape than
     /// `expected`, zeros are returned (nothing, for a shape beyond all reason) and the problem is kept for
     /// [`Loader::finish`]. A 1×1 convolution and a matrix of the same numbers count as the same shape.
     pub fn take(&mut self, name: &str, expected: &[usize]) -> Vec<f32> {
         let tensor = self.deferred(name, expected);
-        tensor.read().unwrap_or_else(|error| {
+        let values = tensor.read().unwrap_or_else(|error| {
             self.misfits.push(error.to_string());
             vec![0.0; tensor.values]
-        })
+        });
+        if let Some(error) = tensor.fault() {
+            self.not_finite.push((name.to_string(), error));
+        }
+        values
     }
 
     /// The tensor with this diffusers name, to be read when it is wanted. What can be told without reading is checked now,
     /// as [`Loader::take`] does.
     pub fn deferred(&mut self, name: &str, expected: &[usize]) -> DeferredTensor {
         let tensors = self.checkpoint.tensors();
-        let mut deferred = DeferredTensor { tensors: tensors.clone(), source: None, values: values_of(expected) };
+        let mut deferred = DeferredTensor {
+            tensors: tensors.clone(),
+            source: None,
+            values: values_of(expected),
+            part: self.part,
+            is_not_finite: Arc::default(),
+        };
         let Some(source) = self.find(name) else {
             self.missing.push(name.to_string());
             return deferred;
@@ -158,7 +197,8 @@ impl<'c> Loader<'c> {
     /// Ends the reading.
     ///
     /// # Errors
-    /// When a tensor was missing or did not fit, or when the file has tensors of this part that nobody asked for.
+    /// When a tensor was missing or did not fit, when the file has tensors of this part that nobody asked for, or when
+    /// values that were read are not finite.
     pub fn finish(self) -> Result<(), Error> {
         let missing: Vec<String> = self.missing.iter().map(|name| self.name_in_file(name)).collect();
         let unknown: Vec<String> = self.unused.iter().map(ToString::to_string).collect();
@@ -167,7 +207,10 @@ impl<'c> Loader<'c> {
         problems.extend(list("of another shape or type", &self.misfits));
         problems.extend(list("unknown", &unknown));
         if problems.is_empty() {
-            return Ok(());
+            return match self.not_finite.into_iter().next() {
+                Some((_, error)) => Err(error),
+                None => Ok(()),
+            };
         }
         let file = self.checkpoint.label_of(self.part).to_string();
         Err(Error::Unfit { file, part: self.part.name(), problems: problems.join("; ") })

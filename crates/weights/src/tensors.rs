@@ -4,11 +4,12 @@
 //! renamed; a separate VAE takes the place of the one in a checkpoint. Nothing is read before it is asked for.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use safetensors::Dtype;
 
 use crate::Error;
-use crate::formats::tensor_file::TensorFile;
+use crate::formats::tensor_file::{TensorFile, Values};
 
 /// A tensor in memory with its name in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,6 +154,12 @@ impl Tensors {
         self.locations.get(name).map(|location| location.shape.as_slice())
     }
 
+    /// Whether some name begins with `start`.
+    pub fn has_start(&self, start: &str) -> bool {
+        let from = self.locations.range::<str, _>((Bound::Included(start), Bound::Unbounded)).next();
+        from.is_some_and(|(name, _)| name.starts_with(start))
+    }
+
     /// Type of a tensor's numbers.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
         let location = self.locations.get(name)?;
@@ -180,18 +187,36 @@ impl Tensors {
     /// # Errors
     /// When there is no such tensor or its numbers are of a type that is not read.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
+        Ok(self.read(name)?.values)
+    }
+
+    /// A tensor's values as [`Tensors::read_f32`] gives them, and whether all are finite.
+    ///
+    /// # Errors
+    /// As for [`Tensors::read_f32`].
+    pub fn read(&self, name: &str) -> Result<Values, Error> {
         let location = self.find(name)?;
-        let values = self.files[location.file].read_f32(&location.name)?;
-        if !location.transposed {
-            return Ok(values);
-        }
-        let [rows, columns] = location.shape[..] else { return Ok(values) };
-        let mut transposed = Vec::with_capacity(values.len());
-        for row in 0..rows {
-            for column in 0..columns {
-                transposed.push(values[column * rows + row]);
+        let mut read = self.files[location.file].read(&location.name)?;
+        if let [rows, columns] = location.shape[..]
+            && location.transposed
+        {
+            let mut transposed = Vec::with_capacity(read.values.len());
+            for row in 0..rows {
+                for column in 0..columns {
+                    transposed.push(read.values[column * rows + row]);
+                }
             }
+            read.values = transposed;
         }
-        Ok(transposed)
+        Ok(read)
+    }
+
+    /// The error that says that the values of a tensor are not finite; `remedy` is what helps.
+    pub(crate) fn not_finite(&self, name: &str, remedy: &'static str) -> Error {
+        let (file, name) = match self.locations.get(name) {
+            Some(location) => (self.files[location.file].label(), location.name.as_str()),
+            None => (self.label.as_str(), name),
+        };
+        Error::NotFinite { file: file.to_string(), name: name.to_string(), remedy }
     }
 }

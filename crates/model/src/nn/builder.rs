@@ -7,6 +7,7 @@ use lorabake_ops::{
     ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, LazyMatrix, MatrixReader, WeightDtype,
 };
 use lorabake_weights::Loader;
+use lorabake_weights::loader::DeferredTensor;
 
 use super::{Conv2d, Linear};
 
@@ -30,6 +31,8 @@ pub struct MatrixSource {
     pub path: String,
     /// The matrix, for reading and forgetting its numbers.
     pub matrix: LazyMatrix,
+    /// Its numbers in the file, which know whether they were finite.
+    pub values: DeferredTensor,
 }
 
 impl<'l, 'c> Builder<'l, 'c> {
@@ -42,8 +45,9 @@ impl<'l, 'c> Builder<'l, 'c> {
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
     fn matrix(&mut self, path: &str, shape: &[usize], [rows, columns]: [usize; 2]) -> FrozenMatrix {
         let deferred = self.loader.deferred(&format!("{path}.weight"), shape);
+        let values = deferred.clone();
         let source: MatrixReader = Arc::new(move || deferred.read().map_err(|error| error.to_string()));
-        self.listed(path, FrozenMatrix::from_source(rows, columns, source, self.dtype))
+        self.listed(path, FrozenMatrix::from_source(rows, columns, source, self.dtype), values)
     }
 
     /// The tensor `{path}.weight` of the file as a table of `[rows, columns]` in f32.
@@ -61,13 +65,14 @@ impl<'l, 'c> Builder<'l, 'c> {
         change: impl Fn(Vec<f32>) -> Vec<f32> + Send + Sync + 'static,
     ) -> FrozenMatrix {
         let deferred = self.loader.deferred(&format!("{path}.weight"), &shape);
+        let values = deferred.clone();
         let source: MatrixReader = Arc::new(move || deferred.read().map(&change).map_err(|error| error.to_string()));
-        self.listed(path, FrozenMatrix::from_source(rows, columns, source, WeightDtype::F32))
+        self.listed(path, FrozenMatrix::from_source(rows, columns, source, WeightDtype::F32), values)
     }
 
-    /// `matrix`, listed as the one of the layer at `path`.
-    fn listed(&mut self, path: &str, matrix: FrozenMatrix) -> FrozenMatrix {
-        self.matrices.push(MatrixSource { path: path.to_string(), matrix: matrix.lazy() });
+    /// `matrix`, listed as the one of the layer at `path` with these `values` in the file.
+    fn listed(&mut self, path: &str, matrix: FrozenMatrix, values: DeferredTensor) -> FrozenMatrix {
+        self.matrices.push(MatrixSource { path: path.to_string(), matrix: matrix.lazy(), values });
         matrix
     }
 

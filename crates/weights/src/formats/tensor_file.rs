@@ -25,6 +25,8 @@ use crate::Error;
 
 /// Longest header that is read; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
+/// Most tensors of a file. Large models have some thousands, and as many averages.
+const MAX_TENSORS: usize = 200_000;
 /// Tensors with more values than this are converted by several threads.
 const PARALLEL_FROM: usize = 1 << 18;
 /// Bytes from which pages are given back after reading.
@@ -40,6 +42,15 @@ pub struct TensorFile {
     metadata: BTreeMap<String, String>,
     /// Checksums of an archive's parts, with what is known of each after the first look.
     sums: Vec<(Sum, OnceLock<bool>)>,
+}
+
+/// Values of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    /// The values, row-major.
+    pub values: Vec<f32>,
+    /// No value is infinite or not a number.
+    pub finite: bool,
 }
 
 #[derive(Debug)]
@@ -111,6 +122,10 @@ impl TensorFile {
         let is_torch = torch_file::is_torch(all) && all.get(8) != Some(&b'{');
         let Content { tensors, metadata, sums } =
             if is_torch { torch_file::read(&label, all)? } else { read_safetensors(&label, all)? };
+        if tensors.len() > MAX_TENSORS {
+            let reason = format!("it has {} tensors, far more than any model", tensors.len());
+            return Err(Error::WrongKind { file: label, reason });
+        }
         let sums = sums.into_iter().map(|sum| (sum, OnceLock::new())).collect();
         Ok(Self { label, bytes, tensors, metadata, sums })
     }
@@ -167,19 +182,27 @@ impl TensorFile {
     /// # Errors
     /// When there is no such tensor, its numbers are of a type that is not read, or a checksum says that they are damaged.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
+        Ok(self.read(name)?.values)
+    }
+
+    /// A tensor's values as [`Self::read_f32`] gives them, and whether all are finite.
+    ///
+    /// # Errors
+    /// As for [`Self::read_f32`].
+    pub fn read(&self, name: &str) -> Result<Values, Error> {
         let missing = || Error::NoTensor { file: self.label.clone(), name: name.to_string() };
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
         let bytes = self.bytes.as_slice().get(tensor.bytes.clone()).ok_or_else(missing)?;
         self.check(&tensor.bytes)?;
-        let values = self.convert(name, tensor.dtype, bytes)?;
+        let mut read = self.convert(name, tensor.dtype, bytes)?;
         self.bytes.release(tensor.bytes.clone());
-        Ok(match &tensor.strides {
-            Some(strides) => row_major(&values, &tensor.shape, strides),
-            None => values,
-        })
+        if let Some(strides) = &tensor.strides {
+            read.values = row_major(&read.values, &tensor.shape, strides);
+        }
+        Ok(read)
     }
 
-    fn convert(&self, name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, Error> {
+    fn convert(&self, name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Values, Error> {
         match dtype {
             Dtype::F32 => Ok(read_values(bytes, f32::from_le_bytes, |from, to| to.copy_from_slice(from))),
             Dtype::F16 => Ok(read_values(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to))),
@@ -234,28 +257,43 @@ fn read_values<T: bytemuck::Pod + Send + Sync, const N: usize>(
     bytes: &[u8],
     load: fn([u8; N]) -> T,
     convert: impl Fn(&[T], &mut [f32]) + Sync,
-) -> Vec<f32> {
-    const PIECE: usize = 1 << 16;
-    let convert_piece = |bytes: &[u8], to: &mut [f32]| match bytemuck::try_cast_slice(bytes) {
-        Ok(values) if cfg!(target_endian = "little") => convert(values, to),
-        _ => {
-            let values: Vec<T> = bytes.as_chunks().0.iter().map(|chunk| load(*chunk)).collect();
-            convert(&values, to);
+) -> Values {
+    // Small enough that the values are still in the cache when they are looked at.
+    const PIECE: usize = 1 << 14;
+    let convert_piece = |bytes: &[u8], to: &mut [f32]| {
+        match bytemuck::try_cast_slice(bytes) {
+            Ok(values) if cfg!(target_endian = "little") => convert(values, to),
+            _ => {
+                let values: Vec<T> = bytes.as_chunks().0.iter().map(|chunk| load(*chunk)).collect();
+                convert(&values, to);
+            }
         }
+        are_finite(to)
     };
     let mut values = vec![0.0; bytes.len() / N];
-    if values.len() < PARALLEL_FROM {
-        convert_piece(bytes, &mut values);
+    let finite = if values.len() < PARALLEL_FROM {
+        let pieces = values.chunks_mut(PIECE).zip(bytes.chunks(PIECE * N));
+        pieces.fold(true, |finite, (to, from)| convert_piece(from, to) && finite)
     } else {
-        values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * N)).for_each(|(to, from)| convert_piece(from, to));
-    }
-    values
+        let pieces = values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * N));
+        pieces.map(|(to, from)| convert_piece(from, to)).reduce(|| true, |one, other| one && other)
+    };
+    Values { values, finite }
+}
+
+/// Whether no value is infinite or not a number: the exponent of those has all its bits. Without branches, so that
+/// vector registers do it.
+fn are_finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    values.iter().fold(0, |largest: u32, value| largest.max(value.to_bits() & EXPONENT)) < EXPONENT
 }
 
 /// Converts numbers of one byte.
-fn read_bytes(bytes: &[u8], value: impl Fn(u8) -> f32) -> Vec<f32> {
+fn read_bytes(bytes: &[u8], value: impl Fn(u8) -> f32) -> Values {
     let table: Vec<f32> = (0..=u8::MAX).map(value).collect();
-    bytes.iter().map(|byte| table[usize::from(*byte)]).collect()
+    let values: Vec<f32> = bytes.iter().map(|byte| table[usize::from(*byte)]).collect();
+    let finite = are_finite(&values);
+    Values { values, finite }
 }
 
 /// An 8-bit float of 4 bits exponent and 3 bits mantissa, without infinities (torch's `float8_e4m3fn`).
