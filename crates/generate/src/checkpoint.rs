@@ -1,30 +1,34 @@
 //! Opens the checkpoint that a recipe or a command names: a file, or the model inside the program.
 
+use std::path::Path;
+
 use anyhow::Result;
 use lorabake_recipe::model::{self, Model};
 use lorabake_weights::Checkpoint;
 
 use crate::embedded;
 
-/// Opens a checkpoint.
+/// Opens a checkpoint, with the VAE at `vae` in the place of its own.
 ///
 /// # Errors
-/// When it is none that we know; the message says what it is.
-pub fn open_checkpoint(which: &model::Checkpoint) -> Result<Checkpoint> {
+/// When it is none that we know, or the VAE is none; the message says what it is.
+pub fn open_checkpoint(which: &model::Checkpoint, vae: Option<&Path>) -> Result<Checkpoint> {
     match which {
-        model::Checkpoint::Embedded => Ok(embedded::checkpoint()?),
-        model::Checkpoint::File(path) => Ok(Checkpoint::open(path)?),
+        model::Checkpoint::Embedded => {
+            let mut checkpoint = embedded::checkpoint()?;
+            if let Some(vae) = vae {
+                checkpoint.use_vae(vae)?;
+            }
+            Ok(checkpoint)
+        }
+        model::Checkpoint::File(path) => Ok(Checkpoint::open_with_vae(path, vae)?),
     }
 }
 
 /// Opens the recipe's checkpoint, with the VAE that the recipe puts in the place of its own.
 ///
 /// # Errors
-/// As for [`open_checkpoint`], and when the VAE is none.
+/// As for [`open_checkpoint`].
 pub fn open_model(model: &Model) -> Result<Checkpoint> {
-    let mut checkpoint = open_checkpoint(&model.checkpoint)?;
-    if let Some(vae) = &model.vae {
-        checkpoint.use_vae(vae)?;
-    }
-    Ok(checkpoint)
+    open_checkpoint(&model.checkpoint, model.vae.as_deref())
 }

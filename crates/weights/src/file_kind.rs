@@ -1,12 +1,17 @@
 //! What a file of tensors is, told by names and shapes alone; for telling, not for reading.
 //!
-//! The checkpoints that can be used are judged by [`crate::Checkpoint`]; here also what cannot be used has a name.
+//! The checkpoints that can be used are judged by [`crate::Checkpoint`]; what cannot be used has a name in
+//! [`relatives`].
 
 use lorabake_recipe::model::Family;
 use serde::Serialize;
 
 use crate::keys::{self, Part};
 use crate::tensors::Tensors;
+
+pub(crate) mod relatives;
+
+use relatives::Relative;
 
 /// What kind of thing a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,6 +29,14 @@ pub enum FileKind {
     Adapter,
     /// A textual inversion.
     Embedding,
+    /// A network that steers a model by an image.
+    ControlNet,
+    /// A smaller network by which an image steers a model, or the encoder of its images.
+    ImageAdapter,
+    /// Layers that make a model paint films.
+    MotionModule,
+    /// A network that makes pictures larger.
+    Upscaler,
     /// The state of a run of lorabake.
     State,
     /// Latents of an image.
@@ -32,22 +45,44 @@ pub enum FileKind {
     Unknown,
 }
 
+impl FileKind {
+    /// The kind in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Unet => "UNet in diffusers' layout",
+            Self::Vae => "VAE",
+            Self::TextEncoder => "text encoder",
+            Self::Adapter => "LoRA",
+            Self::Embedding => "textual inversion (embedding)",
+            Self::ControlNet => "ControlNet",
+            Self::ImageAdapter => "adapter for images",
+            Self::MotionModule => "motion module",
+            Self::Upscaler => "upscaler",
+            Self::State => "state of a training of lorabake",
+            Self::Latents => "latents of an image",
+            Self::Unknown => "tensors of no kind that is known here",
+        }
+    }
+}
+
 /// What kind of thing these tensors are.
 pub fn kind(tensors: &Tensors) -> FileKind {
     let names = tensors.names();
-    let starts = |start: &str| names.iter().any(|name| name.starts_with(start));
-    let contains = |part: &str| names.iter().any(|name| name.contains(part));
-    if starts("network.") && names.iter().any(|name| name == "losses") {
+    let starts = |start: &str| tensors.has_start(start);
+    if starts("network.") && starts("losses") {
         FileKind::State
     } else if names.iter().any(|name| keys::is_adapter_key(name)) || starts("lycoris_") {
         FileKind::Adapter
-    } else if starts("model.diffusion_model.") || contains(SD3_BLOCK) || contains(FLUX_BLOCK) {
+    } else if let Some(relative) = relatives::find(tensors) {
+        relative.kind
+    } else if starts("model.diffusion_model.") || Part::ADAPTED.iter().any(|part| has_part(tensors, *part)) {
         FileKind::Checkpoint
-    } else if starts("down_blocks.") && starts("mid_block.") {
+    } else if starts("down_blocks.") && (starts("mid_block.") || starts("conv_in.")) {
         FileKind::Unet
-    } else if (starts("encoder.down") || starts(Part::Vae.prefixes()[0])) && contains("conv_in") {
+    } else if starts("encoder.down") || starts("decoder.up") || has_part(tensors, Part::Vae) {
         FileKind::Vae
-    } else if starts("text_model.") {
+    } else if starts("text_model.") || starts("transformer.resblocks.") {
         FileKind::TextEncoder
     } else if !embedding_widths(tensors).is_empty() {
         FileKind::Embedding
@@ -56,10 +91,10 @@ pub fn kind(tensors: &Tensors) -> FileKind {
     }
 }
 
-/// Part of names that only SD3's checkpoints have.
-const SD3_BLOCK: &str = "joint_blocks.0.";
-/// Part of names that only Flux' checkpoints have.
-const FLUX_BLOCK: &str = "double_blocks.0.";
+/// Whether some tensors are of this part of a checkpoint.
+pub(crate) fn has_part(tensors: &Tensors, part: Part) -> bool {
+    part.prefixes().iter().any(|prefix| tensors.has_start(prefix))
+}
 
 /// The widths of the vectors of a textual inversion; none if the tensors are none.
 fn embedding_widths(tensors: &Tensors) -> Vec<usize> {
@@ -81,8 +116,23 @@ fn embedding_widths(tensors: &Tensors) -> Vec<usize> {
 /// The name of the family, if names or shapes tell.
 pub fn family(kind: FileKind, tensors: &Tensors) -> Option<String> {
     match kind {
-        FileKind::Checkpoint => Some(checkpoint_family(tensors)),
         FileKind::Adapter => adapter_family(tensors).map(str::to_string),
+        FileKind::State | FileKind::Latents => None,
+        _ => match relatives::find(tensors) {
+            Some(Relative { name, .. }) => Some(name.to_string()),
+            None => own_family(kind, tensors).map(str::to_string),
+        },
+    }
+}
+
+/// The name of the family of what is no relative.
+fn own_family(kind: FileKind, tensors: &Tensors) -> Option<&'static str> {
+    match kind {
+        FileKind::Checkpoint => Some(match keys::family_of(tensors.names().iter().map(String::as_str)) {
+            Family::Sd1 => "Stable Diffusion 1.x",
+            Family::Sd2 => "Stable Diffusion 2.x",
+            Family::Sdxl => "SDXL base",
+        }),
         FileKind::Unet | FileKind::Embedding | FileKind::TextEncoder => {
             let mut widths = embedding_widths(tensors);
             let attention = tensors.names().iter().find(|name| name.ends_with("attn2.to_k.weight"));
@@ -91,55 +141,28 @@ pub fn family(kind: FileKind, tensors: &Tensors) -> Option<String> {
             {
                 widths.push(*width);
             }
-            if let Some([width, ..]) = tensors.shape("text_model.final_layer_norm.weight") {
-                widths.push(*width);
+            for norm in ["text_model.final_layer_norm.weight", "ln_final.weight"] {
+                if let Some([width, ..]) = tensors.shape(norm) {
+                    widths.push(*width);
+                }
             }
             let first = *widths.first()?;
             // Two widths are those of SDXL's two text encoders.
             let width = if widths.iter().any(|width| *width != first) { 2048 } else { first };
-            by_width(width).map(str::to_string)
+            by_width(width)
         }
         _ => None,
     }
 }
 
-fn checkpoint_family(tensors: &Tensors) -> String {
-    let names = tensors.names();
-    let starts = |start: &str| names.iter().any(|name| name.starts_with(start));
-    let contains = |part: &str| names.iter().any(|name| name.contains(part));
-    let base = if contains(FLUX_BLOCK) {
-        "Flux"
-    } else if contains(SD3_BLOCK) {
-        "Stable Diffusion 3"
-    } else if starts("conditioner.embedders.0.model.") {
-        "SDXL refiner"
-    } else {
-        match keys::family_of(names.iter().map(String::as_str)) {
-            Family::Sd1 => "Stable Diffusion 1.x",
-            Family::Sd2 => "Stable Diffusion 2.x",
-            Family::Sdxl => "SDXL base",
-        }
-    };
-    let purpose = match tensors.shape("model.diffusion_model.input_blocks.0.0.weight") {
-        Some([_, 9, ..]) => ", inpainting",
-        Some([_, 8, ..]) => ", InstructPix2Pix",
-        Some([_, 5, ..]) => ", depth",
-        _ => "",
-    };
-    format!("{base}{purpose}")
-}
-
 /// SDXL by its names; the others by how wide the text states are that its cross attention reads.
 fn adapter_family(tensors: &Tensors) -> Option<&'static str> {
+    if let Some(other) = relatives::lora_of_other_family(tensors) {
+        return Some(other);
+    }
     let names = tensors.names();
-    let starts = |prefix: &str| names.iter().any(|name| name.starts_with(prefix));
-    if starts("lora_unet_double_blocks_") || starts("lora_transformer_") {
-        return Some("Flux");
-    }
-    if starts("lora_unet_joint_blocks_") {
-        return Some("Stable Diffusion 3");
-    }
-    if starts("lora_te2_") || starts("lora_unet_input_blocks_") || starts("lora_unet_output_blocks_") {
+    if ["lora_te2_", "lora_unet_input_blocks_", "lora_unet_output_blocks_"].iter().any(|start| tensors.has_start(start))
+    {
         return Some("SDXL base");
     }
     let unet = names.iter().find(|name| name.ends_with("attn2_to_k.lora_down.weight"));

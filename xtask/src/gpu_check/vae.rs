@@ -47,7 +47,8 @@ fn told(name: &str, apart: f64, tolerance: f64) -> bool {
 
 /// Mean and log-variance of two images of noise, and the picture of latents of noise.
 fn whole(device: &Device, dtype: WeightDtype) -> Result<[Vec<f32>; 3]> {
-    let bundle = Bundle::open(&open_checkpoint(&Checkpoint::Embedded)?, VaeHalves::All, WeightDtypes::all(dtype))?;
+    let bundle =
+        Bundle::open(&open_checkpoint(&Checkpoint::Embedded, None)?, VaeHalves::All, WeightDtypes::all(dtype))?;
     let encoder = bundle.encoder.as_ref().expect("VaeHalves::All brings it");
     let decoder = bundle.decoder.as_ref().expect("VaeHalves::All brings it");
     let moments = encoder.forward(tensor([2, 3, 64, 96], 1, device).mul_scalar(0.5));

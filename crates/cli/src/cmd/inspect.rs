@@ -129,18 +129,7 @@ fn text(report: &FileReport, tags: usize) -> String {
 
 /// The first line's answer.
 fn what(report: &FileReport) -> String {
-    use lorabake_weights::file_kind::FileKind;
-    let kind = match report.kind {
-        FileKind::Checkpoint => "checkpoint",
-        FileKind::Unet => "UNet in diffusers' layout",
-        FileKind::Vae => "VAE",
-        FileKind::TextEncoder => "text encoder",
-        FileKind::Adapter => "LoRA",
-        FileKind::Embedding => "textual inversion (embedding)",
-        FileKind::State => "state of a training of lorabake",
-        FileKind::Latents => "latents of an image",
-        FileKind::Unknown => "tensors of no kind that is known here",
-    };
+    let kind = report.kind.name();
     let family = report.family.as_ref().map_or(String::new(), |family| format!(", {family}"));
     let Some(adapter) = &report.adapter else { return format!("{kind}{family}") };
     let algorithms: Vec<&str> = adapter.algorithms.iter().copied().collect();

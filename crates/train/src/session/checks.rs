@@ -48,26 +48,12 @@ fn idle(train: &Train, device: &Device) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn refuse_misfits(checkpoint: &Checkpoint, recipe: &Recipe, bundle: &Bundle) -> Result<()> {
+pub(super) fn refuse_misfits(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
     let depth = bundle.texts[0].depth();
     if recipe.model.clip_skip as usize > depth {
         bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
     }
-    let strangers = checkpoint.unexpected_tensors();
-    let Some(first) = strangers.first() else { return Ok(()) };
-    bail!(
-        "{}: {} tensors belong to no part of a Stable Diffusion checkpoint (first: {first}); is it another model, \
-         or a checkpoint with something merged into it?",
-        checkpoint.label(),
-        strangers.len()
-    )
-}
-
-/// A note about averages (EMA) that a checkpoint keeps beside its weights.
-pub(super) fn unused_averages(checkpoint: &Checkpoint) -> Option<String> {
-    let averages = checkpoint.averages();
-    (averages > 0)
-        .then(|| format!("{}: its {averages} averaged tensors (EMA) are not used; its weights are", checkpoint.label()))
+    Ok(())
 }
 
 /// A note about captions that are longer than the text encoder reads.

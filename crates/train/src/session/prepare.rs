@@ -20,7 +20,7 @@ use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::{Checkpoint, Part};
 
 use super::Session;
-use super::checks::{choose_device, cut_captions, refuse_misfits, refuse_unwritable, settled, unused_averages};
+use super::checks::{choose_device, cut_captions, refuse_misfits, refuse_unwritable, settled};
 use super::network::make_network;
 use crate::cache::latent_files::LatentFiles;
 use crate::cache::text_cache::TextCache;
@@ -58,6 +58,11 @@ pub(crate) fn prepare(parsed: &Parsed, events: &Sender<Event>) -> Result<Prepare
     let latents = networks.make_latents(&mut clock)?;
     let texts = networks.read_the_rest(&mut clock)?;
     Ok(networks.assemble(latents, texts))
+}
+
+/// Whether a layer of the VAE is of no use for training.
+fn is_of_decoder(path: &str) -> bool {
+    path.starts_with("decoder.") || path == "post_quant_conv"
 }
 
 /// Times the stages.
@@ -126,11 +131,11 @@ impl Networks {
         let halves = if pictures.is_empty() { VaeHalves::Training } else { VaeHalves::All };
         let dtypes = training_dtypes(&recipe.train, &device);
         let bundle = Bundle::open(checkpoint, halves, dtypes)?;
-        refuse_misfits(checkpoint, recipe, &bundle)?;
+        refuse_misfits(recipe, &bundle)?;
         let tokenizer = Tokenizer::new();
         let cut = cut_captions(dataset, &tokenizer, recipe);
         let missing = missing_triggers(dataset, recipe)?;
-        for note in [cut, missing, unused_averages(checkpoint)].into_iter().flatten() {
+        for note in [cut, missing].into_iter().flatten().chain(checkpoint.notes()) {
             emit(Event::Note(note));
         }
         clock.lap(Stage::CheckpointOpened);
@@ -148,7 +153,7 @@ impl Networks {
     fn make_latents(&mut self, clock: &mut Clock<'_>) -> Result<LatentCache> {
         let Images { recipe, checkpoint, dataset, layout, .. } = &self.images;
         let files = LatentFiles::of(recipe, checkpoint, self.vae_dtype)?;
-        self.bundle.read(|part, path| part == Part::Vae && !path.starts_with("decoder."))?;
+        self.bundle.read(|part, path| part == Part::Vae && !is_of_decoder(path))?;
         let encoder = self.bundle.encoder.take().expect("training asks for the encoder");
         let vae = EncoderOn { encoder, device: &self.device };
         let images = PlacedImages { dataset, placements: &layout.placements, settings: &recipe.data };

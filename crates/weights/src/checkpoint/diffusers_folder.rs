@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::prediction::Prediction;
 use crate::Error;
+use crate::file_kind::relatives;
 use crate::formats::tensor_file::TensorFile;
 use crate::keys::diffusers::checkpoint_keys;
 use crate::keys::{Part, encodes_images};
@@ -42,18 +43,18 @@ pub(crate) fn is_model(dir: &Path) -> bool {
     dir.join(INDEX).is_file()
 }
 
-/// Opens the folder of a whole model.
+/// Opens the folder of a whole model; without its VAE if that comes from elsewhere.
 ///
 /// # Errors
 /// When a network is missing, or one of its files; when the folder is another one.
-pub(crate) fn open(dir: &Path) -> Result<DiffusersFolder, Error> {
+pub(crate) fn open(dir: &Path, other_vae: bool) -> Result<DiffusersFolder, Error> {
     if !is_model(dir) {
         return Err(no_model(dir));
     }
     let index = json(&dir.join(INDEX))?;
     let family = family(dir, index["_class_name"].as_str().unwrap_or_default())?;
     let mut tensors = Tensors::empty(&dir.display().to_string());
-    for part in Part::of(family) {
+    for part in Part::of(family).iter().filter(|part| **part != Part::Vae || !other_vae) {
         add_network(&mut tensors, &dir.join(folder_of(*part)), *part, family)?;
     }
     Ok(DiffusersFolder { tensors, family, prediction: prediction(dir)? })
@@ -119,6 +120,12 @@ fn json(path: &Path) -> Result<Value, Error> {
 /// What kind of model it is; `class` is that of its pipeline.
 fn family(dir: &Path, class: &str) -> Result<Family, Error> {
     let has = |part| dir.join(folder_of(part)).is_dir();
+    if let Some(relative) = relatives::of_pipeline(class) {
+        return Err(wrong(dir, relative.refusal()));
+    }
+    if class.contains("XL") && has(Part::TextEncoder2) && !has(Part::TextEncoder) {
+        return Err(wrong(dir, "it is the SDXL refiner; use the base model, SDXL"));
+    }
     if !has(Part::Unet) && dir.join("transformer").is_dir() {
         let reason = format!("it is a {class} without a UNet; only SD1.x, SD2.x and SDXL are supported");
         return Err(wrong(dir, reason));
@@ -154,7 +161,8 @@ fn prediction(dir: &Path) -> Result<Option<Prediction>, Error> {
 /// Adds the tensors of the network in the folder `dir`.
 fn add_network(tensors: &mut Tensors, dir: &Path, part: Part, family: Family) -> Result<(), Error> {
     if !dir.is_dir() {
-        return Err(wrong(dir, format!("this folder is missing: the model has no {part}; download it whole")));
+        let or_vae = if part == Part::Vae { ", or give one by --vae FILE" } else { "" };
+        return Err(wrong(dir, format!("this folder is missing: the model has no {part}; download it whole{or_vae}")));
     }
     let mut files = Vec::new();
     for path in weights(dir, part)? {

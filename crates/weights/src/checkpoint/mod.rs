@@ -31,10 +31,19 @@ pub use prediction::Prediction;
 pub struct Checkpoint {
     tensors: Arc<Tensors>,
     family: Family,
-    /// What a folder's settings say that the UNet predicts.
+    /// What settings beside the tensors say that the UNet predicts.
     declared_prediction: Option<Prediction>,
     /// The path of a VAE from elsewhere ([`Checkpoint::use_vae`]).
     vae: Option<String>,
+}
+
+/// What is known of a model before it is judged.
+struct Opened {
+    tensors: Tensors,
+    /// What the settings of a folder say that it is.
+    family: Option<Family>,
+    /// What is said beside the tensors that the UNet predicts.
+    prediction: Option<Prediction>,
 }
 
 impl Checkpoint {
@@ -44,12 +53,22 @@ impl Checkpoint {
     /// # Errors
     /// When it cannot be read, is none of these, is cut short or malicious, or holds another kind of model.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with_vae(path, None)
+    }
+
+    /// Opens as [`Checkpoint::open`] does, with the VAE at `vae` in the place of its own, which may be missing then.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`], and when `vae` cannot be read, or is no VAE.
+    pub fn open_with_vae(path: &Path, vae: Option<&Path>) -> Result<Self, Error> {
         if path.is_dir() {
-            let folder = diffusers_folder::open(path)?;
-            return Self::recognise(folder.tensors, Some(folder.family), folder.prediction);
+            let folder = diffusers_folder::open(path, vae.is_some())?;
+            let family = Some(folder.family);
+            return Self::recognise(Opened { tensors: folder.tensors, family, prediction: folder.prediction }, vae);
         }
         refusal::refuse_hub_name(path)?;
-        Self::recognise(TensorFile::open(path)?.into(), None, None)
+        let tensors = TensorFile::open(path)?.into();
+        Self::recognise(Opened { tensors, family: None, prediction: Prediction::beside(path) }, vae)
     }
 
     /// Takes a whole safetensors file from memory, such as the model inside the binary; `name` stands for its path.
@@ -57,20 +76,28 @@ impl Checkpoint {
     /// # Errors
     /// As for [`Checkpoint::open`].
     pub fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
-        Self::recognise(TensorFile::from_bytes(name, bytes)?.into(), None, None)
+        let tensors = TensorFile::from_bytes(name, bytes)?.into();
+        Self::recognise(Opened { tensors, family: None, prediction: None }, None)
     }
 
-    fn recognise(
-        tensors: Tensors,
-        family: Option<Family>,
-        declared_prediction: Option<Prediction>,
-    ) -> Result<Self, Error> {
-        match refusal::refusal(&tensors) {
-            Some(reason) => Err(Error::WrongKind { file: tensors.label().to_string(), reason }),
-            None => {
-                let family = family.unwrap_or_else(|| keys::family_of(tensors.names().iter().map(String::as_str)));
-                Ok(Self { tensors: Arc::new(tensors), family, declared_prediction, vae: None })
+    fn recognise(opened: Opened, vae: Option<&Path>) -> Result<Self, Error> {
+        let Opened { tensors, family, prediction } = opened;
+        let wrong = |file: &str, reason| Error::WrongKind { file: file.to_string(), reason };
+        if let Some(reason) = refusal::of_another_kind(&tensors) {
+            return Err(wrong(tensors.label(), reason));
+        }
+        let family = family.unwrap_or_else(|| keys::family_of(tensors.names().iter().map(String::as_str)));
+        let tensors = Arc::new(tensors);
+        let mut checkpoint = Self { tensors, family, declared_prediction: prediction, vae: None };
+        if let Some(vae) = vae {
+            checkpoint.use_vae(vae)?;
+        }
+        match refusal::fault(&checkpoint.tensors, family) {
+            Some(fault) => {
+                let file = fault.part.map_or(checkpoint.label(), |part| checkpoint.label_of(part));
+                Err(wrong(file, fault.reason))
             }
+            None => Ok(checkpoint),
         }
     }
 
@@ -100,23 +127,10 @@ impl Checkpoint {
         self.family
     }
 
-    /// What its UNet predicts, if the file says it: by a tensor `v_pred` (and `ztsnr`), as current SDXL models have
-    /// them, by its metadata, or by the scheduler's settings in a folder.
+    /// What its UNet predicts, if the file says it, or what lies beside it: by a tensor `v_pred` (and `ztsnr`), as current
+    /// SDXL models have them, by its metadata, by the scheduler's settings in a folder, or by a settings file.
     pub fn prediction(&self) -> Option<Prediction> {
-        let zero_terminal_snr = self.shape(keys::ZERO_TERMINAL_SNR).is_some();
-        if zero_terminal_snr || self.shape(keys::V_PRED).is_some() {
-            return Some(Prediction::V { zero_terminal_snr });
-        }
-        let metadata = |key: &str| self.metadata().get(key).map_or("", String::as_str);
-        match metadata("modelspec.prediction_type") {
-            "v" | "v_prediction" => return Some(Prediction::V { zero_terminal_snr: false }),
-            "epsilon" => return Some(Prediction::Epsilon),
-            _ => {}
-        }
-        if metadata("modelspec.architecture").starts_with("stable-diffusion-v2-768-v") {
-            return Some(Prediction::V { zero_terminal_snr: false });
-        }
-        self.declared_prediction
+        Prediction::of(&self.tensors).or(self.declared_prediction)
     }
 
     /// How the modules of LoRAs for this checkpoint are called.
@@ -186,14 +200,41 @@ impl Checkpoint {
         Ok(hash.finalize().into())
     }
 
-    /// Tensors that belong to no part of the model and are not known to be harmless left-overs of training.
+    /// Tensors that no network has and that are not known to be harmless left-overs of training.
     pub fn unexpected_tensors(&self) -> Vec<&str> {
         let mut unexpected = Vec::new();
-        for name in self.names() {
+        let names: Vec<&str> = self.names().iter().map(String::as_str).collect();
+        for part in Part::ALL {
+            for (key, name) in keys::diffusers_names(part, &names) {
+                if name.is_none() && !keys::is_harmless(key) {
+                    unexpected.push(key);
+                }
+            }
+        }
+        for name in names {
             if keys::part_of(name).is_none() && !keys::is_harmless(name) {
-                unexpected.push(name.as_str());
+                unexpected.push(name);
             }
         }
         unexpected
+    }
+
+    /// What a user should know of it: tensors that are not used.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let unexpected = self.unexpected_tensors();
+        if let Some(first) = unexpected.first() {
+            let count = unexpected.len();
+            let file = self.label();
+            notes.push(format!(
+                "{file}: {count} tensors belong to no part of the model and are not used (first: {first})"
+            ));
+        }
+        let averages = self.averages();
+        if averages > 0 {
+            let file = self.label();
+            notes.push(format!("{file}: its {averages} averaged tensors (EMA) are not used; its weights are"));
+        }
+        notes
     }
 }

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use lorabake_recipe::model::Family;
+
 use crate::Error;
-use crate::file_kind::{self, FileKind};
+use crate::file_kind::relatives;
+use crate::file_kind::{self, FileKind, has_part};
 use crate::keys::{self, Part};
 use crate::tensors::Tensors;
 
@@ -30,49 +33,100 @@ fn is_hub_word(word: &str) -> bool {
     !word.is_empty() && !word.starts_with('.') && word.chars().all(plain)
 }
 
-/// Why this file is no checkpoint of a family that we know, if it is none.
-pub(super) fn refusal(file: &Tensors) -> Option<String> {
-    const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
-    let names = file.names();
-    let starts = |start: &str| names.iter().any(|name| name.starts_with(start));
-    let contains = |part: &str| names.iter().any(|name| name.contains(part));
-    if names.iter().any(|name| keys::is_adapter_key(name)) {
-        return Some("it is a LoRA, not a checkpoint; give it as --network_weights instead".into());
+const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
+
+/// Why this file holds another kind of thing than a checkpoint of ours, if so.
+pub(super) fn of_another_kind(file: &Tensors) -> Option<String> {
+    let kind = file_kind::kind(file);
+    if kind == FileKind::Adapter {
+        let family = relatives::lora_of_other_family(file).map_or(String::new(), |family| format!(" for {family}"));
+        return Some(format!("it is a LoRA{family}, not a checkpoint; give it as --network_weights instead"));
     }
-    if file_kind::kind(file) == FileKind::Embedding {
-        return Some("it is a textual inversion (embedding), not a checkpoint".into());
+    if let Some(relative) = relatives::find(file) {
+        return Some(relative.refusal());
     }
-    let other_family = if starts("conditioner.embedders.0.model.") {
-        Some("SDXL refiner")
-    } else if contains("joint_blocks.0.") {
-        Some("SD3")
-    } else if contains("double_blocks.0.") {
-        Some("Flux")
-    } else {
-        None
-    };
-    if let Some(family) = other_family {
-        return Some(format!("it is a model of the {family} family; {ONLY}"));
-    }
-    if starts("down_blocks.0.") || starts("encoder.down_blocks.0.") || starts("text_model.encoder.") {
-        return Some("it is one network of a model in diffusers layout; give the folder of the whole model".into());
-    }
-    let family = keys::family_of(names.iter().map(String::as_str));
-    for part in Part::of(family) {
-        if !names.iter().any(|name| keys::part_of(name) == Some(*part)) {
-            return Some(format!("it has no {part} of a Stable Diffusion model ({} tensors); {ONLY}", names.len()));
+    match kind {
+        FileKind::Embedding => Some("it is a textual inversion (embedding), not a checkpoint".into()),
+        FileKind::State => Some("it is the state of a training; give it as --resume".into()),
+        FileKind::Vae => Some("it is a VAE, not a checkpoint (it has no UNet); give it as --vae".into()),
+        FileKind::Unet | FileKind::TextEncoder => {
+            Some("it is one network of a model in diffusers layout; give the folder of the whole model".into())
         }
-    }
-    for name in names {
-        let shape = file.shape(name).unwrap_or_default();
-        if shape.iter().any(|extent| *extent == 0 || *extent > 1 << 20) {
-            return Some(format!("it is damaged: tensor {name} has the impossible shape {shape:?}"));
+        _ if file.has_start("input_blocks.") || file.has_start("diffusion_model.input_blocks.") => {
+            Some("it is a UNet alone, without text encoder and VAE; use the whole checkpoint".into())
         }
-    }
-    match file.shape("model.diffusion_model.input_blocks.0.0.weight") {
-        Some([_, 9, ..]) => Some("it is an inpainting model (9 input channels); use the base model".into()),
-        Some([_, 5, ..]) => Some("it is a depth model (5 input channels); use the base model".into()),
-        Some([_, 8, ..]) => Some("it is an InstructPix2Pix model (8 input channels); use the base model".into()),
         _ => None,
     }
+}
+
+/// What is missing or damaged in a checkpoint of this family, and in which part.
+pub(super) struct Fault {
+    /// The part, if it is one alone.
+    pub part: Option<Part>,
+    /// What is wrong, and what to do.
+    pub reason: String,
+}
+
+/// What is wrong with a checkpoint, as far as names and shapes tell.
+pub(super) fn fault(file: &Tensors, family: Family) -> Option<Fault> {
+    missing_parts(file, family).or_else(|| half_vae(file)).or_else(|| impossible_shape(file))
+}
+
+fn missing_parts(file: &Tensors, family: Family) -> Option<Fault> {
+    let mut missing = Vec::new();
+    for part in Part::of(family) {
+        if !has_part(file, *part) {
+            missing.push(*part);
+        }
+    }
+    let words: Vec<String> = missing.iter().map(|part| format!("no {part}")).collect();
+    let reason = match missing.as_slice() {
+        [] => return None,
+        [Part::Vae] => "it has no VAE; give one by --vae FILE".into(),
+        all if all.len() == Part::of(family).len() => {
+            format!("it has no part of a Stable Diffusion model ({} tensors); {ONLY}", file.names().len())
+        }
+        all if all.contains(&Part::Unet) => {
+            format!("it is of {} and has {}; use a whole checkpoint", family.name(), words.join(" and "))
+        }
+        _ => format!("it has {}; use a whole checkpoint of {}", words.join(" and "), family.name()),
+    };
+    Some(Fault { part: None, reason })
+}
+
+/// A VAE that has its decoder or its encoder alone, or is of another model.
+fn half_vae(file: &Tensors) -> Option<Fault> {
+    let prefix = Part::Vae.prefixes()[0];
+    for (own, other) in [("encoder", "decoder"), ("decoder", "encoder")] {
+        if !file.has_start(&format!("{prefix}{own}.")) {
+            let reason = format!("its VAE has no {own} (only the {other}); give a whole VAE by --vae FILE");
+            return Some(Fault { part: Some(Part::Vae), reason });
+        }
+    }
+    match file.shape(&format!("{prefix}decoder.conv_in.weight")) {
+        Some([_, channels @ (16 | 32), ..]) => {
+            let reason = format!(
+                "its VAE is of another model ({channels} channels; Stable Diffusion's have 4); give another by --vae FILE"
+            );
+            Some(Fault { part: Some(Part::Vae), reason })
+        }
+        _ => None,
+    }
+}
+
+/// A tensor of a network that no network can have. What no network reads may have any shape.
+fn impossible_shape(file: &Tensors) -> Option<Fault> {
+    let keys: Vec<&str> = file.names().iter().map(String::as_str).collect();
+    for part in Part::ALL {
+        for (key, name) in keys::diffusers_names(part, &keys) {
+            let shape = file.shape(key).unwrap_or_default();
+            let is_read = name.is_some() && !keys::is_harmless(key);
+            if is_read && shape.iter().any(|extent| *extent == 0 || *extent > 1 << 20) {
+                let reason =
+                    format!("it is damaged: tensor {key} has the impossible shape {shape:?}; use another copy");
+                return Some(Fault { part: Some(part), reason });
+            }
+        }
+    }
+    None
 }

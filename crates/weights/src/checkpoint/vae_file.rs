@@ -9,6 +9,8 @@ use lorabake_recipe::model::Family;
 
 use super::diffusers_folder;
 use crate::Error;
+use crate::file_kind::FileKind;
+use crate::file_kind::relatives;
 use crate::formats::tensor_file::TensorFile;
 use crate::keys::diffusers::checkpoint_keys;
 use crate::keys::{Part, part_of};
@@ -22,15 +24,19 @@ pub(crate) fn open(path: &Path) -> Result<Tensors, Error> {
     if path.is_dir() {
         return diffusers_folder::open_vae(path);
     }
-    let file = TensorFile::open(path)?;
-    let names = file.names();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let whole: Tensors = TensorFile::open(path)?.into();
+    let wrong = |reason| Error::WrongKind { file: whole.label().to_string(), reason };
+    if let Some(relative) = relatives::find(&whole)
+        && relative.kind == FileKind::Vae
+    {
+        return Err(wrong(relative.refusal()));
+    }
+    let names: Vec<&str> = whole.names().iter().map(String::as_str).collect();
     let Some(keys) = checkpoint_names(&names) else {
-        let reason = "it is no VAE and has none; give a VAE file, a checkpoint, or a folder of diffusers".into();
-        return Err(Error::WrongKind { file: file.label().to_string(), reason });
+        return Err(wrong("it is no VAE and has none; give a VAE file, a checkpoint, or a folder of diffusers".into()));
     };
-    let mut tensors = Tensors::empty(file.label());
-    tensors.add(file, keys);
+    let mut tensors = Tensors::empty(whole.label());
+    tensors.add(TensorFile::open(path)?, keys);
     Ok(tensors)
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::Error;
 use crate::checkpoint::{Prediction, diffusers_folder};
 use crate::file_kind::{self, FileKind};
 use crate::formats::npz::Npz;
@@ -20,7 +21,6 @@ use crate::keys::{is_average, is_harmless, part_of};
 use crate::lora::peft;
 use crate::metadata::hashes::{FileHashes, ModelHashes};
 use crate::tensors::Tensors;
-use crate::{Error, keys};
 
 pub use adapter::{AdapterReport, BlockReport, Change};
 pub use hosts::{Ignored, Unused};
@@ -94,7 +94,7 @@ pub fn inspect(path: &Path, hash: bool) -> Result<FileReport, Error> {
         return latents(path);
     }
     if path.is_dir() && !path.join(STATE).is_file() {
-        let folder = diffusers_folder::open(path)?;
+        let folder = diffusers_folder::open(path, false)?;
         let mut report = about(path, FileKind::Checkpoint, &folder.tensors);
         report.prediction = report.prediction.or(folder.prediction);
         return Ok(report);
@@ -114,6 +114,9 @@ pub fn inspect(path: &Path, hash: bool) -> Result<FileReport, Error> {
     } else {
         about(&path, kind, &plain)
     };
+    if kind == FileKind::Checkpoint {
+        report.prediction = report.prediction.or_else(|| Prediction::beside(&path));
+    }
     report.bytes = size.unwrap_or(report.bytes);
     let unreadable = |source| Error::Read { file: path.display().to_string(), source };
     let legacy = ModelHashes::legacy_of(&path).map_err(unreadable)?;
@@ -128,10 +131,11 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
     let mut parameters = 0_u64;
     let mut bits = 0_u64;
     for name in tensors.names() {
-        let count = tensors.shape(name).unwrap_or_default().iter().map(|extent| *extent as u64).product::<u64>();
-        parameters += count;
+        let extents = tensors.shape(name).unwrap_or_default().iter();
+        let count = extents.fold(1_u64, |count, extent| count.saturating_mul(*extent as u64));
+        parameters = parameters.saturating_add(count);
         if let Some(dtype) = tensors.dtype(name) {
-            bits += count * dtype.bitsize() as u64;
+            bits = bits.saturating_add(count.saturating_mul(dtype.bitsize() as u64));
             *dtypes.entry(format!("{dtype:?}")).or_insert(0) += 1;
         }
     }
@@ -147,7 +151,7 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
         file: path.display().to_string(),
         kind,
         family: file_kind::family(kind, tensors).or_else(|| training_info::family(metadata)),
-        prediction: prediction(kind, tensors),
+        prediction: Prediction::of(tensors),
         bytes: bits / 8,
         tensors: tensors.names().len(),
         parameters,
@@ -175,14 +179,6 @@ fn unknown(kind: FileKind, tensors: &Tensors) -> Vec<String> {
         _ => true,
     };
     tensors.names().iter().filter(|name| !known(name)).cloned().collect()
-}
-
-fn prediction(kind: FileKind, tensors: &Tensors) -> Option<Prediction> {
-    let zero_terminal_snr = tensors.shape(keys::ZERO_TERMINAL_SNR).is_some();
-    if kind == FileKind::Checkpoint && (zero_terminal_snr || tensors.shape(keys::V_PRED).is_some()) {
-        return Some(Prediction::V { zero_terminal_snr });
-    }
-    training_info::prediction(tensors.metadata())
 }
 
 /// A file of latents beside an image.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::checkpoint::Prediction;
 use crate::metadata::hashes::FileHashes;
 use crate::tensors::Tensors;
 
@@ -155,22 +154,6 @@ pub(super) fn family(metadata: &Metadata) -> Option<String> {
         _ => version,
     };
     Some(name.to_string())
-}
-
-/// What the metadata says that the UNet predicts.
-pub(super) fn prediction(metadata: &Metadata) -> Option<Prediction> {
-    let zero_terminal_snr = said(metadata, "ss_zero_terminal_snr") == Some("True");
-    let v = Prediction::V { zero_terminal_snr };
-    match said(metadata, "modelspec.prediction_type") {
-        Some("v" | "v_prediction") => return Some(v),
-        Some("epsilon") => return Some(Prediction::Epsilon),
-        _ => {}
-    }
-    match said(metadata, "ss_base_model_version")? {
-        version if version.ends_with("_v") => Some(v),
-        "sd_v1" | "sd_v2" => Some(Prediction::Epsilon),
-        _ => None,
-    }
 }
 
 /// The image folders.

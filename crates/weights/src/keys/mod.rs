@@ -88,18 +88,24 @@ pub fn part_of(key: &str) -> Option<Part> {
     Part::ALL.into_iter().find(|part| part.split(key).is_some())
 }
 
-/// The family that checkpoints with these keys are of: SD2.x has OpenCLIP's text encoder, SDXL two of them.
+/// The family that checkpoints with these keys are of: SD2.x has OpenCLIP's text encoder, SDXL two text encoders. A file
+/// without text encoders is told by its UNet: that of SDXL has a second input (`label_emb`).
 pub fn family_of<'k>(keys: impl IntoIterator<Item = &'k str>) -> Family {
-    let mut family = Family::Sd1;
+    let mut by_text = None;
+    let mut by_unet = Family::Sd1;
     for key in keys {
-        if key.starts_with("conditioner.embedders.") || key.starts_with("model.diffusion_model.label_emb.") {
+        if key.starts_with("conditioner.embedders.") {
             return Family::Sdxl;
         }
         if key.starts_with("cond_stage_model.model.") {
-            family = Family::Sd2;
+            by_text = Some(Family::Sd2);
+        } else if key.starts_with("cond_stage_model.") {
+            by_text = by_text.or(Some(Family::Sd1));
+        } else if key.starts_with("model.diffusion_model.label_emb.") {
+            by_unet = Family::Sdxl;
         }
     }
-    family
+    by_text.unwrap_or(by_unet)
 }
 
 /// Whether a checkpoint key has a say in how the VAE encodes images.
@@ -192,5 +198,8 @@ pub fn is_average(key: &str) -> bool {
 /// Whether only a LoRA or one of its relatives has this key.
 pub fn is_adapter_key(key: &str) -> bool {
     const MARKS: [&str; 6] = ["lora_down.", "lora_up.", "lora_A.", "lora_B.", "lora.down.", "lora.up."];
-    key.starts_with("lora_unet_") || key.starts_with("lora_te") || MARKS.iter().any(|mark| key.contains(mark))
+    let kohya = key.starts_with("lora_unet_") || key.starts_with("lora_te");
+    // IP-Adapters for faces have LoRAs inside.
+    let inside = key.starts_with("ip_adapter.") || key.starts_with("image_proj.");
+    kohya || (!inside && MARKS.iter().any(|mark| key.contains(mark)))
 }

@@ -93,7 +93,12 @@ fn finish_names_missing_misshaped_and_unknown_tensors_of_its_part() {
     let bytes = golden::checkpoint_bytes(&[gone], &["model.diffusion_model.bogus.weight", "first_stage_model.bogus"]);
     let checkpoint = Checkpoint::from_bytes("odd.safetensors", bytes).unwrap();
     let mut loader = Loader::new(&checkpoint, Part::Unet);
+    // A place of the network that nobody asks for is no left-over.
+    let unasked = "model.diffusion_model.middle_block.2.in_layers.2.bias";
     for (key, name) in golden::key_names().iter().filter(|(key, _)| keys::part_of(key) == Some(Part::Unet)) {
+        if key == unasked {
+            continue;
+        }
         let expected: &[usize] = if key == "model.diffusion_model.out.2.bias" { &[2, 3] } else { &[1] };
         assert_eq!(loader.take(name, expected).len(), expected.iter().product::<usize>());
     }
@@ -102,10 +107,72 @@ fn finish_names_missing_misshaped_and_unknown_tensors_of_its_part() {
         "odd.safetensors: the UNet does not fit: \
          1 tensors missing: model.diffusion_model.input_blocks.1.0.in_layers.2.weight; \
          1 tensors of another shape or type: model.diffusion_model.out.2.bias (expected [2, 3], found [1]); \
-         1 tensors unknown: model.diffusion_model.bogus.weight"
+         1 tensors unknown: model.diffusion_model.middle_block.2.in_layers.2.bias"
     );
     let untouched = Loader::new(&checkpoint, Part::Vae).finish().unwrap_err().to_string();
-    assert!(untouched.contains("and 241 more"), "{untouched}");
+    assert!(untouched.contains("and 240 more"), "{untouched}");
+}
+
+/// Merging and training leave things behind that no network reads; they are worth a note.
+#[test]
+fn left_overs_are_told_and_not_refused() {
+    let more = ["merge_recipe", "model.diffusion_model.bogus.weight", "first_stage_model.bogus", "model_ema.decay"];
+    let checkpoint = Checkpoint::from_bytes("m.safetensors", golden::checkpoint_bytes(&[], &more)).unwrap();
+    assert_eq!(checkpoint.unexpected_tensors(), [more[1], more[2], more[0]]);
+    assert_eq!(
+        checkpoint.notes(),
+        [
+            "m.safetensors: 3 tensors belong to no part of the model and are not used (first: \
+             model.diffusion_model.bogus.weight)",
+            "m.safetensors: its 1 averaged tensors (EMA) are not used; its weights are",
+        ]
+    );
+    for part in Part::ALL {
+        let mut loader = Loader::new(&checkpoint, part);
+        for (_, name) in golden::key_names().iter().filter(|(key, _)| keys::part_of(key) == Some(part)) {
+            loader.take(name, &[1]);
+        }
+        loader.finish().unwrap();
+    }
+}
+
+/// What is read is looked at, in every type of numbers, small and large enough for several threads.
+#[test]
+fn values_that_are_not_finite_are_named() {
+    let pairs = golden::key_names();
+    let (key, name) = &pairs[3];
+    let count = 300_000;
+    let halves = |odd: u16| [vec![0; 2 * count - 2], odd.to_le_bytes().to_vec()].concat();
+    for (dtype, bytes, is_finite) in [
+        (Dtype::F32, [vec![0; 4 * count - 4], f32::NAN.to_le_bytes().to_vec()].concat(), false),
+        (Dtype::F32, [f32::NEG_INFINITY.to_le_bytes().to_vec(), vec![0; 4 * count - 4]].concat(), false),
+        (Dtype::F32, [f32::MAX.to_le_bytes().to_vec(), vec![0; 4 * count - 4]].concat(), true),
+        (Dtype::F16, halves(0xfc00), false),
+        (Dtype::F16, halves(0x7bff), true),
+        (Dtype::BF16, halves(0x7f81), false),
+        (Dtype::F64, [vec![0; 8 * count - 8], f64::MAX.to_le_bytes().to_vec()].concat(), false),
+        (Dtype::F8_E4M3, [vec![0; count - 1], vec![0x7f]].concat(), false),
+        (Dtype::F8_E5M2, [vec![0; count - 1], vec![0x7c]].concat(), false),
+        (Dtype::F8_E5M2, [vec![0; count - 1], vec![0x7b]].concat(), true),
+    ] {
+        let mut tensors: Vec<(&str, Dtype, &[usize], &[u8])> = Vec::new();
+        for (other, _) in &pairs {
+            let own: &[u8] = if other == key { &bytes } else { &[0; 4] };
+            let shape: &[usize] = if other == key { &[300_000] } else { &[1] };
+            tensors.push((other, if other == key { dtype } else { Dtype::F32 }, shape, own));
+        }
+        let checkpoint = open_bytes(&golden::safetensors(&tensors)).unwrap();
+        let part = keys::part_of(key).unwrap();
+        let mut loader = Loader::new(&checkpoint, part);
+        let lazy = loader.deferred(name, &[count]);
+        assert!(lazy.fault().is_none(), "nothing was read");
+        lazy.read().unwrap();
+        assert_eq!(lazy.fault().is_none(), is_finite, "{dtype:?}");
+        if let Some(error) = lazy.fault() {
+            let said = format!("m.safetensors: {key} holds values that are not finite; the file is damaged");
+            assert!(error.to_string().starts_with(&said), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -220,13 +287,16 @@ fn other_families_are_named() {
         (["lora_unet_mid_block.lora_down.weight", "x"], "it is a LoRA"),
         (["unet.mid_block.attentions.0.to_q.lora_A.weight", "x"], "it is a LoRA"),
         (["unet.mid_block.attentions.0.processor.to_q_lora.down.weight", "x"], "it is a LoRA"),
-        (["conditioner.embedders.0.model.ln_final.bias", "model.diffusion_model.out.0.weight"], "SDXL refiner family"),
+        (["conditioner.embedders.0.model.ln_final.bias", "model.diffusion_model.out.0.weight"], "the SDXL refiner"),
         (["conditioner.embedders.0.transformer.a", "model.diffusion_model.out.0.weight"], "no VAE"),
-        (["model.diffusion_model.joint_blocks.0.a", "x"], "SD3 family"),
+        (["model.diffusion_model.joint_blocks.0.a", "x"], "Stable Diffusion 3 family"),
         (["double_blocks.0.img_attn.qkv.weight", "x"], "Flux family"),
         (["down_blocks.0.resnets.0.conv1.weight", "conv_in.weight"], "diffusers layout"),
         (["first_stage_model.quant_conv.weight", "x"], "no UNet"),
         (["model.diffusion_model.out.0.weight", "first_stage_model.quant_conv.weight"], "no text encoder"),
+        (["input_blocks.0.0.weight", "x"], "a UNet alone"),
+        (["network.a", "losses"], "the state of a training"),
+        (["a", "b"], "no part of a Stable Diffusion model (2 tensors)"),
     ] {
         let message = message(open_bytes(&with_keys(&keys)));
         assert!(message.contains(expected), "{message}");
@@ -246,6 +316,10 @@ fn sizes_beyond_reason_take_no_memory() {
         })
         .collect();
     assert!(message(open_bytes(&golden::safetensors(&tensors))).contains("impossible shape [0, 1125899906842624]"));
+    // What no network reads may have any shape.
+    let marks = [("v_pred", Dtype::F32, [0].as_slice(), [].as_slice()), ("model_ema.a", Dtype::F32, &huge, &[])];
+    let whole = golden::safetensors(&[&tensors[..5], &tensors[6..], &marks].concat());
+    assert!(open_bytes(&whole).is_ok());
     let checkpoint = Checkpoint::from_bytes("tiny", golden::checkpoint_bytes(&[], &[])).unwrap();
     let mut loader = Loader::new(&checkpoint, Part::Unet);
     assert!(loader.take("conv_in.weight", &[1 << 20, 1 << 20]).is_empty());

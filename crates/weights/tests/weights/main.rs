@@ -14,6 +14,8 @@
 //! | `metadata` | what a saved LoRA says of its training |
 //! | `npz` | NumPy's archives, as latents are kept |
 //! | `inspect` | what `lorabake inspect` finds in all of these |
+//! | `predictions` | what says that a model predicts v |
+//! | `relatives` | models of other families and their kin, named |
 //! | `golden` | files of reference programs, and small files made from them |
 //!
 //! Reference files lie in `tests/golden`; the programs that wrote them, in `oracle/`.
@@ -28,4 +30,6 @@ mod lora_size;
 mod metadata;
 mod npz;
 mod peft;
+mod predictions;
+mod relatives;
 mod torch_files;
