@@ -16,6 +16,7 @@ use lorabake_generate::{LoraUse, Pipeline, Request, read_noise};
 use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
 use lorabake_recipe::train::device::Device;
+use lorabake_weights::lora;
 
 use crate::paint::{self, Job};
 use crate::picture_file::{Target, save};
@@ -103,10 +104,8 @@ pub struct Args {
 /// Whatever is wrong with options, prompts or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let which = args.checkpoint();
-    let mut checkpoint = open_checkpoint(&which)?;
-    if let Some(vae) = &args.vae {
-        checkpoint.use_vae(vae)?;
-    }
+    let checkpoint = open_checkpoint(&which, args.vae.as_deref())?;
+    checkpoint.notes().iter().for_each(|note| eprintln!("note: {note}"));
     let side = if which == Checkpoint::Embedded { 128 } else { checkpoint.family().side() };
     let shots = args.shots(side)?;
     let target = Target::new(&args.out, if args.compare { 1 } else { shots.len() })?;
@@ -132,6 +131,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {
             eprintln!("note: the last {cut} tokens of \"{text}\" are not seen; 225 fit");
+        }
+    }
+    let loras = shots.iter().flat_map(|shot| shot.request.loras.iter().map(|lora| &lora.path));
+    for path in loras.collect::<BTreeSet<_>>() {
+        if let Some(note) = lora::note(path)? {
+            eprintln!("note: {note}");
         }
     }
     let model = model_name(&which);

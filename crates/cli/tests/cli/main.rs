@@ -10,12 +10,14 @@
 //! | `bad_input` | one clear line for everything that is wrong, and nothing written |
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `inspect` | what `inspect` shows |
+//! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
 mod data_sets;
 mod inspect;
 mod long_runs;
+mod models;
 mod program;
 mod recipes;
 mod sandbox;

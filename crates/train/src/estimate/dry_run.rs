@@ -34,6 +34,8 @@ pub struct RunPlan {
     pub recipe: Recipe,
     /// What the user should know beyond what the options told.
     pub notes: Vec<Note>,
+    /// What is to know of the checkpoint and of the LoRA to begin with.
+    pub file_notes: Vec<String>,
     /// What was found in the image folders and how many steps it makes.
     pub dataset: DatasetReport,
     /// Batches, epochs and steps.
@@ -89,8 +91,13 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     let lora = size(&tensors, parsed, &recipe, data)?;
     let pictures = sample_pictures::requests(&recipe, &|_| {})?;
     let model = MemoryModel::of(&checkpoint, lora.parameters, &recipe, &pictures)?;
+    let mut file_notes = checkpoint.notes();
+    if let Some(path) = &recipe.network.weights {
+        file_notes.extend(lora::note(path)?);
+    }
     Ok(RunPlan {
         notes: settled.notes,
+        file_notes,
         dataset: report,
         length,
         curve,

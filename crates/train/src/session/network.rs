@@ -6,7 +6,7 @@ use lorabake_model::Bundle;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
-use lorabake_weights::lora::LoraFile;
+use lorabake_weights::lora::{self, LoraFile};
 use lorabake_weights::{Family, Part};
 
 use crate::event::{Emit, Event};
@@ -17,6 +17,9 @@ pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emi
         return fresh_network(recipe, bundle, seed);
     };
     let label = path.display().to_string();
+    if let Some(note) = lora::note(&path)? {
+        emit(Event::Note(note));
+    }
     let mut from_file = LoraNetwork::from_file(&LoraFile::open(&path)?, &label, bundle)?;
     if recipe.network.dim_from_weights {
         from_file.keep(recipe.network.scope);

@@ -5,7 +5,7 @@
 //! Other kinds of adapter are recognised by their tensors and named. Whether a module fits a model is for whoever
 //! attaches it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use lorabake_recipe::model::Family;
 
 use super::peft::{self, KohyaTensors};
 use crate::Error;
+use crate::file_kind::relatives;
 use crate::file_kind::{self, FileKind};
 use crate::formats::tensor_file::TensorFile;
 use crate::tensors::Tensors;
@@ -98,6 +99,9 @@ const KINDS: [Kind; 4] = [
     Kind { name: "IA3", needed: &["weight", "on_input"], optional: &[] },
 ];
 
+/// What the names of embeddings in the file of a LoRA begin with.
+const EMBEDDINGS: &str = "bundle_emb.";
+
 /// Suffixes that modules of several kinds have.
 const SHARED: [&str; 2] = ["alpha", "dora_scale"];
 
@@ -129,6 +133,9 @@ impl LoraFile {
         let mut suffixes_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut problems = Vec::new();
         for key in file.names() {
+            if key.starts_with(EMBEDDINGS) || is_without_effect(key) {
+                continue;
+            }
             match key.split_once('.') {
                 Some((module, suffix)) if is_module(module) => suffixes_of.entry(module).or_default().push(suffix),
                 _ => {
@@ -178,6 +185,11 @@ impl LoraModule {
     }
 }
 
+/// Whether programs leave this key in files of LoRAs although nobody needs it.
+fn is_without_effect(key: &str) -> bool {
+    ["v_pred", "ztsnr", "step", "global_step", "epoch"].contains(&key) || key.starts_with("model_ema.")
+}
+
 /// Whether `module` could be a name of a LoRA for Stable Diffusion.
 fn is_module(module: &str) -> bool {
     ["lora_unet_", "lora_te_", "lora_te1_", "lora_te2_"].iter().any(|start| module.starts_with(start))
@@ -185,17 +197,40 @@ fn is_module(module: &str) -> bool {
 
 /// Why this file as a whole is no LoRA for Stable Diffusion, if so.
 fn refusal(file: &Tensors) -> Option<String> {
-    let starts = |start: &str| file.names().iter().any(|name| name.starts_with(start));
-    if file_kind::kind(file) == FileKind::Embedding {
-        return Some("it is a textual inversion (embedding), not a LoRA".into());
+    let kind = file_kind::kind(file);
+    if kind == FileKind::Adapter {
+        let family = relatives::lora_of_other_family(file)?;
+        return Some(format!("it was trained for {family}; only SD1.x, SD2.x and SDXL are supported"));
     }
-    if starts("model.diffusion_model.") || starts("cond_stage_model.") {
-        return Some("it is a checkpoint, not a LoRA".into());
+    let name = match kind {
+        FileKind::Unknown => return None,
+        FileKind::ImageAdapter | FileKind::Upscaler => format!("an {}", kind.name()),
+        _ => format!("a {}", kind.name()),
+    };
+    let remedy = if kind == FileKind::Checkpoint { "; give it as --pretrained_model_name_or_path" } else { "" };
+    Some(format!("it is {name}, not a LoRA{remedy}"))
+}
+
+/// A note about the embeddings that lie in a LoRA's file beside it, as OneTrainer writes them, if there are any; nothing but
+/// the header is read.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn note(path: &Path) -> Result<Option<String>, Error> {
+    let file = TensorFile::open(path)?;
+    let mut names = BTreeSet::new();
+    for key in file.names() {
+        if let Some(rest) = key.strip_prefix(EMBEDDINGS) {
+            names.insert(rest.split('.').next().unwrap_or(rest).to_string());
+        }
     }
-    if starts("lora_unet_double_blocks_") || starts("lora_unet_joint_blocks_") {
-        return Some("it was trained for Flux or SD3; only SD1.x, SD2.x and SDXL are supported".into());
+    if names.is_empty() {
+        return Ok(None);
     }
-    None
+    let (what, verb) = if names.len() == 1 { ("embedding", "is") } else { ("embeddings", "are") };
+    let names: Vec<String> = names.into_iter().collect();
+    let label = file.label();
+    Ok(Some(format!("{label}: the {what} {} in it {verb} not used, the LoRA is", names.join(", "))))
 }
 
 /// The tensors of a LoRA file under kohya's names, whichever it has; nothing but the header is read.

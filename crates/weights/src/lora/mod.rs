@@ -5,6 +5,6 @@ mod file;
 pub(crate) mod peft;
 mod save;
 
-pub use file::{LoraFile, LoraModule, ModuleTensor, Problem, tensors};
+pub use file::{LoraFile, LoraModule, ModuleTensor, Problem, note, tensors};
 pub(crate) use save::header_bytes;
 pub use save::{RawTensor, Saved, TensorHashes, save, save_raw};

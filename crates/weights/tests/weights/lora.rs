@@ -226,7 +226,7 @@ fn alpha_may_be_absent_or_whole_and_bad_modules_are_listed() {
         ("lora_unet_f.lora_up.weight", f32s, &[1, 1], &zeros[..4]),
         ("lora_unet_g.dora_scale", f32s, &[1, 1], &zeros[..4]),
         ("lora_unet_h.what.weight", f32s, &[1, 1], &zeros[..4]),
-        ("bundle_emb.x", f32s, &[1, 1], &zeros[..4]),
+        ("stray.x", f32s, &[1, 1], &zeros[..4]),
     ])
     .unwrap();
     let modules: Vec<_> = lora.modules.iter().map(|m| (m.name.as_str(), m.kind, m.alpha, m.tensors.len())).collect();
@@ -235,7 +235,7 @@ fn alpha_may_be_absent_or_whole_and_bad_modules_are_listed() {
     assert_eq!(
         problems,
         [
-            "bundle_emb.x: it is no name of a LoRA in kohya's or diffusers' naming",
+            "stray.x: it is no name of a LoRA in kohya's or diffusers' naming",
             "lora_unet_c: hada_w1_b is missing",
             "lora_unet_d: lora_up.weight is missing",
             "lora_unet_e: lora_down [2, 3] and lora_up [4, 3] do not fit together",
