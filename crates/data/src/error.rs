@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
 use crate::size::Size;
@@ -177,6 +178,24 @@ pub enum Error {
         /// `--bucket_reso_steps`
         step: u32,
     },
+}
+
+impl Error {
+    /// Whether it is of the same kind as `other`, whatever file it is about: what many have in common is told in short.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let same_fault = match (self, other) {
+            (Self::Image { fault, .. }, Self::Image { fault: other, .. }) => discriminant(fault) == discriminant(other),
+            // What is wrong has its line in it; what to do about it is the same.
+            (Self::Caption { cause, .. }, Self::Caption { cause: other, .. }) => remedy(cause) == remedy(other),
+            _ => true,
+        };
+        discriminant(self) == discriminant(other) && same_fault
+    }
+}
+
+/// What a message says is to be done.
+fn remedy(message: &str) -> Option<&str> {
+    Some(message.rsplit_once("; ")?.1)
 }
 
 /// All errors found in one go, so that a user mends them together. Displays one line per error.

@@ -26,6 +26,7 @@ mod resolve;
 
 pub mod guide;
 pub mod seed;
+pub mod text_file;
 
 pub use parse::checkpoint_facts::CheckpointFacts;
 pub use parse::command::command;

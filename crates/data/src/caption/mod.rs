@@ -13,6 +13,7 @@ use std::path::Path;
 
 use lorabake_recipe::data::captions::{CaptionRules, TokenWarmup};
 use lorabake_recipe::seed::Seed;
+use lorabake_recipe::text_file::decode;
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
@@ -55,15 +56,11 @@ fn read_text(path: &Path) -> Result<String, String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err("the caption is longer than 64 kB, and at most 225 tokens of one are used; shorten it".to_owned());
     }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err("the caption is UTF-16; save it as UTF-8".to_owned());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "the caption is not UTF-8; save it as UTF-8")?;
-    let text = text.trim_start_matches('\u{feff}');
+    let text = decode(bytes).map_err(|encoding| format!("the caption is {encoding}; save it as UTF-8"))?;
     if text.is_empty() {
         return Err("the caption file is empty; write a caption, or delete it to use the folder's words".to_owned());
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 /// One use of a caption.

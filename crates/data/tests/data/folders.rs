@@ -116,7 +116,7 @@ fn broken_files_stop_the_run_all_at_once_and_by_name() {
     folder.file("train/4_p/fine.txt", b"caf\xe9").image("train/4_p/x.png", 5, 5).file("train/4_p/x.txt", "");
     folder.image("train/4_p/y.png", 5, 5).file("train/4_p/y.txt", b"\xff\xfeh\0i\0");
     let expected = "\
-train/4_p/fine.txt: the caption is not UTF-8; save it as UTF-8
+train/4_p/fine.txt: the caption is not UTF-8 (byte 0xE9 in line 1, an accented letter of Windows?); save it as UTF-8
 train/4_p/gif.png: the content is not PNG, JPEG, WebP or BMP but Gif; save it as PNG
 train/4_p/text.png: the content is not PNG, JPEG, WebP or BMP but an unknown type; save it as PNG
 train/4_p/x.txt: the caption file is empty; write a caption, or delete it to use the folder's words
