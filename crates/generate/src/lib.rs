@@ -14,4 +14,4 @@ mod request;
 pub use checkpoint::{open_checkpoint, open_model};
 pub use noise_file::read_noise;
 pub use pipeline::{Pipeline, PipelineRef, picture_dtypes};
-pub use request::{LoraUse, Picture, Request};
+pub use request::{LARGEST_SCALE, LoraUse, Picture, Request, SIDES};

@@ -1,24 +1,26 @@
 //! Files of prompts for pictures during training, as sd-scripts reads them: text with one prompt a line, TOML, JSON.
 //!
 //! Source: `load_prompts` and `line_to_prompt_dict` of sd-scripts' `train_util.py`. What belongs to other models (`--g`,
-//! `--ctr`) or needs ControlNet (`--cn`) is refused with the line's number.
+//! `--ctr`), needs ControlNet (`--cn`), or is more than `lorabake generate` takes, is refused with the line's number.
+
+mod entry;
+mod formats;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_model::vae::FACTOR;
-use serde::Deserialize;
+use lorabake_recipe::Problems;
+use lorabake_recipe::text_file::decode;
 
 use crate::prompt::check_length;
 use crate::request::Request;
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SamplePrompt {
     /// What the picture should show.
-    #[serde(default)]
     pub prompt: String,
     /// What it should not show.
     pub negative_prompt: Option<String>,
@@ -36,81 +38,50 @@ pub struct SamplePrompt {
     pub sample_sampler: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlFile {
-    prompt: TomlPrompts,
-}
-
-#[derive(Deserialize)]
-struct TomlPrompts {
-    #[serde(default)]
-    subset: Vec<toml::Table>,
-    #[serde(flatten)]
-    defaults: toml::Table,
-}
-
 /// Reads the prompts of `path`; errors begin with `from`, the option that names it.
 ///
 /// # Errors
-/// When it cannot be read or holds no prompt; names the line or key that is wrong.
+/// When it cannot be read or holds no prompt; as [`Problems`] where it asks for what is not possible, each with its
+/// line.
 pub fn read(path: &Path, from: &str) -> Result<Vec<SamplePrompt>> {
-    let label = || format!("{from} {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", label()))?;
-    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
-    let prompts = match suffix.as_deref() {
-        Some("toml") => from_toml(&text),
-        Some("json") => serde_json::from_str(&text).context("a list of prompts is needed"),
-        _ => from_lines(&text),
+    let label = format!("{from} {}", path.display());
+    let bytes = std::fs::read(path).with_context(|| format!("{label}: cannot be read"))?;
+    let text = match decode(bytes) {
+        Ok(text) => text,
+        Err(encoding) => bail!("{label}: it is {encoding}; save it as UTF-8"),
     };
-    let prompts = prompts.with_context(label)?;
-    if prompts.is_empty() {
-        bail!("{}: there is no prompt in it; write one a line", label());
+    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
+    prompts(&text, suffix.as_deref().unwrap_or_default(), &label)
+}
+
+/// The prompts in `text`, the content of a file with this suffix.
+///
+/// # Errors
+/// As [`read`]; errors begin with `label`.
+pub fn prompts(text: &str, suffix: &str, label: &str) -> Result<Vec<SamplePrompt>> {
+    let entries = match suffix {
+        "toml" => formats::from_toml(text),
+        "json" => formats::from_json(text),
+        _ => Ok(formats::from_lines(text)),
+    };
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(why) => bail!("{label}: {why}"),
+    };
+    if entries.prompts.is_empty() {
+        bail!("{label}: there is no prompt in it; write one a line");
+    }
+    let mut problems = Vec::new();
+    let defaults = entries.defaults.over(&SamplePrompt::default(), label, &mut problems);
+    let prompts: Vec<_> = entries.prompts.iter().map(|entry| entry.over(&defaults, label, &mut problems)).collect();
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
     }
     for sample in &prompts {
-        let texts = [Some(&sample.prompt), sample.negative_prompt.as_ref()];
-        texts.into_iter().flatten().try_for_each(|text| check_length(text)).with_context(label)?;
+        check_length(&sample.prompt).with_context(|| label.to_owned())?;
+        check_length(sample.negative_prompt.as_deref().unwrap_or_default()).with_context(|| label.to_owned())?;
     }
     Ok(prompts)
-}
-
-fn from_toml(text: &str) -> Result<Vec<SamplePrompt>> {
-    let file: TomlFile = toml::from_str(text)?;
-    let merged = file.prompt.subset.into_iter().map(|subset| {
-        let mut table = file.prompt.defaults.clone();
-        table.extend(subset);
-        Ok(table.try_into()?)
-    });
-    merged.collect()
-}
-
-fn from_lines(text: &str) -> Result<Vec<SamplePrompt>> {
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-    let prompts = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    prompts.map(|(number, line)| from_line(line).with_context(|| format!("line {number}"))).collect()
-}
-
-fn from_line(line: &str) -> Result<SamplePrompt> {
-    let mut parts = line.split(" --");
-    let mut sample =
-        SamplePrompt { prompt: parts.next().unwrap_or_default().trim().to_owned(), ..SamplePrompt::default() };
-    for part in parts {
-        let (key, value) = part.trim().split_once(char::is_whitespace).unwrap_or((part.trim(), ""));
-        let value = value.trim();
-        let wrong = || format!("--{key} {value}: it is not a number");
-        match key.to_ascii_lowercase().as_str() {
-            "n" => sample.negative_prompt = Some(value.to_owned()),
-            "w" => sample.width = Some(value.parse().with_context(wrong)?),
-            "h" => sample.height = Some(value.parse().with_context(wrong)?),
-            "d" => sample.seed = Some(value.parse().with_context(wrong)?),
-            "s" => sample.sample_steps = Some(value.parse().with_context(wrong)?),
-            "l" => sample.scale = Some(value.parse().with_context(wrong)?),
-            "ss" => sample.sample_sampler = Some(value.to_owned()),
-            "cn" => bail!("--cn: ControlNet is not built in; leave it out"),
-            _ => bail!("--{key} is not known; --n, --w, --h, --d, --s, --l and --ss are"),
-        }
-    }
-    Ok(sample)
 }
 
 impl SamplePrompt {
@@ -158,9 +129,17 @@ pub fn sampler(name: &str) -> Result<(Sampler, Option<String>)> {
 mod tests {
     use super::*;
 
+    fn problems(text: &str, suffix: &str) -> Vec<String> {
+        let error = prompts(text, suffix, "x").unwrap_err();
+        match error.downcast_ref::<Problems>() {
+            Some(problems) => problems.0.iter().map(ToString::to_string).collect(),
+            None => vec![error.to_string()],
+        }
+    }
+
     #[test]
     fn a_line_reads_as_in_sd_scripts() {
-        let line = "cat, hat --n lowres, bad --w 512 --h 768 --d 42 --l 7.5 --s 28 --ss euler_a";
+        let line = "cat, hat --n lowres, bad --w 512 --h 768 --D 42 --l 7.5 --s 28 --ss euler_a";
         let expected = SamplePrompt {
             prompt: "cat, hat".into(),
             negative_prompt: Some("lowres, bad".into()),
@@ -171,22 +150,105 @@ mod tests {
             scale: Some(7.5),
             sample_sampler: Some("euler_a".into()),
         };
-        assert_eq!(from_lines(&format!("# a remark\n\n{line}\n")).unwrap(), [expected]);
-        let error = from_lines("cat\ndog --w wide").unwrap_err();
-        assert_eq!(format!("{error:#}"), "line 2: --w wide: it is not a number: invalid digit found in string");
-        assert!(format!("{:#}", from_lines("cat --x 1").unwrap_err()).contains("--x is not known"));
+        for end in ["\n", "\r\n", "\r"] {
+            let text = format!("# a remark{end}{end}{line}{end}");
+            assert_eq!(prompts(&text, "txt", "x").unwrap(), std::slice::from_ref(&expected), "{end:?}");
+        }
+        let told = [
+            "x: line 2: --w wide: it is not a size that can be painted; use 64 to 4096 pixels",
+            "x: line 2: --x is not known",
+        ];
+        let problems = problems("cat\ndog --w wide --x 1", "txt");
+        assert!(problems[0] == told[0] && problems[1].starts_with(told[1]), "{problems:?}");
     }
 
     #[test]
     fn toml_subsets_fall_back_to_the_defaults() {
         let text = "[prompt]\nwidth = 64\nscale = 5.0\n[[prompt.subset]]\nprompt = \"a\"\n[[prompt.subset]]\n\
                     prompt = \"b\"\nwidth = 128\n";
-        let read = from_toml(text).unwrap();
+        let read = prompts(text, "toml", "x").unwrap();
         assert_eq!(
             read.iter().map(|p| (p.prompt.as_str(), p.width)).collect::<Vec<_>>(),
             [("a", Some(64)), ("b", Some(128))]
         );
         assert_eq!(read[1].scale, Some(5.0));
-        assert!(from_toml("[prompt]\n[[prompt.subset]]\npromt = \"a\"\n").is_err());
+        let misspelt = problems("[prompt]\n[[prompt.subset]]\npromt = \"a\"\n", "toml");
+        assert!(misspelt[0].starts_with("x: line 3: promt is not known; use prompt, "), "{misspelt:?}");
+    }
+
+    #[test]
+    fn what_generate_refuses_is_refused_in_every_format_with_its_line() {
+        let impossible = [
+            ("--w", "width", "18446744073709551615"),
+            ("--w", "width", "100000"),
+            ("--h", "height", "63"),
+            ("--h", "height", "-64"),
+            ("--s", "sample_steps", "1"),
+            ("--s", "sample_steps", "501"),
+            ("--l", "scale", "nan"),
+            ("--l", "scale", "1e400"),
+            ("--l", "scale", "-1"),
+            ("--l", "scale", "100.5"),
+            ("--d", "seed", "-1"),
+            ("--ss", "sample_sampler", "magic"),
+        ];
+        for (short, long, value) in impossible {
+            let line = problems(&format!("cat\ndog {short} {value}"), "txt");
+            assert_eq!(line.len(), 1, "{line:?}");
+            assert!(line[0].starts_with(&format!("x: line 2: {short} {value}: it is not ")), "{line:?}");
+            let toml =
+                problems(&format!("[prompt]\n{long} = '{value}'\n[[prompt.subset]]\n[[prompt.subset]]\n"), "toml");
+            assert_eq!(toml.len(), 1, "{toml:?}");
+            assert!(toml[0].starts_with(&format!("x: line 2: {long} = {value}: it is not ")), "{toml:?}");
+            let json = problems(&format!("[\n{{\"prompt\": \"\\\"}}{{[\"}},\n{{\"{long}\": \"{value}\"}}]"), "json");
+            assert!(json[0].starts_with(&format!("x: line 3: {long} = {value}: it is not ")), "{json:?}");
+        }
+        let long = problems(&"a".repeat(70_000), "txt");
+        assert_eq!(long, ["x: line 1: prompt: a text of 70000 bytes; 225 tokens are seen, so shorten it"]);
+    }
+
+    #[test]
+    fn numbers_of_toml_and_json_are_those_of_a_line() {
+        let of_line = prompts("a --w 64 --h 4096 --s 2 --l 100 --d 18446744073709551615", "txt", "x").unwrap();
+        let json = r#"[{"prompt": "a", "width": 64, "height": 4096, "sample_steps": 2, "scale": 100.0,
+            "seed": 18446744073709551615, "sample_sampler": null}]"#;
+        assert_eq!(prompts(json, "json", "x").unwrap(), of_line);
+        let toml = "[[prompt.subset]]\nprompt = 'a'\nwidth = 64\nheight = 4096\nsample_steps = 2\nscale = 100.0\n\
+                    seed = 18446744073709551615\n";
+        assert_eq!(prompts(toml, "toml", "x").unwrap(), of_line);
+    }
+
+    #[test]
+    fn a_file_that_is_no_list_of_prompts_is_named() {
+        for (text, suffix, told) in [
+            ("", "txt", "there is no prompt in it"),
+            ("{}", "json", "a list of prompts is needed"),
+            ("[prompt]\nwidth = \n", "toml", "line 2 is not TOML"),
+            ("prompt = 'a'\n", "toml", "line 1: only [prompt] with [[prompt.subset]] is read"),
+            ("[prompt]\nwidth = 64\n", "toml", "there is no prompt in it"),
+        ] {
+            let problems = problems(text, suffix);
+            assert!(problems[0].starts_with(&format!("x: {told}")), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn files_of_windows_editors_are_read_or_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prompts.txt");
+        std::fs::write(&path, "\u{feff}# what I want to see\r\na cat\r\n").unwrap();
+        let read = super::read(&path, "--from_file").unwrap();
+        assert_eq!(read, [SamplePrompt { prompt: "a cat".into(), ..SamplePrompt::default() }]);
+        for (bytes, told) in [
+            (&b"\xff\xfea\0"[..], "it is UTF-16; save it as UTF-8"),
+            (
+                b"one\ncaf\xe9",
+                "it is not UTF-8 (byte 0xE9 in line 2, an accented letter of Windows?); save it as UTF-8",
+            ),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = super::read(&path, "--from_file").unwrap_err().to_string();
+            assert_eq!(error, format!("--from_file {}: {told}", path.display()));
+        }
     }
 }

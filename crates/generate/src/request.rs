@@ -1,10 +1,16 @@
 //! What a picture is asked to be, and what it is.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_lora::Strength;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Pixels that a picture may have on a side.
+pub const SIDES: RangeInclusive<u32> = 64..=4096;
+/// The strongest guidance.
+pub const LARGEST_SCALE: f64 = 100.0;
 
 /// What a picture is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod update;
 pub mod output;
 mod watch;
 
+mod caught;
 pub mod distributed;
 pub mod estimate;
 mod precision;

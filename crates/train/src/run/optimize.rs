@@ -8,6 +8,7 @@ use lorabake_optim::lr;
 use lorabake_recipe::seed::BatchId;
 
 use super::{Bake, wants_stop};
+use crate::caught::caught;
 use crate::distributed::Share;
 use crate::event::{self, Event};
 use crate::step::{Gradients, StepContext, step_side_by_side};
@@ -27,7 +28,8 @@ impl Bake<'_> {
     pub(super) fn optimize(&mut self, first: BatchId, group: &[Batch]) -> Result<()> {
         let started = Instant::now();
         let computed = loop {
-            let computed = self.gradients(first, group)?;
+            // A failure in here leaves the weights as the last step made them, so that they can be saved.
+            let computed = caught(|| self.gradients(first, group))?;
             if self.scale.accepts(&computed.gradients) {
                 break computed;
             }

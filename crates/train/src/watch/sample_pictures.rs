@@ -15,6 +15,7 @@ use lorabake_recipe::output::Every;
 use lorabake_recipe::output::samples::Samples;
 
 use super::Milestone;
+use crate::caught::caught;
 use crate::event::{Emit, Event, Painted};
 use crate::objective::Objective;
 use crate::session::Session;
@@ -59,7 +60,7 @@ impl Sampling {
         let Self { decoder, prediction, schedule, threads, .. } = self;
         let pipeline = PipelineRef { bundle, decoder, tokenizer, prediction: *prediction, schedule, threads, device };
         for (index, request) in self.requests.iter().enumerate() {
-            match pipeline.paint(request, &adapters, &mut |_, _| {}) {
+            match caught(|| pipeline.paint(request, &adapters, &mut |_, _| {})) {
                 Ok(picture) => {
                     emit(Event::Painted(Box::new(Painted { milestone, index, request: request.clone(), picture })));
                 }
@@ -83,7 +84,7 @@ pub(crate) fn requests(recipe: &Recipe, emit: &Emit<'_>) -> Result<Vec<Request>>
     for (index, prompt) in prompts.iter().enumerate() {
         let label = || format!("--sample_prompts {}: prompt {}", settings.prompts.display(), index + 1);
         // Without a seed of its own a prompt keeps one for the whole run, so that its pictures can be compared.
-        let seed = recipe.train.seed + index as u64;
+        let seed = recipe.train.seed.wrapping_add(index as u64);
         let (request, note) = prompt.over(&Request { seed, ..base.clone() }).with_context(label)?;
         if let Some(note) = note
             && mentioned.insert(note.clone())
