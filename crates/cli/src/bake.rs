@@ -1,6 +1,5 @@
-//! Runs a bake on a thread of its own, shows its events, and passes Ctrl-C on to it.
+//! Runs a bake on a thread of its own, shows its events, and passes the wish to end on to it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -17,11 +16,10 @@ use crate::cmd::generate::model_name;
 use crate::paint::{self, Job};
 use crate::picture_file::{self, Pixels};
 use crate::progress::Progress;
+use crate::stop;
 use crate::tensorboard::Log;
+use crate::terminal::Shown;
 use crate::words;
-
-/// Exit code of a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
 
 /// Prints the notes of `parsed`, bakes it, and shows everything that happens.
 ///
@@ -31,7 +29,7 @@ pub fn bake(parsed: &Parsed) -> Result<Outcome> {
     check_logging_dir(&parsed.recipe.output)?;
     let (events_in, events) = channel();
     let (commands_in, commands) = channel();
-    let (progress, asked, quiet) = (Progress::default(), ask_ctrl_c()?, is_quiet());
+    let (progress, asked, quiet) = (Progress::default(), stop::wished()?, is_quiet());
     let mut watch = Watch { progress, log: None, commands: commands_in, asked, quiet };
     if !quiet {
         parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
@@ -65,12 +63,14 @@ pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
         next += &format!(" --clip_skip {}", parsed.recipe.model.clip_skip);
     }
     let folder = words::quoted(&folder.to_string_lossy());
+    next +=
+        &format!(" --lora_dir {folder} --compare --prompt {}", words::quoted(&format!("YOUR WORDS <lora:{name}:1>")));
     format!(
         "{}  {steps} steps{stopped} in {time}, average loss {average:.4}\n\
-         To use it, write <lora:{name}:1> in a prompt. For instance:\n  \
-         {next} --lora_dir {folder} --compare --prompt {}",
-        file.display(),
-        words::quoted(&format!("YOUR WORDS <lora:{name}:1>"))
+         To use it, write <lora:{}:1> in a prompt. For instance:\n  {}",
+        Shown(file.display()),
+        Shown(&name),
+        Shown(next),
     )
 }
 
@@ -105,18 +105,17 @@ impl Watch {
             }
             if self.asked.load(Ordering::Relaxed) && !told {
                 told = true;
-                if self.quiet {
-                    self.commands.send(Command::Stop).unwrap_or_default();
-                    continue;
-                }
-                if !training {
+                if !training && !self.quiet {
                     self.progress.clear();
-                    eprintln!("stopped before the first step; nothing was written");
-                    std::process::exit(INTERRUPTED);
+                    self.progress.say("stopped before the first step; nothing was written");
+                    std::process::exit(stop::INTERRUPTED);
                 }
-                self.progress.say("stopping: this step is finished and the LoRA saved; Ctrl-C again quits at once");
-                // If the bake has ended by itself there is nothing left to stop.
+                // Before anything is said: the wish counts whether or not somebody hears the answer. If the bake has
+                // ended by itself there is nothing left to stop.
                 self.commands.send(Command::Stop).unwrap_or_default();
+                if !self.quiet {
+                    self.progress.say("stopping: this step is finished and the LoRA saved; Ctrl-C again quits at once");
+                }
             }
         }
     }
@@ -166,18 +165,4 @@ fn check_logging_dir(output: &Output) -> Result<()> {
         bail!("--logging_dir {}: {} is a file; name another folder", folder.display(), file.display());
     }
     Ok(())
-}
-
-/// Set by the first Ctrl-C; the second ends the program. One for all bakes of the process.
-fn ask_ctrl_c() -> Result<&'static AtomicBool> {
-    static ASKED: AtomicBool = AtomicBool::new(false);
-    static WATCHED: OnceLock<Result<(), String>> = OnceLock::new();
-    let handler = || {
-        if ASKED.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED);
-        }
-    };
-    let watched = WATCHED.get_or_init(|| ctrlc::set_handler(handler).map_err(|error| error.to_string()));
-    watched.as_ref().map_err(|error| anyhow!("Ctrl-C cannot be watched: {error}"))?;
-    Ok(&ASKED)
 }

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use lorabake_data::dataset::LeftOut;
 use lorabake_data::report::{BucketReport, DatasetReport, FolderReport, LengthUnit, NoCaption, Origin};
 
+use crate::terminal::Shown;
+
 /// Files of one reason that are named before the rest is counted.
 const NAMED: usize = 12;
 
@@ -39,8 +41,8 @@ fn folders(report: &DatasetReport) -> String {
 
 fn title(origin: &Origin) -> String {
     match origin {
-        Origin::TrainDir(dir) => format!("training images  {}", dir.display()),
-        Origin::RegDir(dir) => format!("regularization images  {}", dir.display()),
+        Origin::TrainDir(dir) => format!("training images  {}", Shown(dir.display())),
+        Origin::RegDir(dir) => format!("regularization images  {}", Shown(dir.display())),
         Origin::DataSet { number, resolution, batch_size } => {
             format!("data set {number}  {} × {}, batches of {batch_size}", resolution.0, resolution.1)
         }
@@ -59,7 +61,7 @@ fn row(folder: &FolderReport, in_file: bool) -> [String; 4] {
     if folder.held_out > 0 {
         uses += &format!(", {} held out for validation", folder.held_out);
     }
-    [format!("{}{reg}", folder.name), count(folder.images, "image"), captions(folder), uses]
+    [format!("{}{reg}", Shown(&folder.name)), count(folder.images, "image"), captions(folder), uses]
 }
 
 fn captions(folder: &FolderReport) -> String {
@@ -69,8 +71,8 @@ fn captions(folder: &FolderReport) -> String {
     match (folder.captioned, &folder.no_caption) {
         (some, NoCaption::OfTrainingImage) => format!("{some} captioned, others like their training image"),
         (0, NoCaption::FolderWords(words)) if words.is_empty() => "no captions".to_owned(),
-        (0, NoCaption::FolderWords(words)) => format!("caption “{words}”"),
-        (some, NoCaption::FolderWords(words)) => format!("{some} captioned, others “{words}”"),
+        (0, NoCaption::FolderWords(words)) => format!("caption “{}”", Shown(words)),
+        (some, NoCaption::FolderWords(words)) => format!("{some} captioned, others “{}”", Shown(words)),
     }
 }
 
@@ -112,8 +114,8 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 fn left_out(files: &[LeftOut]) -> String {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for file in files {
-        let reason = file.reason.to_string();
-        let path = file.path.display().to_string();
+        let reason = Shown(&file.reason).to_string();
+        let path = Shown(file.path.display()).to_string();
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, paths)) => paths.push(path),
             None => reasons.push((reason, vec![path])),
@@ -139,7 +141,7 @@ fn left_out(files: &[LeftOut]) -> String {
 
 /// Warnings, a line each.
 fn warnings(report: &DatasetReport) -> String {
-    report.warnings.iter().map(|problem| format!("warning: {problem}\n")).collect()
+    report.warnings.iter().map(|problem| format!("warning: {}\n", Shown(problem))).collect()
 }
 
 /// How many steps, and why: `6 images × 4 repeats = 24 → 24 batches of 1 × 10 epochs ÷ accumulation 1 = 240 steps`.

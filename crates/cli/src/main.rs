@@ -1,5 +1,8 @@
 //! The program `lorabake`: reads the command line, hands it to one of the commands, and prints how it ended.
 
+// Text leaves the program through `terminal` only.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod bake;
 mod blocks;
 mod cmd {
@@ -16,6 +19,7 @@ mod cmd {
 }
 mod command;
 mod dataset_words;
+mod errors;
 mod graph;
 mod grid;
 mod jsonl;
@@ -24,7 +28,9 @@ mod option_reference;
 mod paint;
 mod picture_file;
 mod progress;
+mod stop;
 mod tensorboard;
+mod terminal;
 mod words;
 
 use std::ffi::OsString;
@@ -51,9 +57,11 @@ fn prepare_for_gpus() {
 }
 
 fn main() -> ExitCode {
+    terminal::tell_panics();
     lorabake_device::keep_memory();
     prepare_for_gpus();
     let argv: Vec<OsString> = std::env::args_os().collect();
+    let makes_files = argv.get(1).is_some_and(|word| word == "train" || word == "generate" || word == "demo");
     let done = if argv.get(1).is_some_and(|word| word == "train") {
         // Its options are judged by the recipe, all at once, and not by clap.
         cmd::train::run(&argv[2..])
@@ -71,11 +79,16 @@ fn main() -> ExitCode {
             Ok(Command::Man(args)) => cmd::man::run(&args),
             Ok(Command::Options) => option_reference::run(),
             Ok(Command::Train | Command::Plan) => unreachable!("these two are taken before"),
-            Err(error) => return words::refuse(&error),
+            Err(error) => return errors::refuse(&error),
         }
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {}", words::chain(&error));
-        ExitCode::FAILURE
-    })
+    match done {
+        // A report that is not whole is a failure; what was trained or painted is in its own file.
+        Ok(ExitCode::SUCCESS) if terminal::lost() && !makes_files => ExitCode::FAILURE,
+        Ok(code) => code,
+        Err(error) => {
+            errors::tell(&error);
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, Command};
 
 use crate::command::program;
-use crate::words;
+use crate::terminal;
 
 const INTRODUCTION: &str = "\
 <!-- Made by `cargo xtask docs` from the texts of `--help`; change those. -->
@@ -33,7 +33,7 @@ const WIDTH: usize = 118;
 /// # Errors
 /// None.
 pub fn run() -> Result<ExitCode> {
-    words::result(&page(program()));
+    terminal::data(&page(program()));
     Ok(ExitCode::SUCCESS)
 }
 

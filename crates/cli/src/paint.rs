@@ -8,7 +8,7 @@ use lorabake_generate::{Pipeline, Request};
 use crate::grid;
 use crate::picture_file::Pixels;
 use crate::progress::Counter;
-use crate::words;
+use crate::{terminal, words};
 
 /// A picture to be painted.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub fn paint(painter: &Pipeline, shot: &Job, name: &str) -> Result<Pixels> {
     });
     counter.clear();
     let picture = picture?;
-    eprintln!("{name} in {}", words::duration(began.elapsed().as_secs_f64()));
+    terminal::say(&format!("{name} in {}", words::duration(began.elapsed().as_secs_f64())));
     Ok(Pixels { width: picture.width, height: picture.height, rgb: picture.rgb })
 }
 

@@ -1,6 +1,6 @@
 //! How a bake looks on a terminal: what was found, a bar with loss and time left; plain lines where there is no terminal.
 //!
-//! All of it goes to stderr, so that stdout holds results only.
+//! All of it goes to stderr, so that stdout holds results only. What cannot be shown is dropped, see [`terminal`].
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use lorabake_train::event::{Event, RunInfo, Stage, Step, Validated};
 
-use crate::{blocks, dataset_words, memory, words};
+use crate::{blocks, dataset_words, memory, terminal, words};
 
 /// Time between two plain lines.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,16 +43,16 @@ impl Counter {
         if self.said.elapsed() >= PATIENCE {
             let left = self.began.elapsed().as_secs_f64() / done.max(1) as f64 * self.total.saturating_sub(done) as f64;
             let line = format!("{} {done}/{}  {} left  {message}", self.what, self.total, words::duration(left));
-            eprintln!("{}", line.trim_end());
+            terminal::say(line.trim_end());
             self.said = Instant::now();
         }
     }
 
-    /// Prints a line above the bar.
-    pub fn say(&self, line: &str) {
+    /// Prints something above the bar.
+    fn above(&self, print: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Progress {
                     self.say(&warning);
                 }
             }
-            Event::Dataset(report) => self.say(&format!("\n{}", dataset_words::text(report))),
+            Event::Dataset(report) => self.say_lines(&format!("\n{}", dataset_words::text(report))),
             Event::Prepared { stage, seconds } => {
                 self.clear();
                 self.say(&format!("{} in {}", stage_done(*stage), words::duration(*seconds)));
@@ -95,9 +95,9 @@ impl Progress {
             }
             Event::Started(plan) => {
                 self.clear();
-                self.say(&headline(plan));
+                self.say_lines(&headline(plan));
                 if !plan.blocks.is_empty() {
-                    self.say(&blocks::picture(&plan.blocks));
+                    self.say_lines(&blocks::picture(&plan.blocks));
                 }
                 self.counter = Some(Counter::new("training", plan.steps));
             }
@@ -129,9 +129,18 @@ impl Progress {
 
     /// Prints a line, above the bar if there is one.
     pub fn say(&self, line: &str) {
+        self.above(|| terminal::say(line));
+    }
+
+    /// Prints lines of our own, above the bar if there is one.
+    fn say_lines(&self, text: &str) {
+        self.above(|| terminal::say_lines(text));
+    }
+
+    fn above(&self, print: impl FnOnce()) {
         match &self.counter {
-            Some(counter) => counter.say(line),
-            None => eprintln!("{line}"),
+            Some(counter) => counter.above(print),
+            None => print(),
         }
     }
 

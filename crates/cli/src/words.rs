@@ -1,47 +1,6 @@
-//! How errors and times are put into words on a terminal, and how option names are read.
+//! How times and words of a shell are written, and how option names are read.
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::process::ExitCode;
-
-/// An error with its causes in one line; a cause that the text before already tells is not repeated.
-pub fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-/// Prints what clap has to say, an error in one line; returns the exit code.
-pub fn refuse(error: &clap::Error) -> ExitCode {
-    let text = error.render();
-    if !error.use_stderr() {
-        result(&text.to_string());
-        return ExitCode::SUCCESS;
-    }
-    let text = text.to_string();
-    let told = text.split("Usage:").next().unwrap_or(&text);
-    if !told.starts_with("error:") {
-        eprint!("{text}");
-        return ExitCode::from(2);
-    }
-    let hint = "For more information";
-    let lines = told.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(hint));
-    let line = lines.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
-    eprintln!("{line}; all options are explained by --help");
-    ExitCode::from(2)
-}
-
-/// Prints a result on stdout. That nobody reads it to its end, as with `| head`, is no error.
-pub fn result(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", text.trim_end());
-}
 
 /// Hyphens count as underscores in the name of an option, as in sd-scripts.
 pub fn with_underscores(word: OsString) -> OsString {
@@ -81,15 +40,7 @@ pub fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::anyhow;
-
     use super::*;
-
-    #[test]
-    fn a_chain_is_one_line_that_says_nothing_twice() {
-        let error = anyhow!("disk\nfull").context("cannot save a.safetensors: disk full").context("the bake failed");
-        assert_eq!(chain(&error), "the bake failed: cannot save a.safetensors: disk full");
-    }
 
     #[test]
     fn only_names_of_options_are_changed() {

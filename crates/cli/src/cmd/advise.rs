@@ -7,7 +7,7 @@ use lorabake_recipe::guide::advise::advise;
 use lorabake_recipe::guide::question::{Category, Learner, Question};
 use lorabake_recipe::model::Family;
 
-use crate::words;
+use crate::terminal;
 
 /// What follows `lorabake advise`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         optimizer: args.optimizer_type,
         family: if args.sdxl { Family::Sdxl } else { Family::Sd1 },
     };
-    words::result(&advise(&question));
+    terminal::data(&advise(&question));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap_complete::Shell;
 
 use crate::command::program;
-use crate::words;
+use crate::terminal;
 
 /// What follows `lorabake completions`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub struct Args {
 /// # Errors
 /// None.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    words::result(&script(args.shell));
+    terminal::data(&script(args.shell));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,7 @@ use super::{generate, train};
 use crate::bake::{bake, summary};
 use crate::paint::{self, Job};
 use crate::picture_file;
-use crate::words;
+use crate::terminal::{self, Shown};
 
 /// Recipes, pictures and prompts of all demonstrations, so that the program needs nothing beside it.
 static EXAMPLES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../examples");
@@ -76,8 +76,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     prompts.extend(read("plain.prompts")?.into_iter().take(PLAIN));
     let outcome = bake(&parsed)?;
     let sheet = paint_sheet(&parsed, &outcome, &prompts)?;
-    words::result(&summary(&parsed, &outcome));
-    words::result(&format!("{sheet}  the same pictures without and with the LoRA"));
+    terminal::result(&summary(&parsed, &outcome));
+    terminal::result(&format!("{}  the same pictures without and with the LoRA", Shown(sheet)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +99,8 @@ fn unpack(name: &str, folder: &Path) -> Result<()> {
         written += 1;
     }
     if written > 0 {
-        eprintln!("note: wrote the example's recipe, pictures and prompts ({written} files) into {}", folder.display());
+        let into = folder.display();
+        terminal::say(&format!("note: wrote the example's recipe, pictures and prompts ({written} files) into {into}"));
     }
     Ok(())
 }
@@ -143,7 +144,7 @@ fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Job
         noise: None,
     };
     let (request, note) = sample.over(&base)?;
-    note.into_iter().for_each(|note| eprintln!("note: {note}"));
+    note.into_iter().for_each(|note| terminal::say(&format!("note: {note}")));
     Ok(Job { typed: format!("{} <lora:{}:1>", sample.prompt, recipe.output.name), request })
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use lorabake_device::{DetectedDevice, Question, Trial, open, processor, what_fits};
 use lorabake_recipe::train::device::{Device as Wanted, Kind};
 
-use crate::words;
+use crate::terminal::{self, Shown};
 
 /// The options; their comments are the texts of `--help`.
 #[derive(clap::Args)]
@@ -56,7 +56,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let says = chosen.notes.first().map_or("the processor computes", String::as_str);
         lines.push(format!("--device {} (the default): {says}", Kind::Auto.name()));
     }
-    words::result(&lines.join("\n"));
+    let lines: Vec<String> = lines.iter().map(|line| Shown(line).to_string()).collect();
+    terminal::result(&lines.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,7 +71,7 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
                 Ok(found) => found,
                 // Whoever asks reads stdout.
                 Err(broken) => {
-                    words::result(&broken);
+                    terminal::result(&Shown(broken).to_string());
                     return Ok(ExitCode::FAILURE);
                 }
             };
@@ -88,7 +89,7 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
         Ok(works) => (works, ExitCode::SUCCESS),
         Err(broken) => (broken, ExitCode::FAILURE),
     };
-    words::result(&line);
+    terminal::result(&Shown(line).to_string());
     Ok(code)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use lorabake_generate::open_checkpoint;
 use lorabake_generate::picture_dtypes;
 use lorabake_generate::prompt::{LoraTag, Prompt, find_lora};
 use lorabake_generate::prompt_file::{self, SamplePrompt};
-use lorabake_generate::{LoraUse, Pipeline, Request, read_noise};
+use lorabake_generate::{LARGEST_SCALE, LoraUse, Pipeline, Request, SIDES, read_noise};
 use lorabake_recipe::model::{Checkpoint, Family};
 use lorabake_recipe::train::Precision;
 use lorabake_recipe::train::device::Device;
@@ -20,7 +21,7 @@ use lorabake_weights::lora;
 
 use crate::paint::{self, Job};
 use crate::picture_file::{Target, save};
-use crate::words;
+use crate::terminal::{self, Shown};
 
 /// The options; their comments are the texts of `--help`.
 #[derive(clap::Args)]
@@ -53,10 +54,10 @@ pub struct Args {
     lora_dir: Vec<PathBuf>,
     /// Width in pixels, a multiple of 8. [default: 512, for SD2.x 768, for SDXL 1024; 128 with the model inside the
     /// program]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=4096))]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(sides()))]
     width: Option<u32>,
     /// Height in pixels, a multiple of 8. [default: as the width]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=4096))]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(sides()))]
     height: Option<u32>,
     /// Sampling steps: more take longer and may look finer.
     #[arg(long, value_name = "STEPS", default_value = "30", value_parser = steps)]
@@ -114,7 +115,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         pool.build_global().context("--threads cannot be set")?;
     }
     let Opened { device, notes } = lorabake_device::open(args.device)?;
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
     let mut painter =
         Pipeline::load(&checkpoint, picture_dtypes(args.mixed_precision, args.mixed_precision, &device))?.on(device);
     if args.zero_terminal_snr {
@@ -122,15 +123,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else if args.v_parameterization {
         painter = painter.of_velocities();
     } else if checkpoint.family() == Family::Sd2 && checkpoint.prediction().is_none() {
-        eprintln!(
+        terminal::say(
             "note: this checkpoint of Stable Diffusion 2.x does not say what it predicts, so it is taken for one that \
-             predicts noise; those for 768 pixels predict v and need --v_parameterization"
+             predicts noise; those for 768 pixels predict v and need --v_parameterization",
         );
     }
     let texts = shots.iter().flat_map(|shot| [&shot.request.prompt, &shot.request.negative_prompt]);
     for text in texts.collect::<BTreeSet<_>>() {
         if let cut @ 1.. = painter.cut_off(text) {
-            eprintln!("note: the last {cut} tokens of \"{text}\" are not seen; 225 fit");
+            terminal::say(&format!("note: the last {cut} tokens of \"{text}\" are not seen; 225 fit"));
         }
     }
     let loras = shots.iter().flat_map(|shot| shot.request.loras.iter().map(|lora| &lora.path));
@@ -144,14 +145,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let sheet = paint::compare(&painter, &shots)?;
         let path = target.path(1, shots[0].request.seed);
         save(&path, &sheet, &paint::parameters(&shots[0], &model))?;
-        words::result(&path.display().to_string());
+        terminal::result(&Shown(path.display()).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     for (index, shot) in shots.iter().enumerate() {
         let picture = paint::paint(&painter, shot, &format!("picture {} of {}", index + 1, shots.len()))?;
         let path = target.path(index + 1, shot.request.seed);
         save(&path, &picture, &paint::parameters(shot, &model))?;
-        words::result(&path.display().to_string());
+        terminal::result(&Shown(path.display()).to_string());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -182,7 +183,7 @@ impl Args {
         for sample in self.prompts()? {
             let prompt = Prompt::parse(&sample.prompt)?;
             let (request, note) = sample.over(&base)?;
-            prompt.note().into_iter().chain(note).for_each(|note| eprintln!("note: {note}"));
+            prompt.note().into_iter().chain(note).for_each(|note| terminal::say(&format!("note: {note}")));
             if !Prompt::parse(&request.negative_prompt)?.loras.is_empty() {
                 bail!("--negative_prompt: a LoRA there has no effect; put its <lora:…> into the prompt");
             }
@@ -252,13 +253,17 @@ pub fn model_name(checkpoint: &Checkpoint) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+fn sides() -> RangeInclusive<i64> {
+    i64::from(*SIDES.start())..=i64::from(*SIDES.end())
+}
+
 fn steps(text: &str) -> Result<StepCount, String> {
     let count: usize = text.parse().map_err(|_| "it is not a whole number".to_owned())?;
     StepCount::try_from(count).map_err(|error| error.to_string())
 }
 
 fn scale(text: &str) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && (0.0..=100.0).contains(value));
+    let value = text.parse().ok().filter(|value: &f64| (0.0..=LARGEST_SCALE).contains(value));
     value.ok_or_else(|| "it is not a number from 0 to 100".to_owned())
 }
 

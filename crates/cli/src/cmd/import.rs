@@ -7,7 +7,7 @@ use anyhow::Result;
 use lorabake_recipe::import::import;
 use lorabake_recipe::{ParseError, parse_toml};
 
-use crate::words;
+use crate::terminal;
 
 /// What follows `lorabake import`.
 #[derive(Debug, clap::Args)]
@@ -28,18 +28,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let imported = match import(&args.file) {
         Ok(imported) => imported,
         Err(problem) => {
-            eprintln!("error: {problem}");
+            terminal::say(&format!("error: {problem}"));
             return Ok(ExitCode::from(2));
         }
     };
-    imported.left_out_lines().iter().for_each(|line| eprintln!("left out: {line}"));
+    imported.left_out_lines().iter().for_each(|line| terminal::say(&format!("left out: {line}")));
     let text = imported.to_toml();
     if let Err(ParseError::Unusable(problems)) = parse_toml(&text, Path::new("recipe")) {
         for problem in problems.0 {
             let own = problem.option.as_deref().is_some_and(|option| OWN.contains(&option));
-            eprintln!("{}: {problem}", if own { "to be added" } else { "to be changed" });
+            terminal::say(&format!("{}: {problem}", if own { "to be added" } else { "to be changed" }));
         }
     }
-    words::result(&text);
+    terminal::quoted_data(&text);
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lorabake_weights::inspect::{AdapterReport, Change, FileReport, inspect};
 
-use crate::words;
+use crate::terminal::{self, Shown};
 
 mod rows;
 
@@ -49,28 +49,28 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         match inspect(file, args.hash) {
             Ok(report) => reports.push(report),
             Err(error) => {
-                eprintln!("error: {error}");
+                terminal::say(&format!("error: {error}"));
                 code = ExitCode::FAILURE;
             }
         }
     }
     if args.json {
-        words::result(&serde_json::to_string_pretty(&reports)?);
+        terminal::quoted_data(&serde_json::to_string_pretty(&reports)?);
         return Ok(code);
     }
     for (index, report) in reports.iter().enumerate() {
         if args.recipe {
             match &report.recipe {
-                Some(recipe) => words::result(recipe),
+                Some(recipe) => terminal::data(recipe),
                 None => {
-                    eprintln!("error: {} has no recipe of lorabake in it", report.file);
+                    terminal::say(&format!("error: {} has no recipe of lorabake in it", report.file));
                     code = ExitCode::FAILURE;
                 }
             }
             continue;
         }
         let blank = if index > 0 { "\n" } else { "" };
-        words::result(&format!("{blank}{}", text(report, args.tags.unwrap_or(TAGS))));
+        terminal::result(&format!("{blank}{}", text(report, args.tags.unwrap_or(TAGS))));
     }
     Ok(code)
 }
@@ -124,6 +124,8 @@ fn text(report: &FileReport, tags: usize) -> String {
     if let Some(adapter) = &report.adapter {
         lines.extend(table(adapter));
     }
+    // Whatever a file says, it says on lines of ours.
+    let lines: Vec<String> = lines.iter().map(|line| Shown(line).to_string()).collect();
     lines.join("\n")
 }
 

@@ -11,7 +11,8 @@ use lorabake_train::estimate::{LoraSize, RunPlan, plan_run};
 
 use super::train;
 use crate::memory::{gb, listed};
-use crate::{command, dataset_words, graph, words};
+use crate::terminal::{self, Shown};
+use crate::{command, dataset_words, graph};
 
 /// Shows what `argv`, the words behind `lorabake plan`, would make `lorabake train` do.
 ///
@@ -25,20 +26,20 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
     let stages = match parse_run(&argv) {
         Ok(stages) => stages,
         Err(ParseError::Asked(_)) => {
-            words::result(&command::help_of_plan());
+            terminal::result(&command::help_of_plan());
             return Ok(ExitCode::SUCCESS);
         }
         Err(error @ ParseError::Unusable(_)) => return Ok(train::refuse(&error)),
     };
     for (index, parsed) in stages.iter().enumerate() {
         if stages.len() > 1 {
-            let name = &parsed.recipe.output.name;
-            words::result(&format!("Stage {} of {}: {name}\n", index + 1, stages.len()));
+            let name = Shown(&parsed.recipe.output.name);
+            terminal::result(&format!("Stage {} of {}: {name}\n", index + 1, stages.len()));
         }
-        parsed.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        parsed.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         let foresight = plan_run(parsed, graph::POINTS)?;
-        foresight.notes.iter().for_each(|note| eprintln!("note: {note}"));
-        foresight.file_notes.iter().for_each(|note| eprintln!("note: {note}"));
+        foresight.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
+        foresight.file_notes.iter().for_each(|note| terminal::say(&format!(\"note: {note}\")));
         let sections = [
             dataset_words::text(&foresight.dataset),
             schedule(&foresight),
@@ -46,7 +47,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
             brakes(&foresight.recipe),
             cost(&foresight),
         ];
-        words::result(&sections.join("\n"));
+        terminal::result(&sections.join("\n"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -116,7 +117,7 @@ fn cost(foresight: &RunPlan) -> String {
         text += &format!("  less with {}\n", listed(savings));
     }
     let several = if *files > 1 { format!("; {files} files with the snapshots") } else { String::new() };
-    let name = &recipe.output.name;
+    let name = Shown(&recipe.output.name);
     let LoraSize { modules, parameters, bytes } = lora;
     text + &format!(
         "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \

@@ -10,7 +10,8 @@ use lorabake_recipe::{ParseError, Parsed, parse_run};
 use lorabake_train::distributed::finish;
 
 use crate::bake::{bake, is_quiet, summary};
-use crate::words;
+use crate::errors;
+use crate::terminal::{self, Shown};
 
 /// Trains what `argv`, the words behind `lorabake train`, ask for.
 ///
@@ -20,23 +21,24 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
     let stages = match parse_run(argv) {
         Ok(stages) => stages,
         Err(ParseError::Asked(text)) => {
-            words::result(&text);
+            terminal::result(&text);
             return Ok(ExitCode::SUCCESS);
         }
         Err(error @ ParseError::Unusable(_)) => return Ok(refuse(&error)),
     };
     if let [Parsed { write_to: Some(path), recipe, .. }] = stages.as_slice() {
         write_new(path, &recipe.to_toml()?).with_context(|| format!("cannot write {}", path.display()))?;
-        words::result(&path.display().to_string());
+        terminal::result(&Shown(path.display()).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     for (index, parsed) in stages.iter().enumerate() {
         if stages.len() > 1 {
-            eprintln!("\nstage {} of {}: {}", index + 1, stages.len(), parsed.recipe.output.name);
+            let name = Shown(&parsed.recipe.output.name);
+            terminal::say_lines(&format!("\nstage {} of {}: {name}", index + 1, stages.len()));
         }
         let outcome = bake(parsed)?;
         if !is_quiet() {
-            words::result(&summary(parsed, &outcome));
+            terminal::result(&summary(parsed, &outcome));
         }
         if outcome.steps < outcome.planned {
             break; // Ctrl-C ends the whole run.
@@ -49,10 +51,10 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
 /// One line for every problem.
 pub fn refuse(error: &ParseError) -> ExitCode {
     match error {
-        ParseError::Unusable(problems) => problems.0.iter().for_each(|problem| eprintln!("error: {problem}")),
-        ParseError::Asked(text) => eprintln!("{text}"),
+        ParseError::Unusable(problems) => errors::tell(&problems.clone().into()),
+        ParseError::Asked(text) => terminal::say_lines(text),
     }
-    eprintln!("All options are explained by: lorabake train --help");
+    terminal::say("All options are explained by: lorabake train --help");
     ExitCode::from(error.exit_code())
 }
 

@@ -11,6 +11,8 @@
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
+//! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
+//! | `prompt_files` | what files of prompts may ask for |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
@@ -19,5 +21,7 @@ mod inspect;
 mod long_runs;
 mod models;
 mod program;
+mod prompt_files;
 mod recipes;
 mod sandbox;
+mod terminal;

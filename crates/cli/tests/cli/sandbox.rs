@@ -105,7 +105,12 @@ impl Sandbox {
 
     /// What Ctrl-C does.
     pub fn interrupt(&self, child: &Child) {
-        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        self.signal(child, "-INT");
+    }
+
+    /// Sends a signal, such as `-HUP`.
+    pub fn signal(&self, child: &Child, signal: &str) {
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

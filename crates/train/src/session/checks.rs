@@ -27,10 +27,7 @@ pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
         Some(Prediction::V { zero_terminal_snr }) => (Some(true), zero_terminal_snr),
     };
     let settled = parsed.with(CheckpointFacts { family: checkpoint.family(), velocity, zero_terminal_snr });
-    settled.map_err(|problems| {
-        let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
-        anyhow!("{}: {}", checkpoint.label(), lines.join("; "))
-    })
+    settled.with_context(|| checkpoint.label().to_owned())
 }
 
 /// Opens the device that is asked for, and tells what there is to tell of it.
