@@ -38,11 +38,17 @@ impl Prompt {
         let mut rest = text;
         while let Some((before, kind, body, after)) = next_tag(rest) {
             prompt.text.push_str(before);
+            if let Some(tag) = open_tag(body) {
+                bail!("the prompt's tag <{kind}:{body}> has another one inside, {tag}; close the first with >");
+            }
             match kind {
                 "lora" | "lyco" => prompt.loras.push(LoraTag::parse(body)?),
                 _ => bail!("the prompt's tag <{kind}:{body}> is not supported; only <lora:NAME:STRENGTH> is"),
             }
             rest = after;
+        }
+        if let Some(tag) = open_tag(rest) {
+            bail!("the prompt's tag {tag} has no > at its end; write {}>", tag.trim_end());
         }
         prompt.text.push_str(rest);
         prompt.text = prompt.text.trim().to_owned();
@@ -112,6 +118,16 @@ fn next_tag(text: &str) -> Option<(&str, &str, &str, &str)> {
         let (body, after) = inner[kind.len()..].strip_prefix(':')?.split_once('>')?;
         (!kind.is_empty() && !body.is_empty()).then_some((&text[..start], kind, body, after))
     })
+}
+
+/// What follows the beginning of a LoRA's tag in a text without such a tag: somebody forgot its end.
+fn open_tag(text: &str) -> Option<&str> {
+    let begins = ["<lora:", "<lyco:"];
+    let (start, _) = text.match_indices('<').find(|(start, _)| {
+        begins.iter().any(|begin| text[*start..].get(..begin.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(begin)))
+    })?;
+    let end = text[start..].find([',', '\n']).map_or(text.len(), |end| start + end);
+    Some(&text[start..end])
 }
 
 /// The file that `name` means: a path, or the name without suffix of a `.safetensors` file directly in one of `folders`,
@@ -184,6 +200,10 @@ mod tests {
             ("<lora:te=1>", "names no file"),
             ("<lora:penny:1:1:64>", "two numbers at most"),
             ("<lora:penny:1:lbw=ALL>", "lbw= is not supported"),
+            ("a cat <lora:penny:0.8", "tag <lora:penny:0.8 has no > at its end; write <lora:penny:0.8>"),
+            ("<lora:penny:0.8, a cat", "tag <lora:penny:0.8 has no > at its end"),
+            ("<lora:penny:0.8 a <lora:hat:1>", "has another one inside, <lora:hat:1; close the first"),
+            ("a <LORA:penny", "has no > at its end"),
             ("<hypernet:x:1>", "<hypernet:x:1> is not supported"),
         ] {
             let error = Prompt::parse(text).unwrap_err().to_string();
