@@ -31,6 +31,7 @@ pub mod text_file;
 pub use parse::checkpoint_facts::CheckpointFacts;
 pub use parse::command::command;
 pub use parse::command_line::{ParseError, Parsed, parse_toml, parse_train};
+pub use parse::home::with_home;
 pub use parse::import;
 pub use parse::stages::parse_run;
 pub use recipe::{RawRecipe, Recipe, WriteError};

@@ -68,6 +68,14 @@ impl fmt::Display for Note {
     }
 }
 
+/// Largest amount that is taken: what is computed with it stays within the range of 32-bit floats.
+pub(crate) const LARGEST: f64 = 1e9;
+
+/// A number as people write it: without hundreds of zeros.
+pub(crate) fn shown(value: f64) -> String {
+    if value.is_finite() && value.abs() >= 1e15 { format!("{value:e}") } else { value.to_string() }
+}
+
 /// Collects problems and notes while a recipe is read and resolved, so that all are reported at once.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -94,11 +102,16 @@ impl Report {
         given.unwrap_or(default)
     }
 
-    /// `given` or `default`; a problem unless it is finite and not negative.
+    /// `given` or `default`; a problem unless it is finite, not negative, and no more than 32-bit floats bear.
     pub(crate) fn amount(&mut self, option: &str, given: Option<f64>, default: f64) -> f64 {
         match given {
             Some(value) if !(value.is_finite() && value >= 0.0) => {
-                self.problem(option, format!("{value} is not an amount"), "use a number that is 0 or more");
+                let what = format!("{} is not an amount", shown(value));
+                self.problem(option, what, "use a number that is 0 or more");
+                default
+            }
+            Some(value) if value > LARGEST => {
+                self.problem(option, format!("{} is too large", shown(value)), format!("use {LARGEST:e} or less"));
                 default
             }
             _ => given.unwrap_or(default),
@@ -115,7 +128,11 @@ impl Report {
     pub(crate) fn share(&mut self, option: &str, given: Option<f64>) -> f64 {
         match given {
             Some(value) if !(0.0..=1.0).contains(&value) => {
-                self.problem(option, format!("{value} is not a share"), "use a number from 0 to 1, such as 0.1");
+                self.problem(
+                    option,
+                    format!("{} is not a share", shown(value)),
+                    "use a number from 0 to 1, such as 0.1",
+                );
                 0.0
             }
             _ => given.unwrap_or(0.0),

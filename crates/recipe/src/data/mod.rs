@@ -255,7 +255,8 @@ impl RawData {
             }
             return (default, default);
         };
-        let (width, height) = text.split_once([',', 'x', 'X']).unwrap_or((text, text));
+        let size = text.trim().trim_matches(['(', ')', '[', ']']);
+        let (width, height) = size.split_once([',', 'x', 'X']).unwrap_or((size, size));
         if let (Some(width), Some(height)) = (side(width), side(height)) {
             return (width, height);
         }

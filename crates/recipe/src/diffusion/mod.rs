@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::report::Report;
+use crate::report::{LARGEST, Report};
 pub use loss::{HuberSchedule, HuberThreshold, LossKind};
 
 /// Diffusion section of a recipe.
@@ -228,7 +228,7 @@ impl RawDiffusion {
         let strength = report.amount_above_zero("noise_offset", self.noise_offset);
         let random = self.noise_offset_random_strength == Some(true);
         let adaptive = self.adaptive_noise_scale.filter(|scale| *scale != 0.0);
-        if adaptive.is_some_and(|scale| !scale.is_finite()) {
+        if adaptive.is_some_and(|scale| scale.is_nan() || scale.abs() > LARGEST) {
             report.problem("adaptive_noise_scale", "it is not a number", "use for instance 0.01");
         }
         if strength.is_none() && random {

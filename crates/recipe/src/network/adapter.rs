@@ -30,6 +30,15 @@ pub struct Lycoris {
     pub rs: bool,
 }
 
+impl Lycoris {
+    /// Whether a rank that is more than a layer has is no more than that layer: IA3 has none, and people give LoKr one of
+    /// 100000 so that its matrices are whole.
+    pub(crate) fn has_no_product(&self) -> bool {
+        let is_free = |algo: &Algo| matches!(algo, Algo::Lokr(_) | Algo::Ia3);
+        is_free(&self.algo) && self.preset.changes.iter().all(|(_, change)| change.algo.as_ref().is_none_or(is_free))
+    }
+}
+
 /// A side of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {

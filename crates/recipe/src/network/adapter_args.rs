@@ -6,7 +6,7 @@ use super::blocks::Blocks;
 use super::lycoris_preset::{BUILT_IN, Preset};
 use super::rank_alpha::{RankAlpha, alpha};
 use super::{block_args, lora_plus};
-use crate::report::Report;
+use crate::report::{LARGEST, Report};
 
 /// The option under which everything here is typed.
 const OPTION: &str = "network_args";
@@ -229,8 +229,8 @@ impl Args<'_> {
     /// A whole number of 1 or more.
     fn count(&self, key: &str, default: usize, report: &mut Report) -> usize {
         let Some(text) = self.get(key) else { return default };
-        match text.parse() {
-            Ok(count) if count > 0 => count,
+        match text.parse::<u32>() {
+            Ok(count) if count > 0 => count as usize,
             _ => {
                 report.problem(OPTION, format!("{key}={text} makes no sense"), "use a whole number, 1 or more");
                 default
@@ -302,7 +302,7 @@ impl Args<'_> {
             return Some(first.copied().unwrap_or(RankAlpha { rank: 1, alpha: 1.0 }));
         }
         let rank = self.rank("conv_dim", report)?;
-        let given = typed_alpha.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+        let given = self.conv_alpha(report);
         Some(RankAlpha { rank, alpha: alpha(OPTION, given, rank, report) })
     }
 
@@ -317,14 +317,21 @@ impl Args<'_> {
             Some(_) => self.rank("conv_dim", report)?,
             None => beside.linear.rank,
         };
-        let alpha = match self.get("conv_alpha") {
-            Some(text) => {
-                let given = Some(text.parse::<f64>().unwrap_or(f64::NAN));
-                alpha(OPTION, given, rank, report)
-            }
+        let alpha = match self.conv_alpha(report) {
+            Some(given) => alpha(OPTION, Some(given), rank, report),
             None => beside.linear.alpha,
         };
         Some(RankAlpha { rank, alpha })
+    }
+
+    /// The alpha of 3×3 convolutions as it was typed.
+    fn conv_alpha(&self, report: &mut Report) -> Option<f64> {
+        let text = self.get("conv_alpha")?;
+        let alpha = text.parse().ok().filter(|alpha| (0.0..=LARGEST).contains(alpha));
+        if alpha.is_none() {
+            report.problem(OPTION, format!("conv_alpha={text} makes no sense"), "use a number from 0 to conv_dim");
+        }
+        alpha
     }
 
     fn note_from_file(&self, report: &mut Report) {
@@ -335,7 +342,7 @@ impl Args<'_> {
 
     fn rank(&self, key: &str, report: &mut Report) -> Option<usize> {
         let text = self.get(key)?;
-        let rank = text.parse::<usize>().ok().filter(|rank| *rank > 0);
+        let rank = text.parse::<u32>().ok().filter(|rank| *rank > 0).map(|rank| rank as usize);
         if rank.is_none() {
             report.problem(OPTION, format!("{key}={text} is not a rank"), "use a whole number, 1 or more");
         }

@@ -9,7 +9,7 @@ use super::options::RawNetwork;
 use super::rank_alpha::RankAlpha;
 use crate::model::Family;
 use crate::parse::pairs::value_of;
-use crate::report::Report;
+use crate::report::{LARGEST, Report, shown};
 
 /// Keys of `--network_args` that are read here.
 pub(crate) const KEYS: [&str; 8] = [
@@ -37,6 +37,13 @@ pub(crate) fn resolve(raw: &RawNetwork, args: &[(&str, &str)], family: Option<Fa
     let alphas: Option<Vec<f64>> = list(args, "block_alphas", numbering, report);
     let conv_dims: Option<Vec<usize>> = list(args, "conv_block_dims", numbering, report);
     let conv_alphas: Option<Vec<f64>> = list(args, "conv_block_alphas", numbering, report);
+    for (key, alphas) in [("block_alphas", &alphas), ("conv_block_alphas", &conv_alphas)] {
+        let most = alphas.iter().flatten().copied().fold(0.0, f64::max);
+        if most > LARGEST {
+            let what = format!("{key}: {} is too large", shown(most));
+            report.problem("network_args", what, "use numbers between 0 and the rank");
+        }
+    }
     if dims.is_none() && lr.is_none() {
         note_unused(args, &KEYS[5..], "without block_dims or learning rates of blocks, as in sd-scripts", report);
         return Blocks { numbering, ..Blocks::default() };
@@ -129,7 +136,7 @@ fn factors(raw: &RawNetwork, args: &[(&str, &str)], numbering: Numbering, report
     let mut zero = 0.0;
     if let Some(text) = threshold {
         zero = text.parse::<f64>().unwrap_or(f64::NAN);
-        if zero.is_nan() {
+        if !zero.is_finite() {
             let what = format!("block_lr_zero_threshold={text} is not a number");
             report.problem("network_args", what, "write for instance block_lr_zero_threshold=0.1");
             return None;
@@ -230,7 +237,7 @@ fn curve(text: &str, len: usize) -> Option<Vec<f64>> {
 }
 
 fn finite(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|value: &f64| value.is_finite())
+    text.trim().parse().ok().filter(|value: &f64| value.abs() <= LARGEST)
 }
 
 /// `IN04=0.2,M00=1,OUT=0.5,OUT03-OUT05=1`: what comes later wins, what is not named keeps 1.

@@ -2,7 +2,7 @@
 //! `--network_args`.
 
 use crate::parse::pairs::value_of;
-use crate::report::Report;
+use crate::report::{LARGEST, Report};
 
 /// Keys of `--network_args` that are read here.
 pub(crate) const KEYS: [&str; 3] = ["loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"];
@@ -20,7 +20,7 @@ impl LoraPlus {
     pub(crate) fn resolve(args: &[(&str, &str)], report: &mut Report) -> Self {
         let [both, unet, text_encoder] = KEYS.map(|key| {
             let text = value_of(args, key)?;
-            let ratio = text.parse::<f64>().ok().filter(|ratio| ratio.is_finite() && *ratio > 0.0);
+            let ratio = text.parse::<f64>().ok().filter(|ratio| *ratio > 0.0 && *ratio <= LARGEST);
             if ratio.is_none() {
                 let what = format!("{key}={text} is not a ratio of learning rates");
                 report.problem("network_args", what, format!("use a number above 0, such as {key}=16"));

@@ -4,15 +4,22 @@
 //! they are meant: there `full` fails with Stable Diffusion 1.x, since it names the time embedding twice, and `ia3`
 //! names no layer, since its names are compared with the start of whole paths.
 
-use std::path::Path;
-
 use regex_lite::Regex;
 
 use super::algo::{Algo, Lokr, RankBlocks};
+use super::rank_alpha::MOST;
+use crate::parse::{home, text};
+use crate::report::{LARGEST, shown};
 
 /// Names of the presets that need no file.
 pub const BUILT_IN: [&str; 8] =
     ["full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only", "ia3"];
+
+/// Whether one of `--network_args` names a preset that is none of the built-in ones, and so a file.
+pub(crate) fn names_a_preset_file(pair: &str) -> bool {
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    key.trim() == "preset" && !BUILT_IN.contains(&value.trim())
+}
 
 /// Which layers get an adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,11 +180,11 @@ impl Preset {
         if let Some(preset) = built_in(name) {
             return Ok(preset);
         }
-        let path = Path::new(name);
-        if path.extension().is_none_or(|suffix| suffix != "toml") {
+        let path = home::expanded(name.into()).map_err(|unknown| unknown.to_string())?;
+        if path.extension().is_none_or(|suffix| !suffix.eq_ignore_ascii_case("toml")) {
             return Err("there is no such preset".into());
         }
-        let text = std::fs::read_to_string(path).map_err(|error| format!("the file cannot be read ({error})"))?;
+        let text = text::read(&path).map_err(|unread| unread.to_string().replacen("it ", "the file ", 1))?;
         let file: File = toml::from_str(&text).map_err(|error| error.message().to_string())?;
         Self::of_file(file, &text, algo)
     }
@@ -240,6 +247,12 @@ impl FileChange {
         }
         if self.dim == Some(0) {
             return Err("dim 0 makes no sense".into());
+        }
+        if let Some(dim) = self.dim.filter(|dim| *dim > MOST) {
+            return Err(format!("dim {dim} is more than any layer of the model has"));
+        }
+        if let Some(alpha) = self.alpha.filter(|alpha| !(0.0..=LARGEST).contains(alpha)) {
+            return Err(format!("alpha {} makes no sense", shown(alpha)));
         }
         Ok(Change { algo, dim: self.dim, alpha: self.alpha, on_input: self.train_on_input })
     }

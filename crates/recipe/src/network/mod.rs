@@ -1,7 +1,7 @@
 //! The adapter that is trained: rank, alpha and where it attaches.
 
 pub mod adapter;
-mod adapter_args;
+pub(crate) mod adapter_args;
 pub mod algo;
 mod block_args;
 pub mod blocks;
@@ -19,13 +19,13 @@ use crate::optim::optimizer::Optimizer;
 use crate::parse::pairs::Pairs;
 use crate::report::Report;
 use adapter::{AdapterSettings, Dropout};
-use adapter_args::Beside;
+use adapter_args::{Beside, Read};
 use algo::Algo;
 use blocks::Blocks;
 use lora_plus::LoraPlus;
 use options::RawNetwork;
 pub use rank_alpha::RankAlpha;
-use rank_alpha::alpha;
+use rank_alpha::{alpha, check_rank};
 
 /// Which networks get adapters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +109,9 @@ impl RawNetwork {
         if is_ia3 && self.scale_weight_norms.is_some_and(|norm| norm > 0.0) {
             report.note("scale_weight_norms", "has no effect with algo=ia3, whose change is a share of the layer");
         }
+        if !dim_from_weights {
+            check_ranks(linear, &read, &blocks, report);
+        }
         let mut typed = read.args;
         typed.extend(named);
         Network {
@@ -178,6 +181,26 @@ impl RawNetwork {
                 Scope::Both
             }
         }
+    }
+}
+
+/// Refuses or remarks ranks that are more than any layer has.
+fn check_ranks(linear: RankAlpha, read: &Read, blocks: &Blocks, report: &mut Report) {
+    if let AdapterSettings::Lycoris(lycoris) = &read.adapter
+        && lycoris.has_no_product()
+    {
+        return;
+    }
+    check_rank("network_dim", "", linear.rank, report);
+    if let Some(conv) = read.conv
+        && conv.rank != linear.rank
+        && blocks.conv.is_none()
+    {
+        check_rank("network_args", "conv_dim=", conv.rank, report);
+    }
+    for (name, sizes) in [("block_dims: ", &blocks.linear), ("conv_block_dims: ", &blocks.conv)] {
+        let most = sizes.iter().flatten().map(|size| size.rank).max();
+        check_rank("network_args", name, most.unwrap_or(0), report);
     }
 }
 

@@ -13,6 +13,22 @@ pub struct RankAlpha {
     pub alpha: f64,
 }
 
+/// The smaller side of the widest layer that a LoRA can have: more ranks than that add nothing.
+const WIDEST: usize = 1280;
+/// Ranks beyond this cannot be meant.
+pub(crate) const MOST: usize = 65536;
+
+/// Refuses or remarks a rank that is more than any layer has; `name` is what stands before it, if it is one of several
+/// settings of the option.
+pub(crate) fn check_rank(option: &str, name: &str, rank: usize, report: &mut Report) {
+    let what = format!("{name}{rank} is more than any layer of the model has ({WIDEST})");
+    if rank > MOST {
+        report.problem(option, what, format!("use {WIDEST} or less, such as 32"));
+    } else if rank > WIDEST {
+        report.note(option, format!("{what}, and the rest is of no use"));
+    }
+}
+
 /// Alpha as sd-scripts reads it: 1 unless given, and 0 stands for the rank.
 pub(crate) fn alpha(option: &str, given: Option<f64>, rank: usize, report: &mut Report) -> f64 {
     let alpha = report.amount(option, given, 1.0);

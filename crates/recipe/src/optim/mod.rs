@@ -41,8 +41,7 @@ pub struct Optim {
 impl RawOptim {
     pub(crate) fn resolve(&self, scope: Scope, family: Option<Family>, report: &mut Report) -> Optim {
         let optimizer = self.optimizer(report);
-        self.check_rate_count(family, report);
-        let rates = self.rates(scope, &optimizer, report);
+        let rates = self.with_rates_for(family, report).rates(scope, &optimizer, report);
         let schedule = self.schedule(&optimizer, report);
         let optim = Optim {
             unet_lr: rates.unet,

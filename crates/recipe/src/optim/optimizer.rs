@@ -6,6 +6,7 @@
 //! bitsandbytes 0.50.2, lion-pytorch 0.2.5, dadaptation 3.2, transformers 4.54.1, prodigyopt 1.1.2. No arithmetic here.
 
 use super::setting::Setting;
+use crate::report::LARGEST;
 
 crate::optimizers! {
     /// torch.optim.AdamW: decoupled weight decay.
@@ -316,6 +317,11 @@ impl Optimizer {
             }
             "eps" if !adam && !all(|v| v.is_finite() && v > 0.0) => Some("it must be more than 0"),
             "eps" | "weight_decay" if !all(|v| v.is_finite() && v >= 0.0) => Some("it must be 0 or more"),
+            "d0" | "d_coef" | "clip_threshold" | "eps" | "weight_decay" | "decay_rate"
+                if !all(|v| v.abs() <= LARGEST) =>
+            {
+                Some("it must be 1e9 or less")
+            }
             _ => None,
         }
     }

@@ -4,7 +4,10 @@ use super::optimizer::Optimizer;
 use super::options::RawOptim;
 use crate::model::Family;
 use crate::network::Scope;
-use crate::report::Report;
+use crate::report::{Report, shown};
+
+/// Learning rates beyond this cannot be meant.
+const HIGHEST: f64 = 1e3;
 
 /// The learning rates that are meant.
 pub(crate) struct Rates {
@@ -25,21 +28,27 @@ struct Part {
 }
 
 impl RawOptim {
-    /// One value, or one for each text encoder.
-    pub(crate) fn check_rate_count(&self, family: Option<Family>, report: &mut Report) {
-        let given = self.text_encoder_lr.as_deref().map_or(0, <[f64]>::len);
+    /// The options with one rate for each text encoder that there is. The kohya GUI writes two whatever the model is, and
+    /// sd-scripts takes the first.
+    pub(crate) fn with_rates_for(&self, family: Option<Family>, report: &mut Report) -> Self {
+        let mut own = self.clone();
+        let Some(rates) = &mut own.text_encoder_lr else { return own };
         match family {
-            Some(family @ (Family::Sd1 | Family::Sd2)) if given > 1 => {
-                let name = if family == Family::Sd1 { "1.x" } else { "2.x" };
-                let what = format!("several values are given, but Stable Diffusion {name} has one text encoder");
-                report.problem("text_encoder_lr", what, "give one value");
+            Some(family @ (Family::Sd1 | Family::Sd2)) => {
+                if rates.iter().any(|rate| *rate != rates[0]) {
+                    let name = if family == Family::Sd1 { "1.x" } else { "2.x" };
+                    let text = format!("only {} is used: Stable Diffusion {name} has one text encoder", rates[0]);
+                    report.note("text_encoder_lr", text);
+                }
+                rates.truncate(1);
             }
-            _ if given > 2 => {
-                let what = format!("{given} values are given, and SDXL has two text encoders");
+            Some(Family::Sdxl) if rates.len() > 2 => {
+                let what = format!("{} values are given, and SDXL has two text encoders", rates.len());
                 report.problem("text_encoder_lr", what, "give one value, or two");
             }
             _ => {}
         }
+        own
     }
 
     /// Learning rates of UNet and text encoders.
@@ -154,7 +163,10 @@ fn check_rate(option: &str, rate: f64, optimizer: &Optimizer, without_it: &str, 
     let usual = usual_rate(optimizer);
     let sgd = matches!(optimizer, Optimizer::SGDNesterov(_) | Optimizer::SGDNesterov8bit(_));
     if !(rate.is_finite() && rate >= 0.0) {
-        report.problem(option, format!("{rate} is not a learning rate"), "use a number such as 1e-4");
+        report.problem(option, format!("{} is not a learning rate", shown(rate)), "use a number such as 1e-4");
+    } else if rate > HIGHEST {
+        let what = format!("{} is more than any optimizer bears", shown(rate));
+        report.problem(option, what, format!("use a number such as {usual:?}").replace("0.0001", "1e-4"));
     } else if optimizer.sets_own_rates() {
         let text = match option {
             "learning_rate" => {
@@ -163,7 +175,7 @@ fn check_rate(option: &str, rate: f64, optimizer: &Optimizer, without_it: &str, 
             _ => "has no effect: AdaFactor with relative_step=True sets its own rates",
         };
         report.note(option, text);
-    } else if rate == 0.0 {
+    } else if rate as f32 == 0.0 {
         let remedy = format!("give a rate such as {usual:?}, or leave a part untrained with {without_it}")
             .replace("0.0001", "1e-4");
         report.problem(option, "nothing is learnt at rate 0", remedy);

@@ -3,7 +3,7 @@
 //! Names are not checked here and values stay text.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::report::Problem;
 
@@ -36,10 +36,24 @@ pub(crate) fn plain_name(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The options of `argv`, which holds what follows `lorabake train`; words that belong to no option are problems.
+/// The options of `argv`, which holds what follows `lorabake train`. A word before all options is the recipe file; others
+/// that belong to no option are problems.
 pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
     let mut read = ReadOptions::default();
-    for word in argv {
+    let mut words = argv;
+    if let Some(word) = argv.first().and_then(|word| word.to_str())
+        && !word.starts_with(['-', '–', '—'])
+    {
+        words = &argv[1..];
+        match misplaced(Path::new(word)) {
+            Some(remedy) => read.problems.push(stray(word, "is no recipe file", remedy)),
+            None => {
+                let values = vec![word.to_owned()];
+                read.options.push(Given { name: "config_file".to_owned(), values, file: None });
+            }
+        }
+    }
+    for word in words {
         let Some(word) = word.to_str() else {
             read.problems.push(stray(&word.to_string_lossy(), "is not valid UTF-8", "rename the file or folder"));
             continue;
@@ -59,6 +73,21 @@ pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
         }
     }
     read
+}
+
+/// What to do with a file or folder that cannot be a recipe; nothing if it can.
+fn misplaced(path: &Path) -> Option<&'static str> {
+    let has = |suffixes: &[&str]| {
+        let suffix = path.extension().unwrap_or_default();
+        suffixes.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+    };
+    if path.is_dir() {
+        Some("give a folder of images with --train_data_dir")
+    } else if has(&["safetensors", "ckpt"]) {
+        Some("give a checkpoint with --pretrained_model_name_or_path, a LoRA with --like or --network_weights")
+    } else {
+        None
+    }
 }
 
 fn stray(word: &str, what: &str, remedy: &str) -> Problem {

@@ -10,7 +10,7 @@ use super::argv::{self, Given};
 use super::command::{TrainArgs, help_or_version, is_place};
 use super::intake::Intake;
 use crate::recipe::{RawRecipe, Recipe};
-use crate::report::{Note, Problem, Problems, Report};
+use crate::report::{Note, Problem, Problems};
 
 /// What the user asked for.
 #[derive(Debug, Clone)]
@@ -72,10 +72,12 @@ pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<ParsedStage
     let mut typed = argv::split(argv);
     let mut intake = Intake::new(typed.problems);
     let mut args = TrainArgs::default();
-    for given in typed.options.iter().filter(|given| is_place(given)) {
+    for given in typed.options.iter().filter(|given| is_place(&given.name)) {
+        let before = intake.report.problems.len();
         intake.take(given, &mut args);
+        intake.is_blind |= intake.report.problems.len() > before;
     }
-    typed.options.retain(|given| !is_place(given));
+    typed.options.retain(|given| !is_place(&given.name));
     let mut file = intake.read_file(&args.place);
     if let Some(table) = intake.stages.get(index) {
         overlay(&mut file.options, table);
@@ -86,7 +88,7 @@ pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<ParsedStage
         intake.take(given, &mut args);
     }
     let tables = std::mem::take(&mut intake.stages);
-    let parsed = resolve(intake.report, args.recipe, file.write_to)?;
+    let parsed = resolve(intake, args.recipe, file.write_to)?;
     Ok(ParsedStage { parsed, tables })
 }
 
@@ -116,11 +118,15 @@ pub fn parse_toml(text: &str, path: &Path) -> Result<Parsed, ParseError> {
     for given in &options {
         intake.take(given, &mut args);
     }
-    resolve(intake.report, args.recipe, None)
+    resolve(intake, args.recipe, None)
 }
 
-/// Resolves what was taken. What an unreadable option might have said is not complained about a second time.
-fn resolve(mut report: Report, raw: RawRecipe, write_to: Option<PathBuf>) -> Result<Parsed, ParseError> {
+/// Resolves what was taken. What an unreadable file or option might have said is not complained about a second time.
+pub(crate) fn resolve(intake: Intake, raw: RawRecipe, write_to: Option<PathBuf>) -> Result<Parsed, ParseError> {
+    let Intake { mut report, is_blind, .. } = intake;
+    if is_blind {
+        return Err(ParseError::Unusable(Problems(report.problems)));
+    }
     let unreadable: Vec<Problem> = std::mem::take(&mut report.problems);
     let recipe = raw.resolve_into(&mut report);
     let mut problems = unreadable.clone();

@@ -1,4 +1,4 @@
-//! Reads a `--dataset_config`: data sets with folders of their own, in sd-scripts' TOML form. What it comes to is
+//! Reads a `--dataset_config`: data sets with folders of their own, in sd-scripts' form, as TOML or JSON. What it comes to is
 //! [`DatasetConfig`].
 //!
 //! A key of a subset goes before that of its data set, that before `[general]`, and that before the command line.
@@ -11,8 +11,9 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::argv::Given;
+use super::home::{self, NoHome};
 use super::intake::Intake;
-use super::{file, names};
+use super::{file, names, table, text};
 use crate::data::{DatasetConfig, Subset};
 use crate::recipe::RawRecipe;
 use crate::report::{Problem, Report};
@@ -67,13 +68,10 @@ pub(crate) fn read(path: &Path, line: &RawRecipe, report: &mut Report) -> Datase
         }
     }
     let mut reading = Reading { path, line, report, subsets: Vec::new() };
-    match std::fs::read_to_string(path) {
-        Err(error) => {
-            let what = format!("{} cannot be read ({error})", path.display());
-            reading.report.problem("dataset_config", what, "name a TOML file that exists");
-        }
-        Ok(text) => match text.parse::<Table>() {
-            Err(error) => reading.report.problems.push(file::broken(&error, &text, path)),
+    match text::read(path) {
+        Err(unread) => reading.report.problems.push(unread.problem_of_option("dataset_config", path, "a TOML file")),
+        Ok(text) => match table::read(&text, path) {
+            Err(problem) => reading.report.problems.push(problem),
             Ok(table) => reading.file(&table),
         },
     }
@@ -167,7 +165,10 @@ impl Reading<'_> {
             }
         };
         let mut raw = self.line.clone();
-        raw.data.train_data_dir = Some(dir.into());
+        match home::expanded(dir.into()) {
+            Ok(dir) => raw.data.train_data_dir = Some(dir),
+            Err(NoHome { what, remedy }) => return self.problem("image_dir", format!("({place}) {what}"), remedy),
+        }
         raw.data.reg_data_dir = None;
         raw.data.dataset_config = None;
         let is_reg = merged.get("is_reg").and_then(Value::as_bool) == Some(true);

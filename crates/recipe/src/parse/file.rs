@@ -1,4 +1,4 @@
-//! Recipe files: TOML in sd-scripts' form, `--config_file`.
+//! Recipe files: TOML in sd-scripts' form, or JSON with the same content, `--config_file`.
 //!
 //! Section names are free and carry no meaning, keys are the names of the options. Values become text and go the same
 //! way as those of the command line, so that an option has one meaning.
@@ -21,13 +21,9 @@ pub(crate) struct ReadStages {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// The options in the text of a recipe file; `path` serves the messages only. `[[stage]]` tables are left to
+/// The options in the table of a recipe file; `path` serves the messages only. `[[stage]]` tables are left to
 /// [`stages`].
-pub(crate) fn options(text: &str, path: &Path) -> ReadOptions {
-    let table: Table = match text.parse() {
-        Ok(table) => table,
-        Err(error) => return ReadOptions { options: Vec::new(), problems: vec![broken(&error, text, path)] },
-    };
+pub(crate) fn options(table: Table, path: &Path) -> ReadOptions {
     let mut reading = Reading::new(path);
     for (key, value) in table {
         match value {
@@ -39,11 +35,9 @@ pub(crate) fn options(text: &str, path: &Path) -> ReadOptions {
     reading.read
 }
 
-/// The options of each `[[stage]]` table in the text of a recipe file, in their order.
-pub(crate) fn stages(text: &str, path: &Path) -> ReadStages {
+/// The options of each `[[stage]]` table in the table of a recipe file, in their order.
+pub(crate) fn stages(table: &Table, path: &Path) -> ReadStages {
     let mut stages = ReadStages::default();
-    // A text that is no TOML is the concern of `options`.
-    let table: Table = text.parse().unwrap_or_default();
     let Some(Value::Array(tables)) = table.get(STAGE) else { return stages };
     for table in tables.iter().cloned() {
         let mut reading = Reading::new(path);
@@ -100,16 +94,5 @@ pub(crate) fn text(value: Value) -> String {
         // Without a fraction where there is none, so that 10.0 will do for 10.
         Value::Float(number) => number.to_string(),
         other => other.to_string(),
-    }
-}
-
-pub(crate) fn broken(error: &toml::de::Error, text: &str, path: &Path) -> Problem {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
-    Problem {
-        option: None,
-        what: format!("line {line} is not TOML: {}", error.message().replace('\n', ", ")),
-        remedy: "put it right; text needs quotation marks, and Windows paths single ones: 'C:\\images'".to_owned(),
-        file: Some(path.to_owned()),
     }
 }

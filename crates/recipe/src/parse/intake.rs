@@ -4,15 +4,19 @@
 //! options is ignored.
 
 use std::any::TypeId;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, FromArgMatches};
+use toml::Table;
 
 use super::argv::Given;
 use super::command::{RawPlace, TrainArgs, command, is_place};
+use super::home::NoHome;
+use super::import::{self, Imported};
 use super::other_options::{self, Verdict};
-use super::{file, import, names, preset};
+use super::{file, foreign_names, names, preset, table, text, words};
 use crate::recipe::RawRecipe;
 use crate::report::{Problem, Report};
 
@@ -22,6 +26,8 @@ pub(crate) struct Intake {
     pub(crate) report: Report,
     /// What each `[[stage]]` of the recipe file says.
     pub(crate) stages: Vec<Vec<Given>>,
+    /// Whether one of the files that hold options could not be read: nobody knows what it says.
+    pub(crate) is_blind: bool,
 }
 
 /// What `--config_file` and `--output_config` come to.
@@ -34,7 +40,8 @@ pub(crate) struct RecipeFile {
 
 impl Intake {
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
-        Self { command: command(), report: Report { problems, notes: Vec::new() }, stages: Vec::new() }
+        let report = Report { problems, notes: Vec::new() };
+        Self { command: command(), report, stages: Vec::new(), is_blind: false }
     }
 
     /// The options in `--config_file`, or the file that `--output_config` has to write.
@@ -46,10 +53,10 @@ impl Intake {
             }
             return RecipeFile::default();
         };
-        if !writes && path.extension().is_some_and(|suffix| suffix == "json") {
-            return RecipeFile { options: self.import("config_file", &path), write_to: None };
-        }
-        if path.extension().is_none_or(|suffix| suffix != "toml") {
+        let suffixes: &[&str] = if writes { &["toml"] } else { &["toml", "json"] };
+        let has_suffix =
+            path.extension().is_some_and(|own| suffixes.iter().any(|known| own.eq_ignore_ascii_case(known)));
+        if !has_suffix {
             path.as_mut_os_string().push(".toml");
         }
         if writes {
@@ -59,19 +66,19 @@ impl Intake {
             }
             return RecipeFile { options: Vec::new(), write_to: Some(path) };
         }
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let stages = file::stages(&text, &path);
-                self.stages = stages.tables;
-                self.report.problems.extend(stages.problems);
-                return RecipeFile { options: self.read_text(&text, &path), write_to: None };
-            }
-            Err(error) => {
-                let what = format!("{} cannot be read ({error})", path.display());
-                self.report.problem("config_file", what, "name a TOML file that exists");
+        match text::read(&path) {
+            Ok(text) => RecipeFile { options: self.read_text(&text, &path), write_to: None },
+            Err(unread) => {
+                self.blinded(unread.problem_of_option("config_file", &path, "a TOML file"));
+                RecipeFile::default()
             }
         }
-        RecipeFile::default()
+    }
+
+    /// A problem for which no more can be said of the recipe.
+    pub(crate) fn blinded(&mut self, problem: Problem) {
+        self.report.problems.push(problem);
+        self.is_blind = true;
     }
 
     /// Puts options of a file into `recipe`.
@@ -83,38 +90,60 @@ impl Intake {
         *recipe = args.recipe;
     }
 
+    /// The options in the text of a recipe file, or of another program's settings. What its stages say goes to
+    /// `stages`.
     pub(crate) fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {
-        let mut read = file::options(text, path);
+        if table::is_json(text, path) {
+            let json = table::json(text, path);
+            if let Some(imported) = json.as_ref().ok().and_then(import::of_json) {
+                return self.imported("config_file", imported, path);
+            }
+            self.read_table(json.and_then(|json| table::of_json(json, path)), path)
+        } else {
+            self.read_table(table::of_toml(text, path), path)
+        }
+    }
+
+    fn read_table(&mut self, table: Result<Table, Problem>, path: &Path) -> Vec<Given> {
+        let table = match table {
+            Ok(table) => table,
+            Err(problem) => {
+                self.blinded(problem);
+                return Vec::new();
+            }
+        };
+        let stages = file::stages(&table, path);
+        self.stages = stages.tables;
+        self.report.problems.extend(stages.problems);
+        let mut read = file::options(table, path);
         self.report.problems.append(&mut read.problems);
-        for given in read.options.iter().filter(|given| is_place(given)) {
+        for given in read.options.iter().filter(|given| is_place(&given.name)) {
             let problem = given.problem("it belongs on the command line", "leave it out of the file");
             self.report.problems.push(problem);
         }
-        read.options.retain(|given| !is_place(given));
+        read.options.retain(|given| !is_place(&given.name));
         read.options
     }
 
     /// Another program's settings; what has no counterpart becomes a note.
-    fn import(&mut self, option: &str, path: &Path) -> Vec<Given> {
-        match import::import(path) {
-            Ok(imported) => {
-                for line in imported.left_out_lines() {
-                    self.report.note(option, format!("{line} (left out of {})", path.display()));
-                }
-                imported.givens(path)
-            }
-            Err(problem) => {
-                self.report.problems.push(problem);
-                Vec::new()
-            }
+    fn imported(&mut self, option: &str, imported: Imported, path: &Path) -> Vec<Given> {
+        for line in imported.left_out_lines() {
+            self.report.note(option, format!("{line} (left out of {})", path.display()));
         }
+        imported.givens(path)
     }
 
     /// The settings of the LoRA that `--like` names, without those that `layers` overrule.
     pub(crate) fn like(&mut self, place: &RawPlace, layers: &[&[Given]]) -> Vec<Given> {
         let Some(path) = &place.like else { return Vec::new() };
         let explicit: Vec<&str> = layers.iter().copied().flatten().map(|given| given.name.as_str()).collect();
-        let mut options = self.import("like", path);
+        let mut options = match import::import(path) {
+            Ok(imported) => self.imported("like", imported, path),
+            Err(problem) => {
+                self.blinded(problem);
+                return Vec::new();
+            }
+        };
         let has_other_optimizer = preset::overruled("optimizer_type", &explicit);
         options.retain(|given| {
             let is_of_other_optimizer = has_other_optimizer && given.name == "optimizer_args";
@@ -141,6 +170,10 @@ impl Intake {
 
     /// Puts one option into `args`; a later one replaces an earlier one.
     pub(crate) fn take(&mut self, given: &Given, args: &mut TrainArgs) {
+        if let Some(option) = foreign_names::taken(&given.name) {
+            self.report.note(option, format!("{} is taken for it", given.name));
+            return self.take(&Given { name: option.to_owned(), ..given.clone() }, args);
+        }
         let read = match self.words(given) {
             Ok(Some(words)) => self.read(given, words, args),
             Ok(None) => Ok(()),
@@ -153,7 +186,7 @@ impl Intake {
 
     /// The option in the one form that clap is shown; `None` if there is nothing to put into a recipe.
     fn words(&mut self, given: &Given) -> Result<Option<Vec<String>>, Problem> {
-        let Given { name, values, .. } = given;
+        let name = &given.name;
         let Some(arg) = self.command.get_arguments().find(|arg| arg.get_long() == Some(name)) else {
             return match other_options::classify(given) {
                 Verdict::Unknown => Err(self.unknown(given)),
@@ -172,6 +205,11 @@ impl Intake {
         let is_list = matches!(arg.get_action(), ArgAction::Append);
         let is_flag = type_id == TypeId::of::<bool>();
         let long = format!("--{name}");
+        let values = match (is_list, is_text) {
+            (true, true) => words::listed_pairs(&given.values),
+            (true, false) => words::listed_numbers(&given.values),
+            (false, _) => given.values.clone(),
+        };
         match values.as_slice() {
             [] if is_list || given.file.is_some() => Ok(None),
             [] if is_flag => Ok(Some(vec![long])),
@@ -204,10 +242,14 @@ impl Intake {
         let arg = self.command.get_arguments().find(|arg| arg.get_long() == Some(&given.name));
         let type_id = arg.map(|arg| arg.get_value_parser().type_id());
         let is_value = error.kind() == ErrorKind::ValueValidation;
-        if type_id.is_some_and(|id| id == TypeId::of::<bool>()) {
+        if let Some(NoHome { what, remedy }) = error.source().and_then(|source| source.downcast_ref()) {
+            given.problem(what, remedy)
+        } else if type_id.is_some_and(|id| id == TypeId::of::<bool>()) {
             given.problem(format!("`{value}` is neither true nor false"), "leave it out")
         } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<f64>()) {
             given.problem(format!("`{value}` is not a number"), "write for instance 0.0001 or 1e-4")
+        } else if given.name == "seed" && value.trim().starts_with('-') {
+            given.problem(format!("{} is no seed", value.trim()), "leave --seed out for a random one")
         } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<u32>()) {
             given.problem(format!("`{value}` is not a whole number from 0 to 4294967295"), "write for instance 1")
         } else {
@@ -216,11 +258,16 @@ impl Intake {
     }
 
     fn unknown(&self, given: &Given) -> Problem {
-        let own = self.command.get_arguments().filter_map(|arg| arg.get_long());
-        let remedy = match names::nearest(&given.name, own.chain(other_options::names())) {
-            Some(name) if given.file.is_some() => format!("did you mean {name}?"),
-            Some(name) => format!("did you mean --{name}?"),
-            None => "leave it out".to_owned(),
+        let name = &given.name;
+        let own = || self.command.get_arguments().filter_map(|arg| arg.get_long());
+        let near = foreign_names::meant(name)
+            .or_else(|| names::nearest_in(name, own().chain(other_options::names())))
+            .or_else(|| names::beginning_with(name, own()));
+        let remedy = match (near, foreign_names::advice(given)) {
+            (Some(near), _) if given.file.is_some() => format!("did you mean {near}?"),
+            (Some(near), _) => format!("did you mean --{near}?"),
+            (None, Some(advice)) => return given.problem("there is no such option", advice),
+            (None, None) => "look in --help for what does the same, or leave it out".to_owned(),
         };
         given.problem("neither lorabake nor sd-scripts knows this option", remedy)
     }

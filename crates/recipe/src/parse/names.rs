@@ -1,51 +1,86 @@
-//! Names that people type instead of the right ones.
+//! Names that are like other names: what somebody meant who mistyped one.
+//!
+//! A name that has only its beginning in common with another one is not like it: `learning_rate_te1` is no
+//! `learning_rate`.
 
-/// Words of other programs, guides and the first guess, with the option that is meant.
-const MEANT: [(&str, &str); 22] = [
-    ("rank", "network_dim"),
-    ("dim", "network_dim"),
-    ("network_rank", "network_dim"),
-    ("lora_rank", "network_dim"),
-    ("alpha", "network_alpha"),
-    ("lora_alpha", "network_alpha"),
-    ("lr", "learning_rate"),
-    ("te_lr", "text_encoder_lr"),
-    ("epochs", "max_train_epochs"),
-    ("num_epochs", "max_train_epochs"),
-    ("steps", "max_train_steps"),
-    ("batch_size", "train_batch_size"),
-    ("optimizer", "optimizer_type"),
-    ("scheduler", "lr_scheduler"),
-    ("warmup", "lr_warmup_steps"),
-    ("model", "pretrained_model_name_or_path"),
-    ("checkpoint", "pretrained_model_name_or_path"),
-    ("output", "output_dir"),
-    ("config", "config_file"),
-    ("crop_aug", "random_crop"),
-    ("8bit_adam", "use_8bit_adam"),
-    ("snr_gamma", "min_snr_gamma"),
-];
-
-/// The option that `name` probably means: a known synonym, or the most similar of `names`.
-pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if let Some((_, meant)) = MEANT.iter().find(|(typed, _)| *typed == name) {
-        return Some(meant);
-    }
-    nearest_in(name, names)
-}
-
-/// The one of `names` that is most similar to `name`, in whatever case, if any is.
+/// The one of `names` that is most like `name`, in whatever case, if any is.
 pub(crate) fn nearest_in<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     let mut best = None;
-    let mut best_score = 0.85;
+    let mut best_distance = usize::MAX;
     for candidate in names {
-        let score = strsim::jaro_winkler(&name, &candidate.to_ascii_lowercase());
+        let Some(distance) = distance(&name, &candidate.to_ascii_lowercase()) else { continue };
         // Of equals the last.
-        if score >= best_score {
+        if distance <= best_distance {
             best = Some(candidate);
-            best_score = score;
+            best_distance = distance;
         }
     }
     best
+}
+
+/// The only one of `names` that begins with `name`: Python takes such a beginning for the whole.
+pub(crate) fn beginning_with<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut whole = names.filter(|whole| name.len() > 2 && whole.starts_with(name));
+    let first = whole.next()?;
+    if whole.next().is_none() { Some(first) } else { None }
+}
+
+/// The letters in which two names differ; none if they are not the same name, mistyped.
+fn distance(name: &str, candidate: &str) -> Option<usize> {
+    let words: Vec<&str> = name.split('_').collect();
+    let others: Vec<&str> = candidate.split('_').collect();
+    let mut sorted = [words.clone(), others.clone()];
+    sorted.iter_mut().for_each(|words| words.sort_unstable());
+    if sorted[0] == sorted[1] {
+        return Some(0);
+    }
+    if words.len() == others.len() {
+        let mut sum = 0;
+        let mut is_near = true;
+        for (word, other) in words.iter().zip(&others) {
+            let letters = word.chars().count().max(other.chars().count());
+            let distance = strsim::osa_distance(word, other);
+            // One slip of the finger in three letters, two in six; a single one may be in a short word of a long name.
+            is_near &= distance <= (letters / 3).min(2);
+            sum += distance;
+        }
+        return if is_near || sum == 1 && name.len() > 5 { Some(sum) } else { None };
+    }
+    let joined = strsim::osa_distance(&words.concat(), &others.concat());
+    // Fewer words may be without their underscores, but one more is something else.
+    let most = if words.len() < others.len() { 1 } else { 0 };
+    if joined <= most { Some(joined + 1) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_finger_are_seen_through() {
+        let names =
+            ["learning_rate", "train_data_dir", "min_snr_gamma", "max_bucket_reso", "flip_aug", "lr_decay_steps", "v2"];
+        for (typed, meant) in [
+            ("train_data_di", Some("train_data_dir")),
+            ("min_snr_gama", Some("min_snr_gamma")),
+            ("snr_min_gamma", Some("min_snr_gamma")),
+            ("Learing_Rate", Some("learning_rate")),
+            ("lerning_rate", Some("learning_rate")),
+            ("rl_decay_steps", Some("lr_decay_steps")),
+            ("flipaug", Some("flip_aug")),
+            ("traindatadir", Some("train_data_dir")),
+            ("learning_rate_te1", None),
+            ("learning_rate_x", None),
+            ("train_text_encoder", None),
+            ("lr_restart_cycles", None),
+            ("min_bucket_reso", None),
+            ("v3", None),
+            ("zzz", None),
+        ] {
+            assert_eq!(nearest_in(typed, names.into_iter()), meant, "{typed}");
+        }
+        assert_eq!(beginning_with("max_b", names.into_iter()), Some("max_bucket_reso"));
+        assert_eq!(beginning_with("l", names.into_iter()), None);
+    }
 }

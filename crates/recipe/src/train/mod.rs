@@ -18,6 +18,9 @@ pub enum Duration {
     Steps(u64),
 }
 
+/// More processor threads than this cannot be meant.
+const MOST_THREADS: u32 = 4096;
+
 /// Arithmetic of the frozen networks (`--mixed_precision`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
@@ -154,7 +157,7 @@ impl RawTrain {
             swapped: self.blocks_to_swap.unwrap_or(0) as usize,
             recompute: self.recompute(report),
             seed: self.seed.map_or_else(|| draw_seed(report), u64::from),
-            threads: self.threads.map(|threads| report.count("threads", Some(threads), 1) as usize),
+            threads: self.threads(report),
             device: self.device(report),
         }
     }
@@ -175,6 +178,15 @@ impl RawTrain {
                 Duration::Steps(1600)
             }
         }
+    }
+
+    fn threads(&self, report: &mut Report) -> Option<usize> {
+        let threads = report.count("threads", Some(self.threads?), 1);
+        if threads > MOST_THREADS {
+            let what = format!("{threads} is more than any processor has");
+            report.problem("threads", what, "use the number of its cores, or leave it out");
+        }
+        Some(threads as usize)
     }
 
     fn device(&self, report: &mut Report) -> Device {

@@ -19,7 +19,7 @@ const GUI: &str = include_str!("gui.json");
 const ONETRAINER: &str = include_str!("onetrainer.json");
 
 /// A file that lives as long as the folder does.
-fn file(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
+pub fn file(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
@@ -153,7 +153,7 @@ fn a_silent_preset_of_onetrainer_means_its_own_defaults() {
 }
 
 /// A file with this metadata and no tensors.
-fn lora(metadata: &[(&str, &str)]) -> Vec<u8> {
+pub fn lora(metadata: &[(&str, &str)]) -> Vec<u8> {
     let fields: Vec<String> = metadata.iter().map(|(key, value)| format!("{key:?}:{value:?}")).collect();
     let json = format!("{{\"__metadata__\":{{{}}}}}", fields.join(","));
     [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat()
@@ -243,7 +243,7 @@ fn files_that_cannot_be_imported_are_refused_in_one_line() {
     };
     assert_eq!(
         problem_of("a.json", b"[]", "--config_file"),
-        "a.json: it holds no settings; name a preset of the kohya GUI or a configuration of OneTrainer\n"
+        "a.json: it holds no settings; write them between { and }\n"
     );
     assert!(problem_of("a.json", b"{", "--config_file").starts_with("a.json: it is not JSON: EOF"));
     let silent = lora(&[("format", "pt")]);

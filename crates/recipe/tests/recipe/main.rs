@@ -2,9 +2,12 @@
 //!
 //! - `messages`: the exact words of problems and notes, one row each in problems.txt and notes.txt.
 //! - `options`: every option by its name alone, and that none of sd-scripts' is forgotten.
+//! - `numbers`: what happens at the ends of every number that may be typed.
 //! - `toml`: recipe files, and that a recipe written out is read back as it was.
 //! - `dataset_config`: `--dataset_config`.
 //! - `stages`: `[[stage]]` tables.
+//! - `files`: encodings, JSON in place of TOML, lists that were cut, `~`.
+//! - `strangers`: what a stranger's file may not do.
 //! - `imports`: presets of other programs, `--like`, `--preset`.
 //! - `families`: what depends on the checkpoint.
 //! - `adapters`: kinds of adapter and their `--network_args`.
@@ -19,12 +22,15 @@ mod blocks;
 mod dampening;
 mod dataset_config;
 mod families;
+mod files;
 mod guide;
 mod imports;
 mod messages;
+mod numbers;
 mod optimizers;
 mod options;
 mod stages;
+mod strangers;
 mod toml;
 
 use std::ffi::OsString;

@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgAction;
 
+use crate::network::lycoris_preset::names_a_preset_file;
 use crate::parse::argv::Given;
 use crate::parse::command::command;
+use crate::parse::command_line::{ParseError, resolve};
+use crate::parse::intake::Intake;
+use crate::recipe::RawRecipe;
+use crate::report::Problem;
 
 /// What a file of another program says in the words of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,15 @@ pub struct LeftOut {
     pub why: String,
 }
 
+/// Longest name and longest value that are shown of a setting without counterpart.
+const SHOWN: usize = 60;
+
+impl LeftOut {
+    pub(super) fn new(key: &str, value: &str, why: &str) -> Self {
+        Self { key: shortened(key), value: shortened(value), why: one_line(why) }
+    }
+}
+
 impl Imported {
     /// The options as if they stood in the recipe file `path`.
     pub(crate) fn givens(&self, path: &Path) -> Vec<Given> {
@@ -38,6 +52,23 @@ impl Imported {
             givens.push(Given { name: name.clone(), values: values.clone(), file: Some(path.to_owned()) });
         }
         givens
+    }
+
+    /// What the options need to become a recipe, and what is wrong with them. No file that they name is opened.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut intake = Intake::new(Vec::new());
+        let mut raw = RawRecipe::default();
+        intake.take_into(&self.givens(Path::new("recipe")), &mut raw);
+        if raw.data.dataset_config.take().is_some() && raw.data.train_data_dir.is_none() {
+            raw.data.train_data_dir = Some(PathBuf::new());
+        }
+        if let Some(args) = &mut raw.network.network_args {
+            args.retain(|pair| !names_a_preset_file(pair));
+        }
+        match resolve(intake, raw, None) {
+            Err(ParseError::Unusable(problems)) => problems.0,
+            _ => Vec::new(),
+        }
     }
 
     /// What has no counterpart, one line for each reason: `a = 1, b = 2: why`.
@@ -54,6 +85,8 @@ impl Imported {
     }
 
     /// A recipe file that `--config_file` reads; what has no counterpart stands above it as comments.
+    ///
+    /// The keys of the file are exactly the options, whatever stands in names and values.
     pub fn to_toml(&self) -> String {
         let mut text = format!("# imported from {}\n", self.source);
         if !self.left_out.is_empty() {
@@ -86,13 +119,52 @@ fn toml_value(name: &str, values: &[String]) -> String {
     }
 }
 
-/// One value as TOML: without quotation marks only where it is a number, true or false.
+/// One value as TOML: without quotation marks only where TOML itself reads a number, true or false.
 fn toml_scalar(value: &str, is_quoted: bool) -> String {
-    let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
-    let is_flag = matches!(value, "true" | "false");
-    if (is_number || is_flag) && !is_quoted {
-        value.to_owned()
-    } else {
-        toml::Value::String(value.to_owned()).to_string()
+    let is_word = value.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
+    if is_word && !is_quoted {
+        let read: Option<toml::Table> = format!("x = {value}").parse().ok();
+        let read = read.and_then(|mut table| table.remove("x"));
+        if let Some(toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_)) = read {
+            return value.to_owned();
+        }
     }
+    toml_string(value)
+}
+
+/// A text as TOML, with everything escaped that is not seen.
+fn toml_string(text: &str) -> String {
+    if !text.contains(is_unseen) {
+        return toml::Value::String(text.to_owned()).to_string();
+    }
+    let mut escaped = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => escaped.extend(['\\', letter]),
+            letter if is_unseen(letter) => escaped += &format!("\\u{:04X}", u32::from(letter)),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped + "\""
+}
+
+/// A text within one line, for a comment.
+fn one_line(text: &str) -> String {
+    let seen = |letter: char| if is_unseen(letter) { '\u{fffd}' } else { letter };
+    text.replace(['\n', '\t'], " ").chars().map(seen).collect()
+}
+
+fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    one_line(&shown)
+}
+
+/// What ends or turns a line, controls a terminal, or is not seen at all.
+fn is_unseen(letter: char) -> bool {
+    let is_mark =
+        matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    letter.is_control() || is_mark
 }

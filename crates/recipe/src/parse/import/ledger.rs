@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::imported::{Imported, LeftOut};
+use crate::parse::command::is_place;
 
-/// Longest value that is shown of a setting without counterpart.
-const SHOWN: usize = 60;
+/// Why a setting that nobody knows is left out.
+const UNKNOWN: &str = "there is no such setting here";
 
 /// Settings on their way into options.
 pub(super) struct Ledger {
@@ -44,10 +45,16 @@ impl Ledger {
         self.give_list(option, vec![value.to_string()]);
     }
 
-    /// Writes a list down, unless it is empty.
+    /// Writes a list down, unless it is empty. A word that can be no option's name has no counterpart.
     pub(super) fn give_list(&mut self, option: &str, values: Vec<String>) {
         if values.is_empty() {
             return;
+        }
+        if !is_name(option) {
+            return self.refuse(option, &values.join(" "), UNKNOWN);
+        }
+        if is_place(option) {
+            return self.refuse(option, &values.join(" "), "it belongs on the command line");
         }
         match self.options.iter_mut().find(|(known, _)| known == option) {
             Some((_, earlier)) => *earlier = values,
@@ -88,11 +95,7 @@ impl Ledger {
 
     /// Notes down a setting that has been taken and cannot be used.
     pub(super) fn refuse(&mut self, key: &str, value: &str, why: &str) {
-        let mut value = value.replace('\n', " ");
-        if value.chars().count() > SHOWN {
-            value = value.chars().take(SHOWN).chain(['…']).collect();
-        }
-        self.left_out.push(LeftOut { key: key.to_owned(), value, why: why.to_owned() });
+        self.left_out.push(LeftOut::new(key, value, why));
     }
 
     /// Passes over settings that the other program does not use either.
@@ -106,9 +109,14 @@ impl Ledger {
     pub(super) fn close(mut self, source: &'static str) -> Imported {
         let keys: Vec<String> = self.settings.keys().cloned().collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        self.leave(&keys, "there is no such setting here");
+        self.leave(&keys, UNKNOWN);
         Imported { source, options: self.options, left_out: self.left_out }
     }
+}
+
+/// Whether a word can be the name of an option.
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
 /// Whether nothing is said at all.

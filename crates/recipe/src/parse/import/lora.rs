@@ -8,10 +8,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::imported::Imported;
+use super::imported::{Imported, LeftOut};
 use super::ledger::{self, Ledger};
+use crate::network::lycoris_preset::names_a_preset_file;
 use crate::optim::optimizer::Optimizer;
-use crate::parse::file;
+use crate::parse::command::names_a_file;
+use crate::parse::{file, table, words};
 use crate::report::Problem;
 
 /// Longest header that is read; the safetensors library's own limit.
@@ -81,40 +83,49 @@ const DEPENDENT: [(&str, &str, &str); 5] = [
 pub(super) fn read(path: &Path) -> Result<Imported, Problem> {
     let metadata = header(path).map_err(|what| Problem::of_file(path, what, "name a LoRA as a .safetensors file"))?;
     if let Some(Value::String(recipe)) = metadata.get("lorabake_recipe") {
-        return from_recipe(recipe, path);
+        return Ok(without_files(from_recipe(recipe, path)?));
     }
     if !metadata.keys().any(|key| key.starts_with("ss_network") || key.starts_with("ss_learning")) {
         let what = "it does not say how it was trained".to_owned();
         return Err(Problem::of_file(path, what, "write the recipe by hand"));
     }
-    Ok(from_metadata(metadata))
+    Ok(without_files(from_metadata(metadata)))
 }
 
-/// Where a LoRA came from and went to: another's business, and the image folder's name alone would find nothing.
-const PLACES: [&str; 8] = [
-    "pretrained_model_name_or_path",
-    "train_data_dir",
-    "reg_data_dir",
-    "output_dir",
-    "logging_dir",
-    "resume",
-    "output_name",
-    "network_weights",
-];
+/// Leaves out whatever names a file: where a LoRA came from and went to is another's business, and its author decides
+/// neither what is read on this machine nor where something is written.
+fn without_files(imported: Imported) -> Imported {
+    const WHY: &str = "give your own";
+    let Imported { source, options, mut left_out } = imported;
+    let mut kept = Vec::new();
+    for (name, mut values) in options {
+        if names_a_file(&name) {
+            left_out.push(LeftOut::new(&name, &values.join(" "), WHY));
+            continue;
+        }
+        if name == "network_args" {
+            // As it will be read: one text may hold several.
+            values = words::listed_pairs(&values);
+            let files = values.extract_if(.., |pair| names_a_preset_file(pair));
+            left_out.extend(files.map(|pair| LeftOut::new(&name, &pair, WHY)));
+        }
+        if !values.is_empty() {
+            kept.push((name, values));
+        }
+    }
+    Imported { source, options: kept, left_out }
+}
 
-/// The recipe that lorabake keeps in what it bakes, without the places.
+/// The recipe that lorabake keeps in what it bakes.
 fn from_recipe(recipe: &str, path: &Path) -> Result<Imported, Problem> {
-    let read = file::options(recipe, path);
+    let broken = |problem: Problem| Problem { remedy: "write the recipe by hand".to_owned(), ..problem };
+    let read = file::options(table::of_toml(recipe, path).map_err(broken)?, path);
     if let Some(problem) = read.problems.into_iter().next() {
-        return Err(problem);
+        return Err(broken(problem));
     }
     let mut books = Ledger::new(Map::new());
     for given in read.options {
-        if PLACES.contains(&given.name.as_str()) {
-            books.refuse(&given.name, &given.values.join(" "), "give your own");
-        } else {
-            books.give_list(&given.name, given.values);
-        }
+        books.give_list(&given.name, given.values);
     }
     Ok(books.close("a LoRA that lorabake baked"))
 }

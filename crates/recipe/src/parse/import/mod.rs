@@ -12,8 +12,9 @@ mod onetrainer;
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::{table, text};
 use crate::report::Problem;
 pub use imported::{Imported, LeftOut};
 
@@ -22,32 +23,42 @@ pub use imported::{Imported, LeftOut};
 /// # Errors
 /// In one line, if the file cannot be read or is none of these.
 pub fn import(path: &Path) -> Result<Imported, Problem> {
-    if path.extension().is_some_and(|suffix| suffix == "safetensors") {
+    if path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("safetensors")) {
         return lora::read(path);
     }
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let what = format!("it cannot be read ({error})");
-            return Err(Problem::of_file(path, what, "name a .json or .safetensors file that exists"));
-        }
-    };
+    let text = text::read(path).map_err(|unread| unread.problem(path, "a .json or .safetensors file"))?;
     let remedy = "name a preset of the kohya GUI or a configuration of OneTrainer";
-    json(&text).map_err(|what| Problem::of_file(path, what, remedy))
+    let json = table::json(&text, path).map_err(|problem| Problem { remedy: remedy.to_owned(), ..problem })?;
+    match of_json(&json) {
+        Some(imported) => Ok(imported),
+        None => {
+            Err(Problem::of_file(path, "it holds no settings of another program that are known here".into(), remedy))
+        }
+    }
 }
 
-/// The settings in the text of a JSON file, or what is wrong with it.
-fn json(text: &str) -> Result<Imported, String> {
-    // Windows programs put a mark before UTF-8.
-    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-        .map_err(|error| format!("it is not JSON: {error}"))?;
-    let Value::Object(map) = value else { return Err("it holds no settings".to_owned()) };
-    let has = |keys: &[&str]| keys.iter().any(|key| map.contains_key(*key));
+/// Whose settings a JSON file holds.
+enum Source {
+    OneTrainer,
+    Gui,
+}
+
+fn source(settings: &Map<String, Value>) -> Option<Source> {
+    let has = |keys: &[&str]| keys.iter().any(|key| settings.contains_key(*key));
     if has(&["training_method", "base_model_name", "__version"]) {
-        Ok(onetrainer::read(map))
-    } else if has(&["LoRA_type", "max_resolution", "network_dim", "LyCORIS_preset"]) {
-        Ok(gui::read(map))
-    } else {
-        Err("it holds no settings of LoRA training that are known here".to_owned())
+        return Some(Source::OneTrainer);
+    }
+    // These are called otherwise in the GUI.
+    let is_recipe = has(&["resolution", "network_module", "optimizer_type"]);
+    let is_gui = has(&["LoRA_type", "max_resolution", "LyCORIS_preset"]) || has(&["network_dim"]) && !is_recipe;
+    if is_gui { Some(Source::Gui) } else { None }
+}
+
+/// The settings in a JSON file of another program; none if it is of no such program.
+pub(crate) fn of_json(json: &Value) -> Option<Imported> {
+    let Value::Object(settings) = json else { return None };
+    match source(settings)? {
+        Source::OneTrainer => Some(onetrainer::read(settings.clone())),
+        Source::Gui => Some(gui::read(settings.clone())),
     }
 }

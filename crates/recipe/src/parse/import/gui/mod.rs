@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::imported::Imported;
 use super::ledger::{self, Ledger};
 use crate::parse::argv::{self, Given};
+use crate::parse::words;
 use names::{ADAPTER, ASIDE, KINDS, KOHYA_ARGS, Kind, SAME, UNLESS_ZERO};
 
 /// Maps the settings.
@@ -103,8 +104,8 @@ fn rates(books: &mut Ledger) {
         books.give("optimizer_type", name);
     }
     for key in ["optimizer_args", "lr_scheduler_args"] {
-        let words = books.text(key).unwrap_or_default().replace('"', "");
-        books.give_list(key, words.split_whitespace().map(str::to_owned).collect());
+        let text = books.text(key).unwrap_or_default();
+        books.give_list(key, words::pairs(&text));
     }
     let steps = books.positive("lr_warmup_steps");
     let percent = books.positive("lr_warmup");
@@ -156,7 +157,7 @@ fn attention(books: &mut Ledger) {
 /// `additional_parameters` is a piece of a command line; it wins over the settings.
 fn extra_words(books: &mut Ledger) {
     let Some(line) = books.text("additional_parameters") else { return };
-    let words: Vec<OsString> = split(&line).into_iter().map(OsString::from).collect();
+    let words: Vec<OsString> = words::words(&line).into_iter().map(OsString::from).collect();
     let read = argv::split(&words);
     for problem in read.problems {
         books.refuse("additional_parameters", &line, &problem.to_string());
@@ -165,23 +166,4 @@ fn extra_words(books: &mut Ledger) {
         let values = if values.is_empty() { vec!["true".to_owned()] } else { values };
         books.give_list(&name, values);
     }
-}
-
-/// Words between spaces, with quotation marks around those that hold some.
-fn split(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quoted = None;
-    for c in line.chars() {
-        match quoted {
-            Some(mark) if c == mark => quoted = None,
-            Some(_) => word.push(c),
-            None if c == '"' || c == '\'' => quoted = Some(c),
-            None if c.is_whitespace() => words.push(std::mem::take(&mut word)),
-            None => word.push(c),
-        }
-    }
-    words.push(word);
-    words.retain(|word| !word.is_empty());
-    words
 }
