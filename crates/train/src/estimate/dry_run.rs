@@ -24,7 +24,7 @@ use super::memory::{MemoryModel, Saving};
 use super::memory_model::Memory;
 use crate::output::save::{self, RunData};
 use crate::precision::training_dtypes;
-use crate::session::settled;
+use crate::session::{long_warmup, settled};
 use crate::watch::sample_pictures;
 
 /// A run as it will be.
@@ -78,6 +78,8 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     let optim = &recipe.optim;
     lr::check(&optim.schedule, optim.learning_rate, length.steps)?;
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
+    let mut notes = settled.notes.clone();
+    notes.extend(long_warmup(&optim.schedule, length.steps));
     let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
 
     let mut tensors = trained_tensors(&mut recipe, &checkpoint)?;
@@ -96,8 +98,8 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
         file_notes.extend(lora::note(path)?);
     }
     Ok(RunPlan {
-        notes: settled.notes,
-        file_notes,
+            notes,
+            file_notes,
         dataset: report,
         length,
         curve,

@@ -8,8 +8,10 @@ use lorabake_data::{Dataset, Item, caption};
 use lorabake_device::{Opened, is_host};
 use lorabake_model::Bundle;
 use lorabake_model::tokenizer::Tokenizer;
+use lorabake_optim::lr;
+use lorabake_recipe::optim::{Schedule, ScheduleKind};
 use lorabake_recipe::train::{Fp8, Train};
-use lorabake_recipe::{CheckpointFacts, Parsed, Recipe};
+use lorabake_recipe::{CheckpointFacts, Note, Parsed, Recipe};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Prediction;
 
@@ -28,6 +30,20 @@ pub fn settled(parsed: &Parsed, checkpoint: &Checkpoint) -> Result<Parsed> {
     };
     let settled = parsed.with(CheckpointFacts { family: checkpoint.family(), velocity, zero_terminal_snr });
     settled.with_context(|| checkpoint.label().to_owned())
+}
+
+/// A note about a warmup that lasts as long as the run.
+pub fn long_warmup(schedule: &Schedule, steps: u64) -> Option<Note> {
+    let has_warmup = !matches!(schedule.kind, ScheduleKind::Constant | ScheduleKind::AdaFactor);
+    let warmup = lr::warmup_steps(schedule.warmup, steps);
+    if !has_warmup || warmup == 0 || warmup < steps {
+        return None;
+    }
+    let text = format!(
+        "{warmup} steps of warmup are not less than the {steps} of the run, so the learning rate never gets to its full \
+         height; give for instance 0.1, a share of all steps"
+    );
+    Some(Note { option: "lr_warmup_steps".to_owned(), text })
 }
 
 /// Opens the device that is asked for, and tells what there is to tell of it.

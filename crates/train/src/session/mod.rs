@@ -20,7 +20,7 @@ use crate::cache::text_cache::TextCache;
 use crate::cache::{LatentCache, Tokens};
 use crate::objective::Objective;
 use crate::step::StepContext;
-pub use checks::settled;
+pub use checks::{long_warmup, settled};
 pub(crate) use prepare::{Prepared, prepare};
 
 /// A run that is ready for its first step.

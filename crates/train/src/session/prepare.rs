@@ -20,7 +20,7 @@ use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::{Checkpoint, Part};
 
 use super::Session;
-use super::checks::{choose_device, cut_captions, refuse_misfits, refuse_unwritable, settled};
+use super::checks::{choose_device, cut_captions, long_warmup, refuse_misfits, refuse_unwritable, settled};
 use super::network::make_network;
 use crate::cache::latent_files::LatentFiles;
 use crate::cache::text_cache::TextCache;
@@ -104,6 +104,9 @@ impl Images {
         let order = EpochOrder::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
         let length = Length::new(order.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
+        if let Some(note) = long_warmup(&recipe.optim.schedule, length.steps) {
+            emit(Event::Note(note.to_string()));
+        }
         refuse_unwritable(&recipe.output.dir)?;
         let pictures = sample_pictures::requests(&recipe, emit)?;
         let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);

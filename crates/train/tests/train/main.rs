@@ -18,6 +18,7 @@
 //! | `render`, `family_render` | pictures against diffusers |
 //! | `memory` | predicted memory against what was measured |
 //! | `events` | events as data: to JSON and back |
+//! | `extremes` | what a plan makes of numbers at the ends of their range |
 //! | `sandbox` | no tests: the folder, the images and the runs of the others |
 //!
 //! Reference files lie in `golden`; the programs that wrote them, in `oracle/`.
@@ -28,6 +29,7 @@ mod caches;
 mod data_options;
 mod draws;
 mod events;
+mod extremes;
 mod families;
 mod family_render;
 mod kinds;
