@@ -33,6 +33,7 @@ pub use parse::command::command;
 pub use parse::command_line::{ParseError, Parsed, parse_toml, parse_train};
 pub use parse::home::with_home;
 pub use parse::import;
+pub use parse::import_check::problems_of_import;
 pub use parse::stages::parse_run;
 pub use recipe::{RawRecipe, Recipe, WriteError};
 pub use report::{Note, Problem, Problems};

@@ -6,8 +6,8 @@ use crate::model::Family;
 use crate::network::Scope;
 use crate::report::{Report, shown};
 
-/// Learning rates beyond this cannot be meant.
-const HIGHEST: f64 = 1e3;
+/// Learning rates beyond this are no 32-bit floats.
+const HIGHEST: f64 = 1e38;
 
 /// The learning rates that are meant.
 pub(crate) struct Rates {

@@ -3,7 +3,7 @@
 //! Names are not checked here and values stay text.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::report::Problem;
 
@@ -45,13 +45,7 @@ pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
         && !word.starts_with(['-', '–', '—'])
     {
         words = &argv[1..];
-        match misplaced(Path::new(word)) {
-            Some(remedy) => read.problems.push(stray(word, "is no recipe file", remedy)),
-            None => {
-                let values = vec![word.to_owned()];
-                read.options.push(Given { name: "config_file".to_owned(), values, file: None });
-            }
-        }
+        read.options.push(Given { name: "config_file".to_owned(), values: vec![word.to_owned()], file: None });
     }
     for word in words {
         let Some(word) = word.to_str() else {
@@ -73,21 +67,6 @@ pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
         }
     }
     read
-}
-
-/// What to do with a file or folder that cannot be a recipe; nothing if it can.
-fn misplaced(path: &Path) -> Option<&'static str> {
-    let has = |suffixes: &[&str]| {
-        let suffix = path.extension().unwrap_or_default();
-        suffixes.iter().any(|known| suffix.eq_ignore_ascii_case(known))
-    };
-    if path.is_dir() {
-        Some("give a folder of images with --train_data_dir")
-    } else if has(&["safetensors", "ckpt"]) {
-        Some("give a checkpoint with --pretrained_model_name_or_path, a LoRA with --like or --network_weights")
-    } else {
-        None
-    }
 }
 
 fn stray(word: &str, what: &str, remedy: &str) -> Problem {

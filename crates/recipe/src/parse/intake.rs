@@ -30,6 +30,21 @@ pub(crate) struct Intake {
     pub(crate) is_blind: bool,
 }
 
+/// The problem with a file or folder that is given as a recipe and should be given otherwise.
+fn misplaced(path: &Path) -> Option<Problem> {
+    let is_model =
+        path.extension().is_some_and(|own| own.eq_ignore_ascii_case("safetensors") || own.eq_ignore_ascii_case("ckpt"));
+    let remedy = if path.is_dir() {
+        "give a folder of images with --train_data_dir"
+    } else if is_model {
+        "give a checkpoint with --pretrained_model_name_or_path, a LoRA with --like or --network_weights"
+    } else {
+        return None;
+    };
+    let what = format!("{} is no recipe file", path.display());
+    Some(Problem { option: Some("config_file".to_owned()), what, remedy: remedy.to_owned(), file: None })
+}
+
 /// What `--config_file` and `--output_config` come to.
 #[derive(Default)]
 pub(crate) struct RecipeFile {
@@ -54,6 +69,7 @@ impl Intake {
             return RecipeFile::default();
         };
         let suffixes: &[&str] = if writes { &["toml"] } else { &["toml", "json"] };
+        let named = path.clone();
         let has_suffix =
             path.extension().is_some_and(|own| suffixes.iter().any(|known| own.eq_ignore_ascii_case(known)));
         if !has_suffix {
@@ -69,7 +85,8 @@ impl Intake {
         match text::read(&path) {
             Ok(text) => RecipeFile { options: self.read_text(&text, &path), write_to: None },
             Err(unread) => {
-                self.blinded(unread.problem_of_option("config_file", &path, "a TOML file"));
+                let problem = misplaced(&named);
+                self.blinded(problem.unwrap_or_else(|| unread.problem_of_option("config_file", &path, "a TOML file")));
                 RecipeFile::default()
             }
         }

@@ -13,6 +13,7 @@ pub(crate) mod file;
 pub(crate) mod foreign_names;
 pub(crate) mod home;
 pub mod import;
+pub(crate) mod import_check;
 pub(crate) mod intake;
 pub(crate) mod names;
 pub(crate) mod other_options;

@@ -1,6 +1,6 @@
 //! The `key=value` lists of `--network_args` and `--optimizer_args`.
 
-use super::{foreign_names, names};
+use super::names;
 use crate::report::Report;
 
 /// What a list of `key=value` belongs to.
@@ -30,8 +30,7 @@ impl Pairs<'_> {
                 let what = format!("`{key}` is known to sd-scripts, but lorabake does not support it yet");
                 report.problem(self.option, what, "leave it out");
             } else if !self.known.contains(&key) {
-                let own = foreign_names::meant(key).filter(|option| self.known.contains(option));
-                let what = match own.or(names::nearest_in(key, self.known.iter().copied())) {
+                let what = match names::nearest_in(key, self.known.iter().copied()) {
                     Some(name) => format!("there is no `{key}`; did you mean {name}?"),
                     None => format!("there is no `{key}`"),
                 };

@@ -23,7 +23,7 @@ fn a_recipe_that_cannot_be_read_is_all_that_is_told() {
     let (_folder, path) = file("gbk.toml", GBK);
     let line = format!("--config_file={} --max_train_steps=1", path.display());
     assert_eq!(said(&line, &path), "gbk.toml: it is not UTF-8 (line 3); save it as UTF-8\n");
-    let (_folder, path) = file("path.toml", b"output_dir = 'out'\ntrain_data_dir = \"C:\\Users\\penny\"\n");
+    let (_folder, path) = file("path.toml", b"output_dir = 'out'\ntrain_data_dir = \"C:\\user\\penny\"\n");
     let told = said(&format!("--config_file={}", path.display()), &path);
     assert!(told.starts_with("path.toml: line 2 is not TOML: ") && told.ends_with("'C:\\images'\n"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");

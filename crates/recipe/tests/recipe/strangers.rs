@@ -4,9 +4,9 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use lorabake_recipe::command;
 use lorabake_recipe::import::{Imported, import};
 use lorabake_recipe::seed::Seed;
+use lorabake_recipe::{command, problems_of_import};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -92,7 +92,7 @@ fn an_import_opens_no_file_that_a_preset_names() {
         "gui.json",
         br#"{"LoRA_type": "LyCORIS/LoHa", "dataset_config": "nowhere.toml", "LyCORIS_preset": "nowhere.toml"}"#,
     );
-    let problems = import(&path).unwrap().problems();
+    let problems = problems_of_import(&import(&path).unwrap());
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].option.as_deref(), Some("output_dir"));
 }

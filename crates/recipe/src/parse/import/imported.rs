@@ -5,13 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgAction;
 
-use crate::network::lycoris_preset::names_a_preset_file;
 use crate::parse::argv::Given;
 use crate::parse::command::command;
-use crate::parse::command_line::{ParseError, resolve};
-use crate::parse::intake::Intake;
-use crate::recipe::RawRecipe;
-use crate::report::Problem;
 
 /// What a file of another program says in the words of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,23 +47,6 @@ impl Imported {
             givens.push(Given { name: name.clone(), values: values.clone(), file: Some(path.to_owned()) });
         }
         givens
-    }
-
-    /// What the options need to become a recipe, and what is wrong with them. No file that they name is opened.
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut intake = Intake::new(Vec::new());
-        let mut raw = RawRecipe::default();
-        intake.take_into(&self.givens(Path::new("recipe")), &mut raw);
-        if raw.data.dataset_config.take().is_some() && raw.data.train_data_dir.is_none() {
-            raw.data.train_data_dir = Some(PathBuf::new());
-        }
-        if let Some(args) = &mut raw.network.network_args {
-            args.retain(|pair| !names_a_preset_file(pair));
-        }
-        match resolve(intake, raw, None) {
-            Err(ParseError::Unusable(problems)) => problems.0,
-            _ => Vec::new(),
-        }
     }
 
     /// What has no counterpart, one line for each reason: `a = 1, b = 2: why`.
