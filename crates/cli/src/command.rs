@@ -2,8 +2,10 @@
 //! pages and `docs/options.md` are all made from [`program`].
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser};
+use lorabake_recipe::with_home;
 
 use crate::cmd;
 use crate::words;
@@ -43,12 +45,19 @@ pub fn program() -> clap::Command {
     Command::command()
         .mut_subcommand("train", |_| lorabake_recipe::command().display_name("lorabake-train").display_order(0))
         .mut_subcommand("plan", |short| plan(&short))
+        .mut_subcommands(|command| {
+            let is_generate = command.get_name() == "generate";
+            with_home(if is_generate { command.mut_args(with_negative_numbers) } else { command })
+        })
+}
+
+/// A negative number is a value, so that a wrong one is told with the name of its option.
+fn with_negative_numbers(arg: Arg) -> Arg {
+    if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg }
 }
 
 /// `lorabake plan` takes everything that `lorabake train` takes.
 fn plan(short: &clap::Command) -> clap::Command {
-    let recipe = Arg::new("recipe").value_name("RECIPE").help("A recipe file; short for --config_file RECIPE");
-    let recipe = recipe.help_heading(None);
     lorabake_recipe::command()
         .name("plan")
         .bin_name("lorabake plan")
@@ -56,7 +65,22 @@ fn plan(short: &clap::Command) -> clap::Command {
         .display_order(1)
         .about(short.get_about().cloned().unwrap_or_default())
         .override_usage("lorabake plan [RECIPE] [OPTIONS]")
-        .arg(recipe)
+}
+
+/// What is wrong with a command line that begins with an option or a recipe, and not with a command; `argv` begins with
+/// the program's name.
+pub fn forgotten_command(argv: &[OsString]) -> Option<String> {
+    let word = argv.get(1)?.to_str()?;
+    if let Some(option) = word.strip_prefix("--") {
+        let name = option.split('=').next().unwrap_or(option).replace('-', "_");
+        let program = program();
+        let has_it = |command: &&clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some(&name));
+        let command = program.get_subcommands().find(has_it)?.get_name().to_owned();
+        return Some(format!("--{name}: it belongs to a command; begin with `lorabake {command}`"));
+    }
+    let suffix = Path::new(word).extension()?;
+    let is_recipe = ["toml", "json"].iter().any(|known| suffix.eq_ignore_ascii_case(known));
+    if is_recipe { Some(format!("{word}: it is no command; begin with `lorabake train {word}`")) } else { None }
 }
 
 /// The text of `lorabake plan --help`.

@@ -67,6 +67,9 @@ fn main() -> ExitCode {
         cmd::train::run(&argv[2..])
     } else if argv.get(1).is_some_and(|word| word == "plan") {
         cmd::plan::run(&argv[2..])
+    } else if let Some(problem) = command::forgotten_command(&argv) {
+        eprintln!("error: {problem}");
+        return ExitCode::from(2);
     } else {
         match command::read(argv) {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),

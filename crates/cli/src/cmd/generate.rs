@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long, value_name = "SCALE", default_value = "7.5", value_parser = scale)]
     cfg_scale: f64,
     /// Where randomness starts: the same seed and options give the same picture. [default: drawn at random]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = seed)]
     seed: Option<u32>,
     /// Way from noise to picture: ddim or euler_a.
     #[arg(long, value_name = "NAME", default_value = "ddim")]
@@ -255,6 +255,13 @@ pub fn model_name(checkpoint: &Checkpoint) -> String {
 
 fn sides() -> RangeInclusive<i64> {
     i64::from(*SIDES.start())..=i64::from(*SIDES.end())
+}
+
+fn seed(text: &str) -> Result<u32, String> {
+    if text.starts_with('-') {
+        return Err("leave --seed out for a random one".to_owned());
+    }
+    text.parse().map_err(|_| format!("it is not a whole number from 0 to {}", u32::MAX))
 }
 
 fn steps(text: &str) -> Result<StepCount, String> {

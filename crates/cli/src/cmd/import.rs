@@ -1,11 +1,11 @@
 //! `lorabake import`: a preset of another program, or the settings inside a LoRA, as a recipe file on stdout.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use lorabake_recipe::import::import;
-use lorabake_recipe::{ParseError, parse_toml};
+use lorabake_recipe::problems_of_import;
 
 use crate::terminal;
 
@@ -33,13 +33,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     imported.left_out_lines().iter().for_each(|line| terminal::say(&format!("left out: {line}")));
-    let text = imported.to_toml();
-    if let Err(ParseError::Unusable(problems)) = parse_toml(&text, Path::new("recipe")) {
-        for problem in problems.0 {
-            let own = problem.option.as_deref().is_some_and(|option| OWN.contains(&option));
-            terminal::say(&format!("{}: {problem}", if own { "to be added" } else { "to be changed" }));
-        }
+    for problem in problems_of_import(&imported) {
+        let own = problem.option.as_deref().is_some_and(|option| OWN.contains(&option));
+        terminal::say(&format!("{}: {problem}", if own { "to be added" } else { "to be changed" }));
     }
-    terminal::quoted_data(&text);
+    terminal::quoted_data(&imported.to_toml());
     Ok(ExitCode::SUCCESS)
 }

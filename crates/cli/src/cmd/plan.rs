@@ -7,10 +7,10 @@ use anyhow::Result;
 use lorabake_recipe::guide::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
 use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_run};
-use lorabake_train::estimate::{LoraSize, RunPlan, plan_run};
+use lorabake_train::estimate::{LoraSize, MemoryReport, RunPlan, plan_run};
 
 use super::train;
-use crate::memory::{gb, listed};
+use crate::memory::{gb, listed, warning};
 use crate::terminal::{self, Shown};
 use crate::{command, dataset_words, graph};
 
@@ -19,11 +19,7 @@ use crate::{command, dataset_words, graph};
 /// # Errors
 /// What would end the bake before its first step.
 pub fn run(argv: &[OsString]) -> Result<ExitCode> {
-    let mut argv = argv.to_vec();
-    if argv.first().is_some_and(|word| !word.to_string_lossy().starts_with('-')) {
-        argv.insert(0, "--config_file".into());
-    }
-    let stages = match parse_run(&argv) {
+    let stages = match parse_run(argv) {
         Ok(stages) => stages,
         Err(ParseError::Asked(_)) => {
             terminal::result(&command::help_of_plan());
@@ -48,6 +44,14 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
             cost(&foresight),
         ];
         terminal::result(&sections.join("\n"));
+        let outlook = MemoryReport {
+            peak: foresight.memory.peak(),
+            available: lorabake_device::free_memory(),
+            savings: foresight.savings,
+        };
+        if let Some(warning) = warning(&outlook) {
+            terminal::say(&warning);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@
 //! | `long_runs` | a run that is killed, goes on, keeps few snapshots, paints, ends with bad numbers |
 //! | `bad_input` | one clear line for everything that is wrong, and nothing written |
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
+//! | `elsewhere` | what users of other trainers bring along: files, words, paths |
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
@@ -17,6 +18,7 @@
 
 mod bad_input;
 mod data_sets;
+mod elsewhere;
 mod inspect;
 mod long_runs;
 mod models;

@@ -77,6 +77,12 @@ impl Sandbox {
         self.finish(self.start(arguments))
     }
 
+    /// Runs it for a user whose home folder this is.
+    pub fn run_at_home(&self, home: &Path, arguments: &[&str]) -> Done {
+        let mut command = self.command(env!("CARGO_BIN_EXE_lorabake"), arguments);
+        self.finish(command.env("HOME", home).env("USERPROFILE", home).spawn().unwrap())
+    }
+
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(env!("CARGO_BIN_EXE_lorabake"), arguments).spawn().unwrap()
     }
