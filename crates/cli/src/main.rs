@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     } else if argv.get(1).is_some_and(|word| word == "plan") {
         cmd::plan::run(&argv[2..])
     } else if let Some(problem) = command::forgotten_command(&argv) {
-        eprintln!("error: {problem}");
+        terminal::say(&format!("error: {problem}"));
         return ExitCode::from(2);
     } else {
         match command::read(argv) {

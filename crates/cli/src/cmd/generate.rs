@@ -106,7 +106,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let which = args.checkpoint();
     let checkpoint = open_checkpoint(&which, args.vae.as_deref())?;
-    checkpoint.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    checkpoint.notes().iter().for_each(|note| terminal::say(&format!("note: {note}")));
     let side = if which == Checkpoint::Embedded { 128 } else { checkpoint.family().side() };
     let shots = args.shots(side)?;
     let target = Target::new(&args.out, if args.compare { 1 } else { shots.len() })?;
@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let loras = shots.iter().flat_map(|shot| shot.request.loras.iter().map(|lora| &lora.path));
     for path in loras.collect::<BTreeSet<_>>() {
         if let Some(note) = lora::note(path)? {
-            eprintln!("note: {note}");
+            terminal::say(&format!("note: {note}"));
         }
     }
     let model = model_name(&which);
