@@ -6,7 +6,9 @@
 //! arithmetic happens here, but for the norms that [`inspect`] measures.
 
 pub mod checkpoint;
+pub mod disk_room;
 pub mod error;
+pub mod faults;
 pub mod file_kind;
 pub mod file_names;
 pub mod formats;
@@ -16,6 +18,7 @@ pub mod loader;
 pub mod lora;
 pub mod lora_size;
 pub mod metadata;
+pub mod part_file;
 pub mod tensors;
 pub mod whole_file;
 

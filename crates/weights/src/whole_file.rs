@@ -10,6 +10,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::{faults, part_file};
+
 /// How often a rename is tried while another program is in its way.
 const ATTEMPTS: u32 = 10;
 /// How long to wait between two attempts.
@@ -19,24 +21,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When it cannot be written; no partial file is left, and what was at `path` before is still there.
-pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder_of(path);
+    faults::check()?;
     std::fs::create_dir_all(folder)?;
-    // Made here and not by tempfile, whose files have a private mode, and on Windows an attribute that keeps them in memory.
-    let beside = tempfile::Builder::new()
-        .prefix(".lorabake-")
-        .suffix(".part")
-        .make_in(folder, |path| File::options().read(true).write(true).create_new(true).open(path))?;
-    let mut out = BufWriter::with_capacity(1 << 20, beside.as_file());
+    faults::check()?;
+    let beside = part_file::create(path)?;
+    let mut out = BufWriter::with_capacity(1 << 20, Checked(beside.as_file()));
     fill(&mut out)?;
     out.flush()?;
     drop(out);
+    faults::check()?;
     beside.as_file().sync_all()?;
     // Closed before it is renamed; from here on its path alone is deleted if something fails.
     let mut beside = beside.into_temp_path();
+    faults::check()?;
     patiently(|| std::fs::rename(&beside, path), |error| !path.is_dir() && is_held(error))?;
     beside.disable_cleanup(true);
     // The rename is on disk once its folder is; some systems cannot flush a folder, and the file is whole anyway.
@@ -44,6 +43,45 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result
         folder.sync_all().ok();
     }
     Ok(())
+}
+
+/// Gives the file `path` the name `other` too, so that it stays when `path` is written anew.
+///
+/// # Errors
+/// When there is something at `other`, or the folder cannot be written.
+pub fn keep_as(path: &Path, other: &Path) -> io::Result<()> {
+    faults::check()?;
+    if std::fs::hard_link(path, other).is_ok() {
+        return Ok(());
+    }
+    // FAT and some shares have one name for a file only.
+    if other.exists() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    let mut file = File::open(path)?;
+    write(other, |out| io::copy(&mut file, out).map(drop))
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A file whose writes can be made to fail.
+struct Checked<'f>(&'f File);
+
+impl Write for Checked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        faults::check()?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Calls `rename`, and calls it again while it fails because a file is `held` by another program.
@@ -134,6 +172,34 @@ mod tests {
         reader.read_to_string(&mut old).unwrap();
         assert_eq!((old.as_str(), std::fs::read(&path).unwrap().as_slice()), ("old", b"new".as_slice()));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_kept_stays_when_its_name_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let old = folder.path().join("a.old");
+        write(&path, |out| out.write_all(b"old")).unwrap();
+        keep_as(&path, &old).unwrap();
+        write(&path, |out| out.write_all(b"new")).unwrap();
+        assert_eq!((std::fs::read(&old).unwrap(), std::fs::read(&path).unwrap()), (b"old".to_vec(), b"new".to_vec()));
+        assert_eq!(keep_as(&path, &old).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    /// Each operation fails once: the old file or the new one is there, whole, and nothing beside it.
+    #[test]
+    fn whatever_fails_the_old_file_or_the_new_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let attempt = || write(&path, |out| out.write_all(&[7; 3 << 20]));
+        let operations = faults::during(0..0, || attempt().unwrap());
+        assert!(operations >= 5, "{operations}");
+        for failing in 0..operations {
+            std::fs::write(&path, b"old").unwrap();
+            faults::during(failing..failing + 1, || assert!(attempt().is_err()));
+            assert_eq!(std::fs::read(&path).unwrap(), b"old", "operation {failing}");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 
     /// Windows takes 260 characters unless the program asks for more; one name may have 255 everywhere.

@@ -5,7 +5,7 @@
 //! Hashes: sd-scripts `precalculate_safetensors_hashes`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use half::slice::HalfFloatSliceExt;
