@@ -3,6 +3,7 @@
 //! [`tensor_file`] opens safetensors and PyTorch's files, the latter by `torch_file` and the `pickle` inside;
 //! [`npz`] reads and writes NumPy's archives.
 
+mod mapped_file;
 pub mod npz;
 mod pickle;
 mod stored_tensor;

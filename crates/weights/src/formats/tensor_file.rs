@@ -14,11 +14,11 @@ use std::sync::OnceLock;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::mapped_file::MappedFile;
 use super::stored_tensor::StoredTensor;
 use super::torch_file::{self, Content, Sum};
 use crate::Error;
@@ -55,14 +55,14 @@ pub struct Values {
 
 #[derive(Debug)]
 enum Bytes {
-    Mapped(Mmap),
+    Mapped(MappedFile),
     Held(Cow<'static, [u8]>),
 }
 
 impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(file) => &file.map,
             Bytes::Held(bytes) => bytes,
         }
     }
@@ -71,7 +71,7 @@ impl Bytes {
     /// of them for a large model beside its converted weights, can go. Read once more, they come back from the file.
     fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
-        if let Bytes::Mapped(map) = self
+        if let Bytes::Mapped(MappedFile { map, .. }) = self
             && range.len() >= RELEASED_FROM
         {
             // SAFETY: the map is read-only and of a file, so that dropped pages are read anew with the same content.
@@ -102,10 +102,7 @@ impl TensorFile {
                 looks_like: "it is empty; download or copy it again".into(),
             });
         }
-        // SAFETY: the map is read-only. Another process that truncates the file while we read would end ours with
-        // SIGBUS, as with every memory-mapped file; nobody edits a model in place.
-        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
-        Self::parse(label, Bytes::Mapped(map))
+        Self::parse(label.clone(), Bytes::Mapped(MappedFile::new(file).map_err(read)?))
     }
 
     /// Takes a whole file from memory; `label` stands for its path in messages.
@@ -192,6 +189,9 @@ impl TensorFile {
     pub fn read(&self, name: &str) -> Result<Values, Error> {
         let missing = || Error::NoTensor { file: self.label.clone(), name: name.to_string() };
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
+        if let Bytes::Mapped(file) = &self.bytes {
+            file.check_unchanged().map_err(|source| Error::Read { file: self.label.clone(), source })?;
+        }
         let bytes = self.bytes.as_slice().get(tensor.bytes.clone()).ok_or_else(missing)?;
         self.check(&tensor.bytes)?;
         let mut read = self.convert(name, tensor.dtype, bytes)?;
