@@ -12,6 +12,9 @@ pub(crate) struct BadName {
 
 /// Whether `name` can be the beginning of a file's name everywhere.
 pub(crate) fn check(name: &str) -> Result<(), BadName> {
+    if name.is_empty() {
+        return Err(BadName { what: "the name is empty".to_owned(), remedy: "give one, or leave the option out" });
+    }
     if name.contains(['/', '\\']) {
         let remedy = "give the name alone, and the folder with --output_dir";
         return Err(BadName { what: format!("`{name}` is a path"), remedy });
@@ -56,8 +59,10 @@ mod tests {
 
     #[test]
     fn names_that_some_system_refuses() {
-        let refused =
-            ["a/b", "a\\b", "a:b", "a\tb", "penny.", "penny ", "NUL", "con.v1", "Com1", "lpt9.x.y", "a?", "<a"];
+        let refused = [
+            "", "a/b", "a\\b", "a:b", "a\tb", "a\0b", "a\nb", "penny.", "penny ", "NUL", "con.v1", "Com1", "lpt9.x.y",
+            "a?", "<a",
+        ];
         for name in refused {
             assert!(check(name).is_err(), "{name}");
         }

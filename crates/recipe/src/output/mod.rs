@@ -5,7 +5,8 @@ mod file_name;
 pub mod keep;
 pub mod samples;
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,8 @@ pub struct Output {
     pub dir: PathBuf,
     /// File name without suffix (`--output_name`).
     pub name: String,
+    /// Refuse to begin where the result would replace a file (`--no_overwrite`).
+    pub no_overwrite: bool,
     /// `--save_precision`; `None` = float.
     pub save_precision: Option<SavePrecision>,
     /// Snapshots; both kinds may be asked for.
@@ -69,9 +72,13 @@ pub struct RawOutput {
     /// Folder for the finished LoRA and its snapshots. Required.
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
-    /// File name of the LoRA without its suffix; a file of that name is overwritten. [default: last]
+    /// File name of the LoRA without its suffix. A file of that name from an earlier run is kept as
+    /// NAME.old-DATE-TIME.safetensors, and so are its snapshots. [default: last]
     #[arg(long, value_name = "NAME")]
     pub output_name: Option<String>,
+    /// Do not begin if the LoRA or one of its snapshots has the name of a file that is there already.
+    #[arg(long)]
+    pub no_overwrite: Option<bool>,
     /// Size of the numbers in the file: float, fp16 or bf16. fp16 halves the file and is what most people share.
     /// [default: float]
     #[arg(long, value_name = "float|fp16|bf16")]
@@ -119,6 +126,15 @@ impl RawOutput {
         if self.output_dir.is_none() {
             report.problem("output_dir", "the folder for the result is missing", "give a folder, for instance out");
         }
+        let dir = self.output_dir.as_deref().map(Path::to_string_lossy);
+        let logs = self.logging_dir.as_deref().map(Path::to_string_lossy);
+        let prefix = self.log_prefix.as_deref().map(Cow::Borrowed);
+        for (option, given) in [("output_dir", dir), ("logging_dir", logs), ("log_prefix", prefix)] {
+            if let Some(given) = given.filter(|given| given.contains(char::is_control)) {
+                let what = format!("`{}` has a control character in it", given.escape_debug());
+                report.problem(option, what, "leave it out");
+            }
+        }
         if self.log_prefix.is_some() && self.logging_dir.is_none() {
             report.note("log_prefix", "has no effect without --logging_dir");
         }
@@ -127,6 +143,7 @@ impl RawOutput {
         Output {
             dir: self.output_dir.clone().unwrap_or_default(),
             name: self.name(report),
+            no_overwrite: self.no_overwrite == Some(true),
             save_precision: self.save_precision(report),
             keep: self.keep.resolve(&snapshots, report),
             snapshots,
@@ -211,6 +228,7 @@ impl From<&Output> for RawOutput {
         let mut raw = Self {
             output_dir: Some(output.dir.clone()),
             output_name: Some(output.name.clone()),
+            no_overwrite: if output.no_overwrite { Some(true) } else { None },
             save_precision,
             save_state: if output.save_state == SaveState::Always { Some(true) } else { None },
             save_state_on_train_end: if output.save_state == SaveState::AtEnd { Some(true) } else { None },

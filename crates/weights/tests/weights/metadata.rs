@@ -111,6 +111,7 @@ fn recipe(name: &str) -> Recipe {
         output: Output {
             dir: PathBuf::from("out"),
             name: name.into(),
+            no_overwrite: false,
             save_precision: None,
             snapshots: Vec::new(),
             keep: Keep::default(),
