@@ -35,7 +35,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         parsed.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         let foresight = plan_run(parsed, graph::POINTS)?;
         foresight.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
-        foresight.file_notes.iter().for_each(|note| terminal::say(&format!(\"note: {note}\")));
+        foresight.file_notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         let sections = [
             dataset_words::text(&foresight.dataset),
             schedule(&foresight),

@@ -98,8 +98,8 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
         file_notes.extend(lora::note(path)?);
     }
     Ok(RunPlan {
-            notes,
-            file_notes,
+        notes,
+        file_notes,
         dataset: report,
         length,
         curve,
