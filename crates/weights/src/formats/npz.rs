@@ -99,7 +99,9 @@ impl Npz {
                 CompressionMethod::DEFLATE => Box::new(DeflateDecoder::new(packed.data())),
                 other => return Err(format!("{name} is packed by method {other}")),
             };
-            let mut member = Vec::new();
+            // What the archive says that it unpacks to; a vector that grows holds more than that.
+            let said = entry.uncompressed_size_hint().min(left);
+            let mut member = Vec::with_capacity(usize::try_from(said).unwrap_or_default());
             let mut data = packed.verifying_reader(data).take(left);
             data.read_to_end(&mut member).map_err(|error| format!("{name} is damaged ({error})"))?;
             left -= member.len() as u64;
