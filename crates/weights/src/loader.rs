@@ -212,6 +212,9 @@ impl<'c> Loader<'c> {
                 None => Ok(()),
             };
         }
+        if self.part == Part::Vae {
+            problems.push("another may be given by --vae FILE".to_string());
+        }
         let file = self.checkpoint.label_of(self.part).to_string();
         Err(Error::Unfit { file, part: self.part.name(), problems: problems.join("; ") })
     }

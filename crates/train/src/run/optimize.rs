@@ -125,8 +125,11 @@ impl Bake<'_> {
         lr::factor(&optim.schedule, optim.learning_rate, self.step, self.session.length.steps)
     }
 
-    /// The images of a batch, and what to do about them.
+    /// What is to blame: a weight of the model that is not finite, or else the images of a batch; and what to do.
     fn blame(&self, batch: &Batch) -> String {
+        if let Some(error) = self.session.bundle.fault() {
+            return format!("; {error}");
+        }
         let mut images = Vec::new();
         for entry in &batch.entries {
             images.push(self.session.dataset.items[entry.item].path.display().to_string());

@@ -230,6 +230,13 @@ impl Checkpoint {
                 "{file}: {count} tensors belong to no part of the model and are not used (first: {first})"
             ));
         }
+        let title = self.metadata().get("modelspec.title").map_or(String::new(), |title| title.to_lowercase());
+        let is_lcm = self.tensors.has_start("model.diffusion_model.time_embed.cond_proj.");
+        if is_lcm || ["turbo", "lightning", "lcm", "hyper-sd"].iter().any(|word| title.contains(word)) {
+            let file = self.label();
+            notes
+                .push(format!("{file}: it is distilled for few steps, which training undoes; train on its base model"));
+        }
         let averages = self.averages();
         if averages > 0 {
             let file = self.label();

@@ -134,6 +134,9 @@ fn left_overs_are_told_and_not_refused() {
         }
         loader.finish().unwrap();
     }
+    let distilled = golden::checkpoint_bytes(&[], &["model.diffusion_model.time_embed.cond_proj.weight"]);
+    let notes = Checkpoint::from_bytes("m.safetensors", distilled).unwrap().notes();
+    assert!(notes.len() == 2 && notes[1].contains("it is distilled for few steps"), "{notes:?}");
 }
 
 /// What is read is looked at, in every type of numbers, small and large enough for several threads.
