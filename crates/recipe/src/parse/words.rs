@@ -116,8 +116,8 @@ fn quoted(mark: char, rest: &[char], is_gap: &impl Fn(char) -> bool) -> Option<Q
             continue;
         }
         // A folder of Windows may end in a backslash; else that one takes the mark's meaning away.
-        let is_last = rest.get(index + 1).is_none_or(|next| is_gap(*next));
-        if mark == '"' && text.ends_with('\\') && !is_last {
+        let is_folder = !text.contains(mark) && rest.get(index + 1).is_none_or(|next| is_gap(*next));
+        if mark == '"' && text.ends_with('\\') && !is_folder {
             text.pop();
             text.push(mark);
             continue;
