@@ -85,10 +85,15 @@ pub(super) fn check_whole(file: &mut (impl BufRead + Seek)) -> Result<u64, Fault
     match format {
         ImageFormat::Png => {
             // A decoder takes memory for a row as soon as it knows how long that is.
-            check_size(png_size(file)?)?;
+            let PngHeader { size, bits } = PngHeader::read(file)?;
+            check_size(size)?;
+            check_holds(length.saturating_mul(8 * DEFLATE_RATIO), area(size) * bits)?;
             png_end(file)?;
         }
-        ImageFormat::Jpeg => jpeg_end(file)?,
+        ImageFormat::Jpeg => {
+            let size = jpeg_end(file)?;
+            check_holds(length.saturating_mul(8 * JPEG_BLOCK), area(size))?;
+        }
         ImageFormat::WebP => webp_chunks::check(file, length)?,
         ImageFormat::Bmp => bmp_end(file)?,
         other => return Err(Fault::Format(format!("{other:?}"))),
@@ -97,12 +102,39 @@ pub(super) fn check_whole(file: &mut (impl BufRead + Seek)) -> Result<u64, Fault
     Ok(length)
 }
 
-/// The size in the header, which is the first chunk.
-fn png_size(file: &mut (impl BufRead + Seek)) -> io::Result<Size> {
-    file.seek(SeekFrom::Start(16))?;
-    let width = read_u32(file)?.swap_bytes();
-    let height = read_u32(file)?.swap_bytes();
-    Ok((width, height))
+/// Most bytes that one byte of deflate stands for.
+const DEFLATE_RATIO: u64 = 1032;
+/// Pixels of a block of JPEG, for which there is one bit at least.
+const JPEG_BLOCK: u64 = 64;
+
+/// Refuses a file that is too short for what its header says, before memory is taken for that.
+fn check_holds(most: u64, claimed: u64) -> Result<(), Fault> {
+    if claimed > most { Err(Fault::Truncated) } else { Ok(()) }
+}
+
+/// What the first chunk of a PNG file says.
+struct PngHeader {
+    size: Size,
+    /// Bits of a pixel.
+    bits: u64,
+}
+
+impl PngHeader {
+    fn read(file: &mut (impl BufRead + Seek)) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(16))?;
+        let width = read_u32(file)?.swap_bytes();
+        let height = read_u32(file)?.swap_bytes();
+        let mut types = [0; 2];
+        file.read_exact(&mut types)?;
+        let [depth, color] = types;
+        let channels = match color {
+            2 => 3,
+            4 => 2,
+            6 => 4,
+            _ => 1,
+        };
+        Ok(Self { size: (width, height), bits: u64::from(depth) * channels })
+    }
 }
 
 /// Follows the chunks up to IEND.
@@ -120,9 +152,11 @@ fn png_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
 }
 
 /// Follows the segments up to the first scan, then looks for the end marker (an earlier one would be a thumbnail's).
-fn jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
+/// Returns the largest size that a segment tells, (0, 0) if none does.
+fn jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<Size> {
     const SCAN: u8 = 0xda;
     const END: u8 = 0xd9;
+    let mut largest = (0, 0);
     file.seek(SeekFrom::Start(2))?;
     loop {
         let mut byte = [0];
@@ -139,7 +173,16 @@ fn jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
         }
         let mut length = [0; 2];
         file.read_exact(&mut length)?;
-        file.seek_relative((i64::from(u16::from_be_bytes(length)) - 2).max(0))?;
+        let mut rest = (i64::from(u16::from_be_bytes(length)) - 2).max(0);
+        if is_frame(byte[0]) && rest >= 5 {
+            let mut frame = [0; 5];
+            file.read_exact(&mut frame)?;
+            let [_, rows @ .., a, b] = frame;
+            let size = (u32::from(u16::from_be_bytes([a, b])), u32::from(u16::from_be_bytes(rows)));
+            largest = if area(size) > area(largest) { size } else { largest };
+            rest -= 5;
+        }
+        file.seek_relative(rest)?;
         if byte[0] == SCAN {
             break;
         }
@@ -150,11 +193,16 @@ fn jpeg_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
         let read = file.read_until(0xff, &mut scratch)?;
         let next = file.fill_buf()?.first().copied();
         match next {
-            Some(END) => return Ok(()),
+            Some(END) => return Ok(largest),
             None if read == 0 || scratch.last() != Some(&0xff) => return Err(ErrorKind::UnexpectedEof.into()),
             _ => {}
         }
     }
+}
+
+/// Whether a segment of JPEG with this marker tells the size.
+fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
 }
 
 /// The size that follows from the dimensions, where rows are stored as they are.

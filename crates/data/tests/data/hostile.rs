@@ -1,6 +1,7 @@
 //! Small files that ask for much: each is refused by name before memory or time is spent on it.
 
 use std::fmt::Write;
+use std::fs;
 
 use lorabake_data::bucket::Layout;
 use lorabake_data::caption::{self, CaptionUse, emphasis};
@@ -57,6 +58,29 @@ fn a_side_that_no_bucket_has_a_use_for_is_refused_from_the_header() {
     folder.file("train/1_x/a.png", png);
     let expected = "train/1_x/a.png: 100000000 × 1 pixels: no side may be longer than 1048576; crop it or delete it";
     assert_eq!(folder.refused(), expected);
+}
+
+#[test]
+fn a_file_that_is_too_short_for_its_pixels_is_truncated() {
+    for name in ["a.png", "a.jpg"] {
+        let mut bytes = encoded(name, 8, 8);
+        assert_eq!(verdict(name, &bytes), "(8, 8)");
+        if name == "a.png" {
+            bytes[16..24].copy_from_slice(&[0, 0, 40, 0, 0, 0, 40, 0]);
+        } else {
+            let frame = bytes.windows(2).position(|pair| pair[0] == 0xff && (0xc0..=0xc2).contains(&pair[1])).unwrap();
+            bytes[frame + 5..frame + 9].copy_from_slice(&[40, 0, 40, 0]);
+        }
+        let expected = format!("train/1_x/{name}: the image file is truncated; copy it again or delete it");
+        assert_eq!(verdict(name, &bytes), expected);
+    }
+    // The most that deflate can do is not refused.
+    let folder = TempFolder::new();
+    let blank = image::GrayImage::new(4000, 4000);
+    fs::create_dir_all(folder.path("train/1_x")).unwrap();
+    blank.save(folder.path("train/1_x/a.png")).unwrap();
+    blank.save(folder.path("train/1_x/b.jpg")).unwrap();
+    assert_eq!(folder.scan().items.len(), 2);
 }
 
 /// A chunk of a WebP file that says of itself that it has `claimed` bytes.
