@@ -13,13 +13,14 @@ use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::lora::{RawTensor, save_raw};
 use safetensors::Dtype;
 
+use super::state_sums::{self, Entry, HEADER_SUM};
 use crate::update::Updater;
 use crate::update::average::LossAverage;
 use crate::update::ema::Ema;
 use lorabake_lora::LoraNetwork;
 
 /// The file inside a state folder.
-const FILE: &str = "lorabake_state.safetensors";
+pub(crate) const FILE: &str = "lorabake_state.safetensors";
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,6 @@ pub fn save(
     position: &Position,
     average: &LossAverage,
 ) -> Result<()> {
-    std::fs::create_dir_all(dir).with_context(|| format!("{}: the folder cannot be made", dir.display()))?;
     let mut tensors = Vec::new();
     let mut put = |name: String, dtype, width: usize, bytes: Vec<u8>| {
         tensors.push(RawTensor { name, dtype, shape: vec![bytes.len() / width], bytes });
@@ -89,8 +89,17 @@ pub fn save(
         ("held_out", position.held_out.join("\n")),
         ("batches_per_epoch", position.batches_per_epoch.to_string()),
     ];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into();
-    save_raw(&dir.join(FILE), tensors, metadata)?;
+    let mut metadata = BTreeMap::from(metadata.map(|(key, value)| (key.to_string(), value)));
+    let mut entries = Vec::new();
+    for RawTensor { name, dtype, shape, .. } in &tensors {
+        entries.push(Entry { name: name.clone(), dtype: *dtype, count: shape.iter().product() });
+    }
+    metadata.insert(HEADER_SUM.to_owned(), state_sums::of_header(entries, &metadata));
+    if let Err(error) = save_raw(&dir.join(FILE), tensors, metadata) {
+        // Unless there is a state in it.
+        std::fs::remove_dir(dir).ok();
+        return Err(error.into());
+    }
     Ok(())
 }
 
@@ -108,6 +117,9 @@ pub fn load(dir: &Path) -> Result<Saved> {
         );
     }
     let file = TensorFile::open(&path)?;
+    if !state_sums::hold(&file) {
+        bail!("--resume {}: it is damaged, its checksum does not hold; go on from another state", dir.display());
+    }
     let number = |key: &str| {
         let text = file.metadata().get(key).with_context(|| format!("{}: it does not say {key}", path.display()))?;
         text.parse::<u64>().with_context(|| format!("{}: {key} is `{text}`", path.display()))
@@ -135,10 +147,42 @@ pub fn load(dir: &Path) -> Result<Saved> {
                 optimizer.scalars.insert(key.into(), value);
             }
             (Some(("optimizer", key)), _) => drop(optimizer.tensors.insert(key.into(), file.read_f32(&name)?)),
-            _ => losses = doubles().collect(),
+            (None, Some(Dtype::F64)) if name == "losses" => losses = doubles().collect(),
+            _ => bail!("--resume {}: nobody knows its tensor {name}; go on from another state", dir.display()),
         }
     }
+    if let Some(what) = unusable(&values, &averaged, &optimizer).or(unusable_losses(&losses)) {
+        bail!("--resume {}: {what}, so that going on would be of no use; go on from another state", dir.display());
+    }
     Ok(Saved { position, average: LossAverage::from_numbers(losses), values, averaged, optimizer })
+}
+
+/// What no run can go on from, if there is any of it.
+fn unusable(
+    values: &BTreeMap<String, Vec<f32>>,
+    averaged: &BTreeMap<String, Vec<f32>>,
+    optimizer: &State,
+) -> Option<String> {
+    for (key, values) in values.iter().chain(averaged) {
+        if values.iter().any(|value| !value.is_finite()) {
+            return Some(format!("its weights are not finite (first: {key})"));
+        }
+    }
+    for (key, values) in &optimizer.tensors {
+        if values.iter().any(|value| value.is_nan()) {
+            return Some(format!("what it has of the optimizer is no number (first: {key})"));
+        }
+    }
+    let scalar = optimizer.scalars.iter().find(|(_, value)| value.is_nan());
+    scalar.map(|(key, _)| format!("what it has of the optimizer is no number (first: {key})"))
+}
+
+/// The same for the losses with their total; they are there from the first step on.
+fn unusable_losses(numbers: &[f64]) -> Option<String> {
+    let (total, losses) = numbers.split_last()?;
+    let sum: f64 = losses.iter().sum();
+    // The total has been added to and taken from for the whole run.
+    if (total - sum).abs() <= 1e-3 * sum.abs() { None } else { Some("its losses are not those of a run".to_owned()) }
 }
 
 impl Saved {
@@ -164,12 +208,25 @@ impl Saved {
                 bail!("resume: the state was trained with another --network_alpha ({key}); give that of the first run");
             }
         }
+        if self.position.step > 0 && self.optimizer == State::default() && updater.remembers() {
+            bail!("--resume: the state has nothing of the optimizer; go on from another state");
+        }
         match (&ema, self.averaged.is_empty()) {
             (Some(_), true) => {
                 bail!("resume: the state has no averaged weights; leave ema_decay out as in the first run")
             }
             (None, false) => bail!("resume: the state has averaged weights; give the ema_decay of the first run"),
-            _ => {}
+            (None, true) => {}
+            (Some(_), false) => {
+                let fits = |(key, values): (String, &Vec<f32>)| {
+                    self.averaged.get(&key).is_some_and(|saved| saved.len() == values.len())
+                };
+                if self.averaged.len() != network.state().count() || !network.state().all(fits) {
+                    bail!(
+                        "--resume: the averages of the state are of other modules or another rank; go on from another one"
+                    );
+                }
+            }
         }
         updater.load_state(self.optimizer, network).context("resume: the state is of another optimizer")?;
         if let Some(ema) = ema {

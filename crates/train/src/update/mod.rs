@@ -8,7 +8,7 @@ pub mod max_norm;
 
 use lorabake_adapter::Parameter;
 use lorabake_optim::clip::clip_grad_norm;
-use lorabake_optim::{Optimizer, State, Trainable};
+use lorabake_optim::{Group, Optimizer, State, Trainable};
 use lorabake_recipe::Recipe;
 
 use crate::step::Gradients;
@@ -24,6 +24,8 @@ pub struct Updater {
     max_grad_norm: f64,
     /// What is shown as rates before the first update, if the optimizer sets its own.
     first_rate: Option<f64>,
+    /// Whether the optimizer keeps anything from one step to the next.
+    remembers: bool,
 }
 
 /// What an update found.
@@ -45,7 +47,13 @@ impl Updater {
             max_norm: recipe.network.max_norm,
             max_grad_norm: settings.max_grad_norm,
             first_rate: settings.optimizer.sets_own_rates().then_some(settings.learning_rate),
+            remembers: remembers(lorabake_optim::build(&settings.optimizer, settings.learning_rate)),
         }
+    }
+
+    /// Whether a state after the first step has anything of the optimizer.
+    pub(crate) fn remembers(&self) -> bool {
+        self.remembers
     }
 
     /// The factor that an adaptive optimizer multiplies all rates with in the next update (D-Adaptation's d).
@@ -101,6 +109,14 @@ impl Updater {
         self.optimizer.step(&mut self.groups.sorted(trainables), &self.groups.at(factor));
         Updated { gradient_norm, norms: self.max_norm.map(|limit| limit_norms(network, limit)) }
     }
+}
+
+/// Tries an optimizer out on one number.
+fn remembers(mut optimizer: Box<dyn Optimizer>) -> bool {
+    let mut value = [0.5];
+    let trainable = Trainable { value: &mut value, shape: &[1], grad: Some(&[0.5]) };
+    optimizer.step(&mut [trainable], &[Group { lr: 1e-3, weight_decay: None, range: 0..1 }]);
+    optimizer.state() != State::default()
 }
 
 /// Adds the gradients of another batch, or of a part of it, each multiplied by its `share` of the whole.
