@@ -7,6 +7,7 @@
 //! | `program` | the commands from end to end, on the small model inside the program |
 //! | `recipes` | recipes from elsewhere, advice, what `plan` predicts |
 //! | `long_runs` | a run that is killed, goes on, keeps few snapshots, paints, ends with bad numbers |
+//! | `lost_work` | names tried before training, two runs of one name, a result whose folder is gone |
 //! | `bad_input` | one clear line for everything that is wrong, and nothing written |
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `elsewhere` | what users of other trainers bring along: files, words, paths |
@@ -21,6 +22,7 @@ mod data_sets;
 mod elsewhere;
 mod inspect;
 mod long_runs;
+mod lost_work;
 mod models;
 mod program;
 mod prompt_files;

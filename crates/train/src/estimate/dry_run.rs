@@ -20,6 +20,7 @@ use lorabake_weights::lora_size::{LoraTensor, file_bytes, lora_tensors};
 use lorabake_weights::metadata::{self, ModelHashes};
 use lorabake_weights::tensors::Tensors;
 
+use super::disk;
 use super::memory::{MemoryModel, Saving};
 use super::memory_model::Memory;
 use crate::output::save::{self, RunData};
@@ -97,6 +98,8 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     if let Some(path) = &recipe.network.weights {
         file_notes.extend(lora::note(path)?);
     }
+    let sizes = disk::Sizes { lora: lora.bytes, parameters: lora.parameters };
+    notes.extend(disk::note(&recipe, length, sizes));
     Ok(RunPlan {
         notes,
         file_notes,

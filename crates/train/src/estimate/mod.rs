@@ -1,6 +1,7 @@
 //! What a run will be and need, before any of it.
 
 pub(crate) mod block_plan;
+pub(crate) mod disk;
 mod dry_run;
 pub(crate) mod memory;
 pub mod memory_model;

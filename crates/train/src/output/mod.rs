@@ -1,5 +1,11 @@
 //! What a run leaves on disk: LoRA files, states to continue from; and which of them stay.
 
+pub(crate) mod claim;
+mod earlier;
+mod leftovers;
+pub(crate) mod names;
 pub(crate) mod prune;
+mod run_lock;
 pub(crate) mod save;
 pub mod state;
+mod state_sums;

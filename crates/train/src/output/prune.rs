@@ -32,3 +32,8 @@ pub(crate) fn prune(output: &Output, saved: Snapshot) -> Vec<PathBuf> {
 pub(crate) fn every_steps(output: &Output) -> Option<u64> {
     output.snapshots.iter().find_map(|every| if let Every::Steps(n) = every { Some(*n) } else { None })
 }
+
+/// How often snapshots by epochs are asked for, in a run of `epochs`.
+pub(crate) fn every_epochs(output: &Output, epochs: u64) -> Option<u64> {
+    output.snapshots.iter().find_map(|every| every.in_epochs(epochs))
+}

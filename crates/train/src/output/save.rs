@@ -13,9 +13,11 @@ use lorabake_recipe::data::dataset_facts::DatasetFacts;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::SavePrecision;
 use lorabake_recipe::{Parsed, Recipe};
-use lorabake_weights::lora;
+use lorabake_weights::lora_size::file_bytes;
 use lorabake_weights::metadata::{self, ModelHashes, RunFacts, Typed};
+use lorabake_weights::{NamedTensor, lora};
 
+use super::earlier::Earlier;
 use crate::event::{Emit, Event};
 use crate::session::Session;
 use lorabake_generate::embedded;
@@ -29,6 +31,7 @@ pub(crate) struct Saver {
     hashes: Option<Hashing>,
     /// The VAE of its own being hashed likewise.
     vae_hashes: Option<Hashing>,
+    earlier: Earlier,
 }
 
 /// A file being hashed.
@@ -68,14 +71,15 @@ impl Saver {
             Checkpoint::File(path) => Some(ModelHashes::in_background(path.clone())),
         };
         let vae_hashes = recipe.model.vae.clone().map(ModelHashes::in_background);
-        Ok(Self { facts, recipe, hashes, vae_hashes })
+        let earlier = Earlier::new(&recipe.output);
+        Ok(Self { facts, recipe, hashes, vae_hashes, earlier })
     }
 
-    /// Saves `network` as `name` in the output folder.
+    /// Saves `network` at `path`; what an earlier run left there is kept under another name.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&mut self, network: &LoraNetwork, name: &str, progress: Progress, emit: &Emit<'_>) -> Result<PathBuf> {
+    /// When the file cannot be written; what was at `path` is still there then.
+    pub fn save(&mut self, network: &LoraNetwork, path: &Path, progress: Progress, emit: &Emit<'_>) -> Result<()> {
         if let Some(thread) = self.hashes.take() {
             self.facts.model_hashes = thread.join().ok().and_then(Result::ok);
         }
@@ -85,23 +89,64 @@ impl Saver {
         self.facts.epoch = progress.epoch;
         self.facts.steps = progress.steps;
         self.facts.finished_at = metadata::now();
-        let dir = &self.recipe.output.dir;
-        std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
-        let path = dir.join(name);
-        let precision = self.recipe.output.save_precision.unwrap_or(SavePrecision::F32);
-        let saved = lora::save(&path, network.tensors(), precision, metadata::build(&self.recipe, &self.facts))?;
-        if let Some(first) = saved.not_finite.first() {
+        let tensors = network.tensors();
+        let mut precision = self.precision();
+        if let Some(large) = too_large(&tensors, precision) {
             emit(Event::Note(format!(
-                "{}: {} tensors hold values that are not finite (first: {first}); save_precision=float keeps larger \
-                 numbers, and a lower learning rate avoids them",
-                path.display(),
-                saved.not_finite.len()
+                "{}: {large} is too large for --save_precision, so the file is saved as float; lower learning rates \
+                 avoid that",
+                path.display()
             )));
+            precision = SavePrecision::F32;
         }
-        emit(Event::Saved(path.clone()));
-        Ok(path)
+        let kept = self.earlier.keep(path)?;
+        let saved = lora::save(path, tensors, precision, metadata::build(&self.recipe, &self.facts));
+        if let (Err(_), Some(kept)) = (&saved, &kept) {
+            std::fs::remove_file(kept).ok();
+        }
+        saved?;
+        self.earlier.wrote(path);
+        if let Some(kept) = kept {
+            emit(Event::Note(format!("{}: the file of an earlier run is kept as {}", path.display(), kept.display())));
+        }
+        emit(Event::Saved(path.to_owned()));
+        Ok(())
+    }
+
+    /// Bytes of the file with `network`.
+    pub fn bytes(&self, network: &LoraNetwork) -> u64 {
+        let mut tensors = Vec::new();
+        for tensor in network.tensors() {
+            tensors.push((tensor.name, tensor.shape));
+        }
+        file_bytes(&tensors, self.precision(), &metadata::build(&self.recipe, &self.facts))
+    }
+
+    fn precision(&self) -> SavePrecision {
+        self.recipe.output.save_precision.unwrap_or(SavePrecision::F32)
     }
 }
+
+/// The first tensor with a number that is finite, and is not so any longer once it is saved.
+fn too_large(tensors: &[NamedTensor], precision: SavePrecision) -> Option<&str> {
+    for tensor in tensors {
+        let largest = tensor.values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let fits = match precision {
+            SavePrecision::F32 => true,
+            SavePrecision::F16 => largest < LARGEST_F16,
+            SavePrecision::Bf16 => largest < LARGEST_BF16,
+        };
+        if !fits && largest.is_finite() {
+            return Some(&tensor.name);
+        }
+    }
+    None
+}
+
+/// From here on numbers become infinite in fp16.
+const LARGEST_F16: f32 = 65520.0;
+/// From here on numbers become infinite in bf16: half a unit of the last place above its largest.
+const LARGEST_BF16: f32 = f32::from_bits(0x7f7f_8000);
 
 /// What a run that begins now has to tell, without the checkpoint's hashes.
 ///

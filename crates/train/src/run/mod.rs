@@ -1,6 +1,8 @@
 //! The loop.
 
+mod failure;
 mod optimize;
+mod rescue;
 mod resume;
 mod save;
 mod step_inputs;
@@ -9,17 +11,17 @@ use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lorabake_device::ThreadGroups;
 use lorabake_lora::LoraNetwork;
 use lorabake_recipe::Parsed;
-use lorabake_recipe::output::SaveState;
 use lorabake_recipe::seed::BatchId;
-use lorabake_weights::{Part, file_names};
+use lorabake_weights::Part;
 
 use crate::distributed::ProcessGroup;
-use crate::estimate::block_plan;
+use crate::estimate::{block_plan, disk};
 use crate::event::{self, Command, Event, Outcome};
+use crate::output::claim::Claim;
 use crate::output::save::Saver;
 use crate::output::state;
 use crate::precision::training_dtypes;
@@ -33,7 +35,9 @@ use crate::update::loss_scale::LossScale;
 use crate::watch::Milestone;
 use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
+use failure::caught;
 use resume::{check_position, with_seed_of};
+use save::SavedState;
 
 /// Bakes a LoRA: prepares, trains, saves.
 ///
@@ -73,6 +77,7 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
         channels.events.send(Event::Note(text)).unwrap_or_default();
     }
     let saver = Saver::new(parsed, &session)?;
+    let claim = claim(&session, &saver, channels)?;
     let largest = session.order.epoch(0).iter().map(|batch| batch.entries.len()).max().unwrap_or(1);
     let threads = thread_groups(&session.recipe, &session.device, largest);
     let scale = LossScale::new(&session.device, training_dtypes(&session.recipe.train, &session.device).unet);
@@ -85,13 +90,30 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
         updater,
         ema,
         saver,
+        claim,
         channels,
         average,
+        first_step: step,
         step,
+        last_state: None,
         stop: false,
         validated: None,
     };
     bake.run()
+}
+
+/// Claims the output folder for the one process that writes, once all is ready for the first step.
+fn claim(session: &Session, saver: &Saver, channels: RunChannels<'_>) -> Result<Option<Claim>> {
+    if !channels.processes.is_first() {
+        return Ok(None);
+    }
+    let emit = |event| channels.events.send(event).unwrap_or_default();
+    let bytes = saver.bytes(&session.network);
+    let sizes = disk::Sizes { lora: bytes, parameters: session.network.parameters() as u64 };
+    if let Some(note) = disk::note(&session.recipe, session.length, sizes) {
+        emit(Event::Note(note.to_string()));
+    }
+    Claim::take(&session.recipe.output, bytes, &emit).map(Some)
 }
 
 /// The other processes of a run, who hears of it and who gives it orders.
@@ -114,10 +136,16 @@ struct Bake<'a> {
     /// The averaged weights, which are what others get to see, with `--ema_decay`.
     ema: Option<Ema>,
     saver: Saver,
+    /// What the run holds of its output folder.
+    claim: Option<Claim>,
     channels: RunChannels<'a>,
     average: LossAverage,
+    /// Optimizer steps that an earlier run had made.
+    first_step: u64,
     /// Optimizer steps made.
     step: u64,
+    /// The newest state that this run has saved.
+    last_state: Option<SavedState>,
     /// Somebody wants the run to end here.
     stop: bool,
     /// The step of the last validation, and what it found.
@@ -147,12 +175,12 @@ impl Bake<'_> {
             let done = (self.step - epoch * length.steps_per_epoch) as usize;
             for (index, group) in batches.chunks(accumulation).enumerate().skip(done) {
                 let first = BatchId { epoch, batch: (index * accumulation) as u64 };
-                if let Err(error) = self.optimize(first, group) {
-                    return Err(self.rescue(error, epoch));
+                if let Err(failure) = self.optimize(first, group) {
+                    return Err(self.rescue(failure, epoch));
                 }
-                self.save_by_steps(epoch)?;
+                self.save_by_steps(epoch);
                 self.paint(Milestone::Step(self.step));
-                self.validate(Milestone::Step(self.step))?;
+                self.validate(Milestone::Step(self.step));
                 stopped = self.wants_stop();
                 if stopped || self.step == length.steps {
                     break;
@@ -161,19 +189,18 @@ impl Bake<'_> {
             epoch += 1;
             self.emit(Event::EpochEnded { epoch, average: self.average.mean() });
             if !stopped && epoch < length.epochs {
-                self.save_by_epochs(epoch)?;
+                self.save_by_epochs(epoch);
             }
             if !stopped {
-                self.validate(Milestone::Epoch(epoch))?;
+                self.validate(Milestone::Epoch(epoch));
                 self.paint(Milestone::Epoch(epoch));
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        let name = file_names::last(&self.session.recipe.output.name);
-        let file = self.save(&name, epoch)?;
-        if self.session.recipe.output.save_state == SaveState::AtEnd {
-            self.save_state(&name)?;
+        if self.step == self.first_step {
+            bail!("no step was made, so nothing is saved");
         }
+        let file = self.save_result(epoch)?;
         Ok(Outcome { file, steps: self.step, planned: length.steps, average: self.average.mean(), seconds })
     }
 
@@ -194,12 +221,17 @@ impl Bake<'_> {
     }
 
     /// Measures the loss over the held-out images if it is time for that; once, where a step and an epoch end together.
-    fn validate(&mut self, milestone: Milestone) -> Result<()> {
+    /// That it cannot be measured is no reason to end the run.
+    fn validate(&mut self, milestone: Milestone) {
         let due = |own: &&Validation| own.due(milestone) && self.channels.processes.is_first();
-        let Some(validation) = self.validation.as_ref().filter(due) else { return Ok(()) };
-        let loss = match self.validated {
-            Some((step, loss)) if step == self.step => loss,
-            _ => validation.loss(&self.session, &self.result())?,
+        let Some(validation) = self.validation.as_ref().filter(due) else { return };
+        let measured = match self.validated {
+            Some((step, loss)) if step == self.step => Ok(loss),
+            _ => caught(|| validation.loss(&self.session, &self.result())),
+        };
+        let loss = match measured {
+            Ok(loss) => loss,
+            Err(error) => return self.emit(Event::Note(format!("validation: {error:#}; training goes on"))),
         };
         self.validated = Some((self.step, loss));
         let epoch = match milestone {
@@ -208,7 +240,6 @@ impl Bake<'_> {
         };
         let divergence = loss - self.average.mean();
         self.emit(Event::Validated(event::Validated { step: self.step, epoch, loss, divergence }));
-        Ok(())
     }
 
     fn emit(&self, event: Event) {

@@ -2,17 +2,19 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use lorabake_data::epoch_order::Batch;
+use lorabake_lora::LoraNetwork;
 use lorabake_optim::lr;
 use lorabake_recipe::seed::BatchId;
 
+use super::failure::{StepFailure, caught};
 use super::{Bake, wants_stop};
 use crate::caught::caught;
 use crate::distributed::Share;
 use crate::event::{self, Event};
 use crate::step::{Gradients, StepContext, step_side_by_side};
-use crate::update::accumulate;
+use crate::update::{Updated, accumulate};
 
 /// The gradients of all batches of a step, and the sum of their losses.
 struct Computed {
@@ -24,8 +26,8 @@ impl Bake<'_> {
     /// One optimizer step over the batches of `group`, which begin with batch `first`.
     ///
     /// # Errors
-    /// When a loss or gradient is not finite, naming the images, or an image cannot be encoded.
-    pub(super) fn optimize(&mut self, first: BatchId, group: &[Batch]) -> Result<()> {
+    /// When a loss, a gradient or what the update makes is not finite, naming the images, or an image cannot be encoded.
+    pub(super) fn optimize(&mut self, first: BatchId, group: &[Batch]) -> Result<(), StepFailure> {
         let started = Instant::now();
         let computed = loop {
             // A failure in here leaves the weights as the last step made them, so that they can be saved.
@@ -36,9 +38,10 @@ impl Bake<'_> {
         };
         let factor = self.rate_factor();
         let rates = self.updater.shown_rates(factor);
-        let updated = self.updater.update(&mut self.session.network, computed.gradients, factor);
+        let updated = self.update(computed.gradients, factor)?;
         if !updated.gradient_norm.is_finite() {
-            bail!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
+            let error = anyhow!("step {}: the gradient is not finite{}", self.step + 1, self.blame(&group[0]));
+            return Err(error.into());
         }
         self.step += 1;
         if let Some(ema) = &mut self.ema {
@@ -59,9 +62,31 @@ impl Bake<'_> {
         Ok(())
     }
 
+    /// Updates the network. If that goes wrong its values are those from before.
+    fn update(&mut self, gradients: Gradients, factor: f64) -> Result<Updated, StepFailure> {
+        let mut before = Vec::new();
+        for (_, values) in self.session.network.state() {
+            before.push(values.clone());
+        }
+        let network = &mut self.session.network;
+        let updated = caught(|| Ok(self.updater.update(network, gradients, factor)));
+        let failure = match (updated, first_not_finite(network)) {
+            (Ok(updated), None) => return Ok(updated),
+            (Err(panic), _) => panic,
+            (Ok(_), Some(first)) => anyhow!(
+                "step {}: the update makes weights that are not finite (first: {first}); lower the learning rates",
+                self.step + 1
+            ),
+        };
+        for ((values, _), before) in network.trainables().zip(before) {
+            *values = before;
+        }
+        Err(StepFailure::Updating(failure))
+    }
+
     /// The gradients of all batches of a group, whichever process computes them.
     fn gradients(&mut self, first: BatchId, group: &[Batch]) -> Result<Computed> {
-        let own = self.own_gradients(first, group);
+        let own = caught(|| self.own_gradients(first, group));
         if self.channels.processes.count() == 1 {
             return Ok(self.counted(first, own?));
         }
@@ -136,4 +161,11 @@ impl Bake<'_> {
         }
         format!(" with {}; lower the learning rates, or leave these images out", images.join(", "))
     }
+}
+
+/// The first tensor of a network that has a value that is infinite or no number.
+fn first_not_finite(network: &LoraNetwork) -> Option<String> {
+    let mut tensors = network.state();
+    let found = tensors.find(|(_, values)| values.iter().any(|value| !value.is_finite()));
+    found.map(|(name, _)| name)
 }

@@ -1,4 +1,4 @@
-//! What a run leaves behind: LoRAs on the way, states to go on from, and what is rescued when it fails.
+//! What a run leaves behind on its way and at its end: LoRAs, and states to go on from.
 
 use std::path::PathBuf;
 
@@ -14,24 +14,33 @@ use crate::output::state::{self, Position};
 use crate::watch::validate;
 
 impl Bake<'_> {
-    pub(super) fn save_by_steps(&mut self, epoch: u64) -> Result<()> {
-        let Some(every) = prune::every_steps(&self.session.recipe.output) else { return Ok(()) };
+    pub(super) fn save_by_steps(&mut self, epoch: u64) {
+        let Some(every) = prune::every_steps(&self.session.recipe.output) else { return };
         if self.step.is_multiple_of(every) {
             let name = file_names::at_step(&self.session.recipe.output.name, self.step);
-            self.save(&name, epoch + 1)?;
-            self.prune(Snapshot::Step(self.step, every));
+            self.save_snapshot(&name, epoch + 1, Snapshot::Step(self.step, every));
         }
-        Ok(())
     }
 
-    pub(super) fn save_by_epochs(&mut self, epoch: u64) -> Result<()> {
+    pub(super) fn save_by_epochs(&mut self, epoch: u64) {
         let output = &self.session.recipe.output;
-        let every = output.snapshots.iter().find_map(|every| every.in_epochs(self.session.length.epochs));
-        let Some(every) = every.filter(|every| epoch.is_multiple_of(*every)) else { return Ok(()) };
+        let every = prune::every_epochs(output, self.session.length.epochs);
+        let Some(every) = every.filter(|every| epoch.is_multiple_of(*every)) else { return };
         let name = file_names::at_epoch(&output.name, epoch);
-        self.save(&name, epoch)?;
-        self.prune(Snapshot::Epoch(epoch, every));
-        Ok(())
+        self.save_snapshot(&name, epoch, Snapshot::Epoch(epoch, every));
+    }
+
+    /// Saves a snapshot with its state; older ones go only if that went well. That it did not is no reason to end the run.
+    fn save_snapshot(&mut self, name: &str, epoch: u64, snapshot: Snapshot) {
+        let path = self.session.recipe.output.dir.join(name);
+        let mut saved = self.save_network(path, epoch);
+        if saved.is_ok() && self.session.recipe.output.save_state == SaveState::Always {
+            saved = self.save_state(name);
+        }
+        match saved {
+            Ok(()) => self.prune(snapshot),
+            Err(error) => self.emit(Event::Note(format!("{error:#}; training goes on without it"))),
+        }
     }
 
     fn prune(&self, saved: Snapshot) {
@@ -43,40 +52,19 @@ impl Bake<'_> {
         }
     }
 
-    /// Keeps what was learned before a step that failed; the error then says where it is.
-    pub(super) fn rescue(&mut self, error: anyhow::Error, epoch: u64) -> anyhow::Error {
-        if self.step == 0 {
-            return error;
-        }
-        let name = file_names::at_step(&self.session.recipe.output.name, self.step);
-        let kept = self.save(&name, epoch + 1).and_then(|file| self.save_state(&name).map(|()| file));
-        match kept {
-            Ok(file) => error.context(format!(
-                "the run ended in step {}; what was learned until then is in {}, and --resume {} goes on from there",
-                self.step + 1,
-                file.display(),
-                self.session.recipe.output.dir.join(file_names::state_of(&name)).display()
-            )),
-            Err(why) => error.context(format!("the run ended, and what was learned cannot be saved: {why:#}")),
-        }
-    }
-
-    pub(super) fn save(&mut self, name: &str, epoch: u64) -> Result<PathBuf> {
+    /// Saves what the run has to show so far.
+    pub(super) fn save_network(&mut self, path: PathBuf, epoch: u64) -> Result<()> {
         if !self.channels.processes.is_first() {
-            return Ok(self.session.recipe.output.dir.join(name));
+            return Ok(());
         }
         let network = result(&self.session, self.ema.as_ref());
         let progress = Progress { epoch, steps: self.step };
         let emit = |event| self.channels.events.send(event).unwrap_or_default();
-        let file = self.saver.save(&network, name, progress, &emit)?;
-        if self.session.recipe.output.save_state == SaveState::Always {
-            self.save_state(name)?;
-        }
-        Ok(file)
+        self.saver.save(&network, &path, progress, &emit)
     }
 
     /// Saves the state that belongs to the file `name`.
-    pub(super) fn save_state(&self, name: &str) -> Result<()> {
+    pub(super) fn save_state(&mut self, name: &str) -> Result<()> {
         if !self.channels.processes.is_first() {
             return Ok(());
         }
@@ -89,7 +77,15 @@ impl Bake<'_> {
             batches_per_epoch: self.session.length.batches_per_epoch,
         };
         state::save(&dir, &self.session.network, &self.updater, self.ema.as_ref(), &position, &self.average)?;
-        self.emit(Event::Saved(dir));
+        self.emit(Event::Saved(dir.clone()));
+        self.last_state = Some(SavedState { dir, step: self.step });
         Ok(())
     }
+}
+
+/// A state that this run has saved.
+pub(super) struct SavedState {
+    pub dir: PathBuf,
+    /// Where it stands.
+    pub step: u64,
 }

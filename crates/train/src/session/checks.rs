@@ -1,8 +1,6 @@
 //! What is refused, or worth a note, before anything is computed.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::Device;
 use lorabake_data::{Dataset, Item, caption};
 use lorabake_device::{Opened, is_host};
@@ -87,17 +85,4 @@ pub(super) fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, recipe: &Re
         worst.path.display(),
         cut(worst)
     ))
-}
-
-/// Finds out before training whether the result can be written, without leaving anything behind.
-pub(super) fn refuse_unwritable(dir: &Path) -> Result<()> {
-    let why = || format!("output_dir {}: cannot be written to; choose a folder of your own", dir.display());
-    let existing: PathBuf = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new(".")).into();
-    let existing = if existing.as_os_str().is_empty() { PathBuf::from(".") } else { existing };
-    if !existing.is_dir() {
-        return Err(anyhow!("{} is a file", existing.display())).with_context(why);
-    }
-    let probe = existing.join(format!(".lorabake-{}", std::process::id()));
-    std::fs::write(&probe, b"").with_context(why)?;
-    std::fs::remove_file(&probe).with_context(why)
 }

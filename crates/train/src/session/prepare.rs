@@ -20,7 +20,7 @@ use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::{Checkpoint, Part};
 
 use super::Session;
-use super::checks::{choose_device, cut_captions, long_warmup, refuse_misfits, refuse_unwritable, settled};
+use super::checks::{choose_device, cut_captions, long_warmup, refuse_misfits, settled};
 use super::network::make_network;
 use crate::cache::latent_files::LatentFiles;
 use crate::cache::text_cache::TextCache;
@@ -28,6 +28,7 @@ use crate::cache::{EncoderOn, LatentCache, PlacedImages};
 use crate::estimate::memory::MemoryModel;
 use crate::event::{Emit, Event, Stage};
 use crate::objective::Objective;
+use crate::output::names;
 use crate::precision::training_dtypes;
 use crate::step::prior::missing_triggers;
 use crate::swap;
@@ -107,8 +108,8 @@ impl Images {
         if let Some(note) = long_warmup(&recipe.optim.schedule, length.steps) {
             emit(Event::Note(note.to_string()));
         }
-        refuse_unwritable(&recipe.output.dir)?;
         let pictures = sample_pictures::requests(&recipe, emit)?;
+        names::try_all(&recipe, length, &pictures)?;
         let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
         emit(Event::Dataset(report));
         clock.lap(Stage::ImagesLookedThrough);

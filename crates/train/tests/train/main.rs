@@ -17,6 +17,7 @@
 //! | `validation_and_ema` | validation and averaged weights |
 //! | `render`, `family_render` | pictures against diffusers |
 //! | `memory` | predicted memory against what was measured |
+//! | `lost_work` | disks that fail, numbers that break, names that are taken, states that are damaged |
 //! | `events` | events as data: to JSON and back |
 //! | `extremes` | what a plan makes of numbers at the ends of their range |
 //! | `sandbox` | no tests: the folder, the images and the runs of the others |
@@ -33,6 +34,7 @@ mod extremes;
 mod families;
 mod family_render;
 mod kinds;
+mod lost_work;
 mod lycoris_sdxl;
 mod memory;
 mod optimizers;

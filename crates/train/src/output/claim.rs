@@ -1,0 +1,66 @@
+//! What a run holds of its output folder while it trains: its name there, and room for its result.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use lorabake_recipe::output::Output;
+use lorabake_weights::disk_room::{self, HeldRoom};
+use lorabake_weights::file_names;
+
+use super::leftovers;
+use super::run_lock::RunLock;
+use crate::event::{Emit, Event};
+
+/// The output folder as far as a run holds it; what is held is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    lock: Option<RunLock>,
+    room: Option<HeldRoom>,
+    /// The folder, if the run has made it: it goes again unless there is something in it.
+    made: Option<PathBuf>,
+}
+
+impl Claim {
+    /// Makes the folder, removes what killed runs of this name left there, and holds room for a LoRA of so many bytes.
+    ///
+    /// # Errors
+    /// When another run writes under this name, or there is no room.
+    pub fn take(output: &Output, bytes: u64, emit: &Emit<'_>) -> Result<Self> {
+        let dir = &output.dir;
+        let mut claim = Self { lock: None, room: None, made: None };
+        if !dir.is_dir() {
+            std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
+            claim.made = Some(dir.clone());
+        }
+        claim.lock = RunLock::take(output)?;
+        if let Some(note) = leftovers::remove(output) {
+            emit(Event::Note(note));
+        }
+        let here = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        let room = disk_room::hold(here, bytes).map_err(|error| {
+            let file = dir.join(file_names::last(&output.name));
+            let megabytes = bytes as f64 / 1e6;
+            anyhow::anyhow!(
+                "--output_dir: cannot save {}: {error}; make room for {megabytes:.1} MB, or choose another folder",
+                file.display()
+            )
+        });
+        claim.room = Some(room?);
+        Ok(claim)
+    }
+
+    /// Gives the room back, for the file that it was held for.
+    pub fn give_room(&mut self) {
+        self.room = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.lock = None;
+        if let Some(made) = &self.made {
+            // Only if nothing was saved.
+            std::fs::remove_dir(made).ok();
+        }
+    }
+}
