@@ -1,5 +1,6 @@
 //! `cargo xtask`: the chores of this repository. Nothing here is part of the program that users get.
 
+mod attack;
 mod conformance;
 mod docs;
 mod gpu_check;
@@ -24,7 +25,7 @@ struct Chore {
     run: fn(&[String]) -> Result<bool>,
 }
 
-const CHORES: [Chore; 8] = [
+const CHORES: [Chore; 9] = [
     Chore {
         name: "tidy",
         takes: "[--counts]",
@@ -60,6 +61,12 @@ const CHORES: [Chore; 8] = [
         takes: "",
         about: "checks two processes against one, and what happens when one is lost; needs Open MPI",
         run: |_| mpi_check::run(&root()),
+    },
+    Chore {
+        name: "attack",
+        takes: "[--minutes N] [--seed N] [--input READER FILE]",
+        about: "tries to break readers and whole runs: changed files, kills, full disks, dead pipes",
+        run: |args| attack::run(args, &root()),
     },
     Chore {
         name: "processors",

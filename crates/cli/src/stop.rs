@@ -105,6 +105,9 @@ mod system {
 #[cfg(not(any(unix, windows)))]
 mod system {
     /// Ctrl-C is all that is known of other systems.
+    ///
+    /// # Errors
+    /// None.
     pub fn watch() -> Result<(), &'static str> {
         Ok(())
     }
