@@ -137,9 +137,9 @@ fn image(path: &Path) {
 fn caption(path: &Path) {
     let all_on = CaptionRules { wildcards: true, shuffle: true, weighted: true, ..CaptionRules::default() };
     for rules in [CaptionRules::default(), all_on] {
-        let Ok(text) = caption::read(path, &rules) else { continue };
+        let Ok(read) = caption::read(path, &rules) else { continue };
         let at = CaptionUse { id: UseId { epoch: 0, position: 1 }, step: 3, steps: 9 };
-        let drawn = caption::draw(&text, &rules, Seed(1), at);
+        let drawn = caption::draw(&read.text, &rules, Seed(1), at);
         let _ = emphasis::parse(&drawn);
         let _ = Tokenizer::new().chunks(&drawn, 225);
     }

@@ -18,6 +18,7 @@ use lorabake_recipe::Parsed;
 use lorabake_recipe::seed::BatchId;
 use lorabake_weights::Part;
 
+use crate::caught::caught;
 use crate::distributed::ProcessGroup;
 use crate::estimate::{block_plan, disk};
 use crate::event::{self, Command, Event, Outcome};
@@ -35,7 +36,6 @@ use crate::update::loss_scale::LossScale;
 use crate::watch::Milestone;
 use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
-use failure::caught;
 use resume::{check_position, with_seed_of};
 use save::SavedState;
 

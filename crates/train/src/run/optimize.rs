@@ -8,7 +8,7 @@ use lorabake_lora::LoraNetwork;
 use lorabake_optim::lr;
 use lorabake_recipe::seed::BatchId;
 
-use super::failure::{StepFailure, caught};
+use super::failure::StepFailure;
 use super::{Bake, wants_stop};
 use crate::caught::caught;
 use crate::distributed::Share;

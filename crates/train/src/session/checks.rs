@@ -1,6 +1,6 @@
 //! What is refused, or worth a note, before anything is computed.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use lorabake_data::{Dataset, Item, caption};
 use lorabake_device::{Opened, is_host};
