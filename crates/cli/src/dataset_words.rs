@@ -55,7 +55,9 @@ fn row(folder: &FolderReport, in_file: bool) -> [String; 4] {
     let reg = if folder.is_reg && in_file { " (regularization)" } else { "" };
     let repeated = folder.repeated();
     let mut uses = format!("× {} = {repeated}", folder.repeats);
-    if folder.uses != repeated {
+    if folder.uses == 0 && folder.trained() > 0 {
+        uses += ", none used";
+    } else if folder.uses != repeated {
         uses += &format!(" → {} to match the training set", folder.uses);
     }
     if folder.held_out > 0 {
@@ -337,6 +339,8 @@ data set 2  64 × 64, batches of 3
         assert_eq!(captions(&wordless), "no captions");
         let paired = FolderReport { no_caption: NoCaption::OfTrainingImage, ..some.clone() };
         assert_eq!(captions(&paired), "1 captioned, others like their training image");
+        let alone = FolderReport { is_reg: true, uses: 0, ..folder("reg", 2, 3, "") };
+        assert_eq!(row(&alone, true)[3], "× 3 = 6, none used");
         let held_out = FolderReport { held_out: 2, uses: 24, ..folder("3_penny", 10, 3, "penny") };
         assert_eq!(row(&held_out, false)[3], "× 3 = 24, 2 held out for validation");
     }

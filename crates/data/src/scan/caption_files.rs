@@ -14,6 +14,9 @@ const CAPTION_EXTENSIONS: [&str; 2] = [".txt", ".caption"];
 /// Files that Windows makes by itself, in lower case. Other systems hide theirs by a dot (.DS_Store).
 const DESKTOP_FILES: [&str; 2] = ["thumbs.db", "desktop.ini"];
 
+/// The suffix of files that trainers write beside images: latents, text states.
+const CACHE: &str = ".npz";
+
 /// An image file with the caption file that belongs to it.
 #[derive(Debug)]
 pub(super) struct ImageFile {
@@ -90,10 +93,13 @@ impl CaptionFiles {
         left_out
     }
 
-    /// Why a file that is no image is not used as a caption; `None` for what desktops leave behind.
+    /// Why a file that is no image is not used as a caption; `None` for what desktops and trainers leave behind.
     fn why_no_caption(&self, path: &Path, has_image: bool) -> Option<Reason> {
         let name = name(path);
         if name.starts_with('.') || DESKTOP_FILES.contains(&name.to_lowercase().as_str()) {
+            return None;
+        }
+        if strip_suffix(&name, CACHE).is_some() {
             return None;
         }
         if self.extensions.iter().any(|extension| strip_suffix(&name, extension).is_some()) {
@@ -149,9 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn what_desktops_leave_behind_is_not_named() {
+    fn what_desktops_and_trainers_leave_behind_is_not_named() {
         let captions = CaptionFiles::new(&[], None, false);
-        let files = ["Thumbs.db", "desktop.ini", ".DS_Store", "notes.md"].map(PathBuf::from).to_vec();
+        let files =
+            ["Thumbs.db", "desktop.ini", ".DS_Store", "a_0512x0512_sd.npz", "notes.md"].map(PathBuf::from).to_vec();
         let left_out = captions.left_out(files, &[]);
         assert_eq!(left_out, [LeftOut { path: "notes.md".into(), reason: Reason::NotAnImage }]);
     }

@@ -114,9 +114,31 @@ pub(super) fn first_archive(dir: &Path) -> Option<String> {
 
 /// Images anywhere below a folder, but not in what programs made for themselves there.
 pub(super) fn images_below(dir: &Path) -> usize {
-    let files = walkdir::WalkDir::new(dir).into_iter().filter_entry(|entry| {
+    files_below(dir).filter(|path| is_image(path)).count()
+}
+
+/// Images of types that are not read.
+pub(super) struct UnreadImages {
+    pub count: usize,
+    /// The suffix of the first.
+    pub extension: String,
+}
+
+/// Images of types that are not read, anywhere below a folder; `None` if there are none.
+pub(super) fn unread_images_below(dir: &Path) -> Option<UnreadImages> {
+    let mut found: Option<UnreadImages> = None;
+    for path in files_below(dir) {
+        if let Some(Reason::UnsupportedType(extension)) = unused(&path) {
+            found.get_or_insert(UnreadImages { count: 0, extension }).count += 1;
+        }
+    }
+    found
+}
+
+/// The files anywhere below a folder, by name, but not what programs made for themselves there.
+fn files_below(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().filter_entry(|entry| {
         entry.depth() == 0 || !entry.file_type().is_dir() || leftover(&name(entry.path())).is_none()
     });
-    let files = files.flatten();
-    files.filter(|entry| entry.file_type().is_file() && is_image(entry.path())).count()
+    entries.flatten().filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path)
 }

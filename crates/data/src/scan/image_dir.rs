@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folder::{first_archive, folders_in, images_in};
+use super::folder::{folders_in, images_in};
+use super::misplaced::{Advice, not_readable};
 use crate::error::{Error, IMAGE_DIR};
 use crate::paths::{around, full, name};
 use crate::problem::count;
@@ -27,8 +28,8 @@ pub(super) fn explain(dir: &Path) -> Error {
             return wrong(format!("the images are {depth}, in {}", listed(&filled)), one_subset_each(&filled));
         }
     }
-    if let Some(archive) = first_archive(dir) {
-        return wrong(format!("it holds {archive}, and no images beside it"), "unpack it".to_owned());
+    if let Some(Advice { found, remedy }) = not_readable(dir) {
+        return wrong(found, remedy);
     }
     if let Some(around) = around(dir)
         && images_in(&around) > 0

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::concept::ConceptName;
-use super::folder::{Root, first_archive, folders_in, images_below, images_in};
+use super::folder::{Root, UnreadImages, first_archive, folders_in, images_below, images_in, unread_images_below};
 use crate::error::Error;
 use crate::paths::{self, around, full, name};
 use crate::problem::count;
@@ -17,9 +17,9 @@ const PROPOSED: &str = "10";
 const DEEPEST: usize = 3;
 
 /// Where the images are instead, and a path or a command that mends it.
-struct Advice {
-    found: String,
-    remedy: String,
+pub(super) struct Advice {
+    pub found: String,
+    pub remedy: String,
 }
 
 /// The error for a folder in which the scan found no image.
@@ -55,7 +55,7 @@ fn advice(root: &Root) -> Option<Advice> {
     }
     let images = images_below(root.dir);
     if images == 0 {
-        return archive(root.dir).or_else(|| one_level_up(root));
+        return not_readable(root.dir).or_else(|| one_level_up(root));
     }
     let target = root.dir.join(format!("{PROPOSED}_name"));
     Some(Advice {
@@ -83,8 +83,14 @@ fn deeper_outer_folder(mut folders: Vec<PathBuf>, is_reg: bool) -> Option<PathBu
     None
 }
 
-/// The folder holds no image, but an archive that was not unpacked.
-fn archive(dir: &Path) -> Option<Advice> {
+/// The folder holds no image that is read, but others, or an archive that was not unpacked.
+pub(super) fn not_readable(dir: &Path) -> Option<Advice> {
+    if let Some(UnreadImages { count: images, extension }) = unread_images_below(dir) {
+        return Some(Advice {
+            found: format!("it holds {} of types that are not read, such as .{extension}", count(images, "image")),
+            remedy: "save them as PNG".to_owned(),
+        });
+    }
     let archive = first_archive(dir)?;
     Some(Advice {
         found: format!("it holds {archive}, and no images beside it"),

@@ -121,6 +121,15 @@ fn the_right_folder_is_found_further_away_too() {
     assert_eq!(folder.refused(), expected);
 }
 
+#[test]
+fn images_of_types_that_are_not_read_are_counted() {
+    let folder = TempFolder::new();
+    folder.file("train/2_penny/a.HEIC", "x").file("train/2_penny/b.gif", "GIF").file("train/.git/c.gif", "GIF");
+    let expected = "train: it holds 2 images of types that are not read, such as .heic; save them as PNG";
+    assert_eq!(folder.refused(), format!("--train_data_dir {expected}"));
+    assert_eq!(refused_subset(&folder, "train"), format!("image_dir {expected}"));
+}
+
 /// What the scan says of a `--dataset_config` whose one subset has this folder.
 fn refused_subset(folder: &TempFolder, dir: &str) -> String {
     let settings = Data { train_dir: folder.path(dir), ..folder.data() };
@@ -165,7 +174,8 @@ fn an_image_dir_that_is_a_level_off_is_named_with_the_right_one() {
     );
     let folder = TempFolder::new();
     folder.file("images/set.7z", "7z");
-    let expected = "image_dir images: it holds set.7z, and no images beside it; unpack it";
+    let expected = "image_dir images: it holds set.7z, and no images beside it; unpack it, and delete the \
+                    archive or leave it";
     assert_eq!(refused_subset(&folder, "images"), expected);
     fs::remove_file(folder.path("images/set.7z")).unwrap();
     let expected = "image_dir images: no images; put .png, .jpg, .webp or .bmp files into it";

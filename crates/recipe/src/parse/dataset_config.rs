@@ -171,7 +171,11 @@ impl Reading<'_> {
         }
         raw.data.reg_data_dir = None;
         raw.data.dataset_config = None;
-        let is_reg = merged.get("is_reg").and_then(Value::as_bool) == Some(true);
+        let is_reg = merged.get("is_reg").cloned().map_or(Ok(false), |value| file::text(value).parse());
+        let Ok(is_reg) = is_reg else {
+            let what = format!("({place}) it is neither true nor false");
+            return self.problem("is_reg", what, "write is_reg = true for regularization images, or leave it out");
+        };
         let class_tokens = merged.get("class_tokens").and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut intake = Intake::new(Vec::new());
         intake.take_into(&self.options(&merged), &mut raw);

@@ -185,3 +185,22 @@ fn folders_of_the_command_line_have_no_effect_beside_it() {
     let notes: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
     assert_eq!(notes, ["--train_data_dir: has no effect, because the folders stand in --dataset_config"]);
 }
+
+/// Taken for false, it would train on the images that are there to keep what was known.
+#[test]
+fn is_reg_in_quotes_is_read_and_nonsense_is_refused() {
+    let file = |value: &str| {
+        let other = "[[datasets]]\nresolution = 512\n[[datasets.subsets]]\nimage_dir = 'a'\n";
+        format!("{other}[[datasets.subsets]]\nimage_dir = 'reg'\nis_reg = {value}\n")
+    };
+    for (value, expected) in [("true", true), ("'true'", true), ("'false'", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let parsed = parse(&line(&folder, &file(value))).unwrap();
+        assert_eq!(parsed.recipe.data.config.unwrap().subsets[1].is_reg, expected, "{value}");
+    }
+    let error = problems_in(&file("'yes'"));
+    assert!(
+        error.contains("is_reg: (data set 1, subset 2) it is neither true nor false; write is_reg = true"),
+        "{error}"
+    );
+}
