@@ -68,11 +68,10 @@ impl FileKind {
 
 /// What kind of thing these tensors are.
 pub fn kind(tensors: &Tensors) -> FileKind {
-    let names = tensors.names();
     let starts = |start: &str| tensors.has_start(start);
     if starts("network.") && starts("losses") {
         FileKind::State
-    } else if names.iter().any(|name| keys::is_adapter_key(name)) || starts("lycoris_") {
+    } else if is_adapter(tensors) {
         FileKind::Adapter
     } else if let Some(relative) = relatives::find(tensors) {
         relative.kind
@@ -89,6 +88,13 @@ pub fn kind(tensors: &Tensors) -> FileKind {
     } else {
         FileKind::Unknown
     }
+}
+
+/// Whether these are of a LoRA or one of its relatives. A model may have left-overs of one.
+fn is_adapter(tensors: &Tensors) -> bool {
+    let has_names = tensors.names().iter().any(|name| keys::is_adapter_key(name)) || tensors.has_start("lycoris_");
+    let is_model = [Part::Vae, Part::TextEncoder, Part::TextEncoder2].iter().any(|part| has_part(tensors, *part));
+    has_names && !is_model
 }
 
 /// Whether some tensors are of this part of a checkpoint.

@@ -116,13 +116,20 @@ fn finish_names_missing_misshaped_and_unknown_tensors_of_its_part() {
 /// Merging and training leave things behind that no network reads; they are worth a note.
 #[test]
 fn left_overs_are_told_and_not_refused() {
-    let more = ["merge_recipe", "model.diffusion_model.bogus.weight", "first_stage_model.bogus", "model_ema.decay"];
+    let more = [
+        "merge_recipe",
+        "model.diffusion_model.bogus.weight",
+        "first_stage_model.bogus",
+        "model_ema.decay",
+        "lora_unet_mid_block_attentions_0_proj_in.alpha",
+        "visual.transformer.resblocks.0.ln_1.weight",
+    ];
     let checkpoint = Checkpoint::from_bytes("m.safetensors", golden::checkpoint_bytes(&[], &more)).unwrap();
-    assert_eq!(checkpoint.unexpected_tensors(), [more[1], more[2], more[0]]);
+    assert_eq!(checkpoint.unexpected_tensors(), [more[1], more[2], more[4], more[0], more[5]]);
     assert_eq!(
         checkpoint.notes(),
         [
-            "m.safetensors: 3 tensors belong to no part of the model and are not used (first: \
+            "m.safetensors: 5 tensors belong to no part of the model and are not used (first: \
              model.diffusion_model.bogus.weight)",
             "m.safetensors: its 1 averaged tensors (EMA) are not used; its weights are",
         ]

@@ -344,7 +344,8 @@ pub(super) const RELATIVES: &[Relative] = &[
         "CLIP vision",
         "an image encoder (CLIP vision)",
         Has("visual.transformer."),
-        Lacks("transformer.resblocks.")
+        Lacks("transformer.resblocks."),
+        Lacks("input_blocks.")
     ),
 ];
 
