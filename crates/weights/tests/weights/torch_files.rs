@@ -216,6 +216,8 @@ fn calls_that_no_model_needs_are_suspicious() {
         assert!(message.contains("is suspicious: PyTorch would call my.lib.run on opening it"), "{message}");
         assert!(message.contains("get it as .safetensors"), "{message}");
     }
+    let around = [b"\x80\x02ccopyreg\n__newobj__\n(cmy.lib\nrun\ntR0", &good[2..]].concat();
+    assert!(refused(open_pickle(&around)).contains("would call copyreg.__newobj__ on opening it"));
     // Names alone do nothing, and what training programs keep beside the weights is usual.
     for usual in [
         b"cmy.lib\nrun\n0".as_slice(),
