@@ -110,6 +110,14 @@ fn a_checkpoint_without_vae_trains_with_another() {
     }
 }
 
+/// A piece that is no part of a VAE makes none.
+#[test]
+fn a_left_over_is_no_half_of_a_vae() {
+    let changes = Changes { without: &["first_stage_model."], with: &[("first_stage_model.x", &[1])], nan: "" };
+    let sandbox = sandbox(&changes);
+    train(&sandbox, &[]).refused(1, &["m.safetensors", "it has no VAE; give one by --vae FILE"]);
+}
+
 #[test]
 fn a_checkpoint_without_text_encoder_is_named() {
     for (without, said) in [

@@ -75,7 +75,11 @@ pub(super) fn fault(file: &Tensors, family: Family) -> Option<Fault> {
 fn missing_parts(file: &Tensors, family: Family) -> Option<Fault> {
     let mut missing = Vec::new();
     for part in Part::of(family) {
-        if !has_part(file, *part) {
+        let is_there = match part {
+            Part::Vae => has_half(file, "encoder") || has_half(file, "decoder"),
+            _ => has_part(file, *part),
+        };
+        if !is_there {
             missing.push(*part);
         }
     }
@@ -94,16 +98,20 @@ fn missing_parts(file: &Tensors, family: Family) -> Option<Fault> {
     Some(Fault { part: None, reason })
 }
 
+/// Whether a half of the VAE is there, at least a piece of it.
+fn has_half(file: &Tensors, half: &str) -> bool {
+    file.has_start(&format!("{}{half}.", Part::Vae.prefixes()[0]))
+}
+
 /// A VAE that has its decoder or its encoder alone, or is of another model.
 fn half_vae(file: &Tensors) -> Option<Fault> {
-    let prefix = Part::Vae.prefixes()[0];
     for (own, other) in [("encoder", "decoder"), ("decoder", "encoder")] {
-        if !file.has_start(&format!("{prefix}{own}.")) {
+        if !has_half(file, own) {
             let reason = format!("its VAE has no {own} (only the {other}); give a whole VAE by --vae FILE");
             return Some(Fault { part: Some(Part::Vae), reason });
         }
     }
-    match file.shape(&format!("{prefix}decoder.conv_in.weight")) {
+    match file.shape(&format!("{}decoder.conv_in.weight", Part::Vae.prefixes()[0])) {
         Some([_, channels @ (16 | 32), ..]) => {
             let reason = format!(
                 "its VAE is of another model ({channels} channels; Stable Diffusion's have 4); give another by --vae FILE"
