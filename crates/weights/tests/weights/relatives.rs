@@ -208,6 +208,30 @@ fn loras_for_other_families() {
     }
 }
 
+/// Folders of diffusers say by their pipeline what they are.
+#[test]
+fn folders_of_relatives() {
+    for (class, networks, said) in [
+        ("StableUnCLIPImg2ImgPipeline", &["unet", "vae", "text_encoder"][..], "it is an unCLIP model"),
+        ("StableDiffusionUpscalePipeline", &["unet", "vae", "text_encoder"], "it is the x4 upscaler of SD2.x"),
+        ("StableDiffusionXLImg2ImgPipeline", &["unet", "vae", "text_encoder_2"], "it is the SDXL refiner"),
+        ("StableVideoDiffusionPipeline", &["unet", "vae"], "it is Stable Video Diffusion"),
+        ("KolorsPipeline", &["unet", "vae", "text_encoder"], "it is Kolors"),
+        ("FluxPipeline", &["transformer", "vae"], "it is a model of the Flux family"),
+        ("StableDiffusion3Pipeline", &["transformer", "vae"], "it is a model of the Stable Diffusion 3 family"),
+        ("NewPipeline", &["transformer", "vae"], "it is a NewPipeline without a UNet"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("model_index.json"), format!("{{\"_class_name\": \"{class}\"}}")).unwrap();
+        for network in networks {
+            std::fs::create_dir(folder.path().join(network)).unwrap();
+        }
+        let message = refused_as_checkpoint(folder.path());
+        assert!(message.contains(said), "{class}: {message}");
+        assert_eq!(inspect(folder.path(), false).unwrap_err().to_string(), message);
+    }
+}
+
 /// Tensors of shapes that nobody expects end no program.
 #[test]
 fn odd_shapes_are_described() {

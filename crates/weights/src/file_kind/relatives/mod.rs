@@ -60,7 +60,7 @@ pub(crate) fn find(tensors: &Tensors) -> Option<&'static Relative> {
 /// The relative that a folder of diffusers with this class of pipeline has, where its networks are not as ours.
 pub(crate) fn of_pipeline(class: &str) -> Option<&'static Relative> {
     let (_, name) = table::PIPELINES.iter().find(|(part, _)| class.contains(part))?;
-    table::RELATIVES.iter().find(|relative| relative.name == *name)
+    table::RELATIVES.iter().find(|relative| relative.kind == FileKind::Checkpoint && relative.name == *name)
 }
 
 impl Mark {
