@@ -209,16 +209,20 @@ fn is_frame(marker: u8) -> bool {
 fn bmp_end(file: &mut (impl BufRead + Seek)) -> io::Result<()> {
     file.seek(SeekFrom::Start(10))?;
     let offset = u64::from(read_u32(file)?);
-    let header = read_u32(file)?;
-    if header < 40 {
-        return Ok(());
-    }
-    let width = u64::from((read_u32(file)? as i32).unsigned_abs());
-    let height = u64::from((read_u32(file)? as i32).unsigned_abs());
+    let is_oldest = read_u32(file)? < 40;
+    let (width, height) = if is_oldest {
+        let sides = read_u32(file)?;
+        (sides & 0xffff, sides >> 16)
+    } else {
+        ((read_u32(file)? as i32).unsigned_abs(), (read_u32(file)? as i32).unsigned_abs())
+    };
     let bits = u64::from(read_u32(file)? >> 16);
-    let stored_plainly = matches!(read_u32(file)?, 0 | 3);
-    let row = (width * bits).div_ceil(32) * 4;
-    if stored_plainly { ends_after(file, offset.saturating_add(row.saturating_mul(height))) } else { Ok(()) }
+    let row = (u64::from(width) * bits).div_ceil(32) * 4;
+    if is_oldest || matches!(read_u32(file)?, 0 | 3 | 6) {
+        ends_after(file, offset.saturating_add(row.saturating_mul(u64::from(height))))
+    } else {
+        Ok(())
+    }
 }
 
 fn read_u32(file: &mut impl Read) -> io::Result<u32> {

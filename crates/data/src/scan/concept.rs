@@ -10,7 +10,7 @@ use lorabake_recipe::data::{Data, Mask, RegPairing};
 use rayon::prelude::*;
 
 use super::caption_files::{CaptionFiles, ImageFile};
-use super::folder::{Root, images_below, is_image, leftover, list, unused};
+use super::folder::{Root, images_below, is_image, is_special, leftover, list, unused};
 use super::masks;
 use crate::caption::{self, CaptionText};
 use crate::dataset::{Dataset, Folder, Item, LeftOut};
@@ -167,6 +167,8 @@ fn image_files(dataset: &mut Dataset, data: &Data, root: &Root, concept: &Concep
                 let reason = leftover(&name(&path)).unwrap_or_else(nested);
                 dataset.left_out.push(LeftOut { path, reason });
             }
+        } else if is_special(&path) {
+            dataset.left_out.push(LeftOut { path, reason: Reason::NotAnImage });
         } else if is_image(&path) {
             paths.push(path);
         } else {

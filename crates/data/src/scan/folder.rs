@@ -76,6 +76,11 @@ pub(super) fn is_image(path: &Path) -> bool {
     unused(path).is_none()
 }
 
+/// Whether a path is neither a file nor a folder: a pipe, whose reader would wait for ever, or a device.
+pub(super) fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir())
+}
+
 /// Why a folder of this name is nobody's folder of images: a program made it for itself. `None` for any other.
 pub(super) fn leftover(name: &str) -> Option<Reason> {
     if name.starts_with('.') {

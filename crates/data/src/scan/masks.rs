@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::folder::{Root, is_image, list};
+use super::folder::{Root, is_image, is_special, list};
 use crate::dataset::{Folder, Item};
 use crate::error::Error;
 use crate::image::probe;
@@ -23,7 +23,7 @@ pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item], problems
         Err(Error::Folder { cause, .. }) => return vec![Error::MaskFolder { dir, cause }],
         Err(error) => return vec![error],
     };
-    let images = paths.into_iter().filter(|path| is_image(path));
+    let images = paths.into_iter().filter(|path| is_image(path) && !is_special(path));
     let mut by_stem: HashMap<String, PathBuf> = HashMap::new();
     let mut unused: HashMap<String, String> = HashMap::new();
     for path in images {

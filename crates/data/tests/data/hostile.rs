@@ -5,7 +5,7 @@ use std::fs;
 
 use lorabake_data::bucket::Layout;
 use lorabake_data::caption::{self, CaptionUse, emphasis};
-use lorabake_data::{image as pixels, scan};
+use lorabake_data::{Reason, image as pixels, scan};
 use lorabake_recipe::data::captions::CaptionRules;
 use lorabake_recipe::data::{Buckets, Data};
 use lorabake_recipe::seed::{Seed, UseId};
@@ -74,6 +74,11 @@ fn a_file_that_is_too_short_for_its_pixels_is_truncated() {
         let expected = format!("train/1_x/{name}: the image file is truncated; copy it again or delete it");
         assert_eq!(verdict(name, &bytes), expected);
     }
+    // The oldest kind of BMP, and what it says.
+    let header = |side: u16| [&[12, 0, 0, 0][..], &side.to_le_bytes(), &side.to_le_bytes(), &[1, 0, 24, 0]].concat();
+    let bmp = |side: u16| [b"BM\0\0\0\0\0\0\0\0\x1a\0\0\0", &header(side)[..], &[7; 192]].concat();
+    assert_eq!(verdict("a.bmp", &bmp(8)), "(8, 8)");
+    assert_eq!(verdict("a.bmp", &bmp(9)), "train/1_x/a.bmp: the image file is truncated; copy it again or delete it");
     // The most that deflate can do is not refused.
     let folder = TempFolder::new();
     let blank = image::GrayImage::new(4000, 4000);
@@ -206,4 +211,19 @@ fn what_a_caption_costs_grows_with_its_length() {
         }
     }
     assert_eq!(caption::draw(&format!("{private}{{{{"), &rules, Seed(1), at), format!("{private}{{"));
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_waits_for_a_pipe() {
+    let folder = TempFolder::new();
+    folder.image("train/1_penny/a.png", 64, 64);
+    for name in ["a.txt", "b.png"] {
+        let made = std::process::Command::new("mkfifo").arg(folder.path(&format!("train/1_penny/{name}"))).status();
+        assert!(made.unwrap().success());
+    }
+    let dataset = folder.scan();
+    let no = |path: &str| (path.to_owned(), Reason::NotAnImage);
+    assert_eq!(folder.left_out(&dataset), [no("train/1_penny/a.txt"), no("train/1_penny/b.png")]);
+    assert_eq!(dataset.items.len(), 1);
 }
