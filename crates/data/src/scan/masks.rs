@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::folder::{Root, is_image, is_special, list};
+use super::folder::{Root, folders_in, images_in, is_image, is_special, list};
 use crate::dataset::{Folder, Item};
 use crate::error::Error;
 use crate::image::probe;
@@ -32,6 +32,9 @@ pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item], problems
             unused.insert(stem, name(&earlier));
         }
     }
+    if by_stem.is_empty() {
+        return vec![Error::MaskFolder { cause: no_masks(&dir), dir }];
+    }
     let mut errors = Vec::new();
     for item in items {
         let Some(mask) = by_stem.get(&comparable_stem(&item.path)) else {
@@ -47,6 +50,14 @@ pub(super) fn assign(masks: &Path, folder: &Folder, items: &mut [Item], problems
         }
     }
     errors
+}
+
+/// What is wrong with a folder that holds no mask.
+fn no_masks(dir: &Path) -> String {
+    match folders_in(dir).iter().find(|folder| images_in(folder) > 0) {
+        Some(folder) => format!("it holds no images; they are one level deeper, in {}", name(folder)),
+        None => "it holds no images".to_owned(),
+    }
 }
 
 fn check(path: &Path, image: Size) -> Result<(), Error> {

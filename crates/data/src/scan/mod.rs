@@ -20,7 +20,7 @@ use lorabake_recipe::data::Data;
 use lorabake_recipe::data::Subset;
 
 use self::concept::{Concept, DataFolder};
-use self::folder::{Root, images_below};
+use self::folder::{Root, images_below, unread_images_below};
 use crate::dataset::Dataset;
 use crate::error::{Error, Errors, IMAGE_DIR};
 use crate::paths::name;
@@ -95,7 +95,7 @@ fn read_root(dataset: &mut Dataset, data: &Data, root: &Root) -> Result<(), Erro
         return Ok(());
     }
     // The guides point --reg_data_dir at an empty folder when there is no regularization.
-    if root.is_reg && images_below(root.dir) == 0 {
+    if root.is_reg && images_below(root.dir) == 0 && unread_images_below(root.dir).is_none() {
         dataset.problems.push(Problem::NoRegularization { dir: root.dir.to_owned() });
         return Ok(());
     }

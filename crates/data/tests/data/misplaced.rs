@@ -3,7 +3,7 @@
 use std::fs;
 
 use lorabake_data::{Reason, scan};
-use lorabake_recipe::data::{Data, DatasetConfig, Subset};
+use lorabake_recipe::data::{Data, DatasetConfig, Mask, Subset};
 
 use crate::temp_folder::TempFolder;
 
@@ -128,6 +128,28 @@ fn images_of_types_that_are_not_read_are_counted() {
     let expected = "train: it holds 2 images of types that are not read, such as .heic; save them as PNG";
     assert_eq!(folder.refused(), format!("--train_data_dir {expected}"));
     assert_eq!(refused_subset(&folder, "train"), format!("image_dir {expected}"));
+    // Nor is there no regularization, then.
+    let folder_of_train = folder.path("train");
+    folder.image("others/2_penny/a.png", 64, 64);
+    let data = Data { train_dir: folder.path("others"), reg_dir: Some(folder_of_train), ..folder.data() };
+    let error = folder.plain(&scan(&data).unwrap_err().to_string());
+    assert_eq!(error, format!("--reg_data_dir {expected}"));
+}
+
+#[test]
+fn masks_a_level_deeper_are_found_once_for_all_images() {
+    let folder = TempFolder::new();
+    folder.image("train/1_x/a.png", 64, 64).image("train/1_x/b.png", 64, 64).image("masks/white/a.png", 64, 64);
+    let refused = |dir: &str| {
+        let data = Data { mask: Some(Mask::Folder(folder.path(dir))), ..folder.data() };
+        folder.plain(&scan(&data).unwrap_err().to_string())
+    };
+    let expected = "--conditioning_data_dir masks: it holds no images; they are one level deeper, in white; name the \
+                    folder that holds the masks";
+    assert_eq!(refused("masks"), expected);
+    fs::create_dir(folder.path("empty")).unwrap();
+    let expected = "--conditioning_data_dir empty: it holds no images; name the folder that holds the masks";
+    assert_eq!(refused("empty"), expected);
 }
 
 /// What the scan says of a `--dataset_config` whose one subset has this folder.
