@@ -2,10 +2,13 @@
 //! comes about.
 
 use std::fmt::Write;
+use std::mem::discriminant;
 
+use lorabake_data::Problem;
 use lorabake_data::dataset::LeftOut;
 use lorabake_data::report::{BucketReport, DatasetReport, FolderReport, LengthUnit, NoCaption, Origin};
 
+use crate::errors::counted;
 use crate::terminal::Shown;
 
 /// Files of one reason that are named before the rest is counted.
@@ -141,9 +144,10 @@ fn left_out(files: &[LeftOut]) -> String {
     text
 }
 
-/// Warnings, a line each.
+/// Warnings, a line each; of many of a kind the first ones.
 fn warnings(report: &DatasetReport) -> String {
-    report.warnings.iter().map(|problem| format!("warning: {}\n", Shown(problem))).collect()
+    let is_like = |one: &Problem, other: &Problem| discriminant(one) == discriminant(other);
+    counted(&report.warnings, is_like, "warning: ").iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// How many steps, and why: `6 images × 4 repeats = 24 → 24 batches of 1 × 10 epochs ÷ accumulation 1 = 240 steps`.
@@ -215,9 +219,9 @@ fn right(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lorabake_data::Reason;
     use lorabake_data::epoch_order::Length;
     use lorabake_data::report::FolderGroup;
-    use lorabake_data::{Problem, Reason};
 
     use super::*;
 
@@ -354,5 +358,8 @@ data set 2  64 × 64, batches of 3
         let warning = Problem::NothingToSay { folder: "3".to_owned() };
         let expected = "warning: 3: no captions and no words in the folder name; its images train the empty prompt\n";
         assert_eq!(warnings(&DatasetReport { warnings: vec![warning], ..report() }), expected);
+        let blank = |index: usize| Problem::BlankCaption { path: format!("{index}.txt").into() };
+        let text = warnings(&DatasetReport { warnings: (0..200).map(blank).collect(), ..report() });
+        assert!(text.lines().count() == 11 && text.ends_with("  and 190 more of this kind\n"), "{text}");
     }
 }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use lorabake_data::{Error, Errors};
 use lorabake_recipe::{Problem, Problems};
 
-use crate::terminal;
+use crate::terminal::{self, Shown};
 
-/// So many errors of a kind are told, the others counted.
+/// So many of a kind are told, the others counted.
 const TOLD: usize = 10;
 
 /// Prints an error: a line, or where it is a list, a line for each entry.
@@ -21,10 +21,10 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
     let mut text = String::new();
     for cause in error.chain() {
         if let Some(errors) = cause.downcast_ref::<Errors>() {
-            return counted(&errors.0, Error::is_like, &text);
+            return counted(&errors.0, Error::is_like, &before(&text));
         }
         if let Some(problems) = cause.downcast_ref::<Problems>() {
-            return counted(&problems.0, is_like, &text);
+            return counted(&problems.0, is_like, &before(&text));
         }
         let cause = cause.to_string().replace('\n', " ");
         // A cause that the text before already tells is not repeated.
@@ -42,19 +42,23 @@ fn is_like(one: &Problem, other: &Problem) -> bool {
     one.option.is_none() && other.option.is_none() && one.remedy == other.remedy
 }
 
-/// A line for each error, those of a kind together; `before` is what they are the cause of.
-fn counted<E: Display>(errors: &[E], is_like: fn(&E, &E) -> bool, before: &str) -> Vec<String> {
-    let before = if before.is_empty() { String::new() } else { format!("{before}: ") };
-    let mut kinds: Vec<Vec<&E>> = Vec::new();
-    for error in errors {
-        match kinds.iter_mut().find(|alike| is_like(alike[0], error)) {
-            Some(alike) => alike.push(error),
-            None => kinds.push(vec![error]),
+/// What each error of a list begins with; `text` is what the list is the cause of.
+fn before(text: &str) -> String {
+    if text.is_empty() { "error: ".to_owned() } else { format!("error: {text}: ") }
+}
+
+/// A line for each of `all`, beginning with `before`; those of a kind together, and of many the first ones.
+pub fn counted<T: Display>(all: &[T], is_like: fn(&T, &T) -> bool, before: &str) -> Vec<String> {
+    let mut kinds: Vec<Vec<&T>> = Vec::new();
+    for one in all {
+        match kinds.iter_mut().find(|alike| is_like(alike[0], one)) {
+            Some(alike) => alike.push(one),
+            None => kinds.push(vec![one]),
         }
     }
     let mut lines = Vec::new();
     for alike in kinds {
-        lines.extend(alike.iter().take(TOLD).map(|error| format!("error: {before}{error}")));
+        lines.extend(alike.iter().take(TOLD).map(|one| format!("{before}{}", Shown(one))));
         if alike.len() > TOLD {
             lines.push(format!("  and {} more of this kind", alike.len() - TOLD));
         }
