@@ -67,9 +67,18 @@ fn harmless(text: &str) -> String {
     shown
 }
 
-/// Prints one line on stderr.
+/// The longest line that is told whole, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// Prints one line on stderr. Of a line that holds a whole file, as where a name has no end, begin and end are printed.
 pub fn say(line: &str) {
-    say_lines(&Shown(line).to_string());
+    let line = Shown(line).to_string();
+    if line.len() <= LONGEST {
+        return say_lines(&line);
+    }
+    let begin = &line[..line.floor_char_boundary(LONGEST / 2)];
+    let end = &line[line.ceil_char_boundary(line.len() - LONGEST / 2)..];
+    say_lines(&format!("{begin} … {} bytes … {end}", line.len() - begin.len() - end.len()));
 }
 
 /// Prints lines of our own on stderr; what they hold from elsewhere went into them as [`Shown`].

@@ -130,6 +130,9 @@ fn open_tag(text: &str) -> Option<&str> {
     Some(&text[start..end])
 }
 
+/// Letters of a name that is not found, by which its nearest are looked for.
+const LONGEST_NAME: usize = 100;
+
 /// The file that `name` means: a path, or the name without suffix of a `.safetensors` file directly in one of `folders`,
 /// which are searched in order.
 ///
@@ -146,7 +149,9 @@ pub fn find_lora(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
         return Ok(found);
     }
     let mut known: Vec<String> = folders.iter().flat_map(|folder| stems(folder)).collect();
-    known.sort_by_cached_key(|stem| (strsim::damerau_levenshtein(stem, name), stem.clone()));
+    // A name may be as long as a prompt, and is compared with every file.
+    let begin: String = name.chars().take(LONGEST_NAME).collect();
+    known.sort_by_cached_key(|stem| (strsim::damerau_levenshtein(stem, &begin), stem.clone()));
     known.dedup();
     known.truncate(5);
     let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();

@@ -91,6 +91,17 @@ fn options_recipes_and_prompts_give_the_terminal_no_orders() {
     harmless(&sandbox.run(&["plan", "hostile.toml"]), 1);
 }
 
+#[test]
+fn a_message_is_no_longer_than_can_be_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write("long.toml", format!("{} = 1\n", "a".repeat(500_000)));
+    let done = sandbox.run(&["plan", "long.toml"]);
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.len() < 20_000, "{} bytes", done.stderr.len());
+    assert!(done.stderr.contains("error: long.toml: aaa"), "{}", done.stderr);
+    assert!(done.stderr.contains("knows this option; "), "{}", done.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_training_that_nobody_hears_goes_on_and_can_be_stopped() {
