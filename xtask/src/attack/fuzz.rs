@@ -94,15 +94,36 @@ fn attack(reader: &Reader, seed: u64, time: Duration, folder: &Path) -> Result<R
         let hung = status.code() == Some(HUNG);
         let culprit = unfinished(&folder)?.with_context(|| format!("{}: ended by itself ({status})", reader.name))?;
         row.tried += culprit.index + 1 - tally.next.min(culprit.index);
+        first = culprit.index + 1;
+        if hung && reads_in_time(reader, &culprit.path)? {
+            fs::remove_file(&culprit.path)?;
+            continue;
+        }
         if hung {
             row.hangs += 1
         } else {
             row.crashes += 1
         }
         keep(&culprit.path, if hung { "hang" } else { "end" }, culprit.index)?;
-        first = culprit.index + 1;
     }
     Ok(row)
+}
+
+/// Whether an input that took too long does not do so once more: the machine was busy then.
+fn reads_in_time(reader: &Reader, input: &Path) -> Result<bool> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["attack", "--input", reader.name]).arg(input).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = command.spawn()?;
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if process.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    process.kill()?;
+    process.wait()?;
+    Ok(false)
 }
 
 /// The input that a process was reading when it ended.
