@@ -13,6 +13,8 @@ fn a_recipe_alone_may_follow_train() {
     let done = sandbox.run(&["train", "penny.toml", "--output_name=a"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(sandbox.path("out/a.safetensors").is_file());
+    let two = sandbox.run(&["train", "penny.toml", "--config_file=b.toml"]);
+    two.refused(2, &["--config_file: two recipe files are given; give one"]);
     sandbox
         .run(&["train", "set"])
         .refused(2, &["--config_file: set is no recipe file; give a folder of images with --train_data_dir"]);

@@ -74,8 +74,8 @@ pub struct RawData {
     /// Weigh the loss by the images' own alpha channels: what is transparent is not learnt.
     #[arg(long)]
     pub alpha_mask: Option<bool>,
-    /// TOML file with [general], [[datasets]] and [[datasets.subsets]] of sd-scripts' form, instead of --train_data_dir:
-    /// several folders with settings of their own, also at several sizes.
+    /// TOML file with [general], [[datasets]] and [[datasets.subsets]] of sd-scripts' form, or a .json of the same content,
+    /// instead of --train_data_dir: several folders with settings of their own, also at several sizes.
     #[arg(long, value_name = "FILE")]
     #[allow(rustdoc::broken_intra_doc_links, reason = "these are the words of --help")]
     pub dataset_config: Option<PathBuf>,

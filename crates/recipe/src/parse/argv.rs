@@ -47,6 +47,8 @@ pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
         words = &argv[1..];
         read.options.push(Given { name: "config_file".to_owned(), values: vec![word.to_owned()], file: None });
     }
+    // Whether the last option was none, so that its values are nobody's.
+    let mut is_lost = false;
     for word in words {
         let Some(word) = word.to_str() else {
             read.problems.push(stray(&word.to_string_lossy(), "is not valid UTF-8", "rename the file or folder"));
@@ -54,12 +56,19 @@ pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
         };
         if word.starts_with(['–', '—']) {
             read.problems.push(stray(word, "begins with a long dash", "type two hyphens, --, instead"));
+            is_lost = true;
+        } else if is_short_option(word) {
+            read.problems.push(stray(word, "begins with one hyphen", "type two, --, before the name of an option"));
+            is_lost = true;
         } else if let Some(option) = word.strip_prefix("--") {
             let (name, values) = match option.split_once('=') {
                 Some((name, value)) => (name, vec![value.to_owned()]),
                 None => (option, Vec::new()),
             };
             read.options.push(Given { name: plain_name(name), values, file: None });
+            is_lost = false;
+        } else if is_lost {
+            // It was told already.
         } else if let Some(option) = read.options.last_mut() {
             option.values.push(word.to_owned());
         } else {
@@ -67,6 +76,12 @@ pub(crate) fn split(argv: &[OsString]) -> ReadOptions {
         }
     }
     read
+}
+
+/// Whether a word looks like an option with one hyphen, of which there are none; -0.1 and -inf are numbers.
+fn is_short_option(word: &str) -> bool {
+    let Some(name) = word.strip_prefix('-') else { return false };
+    name.starts_with(|letter: char| letter.is_ascii_alphabetic()) && word.parse::<f64>().is_err()
 }
 
 fn stray(word: &str, what: &str, remedy: &str) -> Problem {

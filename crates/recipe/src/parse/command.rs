@@ -25,8 +25,8 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Recipe file", rename_all = "verbatim")]
 pub(crate) struct RawPlace {
-    /// Read options from a TOML file, or from the .json of a kohya GUI or OneTrainer preset; the command line wins over
-    /// it. The suffix .toml may be left out.
+    /// Read options from a TOML file, or from a .json: with the same content, or a preset of the kohya GUI or OneTrainer;
+    /// the command line wins over it. The suffix .toml may be left out.
     #[arg(long, value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
     /// Train as this LoRA was trained, going by the settings inside the .safetensors file; everything else that is

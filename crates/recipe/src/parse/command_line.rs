@@ -73,6 +73,10 @@ pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<ParsedStage
     let mut intake = Intake::new(typed.problems);
     let mut args = TrainArgs::default();
     for given in typed.options.iter().filter(|given| is_place(&given.name)) {
+        if given.name == "config_file" && args.place.config_file.is_some() {
+            intake.blinded(given.problem("two recipe files are given", "give one"));
+            continue;
+        }
         let before = intake.report.problems.len();
         intake.take(given, &mut args);
         intake.is_blind |= intake.report.problems.len() > before;
