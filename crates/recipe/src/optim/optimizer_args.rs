@@ -29,6 +29,8 @@ impl RawOptim {
         let owner = optimizer.name();
         let pairs = Pairs { option, owner, known: optimizer.keys(), unsupported: optimizer.unsupported() };
         for (key, text) in pairs.read(self.optimizer_args.as_ref(), report) {
+            // Some write commas between the settings.
+            let text = text.trim_end_matches(',');
             let before = optimizer.clone();
             if optimizer.set(key, text).is_none() {
                 let example = before.settings().into_iter().find(|(name, _)| *name == key);

@@ -89,7 +89,7 @@ impl Value for Option<f64> {
 
 /// Numbers between commas, with or without brackets: `0.9,0.999` or `(0.9, 0.999)`.
 fn list<const N: usize>(text: &str) -> Option<[f64; N]> {
-    let inner = text.trim_matches(['(', ')', '[', ']']);
+    let inner = text.trim_matches(['(', ')', '[', ']']).trim_end_matches([',', ' ']);
     inner.split(',').map(f64::read).collect::<Option<Vec<_>>>()?.try_into().ok()
 }
 

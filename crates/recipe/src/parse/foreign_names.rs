@@ -202,6 +202,8 @@ const ADVICE: [(&[&str], &str); 16] = [
             "enable_base_weight",
             "enable_debug_options",
             "enable_xformers_memory_efficient_attention",
+            "use_xformers",
+            "flash_attention",
             "diffusers_xformers",
             "allow_tf32",
             "report_to",

@@ -262,7 +262,9 @@ impl Intake {
         if let Some(NoHome { what, remedy }) = error.source().and_then(|source| source.downcast_ref()) {
             given.problem(what, remedy)
         } else if type_id.is_some_and(|id| id == TypeId::of::<bool>()) {
-            given.problem(format!("`{value}` is neither true nor false"), "leave it out")
+            let is_recipe = given.file.is_none() && value.ends_with(".toml");
+            let remedy = if is_recipe { "name a recipe with --config_file" } else { "leave it out" };
+            given.problem(format!("`{value}` is neither true nor false"), remedy)
         } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<f64>()) {
             given.problem(format!("`{value}` is not a number"), "write for instance 0.0001 or 1e-4")
         } else if given.name == "seed" && value.trim().starts_with('-') {
@@ -279,7 +281,7 @@ impl Intake {
         let own = || self.command.get_arguments().filter_map(|arg| arg.get_long());
         let near = foreign_names::meant(name)
             .or_else(|| names::nearest_in(name, own().chain(other_options::names())))
-            .or_else(|| names::beginning_with(name, own()));
+            .or_else(|| names::beginning_with(name, own().chain(other_options::names())));
         let remedy = match (near, foreign_names::advice(given)) {
             (Some(near), _) if given.file.is_some() => format!("did you mean {near}?"),
             (Some(near), _) => format!("did you mean --{near}?"),

@@ -1,4 +1,4 @@
-//! Text files as the systems of our users write them: UTF-8 with or without a byte order mark, and UTF-16.
+//! The text of settings files: UTF-8 as [`crate::text_file`] reads it, and UTF-16, which editors on Windows write.
 
 use std::fmt;
 use std::fs::File;
@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::report::Problem;
+use crate::text_file::{self, Encoding};
 
 /// Longest file that is read: some thousand times what a recipe needs.
 const LIMIT: usize = 16 << 20;
@@ -78,17 +79,11 @@ fn decode(bytes: Vec<u8>) -> Result<String, Unread> {
         // No text begins with a zero, so this is the one of a letter of two bytes.
         [_, 0, ..] => utf16(&bytes, u16::from_le_bytes),
         [0, _, ..] => utf16(&bytes, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest.to_vec()),
-        _ => utf8(bytes),
+        _ => text_file::decode(bytes).map_err(|encoding| match encoding {
+            Encoding::Other { line, .. } => Unread::NotUtf8 { line },
+            Encoding::Utf16 => Unread::NotUtf8 { line: 1 },
+        }),
     }
-}
-
-fn utf8(bytes: Vec<u8>) -> Result<String, Unread> {
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let lines = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
-        Unread::NotUtf8 { line: lines + 1 }
-    })
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Unread> {

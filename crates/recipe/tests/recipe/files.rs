@@ -110,6 +110,7 @@ fn quotation_marks_and_brackets_of_a_gui_preset_keep_a_value_together() {
         ("weight_decay=0.45 use_bias_correction=True betas =0.9, 0.95", (0.9, 0.95)),
         (r#"betas = "[0.9, 0.95]" use_bias_correction=True"#, (0.9, 0.95)),
         ("'betas=0.9,0.95' use_bias_correction=True", (0.9, 0.95)),
+        (r#""betas=(0.9, 0.95,)", "use_bias_correction=True""#, (0.9, 0.95)),
     ] {
         let own = prodigy(args);
         assert_eq!((own.betas, own.use_bias_correction), (betas, true), "{args}");
