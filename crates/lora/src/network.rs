@@ -42,6 +42,19 @@ impl LoraNetwork {
         Self { modules }
     }
 
+    /// Bytes of the values that [`Self::fresh`] would take.
+    pub fn fresh_bytes(settings: &NetworkSettings, bundle: &Bundle) -> u64 {
+        let mut numbers: u64 = 0;
+        for (part, sites) in parts(settings.scope, bundle) {
+            for spec in adapter_specs(sites, settings, |path| bundle.names.path(part, path)) {
+                for parameter in &spec.parameters {
+                    numbers += parameter.shape.iter().map(|side| *side as u64).product::<u64>();
+                }
+            }
+        }
+        numbers * size_of::<f32>() as u64
+    }
+
     /// Leaves only the modules that `scope` trains.
     pub fn keep(&mut self, scope: Scope) {
         self.modules.retain(|module| is_in(scope, module.part));

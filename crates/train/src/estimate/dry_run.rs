@@ -25,7 +25,7 @@ use super::memory::{MemoryModel, Saving};
 use super::memory_model::Memory;
 use crate::output::save::{self, RunData};
 use crate::precision::training_dtypes;
-use crate::session::{long_warmup, settled};
+use crate::session::{long_warmup, refuse_beyond_memory, settled};
 use crate::watch::sample_pictures;
 
 /// A run as it will be.
@@ -132,6 +132,7 @@ fn trained_tensors(recipe: &mut Recipe, checkpoint: &Checkpoint) -> Result<Vec<L
     }
     let dtypes = training_dtypes(&recipe.train, &Device::flex());
     let bundle = Bundle::open(checkpoint, VaeHalves::Training, dtypes)?;
+    refuse_beyond_memory(recipe, &bundle)?;
     let network = LoraNetwork::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
     Ok(network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect())
 }

@@ -21,6 +21,7 @@ use crate::cache::{LatentCache, Tokens};
 use crate::objective::Objective;
 use crate::step::StepContext;
 pub use checks::{long_warmup, settled};
+pub use network::refuse_beyond_memory;
 pub(crate) use prepare::{Prepared, prepare};
 
 /// A run that is ready for its first step.

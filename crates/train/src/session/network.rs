@@ -1,6 +1,7 @@
 //! What is trained at the beginning of a run: fresh modules, or those of `--network_weights`.
 
 use anyhow::{Result, bail};
+use lorabake_device::free_memory;
 use lorabake_lora::{LoraNetwork, NetworkModule};
 use lorabake_model::Bundle;
 use lorabake_recipe::Recipe;
@@ -50,6 +51,7 @@ pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emi
 }
 
 fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<LoraNetwork> {
+    refuse_beyond_memory(recipe, bundle)?;
     let mut network = LoraNetwork::fresh(&recipe.network, bundle, seed);
     let idle = |part: Part| match part {
         Part::TextEncoder => recipe.optim.text_encoder_lr == 0.0,
@@ -63,6 +65,17 @@ fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<LoraNet
         bail!("network_args: nothing is left to train: the preset or the blocks leave out every layer");
     }
     Ok(network)
+}
+
+/// Refuses a LoRA for which there is no memory, before it takes any.
+///
+/// # Errors
+/// How much it needs, and how much there is.
+pub fn refuse_beyond_memory(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
+    let needed = LoraNetwork::fresh_bytes(&recipe.network, bundle);
+    let Some(free) = free_memory().filter(|free| *free < needed) else { return Ok(()) };
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    bail!("--network_dim: the LoRA alone takes {:.1} GB, and {:.1} are free; use a lower rank", gb(needed), gb(free))
 }
 
 /// Rank and alpha of the file's 3×3 convolutions, if it has any.
