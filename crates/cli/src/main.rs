@@ -56,8 +56,19 @@ fn prepare_for_gpus() {
     }
 }
 
+/// Makes a limit on the size of files (`ulimit -f`) an error of the write, as a full disk is; else it ends the program, and
+/// what was trained is lost.
+#[cfg(unix)]
+fn survive_file_size_limit() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: no handler of ours runs. Where it cannot be set the limit ends the program, as before.
+    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+}
+
 fn main() -> ExitCode {
     terminal::tell_panics();
+    #[cfg(unix)]
+    survive_file_size_limit();
     lorabake_device::keep_memory();
     prepare_for_gpus();
     let argv: Vec<OsString> = std::env::args_os().collect();

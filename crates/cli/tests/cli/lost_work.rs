@@ -90,3 +90,21 @@ fn a_result_whose_folder_is_gone_goes_elsewhere() {
     sandbox.finish(child).refused(1, &["cannot save out/last.safetensors", "./last.safetensors instead"]);
     assert!(sandbox.path("last.safetensors").is_file());
 }
+
+/// A state is larger than a LoRA: the limit lies between the two.
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_saved_on_the_way_does_not_end_the_run() {
+    let sandbox = Sandbox::new();
+    sandbox.images("set/1_penny", 1);
+    let lorabake = env!("CARGO_BIN_EXE_lorabake");
+    let words = Sandbox::training(&["--save_every_n_steps=1", "--save_state"]).join(" ");
+    let done = sandbox.bash(&format!("ulimit -f 700; exec {lorabake} {words}"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stderr.matches("training goes on without it").count(), 2, "{}", done.stderr);
+    assert!(done.stderr.contains("cannot be gone on with"), "{}", done.stderr);
+    assert_eq!(
+        sandbox.files("out"),
+        ["last-step00000001", "last-step00000002", "last"].map(|n| format!("out/{n}.safetensors"))
+    );
+}
