@@ -1,8 +1,9 @@
 //! What a run holds of its output folder while it trains: its name there, and room for its result.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lorabake_recipe::output::Output;
 use lorabake_weights::disk_room::{self, HeldRoom};
 use lorabake_weights::file_names;
@@ -37,15 +38,19 @@ impl Claim {
             emit(Event::Note(note));
         }
         let here = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        let room = disk_room::hold(here, bytes).map_err(|error| {
-            let file = dir.join(file_names::last(&output.name));
-            let megabytes = bytes as f64 / 1e6;
-            anyhow::anyhow!(
-                "--output_dir: cannot save {}: {error}; make room for {megabytes:.1} MB, or choose another folder",
-                file.display()
-            )
-        });
-        claim.room = Some(room?);
+        claim.room = match disk_room::hold(here, bytes) {
+            Ok(room) => Some(room),
+            Err(error) if says_full(&error) => {
+                let file = dir.join(file_names::last(&output.name));
+                let megabytes = bytes as f64 / 1e6;
+                bail!(
+                    "--output_dir: cannot save {}: {error}; make room for {megabytes:.1} MB, or choose another folder",
+                    file.display()
+                );
+            }
+            // Some file systems have no files without names.
+            Err(_) => None,
+        };
         Ok(claim)
     }
 
@@ -53,6 +58,12 @@ impl Claim {
     pub fn give_room(&mut self) {
         self.room = None;
     }
+}
+
+/// Whether there is too little room.
+fn says_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
 impl Drop for Claim {

@@ -1,5 +1,7 @@
 //! What killed runs left: half-written files and folders of states without a state. The next run of that name removes them.
 
+use std::path::{Path, PathBuf};
+
 use lorabake_recipe::output::Output;
 use lorabake_weights::file_names::{moment, moment_of_state};
 use lorabake_weights::part_file::abandoned;
@@ -19,25 +21,46 @@ pub(crate) fn remove(output: &Output) -> Option<String> {
             states.push(entry.path());
         }
     }
-    let mut removed = 0;
-    let mut bytes = 0;
-    for part in parts {
-        let size = part.metadata().map_or(0, |about| about.len());
-        if std::fs::remove_file(&part).is_ok() {
-            removed += 1;
-            bytes += size;
-        }
-    }
+    let removed = delete(parts);
     for state in states {
         // Only if nothing is left in it.
         std::fs::remove_dir(state).ok();
     }
-    if removed == 0 {
-        return None;
+    removed.note(&output.dir)
+}
+
+/// Removes half-written files of latents from a folder of images; what there is to tell of that.
+pub(crate) fn remove_latents(folder: &Path) -> Option<String> {
+    delete(abandoned(folder, |_| true)).note(folder)
+}
+
+/// What was deleted.
+struct Removed {
+    files: usize,
+    bytes: u64,
+}
+
+impl Removed {
+    fn note(&self, folder: &Path) -> Option<String> {
+        if self.files == 0 {
+            return None;
+        }
+        let megabytes = self.bytes as f64 / 1e6;
+        let folder = folder.display();
+        Some(format!("{folder}: removed {} half-written files that a killed run left ({megabytes:.1} MB)", self.files))
     }
-    let dir = output.dir.display();
-    let megabytes = bytes as f64 / 1e6;
-    Some(format!("{dir}: removed {removed} half-written files that a killed run left ({megabytes:.1} MB)"))
+}
+
+fn delete(files: Vec<PathBuf>) -> Removed {
+    let mut removed = Removed { files: 0, bytes: 0 };
+    for file in files {
+        let size = file.metadata().map_or(0, |about| about.len());
+        if std::fs::remove_file(&file).is_ok() {
+            removed.files += 1;
+            removed.bytes += size;
+        }
+    }
+    removed
 }
 
 /// Whether a part file with this target is of a run named `name`.

@@ -2,7 +2,7 @@
 
 pub(crate) mod claim;
 mod earlier;
-mod leftovers;
+pub(crate) mod leftovers;
 pub(crate) mod names;
 pub(crate) mod prune;
 mod run_lock;

@@ -112,6 +112,10 @@ impl Names<'_> {
                 if let Some(option) = read_by(recipe, &path) {
                     bail!("--output_name: {shown} is the file of --{option}, and would be replaced; give another name");
                 }
+                // Elsewhere what counts is the folder.
+                if cfg!(windows) && entry.metadata().is_ok_and(|about| about.permissions().readonly()) {
+                    bail!("--output_name: {shown} is read-only; give another name, or allow writing to it");
+                }
                 if refuses {
                     bail!("--no_overwrite: {shown} is there already; move it, or give another --output_name");
                 }

@@ -20,6 +20,7 @@ use lorabake_weights::{NamedTensor, lora};
 use super::earlier::Earlier;
 use crate::event::{Emit, Event};
 use crate::session::Session;
+use crate::update::finite::NotFinite;
 use lorabake_generate::embedded;
 use lorabake_lora::LoraNetwork;
 
@@ -78,7 +79,7 @@ impl Saver {
     /// Saves `network` at `path`; what an earlier run left there is kept under another name.
     ///
     /// # Errors
-    /// When the file cannot be written; what was at `path` is still there then.
+    /// When a weight is not finite, or the file cannot be written; what was at `path` is still there then.
     pub fn save(&mut self, network: &LoraNetwork, path: &Path, progress: Progress, emit: &Emit<'_>) -> Result<()> {
         if let Some(thread) = self.hashes.take() {
             self.facts.model_hashes = thread.join().ok().and_then(Result::ok);
@@ -90,6 +91,7 @@ impl Saver {
         self.facts.steps = progress.steps;
         self.facts.finished_at = metadata::now();
         let tensors = network.tensors();
+        NotFinite::check(&tensors)?;
         let mut precision = self.precision();
         if let Some(large) = too_large(&tensors, precision) {
             emit(Event::Note(format!(
@@ -127,7 +129,7 @@ impl Saver {
     }
 }
 
-/// The first tensor with a number that is finite, and is not so any longer once it is saved.
+/// The first tensor with a number that is no longer finite once it is saved.
 fn too_large(tensors: &[NamedTensor], precision: SavePrecision) -> Option<&str> {
     for tensor in tensors {
         let largest = tensor.values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -136,7 +138,7 @@ fn too_large(tensors: &[NamedTensor], precision: SavePrecision) -> Option<&str> 
             SavePrecision::F16 => largest < LARGEST_F16,
             SavePrecision::Bf16 => largest < LARGEST_BF16,
         };
-        if !fits && largest.is_finite() {
+        if !fits {
             return Some(&tensor.name);
         }
     }

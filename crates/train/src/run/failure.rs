@@ -14,3 +14,15 @@ impl From<anyhow::Error> for StepFailure {
         Self::Computing(error)
     }
 }
+
+/// An error with its causes; a cause that the text before already tells is not repeated.
+pub(super) fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

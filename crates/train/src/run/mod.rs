@@ -36,6 +36,7 @@ use crate::update::loss_scale::LossScale;
 use crate::watch::Milestone;
 use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
+use failure::chain;
 use resume::{check_position, with_seed_of};
 use save::SavedState;
 
@@ -231,7 +232,7 @@ impl Bake<'_> {
         };
         let loss = match measured {
             Ok(loss) => loss,
-            Err(error) => return self.emit(Event::Note(format!("validation: {error:#}; training goes on"))),
+            Err(error) => return self.emit(Event::Note(format!("validation: {}; training goes on", chain(&error)))),
         };
         self.validated = Some((self.step, loss));
         let epoch = match milestone {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use lorabake_data::epoch_order::Batch;
-use lorabake_lora::LoraNetwork;
 use lorabake_optim::lr;
 use lorabake_recipe::seed::BatchId;
 
@@ -14,6 +13,7 @@ use crate::caught::caught;
 use crate::distributed::Share;
 use crate::event::{self, Event};
 use crate::step::{Gradients, StepContext, step_side_by_side};
+use crate::update::finite::first_not_finite;
 use crate::update::{Updated, accumulate};
 
 /// The gradients of all batches of a step, and the sum of their losses.
@@ -30,8 +30,7 @@ impl Bake<'_> {
     pub(super) fn optimize(&mut self, first: BatchId, group: &[Batch]) -> Result<(), StepFailure> {
         let started = Instant::now();
         let computed = loop {
-            // A failure in here leaves the weights as the last step made them, so that they can be saved.
-            let computed = caught(|| self.gradients(first, group))?;
+            let computed = self.gradients(first, group)?;
             if self.scale.accepts(&computed.gradients) {
                 break computed;
             }
@@ -86,6 +85,7 @@ impl Bake<'_> {
 
     /// The gradients of all batches of a group, whichever process computes them.
     fn gradients(&mut self, first: BatchId, group: &[Batch]) -> Result<Computed> {
+        // A failure in here leaves the weights as the last step made them, so that they can be saved.
         let own = caught(|| self.own_gradients(first, group));
         if self.channels.processes.count() == 1 {
             return Ok(self.counted(first, own?));
@@ -161,11 +161,4 @@ impl Bake<'_> {
         }
         format!(" with {}; lower the learning rates, or leave these images out", images.join(", "))
     }
-}
-
-/// The first tensor of a network that has a value that is infinite or no number.
-fn first_not_finite(network: &LoraNetwork) -> Option<String> {
-    let mut tensors = network.state();
-    let found = tensors.find(|(_, values)| values.iter().any(|value| !value.is_finite()));
-    found.map(|(name, _)| name)
 }

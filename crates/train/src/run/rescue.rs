@@ -9,9 +9,10 @@ use anyhow::{Result, anyhow, bail};
 use lorabake_recipe::output::SaveState;
 use lorabake_weights::file_names;
 
-use super::failure::StepFailure;
+use super::failure::{StepFailure, chain};
 use super::{Bake, wants_stop};
 use crate::event::Event;
+use crate::update::finite::NotFinite;
 
 /// Pauses before a file that cannot be written is tried again in its place.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
@@ -40,11 +41,14 @@ impl Bake<'_> {
         let name = file_names::last(&output.name);
         let placed = self.place(&name, epoch)?;
         if saves_state && let Err(error) = self.save_state(&name) {
-            self.emit(Event::Note(format!("{error:#}; the run cannot be gone on with from here")));
+            self.emit(Event::Note(format!("{}; the run cannot be gone on with from here", chain(&error))));
         }
         match placed.moved {
             None => Ok(placed.file),
-            Some(why) => Err(anyhow!("{why:#}; the LoRA is in {} instead, move it from there", placed.file.display())),
+            Some(why) => {
+                let file = placed.file.display();
+                Err(anyhow!("{}; the LoRA is in {file} instead, move it from there", chain(&why)))
+            }
         }
     }
 
@@ -60,7 +64,9 @@ impl Bake<'_> {
         let name = file_names::at_step(&self.session.recipe.output.name, self.step);
         let placed = match self.place(&name, epoch + 1) {
             Ok(placed) => placed,
-            Err(why) => return error.context(format!("the run ended, and what was learned cannot be saved: {why:#}")),
+            Err(why) => {
+                return error.context(format!("the run ended, and what was learned cannot be saved: {}", chain(&why)));
+            }
         };
         let mut text = format!(
             "the run ended in step {}; what was learned until then is in {}",
@@ -68,10 +74,10 @@ impl Bake<'_> {
             placed.file.display()
         );
         if let Some(why) = placed.moved {
-            text += &format!(" ({why:#})");
+            text += &format!(" ({})", chain(&why));
         }
         if can_go_on && let Err(why) = self.save_state(&name) {
-            self.emit(Event::Note(format!("{why:#}; the run cannot be gone on with from there")));
+            self.emit(Event::Note(format!("{}; the run cannot be gone on with from there", chain(&why))));
         }
         match &self.last_state {
             Some(state) if state.step == self.step => {
@@ -86,7 +92,7 @@ impl Bake<'_> {
     /// Saves the network as `name` in the output folder, else in the working folder or in that for temporary files.
     ///
     /// # Errors
-    /// When nobody has made room in any of them for minutes.
+    /// When a weight is not finite, or nobody has made room in any of them for minutes.
     fn place(&mut self, name: &str, epoch: u64) -> Result<Placed> {
         let file = self.session.recipe.output.dir.join(name);
         // The room that was held is for this.
@@ -95,6 +101,7 @@ impl Bake<'_> {
         }
         let mut failure = match self.save_network(file.clone(), epoch) {
             Ok(()) => return Ok(Placed { file, moved: None }),
+            Err(error) if error.is::<NotFinite>() => return Err(error),
             Err(error) => error,
         };
         for pause in PAUSES {
@@ -118,7 +125,8 @@ impl Bake<'_> {
                 told = true;
             }
             if began.elapsed() > PATIENCE || !self.waits() {
-                bail!("{failure:#}; neither the working folder nor {} has room", std::env::temp_dir().display());
+                let temporary = std::env::temp_dir();
+                bail!("{}; neither the working folder nor {} has room", chain(&failure), temporary.display());
             }
             if self.save_network(file.clone(), epoch).is_ok() {
                 return Ok(Placed { file, moved: None });
@@ -128,8 +136,9 @@ impl Bake<'_> {
 
     fn ask_for_room(&self, failure: &anyhow::Error) {
         let text = format!(
-            "{failure:#}; the LoRA cannot be saved anywhere, make room: it is tried again every {} seconds for {} minutes, \
-             Ctrl-C gives it up",
+            "{}; the LoRA cannot be saved anywhere, make room: it is tried again every {} seconds for {} minutes, Ctrl-C \
+             gives it up",
+            chain(failure),
             INTERVAL.as_secs(),
             PATIENCE.as_secs() / 60
         );

@@ -6,6 +6,7 @@ use anyhow::Result;
 use lorabake_recipe::output::SaveState;
 use lorabake_weights::file_names;
 
+use super::failure::chain;
 use super::{Bake, result};
 use crate::event::Event;
 use crate::output::prune::{self, Snapshot};
@@ -39,7 +40,7 @@ impl Bake<'_> {
         }
         match saved {
             Ok(()) => self.prune(snapshot),
-            Err(error) => self.emit(Event::Note(format!("{error:#}; training goes on without it"))),
+            Err(error) => self.emit(Event::Note(format!("{}; training goes on without it", chain(&error)))),
         }
     }
 

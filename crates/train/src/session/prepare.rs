@@ -28,7 +28,7 @@ use crate::cache::{EncoderOn, LatentCache, PlacedImages};
 use crate::estimate::memory::MemoryModel;
 use crate::event::{Emit, Event, Stage};
 use crate::objective::Objective;
-use crate::output::names;
+use crate::output::{leftovers, names};
 use crate::precision::training_dtypes;
 use crate::step::prior::missing_triggers;
 use crate::swap;
@@ -157,6 +157,11 @@ impl Networks {
     fn make_latents(&mut self, clock: &mut Clock<'_>) -> Result<LatentCache> {
         let Images { recipe, checkpoint, dataset, layout, .. } = &self.images;
         let files = LatentFiles::of(recipe, checkpoint, self.vae_dtype)?;
+        if files.is_some() {
+            for folder in &dataset.folders {
+                leftovers::remove_latents(&folder.path).into_iter().for_each(|note| (clock.emit)(Event::Note(note)));
+            }
+        }
         self.bundle.read(|part, path| part == Part::Vae && !is_of_decoder(path))?;
         let encoder = self.bundle.encoder.take().expect("training asks for the encoder");
         let vae = EncoderOn { encoder, device: &self.device };

@@ -2,6 +2,7 @@
 
 pub mod average;
 pub mod ema;
+pub(crate) mod finite;
 pub mod groups;
 pub(crate) mod loss_scale;
 pub mod max_norm;

@@ -144,6 +144,13 @@ fn weights_that_are_not_finite_replace_nothing() {
     let lora = LoraFile::open(&file).unwrap();
     let values = lora.modules.iter().flat_map(|module| module.tensors.values().flat_map(|tensor| &tensor.values));
     assert!(values.clone().count() > 1000 && values.clone().all(|value| value.is_finite()));
+    // Nor are they begun with.
+    let mut tensors = tensors_of(&file);
+    tensors[1].bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let broken = dir.folder().join("broken.safetensors");
+    save_raw(&broken, tensors, lora.metadata.clone()).unwrap();
+    let ended = train(dir.folder(), 0, &[&format!("--network_weights={}", broken.display())]);
+    assert!(ended.error().contains("values that are infinite or not a number"), "{}", ended.error());
 }
 
 #[test]
@@ -182,17 +189,17 @@ fn what_killed_runs_left_is_removed_and_what_others_left_is_not() {
     for file in half {
         std::fs::write(out.join(file), "half").unwrap();
     }
-    let ended = train(dir.folder(), 0, &[]);
+    let latents = dir.folder().join("train/2_cat/.lorabake-0_0064x0064_sd.npz-Ab12Xy.part");
+    std::fs::write(&latents, "half").unwrap();
+    let ended = train(dir.folder(), 0, &["--cache_latents_to_disk"]);
     ended.outcome.as_ref().unwrap();
-    assert!(ended.told("removed 2 half-written files"), "{:?}", ended.notes);
+    assert!(ended.told("removed 2 half-written files") && !latents.exists(), "{:?}", ended.notes);
     assert_eq!(names(dir.folder()), [half[2], "cat.safetensors", "dog-state"]);
 }
 
-type Change<'c> = &'c dyn Fn(&mut Vec<RawTensor>);
-
-/// The state of a run of two steps with averages, changed and without its checksums.
-fn changed(dir: &Path, name: &str, change: impl Fn(&mut Vec<RawTensor>)) -> PathBuf {
-    let file = TensorFile::open(&dir.join("out/cat-state/lorabake_state.safetensors")).unwrap();
+/// The tensors of a file as they lie in it.
+fn tensors_of(path: &Path) -> Vec<RawTensor> {
+    let file = TensorFile::open(path).unwrap();
     let mut tensors = Vec::new();
     for name in file.names() {
         let dtype = file.dtype(&name).unwrap();
@@ -200,8 +207,17 @@ fn changed(dir: &Path, name: &str, change: impl Fn(&mut Vec<RawTensor>)) -> Path
         let bytes = file.bytes(&name).unwrap().to_vec();
         tensors.push(RawTensor { name, dtype, shape, bytes });
     }
+    tensors
+}
+
+type Change<'c> = &'c dyn Fn(&mut Vec<RawTensor>);
+
+/// The state of a run of two steps with averages, changed and without its checksums.
+fn changed(dir: &Path, name: &str, change: impl Fn(&mut Vec<RawTensor>)) -> PathBuf {
+    let file = dir.join("out/cat-state/lorabake_state.safetensors");
+    let mut tensors = tensors_of(&file);
     change(&mut tensors);
-    let mut metadata = file.metadata().clone();
+    let mut metadata = TensorFile::open(&file).unwrap().metadata().clone();
     metadata.retain(|key, _| !key.contains("sha256") && !key.starts_with("sshs_"));
     let folder = dir.join(name);
     save_raw(&folder.join("lorabake_state.safetensors"), tensors, metadata).unwrap();
