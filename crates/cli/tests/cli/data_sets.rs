@@ -53,5 +53,5 @@ fn small_files_that_ask_for_much_end_before_the_run() {
     assert_eq!(sandbox.train(&["--weighted_captions"]).code, 0);
     sandbox.write("prompts.txt", "<".repeat(1 << 20));
     let generate = sandbox.run(&["generate", "--from_file=prompts.txt", "--out=many"]);
-    generate.refused(1, &["--from_file prompts.txt", "is longer than 64 kB"]);
+    generate.refused(1, &["--from_file prompts.txt: line 1", "a text of 1048576 bytes", "shorten it"]);
 }
