@@ -20,7 +20,7 @@ use super::readers::{MEMORY, MEMORY_OF_PIXELS, READERS, Reader};
 use super::table::Row;
 
 /// An input that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How many times its input a reader may take, beside what it always may.
 const MEMORY_TIMES: usize = 64;
 /// Exit code of a process whose reader hangs.
@@ -57,7 +57,7 @@ impl Tally {
 pub fn run(seed: u64, time: Duration, folder: &Path) -> Result<Vec<Row>> {
     let share = time / READERS.len() as u32;
     let mut rows = Vec::new();
-    for reader in &READERS {
+    for reader in READERS {
         let row = attack(reader, seed, share, folder)?;
         println!("{}", row.line());
         rows.push(row);

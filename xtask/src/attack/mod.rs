@@ -1,11 +1,13 @@
 //! `cargo xtask attack`: tries to break the program as strangers' files, impatient people and bad days would.
 //!
-//! Readers get good files with some things wrong (`mutate`), in a process of their own that counts memory (`fuzz`). Whole
-//! trainings are killed, get a full disk, and print to nobody (`runs`). What breaks something is kept on disk.
+//! Readers get good files with some things wrong (`mutate`), in a process of their own that counts memory (`fuzz`), and with a
+//! nightly toolchain those that libFuzzer makes (`guided`). Whole trainings are killed, get a full disk, and print to
+//! nobody (`runs`). What breaks something is kept on disk.
 //!
 //! Not here: what the attack found before; that is a test beside the code that was mended.
 
 mod fuzz;
+mod guided;
 mod mutate;
 mod readers;
 mod runs;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use lorabake_testkit::counting_allocator::CountingAllocator;
+use guided::Fuzzer;
 use runs::Bench;
 use table::Row;
 
@@ -47,7 +50,14 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let time = Duration::from_secs_f64(minutes * 60.0);
     println!("seed {seed}; what breaks something is kept in {}\n{}", folder.display(), table::head());
     // The last two take as long as they take.
-    let mut rows = fuzz::run(seed, time.mul_f64(0.7), &folder)?;
+    let mut rows = Vec::new();
+    match Fuzzer::build(root)? {
+        Some(fuzzer) => {
+            rows.extend(fuzz::run(seed, time.mul_f64(0.35), &folder)?);
+            rows.extend(fuzzer.run(root, seed, time.mul_f64(0.35), &folder)?);
+        }
+        None => rows.extend(fuzz::run(seed, time.mul_f64(0.7), &folder)?),
+    }
     let kills = |bench: &Bench| bench.kills(seed, time.mul_f64(0.25));
     for attack in [&kills as &dyn Fn(&Bench) -> Result<Row>, &Bench::full_disk, &Bench::dead_pipes] {
         let row = attack(&bench)?;

@@ -1,5 +1,8 @@
 //! The readers of the program: each takes a file that may hold anything, and may refuse it, but neither panic nor hang
 //! nor take memory out of proportion.
+//!
+//! Also compiled into the program of libFuzzer (`fuzz/`), where `fuzzing` leaves out what would need the networks' crates,
+//! which take minutes to build.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,8 +11,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use lorabake_data::caption::{self, CaptionUse, emphasis};
 use lorabake_data::image::{decode, probe};
+#[cfg(not(fuzzing))]
 use lorabake_generate::prompt::Prompt;
+#[cfg(not(fuzzing))]
 use lorabake_generate::prompt_file;
+#[cfg(not(fuzzing))]
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_recipe::data::captions::CaptionRules;
 use lorabake_recipe::import::import;
@@ -37,7 +43,7 @@ pub const MEMORY: usize = 256 << 20;
 pub const MEMORY_OF_PIXELS: usize = 178_956_970 * (8 + 3);
 
 /// All readers.
-pub const READERS: [Reader; 11] = [
+pub const READERS: &[Reader] = &[
     Reader { name: "safetensors", corpus: &["crates/weights/tests/golden"], suffixes: &["safetensors"], read: tensors },
     Reader { name: "torch", corpus: &["crates/weights/tests/golden/torch"], suffixes: &["ckpt", "pt"], read: tensors },
     Reader { name: "npz", corpus: &["crates/weights/tests/golden/npz"], suffixes: &["npz"], read: tensors },
@@ -56,6 +62,7 @@ pub const READERS: [Reader; 11] = [
         suffixes: &["json", "safetensors"],
         read: imported,
     },
+    #[cfg(not(fuzzing))]
     Reader {
         name: "prompt files",
         corpus: &["examples", "xtask/corpus/prompts.toml", "xtask/corpus/prompts.json"],
@@ -141,6 +148,7 @@ fn caption(path: &Path) {
         let at = CaptionUse { id: UseId { epoch: 0, position: 1 }, step: 3, steps: 9 };
         let drawn = caption::draw(&read.text, &rules, Seed(1), at);
         let _ = emphasis::parse(&drawn);
+        #[cfg(not(fuzzing))]
         let _ = Tokenizer::new().chunks(&drawn, 225);
     }
 }
@@ -168,6 +176,7 @@ fn imported(path: &Path) {
     let _ = parse_run(&["--train_data_dir=set".into(), "--output_dir=out".into(), "--like".into(), path.into()]);
 }
 
+#[cfg(not(fuzzing))]
 fn prompts(path: &Path) {
     if let Ok(read) = prompt_file::read(path, "--from_file") {
         for prompt in read.iter().take(100) {
