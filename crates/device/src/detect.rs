@@ -69,7 +69,7 @@ pub fn open(wanted: Wanted) -> Result<Opened> {
         Kind::Auto => Ok(automatic()),
         kind => {
             if enumerate(kind).is_none() {
-                bail!("device {}: {}", kind.name(), missing(kind));
+                bail!("--device {}: {}", kind.name(), missing(kind));
             }
             let found = match list(kind) {
                 Ok(found) => found,
@@ -77,7 +77,7 @@ pub fn open(wanted: Wanted) -> Result<Opened> {
             };
             let index = wanted.index.unwrap_or_else(|| own_place(found.len()));
             if index > 0 && index >= found.len() {
-                bail!("device {wanted}: there are {} such devices; `lorabake doctor` lists them", found.len());
+                bail!("--device {wanted}: there are {} such devices; `lorabake doctor` lists them", found.len());
             }
             let Some(found) = found.into_iter().nth(index) else {
                 return Ok(host(vec![instead(wanted, "there is no such GPU, or no driver for it")]));
@@ -199,7 +199,7 @@ mod tests {
     fn what_was_not_built_in_is_said() {
         for kind in KINDS.into_iter().filter(|kind| enumerate(*kind).is_none()) {
             let error = open(Wanted { kind, index: None }).unwrap_err().to_string();
-            let expected = format!("device {0}: this program was built without {0}: it ", kind.name());
+            let expected = format!("--device {0}: this program was built without {0}: it ", kind.name());
             assert!(error.starts_with(&expected), "{error}");
         }
     }

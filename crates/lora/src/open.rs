@@ -80,7 +80,7 @@ impl LoraNetwork {
             && let Some(other) = self.modules.iter().find(|m| m.spec.dora.is_some() || m.spec.method.name() != "LoRA")
         {
             let kind = if other.spec.dora.is_some() { "DoRA" } else { other.spec.method.name() };
-            bail!("network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
+            bail!("--network_weights: {} is a {kind}; give network_module=lycoris.kohya", other.name);
         }
         let blocks = match adapter {
             AdapterSettings::DyLora(blocks) => blocks,
@@ -94,7 +94,7 @@ impl LoraNetwork {
             let Method::Lora(LoraKind { size, .. }) = module.spec.method else { continue };
             if !size.rank.is_multiple_of(blocks.size) {
                 bail!(
-                    "network_weights: {} has rank {}, which blocks of {} do not divide",
+                    "--network_weights: {} has rank {}, which blocks of {} do not divide",
                     module.name,
                     size.rank,
                     blocks.size
@@ -105,7 +105,7 @@ impl LoraNetwork {
                 AdapterSpec::new(sites, module.spec.site, Method::DyLora(DyLoraKind { size, blocks: *blocks }), None);
             let tensors = module.spec.to_file(&module.values);
             let get = |leaf: &str| tensors.iter().find(|tensor| tensor.leaf == leaf).map(|tensor| &tensor.values[..]);
-            module.values = spec.of_file(get).map_err(|key| anyhow!("network_weights: {}.{key}", module.name))?;
+            module.values = spec.of_file(get).map_err(|key| anyhow!("--network_weights: {}.{key}", module.name))?;
             module.spec = spec;
         }
         Ok(())
@@ -127,10 +127,10 @@ fn misfit(ours: &NetworkModule, file: &NetworkModule) -> anyhow::Error {
     let rank = |module: &NetworkModule| module.spec.method.size().map_or(0, |size| size.rank);
     let (name, kind, other) = (&ours.name, file.spec.method.name(), ours.spec.method.name());
     if kind != other && !(kind == "LoRA" && other == "DyLoRA") {
-        return anyhow!("network_weights: {name} is a {kind} in the file and the options ask for a {other}");
+        return anyhow!("--network_weights: {name} is a {kind} in the file and the options ask for a {other}");
     }
     anyhow!(
-        "network_weights: {name} has rank {} in the file and network_dim asks for {}, or they differ in another setting; \
+        "--network_weights: {name} has rank {} in the file and network_dim asks for {}, or they differ in another setting; \
          use those of the file or --dim_from_weights",
         rank(file),
         rank(ours)

@@ -18,8 +18,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use lorabake_testkit::counting_allocator::CountingAllocator;
 use guided::Fuzzer;
+use lorabake_testkit::counting_allocator::CountingAllocator;
 use runs::Bench;
 use table::Row;
 

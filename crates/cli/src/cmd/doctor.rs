@@ -76,7 +76,7 @@ fn alone(wanted: Wanted, check: bool) -> Result<ExitCode> {
                 }
             };
             let place = wanted.index.unwrap_or_default();
-            let missing = || format!("device {wanted}: there are {} such devices", found.len());
+            let missing = || format!("--device {wanted}: there are {} such devices", found.len());
             found.get(place).with_context(missing)?.device.clone()
         }
     };

@@ -33,6 +33,9 @@ pub(crate) fn check(name: &str) -> Result<(), BadName> {
         let what = format!("`{name}` ends in a dot or a space, which Windows drops");
         return Err(BadName { what, remedy: "leave that out" });
     }
+    if name.to_ascii_lowercase().ends_with(".safetensors") {
+        return Err(BadName { what: format!("`{name}` ends as the file will"), remedy: "leave .safetensors out" });
+    }
     if is_device(name) {
         let what = format!("`{name}` is the name of a device on Windows");
         return Err(BadName { what, remedy: "use another name" });
@@ -60,8 +63,22 @@ mod tests {
     #[test]
     fn names_that_some_system_refuses() {
         let refused = [
-            "", "a/b", "a\\b", "a:b", "a\tb", "a\0b", "a\nb", "penny.", "penny ", "NUL", "con.v1", "Com1", "lpt9.x.y",
-            "a?", "<a",
+            "",
+            "a/b",
+            "a\\b",
+            "a:b",
+            "a\tb",
+            "a\0b",
+            "a\nb",
+            "penny.",
+            "penny ",
+            "NUL",
+            "con.v1",
+            "Com1",
+            "lpt9.x.y",
+            "a?",
+            "<a",
+            "a.safetensors",
         ];
         for name in refused {
             assert!(check(name).is_err(), "{name}");

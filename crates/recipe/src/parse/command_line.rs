@@ -86,6 +86,9 @@ pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<ParsedStage
     if let Some(table) = intake.stages.get(index) {
         overlay(&mut file.options, table);
     }
+    if says_length(&typed.options) {
+        file.options.retain(|given| !is_length(given));
+    }
     let like = intake.like(&args.place, &[&file.options, &typed.options]);
     let preset = intake.preset(&args.place, &[&like, &file.options, &typed.options]);
     for given in [&preset, &like, &file.options, &typed.options].into_iter().flatten() {
@@ -96,16 +99,24 @@ pub(crate) fn parse_stage(argv: &[OsString], index: usize) -> Result<ParsedStage
     Ok(ParsedStage { parsed, tables })
 }
 
-/// Only one of these can be given, so that a stage's own choice takes the other one away.
+/// Only one of these acts, so that the choice of a stage or of the command line takes the file's other one away.
 const LENGTHS: [&str; 2] = ["max_train_epochs", "max_train_steps"];
+
+fn is_length(given: &Given) -> bool {
+    LENGTHS.contains(&given.name.as_str())
+}
+
+fn says_length(options: &[Given]) -> bool {
+    options.iter().any(is_length)
+}
 
 /// Puts a stage's options in place of those that hold for all stages.
 fn overlay(file: &mut Vec<Given>, table: &[Given]) {
     let says = |name: &str| table.iter().any(|given| given.name == name);
-    let says_length = LENGTHS.iter().any(|name| says(name));
+    let has_length = says_length(table);
     file.retain(|given| {
-        let is_other_length = says_length && LENGTHS.contains(&given.name.as_str());
-        !says(&given.name) && !is_other_length
+        let is_replaced = says(&given.name) || has_length && is_length(given);
+        !is_replaced
     });
     file.extend(table.iter().cloned());
 }
@@ -133,6 +144,10 @@ pub(crate) fn resolve(intake: Intake, raw: RawRecipe, write_to: Option<PathBuf>)
     }
     let unreadable: Vec<Problem> = std::mem::take(&mut report.problems);
     let recipe = raw.resolve_into(&mut report);
+    if recipe.output.resume.is_some() {
+        // A run that goes on has the seed of its state, so none that is drawn here matters.
+        report.notes.retain(|note| note.option != "seed");
+    }
     let mut problems = unreadable.clone();
     for problem in report.problems {
         let is_known = problem.option.as_deref().is_some_and(|option| is_about(&unreadable, option));

@@ -263,7 +263,12 @@ impl Intake {
             given.problem(what, remedy)
         } else if type_id.is_some_and(|id| id == TypeId::of::<bool>()) {
             let is_recipe = given.file.is_none() && value.ends_with(".toml");
-            let remedy = if is_recipe { "name a recipe with --config_file" } else { "leave it out" };
+            let name = &given.name;
+            let remedy = match given.file {
+                Some(_) => format!("write {name} = true, or {name} = false"),
+                None if is_recipe => "name a recipe with --config_file".to_owned(),
+                None => format!("write --{name} alone to switch it on, and leave it out otherwise"),
+            };
             given.problem(format!("`{value}` is neither true nor false"), remedy)
         } else if is_value && type_id.is_some_and(|id| id == TypeId::of::<f64>()) {
             given.problem(format!("`{value}` is not a number"), "write for instance 0.0001 or 1e-4")

@@ -152,7 +152,10 @@ fn what_cannot_be_read_is_named_with_its_place() {
             format!("{subset}metadata_file = 'm.json'"),
             "metadata_file: (data set 1, subset 1) known to sd-scripts, but lorabake does not support it yet; leave it out",
         ),
-        (format!("{subset}flip_aug = 'maybe'"), "flip_aug: `maybe` is neither true nor false; leave it out"),
+        (
+            format!("{subset}flip_aug = 'maybe'"),
+            "flip_aug: `maybe` is neither true nor false; write flip_aug = true, or flip_aug = false",
+        ),
         (
             format!("{subset}caption_dropout_rate = 2"),
             "caption_dropout_rate: 2 is not a share; use a number from 0 to 1, such as 0.1",

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use lorabake_recipe::optim::optimizer::Optimizer;
-use lorabake_recipe::{ParseError, parse_toml};
+use lorabake_recipe::train::Duration;
+use lorabake_recipe::{ParseError, parse_toml, parse_train};
 
 use crate::{ENOUGH, parse};
 
@@ -214,4 +215,16 @@ fn problems_of_a_file_name_the_file() {
     assert!(problems_in("").starts_with("--train_data_dir: the folder of images is missing"));
     let missing = parse("--config_file=nowhere").unwrap_err().to_string();
     assert!(missing.contains("--config_file: nowhere.toml cannot be read ("), "{missing}");
+}
+
+/// Whoever types a length wants that one, whatever the file says.
+#[test]
+fn a_typed_length_goes_before_the_one_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.toml");
+    std::fs::write(&path, "train_data_dir = 'in'\noutput_dir = 'out'\nmax_train_epochs = 9\n").unwrap();
+    let file = format!("--config_file={}", path.display());
+    let parsed = parse_train(&[file.into(), "--max_train_steps=4".into()]).unwrap();
+    assert_eq!(parsed.recipe.train.duration, Duration::Steps(4));
+    assert!(parsed.notes.iter().all(|note| note.option != "max_train_steps"));
 }

@@ -32,11 +32,11 @@ impl<'d> Seen<'d> {
         let any = |is: fn(&Data) -> bool| dataset.items.iter().any(|item| is(dataset.settings(data, item)));
         let mut notes: Vec<String> = transparency_note(&self.transparent).into_iter().collect();
         if any(|data| data.random_crop) && !self.crops {
-            notes.push("random_crop has no effect: no image is larger than its bucket after resizing".to_owned());
+            notes.push("--random_crop has no effect: no image is larger than its bucket after resizing".to_owned());
         }
         if any(|data| data.face_crop.is_some()) && !self.faces {
             notes.push(
-                "face_crop_aug_range has no effect: no image that is larger than the resolution tells of a face in its \
+                "--face_crop_aug_range has no effect: no image that is larger than the resolution tells of a face in its \
                  name, as penny_256_200_90_110.png does (column and row of the middle, width, height)"
                     .to_owned(),
             );

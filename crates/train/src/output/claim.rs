@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lorabake_recipe::output::Output;
+use lorabake_recipe::output::{Output, SaveState};
 use lorabake_weights::disk_room::{self, HeldRoom};
 use lorabake_weights::file_names;
 
 use super::leftovers;
+use super::names::resumes_itself;
 use super::run_lock::RunLock;
 use crate::event::{Emit, Event};
 
@@ -30,11 +31,14 @@ impl Claim {
         let dir = &output.dir;
         let mut claim = Self { lock: None, room: None, made: None };
         if !dir.is_dir() {
-            std::fs::create_dir_all(dir).with_context(|| format!("output_dir {}: cannot be made", dir.display()))?;
+            std::fs::create_dir_all(dir).with_context(|| format!("--output_dir {}: cannot be made", dir.display()))?;
             claim.made = Some(dir.clone());
         }
         claim.lock = RunLock::take(output)?;
         if let Some(note) = leftovers::remove(output) {
+            emit(Event::Note(note));
+        }
+        if let Some(note) = replaced_state(output) {
             emit(Event::Note(note));
         }
         let here = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
@@ -58,6 +62,19 @@ impl Claim {
     pub fn give_room(&mut self) {
         self.room = None;
     }
+}
+
+/// A note about a state of an earlier run that this one will replace.
+fn replaced_state(output: &Output) -> Option<String> {
+    let state = output.dir.join(file_names::state_of(&file_names::last(&output.name)));
+    if output.save_state == SaveState::Never || resumes_itself(output) || !state.is_dir() {
+        return None;
+    }
+    let state = state.display();
+    Some(format!(
+        "{state}: the state of an earlier run, which this run replaces at its end; give --resume {state} to go on from it, \
+         or another --output_name to keep it"
+    ))
 }
 
 /// Whether there is too little room.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use lorabake_recipe::output::Output;
+use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::{file_names, metadata, whole_file};
 
 use super::names::resumes_itself;
@@ -14,24 +15,25 @@ use super::names::resumes_itself;
 pub(crate) struct Earlier {
     /// As in `20261130-073500`; part of the names of all that this run puts aside.
     date: String,
-    /// Files that this run has written, and may write again.
+    /// Files and states that this run has written, and may write again.
     own: BTreeSet<PathBuf>,
-    /// Whether the run goes on from its own state, so that all files of its name are its own.
-    resumed: bool,
+    /// The seed of a run that goes on from its own state: what has its name and this seed is its own too.
+    resumed: Option<u64>,
 }
 
 impl Earlier {
-    /// For a run that begins now.
-    pub fn new(output: &Output) -> Self {
-        Self { date: metadata::local_date(), own: BTreeSet::new(), resumed: resumes_itself(output) }
+    /// For a run that begins now, with this seed.
+    pub fn new(output: &Output, seed: u64) -> Self {
+        let resumed = if resumes_itself(output) { Some(seed) } else { None };
+        Self { date: metadata::local_date(), own: BTreeSet::new(), resumed }
     }
 
-    /// Keeps the file at `path` under another name too, if an earlier run wrote it; returns that.
+    /// Keeps the file at `path` under another name too, if this run has not written it; returns that.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn keep(&self, path: &Path) -> Result<Option<PathBuf>> {
-        if self.resumed || self.own.contains(path) || !path.is_file() {
+        if self.own.contains(path) || !path.is_file() {
             return Ok(None);
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -51,4 +53,23 @@ impl Earlier {
     pub fn wrote(&mut self, path: &Path) {
         self.own.insert(path.to_owned());
     }
+
+    /// Whether this run may delete a LoRA or the file of a state: it wrote it, or did so before it was stopped.
+    pub fn is_own(&self, path: &Path) -> bool {
+        if self.own.contains(path) {
+            return true;
+        }
+        let Some(seed) = self.resumed else { return false };
+        let Ok(file) = TensorFile::open(path) else { return false };
+        let metadata = file.metadata();
+        metadata.get("ss_seed").or(metadata.get("seed")) == Some(&seed.to_string())
+    }
+}
+
+/// Whether two LoRAs hold the same weights, whatever their metadata say: a run that goes on makes those again that it
+/// made before it was killed.
+pub(crate) fn same_weights(one: &Path, other: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (TensorFile::open(one), TensorFile::open(other)) else { return false };
+    let names = one.names();
+    names == other.names() && names.iter().all(|name| one.bytes(name) == other.bytes(name))
 }

@@ -36,7 +36,7 @@ pub(crate) fn try_all(recipe: &Recipe, length: Length, pictures: &[Request]) -> 
     let dir = &output.dir;
     RunLock::look(output)?;
     let names = Names { output, length };
-    let why = || format!("output_dir {}: cannot be written to; choose a folder of your own", dir.display());
+    let why = || format!("--output_dir {}: cannot be written to; choose a folder of your own", dir.display());
     let _made = MadeFolders::all(dir).with_context(why)?;
     try_file(&dir.join(format!(".lorabake-{}", std::process::id()))).with_context(why)?;
     names.compare_with_what_is_there(recipe)?;

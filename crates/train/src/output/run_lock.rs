@@ -24,7 +24,7 @@ impl RunLock {
         let path = path(output);
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(&path);
-            let file = file.with_context(|| format!("output_dir {}: cannot be written to", output.dir.display()))?;
+            let file = file.with_context(|| format!("--output_dir {}: cannot be written to", output.dir.display()))?;
             match file.try_lock() {
                 // Else whoever had it has deleted it just now.
                 Ok(()) if path.exists() => return Ok(Some(Self { _file: file, path })),

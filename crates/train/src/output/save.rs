@@ -17,7 +17,7 @@ use lorabake_weights::lora_size::file_bytes;
 use lorabake_weights::metadata::{self, ModelHashes, RunFacts, Typed};
 use lorabake_weights::{NamedTensor, lora};
 
-use super::earlier::Earlier;
+use super::earlier::{Earlier, same_weights};
 use crate::event::{Emit, Event};
 use crate::session::Session;
 use crate::update::finite::NotFinite;
@@ -32,7 +32,8 @@ pub(crate) struct Saver {
     hashes: Option<Hashing>,
     /// The VAE of its own being hashed likewise.
     vae_hashes: Option<Hashing>,
-    earlier: Earlier,
+    /// What this run may replace and delete.
+    pub earlier: Earlier,
 }
 
 /// A file being hashed.
@@ -72,7 +73,7 @@ impl Saver {
             Checkpoint::File(path) => Some(ModelHashes::in_background(path.clone())),
         };
         let vae_hashes = recipe.model.vae.clone().map(ModelHashes::in_background);
-        let earlier = Earlier::new(&recipe.output);
+        let earlier = Earlier::new(&recipe.output, recipe.train.seed);
         Ok(Self { facts, recipe, hashes, vae_hashes, earlier })
     }
 
@@ -108,6 +109,7 @@ impl Saver {
         }
         saved?;
         self.earlier.wrote(path);
+        let kept = kept.filter(|kept| !same_weights(kept, path) || std::fs::remove_file(kept).is_err());
         if let Some(kept) = kept {
             emit(Event::Note(format!("{}: the file of an earlier run is kept as {}", path.display(), kept.display())));
         }

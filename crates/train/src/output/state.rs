@@ -111,7 +111,7 @@ pub fn load(dir: &Path) -> Result<Saved> {
     let path = dir.join(FILE);
     if !path.is_file() {
         bail!(
-            "resume {}: there is no {FILE} in it; give a folder called NAME-state that --save_state wrote (the states of \
+            "--resume {}: there is no {FILE} in it; give a folder called NAME-state that --save_state wrote (the states of \
              sd-scripts cannot be read; go on from its LoRA with --network_weights)",
             dir.display()
         );
@@ -201,11 +201,13 @@ impl Saved {
             |(key, values): (String, &Vec<f32>)| self.values.get(&key).is_some_and(|saved| saved.len() == values.len());
         let scalars = alphas.iter().map(|(key, value)| (key.clone(), value));
         if network.state().count() + alphas.len() != self.values.len() || !network.state().chain(scalars).all(fits) {
-            bail!("resume: the state is of other modules or another rank; give the options of the first run");
+            bail!("--resume: the state is of other modules or another rank; give the options of the first run");
         }
         for (key, values) in &alphas {
             if self.values[key] != *values {
-                bail!("resume: the state was trained with another --network_alpha ({key}); give that of the first run");
+                bail!(
+                    "--resume: the state was trained with another --network_alpha ({key}); give that of the first run"
+                );
             }
         }
         if self.position.step > 0 && self.optimizer == State::default() && updater.remembers() {
@@ -213,9 +215,9 @@ impl Saved {
         }
         match (&ema, self.averaged.is_empty()) {
             (Some(_), true) => {
-                bail!("resume: the state has no averaged weights; leave ema_decay out as in the first run")
+                bail!("--resume: the state has no averaged weights; leave --ema_decay out as in the first run")
             }
-            (None, false) => bail!("resume: the state has averaged weights; give the ema_decay of the first run"),
+            (None, false) => bail!("--resume: the state has averaged weights; give the --ema_decay of the first run"),
             (None, true) => {}
             (Some(_), false) => {
                 let fits = |(key, values): (String, &Vec<f32>)| {
@@ -228,7 +230,7 @@ impl Saved {
                 }
             }
         }
-        updater.load_state(self.optimizer, network).context("resume: the state is of another optimizer")?;
+        updater.load_state(self.optimizer, network).context("--resume: the state is of another optimizer")?;
         if let Some(ema) = ema {
             let averaged = network.state().map(|(key, _)| self.averaged.remove(&key).unwrap_or_default());
             ema.restore(averaged.collect());

@@ -16,8 +16,8 @@ use crate::update::finite::NotFinite;
 
 /// Pauses before a file that cannot be written is tried again in its place.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
-/// How long somebody has for making room, once no place has any.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long somebody has for making room, once no place has any: a run of the night is found in the morning.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// How often that is tried.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Longest name of a file that is saved elsewhere, without its suffix, in bytes.
@@ -92,7 +92,7 @@ impl Bake<'_> {
     /// Saves the network as `name` in the output folder, else in the working folder or in that for temporary files.
     ///
     /// # Errors
-    /// When a weight is not finite, or nobody has made room in any of them for minutes.
+    /// When a weight is not finite, or nobody has made room in any of them for a day.
     fn place(&mut self, name: &str, epoch: u64) -> Result<Placed> {
         let file = self.session.recipe.output.dir.join(name);
         // The room that was held is for this.
@@ -136,11 +136,11 @@ impl Bake<'_> {
 
     fn ask_for_room(&self, failure: &anyhow::Error) {
         let text = format!(
-            "{}; the LoRA cannot be saved anywhere, make room: it is tried again every {} seconds for {} minutes, Ctrl-C \
+            "{}; the LoRA cannot be saved anywhere, make room: it is tried again every {} seconds for {} hours, Ctrl-C \
              gives it up",
             chain(failure),
             INTERVAL.as_secs(),
-            PATIENCE.as_secs() / 60
+            PATIENCE.as_secs() / 3600
         );
         self.emit(Event::Note(text));
     }

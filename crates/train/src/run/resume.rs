@@ -30,25 +30,26 @@ pub(super) fn check_position(session: &Session, position: &Position, events: &Se
     let &Position { step, batches_per_epoch, .. } = position;
     if step >= length.steps {
         bail!(
-            "resume: the state stands at step {step} and the run ends at {}; raise max_train_epochs or max_train_steps",
+            "--resume: the state stands at step {step} and the run ends at {}; its LoRA is the file of the state's name, and \
+             a larger --max_train_epochs or --max_train_steps trains on",
             length.steps
         );
     }
     let held_out = validate::names(&session.dataset);
     if let Some(learnt) = held_out.iter().find(|name| !position.held_out.contains(name)) {
         bail!(
-            "resume: {learnt} was trained on and would be held out now; give the images, validation_split and \
-             validation_seed of the first run, or validation_split=0"
+            "--resume: {learnt} was trained on and would be held out now; give the images, --validation_split and \
+             --validation_seed of the first run, or --validation_split=0"
         );
     }
     if held_out.len() < position.held_out.len() {
         let fewer = position.held_out.len() - held_out.len();
-        let text = format!("resume: {fewer} images that were held out are so no longer");
+        let text = format!("--resume: {fewer} images that were held out are so no longer");
         events.send(Event::Note(text)).unwrap_or_default();
     }
     if batches_per_epoch != length.batches_per_epoch {
         let text = format!(
-            "resume: an epoch had {batches_per_epoch} batches and now has {}; training goes on with these images",
+            "--resume: an epoch had {batches_per_epoch} batches and now has {}; training goes on with these images",
             length.batches_per_epoch
         );
         events.send(Event::Note(text)).unwrap_or_default();

@@ -48,7 +48,7 @@ impl Bake<'_> {
         if !self.channels.processes.is_first() {
             return;
         }
-        for path in prune::prune(&self.session.recipe.output, saved) {
+        for path in prune::prune(&self.session.recipe.output, saved, &self.saver.earlier) {
             self.emit(Event::Note(format!("{}: it is no longer kept, but cannot be deleted", path.display())));
         }
     }

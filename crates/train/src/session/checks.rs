@@ -62,7 +62,10 @@ fn idle(train: &Train, device: &Device) -> Vec<String> {
 pub(super) fn refuse_misfits(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
     let depth = bundle.texts[0].depth();
     if recipe.model.clip_skip as usize > depth {
-        bail!("clip_skip {}: this checkpoint's text encoder has {depth} layers", recipe.model.clip_skip);
+        bail!(
+            "--clip_skip {}: this checkpoint's text encoder has {depth} layers; use 1 to {depth}",
+            recipe.model.clip_skip
+        );
     }
     Ok(())
 }

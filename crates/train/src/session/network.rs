@@ -26,7 +26,7 @@ pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emi
         from_file.keep(recipe.network.scope);
         from_file.in_blocks(&recipe.network.adapter, bundle)?;
         let Some(first) = from_file.modules.first() else {
-            bail!("network_weights {label}: it has no modules for the part that is trained");
+            bail!("--network_weights {label}: it has no modules for the part that is trained");
         };
         if let Some(size) = first.spec.method.size() {
             recipe.network.linear = size;
@@ -37,15 +37,17 @@ pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emi
     let mut network = fresh_network(recipe, bundle, seed)?;
     let (taken, left) = network.take_values(&from_file)?;
     if taken == 0 {
-        bail!("network_weights {label}: none of its modules is among those that are trained");
+        bail!("--network_weights {label}: none of its modules is among those that are trained");
     }
     if let Some(first) = left.first() {
         let unused = left.len();
-        emit(Event::Note(format!("network_weights {label}: {unused} modules are not used (first: {first})")));
+        emit(Event::Note(format!("--network_weights {label}: {unused} modules are not used (first: {first})")));
     }
     let fresh = network.modules.len() - taken;
     if fresh > 0 {
-        emit(Event::Note(format!("network_weights {label}: {fresh} modules are not in the file and start from zero")));
+        emit(Event::Note(format!(
+            "--network_weights {label}: {fresh} modules are not in the file and start from zero"
+        )));
     }
     Ok(network)
 }

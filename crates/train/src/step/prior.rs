@@ -59,11 +59,11 @@ pub(crate) fn missing_triggers(dataset: &Dataset, recipe: &Recipe) -> Result<Opt
     let (words, path) = (&trigger.words, first.path.display());
     if missing.len() == images.len() {
         bail!(
-            "trigger_word: no caption has `{words}` (first: {path}); give the words that they have for what is learnt"
+            "--trigger_word: no caption has `{words}` (first: {path}); give the words that they have for what is learnt"
         );
     }
     Ok(Some(format!(
-        "trigger_word: {} of {} captions lack `{words}` (first: {path}), so --trigger_dropout_rate does nothing to them",
+        "--trigger_word: {} of {} captions lack `{words}` (first: {path}), so --trigger_dropout_rate does nothing to them",
         missing.len(),
         images.len()
     )))
