@@ -104,11 +104,16 @@ impl Settings {
     /// The alpha that `alpha_pattern` has for this layer: the first whose key ends its path.
     fn own_alpha(&self, name: &PeftName) -> Option<&Value> {
         let patterns = self.get(name, "alpha_pattern").as_object()?;
-        for (key, alpha) in patterns {
-            if name.path == *key || name.path.ends_with(&format!(".{key}")) {
-                return Some(alpha);
+        let path = name.path.as_str();
+        // Each end of the path is looked up: files may have as many keys as layers.
+        let mut found = patterns.get_key_value(path);
+        for (dot, _) in path.match_indices('.') {
+            if let Some(entry) = patterns.get_key_value(&path[dot + 1..])
+                && found.is_none_or(|(first, _)| entry.0 < first)
+            {
+                found = Some(entry);
             }
         }
-        None
+        found.map(|(_, alpha)| alpha)
     }
 }

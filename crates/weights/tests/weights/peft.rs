@@ -4,8 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
+use lorabake_weights::inspect::inspect;
 use lorabake_weights::keys::peft::parse;
 use lorabake_weights::lora::{self, LoraFile, LoraModule};
+use safetensors::Dtype;
+
+use crate::golden::safetensors;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/peft").join(name)
@@ -82,4 +86,28 @@ fn older_names_are_understood() {
     for key in ["transformer.x.lora_A.weight", "unet.x.weight", "betas", "prior.down.weight"] {
         assert_eq!(parse(key), None, "{key}");
     }
+}
+
+/// A LoRA of one layer, and one of as many layers as fit into a header, each with alphas by the thousand.
+#[test]
+fn many_alphas_take_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter_model.safetensors");
+    const COUNT: usize = 20_000;
+    let names: Vec<String> = (0..COUNT).map(|at| format!("unet.down_blocks.0.x{at}.lora_A.weight")).collect();
+    let mut tensors = Vec::new();
+    for name in &names {
+        tensors.push((name.as_str(), Dtype::U8, &[1, 0][..], &[][..]));
+    }
+    std::fs::write(&path, safetensors(&tensors)).unwrap();
+    let mut patterns: Vec<String> = (0..COUNT).map(|at| format!("\"z{at}\":1")).collect();
+    // Of several keys that end a path the first counts; the middle of a word is no end.
+    patterns.extend(["\"x7\":3", "\"0.x7\":2", "\"down_blocks.0.x8\":4", "\"9\":5"].map(str::to_string));
+    let settings = format!("{{\"lora_alpha\":8,\"alpha_pattern\":{{{}}}}}", patterns.join(","));
+    std::fs::write(folder.path().join("adapter_config.json"), settings).unwrap();
+    let start = std::time::Instant::now();
+    let report = inspect(&path, false).unwrap();
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    let alphas: Vec<&str> = report.adapter.as_ref().unwrap().blocks[0].alphas.iter().map(String::as_str).collect();
+    assert_eq!(alphas, ["2", "4", "8"]);
 }
