@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::model::Family;
+use lorabake_recipe::text_file;
 use serde_json::Value;
 
 use super::prediction::Prediction;
@@ -112,8 +113,9 @@ fn json(path: &Path) -> Result<Value, Error> {
     if std::fs::metadata(path).map_err(read)?.len() > MAX_JSON {
         return Err(wrong(path, "it is far too large for a file of settings; download it again"));
     }
-    let text = std::fs::read(path).map_err(read)?;
-    let value = serde_json::from_slice(&text);
+    let text = text_file::decode(std::fs::read(path).map_err(read)?);
+    let text = text.map_err(|encoding| wrong(path, format!("it is {encoding}; save it as UTF-8")))?;
+    let value = serde_json::from_str(&text);
     value.map_err(|cause| wrong(path, format!("it is no JSON ({cause}); download or copy it again")))
 }
 

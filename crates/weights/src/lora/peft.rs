@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lorabake_recipe::text_file;
 use serde_json::Value;
 
 use crate::formats::tensor_file::TensorFile;
@@ -85,8 +86,8 @@ impl Settings {
         if std::fs::metadata(&config).ok()?.len() > MAX_SETTINGS {
             return None;
         }
-        let text = std::fs::read(&config).ok()?;
-        serde_json::from_slice(&text).ok()
+        let text = text_file::decode(std::fs::read(&config).ok()?).ok()?;
+        serde_json::from_str(&text).ok()
     }
 
     fn get(&self, name: &PeftName, key: &str) -> &Value {

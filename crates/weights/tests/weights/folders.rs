@@ -63,6 +63,20 @@ fn a_folder_has_the_tensors_of_the_single_file() {
     assert_eq!(loader.take(name, &[4, 4, 3, 3]).len(), 144);
 }
 
+/// Editors of Windows begin files with a byte order mark.
+#[test]
+fn settings_may_begin_with_a_byte_order_mark() {
+    let (_place, folder) = copy();
+    let index = "unet/diffusion_pytorch_model.safetensors.index.fp16.json";
+    for file in ["model_index.json", "text_encoder/config.json", "scheduler/scheduler_config.json", index] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        std::fs::write(folder.join(file), format!("\u{feff}{text}")).unwrap();
+    }
+    let (marked, plain) = (Checkpoint::open(&folder).unwrap(), Checkpoint::open(&golden("folder")).unwrap());
+    same(&marked, &plain);
+    assert_eq!((marked.family(), marked.prediction()), (plain.family(), plain.prediction()));
+}
+
 #[test]
 fn whole_files_and_old_names_will_do() {
     let (_place, folder) = copy();

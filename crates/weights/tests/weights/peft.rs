@@ -111,3 +111,14 @@ fn many_alphas_take_no_time() {
     let alphas: Vec<&str> = report.adapter.as_ref().unwrap().blocks[0].alphas.iter().map(String::as_str).collect();
     assert_eq!(alphas, ["2", "4", "8"]);
 }
+
+/// Editors of Windows begin files with a byte order mark.
+#[test]
+fn settings_may_begin_with_a_byte_order_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter_model.safetensors");
+    std::fs::copy(golden("adapter/adapter_model.safetensors"), &path).unwrap();
+    let settings = std::fs::read_to_string(golden("adapter/adapter_config.json")).unwrap();
+    std::fs::write(folder.path().join("adapter_config.json"), format!("\u{feff}{settings}")).unwrap();
+    assert_eq!(LoraFile::open(&path).unwrap().modules, open("adapter/adapter_model.safetensors"));
+}
