@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::prediction::Prediction;
 use crate::Error;
-use crate::file_kind::relatives;
+use crate::file_kind::relatives::{self, Relative};
 use crate::formats::tensor_file::TensorFile;
 use crate::keys::diffusers::checkpoint_keys;
 use crate::keys::{Part, encodes_images};
@@ -53,12 +53,17 @@ pub(crate) fn open(dir: &Path, other_vae: bool) -> Result<DiffusersFolder, Error
         return Err(no_model(dir));
     }
     let index = json(&dir.join(INDEX))?;
-    let family = family(dir, index["_class_name"].as_str().unwrap_or_default())?;
+    let class = index["_class_name"].as_str().unwrap_or_default();
+    let family = family(dir, class)?;
+    let scheduler = scheduler(dir)?;
+    if let Some(reason) = other_schedule(&scheduler, class, family) {
+        return Err(wrong(dir, reason));
+    }
     let mut tensors = Tensors::empty(&dir.display().to_string());
     for part in Part::of(family).iter().filter(|part| **part != Part::Vae || !other_vae) {
         add_network(&mut tensors, &dir.join(folder_of(*part)), *part, family)?;
     }
-    Ok(DiffusersFolder { tensors, family, prediction: prediction(dir)? })
+    Ok(DiffusersFolder { tensors, family, prediction: prediction(dir, &scheduler)? })
 }
 
 /// The VAE in `dir`, which is its own folder or that of a model; its tensors have the keys of a checkpoint.
@@ -141,21 +146,50 @@ fn family(dir: &Path, class: &str) -> Result<Family, Error> {
     Ok(if open_clip { Family::Sd2 } else { Family::Sd1 })
 }
 
-/// What the scheduler says, if the folder has its settings.
-fn prediction(dir: &Path) -> Result<Option<Prediction>, Error> {
-    let path = dir.join("scheduler").join("scheduler_config.json");
-    if !path.is_file() {
-        return Ok(None);
+/// The file with the settings of the scheduler.
+fn scheduler_file(dir: &Path) -> PathBuf {
+    dir.join("scheduler").join("scheduler_config.json")
+}
+
+/// The settings of the scheduler; `null` if the folder has none.
+fn scheduler(dir: &Path) -> Result<Value, Error> {
+    let path = scheduler_file(dir);
+    if path.is_file() { json(&path) } else { Ok(Value::Null) }
+}
+
+/// Why a model with this scheduler was trained with another noise schedule than ours, if so; `class` is that of its
+/// pipeline.
+fn other_schedule(scheduler: &Value, class: &str, family: Family) -> Option<String> {
+    let name = scheduler["_class_name"].as_str()?;
+    let is_edm = name.starts_with("EDM");
+    if !is_edm && !name.starts_with("FlowMatch") {
+        return None;
     }
-    let settings = json(&path)?;
-    match settings["prediction_type"].as_str() {
+    let is_v = match scheduler["prediction_type"].as_str() {
+        Some(prediction) => prediction == "v_prediction",
+        None => name.starts_with("EDMEuler"),
+    };
+    let relative = match (is_v, class.contains("InstructPix2Pix")) {
+        _ if !is_edm || family != Family::Sdxl => None,
+        (true, true) => relatives::of_name("SDXL, CosXL edit"),
+        (true, false) => relatives::of_name("SDXL, CosXL"),
+        (false, _) => relatives::of_name("SDXL, Playground v2.5"),
+    };
+    let unnamed = || format!("it was trained with another noise schedule ({name}); use the base model");
+    Some(relative.map_or_else(unnamed, Relative::refusal))
+}
+
+/// What the scheduler with these settings says.
+fn prediction(dir: &Path, scheduler: &Value) -> Result<Option<Prediction>, Error> {
+    match scheduler["prediction_type"].as_str() {
         None => Ok(None),
         Some("epsilon") => Ok(Some(Prediction::Epsilon)),
         Some("v_prediction") => {
-            Ok(Some(Prediction::V { zero_terminal_snr: settings["rescale_betas_zero_snr"] == true }))
+            Ok(Some(Prediction::V { zero_terminal_snr: scheduler["rescale_betas_zero_snr"] == true }))
         }
         Some(other) => {
-            Err(wrong(&path, format!("prediction_type {other} is not supported; epsilon and v_prediction are")))
+            let reason = format!("prediction_type {other} is not supported; epsilon and v_prediction are");
+            Err(wrong(&scheduler_file(dir), reason))
         }
     }
 }

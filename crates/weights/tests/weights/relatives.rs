@@ -232,6 +232,58 @@ fn folders_of_relatives() {
     }
 }
 
+/// A folder of diffusers of this pipeline and scheduler, with a UNet of so many input channels.
+fn folder(class: &str, scheduler: &str, channels: usize) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model_index.json"), format!("{{\"_class_name\": \"{class}\"}}")).unwrap();
+    let text: (&str, &[usize]) = ("text_model.encoder.layers.0.self_attn.q_proj.weight", &[8, 8]);
+    let first = [8, channels, 3, 3];
+    let mut networks = vec![
+        ("unet/diffusion_pytorch_model", vec![("conv_in.weight", &first[..])]),
+        (
+            "vae/diffusion_pytorch_model",
+            vec![("decoder.conv_in.weight", &[8, 4, 3, 3][..]), ("encoder.conv_in.weight", &[8, 3, 3, 3])],
+        ),
+        ("text_encoder/model", vec![text]),
+    ];
+    if class.contains("XL") {
+        networks.push(("text_encoder_2/model", vec![text]));
+    }
+    for (network, tensors) in networks {
+        let (_place, made) = file(&tensors);
+        let path = folder.path().join(format!("{network}.safetensors"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(made, path).unwrap();
+    }
+    std::fs::create_dir(folder.path().join("scheduler")).unwrap();
+    std::fs::write(folder.path().join("scheduler/scheduler_config.json"), scheduler).unwrap();
+    folder
+}
+
+/// Models of the same networks are told by the noise that they were trained with.
+#[test]
+fn folders_of_other_noise_schedules() {
+    let xl = "StableDiffusionXLPipeline";
+    let edit = "StableDiffusionXLInstructPix2PixPipeline";
+    let playground = "it is Playground v2.5 (SDXL with other latents and another noise schedule, EDM)";
+    for (class, scheduler, prediction, said) in [
+        (xl, "EDMDPMSolverMultistepScheduler", "epsilon", playground),
+        (xl, "EDMEulerScheduler", "epsilon", playground),
+        (xl, "EDMEulerScheduler", "v_prediction", "it is CosXL (SDXL with another noise schedule, EDM); use the base"),
+        (edit, "EDMEulerScheduler", "v_prediction", "it is CosXL edit"),
+        ("StableDiffusionPipeline", "EDMEulerScheduler", "epsilon", "another noise schedule (EDMEulerScheduler); use"),
+        (xl, "FlowMatchEulerDiscreteScheduler", "epsilon", "another noise schedule (FlowMatchEulerDiscreteScheduler)"),
+    ] {
+        let settings = format!("{{\"_class_name\": \"{scheduler}\", \"prediction_type\": \"{prediction}\"}}");
+        let folder = folder(class, &settings, 4);
+        let message = refused_as_checkpoint(folder.path());
+        assert!(message.contains(said), "{class} {scheduler}: {message}");
+        assert_eq!(inspect(folder.path(), false).unwrap_err().to_string(), message);
+    }
+    let ours = folder(xl, r#"{"_class_name": "EulerDiscreteScheduler", "prediction_type": "epsilon"}"#, 4);
+    Checkpoint::open(ours.path()).unwrap();
+}
+
 /// Tensors of shapes that nobody expects end no program.
 #[test]
 fn odd_shapes_are_described() {

@@ -60,7 +60,12 @@ pub(crate) fn find(tensors: &Tensors) -> Option<&'static Relative> {
 /// The relative that a folder of diffusers with this class of pipeline has, where its networks are not as ours.
 pub(crate) fn of_pipeline(class: &str) -> Option<&'static Relative> {
     let (_, name) = table::PIPELINES.iter().find(|(part, _)| class.contains(part))?;
-    table::RELATIVES.iter().find(|relative| relative.kind == FileKind::Checkpoint && relative.name == *name)
+    of_name(name)
+}
+
+/// The relative of this name.
+pub(crate) fn of_name(name: &str) -> Option<&'static Relative> {
+    table::RELATIVES.iter().find(|relative| relative.kind == FileKind::Checkpoint && relative.name == name)
 }
 
 impl Mark {
