@@ -53,8 +53,14 @@ fn relatives_of_our_families() {
         (sd1, vec![first(9)], vec![], "Stable Diffusion 1.x, inpainting", "an inpainting model (9 input channels)"),
         (sd2, vec![first(9)], vec![], "Stable Diffusion 2.x, inpainting", "use the base model, SD2.1"),
         (sdxl, vec![first(9)], vec![], "SDXL, inpainting", "use the base model, SDXL"),
-        (sd1, vec![first(8)], vec![], "Stable Diffusion 1.x, InstructPix2Pix", "an InstructPix2Pix model"),
-        (sdxl, vec![first(8)], vec![], "SDXL, InstructPix2Pix", "an InstructPix2Pix model"),
+        (
+            sd1,
+            vec![first(8)],
+            vec![],
+            "Stable Diffusion 1.x, UNet of 8 input channels",
+            "a model whose UNet has 8 input",
+        ),
+        (sdxl, vec![first(8)], vec![], "SDXL, UNet of 8 input channels", "a model whose UNet has 8 input channels"),
         (sd2, vec![first(5)], vec![], "Stable Diffusion 2.x, depth", "a depth model (5 input channels)"),
         (sd2, vec![first(7)], vec!["low_scale_model.a"], "Stable Diffusion x4 upscaler", "the x4 upscaler"),
         (
@@ -258,6 +264,21 @@ fn folder(class: &str, scheduler: &str, channels: usize) -> TempDir {
     std::fs::create_dir(folder.path().join("scheduler")).unwrap();
     std::fs::write(folder.path().join("scheduler/scheduler_config.json"), scheduler).unwrap();
     folder
+}
+
+/// By channels alone nobody knows what they are for.
+#[test]
+fn folders_with_eight_input_channels() {
+    for (class, name) in [
+        ("MarigoldDepthPipeline", "Stable Diffusion 1.x, UNet of 8 input channels"),
+        ("StableDiffusionLatentUpscalePipeline", "Stable Diffusion 1.x, UNet of 8 input channels"),
+        ("StableDiffusionXLInstructPix2PixPipeline", "SDXL, UNet of 8 input channels"),
+    ] {
+        let folder = folder(class, "{}", 8);
+        assert_eq!(inspect(folder.path(), false).unwrap().family.as_deref(), Some(name), "{class}");
+        let message = refused_as_checkpoint(folder.path());
+        assert!(message.contains("it is a model whose UNet has 8 input channels"), "{class}: {message}");
+    }
 }
 
 /// Models of the same networks are told by the noise that they were trained with.

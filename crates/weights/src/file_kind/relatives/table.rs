@@ -17,6 +17,9 @@ const BESIDE: &str = "give the checkpoint that it stands beside";
 /// The UNet's first convolution, whose second axis says what it is given beside latents.
 const FIRST: &str = "input_blocks.0.0.weight";
 
+/// Models of several kinds have such a UNet, and only their folders tell which.
+const EIGHT: &str = "a model whose UNet has 8 input channels (as of InstructPix2Pix, Marigold or an upscaler)";
+
 /// A model of another family: its name, and its marks.
 macro_rules! family {
     ($name:literal, $($mark:expr),+) => {
@@ -32,7 +35,7 @@ macro_rules! family {
 
 /// A relative of one of our families: its name, what it is, what to use instead, its marks.
 macro_rules! relative {
-    ($name:literal, $is:literal, $instead:expr, $($mark:expr),+) => {
+    ($name:literal, $is:expr, $instead:expr, $($mark:expr),+) => {
         Relative { kind: Checkpoint, name: $name, is: $is, instead: $instead, marks: &[$($mark),+] }
     };
 }
@@ -155,27 +158,9 @@ pub(super) const RELATIVES: &[Relative] = &[
         ONLY,
         Has("down_blocks.0.attentions.0.temporal_transformer_blocks.")
     ),
-    relative!(
-        "SDXL, InstructPix2Pix",
-        "an InstructPix2Pix model (8 input channels)",
-        BASE_SDXL,
-        Axis(FIRST, 1, 8),
-        Of(Sdxl)
-    ),
-    relative!(
-        "Stable Diffusion 2.x, InstructPix2Pix",
-        "an InstructPix2Pix model (8 input channels)",
-        BASE_SD2,
-        Axis(FIRST, 1, 8),
-        Of(Sd2)
-    ),
-    relative!(
-        "Stable Diffusion 1.x, InstructPix2Pix",
-        "an InstructPix2Pix model (8 input channels)",
-        BASE,
-        Axis(FIRST, 1, 8),
-        Of(Sd1)
-    ),
+    relative!("SDXL, UNet of 8 input channels", EIGHT, BASE_SDXL, Axis(FIRST, 1, 8), Of(Sdxl)),
+    relative!("Stable Diffusion 2.x, UNet of 8 input channels", EIGHT, BASE_SD2, Axis(FIRST, 1, 8), Of(Sd2)),
+    relative!("Stable Diffusion 1.x, UNet of 8 input channels", EIGHT, BASE, Axis(FIRST, 1, 8), Of(Sd1)),
     relative!(
         "Kolors",
         "Kolors (SDXL's UNet with a language model for prompts)",
