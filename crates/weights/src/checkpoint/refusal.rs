@@ -39,8 +39,8 @@ const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
 pub(super) fn of_another_kind(file: &Tensors) -> Option<String> {
     let kind = file_kind::kind(file);
     if kind == FileKind::Adapter {
-        let family = relatives::lora_of_other_family(file).map_or(String::new(), |family| format!(" for {family}"));
-        return Some(format!("it is a LoRA{family}, not a checkpoint; give it as --network_weights instead"));
+        let ours = || "it is a LoRA, not a checkpoint; give it as --network_weights instead".to_string();
+        return Some(relatives::lora_refusal(file).unwrap_or_else(ours));
     }
     if let Some(relative) = relatives::find(file) {
         return Some(relative.refusal());

@@ -197,9 +197,12 @@ pub fn is_average(key: &str) -> bool {
 
 /// Whether only a LoRA or one of its relatives has this key.
 pub fn is_adapter_key(key: &str) -> bool {
-    const MARKS: [&str; 6] = ["lora_down.", "lora_up.", "lora_A.", "lora_B.", "lora.down.", "lora.up."];
+    // The last two are those of XLabs.
+    const MARKS: [&str; 8] =
+        ["lora_down.", "lora_up.", "lora_A.", "lora_B.", "lora.down.", "lora.up.", "_lora1.", "_lora2."];
+    const INSIDE: [&str; 4] = ["ip_adapter.", "image_proj.", "id_encoder.", "lora_weights."];
     let kohya = key.starts_with("lora_unet_") || key.starts_with("lora_te");
-    // IP-Adapters for faces have LoRAs inside.
-    let inside = key.starts_with("ip_adapter.") || key.starts_with("image_proj.");
+    // IP-Adapters for faces and PhotoMakers have LoRAs inside.
+    let inside = INSIDE.iter().any(|start| key.starts_with(start));
     kohya || (!inside && MARKS.iter().any(|mark| key.contains(mark)))
 }

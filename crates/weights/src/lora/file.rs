@@ -199,16 +199,19 @@ fn is_module(module: &str) -> bool {
 fn refusal(file: &Tensors) -> Option<String> {
     let kind = file_kind::kind(file);
     if kind == FileKind::Adapter {
-        let family = relatives::lora_of_other_family(file)?;
-        return Some(format!("it was trained for {family}; only SD1.x, SD2.x and SDXL are supported"));
+        return relatives::lora_refusal(file);
     }
-    let name = match kind {
+    if let Some(relative) = relatives::find(file) {
+        return Some(relative.refusal_as_lora());
+    }
+    let remedy = match kind {
         FileKind::Unknown => return None,
-        FileKind::ImageAdapter | FileKind::Upscaler => format!("an {}", kind.name()),
-        _ => format!("a {}", kind.name()),
+        FileKind::Checkpoint => "give it as --pretrained_model_name_or_path",
+        FileKind::Vae => "give it as --vae",
+        FileKind::State => "give it as --resume",
+        _ => "give a LoRA of SD1.x, SD2.x or SDXL",
     };
-    let remedy = if kind == FileKind::Checkpoint { "; give it as --pretrained_model_name_or_path" } else { "" };
-    Some(format!("it is {name}, not a LoRA{remedy}"))
+    Some(format!("it is a {}, not a LoRA; {remedy}", kind.name()))
 }
 
 /// A note about the embeddings that lie in a LoRA's file beside it, as OneTrainer writes them, if there are any; nothing but

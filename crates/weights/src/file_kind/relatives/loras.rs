@@ -24,6 +24,7 @@ const FAMILIES: [(&str, &[&str]); 15] = [
             "diffusion_model.double_blocks.",
             "diffusion_model.single_blocks.",
             "double_blocks.",
+            "single_blocks.",
         ],
     ),
     (
@@ -91,4 +92,10 @@ const FAMILIES: [(&str, &[&str]); 15] = [
 pub(crate) fn other_family(tensors: &Tensors) -> Option<&'static str> {
     let found = FAMILIES.iter().find(|(_, starts)| starts.iter().any(|start| tensors.has_start(start)));
     found.map(|(name, _)| *name)
+}
+
+/// Why a LoRA of these tensors is for none of our families, if so.
+pub(crate) fn refusal(tensors: &Tensors) -> Option<String> {
+    let family = other_family(tensors)?;
+    Some(format!("it is a LoRA for {family}; only those of SD1.x, SD2.x and SDXL are supported"))
 }

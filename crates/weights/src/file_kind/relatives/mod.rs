@@ -13,6 +13,7 @@ use crate::keys;
 use crate::tensors::Tensors;
 
 pub(crate) use loras::other_family as lora_of_other_family;
+pub(crate) use loras::refusal as lora_refusal;
 
 /// What the names of a network's tensors may begin with, before those of the network itself.
 const WRAPPERS: [&str; 6] = ["", "model.diffusion_model.", "diffusion_model.", "model.", "net.", "transformer."];
@@ -49,6 +50,11 @@ impl Relative {
     /// Why it cannot be used, and what to do.
     pub(crate) fn refusal(&self) -> String {
         format!("it is {}; {}", self.is, self.instead)
+    }
+
+    /// Why it is no LoRA, and what to do.
+    pub(crate) fn refusal_as_lora(&self) -> String {
+        format!("it is {}, not a LoRA; give a LoRA of SD1.x, SD2.x or SDXL", self.is)
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) const RELATIVES: &[Relative] = &[
     beside!(ControlNet, "a Control-LoRA", "a Control-LoRA", Has("lora_controlnet")),
     beside!(ControlNet, "ControlNet-LLLite", "a ControlNet-LLLite", Has("lllite_unet")),
     beside!(ControlNet, "Z-Image", "a ControlNet of Z-Image", Has("control_all_x_embedder.")),
+    beside!(ImageAdapter, "PhotoMaker", "a PhotoMaker (it paints people as on photos)", Has("id_encoder.")),
     beside!(ImageAdapter, "IP-Adapter", "an IP-Adapter", Has("ip_adapter.")),
     beside!(ImageAdapter, "IP-Adapter", "an IP-Adapter", Has("image_proj."), Lacks("input_blocks.")),
     beside!(ImageAdapter, "T2I-Adapter", "a T2I-Adapter", Has("adapter.body.")),
