@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::block::BlockId;
 use super::change::change;
+use crate::file_kind::FileKind;
 use crate::lora::peft::KohyaTensors;
 use crate::tensors::Tensors;
 
@@ -127,6 +128,10 @@ pub(super) fn adapter(lora: &KohyaTensors, written: &[String], measure: bool) ->
             row.report.alphas.insert("rank".to_string());
         }
         row.norms.extend(report.changes.get(*module));
+    }
+    if report.algorithms.is_empty() {
+        // One for another family: its names are not taken apart.
+        report.algorithms.insert(FileKind::Adapter.name());
     }
     for (block, row) in rows {
         let change = Change::of(&row.norms);

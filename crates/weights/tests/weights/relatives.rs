@@ -218,6 +218,7 @@ fn loras_for_other_families() {
         let (_folder, path) = file(&[(key, &[2, 8])]);
         let report = inspect(&path, false).unwrap();
         assert_eq!((report.kind, report.family.as_deref()), (FileKind::Adapter, Some(name)), "{key}");
+        assert_eq!(report.adapter.unwrap().algorithms, ["LoRA"].into(), "{key}");
         // Whatever it is given as, no remedy leads to another refusal.
         let said = format!("it is a LoRA for {name}; only those of SD1.x, SD2.x and SDXL are supported");
         let message = LoraFile::open(&path).unwrap_err().to_string();
