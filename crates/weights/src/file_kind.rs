@@ -145,6 +145,9 @@ fn own_family(kind: FileKind, tensors: &Tensors) -> Option<&'static str> {
             if let Some(name) = attention
                 && let Some([.., width]) = tensors.shape(name)
             {
+                if *width == 1280 {
+                    return Some("SDXL refiner");
+                }
                 widths.push(*width);
             }
             for norm in ["text_model.final_layer_norm.weight", "ln_final.weight"] {

@@ -228,6 +228,29 @@ fn loras_for_other_families() {
     }
 }
 
+/// Their names are those of LoRAs for SDXL; widths tell.
+#[test]
+fn loras_for_the_refiner() {
+    for (key, width, name) in [
+        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight", 1280, "SDXL refiner"),
+        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.lora_down.weight", 768, "SDXL refiner"),
+        ("lora_unet_middle_block_1_transformer_blocks_3_attn1_to_v.hada_w1_b", 1536, "SDXL refiner"),
+        ("unet.down_blocks.1.attentions.0.transformer_blocks.3.attn2.to_k.lora_A.weight", 1280, "SDXL refiner"),
+        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight", 2048, "SDXL base"),
+        ("lora_unet_input_blocks_7_1_transformer_blocks_0_attn1_to_q.lora_down.weight", 1280, "SDXL base"),
+        ("unet.down_blocks.1.attentions.0.transformer_blocks.1.attn2.to_k.lora_A.weight", 2048, "SDXL base"),
+        ("unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight", 768, "Stable Diffusion 1.x"),
+    ] {
+        let (_folder, path) = file(&[(key, &[2, width])]);
+        assert_eq!(inspect(&path, false).unwrap().family.as_deref(), Some(name), "{key}");
+        let message = refused_as_checkpoint(&path);
+        let of_refiner = message.contains("it is a LoRA for the SDXL refiner; only those of");
+        assert_eq!(of_refiner, name == "SDXL refiner", "{message}");
+        let message = LoraFile::open(&path).unwrap_err().to_string();
+        assert_eq!(message.contains("it is a LoRA for the SDXL refiner"), of_refiner, "{message}");
+    }
+}
+
 /// Folders of diffusers say by their pipeline what they are.
 #[test]
 fn folders_of_relatives() {

@@ -3,6 +3,7 @@
 //! Names: sd-scripts' `networks/lora_flux.py` and its kin, diffusers' `loaders/lora_conversion_utils.py`, and those of
 //! ai-toolkit, which writes the original model's paths behind `diffusion_model.`.
 
+use crate::keys::peft;
 use crate::tensors::Tensors;
 
 /// Name of a family, and beginnings of names of which only its LoRAs have one; the first that fits counts.
@@ -88,14 +89,60 @@ const FAMILIES: [(&str, &[&str]); 15] = [
     ("another family than Stable Diffusion", &["lora_transformer_", "lora_llm_adapter_", "transformer."]),
 ];
 
+/// SDXL's refiner, whose LoRAs have names as those for SDXL.
+const REFINER: &str = "SDXL refiner";
+
+/// What the names of modules of a UNet of Stable Diffusion begin with.
+const UNET: [&str; 6] = [
+    "lora_unet_down_blocks_",
+    "lora_unet_mid_block_",
+    "lora_unet_up_blocks_",
+    "lora_unet_input_blocks_",
+    "lora_unet_middle_block_",
+    "lora_unet_output_blocks_",
+];
+
+/// Layers of attention, and how wide is what they read in SDXL's refiner and in no other UNet.
+const REFINER_WIDTHS: [(&str, &[usize]); 6] = [
+    ("_attn2_to_k", &[1280]),
+    ("_attn2_to_v", &[1280]),
+    ("_attn2_to_q", &[768, 1536]),
+    ("_attn1_to_q", &[768, 1536]),
+    ("_attn1_to_k", &[768, 1536]),
+    ("_attn1_to_v", &[768, 1536]),
+];
+
 /// The family that these tensors of a LoRA are for, if it is none of ours.
 pub(crate) fn other_family(tensors: &Tensors) -> Option<&'static str> {
     let found = FAMILIES.iter().find(|(_, starts)| starts.iter().any(|start| tensors.has_start(start)));
-    found.map(|(name, _)| *name)
+    if let Some((name, _)) = found {
+        return Some(name);
+    }
+    if tensors.names().iter().any(|name| is_of_refiner(tensors, name)) { Some(REFINER) } else { None }
+}
+
+/// Whether only SDXL's refiner has a layer as the one that this tensor adapts.
+fn is_of_refiner(tensors: &Tensors, name: &str) -> bool {
+    let Some([_, width]) = tensors.shape(name) else { return false };
+    let (module, tensor) = match peft::parse(name) {
+        Some(peft) => (peft.module, peft.tensor),
+        None => match name.split_once('.') {
+            Some((module, tensor)) => (module.to_string(), tensor),
+            None => return false,
+        },
+    };
+    if !["lora_down.weight", "hada_w1_b"].contains(&tensor) || !UNET.iter().any(|start| module.starts_with(start)) {
+        return false;
+    }
+    REFINER_WIDTHS.iter().any(|(layer, widths)| module.ends_with(layer) && widths.contains(width))
 }
 
 /// Why a LoRA of these tensors is for none of our families, if so.
 pub(crate) fn refusal(tensors: &Tensors) -> Option<String> {
-    let family = other_family(tensors)?;
-    Some(format!("it is a LoRA for {family}; only those of SD1.x, SD2.x and SDXL are supported"))
+    Some(match other_family(tensors)? {
+        REFINER => {
+            "it is a LoRA for the SDXL refiner; only those of SD1.x, SD2.x and SDXL's base model are supported".into()
+        }
+        family => format!("it is a LoRA for {family}; only those of SD1.x, SD2.x and SDXL are supported"),
+    })
 }
