@@ -64,11 +64,16 @@ impl Earlier {
         let metadata = file.metadata();
         metadata.get("ss_seed").or(metadata.get("seed")) == Some(&seed.to_string())
     }
+
+    /// Whether the LoRA at `path` has the weights of that which was kept as `kept`: a run that goes on makes those again
+    /// that it made before it was stopped.
+    pub fn is_made_again(&self, kept: &Path, path: &Path) -> bool {
+        self.resumed.is_some() && same_weights(kept, path)
+    }
 }
 
-/// Whether two LoRAs hold the same weights, whatever their metadata say: a run that goes on makes those again that it
-/// made before it was killed.
-pub(crate) fn same_weights(one: &Path, other: &Path) -> bool {
+/// Whether two LoRAs hold the same weights, whatever their metadata say.
+fn same_weights(one: &Path, other: &Path) -> bool {
     let (Ok(one), Ok(other)) = (TensorFile::open(one), TensorFile::open(other)) else { return false };
     let names = one.names();
     names == other.names() && names.iter().all(|name| one.bytes(name) == other.bytes(name))

@@ -1,6 +1,7 @@
 //! A lock file in the output folder: two runs that write under one name notice each other.
 
 use std::fs::{File, TryLockError};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -58,7 +59,14 @@ impl Drop for RunLock {
 }
 
 fn path(output: &Output) -> PathBuf {
-    output.dir.join(format!(".lorabake-{}.lock", cut(&output.name, 100)))
+    // Of long names the rest is told apart by a hash.
+    let mut rest = DefaultHasher::new();
+    output.name.hash(&mut rest);
+    let name = match cut(&output.name, 100) {
+        whole if whole.len() == output.name.len() => whole.to_owned(),
+        beginning => format!("{beginning}-{:016x}", rest.finish()),
+    };
+    output.dir.join(format!(".lorabake-{name}.lock"))
 }
 
 fn taken<T>(output: &Output) -> Result<T> {

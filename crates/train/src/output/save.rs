@@ -17,7 +17,7 @@ use lorabake_weights::lora_size::file_bytes;
 use lorabake_weights::metadata::{self, ModelHashes, RunFacts, Typed};
 use lorabake_weights::{NamedTensor, lora};
 
-use super::earlier::{Earlier, same_weights};
+use super::earlier::Earlier;
 use crate::event::{Emit, Event};
 use crate::session::Session;
 use crate::update::finite::NotFinite;
@@ -109,7 +109,7 @@ impl Saver {
         }
         saved?;
         self.earlier.wrote(path);
-        let kept = kept.filter(|kept| !same_weights(kept, path) || std::fs::remove_file(kept).is_err());
+        let kept = kept.filter(|kept| !self.earlier.is_made_again(kept, path) || std::fs::remove_file(kept).is_err());
         if let Some(kept) = kept {
             emit(Event::Note(format!("{}: the file of an earlier run is kept as {}", path.display(), kept.display())));
         }

@@ -78,6 +78,7 @@ impl Bake<'_> {
             batches_per_epoch: self.session.length.batches_per_epoch,
         };
         state::save(&dir, &self.session.network, &self.updater, self.ema.as_ref(), &position, &self.average)?;
+        self.saver.earlier.wrote(&dir.join(state::FILE));
         self.emit(Event::Saved(dir.clone()));
         self.last_state = Some(SavedState { dir, step: self.step });
         Ok(())

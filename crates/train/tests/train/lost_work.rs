@@ -287,3 +287,36 @@ fn a_flipped_bit_in_a_state_is_found() {
     std::fs::write(&path, whole).unwrap();
     train(dir.folder(), 0, &["--max_train_steps=4", &state]).outcome.unwrap();
 }
+
+#[test]
+fn a_run_deletes_only_what_it_wrote() {
+    let dir = Sandbox::with_images("", &[[64, 64]]);
+    train(dir.folder(), 0, &["--save_every_n_steps=1", "--save_state"]).outcome.unwrap();
+    let state = dir.path("out/cat-step00000001-state/lorabake_state.safetensors");
+    let before = std::fs::read(&state).unwrap();
+    let keeps_one = ["--seed=8", "--max_train_steps=4", "--save_every_n_steps=1", "--save_last_n_steps=1"];
+    train(dir.folder(), 0, &keeps_one).outcome.unwrap();
+    assert_eq!(std::fs::read(&state).unwrap(), before, "the state of the first run");
+    let names = names(dir.folder());
+    assert!(!names.contains(&"cat-step00000001.safetensors".to_owned()), "the second run's own is gone: {names:?}");
+    let kept = names.iter().filter(|name| name.contains(".old-")).count();
+    assert_eq!(kept, 3, "snapshots and result of the first run: {names:?}");
+}
+
+#[test]
+fn going_on_keeps_what_another_run_has_put_in_its_place() {
+    let dir = Sandbox::with_images("", &[[64, 64]]);
+    train(dir.folder(), 0, &["--save_state"]).outcome.unwrap();
+    train(dir.folder(), 0, &["--learning_rate=5e-3"]).outcome.unwrap();
+    let other = LoraFile::open(&dir.path("out/cat.safetensors")).unwrap();
+    let resume = format!("--resume={}", dir.path("out/cat-state").display());
+    let on = train(dir.folder(), 0, &[&resume, "--max_train_steps=4"]);
+    on.outcome.as_ref().unwrap();
+    assert!(on.told("kept as"), "{:?}", on.notes);
+    let names = names(dir.folder());
+    let mut kept = names.iter().filter(|name| name.contains(".old-"));
+    assert!(
+        kept.any(|name| LoraFile::open(&dir.path("out").join(name)).unwrap().modules == other.modules),
+        "{names:?}"
+    );
+}

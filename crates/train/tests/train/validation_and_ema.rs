@@ -104,10 +104,10 @@ fn a_resumed_run_keeps_what_is_held_out() {
     assert!(told.contains("2 images that were held out are so no longer"), "{told}");
     let plain = words.replace("--ema_decay=0.9", "");
     let error = sandbox.error("b", &format!("{plain} {state}"));
-    assert!(error.contains("give the ema_decay of the first run"), "{error}");
+    assert!(error.contains("give the --ema_decay of the first run"), "{error}");
     sandbox.bake("plain", &format!("{plain} --save_state --save_every_n_steps=2"));
     let error = sandbox.error("d", &format!("{words} --resume=HERE/plain/cat-step00000002-state"));
-    assert!(error.contains("no averaged weights; leave ema_decay out"), "{error}");
+    assert!(error.contains("no averaged weights; leave --ema_decay out"), "{error}");
 }
 
 fn fresh() -> LoraNetwork {
