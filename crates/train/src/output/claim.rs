@@ -8,8 +8,8 @@ use lorabake_recipe::output::{Output, SaveState};
 use lorabake_weights::disk_room::{self, HeldRoom};
 use lorabake_weights::file_names;
 
+use super::earlier::resumes_itself;
 use super::leftovers;
-use super::names::resumes_itself;
 use super::run_lock::RunLock;
 use crate::event::{Emit, Event};
 

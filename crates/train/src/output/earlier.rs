@@ -8,8 +8,6 @@ use lorabake_recipe::output::Output;
 use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::{file_names, metadata, whole_file};
 
-use super::names::resumes_itself;
-
 /// Knows which files are of this run, and when it began.
 #[derive(Debug)]
 pub(crate) struct Earlier {
@@ -70,6 +68,14 @@ impl Earlier {
     pub fn is_made_again(&self, kept: &Path, path: &Path) -> bool {
         self.resumed.is_some() && same_weights(kept, path)
     }
+}
+
+/// Whether the run goes on from a state that a run of this very name left in this folder, whose files are its own.
+pub(crate) fn resumes_itself(output: &Output) -> bool {
+    let Some(state) = &output.resume else { return false };
+    let (Ok(state), Ok(dir)) = (state.canonicalize(), output.dir.canonicalize()) else { return false };
+    let name = state.file_name().unwrap_or_default().to_string_lossy();
+    state.parent() == Some(&dir) && file_names::moment_of_state(&name, &output.name).is_some()
 }
 
 /// Whether two LoRAs hold the same weights, whatever their metadata say.

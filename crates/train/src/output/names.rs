@@ -13,6 +13,7 @@ use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::{Output, SaveState};
 use lorabake_weights::file_names::{self, Moment};
 
+use super::earlier::resumes_itself;
 use super::prune;
 use super::run_lock::RunLock;
 use super::state;
@@ -130,14 +131,6 @@ impl Names<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the run goes on from a state that a run of this very name left in this folder, whose files are its own.
-pub(crate) fn resumes_itself(output: &Output) -> bool {
-    let Some(state) = &output.resume else { return false };
-    let (Ok(state), Ok(dir)) = (state.canonicalize(), output.dir.canonicalize()) else { return false };
-    let name = state.file_name().unwrap_or_default().to_string_lossy();
-    state.parent() == Some(&dir) && file_names::moment_of_state(&name, &output.name).is_some()
 }
 
 /// The option that names this file as one that the run reads while it trains.

@@ -251,7 +251,7 @@ fn files_that_are_no_lora_are_named() {
     let one = |name| open_with(&[(name, Dtype::F32, &[1], &[0; 4])]).unwrap_err().to_string();
     for (name, expected) in [
         ("unet.mid_block.attentions.0.to_q.lora_A.weight", "lora_up.weight is missing"),
-        ("lora_unet_double_blocks_0.alpha", "trained for Flux"),
+        ("lora_unet_double_blocks_0.alpha", "it is a LoRA for Flux"),
         ("model.diffusion_model.out.0.weight", "it is a checkpoint"),
         ("lora_unet_a.oft_blocks", "LyCORIS OFT"),
     ] {
