@@ -74,6 +74,38 @@ fn a_preset_comes_out_of_a_lora_only_if_it_is_built_in() {
     assert_eq!(imported.left_out_lines(), ["network_args = preset=/etc/a.toml: give your own"]);
 }
 
+/// Every reading takes one layer of quotation marks off, and there are several readings between the file and the run.
+#[test]
+fn no_layers_of_quotation_marks_hide_a_preset() {
+    for marks in ["'", "\"", "'\"", "\"'"] {
+        for depth in 1..16 {
+            let mut text = "lora preset=nowhere.toml".to_owned();
+            for mark in marks.chars().cycle().take(depth) {
+                text = format!("{mark}{}{mark}", if mark == '"' { text.replace('"', "\\\"") } else { text });
+            }
+            for pair in [format!("algo={text}"), text.replace("lora", "algo=lora"), format!("x=1, {text}")] {
+                let recipe = toml::Table::from_iter([("network_args".to_owned(), vec![pair.as_str()].into())]);
+                let imported = of_lora(&recipe.to_string());
+                let (_folder, path) = file("again.toml", imported.to_toml().as_bytes());
+                let problems = match parse(&format!("{ENOUGH} --config_file={}", path.display())) {
+                    Err(error) => error.to_string(),
+                    Ok(_) => String::new(),
+                };
+                assert!(
+                    !problems.contains("preset file") && !problems.contains("cannot be read"),
+                    "{pair}\n{problems}"
+                );
+            }
+        }
+    }
+    for values in [r#"['algo="', 'lora preset=nowhere.toml"']"#, r#"["x='", "preset=n.toml y='\"a preset=m.toml\"'"]"#]
+    {
+        let imported = of_lora(&format!("network_args = {values}"));
+        let kept: Vec<String> = imported.options.iter().flat_map(|(_, values)| values.clone()).collect();
+        assert!(!kept.join(" ").contains("preset"), "{kept:?}");
+    }
+}
+
 #[test]
 fn like_reads_no_file_that_a_lora_names() {
     let prompts = file("secret.txt", b"secret");

@@ -95,19 +95,18 @@ pub(super) fn read(path: &Path) -> Result<Imported, Problem> {
 /// Leaves out whatever names a file: where a LoRA came from and went to is another's business, and its author decides
 /// neither what is read on this machine nor where something is written.
 fn without_files(imported: Imported) -> Imported {
-    const WHY: &str = "give your own";
     let Imported { source, options, mut left_out } = imported;
+/// Why what names a file is left out.
+const OWN_FILE: &str = "give your own";
+
     let mut kept = Vec::new();
     for (name, mut values) in options {
         if names_a_file(&name) {
-            left_out.push(LeftOut::new(&name, &values.join(" "), WHY));
+            left_out.push(LeftOut::new(&name, &values.join(" "), OWN_FILE));
             continue;
         }
         if name == "network_args" {
-            // As it will be read: one text may hold several.
-            values = words::listed_pairs(&values);
-            let files = values.extract_if(.., |pair| names_a_preset_file(pair));
-            left_out.extend(files.map(|pair| LeftOut::new(&name, &pair, WHY)));
+            values = without_presets(values, &mut left_out);
         }
         if !values.is_empty() {
             kept.push((name, values));
@@ -121,6 +120,26 @@ fn from_recipe(recipe: &str, path: &Path) -> Result<Imported, Problem> {
     let broken = |problem: Problem| Problem { remedy: "write the recipe by hand".to_owned(), ..problem };
     let read = file::options(table::of_toml(recipe, path).map_err(broken)?, path);
     if let Some(problem) = read.problems.into_iter().next() {
+/// The pairs of `--network_args` without those that name a preset's file.
+///
+/// Each time that the pairs are read, a pair of quotation marks around several of them goes. So they are read until
+/// another reading changes nothing: what is kept then means the same to whoever reads it next.
+fn without_presets(mut values: Vec<String>, left_out: &mut Vec<LeftOut>) -> Vec<String> {
+    /// More marks within marks than anybody writes.
+    const READINGS: usize = 8;
+    for _ in 0..READINGS {
+        let mut read = words::listed_pairs(&values);
+        let files = read.extract_if(.., |pair| names_a_preset_file(pair));
+        left_out.extend(files.map(|pair| LeftOut::new("network_args", &pair, OWN_FILE)));
+        if read == values {
+            return values;
+        }
+        values = read;
+    }
+    left_out.push(LeftOut::new("network_args", &values.join(" "), "it stands in too many quotation marks"));
+    Vec::new()
+}
+
         return Err(broken(problem));
     }
     let mut books = Ledger::new(Map::new());
