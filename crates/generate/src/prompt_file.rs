@@ -203,6 +203,11 @@ mod tests {
             let json = problems(&format!("[\n{{\"prompt\": \"\\\"}}{{[\"}},\n{{\"{long}\": \"{value}\"}}]"), "json");
             assert!(json[0].starts_with(&format!("x: line 3: {long} = {value}: it is not ")), "{json:?}");
         }
+        for (text, suffix, key) in [("cat --d -1", "txt", "--d -1"), (r#"[{"seed": -1}]"#, "json", "seed = -1")] {
+            let name = key.split(' ').next().unwrap();
+            let told = format!("x: line 1: {key}: it is not a seed; leave {name} out for a random one");
+            assert_eq!(problems(text, suffix), [told]);
+        }
         let long = problems(&"a".repeat(70_000), "txt");
         assert_eq!(long, ["x: line 1: prompt: a text of 70000 bytes; 225 tokens are seen, so shorten it"]);
     }

@@ -40,6 +40,8 @@ enum Fault {
     Unknown,
     ControlNet,
     TooLong,
+    /// A seed below 0, which elsewhere stands for a random one.
+    Negative,
     /// Its value is not this, which ends in an example.
     Not(String),
 }
@@ -93,6 +95,7 @@ impl Setting {
                 let bytes = self.value.len();
                 (format!("{key}: a text of {bytes} bytes"), "225 tokens are seen, so shorten it".to_owned())
             }
+            Fault::Negative => (format!("{self}: it is not a seed"), format!("leave {key} out for a random one")),
             Fault::Not(expected) => {
                 let (expected, remedy) = expected.split_once("; ").unwrap_or((&expected, "put it right"));
                 (format!("{self}: it is not {expected}"), remedy.to_owned())
@@ -114,6 +117,9 @@ fn side(value: &str) -> Result<usize, Fault> {
 }
 
 fn seed(value: &str) -> Result<u64, Fault> {
+    if value.trim().starts_with('-') {
+        return Err(Fault::Negative);
+    }
     value.parse().map_err(|_| Fault::Not("a whole number; use one that is 0 or more, such as 42".to_owned()))
 }
 
