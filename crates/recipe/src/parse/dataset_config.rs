@@ -189,11 +189,12 @@ impl Reading<'_> {
 
     /// The keys that are options, as such.
     fn options(&self, merged: &Table) -> Vec<Given> {
-        let own = ["num_repeats", "class_tokens", "image_dir", "is_reg", "cache_info", "subsets"];
-        let unsupported = UNSUPPORTED.map(|(key, _)| key);
+        let own = ["num_repeats", "class_tokens", "image_dir", "is_reg", "cache_info"];
+        let known = [DATASET.as_slice(), &SUBSET, &FOLDER].concat();
         let mut options = Vec::new();
         for (key, value) in merged {
-            if own.contains(&key.as_str()) || unsupported.contains(&key.as_str()) {
+            // What is unknown was told where it stands.
+            if own.contains(&key.as_str()) || !known.contains(&key.as_str()) {
                 continue;
             }
             let name = if key == "batch_size" { "train_batch_size" } else { key }.to_owned();

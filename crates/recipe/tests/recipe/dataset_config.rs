@@ -174,6 +174,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
     ] {
         let problems = problems_in(&text);
         assert!(problems.contains(&format!("\n  sets.toml: {expected}")), "{text}\n{problems}");
+        assert!(!problems.contains("neither lorabake nor sd-scripts"), "{text}\n{problems}");
     }
     let twice = format!("{subset}[[datasets.subsets]]\nimage_dir = 'y'\n");
     let once = problems_in(&format!("{twice}[general]\nresolution = 10"));
