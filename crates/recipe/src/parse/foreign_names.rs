@@ -100,7 +100,7 @@ const MEANT: [(&str, &[&str]); 47] = [
     ),
     ("output_name", &["name", "lora_name", "save_name"]),
     ("save_every_n_steps", &["checkpointing_steps", "save_steps", "save_every"]),
-    ("resume", &["resume_from_checkpoint", "resume_path"]),
+    ("resume", &["resume_from", "resume_from_checkpoint", "resume_path", "resume_from_state"]),
     ("sample_prompts", &["validation_prompt", "validation_prompts", "prompt_file", "positive_prompts", "prompts"]),
     ("config_file", &["config", "config_path", "recipe"]),
 ];

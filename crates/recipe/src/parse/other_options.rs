@@ -53,7 +53,7 @@ const WITHOUT_EFFECT: [(&[&str], &str); 19] = [
 ];
 
 /// Options that would change the result or do something, and that lorabake cannot do; each with what to do instead.
-const REFUSED: [(&[&str], &str); 9] = [
+const REFUSED: [(&[&str], &str); 10] = [
     (&["resize_interpolation"], "leave it out: images are shrunk by area and enlarged by Lanczos"),
     (
         &["dataset_class", "in_json", "dataset_repeats=1", "debug_dataset"],
@@ -61,10 +61,8 @@ const REFUSED: [(&[&str], &str); 9] = [
     ),
     (&["cache_text_encoder_outputs_to_disk"], "use --cache_text_encoder_outputs, which keeps them in memory"),
     (&["base_weights", "base_weights_multiplier"], "merge that LoRA into the checkpoint first"),
-    (
-        &["lr_scheduler_type", "lr_scheduler_args", "fused_backward_pass"],
-        "use --lr_scheduler with one of the six schedules that --help lists",
-    ),
+    (&["lr_scheduler_type", "lr_scheduler_args"], "use --lr_scheduler with one of the six schedules that --help lists"),
+    (&["fused_backward_pass"], "leave it out; --gradient_checkpointing saves memory"),
     (
         &["initial_epoch", "initial_step", "skip_until_initial_step"],
         "use --resume, which goes on exactly where the saved state was",
