@@ -112,8 +112,13 @@ impl Intake {
     pub(crate) fn read_text(&mut self, text: &str, path: &Path) -> Vec<Given> {
         if table::is_json(text, path) {
             let json = table::json(text, path);
-            if let Some(imported) = json.as_ref().ok().and_then(import::of_json) {
-                return self.imported("config_file", imported, path);
+            match json.as_ref().ok().and_then(|json| import::of_json(json, path)) {
+                Some(Ok(imported)) => return self.imported("config_file", imported, path),
+                Some(Err(problem)) => {
+                    self.blinded(problem);
+                    return Vec::new();
+                }
+                None => {}
             }
             self.read_table(json.and_then(|json| table::of_json(json, path)), path)
         } else {

@@ -89,11 +89,8 @@ fn every_kind_of_adapter_of_the_gui_gets_its_module_and_settings() {
     let dylora = r#""LoRA_type": "LyCORIS/DyLoRA", "unit": 4, "LyCORIS_preset": "attn-mlp""#;
     let of_dylora = "algo=dylora preset=attn-mlp block_size=4 conv_dim=8 conv_alpha=1 rank_dropout=0.1";
     assert_eq!(args(dylora), ("lycoris.kohya".into(), of_dylora.into(), String::new()));
-    let (module, _, note) = args(r#""LoRA_type": "Flux1""#);
-    assert_eq!(
-        (module.as_str(), note.as_str()),
-        ("", "LoRA_type = Flux1: it is a kind of LoRA for another family of models")
-    );
+    let (module, _, note) = args(r#""LoRA_type": "LyCORIS/TLoRA""#);
+    assert_eq!((module.as_str(), note.as_str()), ("", "LoRA_type = LyCORIS/TLoRA: there is no such kind of LoRA here"));
 }
 
 #[test]
@@ -122,7 +119,8 @@ fn a_configuration_of_onetrainer_becomes_a_recipe() {
         "learning_rate_min_factor = 0.05: the schedules here end at 0",
         "concepts = images/penny: put its images into a folder called 4_NAME, and give the folder around it as \
          train_data_dir",
-        "masked_training = true: there is no such setting here",
+        "masked_training = true: put the masks, there called NAME-masklabel.png, into a folder under the names of the \
+         images, and name it with conditioning_data_dir",
     ];
     assert_eq!(imported.left_out_lines(), expected);
 }

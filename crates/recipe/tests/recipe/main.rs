@@ -9,6 +9,7 @@
 //! - `files`: encodings, JSON in place of TOML, lists that were cut, `~`.
 //! - `strangers`: what a stranger's file may not do.
 //! - `imports`: presets of other programs, `--like`, `--preset`.
+//! - `other_trainers`: presets for other families, secrets, and settings of OneTrainer that once got lost.
 //! - `families`: what depends on the checkpoint.
 //! - `adapters`: kinds of adapter and their `--network_args`.
 //! - `blocks`: ranks and learning rates of single blocks.
@@ -29,6 +30,7 @@ mod messages;
 mod numbers;
 mod optimizers;
 mod options;
+mod other_trainers;
 mod stages;
 mod strangers;
 mod toml;

@@ -33,9 +33,27 @@ pub struct LeftOut {
 /// Longest name and longest value that are shown of a setting without counterpart.
 const SHOWN: usize = 60;
 
+/// Parts of names whose values are for nobody else to see.
+const SECRET: [&str; 8] = ["token", "api_key", "apikey", "api-key", "password", "passwd", "secret", "credential"];
+
+/// What has to do with the tokens of captions.
+const OF_CAPTIONS: [&str; 5] = ["tokens", "tokeniz", "token_length", "token_warmup", "token_padding"];
+
+/// Whether the value that goes by this name may be a secret.
+pub(super) fn names_a_secret(name: &str) -> bool {
+    let mut plain = name.to_ascii_lowercase();
+    for word in OF_CAPTIONS {
+        plain = plain.replace(word, "");
+    }
+    SECRET.iter().any(|secret| plain.contains(secret))
+}
+
 impl LeftOut {
     pub(super) fn new(key: &str, value: &str, why: &str) -> Self {
-        Self { key: shortened(key), value: shortened(value), why: one_line(why) }
+        let holds_settings = value.trim_start().starts_with(['{', '[']) || key == "additional_parameters";
+        let is_secret = names_a_secret(key) || holds_settings && names_a_secret(value);
+        let value = if is_secret { "(not shown)".to_owned() } else { shortened(value) };
+        Self { key: shortened(key), value, why: one_line(why) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::imported::{Imported, LeftOut};
+use super::imported::{Imported, LeftOut, names_a_secret};
 use crate::parse::command::is_place;
 
 /// Why a setting that nobody knows is left out.
@@ -55,6 +55,9 @@ impl Ledger {
         }
         if is_place(option) {
             return self.refuse(option, &values.join(" "), "it belongs on the command line");
+        }
+        if names_a_secret(option) {
+            return self.refuse(option, &values.join(" "), "it belongs into no recipe");
         }
         match self.options.iter_mut().find(|(known, _)| known == option) {
             Some((_, earlier)) => *earlier = values,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::imported::{Imported, LeftOut};
 use super::ledger::{self, Ledger};
+use super::{family, other_family};
 use crate::network::lycoris_preset::names_a_preset_file;
 use crate::optim::optimizer::Optimizer;
 use crate::parse::command::names_a_file;
@@ -89,16 +90,20 @@ pub(super) fn read(path: &Path) -> Result<Imported, Problem> {
         let what = "it does not say how it was trained".to_owned();
         return Err(Problem::of_file(path, what, "write the recipe by hand"));
     }
+    let base = metadata.get("ss_base_model_version").and_then(Value::as_str);
+    if let Some(family) = base.and_then(family::named) {
+        return Err(other_family("LoRA", family, path));
+    }
     Ok(without_files(from_metadata(metadata)))
 }
+
+/// Why what names a file is left out.
+const OWN_FILE: &str = "give your own";
 
 /// Leaves out whatever names a file: where a LoRA came from and went to is another's business, and its author decides
 /// neither what is read on this machine nor where something is written.
 fn without_files(imported: Imported) -> Imported {
     let Imported { source, options, mut left_out } = imported;
-/// Why what names a file is left out.
-const OWN_FILE: &str = "give your own";
-
     let mut kept = Vec::new();
     for (name, mut values) in options {
         if names_a_file(&name) {
@@ -115,11 +120,6 @@ const OWN_FILE: &str = "give your own";
     Imported { source, options: kept, left_out }
 }
 
-/// The recipe that lorabake keeps in what it bakes.
-fn from_recipe(recipe: &str, path: &Path) -> Result<Imported, Problem> {
-    let broken = |problem: Problem| Problem { remedy: "write the recipe by hand".to_owned(), ..problem };
-    let read = file::options(table::of_toml(recipe, path).map_err(broken)?, path);
-    if let Some(problem) = read.problems.into_iter().next() {
 /// The pairs of `--network_args` without those that name a preset's file.
 ///
 /// Each time that the pairs are read, a pair of quotation marks around several of them goes. So they are read until
@@ -140,11 +140,21 @@ fn without_presets(mut values: Vec<String>, left_out: &mut Vec<LeftOut>) -> Vec<
     Vec::new()
 }
 
+/// The recipe that lorabake keeps in what it bakes.
+fn from_recipe(recipe: &str, path: &Path) -> Result<Imported, Problem> {
+    let broken = |problem: Problem| Problem { remedy: "write the recipe by hand".to_owned(), ..problem };
+    let table = table::of_toml(recipe, path).map_err(broken)?;
+    let stages = table.get("stage").and_then(|stages| stages.as_array()).map_or(0, Vec::len);
+    let read = file::options(table, path);
+    if let Some(problem) = read.problems.into_iter().next() {
         return Err(broken(problem));
     }
     let mut books = Ledger::new(Map::new());
     for given in read.options {
         books.give_list(&given.name, given.values);
+    }
+    if stages > 0 {
+        books.refuse("stage", &format!("{stages} tables"), "stages are not taken over; write them by hand");
     }
     Ok(books.close("a LoRA that lorabake baked"))
 }

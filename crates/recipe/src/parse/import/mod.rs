@@ -4,6 +4,7 @@
 //! reason, never dropped. Whether the options make a recipe is judged afterwards, as for any other.
 
 mod destination;
+mod family;
 mod gui;
 mod imported;
 mod ledger;
@@ -29,12 +30,9 @@ pub fn import(path: &Path) -> Result<Imported, Problem> {
     let text = text::read(path).map_err(|unread| unread.problem(path, "a .json or .safetensors file"))?;
     let remedy = "name a preset of the kohya GUI or a configuration of OneTrainer";
     let json = table::json(&text, path).map_err(|problem| Problem { remedy: remedy.to_owned(), ..problem })?;
-    match of_json(&json) {
-        Some(imported) => Ok(imported),
-        None => {
-            Err(Problem::of_file(path, "it holds no settings of another program that are known here".into(), remedy))
-        }
-    }
+    of_json(&json, path).unwrap_or_else(|| {
+        Err(Problem::of_file(path, "it holds no settings of another program that are known here".into(), remedy))
+    })
 }
 
 /// Whose settings a JSON file holds.
@@ -54,11 +52,20 @@ fn source(settings: &Map<String, Value>) -> Option<Source> {
     if is_gui { Some(Source::Gui) } else { None }
 }
 
-/// The settings in a JSON file of another program; none if it is of no such program.
-pub(crate) fn of_json(json: &Value) -> Option<Imported> {
+/// The settings in a JSON file of another program; none if it is of no such program. `path` serves the messages only.
+pub(crate) fn of_json(json: &Value, path: &Path) -> Option<Result<Imported, Problem>> {
     let Value::Object(settings) = json else { return None };
-    match source(settings)? {
-        Source::OneTrainer => Some(onetrainer::read(settings.clone())),
-        Source::Gui => Some(gui::read(settings.clone())),
+    let source = source(settings)?;
+    if let Some(family) = family::of_preset(&source, settings) {
+        return Some(Err(other_family("preset", family, path)));
     }
+    Some(Ok(match source {
+        Source::OneTrainer => onetrainer::read(settings.clone()),
+        Source::Gui => gui::read(settings.clone()),
+    }))
+}
+
+/// `what` is for a family of models that lorabake does not train.
+fn other_family(what: &str, family: &str, path: &Path) -> Problem {
+    Problem::of_file(path, format!("it is a {what} for {family}"), "lorabake trains SD 1.x, 2.x and SDXL")
 }

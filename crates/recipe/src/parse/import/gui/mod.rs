@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use serde_json::{Map, Value};
 
-use super::imported::Imported;
+use super::imported::{Imported, names_a_secret};
 use super::ledger::{self, Ledger};
 use crate::parse::argv::{self, Given};
 use crate::parse::words;
@@ -46,7 +46,7 @@ fn adapter(books: &mut Ledger) {
     let kind = books.text("LoRA_type").unwrap_or_else(|| "Standard".to_owned());
     let kind = if kind == "LoCon" { "LyCORIS/LoCon" } else { kind.as_str() };
     let Some(Kind { module, algo, keys, .. }) = KINDS.iter().find(|own| own.name == kind) else {
-        books.refuse("LoRA_type", kind, "it is a kind of LoRA for another family of models");
+        books.refuse("LoRA_type", kind, "there is no such kind of LoRA here");
         books.forget(&ADAPTER);
         return;
     };
@@ -160,7 +160,8 @@ fn extra_words(books: &mut Ledger) {
     let words: Vec<OsString> = words::words(&line).into_iter().map(OsString::from).collect();
     let read = argv::split(&words);
     for problem in read.problems {
-        books.refuse("additional_parameters", &line, &problem.to_string());
+        let why = if names_a_secret(&line) { "it cannot be read".to_owned() } else { problem.to_string() };
+        books.refuse("additional_parameters", &line, &why);
     }
     for Given { name, values, .. } in read.options {
         let values = if values.is_empty() { vec!["true".to_owned()] } else { values };

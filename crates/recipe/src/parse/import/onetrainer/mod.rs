@@ -4,84 +4,15 @@
 //! the program is AGPL, and nothing of it is here. Its loop differs from sd-scripts' in many ways, so the result is a
 //! recipe of the same kind, not the same training.
 
+mod names;
+
 use serde_json::{Map, Value, json};
 
 use super::destination::Destination;
 use super::imported::Imported;
 use super::ledger::{self, Ledger};
 use crate::optim::optimizer::Optimizer;
-
-/// What OneTrainer assumes where a preset says nothing, of the settings whose default differs from sd-scripts'.
-const DEFAULTS: [(&str, &str); 9] = [
-    ("learning_rate", "3e-6"),
-    ("learning_rate_warmup_steps", "200"),
-    ("epochs", "100"),
-    ("resolution", "512"),
-    ("lora_rank", "16"),
-    ("lora_alpha", "1"),
-    ("clip_grad_norm", "1"),
-    ("aspect_ratio_bucketing", "true"),
-    ("latent_caching", "true"),
-];
-
-/// OneTrainer's names of optimizers, with ours.
-const OPTIMIZERS: [(&str, &str); 14] = [
-    ("ADAMW", "AdamW"),
-    ("ADAMW_8BIT", "AdamW8bit"),
-    ("LION", "Lion"),
-    ("LION_8BIT", "Lion8bit"),
-    ("SGD", "SGDNesterov"),
-    ("SGD_8BIT", "SGDNesterov8bit"),
-    ("DADAPT_ADAM", "DAdaptAdam"),
-    ("DADAPT_ADA_GRAD", "DAdaptAdaGrad"),
-    ("DADAPT_ADAN", "DAdaptAdan"),
-    ("DADAPT_LION", "DAdaptLion"),
-    ("DADAPT_SGD", "DAdaptSGD"),
-    ("PRODIGY", "Prodigy"),
-    ("ADAFACTOR", "AdaFactor"),
-    ("ADAM", "AdamW"),
-];
-
-/// Settings of OneTrainer's own workings: nothing of the result depends on them.
-const OWN: [&str; 37] = [
-    "__version",
-    "debug_mode",
-    "debug_dir",
-    "workspace_dir",
-    "cache_dir",
-    "clear_cache_before_training",
-    "tensorboard",
-    "tensorboard_expose",
-    "tensorboard_always_on",
-    "tensorboard_port",
-    "continue_last_backup",
-    "include_train_config",
-    "concept_file_name",
-    "dataloader_threads",
-    "train_device",
-    "temp_device",
-    "device_indexes",
-    "enable_autocast_cache",
-    "fallback_train_dtype",
-    "attention_mechanism",
-    "output_model_format",
-    "lora_weight_dtype",
-    "embedding_weight_dtype",
-    "embedding",
-    "optimizer_defaults",
-    "sample_definition_file_name",
-    "sample_after",
-    "sample_after_unit",
-    "samples",
-    "backup_after",
-    "backup_after_unit",
-    "backup_before_save",
-    "rolling_backup_count",
-    "vb_loss_strength",
-    "cloud",
-    "secrets",
-    "vae",
-];
+use names::{DEFAULTS, OPTIMIZERS, OWN};
 
 /// Maps the settings.
 pub(super) fn read(mut settings: Map<String, Value>) -> Imported {
@@ -101,6 +32,7 @@ pub(super) fn read(mut settings: Map<String, Value>) -> Imported {
         ("latent_caching", "cache_latents"),
         ("rescale_noise_scheduler_to_zero_terminal_snr", "zero_terminal_snr"),
         ("force_v_prediction", "v_parameterization"),
+        ("seed", "seed"),
     ] {
         books.copy(key, option);
     }
@@ -120,6 +52,7 @@ pub(super) fn read(mut settings: Map<String, Value>) -> Imported {
     loss(&mut books);
     parts(&mut books);
     concepts(&mut books);
+    memory_and_masks(&mut books);
     books.forget(&OWN);
     books.close("a configuration of OneTrainer")
 }
@@ -137,6 +70,21 @@ fn family(books: &mut Ledger) {
         if let Some(found) = books.text(key).filter(|found| !values.contains(&found.as_str())) {
             books.refuse(key, &found, why);
         }
+    }
+}
+
+fn memory_and_masks(books: &mut Ledger) {
+    match books.text("gradient_checkpointing").as_deref() {
+        // What is offloaded there is in main memory here already.
+        Some("ON" | "CPU_OFFLOADED" | "true") => books.give("gradient_checkpointing", true),
+        None | Some("OFF" | "false") => {}
+        Some(other) => books.refuse("gradient_checkpointing", other, "there is gradient_checkpointing, on or off"),
+    }
+    if books.text("masked_training").as_deref() == Some("true") {
+        books.give("masked_loss", true);
+        let why = "put the masks, there called NAME-masklabel.png, into a folder under the names of the images, and name \
+                   it with conditioning_data_dir";
+        books.refuse("masked_training", "true", why);
     }
 }
 
@@ -338,8 +286,17 @@ fn parts(books: &mut Ledger) {
         let Some(Value::Object(own)) = books.take(key) else { continue };
         if own.get("train") == Some(&Value::Bool(false)) {
             books.give(without_it, true);
-        } else if let Some(value) = own.get("learning_rate").filter(|value| value.is_number()) {
-            books.give(rate, ledger::text(value));
+        } else if let Some(value) = own.get("learning_rate").filter(|value| !value.is_null()) {
+            match ledger::text(value).trim() {
+                number if number.parse::<f64>().is_ok() => books.give(rate, number),
+                other => books.refuse(&format!("{key}.learning_rate"), other, &format!("give a number with {rate}")),
+            }
+        }
+        let stop = own.get("stop_training_after").filter(|stop| !ledger::is_off(stop));
+        let is_never = own.get("stop_training_after_unit").is_some_and(ledger::is_off);
+        if let Some(stop) = stop.filter(|_| !is_never) {
+            let name = format!("{key}.stop_training_after");
+            books.refuse(&name, &ledger::text(stop), "train in two [[stage]]s, the second without this part");
         }
         if let Some(share) = own.get("dropout_probability").and_then(Value::as_f64).filter(|share| *share > 0.0) {
             books.give("caption_dropout_rate", share);

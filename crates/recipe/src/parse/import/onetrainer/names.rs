@@ -1,0 +1,73 @@
+//! The names of OneTrainer's settings and optimizers, and what holds where a preset is silent.
+
+/// What OneTrainer assumes where a preset says nothing, of the settings whose default differs from sd-scripts'.
+pub(super) const DEFAULTS: [(&str, &str); 9] = [
+    ("learning_rate", "3e-6"),
+    ("learning_rate_warmup_steps", "200"),
+    ("epochs", "100"),
+    ("resolution", "512"),
+    ("lora_rank", "16"),
+    ("lora_alpha", "1"),
+    ("clip_grad_norm", "1"),
+    ("aspect_ratio_bucketing", "true"),
+    ("latent_caching", "true"),
+];
+
+/// OneTrainer's names of optimizers, with ours.
+pub(super) const OPTIMIZERS: [(&str, &str); 14] = [
+    ("ADAMW", "AdamW"),
+    ("ADAMW_8BIT", "AdamW8bit"),
+    ("LION", "Lion"),
+    ("LION_8BIT", "Lion8bit"),
+    ("SGD", "SGDNesterov"),
+    ("SGD_8BIT", "SGDNesterov8bit"),
+    ("DADAPT_ADAM", "DAdaptAdam"),
+    ("DADAPT_ADA_GRAD", "DAdaptAdaGrad"),
+    ("DADAPT_ADAN", "DAdaptAdan"),
+    ("DADAPT_LION", "DAdaptLion"),
+    ("DADAPT_SGD", "DAdaptSGD"),
+    ("PRODIGY", "Prodigy"),
+    ("ADAFACTOR", "AdaFactor"),
+    ("ADAM", "AdamW"),
+];
+
+/// Settings of OneTrainer's own workings: nothing of the result depends on them.
+pub(super) const OWN: [&str; 37] = [
+    "__version",
+    "debug_mode",
+    "debug_dir",
+    "workspace_dir",
+    "cache_dir",
+    "clear_cache_before_training",
+    "tensorboard",
+    "tensorboard_expose",
+    "tensorboard_always_on",
+    "tensorboard_port",
+    "continue_last_backup",
+    "include_train_config",
+    "concept_file_name",
+    "dataloader_threads",
+    "train_device",
+    "temp_device",
+    "device_indexes",
+    "enable_autocast_cache",
+    "fallback_train_dtype",
+    "attention_mechanism",
+    "output_model_format",
+    "lora_weight_dtype",
+    "embedding_weight_dtype",
+    "embedding",
+    "optimizer_defaults",
+    "sample_definition_file_name",
+    "sample_after",
+    "sample_after_unit",
+    "samples",
+    "backup_after",
+    "backup_after_unit",
+    "backup_before_save",
+    "rolling_backup_count",
+    "vb_loss_strength",
+    "cloud",
+    "secrets",
+    "vae",
+];
