@@ -50,9 +50,8 @@ pub(crate) fn is_place(option: &str) -> bool {
 /// Texts that become part of a file's name.
 const FILE_NAMES: [&str; 2] = ["output_name", "log_prefix"];
 
-/// Whether the value of an option is a path, which its type says, or part of one.
-pub(crate) fn names_a_file(option: &str) -> bool {
-    let command = command();
+/// Whether the value of an option of `command` is a path, which its type says, or part of one.
+pub(crate) fn names_a_file(command: &Command, option: &str) -> bool {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(option));
     let is_path = arg.is_some_and(|arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>());
     is_path || FILE_NAMES.contains(&option)

@@ -6,6 +6,7 @@
 //! way of all options, so that an option has one meaning. Which key may stand where is that of sd-scripts'
 //! `ConfigSanitizer` (`library/config_util.py`). `N_` in a folder's name counts nothing here.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -67,7 +68,9 @@ pub(crate) fn read(path: &Path, line: &RawRecipe, report: &mut Report) -> Datase
             report.note(option, "has no effect, because the folders stand in --dataset_config");
         }
     }
-    let mut reading = Reading { path, line, report, subsets: Vec::new() };
+    let mut told: HashSet<String> = report.problems.iter().map(ToString::to_string).collect();
+    told.extend(report.notes.iter().map(ToString::to_string));
+    let mut reading = Reading { path, line, report, told, subsets: Vec::new() };
     match text::read(path) {
         Err(unread) => reading.report.problems.push(unread.problem_of_option("dataset_config", path, "a TOML file")),
         Ok(text) => match table::read(&text, path) {
@@ -87,6 +90,8 @@ struct Reading<'a> {
     path: &'a Path,
     line: &'a RawRecipe,
     report: &'a mut Report,
+    /// The problems and notes of subsets that were told already.
+    told: HashSet<String>,
     subsets: Vec<Subset>,
 }
 
@@ -151,7 +156,8 @@ impl Reading<'_> {
     fn subset(&mut self, dataset: usize, place: &str, levels: [&Table; 3]) {
         let mut merged = Table::new();
         for level in levels {
-            merged.extend(level.clone());
+            let own = level.iter().filter(|(key, _)| *key != "subsets");
+            merged.extend(own.map(|(key, value)| (key.clone(), value.clone())));
         }
         let Some(dir) = merged.get("image_dir").and_then(Value::as_str).map(str::to_owned) else {
             let what = format!("({place}) the folder of images is missing");
@@ -211,12 +217,12 @@ impl Reading<'_> {
     fn report_once(&mut self, own: Report) {
         for problem in own.problems {
             let problem = Problem { file: Some(self.path.to_owned()), ..problem };
-            if !self.report.problems.contains(&problem) {
+            if self.told.insert(problem.to_string()) {
                 self.report.problems.push(problem);
             }
         }
         for note in own.notes {
-            if !self.report.notes.contains(&note) {
+            if self.told.insert(note.to_string()) {
                 self.report.notes.push(note);
             }
         }

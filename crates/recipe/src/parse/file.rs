@@ -3,6 +3,7 @@
 //! Section names are free and carry no meaning, keys are the names of the options. Values become text and go the same
 //! way as those of the command line, so that an option has one meaning.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -54,11 +55,12 @@ pub(crate) fn stages(table: &Table, path: &Path) -> ReadStages {
 struct Reading<'a> {
     path: &'a Path,
     read: ReadOptions,
+    names: HashSet<String>,
 }
 
 impl<'a> Reading<'a> {
     fn new(path: &'a Path) -> Self {
-        Self { path, read: ReadOptions::default() }
+        Self { path, read: ReadOptions::default(), names: HashSet::new() }
     }
 
     fn take_section(&mut self, section: Table) {
@@ -69,7 +71,7 @@ impl<'a> Reading<'a> {
 
     fn take(&mut self, key: &str, value: Value) {
         let mut given = Given { name: plain_name(key), values: Vec::new(), file: Some(self.path.to_owned()) };
-        if self.read.options.iter().any(|earlier| earlier.name == given.name) {
+        if !self.names.insert(given.name.clone()) {
             self.read.problems.push(given.problem("it is given in two sections", "leave one of them out"));
             return;
         }

@@ -1,9 +1,10 @@
 //! What was read from another program's file, and how it becomes options or a recipe file.
 
 use std::any::TypeId;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use clap::ArgAction;
+use clap::{ArgAction, Command};
 
 use crate::parse::argv::Given;
 use crate::parse::command::command;
@@ -70,9 +71,11 @@ impl Imported {
     /// What has no counterpart, one line for each reason: `a = 1, b = 2: why`.
     pub fn left_out_lines(&self) -> Vec<String> {
         let mut lines: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for LeftOut { key, value, why } in &self.left_out {
             let setting = format!("{key} = {value}");
-            match lines.iter_mut().find(|(known, _)| known == why) {
+            let place = *places.entry(why).or_insert(lines.len());
+            match lines.get_mut(place) {
                 Some((_, settings)) => settings.push(setting),
                 None => lines.push((why, vec![setting])),
             }
@@ -92,16 +95,16 @@ impl Imported {
             }
         }
         text.push('\n');
+        let command = command();
         for (name, values) in &self.options {
-            text += &format!("{name} = {}\n", toml_value(name, values));
+            text += &format!("{name} = {}\n", toml_value(&command, name, values));
         }
         text
     }
 }
 
 /// The values of an option as TOML, of the type that the option has.
-fn toml_value(name: &str, values: &[String]) -> String {
-    let command = command();
+fn toml_value(command: &Command, name: &str, values: &[String]) -> String {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
     let is_list = arg.is_some_and(|arg| matches!(arg.get_action(), ArgAction::Append));
     let type_id = arg.map(|arg| arg.get_value_parser().type_id());

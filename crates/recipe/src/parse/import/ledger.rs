@@ -1,5 +1,7 @@
 //! The books of an import: settings go in, options and what is left out come out, and nothing is lost between.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::imported::{Imported, LeftOut, names_a_secret};
@@ -12,12 +14,14 @@ const UNKNOWN: &str = "there is no such setting here";
 pub(super) struct Ledger {
     settings: Map<String, Value>,
     options: Vec<(String, Vec<String>)>,
+    /// Where each option stands among them.
+    places: HashMap<String, usize>,
     left_out: Vec<LeftOut>,
 }
 
 impl Ledger {
     pub(super) fn new(settings: Map<String, Value>) -> Self {
-        Self { settings, options: Vec::new(), left_out: Vec::new() }
+        Self { settings, options: Vec::new(), places: HashMap::new(), left_out: Vec::new() }
     }
 
     /// Takes a setting out of the books; `None` if it is not there or empty.
@@ -59,15 +63,18 @@ impl Ledger {
         if names_a_secret(option) {
             return self.refuse(option, &values.join(" "), "it belongs into no recipe");
         }
-        match self.options.iter_mut().find(|(known, _)| known == option) {
-            Some((_, earlier)) => *earlier = values,
-            None => self.options.push((option.to_owned(), values)),
+        match self.places.get(option) {
+            Some(place) => self.options[*place].1 = values,
+            None => {
+                self.places.insert(option.to_owned(), self.options.len());
+                self.options.push((option.to_owned(), values));
+            }
         }
     }
 
     /// The number that an option was given.
     pub(super) fn given(&self, option: &str) -> Option<f64> {
-        let (_, values) = self.options.iter().find(|(name, _)| name == option)?;
+        let (_, values) = &self.options[*self.places.get(option)?];
         values.first()?.parse().ok()
     }
 

@@ -13,7 +13,7 @@ use super::ledger::{self, Ledger};
 use super::{family, other_family};
 use crate::network::lycoris_preset::names_a_preset_file;
 use crate::optim::optimizer::Optimizer;
-use crate::parse::command::names_a_file;
+use crate::parse::command::{command, names_a_file};
 use crate::parse::{file, table, words};
 use crate::report::Problem;
 
@@ -104,9 +104,10 @@ const OWN_FILE: &str = "give your own";
 /// neither what is read on this machine nor where something is written.
 fn without_files(imported: Imported) -> Imported {
     let Imported { source, options, mut left_out } = imported;
+    let command = command();
     let mut kept = Vec::new();
     for (name, mut values) in options {
-        if names_a_file(&name) {
+        if names_a_file(&command, &name) {
             left_out.push(LeftOut::new(&name, &values.join(" "), OWN_FILE));
             continue;
         }
