@@ -1,7 +1,7 @@
 //! What a run leaves on disk: LoRA files, states to continue from; and which of them stay.
 
 pub(crate) mod claim;
-mod earlier;
+pub(crate) mod earlier;
 pub(crate) mod leftovers;
 pub(crate) mod names;
 pub(crate) mod prune;

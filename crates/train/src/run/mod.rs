@@ -171,6 +171,10 @@ impl Bake<'_> {
         let started = Instant::now();
         let mut epoch = self.step / length.steps_per_epoch;
         let mut stopped = false;
+        if self.step == length.steps {
+            // Killed behind the last step: only the result is missing.
+            epoch = length.epochs;
+        }
         while epoch < length.epochs && !stopped {
             let batches = self.session.order.epoch(epoch);
             let done = (self.step - epoch * length.steps_per_epoch) as usize;
@@ -198,7 +202,7 @@ impl Bake<'_> {
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        if self.step == self.first_step {
+        if self.step == self.first_step && self.step < length.steps {
             bail!("no step was made, so nothing is saved");
         }
         let file = self.save_result(epoch)?;

@@ -3,9 +3,11 @@
 use std::sync::mpsc::Sender;
 
 use anyhow::{Result, bail};
-use lorabake_recipe::Parsed;
+use lorabake_recipe::{Parsed, Recipe};
+use lorabake_weights::file_names;
 
 use crate::event::Event;
+use crate::output::earlier::{Earlier, resumes_itself};
 use crate::output::state::{Position, Saved};
 use crate::session::Session;
 use crate::watch::validate;
@@ -28,7 +30,8 @@ pub(super) fn with_seed_of(parsed: &Parsed, resumed: Option<&Saved>) -> Result<P
 pub(super) fn check_position(session: &Session, position: &Position, events: &Sender<Event>) -> Result<u64> {
     let length = session.length;
     let &Position { step, batches_per_epoch, .. } = position;
-    if step >= length.steps {
+    let lacks_result = step == length.steps && lacks_result(&session.recipe);
+    if step >= length.steps && !lacks_result {
         bail!(
             "--resume: the state stands at step {step} and the run ends at {}; its LoRA is the file of the state's name, and \
              a larger --max_train_epochs or --max_train_steps trains on",
@@ -56,4 +59,10 @@ pub(super) fn check_position(session: &Session, position: &Position, events: &Se
     }
     events.send(Event::Note(format!("going on after step {step}"))).unwrap_or_default();
     Ok(step)
+}
+
+/// Whether a run was killed behind its last step, before it saved its result.
+fn lacks_result(recipe: &Recipe) -> bool {
+    let result = recipe.output.dir.join(file_names::last(&recipe.output.name));
+    resumes_itself(&recipe.output) && !Earlier::new(&recipe.output, recipe.train.seed).is_own(&result)
 }

@@ -320,3 +320,23 @@ fn going_on_keeps_what_another_run_has_put_in_its_place() {
         "{names:?}"
     );
 }
+
+#[test]
+fn a_run_that_was_killed_behind_its_last_step_saves_its_result() {
+    let dir = Sandbox::with_images("", &[[64, 64]]);
+    let more = ["--save_every_n_steps=1", "--save_state"];
+    train(dir.folder(), 0, &more).outcome.unwrap();
+    let last = dir.path("out/cat.safetensors");
+    let whole = LoraFile::open(&last).unwrap();
+    std::fs::remove_file(&last).unwrap();
+    std::fs::remove_dir_all(dir.path("out/cat-state")).unwrap();
+    let resume = format!("--resume={}", dir.path("out/cat-step00000002-state").display());
+    let ended = train(dir.folder(), 0, &[&more[..], &[&resume]].concat());
+    assert_eq!(ended.outcome.as_ref().unwrap().steps, 2, "{:?}", ended.notes);
+    let made = LoraFile::open(&last).unwrap();
+    assert!(made.modules == whole.modules);
+    assert_eq!(made.metadata["ss_epoch"], whole.metadata["ss_epoch"]);
+    // Nothing is left to do now.
+    let again = train(dir.folder(), 0, &[&more[..], &[&resume]].concat());
+    assert!(again.error().contains("stands at step 2 and the run ends at 2"), "{}", again.error());
+}
