@@ -97,10 +97,10 @@ impl LoraTag {
 }
 
 /// Most bytes of a prompt; of more than some hundred words none is seen.
-const MOST_BYTES: usize = 64 << 10;
+pub(crate) const MOST_BYTES: usize = 64 << 10;
 
 /// Refuses a prompt whose length would only cost time.
-pub(crate) fn check_length(text: &str) -> Result<()> {
+fn check_length(text: &str) -> Result<()> {
     if text.len() > MOST_BYTES {
         let beginning: String = text.chars().take(20).collect();
         bail!("the prompt \"{beginning}…\" is longer than 64 kB; shorten it");

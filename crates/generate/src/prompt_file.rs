@@ -14,7 +14,6 @@ use lorabake_model::vae::FACTOR;
 use lorabake_recipe::Problems;
 use lorabake_recipe::text_file::decode;
 
-use crate::prompt::check_length;
 use crate::request::Request;
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
@@ -73,15 +72,8 @@ pub fn prompts(text: &str, suffix: &str, label: &str) -> Result<Vec<SamplePrompt
     }
     let mut problems = Vec::new();
     let defaults = entries.defaults.over(&SamplePrompt::default(), label, &mut problems);
-    let prompts: Vec<_> = entries.prompts.iter().map(|entry| entry.over(&defaults, label, &mut problems)).collect();
-    if !problems.is_empty() {
-        return Err(Problems(problems).into());
-    }
-    for sample in &prompts {
-        check_length(&sample.prompt).with_context(|| label.to_owned())?;
-        check_length(sample.negative_prompt.as_deref().unwrap_or_default()).with_context(|| label.to_owned())?;
-    }
-    Ok(prompts)
+    let prompts = entries.prompts.iter().map(|entry| entry.over(&defaults, label, &mut problems)).collect();
+    if problems.is_empty() { Ok(prompts) } else { Err(Problems(problems).into()) }
 }
 
 impl SamplePrompt {

@@ -1,6 +1,6 @@
 //! Files on the way to their names: what they are called while they are written, and which of them a killed program left.
 //!
-//! A part file stands beside its target and carries its name, `.lorabake-NAME-XXXXXX.part`, and whoever writes it holds a
+//! A part file stands beside its target and carries its name, `.lorabake-NAME-RANDOM.part`, and whoever writes it holds a
 //! lock on it. Earlier versions left the target's name and the lock out.
 
 use std::fs::{File, TryLockError};

@@ -7,10 +7,8 @@ use lorabake_diffusion::StepCount;
 use lorabake_recipe::Problem;
 
 use super::{SamplePrompt, sampler};
+use crate::prompt::MOST_BYTES;
 use crate::request::{LARGEST_SCALE, SIDES};
-
-/// The longest prompt in bytes; 225 tokens of it are seen.
-const LONGEST: usize = 64 * 1024;
 
 /// What a prompt says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -106,7 +104,7 @@ impl Setting {
 }
 
 fn short(value: &str) -> Result<String, Fault> {
-    if value.len() > LONGEST { Err(Fault::TooLong) } else { Ok(value.to_owned()) }
+    if value.len() > MOST_BYTES { Err(Fault::TooLong) } else { Ok(value.to_owned()) }
 }
 
 fn side(value: &str) -> Result<usize, Fault> {

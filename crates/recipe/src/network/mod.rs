@@ -3,7 +3,7 @@
 pub mod adapter;
 pub(crate) mod adapter_args;
 pub mod algo;
-mod block_args;
+pub(crate) mod block_args;
 pub mod blocks;
 pub mod lora_plus;
 pub mod lycoris_preset;

@@ -79,6 +79,7 @@ impl ParameterCounts {
 ///   When every block is run twice, 0.4 GB × batch × pixels ÷ 512², scaled by the fourth root: what is left is mostly in the
 ///   outermost level, which is as wide in SDXL.
 ///   LoKr, LoHa and DoRA form whole changes of weight, 4 bytes a number of the UNet, which the tape keeps.
+///   The update that follows keeps the values from before it, 4 bytes each, when the rest of the step is gone.
 /// - trained: 4 bytes × (value, gradient), and the optimizer's state.
 /// - preparing: VAE and text encoders come into memory one after the other, and the UNet after them. Pages of a mapped
 ///   file go as soon as they are read. Encoding holds two images in the encoder's outermost level, f32, whose
@@ -156,7 +157,7 @@ impl Memory {
         let adapted = if forms_changes(&recipe.network) { 4 * (counts.matrices - counts.texts) } else { 0 };
         Self {
             frozen: base + if demands.texts { texts } else { 0 } + (unet as f64 * demands.unet) as u64,
-            step: (step + changes * adapted as f64) as u64,
+            step: ((step + changes * adapted as f64) as u64).max(4 * trained),
             trained: (trained as f64 * (8.0 + own)) as u64,
             preparing: base + encoding.max(texts),
             picture: (DECODED * (counts.vae_width * demands.picture) as f64) as u64,

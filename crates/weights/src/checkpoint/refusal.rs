@@ -5,7 +5,7 @@ use std::path::Path;
 use lorabake_recipe::model::Family;
 
 use crate::Error;
-use crate::file_kind::relatives;
+use crate::file_kind::relatives::{self, ONLY};
 use crate::file_kind::{self, FileKind, has_part};
 use crate::keys::{self, Part};
 use crate::tensors::Tensors;
@@ -32,8 +32,6 @@ fn is_hub_word(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     !word.is_empty() && !word.starts_with('.') && word.chars().all(plain)
 }
-
-const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
 
 /// Why this file holds another kind of thing than a checkpoint of ours, if so.
 pub(super) fn of_another_kind(file: &Tensors) -> Option<String> {

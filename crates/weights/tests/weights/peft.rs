@@ -107,7 +107,7 @@ fn many_alphas_take_no_time() {
     std::fs::write(folder.path().join("adapter_config.json"), settings).unwrap();
     let start = std::time::Instant::now();
     let report = inspect(&path, false).unwrap();
-    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     let alphas: Vec<&str> = report.adapter.as_ref().unwrap().blocks[0].alphas.iter().map(String::as_str).collect();
     assert_eq!(alphas, ["2", "4", "8"]);
 }

@@ -15,6 +15,9 @@ use crate::tensors::Tensors;
 pub(crate) use loras::other_family as lora_of_other_family;
 pub(crate) use loras::refusal as lora_refusal;
 
+/// What to say of models of other families.
+pub(crate) const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
+
 /// What the names of a network's tensors may begin with, before those of the network itself.
 const WRAPPERS: [&str; 6] = ["", "model.diffusion_model.", "diffusion_model.", "model.", "net.", "transformer."];
 

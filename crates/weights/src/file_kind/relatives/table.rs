@@ -6,10 +6,9 @@
 use Mark::{Axis, Has, Lacks, Of};
 use lorabake_recipe::model::Family::{Sd1, Sd2, Sdxl};
 
-use super::{Mark, Relative};
+use super::{Mark, ONLY, Relative};
 use crate::file_kind::FileKind::{Checkpoint, ControlNet, ImageAdapter, MotionModule, TextEncoder, Upscaler, Vae};
 
-const ONLY: &str = "only SD1.x, SD2.x and SDXL checkpoints are supported";
 const BASE: &str = "use the base model";
 const BASE_SD2: &str = "use the base model, SD2.1";
 const BASE_SDXL: &str = "use the base model, SDXL";

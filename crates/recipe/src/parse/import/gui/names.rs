@@ -1,5 +1,7 @@
 //! The names of the kohya GUI's settings: those that are options, those without counterpart, and its kinds of adapters.
 
+use crate::network::block_args;
+
 /// Settings with the name and the meaning of the option.
 pub(super) const SAME: [&str; 64] = [
     "pretrained_model_name_or_path",
@@ -129,18 +131,10 @@ pub(super) const ASIDE: [(&[&str], &str); 6] = [
 ];
 
 /// What the GUI puts into `--network_args` for LoRAs of its own trainer.
-pub(super) const KOHYA_ARGS: [&str; 10] = [
-    "down_lr_weight",
-    "mid_lr_weight",
-    "up_lr_weight",
-    "block_lr_zero_threshold",
-    "block_dims",
-    "block_alphas",
-    "conv_block_dims",
-    "conv_block_alphas",
-    "rank_dropout",
-    "module_dropout",
-];
+pub(super) const KOHYA_ARGS: [&str; 10] = {
+    let [down, mid, up, threshold, dims, alphas, conv_dims, conv_alphas] = block_args::KEYS;
+    [down, mid, up, threshold, dims, alphas, conv_dims, conv_alphas, "rank_dropout", "module_dropout"]
+};
 
 /// A kind of adapter.
 pub(super) struct Kind {
