@@ -2,6 +2,7 @@
 
 mod attack;
 mod conformance;
+mod conformance_gen;
 mod docs;
 mod gpu_check;
 mod licences;
@@ -25,7 +26,7 @@ struct Chore {
     run: fn(&[String]) -> Result<bool>,
 }
 
-const CHORES: [Chore; 9] = [
+const CHORES: [Chore; 10] = [
     Chore {
         name: "tidy",
         takes: "[--counts]",
@@ -37,6 +38,12 @@ const CHORES: [Chore; 9] = [
         takes: "[--device DEVICE] [--mixed_precision bf16|--fp8_base] [PACK]",
         about: "replays recorded training runs of sd-scripts; without PACK those in this repository",
         run: |args| conformance::run(args, &root()),
+    },
+    Chore {
+        name: "conformance-gen",
+        takes: "[DIR] [--models DIR]",
+        about: "replays recorded behaviour of the web UI; without DIR what is in this repository",
+        run: |args| conformance_gen::run(args, &root()),
     },
     Chore {
         name: "docs",

@@ -1,0 +1,73 @@
+//! Replays recorded behaviour of the AUTOMATIC1111 web UI, case by case, through the very code that paints.
+//!
+//! A pack is a folder of JSON and safetensors files in the form of `conformance-gen`; the repository carries a part of one.
+//! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
+
+mod pack;
+mod verdict;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+pub use pack::{Pack, Tensors};
+pub use verdict::{Case, Outcome, close, same};
+
+/// A folder of a pack, and what replays its cases.
+struct Folder {
+    name: &'static str,
+    cases: fn(&Pack) -> Result<Vec<Case>>,
+}
+
+/// In the order of a picture's way.
+const FOLDERS: &[Folder] = &[];
+
+/// All that a pack may hold.
+const KNOWN: [&str; 16] = [
+    "prompts",
+    "lbw",
+    "nets",
+    "rng",
+    "sigmas",
+    "img2img_steps.json",
+    "samplers",
+    "pictures",
+    "inpaint",
+    "hires",
+    "upscale",
+    "controlnet",
+    "adetailer",
+    "infotext",
+    "files",
+    "xyz",
+];
+
+/// The cases of one folder of a pack.
+#[derive(Debug)]
+pub struct Report {
+    /// The folder.
+    pub folder: &'static str,
+    /// What became of its cases.
+    pub cases: Vec<Case>,
+}
+
+/// Replays all of the pack at `dir`; `models` has the tiny checkpoints.
+///
+/// # Errors
+/// When the pack cannot be read.
+pub fn replay(dir: &Path, models: &Path) -> Result<Vec<Report>> {
+    let pack = Pack::new(dir, models);
+    let mut reports = Vec::new();
+    for folder in FOLDERS {
+        if pack.has(folder.name) {
+            reports.push(Report { folder: folder.name, cases: (folder.cases)(&pack)? });
+        }
+    }
+    for name in KNOWN {
+        if pack.has(name) && !FOLDERS.iter().any(|folder| folder.name == name) {
+            let cases = vec![Case::unsupported("all", "nothing replays this folder yet")];
+            reports.push(Report { folder: name, cases });
+        }
+    }
+    Ok(reports)
+}
