@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lorabake_generate::{Pipeline, Request};
+use lorabake_generate::sample::{Pipeline, Request};
 
 use crate::grid;
 use crate::picture_file::Pixels;

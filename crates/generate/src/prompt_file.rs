@@ -14,7 +14,7 @@ use lorabake_model::vae::FACTOR;
 use lorabake_recipe::Problems;
 use lorabake_recipe::text_file::decode;
 
-use crate::request::Request;
+use crate::sample::Request;
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]

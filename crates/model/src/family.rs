@@ -2,7 +2,7 @@
 
 use lorabake_weights::{Family, Part};
 
-use crate::tokenizer::EOS;
+use crate::tokenizer::{Cleaning, EOS};
 
 /// How one text encoder is read and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct TextModel {
     pub pools: bool,
     /// The id that fills chunks up behind the first [`EOS`].
     pub padding: u32,
+    /// How the web UI cleans its texts; sd-scripts takes [`Cleaning::Clip`] for all.
+    pub cleaning: Cleaning,
 }
 
 /// The activation that a text encoder was trained with.
@@ -46,10 +48,12 @@ const CLIP_L: TextModel = TextModel {
     states: States::Normed,
     pools: false,
     padding: EOS,
+    cleaning: Cleaning::Clip,
 };
 
 /// The penultimate layer of OpenCLIP-H counts as its last one; its file has 24.
-const OPEN_CLIP_H: TextModel = TextModel { layers: 23, activation: Activation::Gelu, padding: 0, ..CLIP_L };
+const OPEN_CLIP_H: TextModel =
+    TextModel { layers: 23, activation: Activation::Gelu, padding: 0, cleaning: Cleaning::OpenClip, ..CLIP_L };
 
 const OPEN_CLIP_BIG_G: TextModel = TextModel {
     part: Part::TextEncoder2,
@@ -57,6 +61,7 @@ const OPEN_CLIP_BIG_G: TextModel = TextModel {
     states: States::Penultimate,
     pools: true,
     padding: 0,
+    cleaning: Cleaning::OpenClip,
     ..CLIP_L
 };
 

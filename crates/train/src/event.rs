@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lorabake_data::DatasetReport;
 
-use lorabake_generate::{Picture, Request};
+use lorabake_generate::sample::{Picture, Request};
 use lorabake_recipe::network::RankAlpha;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use lorabake_recipe::Problem;
 
 use super::{SamplePrompt, sampler};
 use crate::prompt::MOST_BYTES;
-use crate::request::{LARGEST_SCALE, SIDES};
+use crate::sample::{LARGEST_SCALE, SIDES};
 
 /// What a prompt says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]

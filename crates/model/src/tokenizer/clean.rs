@@ -11,14 +11,14 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::entities;
+use super::{entities, html};
 
 /// For each two bytes from 0x80 on, a bit: ftfy's `is_bad` for their two characters in Windows-1252. Row = first byte,
 /// 16 bytes a row, lowest bit first. Written by oracle/tokenizer.py.
 const BAD_PAIRS: &[u8; 128 * 16] = include_bytes!("bad_pairs.bin");
 
 /// Windows-1252 from 0x80 to 0x9F. The five unassigned bytes keep their Latin-1 meaning, as in browsers.
-const WINDOWS_1252: [char; 32] = [
+pub(super) const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
@@ -26,6 +26,12 @@ const WINDOWS_1252: [char; 32] = [
 /// Text ready for splitting into words.
 pub fn clean(text: &str) -> String {
     let fixed = fix_text(text);
+    fixed.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// The same for OpenCLIP's tokenizer, which replaces HTML entities twice more.
+pub fn clean_open_clip(text: &str) -> String {
+    let fixed = html::unescape(&html::unescape(&fix_text(text)));
     fixed.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::clean::WINDOWS_1252;
+
 /// A name and its hexadecimal code points in each line: HTML5's names with `;`, and ftfy's capitals. Written by
 /// oracle/tokenizer.py.
 const NAMES: &str = include_str!("entities.txt");
@@ -42,10 +44,27 @@ fn body(entity: &str) -> Option<&str> {
 
 /// The characters that an entity stands for.
 fn replacement(body: &str) -> Option<String> {
-    static BY_NAME: LazyLock<HashMap<&str, String>> = LazyLock::new(by_name);
     match body.strip_prefix('#') {
         Some(number) => numbered(number),
-        None => BY_NAME.get(body).cloned(),
+        None => named(body),
+    }
+}
+
+/// The characters that a name stands for.
+pub fn named(name: &str) -> Option<String> {
+    static BY_NAME: LazyLock<HashMap<&str, String>> = LazyLock::new(by_name);
+    BY_NAME.get(name).cloned()
+}
+
+/// The character of a number as HTML5 reads it: C1 controls are of Windows-1252, bad numbers become U+FFFD, what is no
+/// character vanishes.
+pub fn character(code: u32) -> String {
+    match code {
+        0 | 0xd800..=0xdfff | 0x11_0000.. => "\u{fffd}".to_owned(),
+        0x80..=0x9f => WINDOWS_1252[code as usize - 0x80].to_string(),
+        1..=8 | 0xb | 0xe..=0x1f | 0x7f | 0xfdd0..=0xfdef => String::new(),
+        code if code & 0xfffe == 0xfffe => String::new(),
+        code => char::from_u32(code).map(String::from).unwrap_or_default(),
     }
 }
 

@@ -11,6 +11,7 @@ mod bpe;
 mod chunk;
 mod clean;
 mod entities;
+mod html;
 mod words;
 
 use std::sync::LazyLock;
@@ -27,12 +28,24 @@ pub const CHUNK_IDS: usize = 77;
 /// Tokens of a prompt in a chunk.
 const CHUNK_TOKENS: usize = CHUNK_IDS - 2;
 
-const SPECIAL: [(&str, u32); 2] = [("<|startoftext|>", BOS), ("<|endoftext|>", EOS)];
+/// [`BOS`] and [`EOS`] as they are written in a text for OpenAI's tokenizer.
+const SPECIAL: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
+/// The same for OpenCLIP's.
+const OPEN_CLIP_SPECIAL: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
 
 /// CLIP's tokenizer. The tables behind it are built once per process, at the first use.
 #[derive(Debug, Clone, Copy)]
 pub struct Tokenizer {
     bpe: &'static Bpe,
+}
+
+/// Whose rules of cleaning and special tokens hold; the vocabulary is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleaning {
+    /// OpenAI's as in transformers: SD1 and SDXL's first text encoder, and sd-scripts throughout.
+    Clip,
+    /// OpenCLIP's (version 2.20): SD2 and SDXL's second text encoder in the web UI.
+    OpenClip,
 }
 
 impl Tokenizer {
@@ -72,14 +85,31 @@ impl Tokenizer {
         self.encode(text).len().saturating_sub(max_token_length as usize)
     }
 
+    /// Token ids of `text` by the rules of `cleaning`, see [`Self::encode`].
+    pub fn encode_by(&self, cleaning: Cleaning, text: &str) -> Vec<u32> {
+        if cleaning == Cleaning::Clip {
+            return self.encode(text);
+        }
+        let mut ids = Vec::new();
+        self.encode_words(&clean::clean_open_clip(text), OPEN_CLIP_SPECIAL, &mut ids);
+        ids
+    }
+
     /// Encodes a piece of text between two special tokens.
     fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
-        let text = clean::clean(text);
-        for word in words::split(&text) {
+        self.encode_words(&clean::clean(text), SPECIAL, ids);
+    }
+
+    /// Encodes cleaned text.
+    fn encode_words(&self, text: &str, special: [&'static str; 2], ids: &mut Vec<u32>) {
+        for word in words::split(text, special) {
             // Written in capitals they are no special tokens to the outer split, but lowercased they are again.
-            match SPECIAL.iter().find(|(name, _)| *name == word) {
-                Some((_, id)) => ids.push(*id),
-                None => self.bpe.encode(word, ids),
+            if word == special[0] {
+                ids.push(BOS);
+            } else if word == special[1] {
+                ids.push(EOS);
+            } else {
+                self.bpe.encode(word, ids);
             }
         }
     }
@@ -97,7 +127,7 @@ struct Special {
 /// The first special token in `text`.
 fn first_special(text: &str) -> Option<Special> {
     let mut first: Option<Special> = None;
-    for (name, id) in SPECIAL {
+    for (name, id) in SPECIAL.into_iter().zip([BOS, EOS]) {
         if let Some(start) = text.find(name)
             && first.as_ref().is_none_or(|first| start < first.start)
         {

@@ -5,8 +5,8 @@
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Special tokens and contractions, in the order in which they are tried, before letters and symbols.
-const FIXED: [&str; 9] = ["<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
+/// Contractions, in the order in which they are tried, after special tokens and before letters and symbols.
+const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
 #[derive(PartialEq, Clone, Copy)]
 enum Class {
@@ -28,13 +28,13 @@ fn class(c: char) -> Class {
     }
 }
 
-/// The words of `text`, in order; spaces are dropped.
-pub fn split(text: &str) -> impl Iterator<Item = &str> {
+/// The words of `text`, in order; spaces are dropped. `special` are words whatever they are made of.
+pub fn split<'a>(text: &'a str, special: [&'static str; 2]) -> impl Iterator<Item = &'a str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches(|c| class(c) == Class::Space);
         let first = class(rest.chars().next()?);
-        let length = match fixed(rest) {
+        let length = match fixed(rest, special) {
             Some(length) => length,
             None if first == Class::Number => rest.chars().next()?.len_utf8(),
             None => rest.find(|c| class(c) != first).unwrap_or(rest.len()),
@@ -46,8 +46,8 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Length of the special token or contraction that `text` starts with.
-fn fixed(text: &str) -> Option<usize> {
-    FIXED.iter().find_map(|word| length_at_start(word, text))
+fn fixed(text: &str, special: [&str; 2]) -> Option<usize> {
+    special.iter().chain(&CONTRACTIONS).find_map(|word| length_at_start(word, text))
 }
 
 /// Length of `word` at the start of `text`, if it is there.

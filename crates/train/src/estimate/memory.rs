@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_device::free_memory;
-use lorabake_generate::Request;
+use lorabake_generate::sample::Request;
 use lorabake_model::{Bundle, VaeHalves};
 use lorabake_recipe::Recipe;
 use lorabake_recipe::network::Scope;

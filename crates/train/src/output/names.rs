@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use lorabake_data::epoch_order::Length;
-use lorabake_generate::Request;
+use lorabake_generate::sample::Request;
 use lorabake_recipe::Recipe;
 use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::output::{Output, SaveState};

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use lorabake_device::ThreadGroups;
 use lorabake_diffusion::{Prediction, Schedule, StepCount};
 use lorabake_generate::prompt_file::{self, sampler};
-use lorabake_generate::{PipelineRef, Request};
+use lorabake_generate::sample::{PipelineRef, Request};
 use lorabake_lora::{Attached, LoraNetwork, Strength};
 use lorabake_model::vae::Decoder;
 use lorabake_recipe::Recipe;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lorabake_data::bucket::Layout;
 use lorabake_data::epoch_order::{EpochOrder, Length};
 use lorabake_data::{DatasetReport, scan};
-use lorabake_generate::{LoraUse, Picture, Request};
+use lorabake_generate::sample::{LoraUse, Picture, Request};
 use lorabake_lora::Strength;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_diffusion::Sampler;
-use lorabake_generate::{LoraUse, Picture, Pipeline, Request};
+use lorabake_generate::sample::{LoraUse, Picture, Pipeline, Request};
 use lorabake_lora::Strength;
 use lorabake_model::WeightDtypes;
 use lorabake_ops::WeightDtype;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lorabake_diffusion::Sampler;
-use lorabake_generate::{LoraUse, Pipeline, Request};
+use lorabake_generate::sample::{LoraUse, Pipeline, Request};
 use lorabake_lora::{LoraNetwork, Strength};
 use lorabake_ops::WeightDtype;
 use lorabake_recipe::seed::Seed;

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_diffusion::Sampler;
-use lorabake_generate::{LoraUse, Picture, Pipeline, Request};
+use lorabake_generate::sample::{LoraUse, Picture, Pipeline, Request};
 use lorabake_lora::Strength;
 use lorabake_ops::WeightDtype;
 use lorabake_testkit::{Golden, relative_error};

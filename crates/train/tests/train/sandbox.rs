@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
 use image::{Rgb, RgbImage};
-use lorabake_generate::Pipeline;
+use lorabake_generate::sample::Pipeline;
 use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
 use lorabake_ops::WeightDtype;
 use lorabake_recipe::{Parsed, Recipe, parse_train};

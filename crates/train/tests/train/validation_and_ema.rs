@@ -1,7 +1,7 @@
 //! What is watched and saved beside the training: validation with held-out images, and averaged weights. Neither may
 //! change what is learned, and both go on after a stop.
 
-use lorabake_generate::LoraUse;
+use lorabake_generate::sample::LoraUse;
 use lorabake_lora::{LoraNetwork, Strength};
 use lorabake_ops::WeightDtype;
 use lorabake_recipe::seed::Seed;

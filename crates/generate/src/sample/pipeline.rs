@@ -17,7 +17,7 @@ use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
 use lorabake_weights::lora::LoraFile;
 
-use crate::request::{LoraUse, Picture, Request};
+use super::request::{LoraUse, Picture, Request};
 
 /// Tokens in a chunk, which a text encoder takes at once.
 const CHUNK_TOKENS: usize = 75;
