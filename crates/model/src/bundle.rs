@@ -70,8 +70,10 @@ pub enum VaeHalves {
     Training,
     /// The decoder, for generating.
     Generating,
-    /// Encoder and decoder.
+    /// Encoder and decoder, for training and looking at it.
     All,
+    /// Encoder and decoder, for generating from pictures.
+    Painting,
 }
 
 impl VaeHalves {
@@ -80,7 +82,7 @@ impl VaeHalves {
         match self {
             Self::Training => &["decoder.", "post_quant_conv."],
             Self::Generating => &["encoder.", "quant_conv."],
-            Self::All => &[],
+            Self::All | Self::Painting => &[],
         }
     }
 }
@@ -93,7 +95,10 @@ impl Bundle {
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
     pub fn open(checkpoint: &Checkpoint, halves: VaeHalves, dtype: WeightDtypes) -> Result<Self, Error> {
         let family = checkpoint.family();
-        let projection = if halves == VaeHalves::Generating { Projection::AsHosts } else { Projection::AsTrainer };
+        let projection = match halves {
+            VaeHalves::Generating | VaeHalves::Painting => Projection::AsHosts,
+            VaeHalves::Training | VaeHalves::All => Projection::AsTrainer,
+        };
         let mut texts = Vec::new();
         let mut sources = Vec::new();
         for model in text_models(family) {

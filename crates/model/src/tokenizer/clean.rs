@@ -11,17 +11,12 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::entities::WINDOWS_1252;
 use super::{entities, html};
 
 /// For each two bytes from 0x80 on, a bit: ftfy's `is_bad` for their two characters in Windows-1252. Row = first byte,
 /// 16 bytes a row, lowest bit first. Written by oracle/tokenizer.py.
 const BAD_PAIRS: &[u8; 128 * 16] = include_bytes!("bad_pairs.bin");
-
-/// Windows-1252 from 0x80 to 0x9F. The five unassigned bytes keep their Latin-1 meaning, as in browsers.
-pub(super) const WINDOWS_1252: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
-    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-];
 
 /// Text ready for splitting into words.
 pub fn clean(text: &str) -> String {

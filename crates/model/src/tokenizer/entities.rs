@@ -4,11 +4,15 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::clean::WINDOWS_1252;
-
 /// A name and its hexadecimal code points in each line: HTML5's names with `;`, and ftfy's capitals. Written by
 /// oracle/tokenizer.py.
 const NAMES: &str = include_str!("entities.txt");
+
+/// Windows-1252 from 0x80 to 0x9F. The five unassigned bytes keep their Latin-1 meaning, as in browsers.
+pub(super) const WINDOWS_1252: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
+    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
 
 /// The longest name or number that is looked at.
 const LONGEST: usize = 24;
