@@ -1,5 +1,6 @@
 //! Builds layers from a checkpoint and numbers the adaptable ones.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use lorabake_adapter::{LayerShape, Role, Site, Sites};
@@ -136,6 +137,38 @@ impl<'l, 'c> Builder<'l, 'c> {
         let weight = self.matrix(path, &extents, [shape.outputs, shape.patch()]);
         let bias = self.vector(&format!("{path}.bias"), shape.outputs);
         FrozenConv::new(shape, weight, Some(bias))
+    }
+
+    /// A convolution with bias that sees some of the input channels of one in the file, which has `shape`.
+    pub fn conv_of_inputs(&mut self, path: &str, shape: ConvShape, inputs: Range<usize>, role: Role) -> Conv2d {
+        let bias = self.vector(&format!("{path}.bias"), shape.outputs);
+        let (weight, shape) = self.kernels_of_inputs(path, shape, inputs);
+        let site = Site { path: path.to_string(), layer: LayerShape::Conv(shape), role };
+        let site = self.sites.add(site, weight.clone());
+        Conv2d { base: FrozenConv::new(shape, weight, Some(bias)), site }
+    }
+
+    /// A convolution as of [`Self::conv_of_inputs`], without bias, that no adapter may bypass.
+    pub fn frozen_conv_of_inputs(&mut self, path: &str, shape: ConvShape, inputs: Range<usize>) -> FrozenConv {
+        let (weight, shape) = self.kernels_of_inputs(path, shape, inputs);
+        FrozenConv::new(shape, weight, None)
+    }
+
+    /// The kernels for some of the input channels of a convolution of `shape`, and the shape of one with these alone.
+    fn kernels_of_inputs(&mut self, path: &str, shape: ConvShape, inputs: Range<usize>) -> (FrozenMatrix, ConvShape) {
+        let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
+        let deferred = self.loader.deferred(&format!("{path}.weight"), &extents);
+        let values = deferred.clone();
+        let taps = shape.kernel * shape.kernel;
+        let patch = shape.patch();
+        let own = inputs.start * taps..inputs.end * taps;
+        let shape = ConvShape { inputs: inputs.len(), ..shape };
+        let source: MatrixReader = Arc::new(move || {
+            let whole = deferred.read().map_err(|error| error.to_string())?;
+            Ok(whole.chunks_exact(patch).flat_map(|kernels| kernels[own.clone()].to_vec()).collect())
+        });
+        let matrix = FrozenMatrix::from_source(shape.outputs, shape.patch(), source, self.dtype);
+        (self.listed(path, matrix, values), shape)
     }
 
     /// A linear layer with bias that no adapter may bypass (the VAE's).

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, SiteId};
-use lorabake_ops::{FrozenConv, FrozenLinear, WeightDtype};
+use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, WeightDtype};
 
 /// A frozen linear layer that adapters may bypass.
 #[derive(Debug, Clone)]
@@ -42,5 +42,10 @@ impl Conv2d {
     /// - output: [B, out, H', W']
     pub fn forward(&self, x: Tensor<4>, adapters: &Adapters) -> Tensor<4> {
         adapters.conv(self.site, &self.base, x)
+    }
+
+    /// Geometry of the convolution.
+    pub fn shape(&self) -> ConvShape {
+        self.base.shape()
     }
 }

@@ -9,7 +9,7 @@ use super::transformer::Transformer;
 use crate::nn::Builder;
 
 /// Numbers of channels on the way through the network, while it is built.
-pub(super) struct Channels {
+pub(crate) struct Channels {
     /// Channels of the first level.
     pub first: usize,
     /// Channels of the tensor that the next layer gets.
@@ -20,7 +20,7 @@ pub(super) struct Channels {
 
 /// A residual block, and the transformer that may follow it.
 #[derive(Debug, Clone)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     resnet: Resnet,
     transformer: Option<Transformer>,
 }
@@ -52,7 +52,7 @@ impl Stage {
 
 /// One level on the way down.
 #[derive(Debug, Clone)]
-pub(super) struct DownBlock {
+pub(crate) struct DownBlock {
     pub stages: Vec<Stage>,
     pub downsample: Option<Downsample>,
 }
@@ -78,7 +78,7 @@ impl DownBlock {
 
 /// The deepest level.
 #[derive(Debug, Clone)]
-pub(super) struct MidBlock {
+pub(crate) struct MidBlock {
     pub stage: Stage,
     pub resnet: Resnet,
 }
@@ -94,7 +94,7 @@ impl MidBlock {
 
 /// One level on the way up.
 #[derive(Debug, Clone)]
-pub(super) struct UpBlock {
+pub(crate) struct UpBlock {
     pub stages: Vec<Stage>,
     pub upsample: Option<Upsample>,
 }

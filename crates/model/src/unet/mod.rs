@@ -2,8 +2,10 @@
 
 mod blocks;
 mod condition;
+mod first;
 mod piece;
 mod recompute;
+mod residuals;
 mod resnet;
 mod sampling;
 mod time;
@@ -16,16 +18,18 @@ use lorabake_ops::GroupNorm;
 use crate::conditioning::Conditioning;
 use crate::nn::{Builder, Conv2d};
 use blocks::{Channels, DownBlock, MidBlock, UpBlock};
-use condition::Condition;
+use condition::{Condition, OddSides};
+use first::First;
 use piece::through;
 pub use recompute::{AdapterPair, Recorded};
+pub use residuals::Residuals;
 use time::TimeEmbedding;
 
 /// The UNet.
 #[derive(Debug, Clone)]
 pub struct UNet {
     time_embedding: TimeEmbedding,
-    conv_in: Conv2d,
+    conv_in: First,
     down_blocks: Vec<DownBlock>,
     mid_block: MidBlock,
     up_blocks: Vec<UpBlock>,
@@ -37,10 +41,11 @@ pub struct UNet {
 impl UNet {
     /// Reads the network; sizes come from the file's header.
     pub fn build(mut b: Builder<'_, '_>) -> Self {
-        let [width, latent_channels] = b.dims("conv_in.weight");
+        let [width] = b.dims("conv_in.weight");
+        let [latent_channels] = b.dims("conv_out.weight");
         let levels = b.count(|i| format!("down_blocks.{i}.resnets.0.conv1.weight"));
         let time_embedding = TimeEmbedding::build(&mut b, width);
-        let conv_in = b.conv("conv_in", Builder::same(latent_channels, width), Role::Stem);
+        let conv_in = First::build(&mut b, latent_channels);
         let mut channels = Channels { first: width, current: width, skips: vec![width] };
         let mut down_blocks = Vec::new();
         for level in 0..levels {
@@ -76,9 +81,48 @@ impl UNet {
         conditioning: impl Into<Conditioning>,
         adapters: &Adapters,
     ) -> Tensor<4> {
-        let Conditioning { context, added } = conditioning.into();
+        let condition = self.condition(&latents, timesteps, conditioning.into(), adapters);
+        through(self.pieces(), latents, None, |piece, input| piece.run(input, &condition))
+    }
+
+    /// The prediction for latents of a picture that is painted as the web UI paints it: of any size, of an inpainting model
+    /// too, and steered from outside. Where no side becomes odd on the way down, and nothing steers, it is that of
+    /// [`UNet::forward`].
+    ///
+    /// # Shapes
+    /// - latents: [B, 4, H, W]; for an inpainting model [B, 9, H, W] with the mask and the masked image's latents behind
+    /// - timesteps: B numbers, 0 to 999, fractions too
+    /// - conditioning: of B prompts
+    /// - output: [B, 4, H, W]
+    pub fn paint(
+        &self,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        conditioning: Conditioning,
+        adapters: &Adapters,
+        steering: Option<&Residuals>,
+    ) -> Tensor<4> {
+        let condition = self.condition(&latents, timesteps, conditioning, adapters);
+        let condition = Condition { odd_sides: OddSides::AfterConvolution, ..condition };
+        through(self.pieces(), latents, steering, |piece, input| piece.run(input, &condition))
+    }
+
+    /// How many channels it is given: 4, or 9 if it is that of an inpainting model.
+    pub fn input_channels(&self) -> usize {
+        self.conv_in.channels()
+    }
+
+    /// # Shapes
+    /// - latents: [B, 4 or 9, H, W]
+    fn condition<'a>(
+        &self,
+        latents: &Tensor<4>,
+        timesteps: &[f32],
+        conditioning: Conditioning,
+        adapters: &'a Adapters,
+    ) -> Condition<'a> {
+        let Conditioning { context, added } = conditioning;
         let temb = self.time_embedding.forward(timesteps, added.as_ref(), &latents.device(), adapters);
-        let condition = Condition { temb, context, adapters };
-        through(self.pieces(), latents, |piece, input| piece.run(input, &condition))
+        Condition { temb, context, adapters, odd_sides: OddSides::BeforeConvolution }
     }
 }

@@ -6,6 +6,8 @@ use lorabake_ops::{Activation, GroupNorm};
 use super::UNet;
 use super::blocks::Stage;
 use super::condition::Condition;
+use super::first::First;
+use super::residuals::Residuals;
 use super::resnet::Resnet;
 use super::sampling::{Downsample, Upsample};
 use crate::nn::Conv2d;
@@ -18,11 +20,13 @@ pub(super) struct Piece<'a> {
     pub takes_skip: bool,
     /// The output is left as a skip.
     pub leaves_skip: bool,
+    /// The output is that of the deepest level.
+    pub ends_middle: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Layer<'a> {
-    First(&'a Conv2d),
+    First(&'a First),
     Stage(&'a Stage),
     Resnet(&'a Resnet),
     Down(&'a Downsample),
@@ -42,7 +46,7 @@ pub(super) struct Input {
 impl<'a> Piece<'a> {
     /// A piece that neither takes nor leaves a skip.
     fn of(layer: Layer<'a>) -> Self {
-        Self { layer, takes_skip: false, leaves_skip: false }
+        Self { layer, takes_skip: false, leaves_skip: false, ends_middle: false }
     }
 
     /// # Shapes
@@ -55,33 +59,44 @@ impl<'a> Piece<'a> {
             None => x,
         };
         match self.layer {
-            Layer::First(conv) => conv.forward(x, condition.adapters),
+            Layer::First(first) => first.forward(x, condition.adapters),
             Layer::Stage(stage) => stage.forward(x, condition),
             Layer::Resnet(resnet) => resnet.forward(x, condition),
             Layer::Down(downsample) => downsample.forward(x, condition.adapters),
-            Layer::Up(upsample) => upsample.forward(x, size, condition.adapters),
+            Layer::Up(upsample) => upsample.forward(x, size, condition),
             Layer::Last(norm, conv) => conv.forward(norm.forward(x, Activation::Silu), condition.adapters),
         }
     }
 }
 
-/// Goes through all pieces: `run` gets each piece with its input, and returns its output.
+/// Goes through all pieces: `run` gets each piece with its input, and returns its output. What steers the network is added
+/// to the skips when they are taken, and to what the deepest level gives.
 ///
 /// # Shapes
-/// - latents and output: [B, 4, H, W]
+/// - latents: [B, 4 or 9, H, W]
+/// - output: [B, 4, H, W]
 pub(super) fn through<'a>(
     pieces: Vec<Piece<'a>>,
     latents: Tensor<4>,
+    steering: Option<&Residuals>,
     mut run: impl FnMut(Piece<'a>, Input) -> Tensor<4>,
 ) -> Tensor<4> {
     let mut skips: Vec<Tensor<4>> = Vec::new();
     let mut x = latents;
     for piece in pieces {
-        let skip = if piece.takes_skip { Some(skips.pop().expect("as many skips as stages")) } else { None };
+        let mut skip = if piece.takes_skip { Some(skips.pop().expect("as many skips as stages")) } else { None };
+        if let Some(steering) = steering {
+            skip = skip.map(|skip| steering.add_to_skip(skip, skips.len()));
+        }
         let [_, _, height, width] = skips.last().unwrap_or(&x).dims();
         x = run(piece, Input { x, skip, size: [height, width] });
         if piece.leaves_skip {
             skips.push(x.clone());
+        }
+        if let Some(steering) = steering
+            && piece.ends_middle
+        {
+            x = steering.add_to_middle(x);
         }
     }
     x
@@ -100,7 +115,7 @@ impl UNet {
             }
         }
         pieces.push(Piece::of(Layer::Stage(&self.mid_block.stage)));
-        pieces.push(Piece::of(Layer::Resnet(&self.mid_block.resnet)));
+        pieces.push(Piece { ends_middle: true, ..Piece::of(Layer::Resnet(&self.mid_block.resnet)) });
         for block in &self.up_blocks {
             for stage in &block.stages {
                 pieces.push(Piece { takes_skip: true, ..Piece::of(Layer::Stage(stage)) });

@@ -8,7 +8,7 @@ use burn::tensor::{Gradients, Tensor};
 use lorabake_adapter::Adapters;
 
 use super::UNet;
-use super::condition::Condition;
+use super::condition::{Condition, OddSides};
 use super::piece::{Input, Piece, through};
 use crate::Conditioning;
 
@@ -76,12 +76,16 @@ impl UNet {
     ) -> (Tensor<4>, Recorded<'a>) {
         let Conditioning { context, added } = conditioning;
         let temb = self.time_embedding.forward(timesteps, added.as_ref(), &latents.device(), adapters.tracked);
-        let untracked =
-            Condition { temb: temb.clone().inner(), context: context.clone().inner(), adapters: adapters.untracked };
+        let untracked = Condition {
+            temb: temb.clone().inner(),
+            context: context.clone().inner(),
+            adapters: adapters.untracked,
+            odd_sides: OddSides::BeforeConvolution,
+        };
         let mut recorded = Recorded { runs: Vec::new(), temb, context, adapters: adapters.tracked };
         let pieces = self.pieces();
         let mut recomputed = outermost(pieces.len(), recomputed).into_iter();
-        let prediction = through(pieces, latents, |piece, input| {
+        let prediction = through(pieces, latents, None, |piece, input| {
             if recomputed.next() == Some(true) {
                 recorded.runs.push(Run { piece, kept: Kept::Input(Box::new(input.clone())) });
                 return piece.run(input, &untracked);
@@ -113,7 +117,12 @@ impl Recorded<'_> {
         let skip = input.skip.map(leaf);
         let temb = leaf(self.temb.clone().inner());
         let context = leaf(self.context.clone().inner());
-        let condition = Condition { temb: temb.clone(), context: context.clone(), adapters: self.adapters };
+        let condition = Condition {
+            temb: temb.clone(),
+            context: context.clone(),
+            adapters: self.adapters,
+            odd_sides: OddSides::BeforeConvolution,
+        };
         let y = piece.run(Input { x: x.clone(), skip: skip.clone(), size: input.size }, &condition);
         Taped { x, skip, temb, context, y }
     }

@@ -8,7 +8,7 @@ use super::condition::Condition;
 use crate::nn::{Builder, Conv2d, Linear};
 
 #[derive(Debug, Clone)]
-pub(super) struct Resnet {
+pub(crate) struct Resnet {
     norm1: GroupNorm,
     conv1: Conv2d,
     time_emb_proj: Linear,

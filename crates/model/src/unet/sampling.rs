@@ -6,11 +6,25 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use lorabake_adapter::{Adapters, Role};
 use lorabake_ops::ConvShape;
 
+use super::condition::{Condition, OddSides};
 use crate::nn::{Builder, Conv2d};
+
+/// The nearest pixel of x for each pixel of an image of `size` [H', W'].
+///
+/// # Shapes
+/// - x: [B, C, H, W]
+/// - output: [B, C, H', W']
+pub(super) fn nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    if size == [height, width] {
+        return x;
+    }
+    interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
+}
 
 /// A 3×3 convolution of stride 2.
 #[derive(Debug, Clone)]
-pub(super) struct Downsample(Conv2d);
+pub(crate) struct Downsample(Conv2d);
 
 impl Downsample {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
@@ -27,7 +41,7 @@ impl Downsample {
 
 /// Nearest-neighbour enlargement and a 3×3 convolution.
 #[derive(Debug, Clone)]
-pub(super) struct Upsample(Conv2d);
+pub(crate) struct Upsample(Conv2d);
 
 impl Upsample {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, channels: usize) -> Self {
@@ -39,8 +53,13 @@ impl Upsample {
     /// # Shapes
     /// - x: [B, C, H, W]
     /// - output: [B, C, H', W']
-    pub fn forward(&self, x: Tensor<4>, size: [usize; 2], adapters: &Adapters) -> Tensor<4> {
-        let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
-        self.0.forward(interpolate(x, options), adapters)
+    pub fn forward(&self, x: Tensor<4>, size: [usize; 2], condition: &Condition<'_>) -> Tensor<4> {
+        match condition.odd_sides {
+            OddSides::BeforeConvolution => self.0.forward(nearest(x, size), condition.adapters),
+            OddSides::AfterConvolution => {
+                let [_, _, height, width] = x.dims();
+                nearest(self.0.forward(nearest(x, [2 * height, 2 * width]), condition.adapters), size)
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::nn::{Builder, Linear};
 const SIZE_WIDTH: usize = 256;
 
 #[derive(Debug, Clone)]
-pub(super) struct TimeEmbedding {
+pub(crate) struct TimeEmbedding {
     width: usize,
     linear_1: Linear,
     linear_2: Linear,

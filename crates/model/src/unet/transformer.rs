@@ -26,7 +26,7 @@ fn heads(b: &Builder<'_, '_>, channels: usize) -> usize {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Transformer {
+pub(crate) struct Transformer {
     norm: GroupNorm,
     proj_in: Linear,
     transformer_blocks: Vec<BasicTransformerBlock>,

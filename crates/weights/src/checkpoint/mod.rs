@@ -37,9 +37,19 @@ pub struct Checkpoint {
     vae: Option<String>,
 }
 
+/// What a checkpoint is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To train on it.
+    Training,
+    /// To paint with it: an inpainting model will do, whose UNet takes 9 channels.
+    Painting,
+}
+
 /// What is known of a model before it is judged.
 struct Opened {
     tensors: Tensors,
+    purpose: Purpose,
     /// What the settings of a folder say that it is.
     family: Option<Family>,
     /// What is said beside the tensors that the UNet predicts.
@@ -61,14 +71,23 @@ impl Checkpoint {
     /// # Errors
     /// As for [`Checkpoint::open`], and when `vae` cannot be read, or is no VAE.
     pub fn open_with_vae(path: &Path, vae: Option<&Path>) -> Result<Self, Error> {
+        Self::open_for(Purpose::Training, path, vae)
+    }
+
+    /// Opens as [`Checkpoint::open_with_vae`] does, for this purpose.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open_with_vae`].
+    pub fn open_for(purpose: Purpose, path: &Path, vae: Option<&Path>) -> Result<Self, Error> {
         if path.is_dir() {
             let folder = diffusers_folder::open(path, vae.is_some())?;
             let family = Some(folder.family);
-            return Self::recognise(Opened { tensors: folder.tensors, family, prediction: folder.prediction }, vae);
+            let opened = Opened { tensors: folder.tensors, purpose, family, prediction: folder.prediction };
+            return Self::recognise(opened, vae);
         }
         refusal::refuse_hub_name(path)?;
         let tensors = TensorFile::open(path)?.into();
-        Self::recognise(Opened { tensors, family: None, prediction: Prediction::beside(path) }, vae)
+        Self::recognise(Opened { tensors, purpose, family: None, prediction: Prediction::beside(path) }, vae)
     }
 
     /// Takes a whole safetensors file from memory, such as the model inside the binary; `name` stands for its path.
@@ -76,14 +95,22 @@ impl Checkpoint {
     /// # Errors
     /// As for [`Checkpoint::open`].
     pub fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
+        Self::from_bytes_for(Purpose::Training, name, bytes)
+    }
+
+    /// Takes a file from memory as [`Checkpoint::from_bytes`] does, for this purpose.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn from_bytes_for(purpose: Purpose, name: &str, bytes: Cow<'static, [u8]>) -> Result<Self, Error> {
         let tensors = TensorFile::from_bytes(name, bytes)?.into();
-        Self::recognise(Opened { tensors, family: None, prediction: None }, None)
+        Self::recognise(Opened { tensors, purpose, family: None, prediction: None }, None)
     }
 
     fn recognise(opened: Opened, vae: Option<&Path>) -> Result<Self, Error> {
-        let Opened { tensors, family, prediction } = opened;
+        let Opened { tensors, purpose, family, prediction } = opened;
         let wrong = |file: &str, reason| Error::WrongKind { file: file.to_string(), reason };
-        if let Some(reason) = refusal::of_another_kind(&tensors) {
+        if let Some(reason) = refusal::of_another_kind(&tensors, purpose) {
             return Err(wrong(tensors.label(), reason));
         }
         let family = family.unwrap_or_else(|| keys::family_of(tensors.names().iter().map(String::as_str)));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lorabake_recipe::model::Family;
 
+use super::Purpose;
 use crate::Error;
 use crate::file_kind::relatives::{self, ONLY};
 use crate::file_kind::{self, FileKind, has_part};
@@ -33,14 +34,16 @@ fn is_hub_word(word: &str) -> bool {
     !word.is_empty() && !word.starts_with('.') && word.chars().all(plain)
 }
 
-/// Why this file holds another kind of thing than a checkpoint of ours, if so.
-pub(super) fn of_another_kind(file: &Tensors) -> Option<String> {
+/// Why this file holds another kind of thing than a checkpoint of ours for this purpose, if so.
+pub(super) fn of_another_kind(file: &Tensors, purpose: Purpose) -> Option<String> {
     let kind = file_kind::kind(file);
     if kind == FileKind::Adapter {
         let ours = || "it is a LoRA, not a checkpoint; give it as --network_weights instead".to_string();
         return Some(relatives::lora_refusal(file).unwrap_or_else(ours));
     }
-    if let Some(relative) = relatives::find(file) {
+    if let Some(relative) = relatives::find(file)
+        && !(purpose == Purpose::Painting && relative.is_inpainting())
+    {
         return Some(relative.refusal());
     }
     match kind {

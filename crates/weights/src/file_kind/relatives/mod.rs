@@ -50,6 +50,11 @@ enum Mark {
 }
 
 impl Relative {
+    /// Whether it is one of our families, trained for inpainting: its UNet takes a mask and an image beside the latents.
+    pub(crate) fn is_inpainting(&self) -> bool {
+        self.name.ends_with(", inpainting")
+    }
+
     /// Why it cannot be used, and what to do.
     pub(crate) fn refusal(&self) -> String {
         format!("it is {}; {}", self.is, self.instead)
