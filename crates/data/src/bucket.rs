@@ -11,9 +11,9 @@ use lorabake_recipe::data::{Buckets, Data};
 
 use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Errors};
-use crate::image::probe::MAX_PIXELS;
 use crate::problem::{BucketLimit, Problem};
 use crate::size::{Size, area, aspect_ratio};
+use lorabake_pixels::probe::MAX_PIXELS;
 
 /// Where one image goes; sizes in pixels, (width, height).
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,9 +3,10 @@
 //! Every message is one line that names the file and the remedy. Nothing here prints.
 
 use std::fmt;
-use std::io;
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
+
+use lorabake_pixels::{Fault, FileError};
 
 use crate::size::Size;
 
@@ -122,6 +123,19 @@ pub enum Error {
         /// What is wrong with the image.
         fault: Fault,
     },
+    /// An image's size differs from what the scan saw.
+    #[error(
+        "{}: the image is {} × {} now but was {} × {} when the folder was read; start again",
+        path.display(), now.0, now.1, before.0, before.1
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Size when the folder was read.
+        before: Size,
+        /// Size now.
+        now: Size,
+    },
     /// A caption file cannot be used.
     #[error("{}: {cause}", path.display())]
     Caption {
@@ -223,52 +237,15 @@ impl Errors {
     }
 }
 
-impl From<Error> for Errors {
-    fn from(error: Error) -> Self {
-        Self(vec![error])
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::Image { path: error.path, fault: error.fault }
     }
 }
 
-/// What is wrong with an image file.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Fault {
-    /// 0 bytes.
-    #[error("the image file is empty (0 bytes); copy it again or delete it")]
-    Empty,
-    /// The file ends before the image does.
-    #[error("the image file is truncated; copy it again or delete it")]
-    Truncated,
-    /// The content is not one of the supported formats, whatever the file is called.
-    #[error("the content is not PNG, JPEG, WebP or BMP but {0}; save it as PNG")]
-    Format(String),
-    /// More pixels than are accepted; decoding would take too much memory.
-    #[error("{0} × {1} pixels are too many; shrink the image below 178 million pixels")]
-    TooLarge(u32, u32),
-    /// A side is longer than any bucket has a use for.
-    #[error("{0} × {1} pixels: no side may be longer than 1048576; crop it or delete it")]
-    TooLong(u32, u32),
-    /// The size differs from what the scan saw.
-    #[error(
-        "the image is {} × {} now but was {} × {} when the folder was read; start again",
-        .now.0, .now.1, .before.0, .before.1
-    )]
-    Changed {
-        /// Size when the folder was read.
-        before: Size,
-        /// Size now.
-        now: Size,
-    },
-    /// The system or the decoder refuses.
-    #[error("the image cannot be read ({0}); save it again as PNG or delete it")]
-    Unreadable(String),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Truncated,
-            _ => Self::Unreadable(error.to_string()),
-        }
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
     }
 }
 

@@ -32,7 +32,7 @@ pub mod facts;
 pub mod report;
 
 pub use dataset::{Dataset, Folder, Item, LeftOut};
-pub use error::{Error, Errors, Fault};
+pub use error::{Error, Errors};
 pub use paths::comparable_path;
 pub use problem::{Problem, Reason};
 pub use report::DatasetReport;

@@ -1,12 +1,7 @@
-//! Sizes of images and of buckets, in pixels. A pair, as resolutions are in a recipe.
+//! Sizes of images and of buckets, in pixels.
 
-/// Width and height in pixels.
-pub type Size = (u32, u32);
-
-/// Number of pixels of a size.
-pub(crate) fn area(size: Size) -> u64 {
-    u64::from(size.0) * u64::from(size.1)
-}
+pub use lorabake_pixels::size::Size;
+pub(crate) use lorabake_pixels::size::area;
 
 /// Width divided by height.
 pub(crate) fn aspect_ratio(size: Size) -> f64 {

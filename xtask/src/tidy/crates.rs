@@ -11,9 +11,10 @@ use toml::{Table, Value};
 use super::Finding;
 
 /// Which of our crates each of them may use, after design and data flow; what it does use stands in ARCHITECTURE.md.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("recipe", &[]),
-    ("data", &["recipe"]),
+    ("pixels", &[]),
+    ("data", &["recipe", "pixels"]),
     ("weights", &["recipe"]),
     ("ops", &[]),
     ("device", &["recipe", "ops"]),
@@ -21,18 +22,31 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("model", &["weights", "ops", "adapter"]),
     ("lora", &["recipe", "weights", "adapter", "model"]),
     ("diffusion", &["recipe"]),
-    ("generate", &["recipe", "weights", "ops", "device", "model", "lora", "diffusion"]),
+    ("generate", &["recipe", "pixels", "weights", "ops", "device", "model", "lora", "diffusion"]),
     ("optim", &["recipe"]),
     ("train", BELOW_TRAIN),
     ("cli", BELOW_CLI),
     ("testkit", &[]),
-    ("replay", &["recipe", "weights", "ops", "device", "model", "lora", "diffusion", "generate"]),
+    ("replay", &["recipe", "pixels", "weights", "ops", "device", "model", "lora", "diffusion", "generate"]),
     ("xtask", BELOW_XTASK),
 ];
-const BELOW_TRAIN: &[&str] =
-    &["recipe", "data", "weights", "ops", "device", "adapter", "model", "lora", "diffusion", "generate", "optim"];
+const BELOW_TRAIN: &[&str] = &[
+    "recipe",
+    "pixels",
+    "data",
+    "weights",
+    "ops",
+    "device",
+    "adapter",
+    "model",
+    "lora",
+    "diffusion",
+    "generate",
+    "optim",
+];
 const BELOW_CLI: &[&str] = &[
     "recipe",
+    "pixels",
     "data",
     "weights",
     "ops",
@@ -47,6 +61,7 @@ const BELOW_CLI: &[&str] = &[
 ];
 const BELOW_XTASK: &[&str] = &[
     "recipe",
+    "pixels",
     "data",
     "weights",
     "ops",
@@ -62,7 +77,7 @@ const BELOW_XTASK: &[&str] = &[
     "replay",
 ];
 /// Crates whose tests take seconds, because they never build the engine.
-const WITHOUT_ENGINE: [&str; 4] = ["recipe", "data", "weights", "optim"];
+const WITHOUT_ENGINE: [&str; 5] = ["recipe", "pixels", "data", "weights", "optim"];
 const ENGINE: &str = "burn";
 
 /// A member of the workspace.

@@ -7,7 +7,7 @@
 
 use rand::Rng;
 
-use super::rgb::Rgb;
+use lorabake_pixels::Rgb;
 
 /// One change of an image's colours.
 #[derive(Debug, Clone, Copy, PartialEq)]

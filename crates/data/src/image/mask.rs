@@ -3,7 +3,7 @@
 //! Source: sd-scripts `apply_masked_loss`. One difference: a mask goes through the same resizing and cropping as its
 //! image. There it is squeezed to the bucket's size, so that it lies beside its image wherever something is cropped away.
 
-use super::rgb::Rgb;
+use lorabake_pixels::Rgb;
 
 /// Pixels per latent, along each side.
 const CELL: usize = 8;

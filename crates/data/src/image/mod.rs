@@ -2,14 +2,9 @@
 
 pub mod color;
 pub mod crop;
-pub mod decode;
 pub mod face;
 pub mod mask;
-pub mod probe;
 mod resize;
-pub mod rgb;
 pub mod view;
-mod webp_chunks;
 
-pub use decode::decode;
-pub use rgb::Rgb;
+pub use lorabake_pixels::{Rgb, decode, probe};

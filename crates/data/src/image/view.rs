@@ -1,14 +1,14 @@
 //! What one use of an image shows: which crop of it, in which colours, and with which mask.
 
+use lorabake_pixels::Rgb;
+use lorabake_pixels::decode::{self, Decoded};
 use lorabake_recipe::data::{Data, Mask};
 use lorabake_recipe::seed::Seed;
 
 use super::color::ColorShift;
 use super::crop;
-use super::decode::{self, Decoded};
 use super::face::{Face, FaceFrame};
 use super::resize::resize;
-use super::rgb::Rgb;
 use crate::bucket::Placement;
 use crate::dataset::Item;
 use crate::error::Error;
@@ -107,7 +107,7 @@ impl Source {
     /// If the file has to be read again and cannot be.
     pub fn unaugmented(&self) -> Result<View, Error> {
         let Placement { resized, bucket, crop, .. } = self.placement;
-        self.view(|image| crop::crop(&resize(image, resized), bucket, crop))
+        self.view(|image| resize(image, resized).crop(bucket, crop))
     }
 
     /// One use: the same for the same seed, whatever was drawn before.
@@ -120,11 +120,11 @@ impl Source {
             Crop::Middle => self.unaugmented()?,
             Crop::Anywhere => {
                 let corner = crop::draw_crop(&self.placement, &mut seed.stream("crop", &indices));
-                self.view(|image| crop::crop(image, self.placement.bucket, corner))?
+                self.view(|image| image.crop(self.placement.bucket, corner))?
             }
             Crop::Face(frame) => {
                 let drawn = frame.draw(&mut seed.stream("face crop", &indices));
-                self.view(|image| crop::crop(&resize(image, drawn.resized), frame.target, drawn.at))?
+                self.view(|image| resize(image, drawn.resized).crop(frame.target, drawn.at))?
             }
         };
         if self.colors
@@ -167,7 +167,7 @@ struct Files {
 impl Files {
     /// Reads an item's files; the mask is the image's own alpha channel if `alpha` says so.
     fn read(item: &Item, alpha: bool) -> Result<Self, Error> {
-        let Decoded { image, transparent } = decode::decode_item(item)?;
+        let Decoded { image, transparent } = decode_unchanged(item)?;
         let mask = match &item.mask {
             Some(path) => Some(decode::decode(path)?.image),
             None if alpha => Some(decode::decode_alpha(&item.path)?),
@@ -175,4 +175,14 @@ impl Files {
         };
         Ok(Self { view: View { image, mask }, transparent })
     }
+}
+
+/// Decodes the item's file, whose size has to be what the scan saw.
+fn decode_unchanged(item: &Item) -> Result<Decoded, Error> {
+    let decoded = decode::decode(&item.path)?;
+    let now = decoded.image.size();
+    if now != item.size {
+        return Err(Error::Changed { path: item.path.clone(), before: item.size, now });
+    }
+    Ok(decoded)
 }

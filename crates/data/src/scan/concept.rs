@@ -194,7 +194,7 @@ struct ItemRead {
 
 /// Reads an image's header and caption; both may be at fault.
 fn read_item(image: &ImageFile, folder: &Folder, index: usize, rules: &CaptionRules) -> Result<ItemRead, Errors> {
-    let size = probe::size(&image.path);
+    let size = probe::size(&image.path).map_err(Error::from);
     let caption = match &image.caption {
         Some(file) => caption::read(file, rules),
         None => Ok(CaptionText { text: folder.class_tokens.clone(), has_unread_lines: false }),

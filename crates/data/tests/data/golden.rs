@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lorabake_data::bucket::{Placement, Rule};
-use lorabake_data::image::crop::{crop, draw_crop, fit};
+use lorabake_data::image::crop::{draw_crop, fit};
 use lorabake_data::image::{Rgb, decode, probe};
 use lorabake_recipe::data::Buckets;
 use rand::SeedableRng;
@@ -53,7 +53,7 @@ fn drawn_crops_reach_every_place_and_none_outside() {
     }
     assert!(count.iter().all(|count| (60..140).contains(count)), "{count:?}");
     let image = Rgb { width: 3, height: 2, data: (0..18).collect() };
-    assert_eq!(crop(&image, (2, 1), (1, 1)).data, [12, 13, 14, 15, 16, 17]);
+    assert_eq!(image.crop((2, 1), (1, 1)).data, [12, 13, 14, 15, 16, 17]);
 }
 
 #[test]

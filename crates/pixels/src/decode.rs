@@ -10,12 +10,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Pixel};
+use ::image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Pixel};
 
-use super::probe;
-use super::rgb::Rgb;
-use crate::dataset::Item;
-use crate::error::{Error, Fault};
+use crate::fault::{Fault, FileError};
+use crate::image::Rgb;
+use crate::probe;
 
 /// What a file gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,21 +25,11 @@ pub struct Decoded {
     pub transparent: bool,
 }
 
-/// Decodes the item's file, whose size has to be what the scan saw.
-pub(super) fn decode_item(item: &Item) -> Result<Decoded, Error> {
-    let decoded = decode(&item.path)?;
-    let now = (decoded.image.width, decoded.image.height);
-    if now != item.size {
-        return Err(Error::Image { path: item.path.clone(), fault: Fault::Changed { before: item.size, now } });
-    }
-    Ok(decoded)
-}
-
 /// Decodes a PNG, JPEG, WebP or BMP file of at most [`probe::MAX_PIXELS`] pixels into upright RGB.
 ///
 /// # Errors
 /// If the file cannot be read, is truncated, of another format or too large.
-pub fn decode(path: &Path) -> Result<Decoded, Error> {
+pub fn decode(path: &Path) -> Result<Decoded, FileError> {
     let image = upright(path)?;
     let transparent = is_transparent(&image);
     let (width, height) = (image.width(), image.height());
@@ -48,7 +37,10 @@ pub fn decode(path: &Path) -> Result<Decoded, Error> {
 }
 
 /// The alpha channel as a grey image, white if there is none.
-pub(super) fn decode_alpha(path: &Path) -> Result<Rgb, Error> {
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_alpha(path: &Path) -> Result<Rgb, FileError> {
     let image = upright(path)?;
     let (width, height) = (image.width(), image.height());
     let alpha: Vec<u8> = match image {
@@ -62,10 +54,10 @@ pub(super) fn decode_alpha(path: &Path) -> Result<Rgb, Error> {
     Ok(Rgb { width, height, data })
 }
 
-fn upright(path: &Path) -> Result<DynamicImage, Error> {
+fn upright(path: &Path) -> Result<DynamicImage, FileError> {
     let bytes = std::fs::read(path).map_err(|error| Fault::Unreadable(error.to_string()));
     let image = bytes.and_then(|bytes| decode_bytes(&bytes));
-    image.map_err(|fault| Error::Image { path: path.to_owned(), fault })
+    image.map_err(|fault| FileError::new(path, fault))
 }
 
 fn decode_bytes(bytes: &[u8]) -> Result<DynamicImage, Fault> {

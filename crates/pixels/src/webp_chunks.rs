@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, Read, Seek};
 
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::size::{Size, area};
 
 /// The chunks that the decoder knows.

@@ -7,13 +7,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use image::error::ImageError;
-use image::metadata::Orientation;
-use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
+use ::image::error::ImageError;
+use ::image::metadata::Orientation;
+use ::image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::webp_chunks;
-use crate::error::{Error, Fault};
+use crate::fault::{Fault, FileError};
 use crate::size::{Size, area};
+use crate::webp_chunks;
 
 /// Most pixels of an image. Pillow, and with it sd-scripts, refuses more too.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -24,8 +24,8 @@ pub const MAX_SIDE: u32 = 1 << 20;
 ///
 /// # Errors
 /// If the file is empty, truncated, of another format or beyond [`MAX_PIXELS`] or [`MAX_SIDE`].
-pub fn size(path: &Path) -> Result<Size, Error> {
-    read_size(path).map_err(|fault| Error::Image { path: path.to_owned(), fault })
+pub fn size(path: &Path) -> Result<Size, FileError> {
+    read_size(path).map_err(|fault| FileError::new(path, fault))
 }
 
 fn read_size(path: &Path) -> Result<Size, Fault> {
@@ -80,7 +80,7 @@ pub(super) fn check_whole(file: &mut (impl BufRead + Seek)) -> Result<u64, Fault
     if head.is_empty() {
         return Err(Fault::Empty);
     }
-    let format = image::guess_format(&head).map_err(|_| Fault::Format("an unknown type".into()))?;
+    let format = ::image::guess_format(&head).map_err(|_| Fault::Format("an unknown type".into()))?;
     let length = file.seek(SeekFrom::End(0))?;
     match format {
         ImageFormat::Png => {

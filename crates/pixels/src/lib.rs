@@ -1,0 +1,27 @@
+//! Pixels: image files in, and what Pillow and OpenCV do with 8-bit images, digit for digit.
+//!
+//! ```text
+//! probe::size       header of a file  → size, without decoding
+//! decode::decode    file              → Rgb, upright
+//! pillow            resize
+//! opencv            resize by area
+//! ```
+//!
+//! Neither data sets nor networks are known here, and nothing is written or printed.
+
+pub mod size;
+
+pub mod image;
+
+pub mod decode;
+mod fault;
+pub mod probe;
+mod webp_chunks;
+
+pub mod opencv;
+pub mod pillow;
+
+pub use decode::decode;
+pub use fault::{Fault, FileError};
+pub use image::{Image, Rgb};
+pub use size::Size;

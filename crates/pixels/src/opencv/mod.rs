@@ -1,0 +1,5 @@
+//! What OpenCV does with images of 8 bits.
+
+mod area;
+
+pub use area::area;
