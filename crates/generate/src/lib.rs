@@ -6,6 +6,7 @@
 mod checkpoint;
 pub mod embedded;
 mod noise_file;
+pub mod png_text;
 pub mod prompt;
 pub mod prompt_file;
 pub mod sample;

@@ -3,6 +3,7 @@
 //! A pack is a folder of JSON and safetensors files in the form of `conformance-gen`; the repository carries a part of one.
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
+mod infotext;
 mod pack;
 mod verdict;
 
@@ -20,7 +21,7 @@ struct Folder {
 }
 
 /// In the order of a picture's way.
-const FOLDERS: &[Folder] = &[];
+const FOLDERS: &[Folder] = &[Folder { name: "infotext", cases: infotext::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [
