@@ -4,7 +4,9 @@
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
 mod infotext;
+mod number;
 mod pack;
+mod prompts;
 mod verdict;
 
 use std::path::Path;
@@ -22,6 +24,7 @@ struct Folder {
 
 /// In the order of a picture's way.
 const FOLDERS: &[Folder] = &[Folder { name: "infotext", cases: infotext::cases }];
+const FOLDERS: &[Folder] = &[Folder { name: "prompts", cases: prompts::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

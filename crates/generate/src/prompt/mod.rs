@@ -1,0 +1,17 @@
+//! What a prompt says, read as the AUTOMATIC1111 web UI reads it; one rule a file, in the order in which they act.
+//!
+//! [`comments`] are cut, [`tags`] taken out, the rest is split into the parts of a [`composition`], each part becomes
+//! the texts of its [`schedule`], and each text the weighted pieces of its [`emphasis`]. Tokens are not made here.
+
+mod characters;
+pub mod comments;
+pub mod composition;
+pub mod emphasis;
+mod find_network;
+mod lora_tag;
+pub mod schedule;
+pub mod tags;
+
+pub use find_network::find_lora;
+pub(crate) use lora_tag::MOST_BYTES;
+pub use lora_tag::{LoraTag, Prompt};
