@@ -5,6 +5,7 @@
 
 mod checkpoint;
 pub mod embedded;
+pub mod noise;
 mod noise_file;
 pub mod png_text;
 pub mod prompt;

@@ -7,6 +7,7 @@ mod infotext;
 mod number;
 mod pack;
 mod prompts;
+mod rng;
 mod verdict;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ struct Folder {
 /// In the order of a picture's way.
 const FOLDERS: &[Folder] = &[Folder { name: "infotext", cases: infotext::cases }];
 const FOLDERS: &[Folder] = &[Folder { name: "prompts", cases: prompts::cases }];
+const FOLDERS: &[Folder] = &[Folder { name: "rng", cases: rng::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [
