@@ -5,6 +5,7 @@
 
 mod bundle;
 pub mod conditioning;
+pub mod control;
 pub mod family;
 pub mod nn;
 pub mod text;

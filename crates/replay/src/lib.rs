@@ -8,6 +8,7 @@ mod number;
 mod pack;
 mod prompts;
 mod rng;
+mod pictures;
 mod verdict;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ struct Folder {
 const FOLDERS: &[Folder] = &[Folder { name: "infotext", cases: infotext::cases }];
 const FOLDERS: &[Folder] = &[Folder { name: "prompts", cases: prompts::cases }];
 const FOLDERS: &[Folder] = &[Folder { name: "rng", cases: rng::cases }];
+const FOLDERS: &[Folder] = &[Folder { name: "pictures", cases: pictures::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

@@ -17,11 +17,66 @@ use crate::{Checkpoint, Error};
 /// How many names of each kind a message shows.
 const SHOWN: usize = 8;
 
+/// A network in a file, for its loader.
+#[derive(Debug)]
+pub(crate) struct Network<'c> {
+    /// The tensors of the file, and maybe others.
+    pub tensors: &'c Arc<Tensors>,
+    /// The path of the file, for messages.
+    pub label: &'c str,
+    /// What it is.
+    pub kind: Kind,
+    /// The family of the model that it is of, or stands beside.
+    pub family: Family,
+    /// Key in the file and diffusers name of each tensor that is its own, or is unknown.
+    pub names: Vec<(&'c str, String)>,
+    /// What is added to its tensors of the same name.
+    pub base: Option<&'c Base>,
+}
+
+/// What a network is in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A part of a checkpoint.
+    Part(Part),
+    /// A network with a file of its own, called so.
+    Alone(&'static str),
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Part(part) => part.name(),
+            Self::Alone(name) => name,
+        }
+    }
+
+    /// What helps when its values are no numbers.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Part(Part::Vae) => "another copy, or another VAE by --vae FILE",
+            _ => "another copy",
+        }
+    }
+}
+
+/// A network whose tensors are added to those of another of the same names.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    /// Where its tensors are.
+    pub tensors: Arc<Tensors>,
+    /// Diffusers name → key.
+    pub keys: BTreeMap<String, String>,
+}
+
 /// Hands out the tensors of one part and remembers what did not fit.
 #[derive(Debug)]
 pub struct Loader<'c> {
-    checkpoint: &'c Checkpoint,
-    part: Part,
+    tensors: &'c Arc<Tensors>,
+    label: &'c str,
+    kind: Kind,
+    family: Family,
+    base: Option<&'c Base>,
     /// Diffusers name → key in the file.
     keys: BTreeMap<String, &'c str>,
     /// Keys in the file that nobody has asked for yet.
@@ -40,10 +95,18 @@ pub struct DeferredTensor {
     source: Option<Source>,
     /// How many values were asked for.
     values: usize,
-    /// The part of the checkpoint.
-    part: Part,
+    /// What is added to them, of as many values.
+    more: Option<More>,
+    kind: Kind,
     /// Set once values were read that are not finite.
     is_not_finite: Arc<AtomicBool>,
+}
+
+/// A tensor that is added to one of another file.
+#[derive(Debug, Clone)]
+struct More {
+    tensors: Arc<Tensors>,
+    key: String,
 }
 
 /// Where a checkpoint has the values of a tensor.
@@ -62,9 +125,12 @@ impl DeferredTensor {
     /// When the file no longer has them, or holds them damaged.
     pub fn read(&self) -> Result<Vec<f32>, Error> {
         let Some(source) = &self.source else { return Ok(vec![0.0; self.values]) };
-        let Values { values, finite } = self.tensors.read(&source.key)?;
+        let Values { mut values, finite } = self.tensors.read(&source.key)?;
         if !finite {
             self.is_not_finite.store(true, Ordering::Relaxed);
+        }
+        if let Some(More { tensors, key }) = &self.more {
+            values.iter_mut().zip(tensors.read_f32(key)?).for_each(|(own, more)| *own += more);
         }
         let Some(third) = source.third else { return Ok(values) };
         let count = values.len();
@@ -77,35 +143,59 @@ impl DeferredTensor {
         if !self.is_not_finite.load(Ordering::Relaxed) {
             return None;
         }
-        let remedy = match self.part {
-            Part::Vae => "another copy, or another VAE by --vae FILE",
-            _ => "another copy",
-        };
-        Some(self.tensors.not_finite(&source.key, remedy))
+        Some(self.tensors.not_finite(&source.key, self.kind.remedy()))
     }
 }
 
 impl<'c> Loader<'c> {
     /// A loader for one part of `checkpoint`.
     pub fn new(checkpoint: &'c Checkpoint, part: Part) -> Self {
-        let names: Vec<&str> = checkpoint.names().iter().map(String::as_str).collect();
+        let all: Vec<&str> = checkpoint.names().iter().map(String::as_str).collect();
+        let mut names = Vec::new();
+        for (key, name) in keys::diffusers_names(part, &all) {
+            // What has no name in the network stands among `Checkpoint::unexpected_tensors`.
+            if let Some(name) = name
+                && !keys::is_harmless(key)
+            {
+                names.push((key, name));
+            }
+        }
+        Self::of(Network {
+            tensors: checkpoint.tensors(),
+            label: checkpoint.label_of(part),
+            kind: Kind::Part(part),
+            family: checkpoint.family(),
+            names,
+            base: None,
+        })
+    }
+
+    /// A loader for a network.
+    pub(crate) fn of(network: Network<'c>) -> Self {
+        let Network { tensors, label, kind, family, names, base } = network;
         let mut keys = BTreeMap::new();
         let mut unused = BTreeSet::new();
-        for (key, name) in keys::diffusers_names(part, &names) {
-            // What has no name in the network stands among `Checkpoint::unexpected_tensors`.
-            let Some(name) = name else { continue };
-            if keys::is_harmless(key) {
-                continue;
-            }
+        for (key, name) in names {
             unused.insert(key);
             keys.entry(name).or_insert(key);
         }
-        Self { checkpoint, part, keys, unused, missing: Vec::new(), misfits: Vec::new(), not_finite: Vec::new() }
+        Self {
+            tensors,
+            label,
+            kind,
+            family,
+            base,
+            keys,
+            unused,
+            missing: Vec::new(),
+            misfits: Vec::new(),
+            not_finite: Vec::new(),
+        }
     }
 
     /// The family of the checkpoint.
     pub fn family(&self) -> Family {
-        self.checkpoint.family()
+        self.family
     }
 
     /// All diffusers names that this part has in the file, sorted.
@@ -116,7 +206,7 @@ impl<'c> Loader<'c> {
     /// The shape that a tensor has in the file, by its diffusers name; for inferring sizes. Does not count as use.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let source = self.find(name)?;
-        let mut shape = self.checkpoint.shape(&source.key)?.to_vec();
+        let mut shape = self.tensors.shape(&source.key)?.to_vec();
         if source.third.is_some() {
             *shape.first_mut()? /= 3;
         }
@@ -165,12 +255,13 @@ impl<'c> Loader<'c> {
     /// The tensor with this diffusers name, to be read when it is wanted. What can be told without reading is checked now,
     /// as [`Loader::take`] does.
     pub fn deferred(&mut self, name: &str, expected: &[usize]) -> DeferredTensor {
-        let tensors = self.checkpoint.tensors();
+        let tensors = self.tensors;
         let mut deferred = DeferredTensor {
             tensors: tensors.clone(),
             source: None,
             values: values_of(expected),
-            part: self.part,
+            more: None,
+            kind: self.kind,
             is_not_finite: Arc::default(),
         };
         let Some(source) = self.find(name) else {
@@ -179,7 +270,7 @@ impl<'c> Loader<'c> {
         };
         let key = source.key.as_str();
         self.unused.remove(key);
-        let found = self.checkpoint.shape(key).unwrap_or_default();
+        let found = tensors.shape(key).unwrap_or_default();
         let mut expected = expected.to_vec();
         if source.third.is_some() {
             expected[0] *= 3;
@@ -189,9 +280,26 @@ impl<'c> Loader<'c> {
         } else if let Err(error) = tensors.check_numbers(key) {
             self.misfits.push(error.to_string());
         } else {
+            deferred.more = self.more(name, &expected);
             deferred.source = Some(source);
         }
         deferred
+    }
+
+    /// What is added to the tensor of this name and shape; a base of another shape is a misfit.
+    fn more(&mut self, name: &str, expected: &[usize]) -> Option<More> {
+        let base = self.base?;
+        let key = base.keys.get(name)?;
+        let found = base.tensors.shape(key).unwrap_or_default();
+        if without_kernel(found) != without_kernel(expected) {
+            self.misfits.push(format!("{key} of the model (expected {expected:?}, found {found:?})"));
+            return None;
+        }
+        if let Err(error) = base.tensors.check_numbers(key) {
+            self.misfits.push(error.to_string());
+            return None;
+        }
+        Some(More { tensors: base.tensors.clone(), key: key.clone() })
     }
 
     /// Ends the reading.
@@ -212,17 +320,17 @@ impl<'c> Loader<'c> {
                 None => Ok(()),
             };
         }
-        if self.part == Part::Vae {
+        if self.kind == Kind::Part(Part::Vae) {
             problems.push("another may be given by --vae FILE".to_string());
         }
-        let file = self.checkpoint.label_of(self.part).to_string();
-        Err(Error::Unfit { file, part: self.part.name(), problems: problems.join("; ") })
+        Err(Error::Unfit { file: self.label.to_string(), part: self.kind.name(), problems: problems.join("; ") })
     }
 
     /// The name that a missing tensor would have in the file, or its diffusers name if the file has no place for it.
     fn name_in_file(&self, name: &str) -> String {
-        let all: Vec<&str> = self.checkpoint.names().iter().map(String::as_str).collect();
-        keys::file_key(self.part, name, &all).unwrap_or_else(|| name.to_string())
+        let Kind::Part(part) = self.kind else { return name.to_string() };
+        let all: Vec<&str> = self.tensors.names().iter().map(String::as_str).collect();
+        keys::file_key(part, name, &all).unwrap_or_else(|| name.to_string())
     }
 }
 

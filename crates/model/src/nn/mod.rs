@@ -2,6 +2,8 @@
 
 mod builder;
 mod layers;
+mod read;
 
 pub use builder::{Builder, MatrixSource};
 pub use layers::{Conv2d, Linear};
+pub(crate) use read::read;

@@ -28,7 +28,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// Resnet `index` of the block at `path` and what follows it, for `[inputs, outputs]` channels; `width` is that of the
     /// first level.
-    fn build(b: &mut Builder<'_, '_>, path: &str, index: usize, [inputs, outputs]: [usize; 2], width: usize) -> Self {
+    pub fn build(
+        b: &mut Builder<'_, '_>,
+        path: &str,
+        index: usize,
+        [inputs, outputs]: [usize; 2],
+        width: usize,
+    ) -> Self {
         let resnet = Resnet::build(b, &format!("{path}.resnets.{index}"), [inputs, outputs], width);
         let attention = format!("{path}.attentions.{index}");
         let mut transformer = None;

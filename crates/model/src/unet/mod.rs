@@ -1,14 +1,14 @@
 //! The denoising UNet (Rombach et al. 2022; topology and names as in diffusers' `UNet2DConditionModel`).
 
-mod blocks;
-mod condition;
+pub(crate) mod blocks;
+pub(crate) mod condition;
 mod first;
 mod piece;
 mod recompute;
 mod residuals;
-mod resnet;
-mod sampling;
-mod time;
+pub(crate) mod resnet;
+pub(crate) mod sampling;
+pub(crate) mod time;
 mod transformer;
 
 use burn::tensor::Tensor;

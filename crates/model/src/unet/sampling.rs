@@ -14,7 +14,7 @@ use crate::nn::{Builder, Conv2d};
 /// # Shapes
 /// - x: [B, C, H, W]
 /// - output: [B, C, H', W']
-pub(super) fn nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+pub(crate) fn nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     if size == [height, width] {
         return x;

@@ -36,6 +36,11 @@ impl TimeEmbedding {
         Self { width, linear_1, linear_2, add_embedding }
     }
 
+    /// Whether the network is given more than the time: prompt and sizes, as SDXL is.
+    pub fn takes_added(&self) -> bool {
+        self.add_embedding.is_some()
+    }
+
     /// The embedding after the SiLU with which every residual block would begin.
     ///
     /// # Shapes

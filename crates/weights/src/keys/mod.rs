@@ -7,6 +7,7 @@ use std::fmt;
 
 use lorabake_recipe::model::Family;
 
+pub mod control;
 pub mod diffusers;
 pub mod kohya;
 pub mod peft;

@@ -50,6 +50,16 @@ enum Mark {
 }
 
 impl Relative {
+    /// What it is, behind "it is".
+    pub(crate) fn is(&self) -> &'static str {
+        self.is
+    }
+
+    /// Whether it is a ControlNet that is built otherwise than those of our families.
+    pub(crate) fn is_unlike_ours(&self) -> bool {
+        !["SDXL", "Stable Diffusion 1.x or 2.x"].contains(&self.name)
+    }
+
     /// Whether it is one of our families, trained for inpainting: its UNet takes a mask and an image beside the latents.
     pub(crate) fn is_inpainting(&self) -> bool {
         self.name.ends_with(", inpainting")
