@@ -7,6 +7,7 @@ mod checkpoint;
 pub mod embedded;
 pub mod noise;
 mod noise_file;
+mod pipeline;
 pub mod png_text;
 pub mod prompt;
 pub mod prompt_file;
