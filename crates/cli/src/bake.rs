@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use lorabake_device::launched;
+use lorabake_generate::picture_file::{self, Pixels};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
 use lorabake_train::event::{Command, Event, Outcome, Painted};
@@ -14,7 +15,6 @@ use lorabake_train::Milestone;
 
 use crate::cmd::generate::model_name;
 use crate::paint::{self, Job};
-use crate::picture_file::{self, Pixels};
 use crate::progress::Progress;
 use crate::stop;
 use crate::tensorboard::Log;

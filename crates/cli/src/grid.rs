@@ -1,8 +1,7 @@
 //! A labelled grid of pictures: rows for settings, columns for prompts and seeds.
 
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
-
-use crate::picture_file::Pixels;
+use lorabake_generate::picture_file::Pixels;
 
 const PAPER: u8 = 255;
 const INK: u8 = 32;

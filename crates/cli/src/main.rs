@@ -26,7 +26,6 @@ mod jsonl;
 mod memory;
 mod option_reference;
 mod paint;
-mod picture_file;
 mod progress;
 mod stop;
 mod tensorboard;

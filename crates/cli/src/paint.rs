@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use lorabake_generate::sample::{Pipeline, Request};
+use lorabake_generate::picture_file::Pixels;
+use lorabake_generate::png_text::{Fields, Value};
+use lorabake_generate::{Pipeline, Request};
 
 use crate::grid;
-use crate::picture_file::Pixels;
 use crate::progress::Counter;
 use crate::{terminal, words};
 
@@ -58,17 +60,18 @@ pub fn compare(painter: &Pipeline, shots: &[Job]) -> Result<Pixels> {
 
 /// The text that the web UI keeps in a picture, and reads back from it.
 pub fn parameters(shot: &Job, model: &str) -> String {
-    let Request { negative_prompt, width, height, steps, cfg_scale, seed, sampler, clip_skip, .. } = &shot.request;
-    let mut text = shot.typed.clone();
-    if !negative_prompt.is_empty() {
-        text += &format!("\nNegative prompt: {negative_prompt}");
-    }
-    text += &format!(
-        "\nSteps: {}, Sampler: {sampler}, CFG scale: {cfg_scale}, Seed: {seed}, Size: {width}x{height}, Model: {model}",
-        steps.get()
-    );
-    if *clip_skip > 1 {
-        text += &format!(", Clip skip: {clip_skip}");
-    }
-    text + concat!(", Version: lorabake ", env!("CARGO_PKG_VERSION"))
+    let request = &shot.request;
+    let fields = Fields {
+        prompt: shot.typed.clone(),
+        negative_prompt: request.negative_prompt.clone(),
+        steps: request.steps.get() as i64,
+        sampler: request.sampler.to_string(),
+        cfg_scale: Value::short(request.cfg_scale),
+        seed: request.seed,
+        size: [request.width, request.height],
+        model: Some(model.to_owned()),
+        clip_skip: request.clip_skip as i64,
+        ..Fields::default()
+    };
+    fields.text()
 }

@@ -1,12 +1,14 @@
 //! Pictures from prompts: prompts, conditioning, guided sampling, decoding.
+//! From a [`Request`] to a [`Picture`]: prompts, conditioning, guided sampling, decoding; files of pictures.
 //!
-//! Not here: samplers (`diffusion`), the networks (`model`), files and words for a screen (`cli`). Nothing is written or
-//! printed, and neither the data set nor the trainer is known.
+//! Not here: samplers (`diffusion`), the networks (`model`), words for a screen (`cli`). Nothing is printed, and neither
+//! the data set nor the trainer is known.
 
 mod checkpoint;
 pub mod embedded;
 pub mod noise;
 mod noise_file;
+pub mod picture_file;
 mod pipeline;
 pub mod png_text;
 pub mod prompt;

@@ -9,6 +9,8 @@ use include_dir::{Dir, DirEntry, include_dir};
 use lorabake_device;
 use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_generate::open_model;
+use lorabake_generate::picture_dtypes;
+use lorabake_generate::picture_file;
 use lorabake_generate::prompt_file::{self, SamplePrompt};
 use lorabake_generate::sample::picture_dtypes;
 use lorabake_generate::sample::{LoraUse, Pipeline, Request};
@@ -19,7 +21,6 @@ use lorabake_train::event::Outcome;
 use super::{generate, train};
 use crate::bake::{bake, summary};
 use crate::paint::{self, Job};
-use crate::picture_file;
 use crate::terminal::{self, Shown};
 
 /// Recipes, pictures and prompts of all demonstrations, so that the program needs nothing beside it.

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use lorabake_device::{self, Opened};
 use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_generate::open_checkpoint;
+use lorabake_generate::picture_dtypes;
+use lorabake_generate::picture_file::{Target, save};
 use lorabake_generate::prompt::{LoraTag, Prompt, find_lora};
 use lorabake_generate::prompt_file::{self, SamplePrompt};
 use lorabake_generate::read_noise;
@@ -21,7 +23,6 @@ use lorabake_recipe::train::device::Device;
 use lorabake_weights::lora;
 
 use crate::paint::{self, Job};
-use crate::picture_file::{Target, save};
 use crate::terminal::{self, Shown};
 
 /// The options; their comments are the texts of `--help`.

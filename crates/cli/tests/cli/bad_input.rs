@@ -123,7 +123,7 @@ fn options_that_cannot_be_meant() {
         ("--cfg_scale=much", 2, "--cfg_scale"),
         ("--sampler=magic", 2, "ddim"),
         ("--width=100", 1, "multiples of 8"),
-        ("--out=a.jpg", 1, "only .png"),
+        ("--out=a.bmp", 1, "only .png, .jpg and .webp"),
         ("--negative_prompt=<lora:x:1>", 1, "--negative_prompt"),
         ("--prompt=a <lora:nowhere:1>", 1, "no LoRA `nowhere`"),
         ("--prompt=a <lora:x:much>", 1, "`much` is not a number"),

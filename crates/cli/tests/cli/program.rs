@@ -53,7 +53,7 @@ fn a_lora_is_baked_and_used() {
         png_text(&sandbox.path("with.png")),
         concat!(
             "a penny <lora:last:4>\nSteps: 2, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: pocket, ",
-            "Version: lorabake ",
+            "Version: lorabake-",
             env!("CARGO_PKG_VERSION")
         )
     );
