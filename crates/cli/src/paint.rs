@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lorabake_generate::sample::{Pipeline, Request};
 use lorabake_generate::picture_file::Pixels;
 use lorabake_generate::png_text::{Fields, Value};
-use lorabake_generate::{Pipeline, Request};
+use lorabake_generate::sample::{Pipeline, Request};
 
 use crate::grid;
 use crate::progress::Counter;

@@ -1,5 +1,4 @@
-//! Pictures from prompts: prompts, conditioning, guided sampling, decoding.
-//! From a [`Request`] to a [`Picture`]: prompts, conditioning, guided sampling, decoding; files of pictures.
+//! Pictures from prompts: prompts, conditioning, guided sampling, decoding; files of pictures.
 //!
 //! Not here: samplers (`diffusion`), the networks (`model`), words for a screen (`cli`). Nothing is printed, and neither
 //! the data set nor the trainer is known.
@@ -9,7 +8,6 @@ pub mod embedded;
 pub mod noise;
 mod noise_file;
 pub mod picture_file;
-mod pipeline;
 pub mod png_text;
 pub mod prompt;
 pub mod prompt_file;

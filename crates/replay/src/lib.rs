@@ -6,9 +6,9 @@
 mod infotext;
 mod number;
 mod pack;
+mod pictures;
 mod prompts;
 mod rng;
-mod pictures;
 mod verdict;
 
 use std::path::Path;
@@ -25,10 +25,12 @@ struct Folder {
 }
 
 /// In the order of a picture's way.
-const FOLDERS: &[Folder] = &[Folder { name: "infotext", cases: infotext::cases }];
-const FOLDERS: &[Folder] = &[Folder { name: "prompts", cases: prompts::cases }];
-const FOLDERS: &[Folder] = &[Folder { name: "rng", cases: rng::cases }];
-const FOLDERS: &[Folder] = &[Folder { name: "pictures", cases: pictures::cases }];
+const FOLDERS: &[Folder] = &[
+    Folder { name: "prompts", cases: prompts::cases },
+    Folder { name: "rng", cases: rng::cases },
+    Folder { name: "pictures", cases: pictures::cases },
+    Folder { name: "infotext", cases: infotext::cases },
+];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

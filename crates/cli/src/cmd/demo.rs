@@ -9,7 +9,6 @@ use include_dir::{Dir, DirEntry, include_dir};
 use lorabake_device;
 use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_generate::open_model;
-use lorabake_generate::picture_dtypes;
 use lorabake_generate::picture_file;
 use lorabake_generate::prompt_file::{self, SamplePrompt};
 use lorabake_generate::sample::picture_dtypes;

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use lorabake_device::{self, Opened};
 use lorabake_diffusion::{Sampler, StepCount};
 use lorabake_generate::open_checkpoint;
-use lorabake_generate::picture_dtypes;
 use lorabake_generate::picture_file::{Target, save};
 use lorabake_generate::prompt::{LoraTag, Prompt, find_lora};
 use lorabake_generate::prompt_file::{self, SamplePrompt};
