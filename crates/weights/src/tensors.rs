@@ -166,6 +166,12 @@ impl Tensors {
         self.files.get(location.file)?.dtype(&location.name)
     }
 
+    /// A tensor's bytes as they are in its file, if they lie there in this order.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let location = self.locations.get(name)?;
+        self.files.get(location.file)?.bytes(&location.name)
+    }
+
     /// Whether a tensor's numbers can be read, as far as is known without reading them.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod peft;
 pub(crate) mod text;
 mod unet;
 mod vae;
+pub mod webui;
 
 /// A tensor that says: the UNet predicts v.
 pub const V_PRED: &str = "v_pred";

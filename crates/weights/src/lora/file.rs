@@ -100,7 +100,7 @@ const KINDS: [Kind; 4] = [
 ];
 
 /// What the names of embeddings in the file of a LoRA begin with.
-const EMBEDDINGS: &str = "bundle_emb.";
+pub(super) const EMBEDDINGS: &str = "bundle_emb.";
 
 /// Suffixes that modules of several kinds have.
 const SHARED: [&str; 2] = ["alpha", "dora_scale"];
@@ -186,17 +186,17 @@ impl LoraModule {
 }
 
 /// Whether programs leave this key in files of LoRAs although nobody needs it.
-fn is_without_effect(key: &str) -> bool {
+pub(super) fn is_without_effect(key: &str) -> bool {
     ["v_pred", "ztsnr", "step", "global_step", "epoch"].contains(&key) || key.starts_with("model_ema.")
 }
 
 /// Whether `module` could be a name of a LoRA for Stable Diffusion.
-fn is_module(module: &str) -> bool {
+pub(super) fn is_module(module: &str) -> bool {
     ["lora_unet_", "lora_te_", "lora_te1_", "lora_te2_"].iter().any(|start| module.starts_with(start))
 }
 
 /// Why this file as a whole is no LoRA for Stable Diffusion, if so.
-fn refusal(file: &Tensors) -> Option<String> {
+pub(super) fn refusal(file: &Tensors) -> Option<String> {
     let kind = file_kind::kind(file);
     if kind == FileKind::Adapter {
         return relatives::lora_refusal(file);

@@ -2,9 +2,11 @@
 //! PEFT's names are renamed when they are opened.
 
 mod file;
+mod net_file;
 pub(crate) mod peft;
 mod save;
 
 pub use file::{LoraFile, LoraModule, ModuleTensor, Problem, note, tensors};
+pub use net_file::{NetFile, NetFileModule};
 pub(crate) use save::header_bytes;
 pub use save::{RawTensor, Saved, TensorHashes, save, save_raw};
