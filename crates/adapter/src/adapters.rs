@@ -1,5 +1,6 @@
 //! The adapters of one network and their effect on its two adaptable kinds of layer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -10,7 +11,8 @@ use crate::dora::Dora;
 use crate::dropout::{Masks, ModuleDropout};
 use crate::kind::{AdapterTensors, LayerPass, LowRank};
 use crate::lora::Lora;
-use crate::site::SiteId;
+use crate::norm::{self, NormAdapter, NormChange};
+use crate::site::{NormId, SiteId};
 
 /// One adapter, ready for a forward pass.
 #[derive(Debug, Clone)]
@@ -20,11 +22,13 @@ pub struct Adapter {
     pub(crate) masks: Option<Masks>,
     /// What its effect is multiplied with at generation.
     pub(crate) strength: f64,
+    /// Number of the net that it is of, where several are attached.
+    pub(crate) net: usize,
 }
 
 impl From<Lora> for Adapter {
     fn from(lora: Lora) -> Self {
-        Self { tensors: Arc::new(lora), dora: None, masks: None, strength: 1.0 }
+        Self { tensors: Arc::new(lora), dora: None, masks: None, strength: 1.0, net: 0 }
     }
 }
 
@@ -32,6 +36,7 @@ impl From<Lora> for Adapter {
 #[derive(Debug, Clone, Default)]
 pub struct Adapters {
     by_site: Vec<Vec<Adapter>>,
+    norms: BTreeMap<NormId, Vec<NormAdapter>>,
 }
 
 impl Adapters {
@@ -46,6 +51,45 @@ impl Adapters {
     /// The adapters of a layer.
     pub fn at(&self, site: SiteId) -> &[Adapter] {
         self.by_site.get(site.0).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same with the strength of each adapter times the factor of its net, by number; 1 for what has no factor. What
+    /// is multiplied with 0 is left out.
+    pub fn with_factors(&self, factors: &[f64]) -> Self {
+        let mut by_site = Vec::with_capacity(self.by_site.len());
+        for adapters in &self.by_site {
+            let mut scaled = Vec::with_capacity(adapters.len());
+            for adapter in adapters {
+                let factor = factors.get(adapter.net).copied().unwrap_or(1.0);
+                if factor != 0.0 {
+                    scaled.push(Adapter { strength: adapter.strength * factor, ..adapter.clone() });
+                }
+            }
+            by_site.push(scaled);
+        }
+        let mut norms: BTreeMap<NormId, Vec<NormAdapter>> = BTreeMap::new();
+        for (norm, adapters) in &self.norms {
+            for adapter in adapters {
+                let factor = factors.get(adapter.net).copied().unwrap_or(1.0);
+                if factor != 0.0 {
+                    let scaled = NormAdapter { strength: adapter.strength * factor, ..adapter.clone() };
+                    norms.entry(*norm).or_default().push(scaled);
+                }
+            }
+        }
+        Self { by_site, norms }
+    }
+
+    /// Adds a change of a norm at a strength; `net` is the number of the net that it is of, for [`Self::with_factors`].
+    pub fn attach_norm(&mut self, norm: NormId, change: NormChange, strength: f64, net: usize) {
+        if strength != 0.0 {
+            self.norms.entry(norm).or_default().push(NormAdapter { change, strength, net });
+        }
+    }
+
+    /// What is added to a norm; `None` if nothing is.
+    pub fn norm(&self, norm: NormId) -> Option<NormChange> {
+        norm::sum(self.norms.get(&norm)?)
     }
 
     /// A linear layer with its adapters.

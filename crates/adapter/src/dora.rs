@@ -43,10 +43,14 @@ pub(crate) fn norms(weight: &FrozenMatrix, inputs: usize, side: Side) -> Vec<f32
 impl Dora {
     /// W' − W, [out, in·taps], of the frozen `weight` and ΔW of the same shape.
     pub(crate) fn delta(&self, weight: &FrozenMatrix, change: Tensor<2>, inputs: usize) -> Tensor<2> {
+        let base = TensorData::new(weight.to_f32(), change.dims());
+        self.delta_of(Tensor::from_data(base, &change.device()), change, inputs)
+    }
+
+    /// W' − W of a weight W and ΔW, each [out, in·taps].
+    pub(crate) fn delta_of(&self, base: Tensor<2>, change: Tensor<2>, inputs: usize) -> Tensor<2> {
         let [outputs, columns] = change.dims();
         let taps = columns / inputs;
-        let device = change.device();
-        let base = Tensor::<2>::from_data(TensorData::new(weight.to_f32(), [outputs, columns]), &device);
         let whole = (base.clone() + change).reshape([outputs, inputs, taps]);
         let squares = whole.clone() * whole.clone();
         let squares = match self.side {

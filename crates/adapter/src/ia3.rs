@@ -70,6 +70,16 @@ impl AdapterTensors for Ia3 {
         None
     }
 
+    fn change_of(&self, weight: &Tensor<2>) -> Option<Tensor<2>> {
+        let [outputs, columns] = weight.dims();
+        if !self.on_input {
+            return Some(weight.clone() * self.weight.clone().reshape([outputs, 1]));
+        }
+        let inputs = self.weight.dims()[1];
+        let by_input = weight.clone().reshape([outputs, inputs, columns / inputs]);
+        Some((by_input * self.weight.clone().reshape([1, inputs, 1])).reshape([outputs, columns]))
+    }
+
     fn reads_output(&self) -> bool {
         !self.on_input
     }

@@ -133,6 +133,16 @@ pub(crate) trait AdapterTensors: Debug + Send + Sync {
     /// ΔW, [out, in·k·k]; `None` for a kind that scales the layer itself.
     fn delta(&self) -> Option<Tensor<2>>;
 
+    /// What it adds to the layer's weight as it is, [out, in·k·k]; `None` if it leaves the weight alone.
+    fn change_of(&self, _weight: &Tensor<2>) -> Option<Tensor<2>> {
+        self.delta()
+    }
+
+    /// What it adds to the layer's bias, [out].
+    fn bias(&self) -> Option<&[f32]> {
+        None
+    }
+
     /// The factors, where ΔW of a linear layer is a product of low rank and no more.
     fn low_rank(&self) -> Option<LowRank<'_>> {
         None

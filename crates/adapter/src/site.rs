@@ -6,6 +6,19 @@ use lorabake_ops::{ConvShape, FrozenMatrix};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SiteId(pub(crate) usize);
 
+/// Number of a norm within its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NormId(usize);
+
+/// A norm whose scale and shift nets may change in pictures. None is trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NormSite {
+    /// Path as diffusers or transformers write it, without `.weight`.
+    pub path: String,
+    /// Channels.
+    pub width: usize,
+}
+
 /// What the frozen layer computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerShape {
@@ -77,6 +90,7 @@ pub struct Site {
 pub struct Sites {
     sites: Vec<Site>,
     weights: Vec<FrozenMatrix>,
+    norms: Vec<NormSite>,
 }
 
 impl Sites {
@@ -85,6 +99,17 @@ impl Sites {
         self.sites.push(site);
         self.weights.push(weight);
         SiteId(self.sites.len() - 1)
+    }
+
+    /// Registers a norm.
+    pub fn add_norm(&mut self, path: &str, width: usize) -> NormId {
+        self.norms.push(NormSite { path: path.to_string(), width });
+        NormId(self.norms.len() - 1)
+    }
+
+    /// Every norm with its number.
+    pub fn norms(&self) -> impl Iterator<Item = (NormId, &NormSite)> {
+        self.norms.iter().enumerate().map(|(index, norm)| (NormId(index), norm))
     }
 
     /// The frozen weight of the layer of this number.

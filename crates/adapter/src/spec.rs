@@ -89,7 +89,7 @@ impl AdapterSpec {
     /// - values: each as [`Parameter::matrix`] of its parameter
     pub fn adapter(&self, mut values: Vec<Tensor<2>>, strength: f64, draw: &AdapterDraw) -> Adapter {
         let dora = self.dora.map(|side| Dora { scale: values.pop().expect("dora_scale comes last"), side });
-        Adapter { tensors: self.method.kind().tensors(values, draw), dora, masks: draw.masks, strength }
+        Adapter { tensors: self.method.kind().tensors(values, draw), dora, masks: draw.masks, strength, net: 0 }
     }
 
     /// The tensors of a file, without alpha.

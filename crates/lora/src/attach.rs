@@ -14,10 +14,23 @@ pub struct Attached {
     pub texts: [Adapters; 2],
     /// Adapters of the UNet.
     pub unet: Adapters,
+    /// Number of nets in it, see [`crate::Net::attach`].
+    pub(crate) nets: usize,
 }
 
 impl Attached {
-    fn part_mut(&mut self, part: Part) -> &mut Adapters {
+    /// The same with the strength of each net, by number, times a factor, in the text encoders and the UNet alike: for
+    /// strengths that change over the steps. It costs next to nothing; nets without a factor stay as they are.
+    pub fn with_factors(&self, factors: &[f64]) -> Self {
+        let [first, second] = &self.texts;
+        Self {
+            texts: [first.with_factors(factors), second.with_factors(factors)],
+            unet: self.unet.with_factors(factors),
+            nets: self.nets,
+        }
+    }
+
+    pub(crate) fn part_mut(&mut self, part: Part) -> &mut Adapters {
         match part {
             Part::TextEncoder => &mut self.texts[0],
             Part::TextEncoder2 => &mut self.texts[1],

@@ -5,9 +5,11 @@
 
 mod adapter_draws;
 mod attach;
+mod net;
 mod network;
 mod open;
 
 pub use adapter_draws::AdapterDraws;
 pub use attach::{Attached, Strength, Tracked};
+pub use net::{Net, NetChange, NetLayer, NetStrength};
 pub use network::{LoraNetwork, NetworkModule};

@@ -60,6 +60,13 @@ impl GroupNorm {
         Self { saved: SavedForBackward::beside(dtype), ..self }
     }
 
+    /// The norm with other scales and shifts: what is added to those of each channel.
+    pub fn changed(&self, scale: &[f32], shift: Option<&[f32]>) -> Self {
+        let gamma = Arc::new(self.gamma.plus(scale));
+        let beta = shift.map_or_else(|| self.beta.clone(), |shift| Arc::new(self.beta.plus(shift)));
+        Self { gamma, beta, ..self.clone() }
+    }
+
     /// The norm, then the activation.
     ///
     /// # Shapes

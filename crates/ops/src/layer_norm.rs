@@ -38,6 +38,14 @@ impl LayerNorm {
         Self(Arc::new(Normalize { gamma, beta, epsilon, saved: SavedForBackward::beside(dtype) }))
     }
 
+    /// The norm with other scales and shifts: what is added to those of each column.
+    pub fn changed(&self, scale: &[f32], shift: Option<&[f32]>) -> Self {
+        let Normalize { gamma, beta, epsilon, saved } = &*self.0;
+        let gamma = gamma.plus(scale);
+        let beta = shift.map_or_else(|| beta.plus(&[]), |shift| beta.plus(shift));
+        Self(Arc::new(Normalize { gamma, beta, epsilon: *epsilon, saved: *saved }))
+    }
+
     /// The norm of each row.
     ///
     /// # Shapes

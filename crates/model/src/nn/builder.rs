@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use lorabake_adapter::{LayerShape, Role, Site, Sites};
 use lorabake_ops::{
-    ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, GroupNorm, LayerNorm, LazyMatrix, MatrixReader, WeightDtype,
+    self as ops, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, LazyMatrix, MatrixReader, WeightDtype,
 };
 use lorabake_weights::Loader;
 use lorabake_weights::loader::DeferredTensor;
 
-use super::{Conv2d, Linear};
+use super::{Conv2d, GroupNorm, LayerNorm, Linear};
 
 /// Groups of every group norm in Stable Diffusion.
 const GROUPS: usize = 32;
@@ -180,18 +180,25 @@ impl<'l, 'c> Builder<'l, 'c> {
 
     /// A group norm of 32 groups.
     pub fn group_norm(&mut self, path: &str, channels: usize, epsilon: f32) -> GroupNorm {
+        let base = self.frozen_group_norm(path, channels, epsilon);
+        GroupNorm { base, site: self.sites.add_norm(path, channels) }
+    }
+
+    /// A group norm of 32 groups that no adapter may change (the VAE's).
+    pub fn frozen_group_norm(&mut self, path: &str, channels: usize, epsilon: f32) -> ops::GroupNorm {
         let gamma = self.vector(&format!("{path}.weight"), channels);
         let beta = self.vector(&format!("{path}.bias"), channels);
         // A file whose width is no multiple of 32 is refused by the loader; until then one group will do.
         let groups = if channels.is_multiple_of(GROUPS) { GROUPS } else { 1 };
-        GroupNorm::new(gamma, beta, groups, epsilon).beside(self.dtype)
+        ops::GroupNorm::new(gamma, beta, groups, epsilon).beside(self.dtype)
     }
 
     /// A layer norm with ε = 1e-5.
     pub fn layer_norm(&mut self, path: &str, width: usize) -> LayerNorm {
         let gamma = self.vector(&format!("{path}.weight"), width);
         let beta = self.vector(&format!("{path}.bias"), width);
-        LayerNorm::new(gamma, beta, 1e-5, self.dtype)
+        let base = ops::LayerNorm::new(gamma, beta, 1e-5, self.dtype);
+        LayerNorm { base, site: self.sites.add_norm(path, width) }
     }
 
     /// The tensor `name` of the file, of one dimension.

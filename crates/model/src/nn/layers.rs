@@ -1,8 +1,10 @@
-//! The only two layers that know of adapters.
+//! The only layers that know of adapters: linear layers and convolutions, which they bypass, and norms, which they change.
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, SiteId};
 use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, WeightDtype};
+use lorabake_adapter::{Adapters, NormId, SiteId};
+use lorabake_ops::{self as ops, Activation, FrozenConv, FrozenLinear, WeightDtype};
 
 /// A frozen linear layer that adapters may bypass.
 #[derive(Debug, Clone)]
@@ -47,5 +49,45 @@ impl Conv2d {
     /// Geometry of the convolution.
     pub fn shape(&self) -> ConvShape {
         self.base.shape()
+    }
+}
+
+/// A frozen group norm whose scale and shift adapters may change.
+#[derive(Debug, Clone)]
+pub struct GroupNorm {
+    pub(super) base: ops::GroupNorm,
+    pub(super) site: NormId,
+}
+
+impl GroupNorm {
+    /// The norm, then the activation, with what `adapters` have for it.
+    ///
+    /// # Shapes
+    /// - x and output: [B, C, H, W]
+    pub fn forward(&self, x: Tensor<4>, activation: Activation, adapters: &Adapters) -> Tensor<4> {
+        match adapters.norm(self.site) {
+            None => self.base.forward(x, activation),
+            Some(change) => self.base.changed(&change.scale, change.shift.as_deref()).forward(x, activation),
+        }
+    }
+}
+
+/// A frozen layer norm whose scale and shift adapters may change.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    pub(super) base: ops::LayerNorm,
+    pub(super) site: NormId,
+}
+
+impl LayerNorm {
+    /// The norm of each row, with what `adapters` have for it.
+    ///
+    /// # Shapes
+    /// - x and output: [.., D]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, adapters: &Adapters) -> Tensor<D> {
+        match adapters.norm(self.site) {
+            None => self.base.forward(x),
+            Some(change) => self.base.changed(&change.scale, change.shift.as_deref()).forward(x),
+        }
     }
 }

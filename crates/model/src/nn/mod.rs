@@ -1,4 +1,4 @@
-//! The two adaptable layers, and the builder that reads layers from a checkpoint.
+//! The adaptable layers, and the builder that reads layers from a checkpoint.
 
 mod builder;
 mod layers;
@@ -7,3 +7,4 @@ mod read;
 pub use builder::{Builder, MatrixSource};
 pub use layers::{Conv2d, Linear};
 pub(crate) use read::read;
+pub use layers::{Conv2d, GroupNorm, LayerNorm, Linear};

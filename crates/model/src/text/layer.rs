@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, activation};
 use lorabake_adapter::{Adapters, Role};
-use lorabake_ops::{LayerNorm, Mask, attention, quick_gelu};
+use lorabake_ops::{Mask, attention, quick_gelu};
 
 use crate::family::Activation;
-use crate::nn::{Builder, Linear};
+use crate::nn::{Builder, LayerNorm, Linear};
 
 /// CLIP's heads are 64 wide; narrow toys still have two.
 const HEAD_WIDTH: usize = 64;
@@ -46,8 +46,8 @@ impl Layer {
     /// # Shapes
     /// - x and output: [N, 77, D]
     pub fn forward(&self, x: Tensor<3>, adapters: &Adapters) -> Tensor<3> {
-        let x = x.clone() + self.attend(self.layer_norm1.forward(x), adapters);
-        let inner = self.fc1.forward(self.layer_norm2.forward(x.clone()), adapters);
+        let x = x.clone() + self.attend(self.layer_norm1.forward(x, adapters), adapters);
+        let inner = self.fc1.forward(self.layer_norm2.forward(x.clone(), adapters), adapters);
         let inner = match self.activation {
             Activation::QuickGelu => quick_gelu(inner),
             Activation::Gelu => activation::gelu(inner),

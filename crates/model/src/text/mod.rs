@@ -5,11 +5,11 @@ mod states;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::{FrozenLinear, FrozenMatrix, LayerNorm};
+use lorabake_ops::{FrozenLinear, FrozenMatrix};
 
 use crate::conditioning::Encoded;
 use crate::family::{States, TextModel};
-use crate::nn::Builder;
+use crate::nn::{Builder, LayerNorm};
 use crate::tokenizer::CHUNK_IDS;
 use layer::Layer;
 
@@ -99,7 +99,7 @@ impl TextEncoder {
             x = layer.forward(x, adapters);
         }
         let states = match self.model.states {
-            States::Normed => self.final_layer_norm.forward(x.clone()),
+            States::Normed => self.final_layer_norm.forward(x.clone(), adapters),
             States::Penultimate => x.clone(),
         };
         let mut pooled = None;
@@ -107,7 +107,7 @@ impl TextEncoder {
             for layer in &self.layers[wanted..] {
                 x = layer.forward(x, adapters);
             }
-            let end = self.final_layer_norm.forward(states::at_first_end(&x, ids, chunks_per_prompt));
+            let end = self.final_layer_norm.forward(states::at_first_end(&x, ids, chunks_per_prompt), adapters);
             let [batch, _, width] = end.dims();
             pooled = Some(text_projection.forward(end.reshape([batch, width])));
         }

@@ -13,10 +13,9 @@ mod transformer;
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role, Sites};
-use lorabake_ops::GroupNorm;
 
 use crate::conditioning::Conditioning;
-use crate::nn::{Builder, Conv2d};
+use crate::nn::{Builder, Conv2d, GroupNorm};
 use blocks::{Channels, DownBlock, MidBlock, UpBlock};
 use condition::{Condition, OddSides};
 use first::First;

@@ -1,7 +1,7 @@
 //! The forward pass as a row of pieces, each from one tensor, and at times a skip, to one tensor.
 
 use burn::tensor::Tensor;
-use lorabake_ops::{Activation, GroupNorm};
+use lorabake_ops::Activation;
 
 use super::UNet;
 use super::blocks::Stage;
@@ -10,7 +10,7 @@ use super::first::First;
 use super::residuals::Residuals;
 use super::resnet::Resnet;
 use super::sampling::{Downsample, Upsample};
-use crate::nn::Conv2d;
+use crate::nn::{Conv2d, GroupNorm};
 
 /// One step on the way through the UNet.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,10 @@ impl<'a> Piece<'a> {
             Layer::Down(downsample) => downsample.forward(x, condition.adapters),
             Layer::Up(upsample) => upsample.forward(x, size, condition),
             Layer::Last(norm, conv) => conv.forward(norm.forward(x, Activation::Silu), condition.adapters),
+            Layer::Up(upsample) => upsample.forward(x, size, condition.adapters),
+            Layer::Last(norm, conv) => {
+                conv.forward(norm.forward(x, Activation::Silu, condition.adapters), condition.adapters)
+            }
         }
     }
 }

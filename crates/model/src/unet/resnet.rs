@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::Role;
-use lorabake_ops::{Activation, GroupNorm};
+use lorabake_ops::Activation;
 
 use super::condition::Condition;
-use crate::nn::{Builder, Conv2d, Linear};
+use crate::nn::{Builder, Conv2d, GroupNorm, Linear};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Resnet {
@@ -40,11 +40,11 @@ impl Resnet {
     /// - output: [B, out, H, W]
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
         let adapters = condition.adapters;
-        let h = self.conv1.forward(self.norm1.forward(x.clone(), Activation::Silu), adapters);
+        let h = self.conv1.forward(self.norm1.forward(x.clone(), Activation::Silu, adapters), adapters);
         let temb = self.time_emb_proj.forward(condition.temb.clone(), adapters);
         let [batch, channels] = temb.dims();
         let h = h + temb.reshape([batch, channels, 1, 1]);
-        let h = self.conv2.forward(self.norm2.forward(h, Activation::Silu), adapters);
+        let h = self.conv2.forward(self.norm2.forward(h, Activation::Silu, adapters), adapters);
         let x = match &self.conv_shortcut {
             Some(conv_shortcut) => conv_shortcut.forward(x, adapters),
             None => x,

@@ -2,12 +2,12 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, Role};
-use lorabake_ops::{Activation, GroupNorm, LayerNorm, Mask, attention, geglu, transpose};
+use lorabake_ops::{Activation, Mask, attention, geglu, transpose};
 
 use lorabake_weights::Family;
 
 use super::condition::Condition;
-use crate::nn::{Builder, Linear};
+use crate::nn::{Builder, GroupNorm, LayerNorm, Linear};
 
 /// SD1.x has eight heads at every level.
 const HEADS: usize = 8;
@@ -61,7 +61,8 @@ impl Transformer {
     /// - x and output: [B, C, H, W]
     pub fn forward(&self, x: Tensor<4>, condition: &Condition<'_>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
-        let tokens = transpose(self.norm.forward(x.clone(), Activation::None).reshape([b, c, h * w]));
+        let normed = self.norm.forward(x.clone(), Activation::None, condition.adapters);
+        let tokens = transpose(normed.reshape([b, c, h * w]));
         let mut tokens = self.proj_in.forward(tokens, condition.adapters);
         for block in &self.transformer_blocks {
             tokens = block.forward(tokens, condition);
@@ -99,10 +100,10 @@ impl BasicTransformerBlock {
     /// - x and output: [B, S, C]
     fn forward(&self, x: Tensor<3>, condition: &Condition<'_>) -> Tensor<3> {
         let adapters = condition.adapters;
-        let normed = self.norm1.forward(x.clone());
+        let normed = self.norm1.forward(x.clone(), adapters);
         let x = x + self.attn1.forward(normed.clone(), normed, adapters);
-        let x = x.clone() + self.attn2.forward(self.norm2.forward(x), condition.context.clone(), adapters);
-        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone()), adapters), self.ff_in.dtype());
+        let x = x.clone() + self.attn2.forward(self.norm2.forward(x, adapters), condition.context.clone(), adapters);
+        let gated = geglu(self.ff_in.forward(self.norm3.forward(x.clone(), adapters), adapters), self.ff_in.dtype());
         x + self.ff_out.forward(gated, adapters)
     }
 }

@@ -23,9 +23,9 @@ impl Resnet {
     pub fn build(b: &mut Builder<'_, '_>, path: &str, [inputs, outputs]: [usize; 2]) -> Self {
         let conv_shortcut = format!("{path}.conv_shortcut");
         Self {
-            norm1: b.group_norm(&format!("{path}.norm1"), inputs, EPSILON),
+            norm1: b.frozen_group_norm(&format!("{path}.norm1"), inputs, EPSILON),
             conv1: b.frozen_conv(&format!("{path}.conv1"), Builder::same(inputs, outputs)),
-            norm2: b.group_norm(&format!("{path}.norm2"), outputs, EPSILON),
+            norm2: b.frozen_group_norm(&format!("{path}.norm2"), outputs, EPSILON),
             conv2: b.frozen_conv(&format!("{path}.conv2"), Builder::same(outputs, outputs)),
             conv_shortcut: if inputs == outputs {
                 None
@@ -63,7 +63,7 @@ impl MidBlock {
         let attention = format!("{path}.attentions.0");
         Self {
             resnets: [0, 1].map(|i| Resnet::build(b, &format!("{path}.resnets.{i}"), extents)),
-            group_norm: b.group_norm(&format!("{attention}.group_norm"), channels, EPSILON),
+            group_norm: b.frozen_group_norm(&format!("{attention}.group_norm"), channels, EPSILON),
             to_q: b.frozen_linear(&format!("{attention}.to_q"), extents),
             to_k: b.frozen_linear(&format!("{attention}.to_k"), extents),
             to_v: b.frozen_linear(&format!("{attention}.to_v"), extents),

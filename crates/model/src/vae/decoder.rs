@@ -37,7 +37,7 @@ impl Decoder {
         for index in 0..b.count(|i| format!("decoder.up_blocks.{i}.resnets.0.conv1.weight")) {
             up_blocks.push(UpBlock::build(b, &format!("decoder.up_blocks.{index}"), &mut current));
         }
-        let conv_norm_out = b.group_norm("decoder.conv_norm_out", current, EPSILON);
+        let conv_norm_out = b.frozen_group_norm("decoder.conv_norm_out", current, EPSILON);
         let conv_out = b.frozen_conv("decoder.conv_out", Builder::same(current, channels));
         Self { scale, post_quant_conv, conv_in, mid_block, up_blocks, conv_norm_out, conv_out }
     }

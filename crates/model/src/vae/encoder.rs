@@ -49,7 +49,7 @@ impl Encoder {
             conv_in,
             down_blocks,
             mid_block: MidBlock::build(b, "encoder.mid_block", current),
-            conv_norm_out: b.group_norm("encoder.conv_norm_out", current, EPSILON),
+            conv_norm_out: b.frozen_group_norm("encoder.conv_norm_out", current, EPSILON),
             conv_out: b.frozen_conv("encoder.conv_out", Builder::same(current, latents)),
             quant_conv: b.frozen_conv("quant_conv", Builder::pointwise(latents, latents)),
         }

@@ -20,6 +20,13 @@ impl FrozenVector {
         Self { numbers, there: Mutex::default() }
     }
 
+    /// Others: these with `added` to the first of them.
+    pub fn plus(&self, added: &[f32]) -> Self {
+        let mut numbers = self.numbers.clone();
+        numbers.iter_mut().zip(added).for_each(|(number, added)| *number += added);
+        Self::new(numbers)
+    }
+
     /// The numbers on a device.
     ///
     /// # Shapes
