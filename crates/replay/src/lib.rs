@@ -5,6 +5,7 @@
 
 mod infotext;
 mod number;
+mod nets;
 mod pack;
 mod pictures;
 mod prompts;
@@ -31,6 +32,7 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "pictures", cases: pictures::cases },
     Folder { name: "infotext", cases: infotext::cases },
 ];
+const FOLDERS: &[Folder] = &[Folder { name: "nets", cases: nets::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("cli", BELOW_CLI),
     ("testkit", &[]),
     ("replay", &["recipe", "pixels", "weights", "ops", "device", "model", "lora", "diffusion", "generate"]),
+    ("replay", &["recipe", "weights", "ops", "device", "adapter", "model", "lora", "diffusion", "generate"]),
     ("xtask", BELOW_XTASK),
 ];
 const BELOW_TRAIN: &[&str] = &[
