@@ -4,8 +4,8 @@
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
 mod infotext;
-mod number;
 mod nets;
+mod number;
 mod pack;
 mod pictures;
 mod prompts;
@@ -28,11 +28,11 @@ struct Folder {
 /// In the order of a picture's way.
 const FOLDERS: &[Folder] = &[
     Folder { name: "prompts", cases: prompts::cases },
+    Folder { name: "nets", cases: nets::cases },
     Folder { name: "rng", cases: rng::cases },
     Folder { name: "pictures", cases: pictures::cases },
     Folder { name: "infotext", cases: infotext::cases },
 ];
-const FOLDERS: &[Folder] = &[Folder { name: "nets", cases: nets::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [
