@@ -22,13 +22,12 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("model", &["weights", "ops", "adapter"]),
     ("lora", &["recipe", "weights", "adapter", "model"]),
     ("diffusion", &["recipe"]),
-    ("generate", &["recipe", "pixels", "weights", "ops", "device", "model", "lora", "diffusion"]),
+    ("generate", &["recipe", "pixels", "weights", "ops", "device", "adapter", "model", "lora", "diffusion"]),
     ("optim", &["recipe"]),
     ("train", BELOW_TRAIN),
     ("cli", BELOW_CLI),
     ("testkit", &[]),
-    ("replay", &["recipe", "pixels", "weights", "ops", "device", "model", "lora", "diffusion", "generate"]),
-    ("replay", &["recipe", "weights", "ops", "device", "adapter", "model", "lora", "diffusion", "generate"]),
+    ("replay", &["recipe", "pixels", "weights", "ops", "device", "adapter", "model", "lora", "diffusion", "generate"]),
     ("xtask", BELOW_XTASK),
 ];
 const BELOW_TRAIN: &[&str] = &[

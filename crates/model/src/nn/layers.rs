@@ -2,9 +2,7 @@
 
 use burn::tensor::Tensor;
 use lorabake_adapter::{Adapters, NormId, SiteId};
-use lorabake_adapter::{Adapters, SiteId};
-use lorabake_ops::{self as ops, Activation, FrozenConv, FrozenLinear, WeightDtype};
-use lorabake_ops::{ConvShape, FrozenConv, FrozenLinear, WeightDtype};
+use lorabake_ops::{self as ops, Activation, ConvShape, FrozenConv, FrozenLinear, WeightDtype};
 
 /// A frozen linear layer that adapters may bypass.
 #[derive(Debug, Clone)]

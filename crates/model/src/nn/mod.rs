@@ -6,5 +6,4 @@ mod read;
 
 pub use builder::{Builder, MatrixSource};
 pub use layers::{Conv2d, GroupNorm, LayerNorm, Linear};
-pub use layers::{Conv2d, Linear};
 pub(crate) use read::read;

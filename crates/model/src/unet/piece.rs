@@ -64,8 +64,6 @@ impl<'a> Piece<'a> {
             Layer::Resnet(resnet) => resnet.forward(x, condition),
             Layer::Down(downsample) => downsample.forward(x, condition.adapters),
             Layer::Up(upsample) => upsample.forward(x, size, condition),
-            Layer::Last(norm, conv) => conv.forward(norm.forward(x, Activation::Silu), condition.adapters),
-            Layer::Up(upsample) => upsample.forward(x, size, condition.adapters),
             Layer::Last(norm, conv) => {
                 conv.forward(norm.forward(x, Activation::Silu, condition.adapters), condition.adapters)
             }

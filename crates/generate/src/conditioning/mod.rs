@@ -1,0 +1,13 @@
+//! From texts to what the UNet is told: chunks, weights, both of SDXL's encoders, pooled output and sizes.
+//!
+//! All texts that take turns in one prompt are encoded in one call, as in the AUTOMATIC1111 web UI, since they share the
+//! number of chunks, and the mean that [`Emphasis::Original`](crate::prompt::emphasis::Emphasis) brings back.
+
+pub mod chunks;
+mod encode;
+pub mod length;
+mod plan;
+pub mod weighting;
+
+pub use encode::{Encoders, TextOptions};
+pub use plan::{Conditions, Entry, Part};
