@@ -5,6 +5,7 @@
 
 mod infotext;
 mod nets;
+mod lbw;
 mod number;
 mod pack;
 mod pictures;
@@ -33,6 +34,8 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "pictures", cases: pictures::cases },
     Folder { name: "infotext", cases: infotext::cases },
 ];
+const FOLDERS: &[Folder] =
+    &[Folder { name: "prompts", cases: prompts::cases }, Folder { name: "lbw", cases: lbw::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

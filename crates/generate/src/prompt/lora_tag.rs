@@ -6,6 +6,8 @@ use anyhow::{Result, bail};
 
 use lorabake_lora::Strength;
 
+use super::tags::unclosed;
+
 /// A prompt, and the LoRAs that it asks for.
 #[derive(Debug, Clone)]
 pub struct Prompt {
@@ -35,7 +37,7 @@ impl Prompt {
         let mut rest = text;
         while let Some((before, kind, body, after)) = next_tag(rest) {
             prompt.text.push_str(before);
-            if let Some(tag) = open_tag(body) {
+            if let Some(tag) = unclosed(body) {
                 bail!("the prompt's tag <{kind}:{body}> has another one inside, {tag}; close the first with >");
             }
             match kind {
@@ -44,7 +46,7 @@ impl Prompt {
             }
             rest = after;
         }
-        if let Some(tag) = open_tag(rest) {
+        if let Some(tag) = unclosed(rest) {
             bail!("the prompt's tag {tag} has no > at its end; write {}>", tag.trim_end());
         }
         prompt.text.push_str(rest);
@@ -115,16 +117,6 @@ fn next_tag(text: &str) -> Option<(&str, &str, &str, &str)> {
         let (body, after) = inner[kind.len()..].strip_prefix(':')?.split_once('>')?;
         (!kind.is_empty() && !body.is_empty()).then_some((&text[..start], kind, body, after))
     })
-}
-
-/// What follows the beginning of a LoRA's tag in a text without such a tag: somebody forgot its end.
-fn open_tag(text: &str) -> Option<&str> {
-    let begins = ["<lora:", "<lyco:"];
-    let (start, _) = text.match_indices('<').find(|(start, _)| {
-        begins.iter().any(|begin| text[*start..].get(..begin.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(begin)))
-    })?;
-    let end = text[start..].find([',', '\n']).map_or(text.len(), |end| start + end);
-    Some(&text[start..end])
 }
 
 #[cfg(test)]

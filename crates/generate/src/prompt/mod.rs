@@ -1,14 +1,18 @@
 //! What a prompt says, read as the AUTOMATIC1111 web UI reads it; one rule a file, in the order in which they act.
 //!
 //! [`comments`] are cut, [`tags`] taken out, the rest is split into the parts of a [`composition`], each part becomes
-//! the texts of its [`schedule`], and each text the weighted pieces of its [`emphasis`]. Tokens are not made here.
+//! the texts of its [`schedule`], and each text the weighted pieces of its [`emphasis`]. Tokens are not made here. What the
+//! tags ask for: [`networks`], [`block_weights`].
 
+pub mod block_weights;
 mod characters;
 pub mod comments;
 pub mod composition;
 pub mod emphasis;
 mod find_network;
 mod lora_tag;
+mod nearest;
+pub mod networks;
 pub mod schedule;
 pub mod tags;
 

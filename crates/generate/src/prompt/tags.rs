@@ -76,6 +76,16 @@ pub fn take(text: &str) -> Taken {
     taken
 }
 
+/// A network's tag that begins in `text` and has no end there: somebody forgot the `>`. Up to the next comma or newline.
+pub fn unclosed(text: &str) -> Option<&str> {
+    let begins = ["<lora:", "<lyco:", "<hypernet:"];
+    let (start, _) = text.match_indices('<').find(|(start, _)| {
+        begins.iter().any(|begin| text[*start..].get(..begin.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(begin)))
+    })?;
+    let end = text[start..].find([',', '\n']).map_or(text.len(), |end| start + end);
+    Some(&text[start..end])
+}
+
 /// Where a tag stands, in bytes, and what it is.
 struct Found<'a> {
     start: usize,
