@@ -12,6 +12,11 @@ pub mod png_text;
 pub mod prompt;
 pub mod prompt_file;
 pub mod sample;
+pub mod file_names;
+pub mod picture_grid;
+mod pipeline;
+mod request;
+pub mod xyz;
 
 pub use checkpoint::{open_checkpoint, open_model};
 pub use noise_file::read_noise;

@@ -3,6 +3,7 @@
 //! A pack is a folder of JSON and safetensors files in the form of `conformance-gen`; the repository carries a part of one.
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
+mod files;
 mod infotext;
 mod nets;
 mod lbw;
@@ -12,6 +13,7 @@ mod pictures;
 mod prompts;
 mod rng;
 mod verdict;
+mod xyz;
 
 use std::path::Path;
 
@@ -36,6 +38,8 @@ const FOLDERS: &[Folder] = &[
 ];
 const FOLDERS: &[Folder] =
     &[Folder { name: "prompts", cases: prompts::cases }, Folder { name: "lbw", cases: lbw::cases }];
+    Folder { name: "files", cases: files::cases },
+    Folder { name: "xyz", cases: xyz::cases },
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

@@ -15,6 +15,7 @@ mod version;
 pub use entries::{Entries, Entry};
 pub use fields::{Fields, OUR_VERSION, Variation};
 pub use python::Value;
+pub(crate) use python::float_text;
 pub use quote::{quote, unquote};
 pub use read::{Parsed, parse};
 pub use settings::{HiresSettings, MaskSettings, NamedHash, PictureSettings, SamplingSettings};
