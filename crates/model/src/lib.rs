@@ -6,11 +6,13 @@
 mod bundle;
 pub mod conditioning;
 pub mod control;
+pub mod detector;
 pub mod family;
 pub mod nn;
 pub mod text;
 pub mod tokenizer;
 pub mod unet;
+pub mod upscaler;
 pub mod vae;
 
 pub use bundle::{Bundle, PromptChunks, VaeHalves, WeightDtypes};

@@ -12,6 +12,9 @@ mod pack;
 mod pictures;
 mod prompts;
 mod rng;
+mod adetailer;
+mod made_file;
+mod upscale;
 mod verdict;
 mod xyz;
 
@@ -40,6 +43,8 @@ const FOLDERS: &[Folder] =
     &[Folder { name: "prompts", cases: prompts::cases }, Folder { name: "lbw", cases: lbw::cases }];
     Folder { name: "files", cases: files::cases },
     Folder { name: "xyz", cases: xyz::cases },
+    Folder { name: "upscale", cases: upscale::cases },
+    Folder { name: "adetailer", cases: adetailer::cases },
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

@@ -171,6 +171,23 @@ impl<'l, 'c> Builder<'l, 'c> {
         (self.listed(path, matrix, values), shape)
     }
 
+    /// A convolution with this bias, the kernels of each output multiplied by its factor, as a norm behind it would.
+    pub fn conv_times(&mut self, path: &str, shape: ConvShape, factors: Vec<f32>, bias: Vec<f32>) -> FrozenConv {
+        let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
+        let deferred = self.loader.deferred(&format!("{path}.weight"), &extents);
+        let values = deferred.clone();
+        let patch = shape.patch();
+        let source: MatrixReader = Arc::new(move || {
+            let mut whole = deferred.read().map_err(|error| error.to_string())?;
+            for (kernels, factor) in whole.chunks_exact_mut(patch).zip(&factors) {
+                kernels.iter_mut().for_each(|value| *value *= factor);
+            }
+            Ok(whole)
+        });
+        let matrix = FrozenMatrix::from_source(shape.outputs, patch, source, self.dtype);
+        FrozenConv::new(shape, self.listed(path, matrix, values), Some(bias))
+    }
+
     /// A linear layer with bias that no adapter may bypass (the VAE's).
     pub fn frozen_linear(&mut self, path: &str, [inputs, outputs]: [usize; 2]) -> FrozenLinear {
         let weight = self.matrix(path, &[outputs, inputs], [outputs, inputs]);
@@ -202,7 +219,7 @@ impl<'l, 'c> Builder<'l, 'c> {
     }
 
     /// The tensor `name` of the file, of one dimension.
-    fn vector(&mut self, name: &str, width: usize) -> Vec<f32> {
+    pub fn vector(&mut self, name: &str, width: usize) -> Vec<f32> {
         self.loader.take(name, &[width])
     }
 

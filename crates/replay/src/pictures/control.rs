@@ -1,10 +1,8 @@
 //! What ControlNets give for the first call of a run, before weights.
 
 use anyhow::{Context, Result};
-use burn::tensor::{Device, Tensor, TensorData};
-use serde_json::Value;
 
-use super::first_calls::Call;
+use super::call::Call;
 use super::{INDEX, LATENTS, RUNS, models};
 use crate::pack::Pack;
 use crate::verdict::{Case, close};
@@ -23,7 +21,7 @@ pub(super) fn cases(pack: &Pack) -> Result<Vec<Case>> {
         }
         let net = models::control_net(pack, &case)?;
         let call = Call::read(&runs, id)?.sample(0);
-        let hint = net.hint(image(pack, &case)?);
+        let hint = net.hint(models::control_image(pack, &case)?);
         let outputs = net.forward(call.x, &call.timesteps, call.conditioning, hint);
         let mut result = Ok(());
         for (index, output) in outputs.into_iter().enumerate() {
@@ -34,19 +32,4 @@ pub(super) fn cases(pack: &Pack) -> Result<Vec<Case>> {
         cases.push(Case::of(format!("{id} residuals"), result));
     }
     Ok(cases)
-}
-
-/// The image that steers a run.
-///
-/// # Shapes
-/// - output: [1, 3, H, W], 0 to 1
-pub(super) fn image(pack: &Pack, case: &Value) -> Result<Tensor<4>> {
-    let inputs = pack.tensors("pictures/inputs.safetensors")?;
-    let start = format!("control_image_{}_", case["control"]["image"]);
-    let names = inputs.names()?;
-    let name = names.iter().find(|name| name.starts_with(&start)).context("the image that steers")?;
-    let shape: [usize; 3] = inputs.shape(name)?.try_into().ok().context("an image")?;
-    let values: Vec<f32> = inputs.u8(name)?.into_iter().map(|byte| f32::from(byte) / 255.0).collect();
-    let pixels: Tensor<3> = Tensor::from_data(TensorData::new(values, shape), &Device::flex());
-    Ok(pixels.permute([2, 0, 1]).unsqueeze())
 }

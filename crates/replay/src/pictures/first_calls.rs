@@ -1,58 +1,16 @@
 //! The first call of the UNet in each run, with what steers it.
 
 use anyhow::{Context, Result};
-use burn::tensor::Tensor;
 use lorabake_lora::Attached;
+use lorabake_model::Bundle;
 use lorabake_model::control::{Mode, scales};
 use lorabake_model::unet::Residuals;
-use lorabake_model::{AddedConditioning, Bundle, Conditioning};
 use serde_json::Value;
 
-use super::{INDEX, LATENTS, RUNS, control, models};
-use crate::pack::{Pack, Tensors};
+use super::call::Call;
+use super::{INDEX, LATENTS, RUNS, models};
+use crate::pack::Pack;
 use crate::verdict::{Case, close};
-
-/// Numbers of SDXL's vector behind the pooled output: six sizes as sinusoids.
-const SIZES: usize = 6 * 256;
-
-/// What the UNet was given.
-pub(super) struct Call {
-    /// The latents, scaled for it.
-    pub x: Tensor<4>,
-    /// The time of each.
-    pub timesteps: Vec<f32>,
-    /// The prompts' states first, then those of the negative prompt.
-    pub conditioning: Conditioning,
-}
-
-impl Call {
-    /// The call of a run.
-    pub fn read(runs: &Tensors, id: &str) -> Result<Self> {
-        let x: Tensor<4> = models::tensor(runs, &format!("{id}.unet.x"))?;
-        let [batch, _, height, width] = x.dims();
-        let name = format!("{id}.unet.y");
-        let mut added = None;
-        if runs.has(&name) {
-            let vector: Tensor<2> = models::tensor(runs, &name)?;
-            let pooled = vector.dims()[1] - SIZES;
-            let height = 8.0 * height as f32;
-            let width = 8.0 * width as f32;
-            let time_ids = vec![[height, width, 0.0, 0.0, height, width]; batch];
-            added = Some(AddedConditioning { pooled: vector.narrow(1, 0, pooled), time_ids });
-        }
-        let conditioning = Conditioning { context: models::tensor(runs, &format!("{id}.unet.context"))?, added };
-        Ok(Self { x, timesteps: runs.f32(&format!("{id}.unet.t"))?, conditioning })
-    }
-
-    /// What belongs to one sample of the batch.
-    pub fn sample(&self, index: usize) -> Self {
-        Self {
-            x: self.x.clone().narrow(0, index, 1),
-            timesteps: vec![self.timesteps[index]],
-            conditioning: self.conditioning.each().swap_remove(index),
-        }
-    }
-}
 
 /// One case a run; those with a LoRA are replayed as a whole alone.
 pub(super) fn cases(pack: &Pack) -> Result<Vec<Case>> {
@@ -107,7 +65,7 @@ fn steering(pack: &Pack, case: &Value, call: &Call, is_negative: bool) -> Result
         return Ok(None);
     }
     let net = models::control_net(pack, case)?;
-    let hint = net.hint(control::image(pack, case)?);
+    let hint = net.hint(models::control_image(pack, case)?);
     let outputs = net.forward(call.x.clone(), &call.timesteps, call.conditioning.clone(), hint);
     let scales = scales(mode, control["weight"].as_f64().unwrap_or(1.0), outputs.len());
     Ok(Some(Residuals::scaled(outputs, &scales)))

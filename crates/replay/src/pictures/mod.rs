@@ -1,5 +1,6 @@
 //! Whole pictures, from prompt to pixels, and what is on their way.
 
+mod call;
 mod control;
 mod first_calls;
 mod models;

@@ -10,10 +10,9 @@ use lorabake_ops::WeightDtype;
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::network_file::control;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+use crate::made_file::{Numbers, of_file, to_file};
 use crate::pack::{Pack, Tensors};
 
 /// The weights of the UNet's first convolution, in a checkpoint.
@@ -22,12 +21,6 @@ const FIRST: &str = "model.diffusion_model.input_blocks.0.0.weight";
 const UNET: &str = "model.diffusion_model.";
 /// Parts of a UNet that a ControlNet has too.
 const SHARED: [&str; 4] = ["time_embed.", "label_emb.", "input_blocks.", "middle_block."];
-
-/// Numbers of a file that is put together.
-struct Numbers {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
 
 /// A tensor of a recording.
 ///
@@ -86,27 +79,17 @@ pub(super) fn control_net(pack: &Pack, case: &Value) -> Result<ControlNet> {
     Ok(ControlNet::read(&file, WeightDtype::F32)?)
 }
 
-/// All tensors of a file, in f32.
-fn of_file(bytes: &[u8]) -> Result<BTreeMap<String, Numbers>> {
-    let mut all = BTreeMap::new();
-    for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
-        let bytes = match view.dtype() {
-            Dtype::F16 => {
-                let halves = view.data().as_chunks().0.iter();
-                halves.flat_map(|bytes| half::f16::from_le_bytes(*bytes).to_f32().to_le_bytes()).collect()
-            }
-            _ => view.data().to_vec(),
-        };
-        all.insert(name, Numbers { shape: view.shape().to_vec(), bytes });
-    }
-    Ok(all)
-}
-
-/// A safetensors file of them.
-fn to_file(numbers: &BTreeMap<String, Numbers>) -> Result<Vec<u8>> {
-    let mut views = Vec::new();
-    for (name, own) in numbers {
-        views.push((name.as_str(), TensorView::new(Dtype::F32, own.shape.clone(), &own.bytes)?));
-    }
-    Ok(safetensors::serialize(views, None)?)
+/// The image that steers a run.
+///
+/// # Shapes
+/// - output: [1, 3, H, W], 0 to 1
+pub(super) fn control_image(pack: &Pack, case: &Value) -> Result<Tensor<4>> {
+    let inputs = pack.tensors("pictures/inputs.safetensors")?;
+    let start = format!("control_image_{}_", case["control"]["image"]);
+    let names = inputs.names()?;
+    let name = names.iter().find(|name| name.starts_with(&start)).context("the image that steers")?;
+    let shape: [usize; 3] = inputs.shape(name)?.try_into().ok().context("an image")?;
+    let values: Vec<f32> = inputs.u8(name)?.into_iter().map(|byte| f32::from(byte) / 255.0).collect();
+    let pixels: Tensor<3> = Tensor::from_data(TensorData::new(values, shape), &Device::flex());
+    Ok(pixels.permute([2, 0, 1]).unsqueeze())
 }

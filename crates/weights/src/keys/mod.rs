@@ -9,6 +9,7 @@ use lorabake_recipe::model::Family;
 
 pub mod control;
 pub mod diffusers;
+pub mod esrgan;
 pub mod kohya;
 pub mod peft;
 pub(crate) mod text;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lorabake_recipe::model::Family;
 
-use super::{NetworkFile, not_the, wrong};
+use super::{NetworkFile, check_shapes, not_the, wrong};
 use crate::file_kind::FileKind;
 use crate::file_kind::relatives;
 use crate::formats::tensor_file::TensorFile;
@@ -45,8 +45,11 @@ fn recognise(tensors: Tensors, checkpoint: &Checkpoint) -> Result<NetworkFile, E
     if !names.iter().any(|(_, name)| name == "controlnet_cond_embedding.conv_in.weight") {
         return Err(not_the(WANTED, &tensors));
     }
+    check_shapes(&tensors, &names)?;
     refuse_other_family(&tensors, &names, checkpoint)?;
-    let base = if tensors.shape("difference").is_some() { Some(base(checkpoint)) } else { None };
+    let unet = base(checkpoint);
+    refuse_other_layers(&tensors, &names, &unet)?;
+    let base = if tensors.shape("difference").is_some() { Some(unet) } else { None };
     let family = checkpoint.family();
     Ok(NetworkFile { names, tensors: Arc::new(tensors), kind: "ControlNet", family, base })
 }
@@ -98,6 +101,26 @@ fn refuse_other_family(tensors: &Tensors, names: &[(String, String)], checkpoint
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a net whose way down is not that of the UNet `unet`: its outputs would have no place there.
+fn refuse_other_layers(tensors: &Tensors, names: &[(String, String)], unet: &Base) -> Result<(), Error> {
+    let is_resnet = |name: &str| name.starts_with("down_blocks.") && name.ends_with(".conv1.weight");
+    let outputs = |shape: Option<&[usize]>| shape.and_then(|shape| shape.first().copied());
+    let mut resnets = 0;
+    for (key, name) in names {
+        let own = outputs(tensors.shape(key));
+        let theirs = unet.keys.get(name).and_then(|key| outputs(unet.tensors.shape(key)));
+        if (is_resnet(name) || name == "conv_in.weight") && own != theirs {
+            let reason = format!("it is made for a UNet of other layers than the model's (first: {key}); give another");
+            return Err(wrong(tensors.label(), reason));
+        }
+        resnets += usize::from(is_resnet(name));
+    }
+    if resnets != unet.keys.keys().filter(|name| is_resnet(name)).count() {
+        return Err(wrong(tensors.label(), "it lacks layers of the model's UNet; give another ControlNet"));
+    }
+    Ok(())
 }
 
 /// The UNet that a difference is from.

@@ -15,6 +15,11 @@ use crate::loader::{Base, Kind, Loader, Network};
 use crate::tensors::Tensors;
 
 pub mod control;
+pub mod detector;
+pub mod upscaler;
+
+/// The largest extent of a tensor; no real network comes near it.
+const MOST: usize = 1 << 20;
 
 /// A file that holds one network beside a model.
 #[derive(Debug)]
@@ -76,4 +81,16 @@ fn not_the(wanted: &str, tensors: &Tensors) -> Error {
         (None, kind) => format!("a {}", kind.name()),
     };
     wrong(tensors.label(), format!("it is {is}, not {wanted}; give {wanted}"))
+}
+
+/// Refuses a tensor of the network that no network can have, before its size decides how much memory is taken.
+fn check_shapes(tensors: &Tensors, names: &[(String, String)]) -> Result<(), Error> {
+    for (key, _) in names {
+        let shape = tensors.shape(key).unwrap_or_default();
+        if shape.iter().any(|extent| *extent == 0 || *extent > MOST) {
+            let reason = format!("it is damaged: tensor {key} has the impossible shape {shape:?}; use another copy");
+            return Err(wrong(tensors.label(), reason));
+        }
+    }
+    Ok(())
 }
