@@ -6,6 +6,7 @@
 mod checkpoint;
 pub mod embedded;
 pub mod noise;
+pub mod inpaint;
 mod noise_file;
 pub mod picture_file;
 pub mod png_text;
@@ -17,6 +18,7 @@ pub mod picture_grid;
 mod pipeline;
 mod request;
 pub mod xyz;
+pub mod resize_mode;
 
 pub use checkpoint::{open_checkpoint, open_model};
 pub use noise_file::read_noise;

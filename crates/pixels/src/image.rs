@@ -15,6 +15,10 @@ pub struct Image<const C: usize, T = u8> {
 
 /// 8-bit RGB.
 pub type Rgb = Image<3>;
+/// 8-bit RGB with alpha, straight unless a function says that it is premultiplied.
+pub type Rgba = Image<4>;
+/// 8-bit grey, also a mask.
+pub type Gray = Image<1>;
 
 /// An image as a VAE takes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +32,26 @@ pub struct Pixels {
 }
 
 impl<const C: usize, T: Copy> Image<C, T> {
+    /// An image of one colour.
+    pub fn filled(size: Size, color: [T; C]) -> Self {
+        let data = color.repeat(size.0 as usize * size.1 as usize);
+        Self { width: size.0, height: size.1, data }
+    }
+
+    /// The image with another colour in place of each of its own.
+    pub fn map<const D: usize, U: Copy>(&self, color: impl Fn([T; C]) -> [U; D]) -> Image<D, U> {
+        let mut data = Vec::with_capacity(self.data.len() / C * D);
+        for pixel in self.pixels() {
+            data.extend_from_slice(&color(*pixel));
+        }
+        Image { width: self.width, height: self.height, data }
+    }
+
+    /// The pixels, row by row.
+    pub fn pixels(&self) -> impl ExactSizeIterator<Item = &[T; C]> {
+        self.data.as_chunks::<C>().0.iter()
+    }
+
     /// Width and height in pixels.
     pub fn size(&self) -> Size {
         (self.width, self.height)

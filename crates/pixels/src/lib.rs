@@ -3,8 +3,8 @@
 //! ```text
 //! probe::size       header of a file  → size, without decoding
 //! decode::decode    file              → Rgb, upright
-//! pillow            resize
-//! opencv            resize by area
+//! pillow            resize, blur, paste, convert
+//! opencv            resize, blur
 //! ```
 //!
 //! Neither data sets nor networks are known here, and nothing is written or printed.
@@ -23,5 +23,5 @@ pub mod pillow;
 
 pub use decode::decode;
 pub use fault::{Fault, FileError};
-pub use image::{Image, Rgb};
+pub use image::{Gray, Image, Rgb, Rgba};
 pub use size::Size;

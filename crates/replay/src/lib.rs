@@ -8,6 +8,7 @@ mod infotext;
 mod nets;
 mod lbw;
 mod number;
+mod inpaint;
 mod pack;
 mod pictures;
 mod prompts;
@@ -45,6 +46,7 @@ const FOLDERS: &[Folder] =
     Folder { name: "xyz", cases: xyz::cases },
     Folder { name: "upscale", cases: upscale::cases },
     Folder { name: "adetailer", cases: adetailer::cases },
+const FOLDERS: &[Folder] = &[Folder { name: "inpaint", cases: inpaint::cases }];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [
