@@ -5,20 +5,18 @@
 
 mod checkpoint;
 pub mod embedded;
-pub mod noise;
+pub mod file_names;
 pub mod inpaint;
+pub mod noise;
 mod noise_file;
 pub mod picture_file;
+pub mod picture_grid;
 pub mod png_text;
 pub mod prompt;
 pub mod prompt_file;
-pub mod sample;
-pub mod file_names;
-pub mod picture_grid;
-mod pipeline;
-mod request;
-pub mod xyz;
 pub mod resize_mode;
+pub mod sample;
+pub mod xyz;
 
 pub use checkpoint::{open_checkpoint, open_model};
 pub use noise_file::read_noise;

@@ -1,6 +1,6 @@
 //! What a picture is asked to be. Names are those of the AUTOMATIC1111 web UI's interface and API.
 
-use lorabake_diffusion::{SamplerOptions, Sampler, Scheduler};
+use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler};
 use lorabake_pixels::{Gray, Rgb};
 
 use crate::conditioning::TextOptions;

@@ -3,18 +3,18 @@
 //! A pack is a folder of JSON and safetensors files in the form of `conformance-gen`; the repository carries a part of one.
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
+mod adetailer;
 mod files;
 mod infotext;
-mod nets;
-mod lbw;
-mod number;
 mod inpaint;
+mod lbw;
+mod made_file;
+mod nets;
+mod number;
 mod pack;
 mod pictures;
 mod prompts;
 mod rng;
-mod adetailer;
-mod made_file;
 mod upscale;
 mod verdict;
 mod xyz;
@@ -35,18 +35,17 @@ struct Folder {
 /// In the order of a picture's way.
 const FOLDERS: &[Folder] = &[
     Folder { name: "prompts", cases: prompts::cases },
+    Folder { name: "lbw", cases: lbw::cases },
     Folder { name: "nets", cases: nets::cases },
     Folder { name: "rng", cases: rng::cases },
     Folder { name: "pictures", cases: pictures::cases },
-    Folder { name: "infotext", cases: infotext::cases },
-];
-const FOLDERS: &[Folder] =
-    &[Folder { name: "prompts", cases: prompts::cases }, Folder { name: "lbw", cases: lbw::cases }];
-    Folder { name: "files", cases: files::cases },
-    Folder { name: "xyz", cases: xyz::cases },
+    Folder { name: "inpaint", cases: inpaint::cases },
     Folder { name: "upscale", cases: upscale::cases },
     Folder { name: "adetailer", cases: adetailer::cases },
-const FOLDERS: &[Folder] = &[Folder { name: "inpaint", cases: inpaint::cases }];
+    Folder { name: "infotext", cases: infotext::cases },
+    Folder { name: "files", cases: files::cases },
+    Folder { name: "xyz", cases: xyz::cases },
+];
 
 /// All that a pack may hold.
 const KNOWN: [&str; 16] = [

@@ -178,8 +178,7 @@ impl Writer<'_> {
     fn embedding_at(&self, ids: &[u32]) -> Option<usize> {
         let mut longest: Option<usize> = None;
         for (index, embedding) in self.layout.embeddings.iter().enumerate() {
-            let longer =
-                longest.is_none_or(|known| self.layout.embeddings[known].ids.len() < embedding.ids.len());
+            let longer = longest.is_none_or(|known| self.layout.embeddings[known].ids.len() < embedding.ids.len());
             if longer && ids.starts_with(&embedding.ids) {
                 longest = Some(index);
             }

@@ -151,8 +151,5 @@ fn filled(texts: &[Chunks], longest: usize, layout: &Layout<'_>) -> Vec<Vec<Chun
 }
 
 fn zeros_like(encoded: &Encoded) -> Encoded {
-    Encoded {
-        context: encoded.context.zeros_like(),
-        pooled: encoded.pooled.as_ref().map(|pooled| pooled.zeros_like()),
-    }
+    Encoded { context: encoded.context.zeros_like(), pooled: encoded.pooled.as_ref().map(|pooled| pooled.zeros_like()) }
 }

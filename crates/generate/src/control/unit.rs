@@ -1,0 +1,77 @@
+//! A ControlNet with its picture, as a request names it and as it acts on the UNet.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use lorabake_model::Conditioning;
+use lorabake_model::control::{ControlNet, Mode, scales};
+use lorabake_model::unet::Residuals;
+use lorabake_pixels::Rgb;
+
+use crate::unet_call::Moment;
+
+/// A ControlNet as a request names it.
+#[derive(Debug, Clone)]
+pub struct ControlUnit {
+    /// The net's file.
+    pub model: PathBuf,
+    /// The control picture, at the size that is painted.
+    pub image: Rgb,
+    /// The control picture of the second pass of hires fix.
+    pub hires_image: Option<Rgb>,
+    /// How strongly it acts, 0 to 2.
+    pub weight: f64,
+    /// Share of the steps at which it begins.
+    pub start: f64,
+    /// Share of the steps at which it ends.
+    pub end: f64,
+    /// Which is more important, prompt or control.
+    pub mode: Mode,
+}
+
+/// A ControlNet that acts in a pass.
+#[derive(Debug, Clone)]
+pub struct ActiveControl {
+    /// The net.
+    pub net: Arc<ControlNet>,
+    /// What it made of its picture, [1, C, H, W].
+    pub hint: Tensor<4>,
+    /// How strongly it acts, 0 to 2.
+    pub weight: f64,
+    /// Share of the steps at which it begins.
+    pub start: f64,
+    /// Share of the steps at which it ends.
+    pub end: f64,
+    /// Which is more important, prompt or control.
+    pub mode: Mode,
+}
+
+impl ActiveControl {
+    /// Whether it acts at a step: by the lagging step counter, both ends included (sd-webui-controlnet).
+    pub fn is_active(&self, moment: Moment) -> bool {
+        let share = moment.counter as f64 / moment.steps.max(1) as f64;
+        (self.start..=self.end).contains(&share)
+    }
+
+    /// What it adds to the UNet for one sample; `None` if it does not act.
+    ///
+    /// # Shapes
+    /// - x: [1, 4, H, W], in the network's terms
+    pub fn residuals(
+        &self,
+        x: &Tensor<4>,
+        timestep: f32,
+        moment: Moment,
+        conditioning: &Conditioning,
+        positive: bool,
+    ) -> Option<Residuals> {
+        let for_prompt_only = !self.mode.steers_negative() || self.net.pools();
+        if !self.is_active(moment) || self.weight == 0.0 || (for_prompt_only && !positive) {
+            return None;
+        }
+        let outputs = self.net.forward(x.clone(), &[timestep], conditioning.clone(), self.hint.clone());
+        let scales = scales(self.mode, self.weight, self.net.outputs());
+        Some(Residuals::scaled(outputs, &scales))
+    }
+}

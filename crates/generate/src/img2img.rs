@@ -1,0 +1,142 @@
+//! A picture from a picture, and inpainting: what the mask keeps is laid over the result.
+
+use anyhow::{Result, anyhow};
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Tensor, TensorData};
+use lorabake_diffusion::{Img2ImgSteps, KeptLatents};
+use lorabake_pixels::{Gray, Rgb, Size};
+
+use crate::inpaint::{self, Masked, MaskedContent, Prepared, color_correction, condition, latent, mask, overlay};
+use crate::nets::Nets;
+use crate::paint::{PassPlan, to_f32_vec};
+use crate::painter::{Painter, latent_shape};
+use crate::pass::{Kept, Randomness, Start, Watch};
+use crate::prompt::networks;
+use crate::request::{Init, Painted, Request};
+use crate::resize_mode::ResizeMode;
+
+impl Painter {
+    /// Paints from the picture of `init`.
+    pub(crate) fn img2img(
+        &self,
+        request: &Request,
+        init: &Init,
+        nets: &Nets,
+        watch: &mut Watch<'_>,
+    ) -> Result<Painted> {
+        let painted: Size = (request.size[0] as u32, request.size[1] as u32);
+        let prepared = match &init.inpaint {
+            Some(wanted) => {
+                inpaint::prepare(&init.image, &wanted.mask, &wanted.settings, painted).map_err(|why| anyhow!("{why}"))?
+            }
+            None => Prepared { image: brought(&init.image, init.resize_mode, painted), masked: None },
+        };
+        let latents = self.latents_of(&prepared.image, request.size)?;
+        let mut randomness = self.randomness(request, request.size)?;
+        let kept = match &prepared.masked {
+            Some(masked) => Some(self.kept(&latents, masked, init, request)?),
+            None => None,
+        };
+        // Other content under the mask is what sampling begins with, too.
+        let latents = kept.as_ref().map_or(latents, |kept| kept.original.clone());
+        let plan = PassPlan {
+            texts: [&request.prompt, &request.negative_prompt],
+            nets,
+            which: networks::Pass::First,
+            size: request.size,
+            sampler: request.sampling.sampler,
+            scheduler: request.sampling.scheduler,
+            steps: request.sampling.steps,
+            start: Start::Picture {
+                latents,
+                steps: Img2ImgSteps::new(request.sampling.steps, init.denoising_strength, init.step_rule),
+                noise_multiplier: init.noise_multiplier,
+                extra_noise: init.extra_noise,
+            },
+            kept: kept.map(Kept::Masked),
+            masked: self.masked_condition(&prepared, init, request.size)?,
+            control: self.controls(&request.control, request.size, false)?,
+        };
+        let painted = self.run_img2img(request, plan, &mut randomness, watch)?;
+        Ok(laid_over(painted, &prepared, init.color_correction))
+    }
+
+    fn run_img2img(
+        &self,
+        request: &Request,
+        plan: PassPlan<'_>,
+        randomness: &mut Randomness,
+        watch: &mut Watch<'_>,
+    ) -> Result<Painted> {
+        let latents = self.run(request, plan, randomness, watch)?;
+        self.finish(latents)
+    }
+
+    /// The latents of the picture at the painted size.
+    ///
+    /// # Shapes
+    /// - output: [1, 4, height / 8, width / 8]
+    fn latents_of(&self, image: &Rgb, size: [usize; 2]) -> Result<Tensor<4>> {
+        let latents = self.encode(image);
+        let shape = latent_shape(size)?;
+        let [_, _, rows, columns] = latents.dims();
+        if [rows, columns] == shape {
+            return Ok(latents);
+        }
+        let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_output_size(shape).with_align_corners(false);
+        Ok(interpolate(latents, options))
+    }
+
+    /// What is kept of the latents, with the wanted content under the mask.
+    fn kept(&self, latents: &Tensor<4>, masked: &Masked, init: &Init, request: &Request) -> Result<KeptLatents> {
+        let [rows, columns] = latent_shape(request.size)?;
+        let repaint = mask::of_latent(&masked.mask, (columns as u32, rows as u32), false);
+        let content = init.inpaint.as_ref().map_or(MaskedContent::Original, |wanted| wanted.settings.content);
+        let mut values = to_f32_vec(latents.clone());
+        // The same first draw as that of the sampling noise.
+        let noise = self.randomness(request, request.size)?.noise.next_draw();
+        latent::start(&mut values, &noise, &repaint, content);
+        let original = Tensor::from_data(TensorData::new(values, [1, 4, rows, columns]), &self.device);
+        let repaint = Tensor::from_data(TensorData::new(repaint, [1, 1, rows, columns]), &self.device);
+        Ok(KeptLatents { original, repaint })
+    }
+
+    /// What an inpainting model is given beside latents.
+    ///
+    /// # Shapes
+    /// - output: [1, 5, height / 8, width / 8]
+    fn masked_condition(&self, prepared: &Prepared, init: &Init, size: [usize; 2]) -> Result<Option<Tensor<4>>> {
+        if !self.is_inpainting_model() {
+            return Ok(None);
+        }
+        let [rows, columns] = latent_shape(size)?;
+        let image = &prepared.image;
+        let everything = Gray::filled(image.size(), [255]);
+        let mask = prepared.masked.as_ref().map_or(&everything, |masked| &masked.mask);
+        let weight = init.conditional_mask_weight as f32;
+        let chw = to_f32_vec(self.image_tensor(image, -1.0));
+        let hidden = condition::masked_picture(&chw, mask, weight);
+        let [width, height] = [image.width as usize, image.height as usize];
+        let hidden = Tensor::from_data(TensorData::new(hidden, [1, 3, height, width]), &self.device);
+        let channel = condition::mask_channel(mask, (columns as u32, rows as u32));
+        let channel = Tensor::from_data(TensorData::new(channel, [1, 1, rows, columns]), &self.device);
+        Ok(Some(Tensor::cat(vec![channel, self.encode_values(hidden)], 1)))
+    }
+}
+
+/// The picture at the size that is painted.
+fn brought(image: &Rgb, mode: ResizeMode, painted: Size) -> Rgb {
+    if mode == ResizeMode::Latent { image.clone() } else { mode.apply(image, painted) }
+}
+
+/// The result with the colours of the picture, and under what is kept of it.
+fn laid_over(mut painted: Painted, prepared: &Prepared, corrects_colors: bool) -> Painted {
+    if corrects_colors {
+        painted.image = color_correction::apply(&painted.image, &prepared.image);
+    }
+    if let Some(masked) = &prepared.masked {
+        painted.image = overlay::laid_over(&painted.image, &masked.overlay, masked.paste_to);
+    }
+    painted
+}

@@ -1,0 +1,144 @@
+//! The networks of a prompt in memory, and how strong each is at a step.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use lorabake_adapter::Adapters;
+use lorabake_lora::{Attached, Net, NetStrength};
+use lorabake_model::Bundle;
+use lorabake_weights::Part;
+
+use crate::embedding::EmbeddingTable;
+use crate::hypernetwork::Hypernetwork;
+use crate::prompt::networks::{Multiplier, NetworkKind, NetworkUse, Pass, Window};
+
+/// A network with its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundNetwork {
+    /// What the prompt says of it.
+    pub used: NetworkUse,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Networks that act together.
+#[derive(Debug, Default)]
+pub struct Nets {
+    attached: Attached,
+    acting: Vec<Acting>,
+    /// What each of them met, in the order of the prompt.
+    pub reports: Vec<NetReport>,
+}
+
+/// What of a network changes over the steps.
+#[derive(Debug, Clone)]
+struct Acting {
+    unet: Multiplier,
+    window: Window,
+}
+
+/// What a network met.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Modules that act on text encoders.
+    pub text_modules: usize,
+    /// Modules that act on the UNet.
+    pub unet_modules: usize,
+    /// Names of modules that met no layer.
+    pub unmet: Vec<String>,
+    /// What else the user should know.
+    pub notes: Vec<String>,
+}
+
+/// When a strength is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetMoment {
+    /// The step as the web UI's extensions see it.
+    pub counter: usize,
+    /// Steps of the pass.
+    pub steps: usize,
+    /// Which pass it is.
+    pub pass: Pass,
+}
+
+impl Nets {
+    /// Reads the files of `networks` for `bundle`; embeddings that lie in them are added to `embeddings`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is none, or does not fit.
+    pub fn open(
+        networks: &[FoundNetwork],
+        bundle: &Bundle,
+        device: &Device,
+        embeddings: &mut EmbeddingTable,
+    ) -> Result<Self> {
+        let mut nets = Self::default();
+        for FoundNetwork { used, path } in networks {
+            if used.kind == NetworkKind::Hypernet {
+                let hypernetwork = Hypernetwork::open(path)?;
+                hypernetwork.check(bundle)?;
+                nets.attached.add_hypernetwork(hypernetwork.layers, used.unet.at(0, 1));
+                continue;
+            }
+            nets.add(used, path, bundle, device, embeddings)?;
+        }
+        Ok(nets)
+    }
+
+    fn add(
+        &mut self,
+        used: &NetworkUse,
+        path: &std::path::Path,
+        bundle: &Bundle,
+        device: &Device,
+        embeddings: &mut EmbeddingTable,
+    ) -> Result<()> {
+        let net = Net::open(path, bundle)?;
+        let label = path.display().to_string();
+        embeddings.add_bundled(&net.embeddings, &label);
+        let ratio = |name: &str| used.blocks.ratio(name);
+        // A strength that changes over the steps is a factor of 1 times what `unet_at` says.
+        let unet = used.unet.constant().unwrap_or(1.0);
+        let Some(ranks) = used.dyn_dim.map(std::num::NonZeroUsize::new).unwrap_or(Some(std::num::NonZeroUsize::MAX))
+        else {
+            bail!("{}: dyn=0 leaves nothing of it; leave the tag out", used.tag);
+        };
+        let ranks = used.dyn_dim.map(|_| ranks);
+        let strength = NetStrength { text: used.te.at(0, 1), unet, ranks, ratio: &ratio };
+        net.attach(strength, bundle, device, &mut self.attached);
+        self.acting.push(Acting { unet: used.unet.clone(), window: used.window });
+        let unet_modules = net.count(Part::Unet);
+        self.reports.push(NetReport {
+            path: path.to_owned(),
+            text_modules: net.modules.len() - unet_modules,
+            unet_modules,
+            unmet: net.unmet,
+            notes: net.problems,
+        });
+        Ok(())
+    }
+
+    /// What acts on text encoders.
+    pub fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// What acts on the UNet at a step.
+    pub fn unet_at(&self, moment: NetMoment) -> Adapters {
+        let mut factors = Vec::with_capacity(self.acting.len());
+        for acting in &self.acting {
+            let strength = match acting.unet.constant() {
+                Some(_) => 1.0,
+                None => acting.unet.at(moment.counter, moment.steps),
+            };
+            factors.push(if acting.window.is_on(moment.counter, moment.pass) { strength } else { 0.0 });
+        }
+        if factors.iter().all(|factor| *factor == 1.0) {
+            return self.attached.unet.clone();
+        }
+        self.attached.unet.with_factors(&factors)
+    }
+}

@@ -1,0 +1,155 @@
+//! From a [`Request`] to a [`Painted`] picture: the passes in their order.
+
+use anyhow::Result;
+use burn::tensor::Tensor;
+use lorabake_diffusion::{GuidanceSkips, Sampler, Scheduler};
+
+use crate::conditioning::length::PadPrompts;
+use crate::conditioning::{Conditions, Encoders};
+use crate::control::ActiveControl;
+use crate::nets::Nets;
+use crate::noise::{ImageNoise, NoiseSeeds, SeedResize, Variation};
+use crate::painter::{Painter, latent_shape};
+use crate::pass::{Kept, Pass, Randomness, Start, Watch};
+use crate::prompt::networks;
+use crate::prompt::schedule::Timeline;
+use crate::request::{Painted, Request};
+use crate::unet_call::{Padding, UnetCall};
+
+/// What a pass is given that differs between passes.
+pub(crate) struct PassPlan<'a> {
+    /// The texts, prompt and negative prompt.
+    pub texts: [&'a str; 2],
+    /// The networks.
+    pub nets: &'a Nets,
+    /// Which pass it is.
+    pub which: networks::Pass,
+    /// Width and height in pixels.
+    pub size: [usize; 2],
+    /// The sampler.
+    pub sampler: Sampler,
+    /// How noise levels are spaced.
+    pub scheduler: Scheduler,
+    /// Steps as the user gave them.
+    pub steps: usize,
+    /// What it begins with.
+    pub start: Start,
+    /// What is kept of a picture.
+    pub kept: Option<Kept>,
+    /// What an inpainting model is given beside latents, [1, 5, H, W].
+    pub masked: Option<Tensor<4>>,
+    /// ControlNets with their pictures.
+    pub control: Vec<ActiveControl>,
+}
+
+impl Painter {
+    /// Paints `request` with the networks `nets`, and `hires_nets` if the second pass has others.
+    ///
+    /// # Errors
+    /// When the request contradicts itself, what is computed is not finite, or `watch` returns an error.
+    pub fn paint(
+        &self,
+        request: &Request,
+        nets: &Nets,
+        hires_nets: Option<&Nets>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Painted> {
+        match &request.init {
+            Some(init) => self.img2img(request, init, nets, watch),
+            None => {
+                let latents = self.txt2img(request, nets, watch)?;
+                match &request.hires {
+                    Some(hires) => self.hires(request, hires, latents, hires_nets.unwrap_or(nets), watch),
+                    None => self.finish(latents),
+                }
+            }
+        }
+    }
+
+    /// Decodes the last latents.
+    pub(crate) fn finish(&self, latents: Tensor<4>) -> Result<Painted> {
+        let decoded = self.decode(latents.clone())?;
+        Ok(Painted { image: decoded.image, values: decoded.values, latent: to_f32_vec(latents) })
+    }
+
+    /// The random numbers of a pass of `size` [width, height].
+    pub(crate) fn randomness(&self, request: &Request, size: [usize; 2]) -> Result<Randomness> {
+        let shape = latent_shape(size)?;
+        let seeds = &request.seed;
+        let variation = (seeds.subseed_strength > 0.0)
+            .then_some(Variation { seed: seeds.subseed, strength: seeds.subseed_strength });
+        let picture = NoiseSeeds { seed: seeds.seed, variation };
+        let mut noise = ImageNoise::new(seeds.source, [4, shape[0], shape[1]], vec![picture])
+            .with_seed_delta(seeds.eta_noise_seed_delta);
+        if let Some([width, height]) = seeds.resize_from {
+            noise = noise.resized_from(SeedResize { height: height / 8, width: width / 8 });
+        }
+        Ok(Randomness { noise, seed: seeds.seed, source: seeds.source, shape })
+    }
+
+    /// Runs one pass.
+    pub(crate) fn run(
+        &self,
+        request: &Request,
+        plan: PassPlan<'_>,
+        randomness: &mut Randomness,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor<4>> {
+        let encoders = Encoders {
+            bundle: &self.bundle,
+            adapters: plan.nets.attached(),
+            embeddings: &self.embeddings,
+            options: request.text,
+            device: &self.device,
+        };
+        let total = |sampler: Sampler, steps: usize| if sampler.is_second_order() { 2 * steps } else { steps };
+        let first = total(request.sampling.sampler, request.sampling.steps);
+        let hires_steps = match plan.which {
+            networks::Pass::First => None,
+            networks::Pass::Hires => Some(total(plan.sampler, plan.steps)),
+        };
+        let timeline = Timeline { steps: first, hires_steps, old: request.old_prompt_editing };
+        let conditions = Conditions::of(&encoders, plan.texts, timeline, plan.size)?;
+        let padding = match request.pad_prompts {
+            PadPrompts::Off => None,
+            option => {
+                let empty = encoders.encode(&[""], plan.size, false)?.remove(0).context;
+                Some(Padding { option, empty })
+            }
+        };
+        let network = UnetCall {
+            unet: &self.bundle.unet,
+            threads: &self.threads,
+            device: &self.device,
+            conditions: &conditions,
+            nets: plan.nets,
+            pass: plan.which,
+            control: &plan.control,
+            masked: plan.masked,
+            padding,
+        };
+        let sampling = &request.sampling;
+        let pass = Pass {
+            network,
+            prediction: self.prediction,
+            table: &self.table,
+            sampler: plan.sampler,
+            scheduler: plan.scheduler,
+            steps: plan.steps,
+            options: &sampling.options,
+            cfg_scale: sampling.cfg_scale,
+            skips: GuidanceSkips {
+                early: sampling.skip_early_cfg,
+                min_sigma: sampling.s_min_uncond,
+                min_sigma_all: sampling.s_min_uncond_all,
+            },
+            start: plan.start,
+            kept: plan.kept,
+        };
+        pass.run(randomness, watch)
+    }
+}
+
+pub(crate) fn to_f32_vec(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("the networks compute in f32")
+}

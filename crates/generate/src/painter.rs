@@ -1,0 +1,234 @@
+//! A checkpoint's networks, ready to paint requests with.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use burn::tensor::{Device, Tensor, TensorData};
+use lorabake_device::ThreadGroups;
+use lorabake_diffusion::{NoiseTable, Prediction};
+use lorabake_model::control::ControlNet;
+use lorabake_model::vae::{Decoder, Encoder, FACTOR};
+use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_pixels::Rgb;
+use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
+
+use crate::control::{ActiveControl, ControlUnit};
+use crate::embedding::EmbeddingTable;
+use crate::nets::{FoundNetwork, Nets};
+
+/// With and without the prompt.
+const GUIDANCE_HALVES: usize = 2;
+
+/// A checkpoint's networks, ready to paint with.
+#[derive(Debug)]
+pub struct Painter {
+    pub(crate) bundle: Bundle,
+    pub(crate) encoder: Encoder,
+    pub(crate) decoder: Decoder,
+    pub(crate) prediction: Prediction,
+    pub(crate) table: NoiseTable,
+    pub(crate) threads: ThreadGroups,
+    pub(crate) device: Device,
+    /// Names that stand for vectors.
+    pub embeddings: EmbeddingTable,
+    checkpoint: Checkpoint,
+    dtypes: WeightDtypes,
+    controls: RefCell<BTreeMap<PathBuf, Arc<ControlNet>>>,
+}
+
+/// What a checkpoint predicts, if the user knows better than its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predicts {
+    /// As the file says, or noise.
+    AsFile,
+    /// Velocities.
+    Velocity,
+    /// Velocities, and nothing of the picture is left at the last timestep.
+    VelocityZeroTerminalSnr,
+}
+
+impl Painter {
+    /// Reads the networks, whose matrices are held as `dtypes` says. Only the UNet's stay in memory: text encoders and VAE
+    /// do their work once a picture, and are read from the file for it.
+    ///
+    /// # Errors
+    /// When one of its networks does not fit.
+    pub fn open(checkpoint: Checkpoint, dtypes: WeightDtypes, predicts: Predicts, device: Device) -> Result<Self> {
+        let mut bundle = Bundle::open(&checkpoint, VaeHalves::Painting, dtypes)?;
+        bundle.read(|part, _| part == Part::Unet)?;
+        let encoder = bundle.encoder.take().expect("VaeHalves::Painting brings the encoder");
+        let decoder = bundle.decoder.take().expect("VaeHalves::Painting brings the decoder");
+        let said = match checkpoint.prediction() {
+            Some(checkpoint::Prediction::V { zero_terminal_snr }) => (Prediction::V, zero_terminal_snr),
+            Some(checkpoint::Prediction::Epsilon) | None => (Prediction::Epsilon, false),
+        };
+        let (prediction, zero_terminal_snr) = match predicts {
+            Predicts::AsFile => said,
+            Predicts::Velocity => (Prediction::V, said.1),
+            Predicts::VelocityZeroTerminalSnr => (Prediction::V, true),
+        };
+        let mut table = NoiseTable::stable_diffusion();
+        if zero_terminal_snr {
+            table = table.zero_terminal_snr();
+        }
+        if bundle.family == Family::Sdxl {
+            table = table.xl();
+        }
+        let embeddings = EmbeddingTable::new(&bundle);
+        let threads = ThreadGroups::of(&device, GUIDANCE_HALVES);
+        let controls = RefCell::default();
+        Ok(Self {
+            bundle,
+            encoder,
+            decoder,
+            prediction,
+            table,
+            threads,
+            device,
+            embeddings,
+            checkpoint,
+            dtypes,
+            controls,
+        })
+    }
+
+    /// Whether the UNet is given a mask and the masked picture, too.
+    pub fn is_inpainting_model(&self) -> bool {
+        self.bundle.unet.input_channels() > 4
+    }
+
+    /// The checkpoint.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Reads the networks of a prompt.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is none, or does not fit.
+    pub fn nets(&mut self, networks: &[FoundNetwork]) -> Result<Nets> {
+        Nets::open(networks, &self.bundle, &self.device, &mut self.embeddings)
+    }
+
+    /// ControlNets with what they make of their pictures, which are `size` [width, height] large.
+    ///
+    /// # Errors
+    /// When a net cannot be read, or is for another family.
+    pub(crate) fn controls(&self, units: &[ControlUnit], size: [usize; 2], hires: bool) -> Result<Vec<ActiveControl>> {
+        let mut active = Vec::new();
+        for unit in units {
+            let net = self.control_net(&unit.model)?;
+            let image = if hires { unit.hires_image.as_ref().unwrap_or(&unit.image) } else { &unit.image };
+            if !hires && [image.width, image.height].map(|side| side as usize) != size {
+                bail!(
+                    "{}: its picture is {} × {} and {} × {} are painted; make both alike",
+                    unit.model.display(),
+                    image.width,
+                    image.height,
+                    size[0],
+                    size[1]
+                );
+            }
+            let hint = net.hint(self.image_tensor(image, 0.0));
+            let ControlUnit { weight, start, end, mode, .. } = *unit;
+            active.push(ActiveControl { net, hint, weight, start, end, mode });
+        }
+        Ok(active)
+    }
+
+    /// The net at `path`, read once.
+    fn control_net(&self, path: &Path) -> Result<Arc<ControlNet>> {
+        if let Some(net) = self.controls.borrow().get(path) {
+            return Ok(Arc::clone(net));
+        }
+        let net = Arc::new(ControlNet::open(path, &self.checkpoint, self.dtypes.unet)?);
+        self.controls.borrow_mut().insert(path.to_owned(), Arc::clone(&net));
+        Ok(net)
+    }
+
+    /// The latents of a picture: the mean of their distribution, in the UNet's scale.
+    ///
+    /// # Shapes
+    /// - output: [1, 4, height / 8, width / 8]
+    pub(crate) fn encode(&self, image: &Rgb) -> Tensor<4> {
+        self.encode_values(self.image_tensor(image, -1.0))
+    }
+
+    /// The same of a picture in −1 to 1, [1, 3, H, W].
+    pub(crate) fn encode_values(&self, image: Tensor<4>) -> Tensor<4> {
+        self.encoder.forward(image).mean.mul_scalar(self.encoder.latent_scale())
+    }
+
+    /// The picture of latents, and its values before they are cut to bytes.
+    ///
+    /// # Errors
+    /// When it holds values that are not numbers.
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Decoded> {
+        let image = self.decoder.forward(latents.div_scalar(self.decoder.latent_scale()));
+        let [_, _, height, width] = image.dims();
+        let values: Vec<f32> = image.into_data().try_into_vec().expect("the networks compute in f32");
+        // The VAE's images are large, and a GPU keeps the place of what is gone.
+        self.device.memory_cleanup();
+        if values.iter().any(|value| !value.is_finite()) {
+            if let Some(error) = self.bundle.fault() {
+                return Err(error.into());
+            }
+            bail!("the picture holds values that are not numbers; lower the strength of the LoRA or --cfg_scale");
+        }
+        let image = Rgb { width: width as u32, height: height as u32, data: bytes(&values) };
+        Ok(Decoded { image, values })
+    }
+
+    /// A picture as values from `lowest` (0 or −1) to 1.
+    ///
+    /// # Shapes
+    /// - output: [1, 3, H, W]
+    pub(crate) fn image_tensor(&self, image: &Rgb, lowest: f32) -> Tensor<4> {
+        let [width, height] = [image.width, image.height].map(|side| side as usize);
+        let span = 1.0 - lowest;
+        let mut values = Vec::with_capacity(3 * width * height);
+        for channel in 0..3 {
+            for byte in image.data.iter().skip(channel).step_by(3) {
+                values.push(f32::from(*byte) / 255.0 * span + lowest);
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [1, 3, height, width]), &self.device)
+    }
+}
+
+/// A decoded picture.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// Its pixels.
+    pub image: Rgb,
+    /// As the VAE gave it, before clamping to −1..=1: (3, height, width) row-major.
+    pub values: Vec<f32>,
+}
+
+/// Latents' rows and columns for a size in pixels [width, height].
+///
+/// # Errors
+/// When a side is no multiple of 8.
+pub(crate) fn latent_shape(size: [usize; 2]) -> Result<[usize; 2]> {
+    let [width, height] = size;
+    if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
+        bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
+    }
+    Ok([height / FACTOR, width / FACTOR])
+}
+
+/// (3, H, W) in −1..=1 to bytes, pixel by pixel. As the web UI, which cuts off and does not round.
+fn bytes(values: &[f32]) -> Vec<u8> {
+    let plane = values.len() / 3;
+    let mut bytes = Vec::with_capacity(values.len());
+    for pixel in 0..plane {
+        for channel in 0..3 {
+            let value = (values[channel * plane + pixel] + 1.0) / 2.0;
+            bytes.push((value.clamp(0.0, 1.0) * 255.0) as u8);
+        }
+    }
+    bytes
+}
