@@ -1,20 +1,24 @@
 //! What a prompt says, read as the AUTOMATIC1111 web UI reads it; one rule a file, in the order in which they act.
 //!
-//! [`comments`] are cut, [`tags`] taken out, the rest is split into the parts of a [`composition`], each part becomes
-//! the texts of its [`schedule`], and each text the weighted pieces of its [`emphasis`]. Tokens are not made here. What the
-//! tags ask for: [`networks`], [`block_weights`].
+//! [`styles`] are merged in, [`comments`] cut, [`tags`] taken out, the rest is split into the parts of a
+//! [`composition`], each part becomes the texts of its [`schedule`], and each text the weighted pieces of its
+//! [`emphasis`]. Tokens are not made here. What the tags ask for: [`networks`], [`block_weights`]. All of it in words:
+//! [`explain`].
 
 pub mod block_weights;
 mod characters;
 pub mod comments;
 pub mod composition;
 pub mod emphasis;
+pub mod explain;
 mod find_network;
 mod lora_tag;
 mod nearest;
 pub mod networks;
 pub mod schedule;
+pub mod styles;
 pub mod tags;
+mod text_file;
 
 pub use find_network::find_lora;
 pub(crate) use lora_tag::MOST_BYTES;

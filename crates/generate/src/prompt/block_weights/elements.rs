@@ -3,11 +3,15 @@
 //! Both are words, separated by spaces, that are looked for in a module's name with its block's name behind it; one is
 //! enough, an empty list takes all, `NOT` in front takes the others. Blocks may be ranges, `IN05-OUT05`.
 
+use std::fmt;
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 
 use super::blocks::{BLOCKS, Block};
 use crate::prompt::characters::trim;
 use crate::prompt::nearest::{nearest, shortened};
+use crate::prompt::text_file;
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +42,15 @@ struct Set {
 }
 
 impl Elements {
-    /// Those of a file. A part without a colon is left out. Of two with one name the last counts.
+    /// Those of the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self::read(&text_file::read(path)?))
+    }
+
+    /// Those of a file's text. A part without a colon is left out. Of two with one name the last counts.
     pub fn read(text: &str) -> Self {
         let mut elements = Self::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace('\r', "");
@@ -139,6 +151,20 @@ impl Words {
     }
 }
 
+impl fmt::Display for ElementRule {
+    /// The rule as it is typed, ranges as the names of their blocks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.blocks, self.elements, self.ratio)
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let not = if self.not { "NOT " } else { "" };
+        write!(f, "{not}{}", self.words.join(" "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,5 +184,7 @@ mod tests {
         let error = elements.get("ATT").unwrap_err().to_string();
         assert_eq!(error, "there are no rules for layers called `ATT`; known are ATTM, ATTN");
         assert!(elements.get("ATTM").is_err());
+        let rules = ElementRule::list("NOT IN05-IN07:attn:0.5").unwrap();
+        assert_eq!(rules[0].to_string(), "NOT IN05 IN06 IN07:attn:0.5");
     }
 }

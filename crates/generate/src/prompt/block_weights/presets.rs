@@ -1,10 +1,13 @@
 //! Named lists of block weights: the built-in ones, and those of a file `lbwpresets.txt`.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use super::list::List;
 use crate::prompt::characters::trim;
-use crate::prompt::nearest::nearest;
+use crate::prompt::nearest::{nearest, shortened};
+use crate::prompt::text_file;
 
 /// Presets by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +43,19 @@ impl Presets {
         Self::read(BUILT_IN)
     }
 
-    /// The presets of a file: lines `NAME:values`, with 12, 17, 20, 26 or 61 values and without `#`. Other lines are left
+    /// The presets of the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut presets = Self::read(&text_file::read(path)?);
+        for note in &mut presets.notes {
+            *note = format!("{}: {note}", path.display());
+        }
+        Ok(presets)
+    }
+
+    /// The presets of a file's text: lines `NAME:values`, with 12, 17, 20, 26 or 61 values and without `#`. Other lines are left
     /// out, and named in the notes unless they are comments. Of two with one name the last counts.
     pub fn read(text: &str) -> Self {
         let mut read = Self::default();
@@ -99,7 +114,7 @@ impl Presets {
         if let Some(name) = self.names().find(|name| name.eq_ignore_ascii_case(text)) {
             bail!("there is no preset `{text}` of block weights; write {name} as it is spelled");
         }
-        let name = crate::prompt::nearest::shortened(text);
+        let name = shortened(text);
         bail!("there is no preset `{name}` of block weights; the nearest are {}", nearest(text, self.names()))
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Edits<'a> {
     text: &'a str,
     /// By where they begin.
     by_start: BTreeMap<usize, Placed<'a>>,
+    /// What stands in the place of numbers in `[a:b:when]`, so that these are text.
+    no_numbers: Vec<&'a str>,
 }
 
 #[derive(Debug)]
@@ -53,13 +55,15 @@ struct Open {
 enum Kind<'a> {
     Emphasis,
     Edit(Edit<'a>),
+    /// A switch but for this, which should be a number.
+    NoNumber(&'a str),
     Nothing,
 }
 
 impl<'a> Edits<'a> {
     /// Those of `text`; `None` if it cannot be read.
     pub(super) fn read(text: &'a str) -> Option<Self> {
-        let mut edits = Self { text, by_start: BTreeMap::new() };
+        let mut edits = Self { text, by_start: BTreeMap::new(), no_numbers: Vec::new() };
         let mut open: Vec<Open> = Vec::new();
         // Those that no alternation has claimed.
         let mut pipes = 0;
@@ -86,6 +90,10 @@ impl<'a> Edits<'a> {
                             pipes -= closed.pipes.len();
                             edits.by_start.insert(closed.start, Placed { edit, end: at + 1 });
                         }
+                        Kind::NoNumber(when) => {
+                            edits.no_numbers.push(when);
+                            open.clear();
+                        }
                         Kind::Nothing => open.clear(),
                     }
                 }
@@ -102,6 +110,11 @@ impl<'a> Edits<'a> {
             }
         }
         if pipes == 0 { Some(edits) } else { None }
+    }
+
+    /// What stands in the place of numbers in `[a:b:when]`.
+    pub(super) fn no_numbers(self) -> Vec<&'a str> {
+        self.no_numbers
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Edit<'a>> {
@@ -158,7 +171,11 @@ impl Open {
 
 fn switch(before: Range<usize>, after: Range<usize>, when: &str) -> Kind<'_> {
     let when = trim(when);
-    if is_number(when) { Kind::Edit(Edit::Switch { before, after, when }) } else { Kind::Nothing }
+    if is_number(when) {
+        return Kind::Edit(Edit::Switch { before, after, when });
+    }
+    // `[a:b]` is meant for the brackets of emphasis.
+    if before.end < after.start { Kind::NoNumber(when) } else { Kind::Nothing }
 }
 
 fn opening(closing: u8) -> u8 {

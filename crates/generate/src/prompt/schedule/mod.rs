@@ -83,6 +83,22 @@ pub fn schedule(text: &str, timeline: Timeline) -> Schedule {
     Schedule { entries }
 }
 
+/// What in a prompt looks like a schedule and is text.
+pub(super) struct Misread<'a> {
+    /// Whether the grammar cannot read the prompt at all.
+    pub(super) unreadable: bool,
+    /// What stands in the place of numbers in `[a:b:when]`.
+    pub(super) no_numbers: Vec<&'a str>,
+}
+
+/// What in `text` looks like a schedule and is text.
+pub(super) fn misread(text: &str) -> Misread<'_> {
+    match Edits::read(text) {
+        Some(edits) => Misread { unreadable: false, no_numbers: edits.no_numbers() },
+        None => Misread { unreadable: true, no_numbers: Vec::new() },
+    }
+}
+
 impl Schedule {
     /// The entry that a denoiser call uses, counted from 0: the first that ends at `call` or later, so that an entry
     /// which ends at 5 serves six calls. Calls beyond the last end use the first entry again.
