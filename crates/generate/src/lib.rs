@@ -3,6 +3,7 @@
 //! Not here: samplers (`diffusion`), the networks (`model`), words for a screen (`cli`). Nothing is printed, and neither
 //! the data set nor the trainer is known.
 
+pub mod adetailer;
 mod checkpoint;
 pub mod embedded;
 pub mod file_names;

@@ -4,6 +4,7 @@
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
 mod adetailer;
+mod detailer_areas;
 mod files;
 mod infotext;
 mod inpaint;
@@ -42,6 +43,7 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "inpaint", cases: inpaint::cases },
     Folder { name: "upscale", cases: upscale::cases },
     Folder { name: "adetailer", cases: adetailer::cases },
+    Folder { name: "adetailer", cases: detailer_areas::cases },
     Folder { name: "infotext", cases: infotext::cases },
     Folder { name: "files", cases: files::cases },
     Folder { name: "xyz", cases: xyz::cases },
