@@ -43,7 +43,6 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "inpaint", cases: inpaint::cases },
     Folder { name: "upscale", cases: upscale::cases },
     Folder { name: "adetailer", cases: adetailer::cases },
-    Folder { name: "adetailer", cases: detailer_areas::cases },
     Folder { name: "infotext", cases: infotext::cases },
     Folder { name: "files", cases: files::cases },
     Folder { name: "xyz", cases: xyz::cases },
