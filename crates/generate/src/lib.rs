@@ -5,16 +5,6 @@
 
 pub mod adetailer;
 mod checkpoint;
-pub mod unet_call;
-pub mod txt2img;
-pub mod request;
-pub mod pass;
-pub mod painter;
-pub mod paint;
-pub mod nets;
-pub mod img2img;
-pub mod hires_fix;
-pub mod conditioning;
 pub mod embedded;
 pub mod file_names;
 pub mod inpaint;

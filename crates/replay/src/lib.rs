@@ -27,7 +27,7 @@ use anyhow::Result;
 pub use pack::{Pack, Tensors};
 pub use verdict::{Case, Outcome, close, same};
 
-/// A folder of a pack, and what replays its cases.
+/// A folder of a pack, and what replays its cases, or some of them.
 struct Folder {
     name: &'static str,
     cases: fn(&Pack) -> Result<Vec<Case>>,
@@ -43,6 +43,7 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "inpaint", cases: inpaint::cases },
     Folder { name: "upscale", cases: upscale::cases },
     Folder { name: "adetailer", cases: adetailer::cases },
+    Folder { name: "adetailer", cases: detailer_areas::cases },
     Folder { name: "infotext", cases: infotext::cases },
     Folder { name: "files", cases: files::cases },
     Folder { name: "xyz", cases: xyz::cases },
@@ -83,10 +84,15 @@ pub struct Report {
 /// When the pack cannot be read.
 pub fn replay(dir: &Path, models: &Path) -> Result<Vec<Report>> {
     let pack = Pack::new(dir, models);
-    let mut reports = Vec::new();
+    let mut reports: Vec<Report> = Vec::new();
     for folder in FOLDERS {
-        if pack.has(folder.name) {
-            reports.push(Report { folder: folder.name, cases: (folder.cases)(&pack)? });
+        if !pack.has(folder.name) {
+            continue;
+        }
+        let cases = (folder.cases)(&pack)?;
+        match reports.last_mut() {
+            Some(report) if report.folder == folder.name => report.cases.extend(cases),
+            _ => reports.push(Report { folder: folder.name, cases }),
         }
     }
     for name in KNOWN {
