@@ -5,6 +5,7 @@
 
 pub mod adetailer;
 mod checkpoint;
+pub mod color_correction;
 pub mod embedded;
 pub mod file_names;
 pub mod inpaint;

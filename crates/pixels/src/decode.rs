@@ -13,7 +13,7 @@ use std::path::Path;
 use ::image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Pixel};
 
 use crate::fault::{Fault, FileError};
-use crate::image::Rgb;
+use crate::image::{Rgb, Rgba};
 use crate::probe;
 
 /// What a file gave.
@@ -34,6 +34,24 @@ pub fn decode(path: &Path) -> Result<Decoded, FileError> {
     let transparent = is_transparent(&image);
     let (width, height) = (image.width(), image.height());
     Ok(Decoded { image: Rgb { width, height, data: to_rgb8(image) }, transparent })
+}
+
+/// Decodes as [`decode`], but keeps the alpha channel; it is 255 where there is none.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_rgba(path: &Path) -> Result<Rgba, FileError> {
+    let image = upright(path)?;
+    let (width, height) = (image.width(), image.height());
+    let data = match image {
+        DynamicImage::ImageLuma16(_) | DynamicImage::ImageRgb16(_) => {
+            to_rgb8(image).as_chunks().0.iter().flat_map(|[red, green, blue]| [*red, *green, *blue, u8::MAX]).collect()
+        }
+        DynamicImage::ImageLumaA16(image) => high_bytes_with_alpha(&image),
+        DynamicImage::ImageRgba16(image) => high_bytes_with_alpha(&image),
+        other => other.into_rgba8().into_raw(),
+    };
+    Ok(Rgba { width, height, data })
 }
 
 /// The alpha channel as a grey image, white if there is none.
@@ -96,6 +114,10 @@ fn to_rgb8(image: DynamicImage) -> Vec<u8> {
 
 fn high_bytes<P: Pixel<Subpixel = u16>>(image: &ImageBuffer<P, Vec<u16>>) -> Vec<u8> {
     image.pixels().flat_map(|pixel| pixel.to_rgb().0).map(high_byte).collect()
+}
+
+fn high_bytes_with_alpha<P: Pixel<Subpixel = u16>>(image: &ImageBuffer<P, Vec<u16>>) -> Vec<u8> {
+    image.pixels().flat_map(|pixel| pixel.to_rgba().0).map(high_byte).collect()
 }
 
 fn high_byte(value: u16) -> u8 {

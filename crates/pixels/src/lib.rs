@@ -4,7 +4,9 @@
 //! probe::size       header of a file  → size, without decoding
 //! decode::decode    file              → Rgb, upright
 //! pillow            resize, blur, paste, convert
-//! opencv            resize, blur
+//! opencv            resize, blur, L*a*b*
+//! histogram         images whose values are spread as another's
+//! luminosity        colours of one image, brightness of another
 //! ```
 //!
 //! Neither data sets nor networks are known here, and nothing is written or printed.
@@ -18,10 +20,12 @@ mod fault;
 pub mod probe;
 mod webp_chunks;
 
+pub mod histogram;
+pub mod luminosity;
 pub mod opencv;
 pub mod pillow;
 
-pub use decode::decode;
+pub use decode::{decode, decode_rgba};
 pub use fault::{Fault, FileError};
 pub use image::{Gray, Image, Rgb, Rgba};
 pub use size::Size;

@@ -3,7 +3,7 @@
 //! The rounding is that of Pillow (`src/libImaging/Paste.c` and `AlphaComposite.c`).
 
 use super::convert::divided_by_255;
-use crate::image::{Gray, Image, Rgba};
+use crate::image::{Gray, Image, Rgb, Rgba};
 
 /// Puts `top` over `base` with its left upper corner `at` (x, y); what lies outside of `base` is cut off.
 pub fn paste<const C: usize>(base: &mut Image<C>, top: &Image<C>, at: (i64, i64)) {
@@ -35,6 +35,18 @@ pub fn paste_masked<const C: usize>(base: &mut Image<C>, top: &Image<C>, mask: &
             *value = divided_by_255(u32::from(*value) * (255 - share) + u32::from(*new) * share);
         }
     }
+}
+
+/// A picture over one colour, which is seen where the picture is transparent.
+pub fn flattened(picture: &Rgba, color: [u8; 3]) -> Rgb {
+    picture.map(|pixel| {
+        let alpha = u32::from(pixel[3]);
+        let mut flat = color;
+        for (value, own) in flat.iter_mut().zip(pixel) {
+            *value = divided_by_255(u32::from(*value) * (255 - alpha) + u32::from(own) * alpha);
+        }
+        flat
+    })
 }
 
 /// `over` laid on `base`, both with straight alpha.

@@ -1,9 +1,9 @@
 //! `inpaint/pixels.safetensors`: masks, fill, overlay and resize modes of each image.
 
 use anyhow::{Context, Result};
-use lorabake_generate::inpaint::mask;
+use lorabake_generate::inpaint::{fill, mask, overlay};
 use lorabake_generate::resize_mode::ResizeMode;
-use lorabake_pixels::{Gray, Image, Rgb};
+use lorabake_pixels::{Gray, Image, Rgb, Rgba};
 
 use crate::pack::Tensors;
 use crate::{Case, Pack, close, same};
@@ -55,7 +55,24 @@ fn replayed(tensors: &Tensors, image: &str, what: &str) -> Result<Option<Result<
         };
         return Ok(Some(same(&resized.data, &recorded.data)));
     }
+    if let Some(radii) = what.strip_prefix("overlay_image_") {
+        return Ok(Some(same(&kept(&picture, &own, radii)?.data, &tensors.u8(&name)?)));
+    }
+    if let Some(radii) = what.strip_prefix("composite_") {
+        let generated: Rgb = read(tensors, &format!("{image}.generated"))?;
+        let ours = overlay::laid_over(&generated, &kept(&picture, &own, radii)?, None);
+        return Ok(Some(same(&ours.data, &tensors.u8(&name)?)));
+    }
+    if let Some(rest) = what.strip_prefix("fill") {
+        let mask = if rest.is_empty() { own } else { blurred(&own, "4_4")? };
+        return Ok(Some(same(&fill(&picture, &mask).data, &tensors.u8(&name)?)));
+    }
     Ok(None)
+}
+
+/// What is kept of the picture, by a mask blurred with the radii of a name.
+fn kept(picture: &Rgb, mask: &Gray, radii: &str) -> Result<Rgba> {
+    Ok(overlay::overlay_image(picture, &mask::for_overlay(&blurred(mask, radii)?)))
 }
 
 fn latent_mask(tensors: &Tensors, name: &str, mask: &Gray, soft: bool) -> Result<Result<(), String>> {
