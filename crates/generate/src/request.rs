@@ -1,6 +1,6 @@
 //! What a picture is asked to be. Names are those of the AUTOMATIC1111 web UI's interface and API.
 
-use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler};
+use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler, StepRule};
 use lorabake_pixels::{Gray, Rgb};
 
 use crate::conditioning::TextOptions;
@@ -8,8 +8,8 @@ use crate::conditioning::length::PadPrompts;
 use crate::control::ControlUnit;
 use crate::hires::HiresUpscaler;
 use crate::inpaint::Inpaint;
+use crate::nets::FoundNetwork;
 use crate::noise::Source;
-use crate::prompt::networks::NetworkUse;
 use crate::resize_mode::ResizeMode;
 
 /// Pixels that a picture may have on a side.
@@ -25,7 +25,7 @@ pub struct Request {
     /// What it should not show.
     pub negative_prompt: String,
     /// LoRAs and hypernetworks, in the order in which they act.
-    pub networks: Vec<NetworkUse>,
+    pub networks: Vec<FoundNetwork>,
     /// How the texts are read.
     pub text: TextOptions,
     /// Whether the prompt's schedules have the meaning that they had before version 1.6 ("Old prompt editing timelines").
@@ -95,14 +95,16 @@ pub struct Init {
     pub resize_mode: ResizeMode,
     /// How much is changed, 0 to 1.
     pub denoising_strength: f64,
-    /// Whether all steps are done whatever the strength ("With img2img, do exactly the amount of steps …").
-    pub exact_steps: bool,
+    /// What the number of steps means.
+    pub step_rule: StepRule,
     /// Scales the initial noise.
     pub noise_multiplier: f64,
     /// Noise added to the picture beforehand ("Extra noise").
     pub extra_noise: f64,
     /// Whether the colours of the result are matched to the picture's.
     pub color_correction: bool,
+    /// How much an inpainting model sees of what the mask hides: 1 = nothing.
+    pub conditional_mask_weight: f64,
     /// What is painted anew, if not all.
     pub inpaint: Option<InpaintRequest>,
 }
@@ -132,7 +134,7 @@ pub struct Hires {
     /// The second pass's negative prompt, if it is another one.
     pub negative_prompt: Option<String>,
     /// Networks of the second pass's prompt, if it is another one.
-    pub networks: Option<Vec<NetworkUse>>,
+    pub networks: Option<Vec<FoundNetwork>>,
     /// The second pass's sampler, if it is another one.
     pub sampler: Option<Sampler>,
     /// The second pass's spacing, if it is another one.
@@ -153,8 +155,8 @@ pub enum HiresSize {
 pub struct Painted {
     /// Its pixels.
     pub image: Rgb,
+    /// As the VAE gave it, before clamping to −1..=1: (3, height, width) row-major.
+    pub values: Vec<f32>,
     /// The last latents, (4, height / 8, width / 8) row-major.
     pub latent: Vec<f32>,
-    /// What the user should know of it.
-    pub notes: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! One call of the UNet: every part of the prompt and the negative prompt, with what acts at this step.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use lorabake_adapter::Adapters;
 use lorabake_device::ThreadGroups;
 use lorabake_model::Conditioning;
@@ -9,7 +9,8 @@ use lorabake_model::unet::{Residuals, UNet};
 use crate::conditioning::Conditions;
 use crate::conditioning::length::{PadPrompts, Sides, repeat_last};
 use crate::control::ActiveControl;
-use crate::networks::Nets;
+use crate::nets::{NetMoment, Nets};
+use crate::prompt::networks::Pass;
 
 /// All that the UNet is given beside latents and noise level.
 pub struct UnetCall<'a> {
@@ -17,16 +18,20 @@ pub struct UnetCall<'a> {
     pub unet: &'a UNet,
     /// Threads that take samples side by side.
     pub threads: &'a ThreadGroups,
+    /// Where it is computed.
+    pub device: &'a Device,
     /// What it is told.
     pub conditions: &'a Conditions,
     /// LoRAs.
     pub nets: &'a Nets,
+    /// Which pass it is.
+    pub pass: Pass,
     /// ControlNets with their pictures.
     pub control: &'a [ActiveControl],
     /// What an inpainting model is given beside latents: the mask and the masked picture's latents, [1, 5, H, W].
     pub masked: Option<Tensor<4>>,
     /// What is done about sides of unequal length, with the states of the empty prompt.
-    pub pad: Option<Padding>,
+    pub padding: Option<Padding>,
 }
 
 /// How prompt and negative prompt are brought to one length.
@@ -71,7 +76,8 @@ impl UnetCall<'_> {
     /// - x: [1, 4, H, W]
     pub fn predict(&self, x: &Tensor<4>, timestep: f64, moment: Moment, with_negative: bool) -> Predictions {
         let samples = self.samples(moment.call, with_negative);
-        let adapters = self.nets.unet_at(moment);
+        let Moment { counter, steps, .. } = moment;
+        let adapters = self.nets.unet_at(NetMoment { counter, steps, pass: self.pass });
         let one = |sample: &Sample| self.run(x, timestep as f32, moment, sample, &adapters);
         let mut outputs = Vec::with_capacity(samples.len());
         if self.threads.count() > 1 {
@@ -96,7 +102,7 @@ impl UnetCall<'_> {
             own.context = context;
         }
         let mut negative = self.conditions.negative.at_call(call).clone();
-        if let Some(Padding { option, empty }) = &self.pad {
+        if let Some(Padding { option, empty }) = &self.padding {
             for own in &mut all {
                 let sides = Sides { cond: own.context.clone(), uncond: negative.context.clone() };
                 own.context = option.pad(sides, empty).cond;

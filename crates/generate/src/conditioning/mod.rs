@@ -10,4 +10,4 @@ mod plan;
 pub mod weighting;
 
 pub use encode::{Encoders, TextOptions};
-pub use plan::{Conditions, Entry, Part};
+pub use plan::{Conditions, Part};

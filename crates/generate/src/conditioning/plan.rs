@@ -7,17 +7,6 @@ use super::encode::Encoders;
 use crate::prompt::composition;
 use crate::prompt::schedule::{Schedule, Timeline, schedule};
 
-/// A text of a schedule, encoded.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The step after which the next one's turn comes.
-    pub end_at_step: usize,
-    /// The text.
-    pub text: String,
-    /// What the UNet is told, of one prompt.
-    pub conditioning: Conditioning,
-}
-
 /// One part of a prompt that is composed with `AND`.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -25,8 +14,8 @@ pub struct Part {
     pub weight: f64,
     /// When which text counts.
     pub schedule: Schedule,
-    /// The texts of the schedule.
-    pub entries: Vec<Entry>,
+    /// What the UNet is told of each of them.
+    pub conditions: Vec<Conditioning>,
 }
 
 /// A prompt and a negative prompt, encoded for one pass.
@@ -38,18 +27,30 @@ pub struct Conditions {
     pub negative: Part,
 }
 
+impl Part {
+    /// What the UNet is told at a call.
+    pub fn at_call(&self, call: usize) -> &Conditioning {
+        &self.conditions[self.schedule.at_call(call)]
+    }
+}
+
 impl Conditions {
-    /// Encodes both texts for a pass of `size` [width, height] pixels.
+    /// Encodes prompt and negative prompt for a pass of `size` [width, height] pixels.
     ///
     /// # Errors
     /// When a text cannot be read as the web UI reads it.
-    pub fn of(encoders: &Encoders<'_>, texts: [&str; 2], timeline: &Timeline, size: [usize; 2]) -> Result<Self> {
+    pub fn of(encoders: &Encoders<'_>, texts: [&str; 2], timeline: Timeline, size: [usize; 2]) -> Result<Self> {
         let [prompt, negative] = texts;
+        let encoded = |text: &str, weight: f64, is_negative: bool| -> Result<Part> {
+            let schedule = schedule(text, timeline);
+            let texts: Vec<&str> = schedule.entries.iter().map(|entry| entry.text.as_str()).collect();
+            let conditions = encoders.encode(&texts, size, is_negative)?;
+            Ok(Part { weight, schedule, conditions })
+        };
         let mut parts = Vec::new();
         for part in composition::parts(prompt) {
-            parts.push(part_of(encoders, &part.text, part.weight, timeline, size, false)?);
+            parts.push(encoded(&part.text, part.weight, false)?);
         }
-        let negative = part_of(encoders, negative, 1.0, timeline, size, true)?;
-        Ok(Self { parts, negative })
+        Ok(Self { parts, negative: encoded(negative, 1.0, true)? })
     }
 }
