@@ -7,9 +7,6 @@ use crate::step::NoiseLevel;
 /// Number of timesteps of Stable Diffusion; a timestep is one of 0 (hardly any noise) to 999 (hardly anything else).
 pub const TRAIN_STEPS: usize = 1000;
 
-/// Share that stands for the 0 of zero terminal SNR where a noise level has to be finite, as in web UIs.
-const LEAST_SHARE: f64 = 4.897_345_189_085_343_5e-8;
-
 /// A noise schedule. At timestep t a noisy latent is √a · latent + √(1 − a) · noise, a = `alphas_cumprod[t]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -64,34 +61,6 @@ impl Schedule {
         NoiseLevel { timestep: t as f64, alpha: self.alpha(t) }
     }
 
-    /// The noise level of timestep `t`, 0 to 999, where the logarithm of σ is interpolated between two whole timesteps. It
-    /// is finite also where nothing of a latent is left.
-    pub fn level_between(&self, t: f64) -> NoiseLevel {
-        let weight = t.fract();
-        let log_sigma =
-            (1.0 - weight) * self.log_sigma(t.floor() as usize) + weight * self.log_sigma(t.ceil() as usize);
-        NoiseLevel { timestep: t, alpha: alpha_of(log_sigma.exp()) }
-    }
-
-    /// The noise level of `sigma`, between the timesteps as in [`Self::level_between`]. One beyond those of the schedule
-    /// has the first or the last timestep.
-    pub fn level_at_sigma(&self, sigma: f64) -> NoiseLevel {
-        let log_sigma = sigma.ln();
-        let mut below = 0;
-        while below + 2 < TRAIN_STEPS && self.log_sigma(below + 1) <= log_sigma {
-            below += 1;
-        }
-        let lower = self.log_sigma(below);
-        let weight = (log_sigma - lower) / (self.log_sigma(below + 1) - lower);
-        NoiseLevel { timestep: below as f64 + weight.clamp(0.0, 1.0), alpha: alpha_of(sigma) }
-    }
-
-    /// ln √((1−a)/a) at timestep `t`, finite for a = 0.
-    fn log_sigma(&self, t: usize) -> f64 {
-        let alpha = self.alpha(t).max(LEAST_SHARE);
-        -0.5 * (alpha / (1.0 - alpha)).ln()
-    }
-
     /// Signal-to-noise ratio a / (1 − a) at timestep `t`, of the schedule before [`Self::zero_terminal_snr`].
     pub fn snr(&self, t: usize) -> f64 {
         self.snr[t]
@@ -108,9 +77,4 @@ fn sqrt_beta(t: usize) -> f32 {
     } else {
         (-step).mul_add((TRAIN_STEPS - 1 - t) as f32, last)
     }
-}
-
-/// The share of the latents in the variance of latents + `sigma` · noise.
-fn alpha_of(sigma: f64) -> f64 {
-    1.0 / (1.0 + sigma * sigma)
 }

@@ -12,9 +12,6 @@ pub struct NoiseLevel {
 }
 
 impl NoiseLevel {
-    /// The level at which no noise is left. The network is never asked there.
-    pub const CLEAN: Self = Self { timestep: 0.0, alpha: 1.0 };
-
     /// σ = √((1 − ᾱ) / ᾱ), the strength of the noise beside latents of strength 1; infinite where ᾱ is 0.
     pub fn sigma(self) -> f64 {
         ((1.0 - self.alpha) / self.alpha).sqrt()
@@ -30,30 +27,19 @@ pub struct Step {
     pub to: NoiseLevel,
 }
 
-impl Step {
-    /// The steps from each of `levels` to the next one, and from the last one to [`NoiseLevel::CLEAN`].
-    pub fn down_to_clean(levels: &[NoiseLevel]) -> Vec<Self> {
-        let mut steps = Vec::with_capacity(levels.len());
-        for (index, from) in levels.iter().enumerate() {
-            let to = levels.get(index + 1).copied().unwrap_or(NoiseLevel::CLEAN);
-            steps.push(Self { from: *from, to });
-        }
-        steps
-    }
-}
-
-/// A number of sampling steps that every sampler can do.
+/// A number of sampling steps that diffusers' DDIM, and so every sampler, can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepCount(usize);
 
 /// A number of sampling steps that is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0} sampling steps are not possible; use {least} to {most}, for instance 20",
-    least = StepCount::RANGE.start(),
-    most = StepCount::RANGE.end()
-)]
-pub struct StepsOutOfRange(pub usize);
+#[error("{count} sampling steps are not possible; use {} to {}, for instance 20", possible.start(), possible.end())]
+pub struct StepsOutOfRange {
+    /// What was asked for.
+    pub count: usize,
+    /// What is possible.
+    pub possible: RangeInclusive<usize>,
+}
 
 impl StepCount {
     /// What is possible. With DDIM's spacing a single step would begin, and end, at timestep 1; more than 500 steps
@@ -70,6 +56,14 @@ impl TryFrom<usize> for StepCount {
     type Error = StepsOutOfRange;
 
     fn try_from(count: usize) -> Result<Self, StepsOutOfRange> {
-        if Self::RANGE.contains(&count) { Ok(Self(count)) } else { Err(StepsOutOfRange(count)) }
+        StepsOutOfRange::check(count, Self::RANGE)?;
+        Ok(Self(count))
+    }
+}
+
+impl StepsOutOfRange {
+    /// Whether a sampler whose numbers of steps are `possible` can make `count`.
+    pub(crate) fn check(count: usize, possible: RangeInclusive<usize>) -> Result<(), Self> {
+        if possible.contains(&count) { Ok(()) } else { Err(Self { count, possible }) }
     }
 }

@@ -105,13 +105,12 @@ impl SamplePrompt {
 /// # Errors
 /// When sd-scripts does not know it either.
 pub fn sampler(name: &str) -> Result<(Sampler, Option<String>)> {
-    if let Ok(sampler) = name.parse() {
-        return Ok((sampler, None));
-    }
     let (near, called) = match name.to_ascii_lowercase().as_str() {
+        "ddim" => return Ok((Sampler::DdimDiffusers, None)),
+        "euler_a" | "k_euler_a" | "euler a" => return Ok((Sampler::EulerA, None)),
         "k_dpm_2_a" | "dpm_2_a" => (Sampler::EulerA, "euler_a"),
         "pndm" | "lms" | "euler" | "heun" | "dpm_2" | "dpmsolver" | "dpmsolver++" | "dpmsingle" | "k_lms"
-        | "k_euler" | "k_dpm_2" => (Sampler::Ddim, "ddim"),
+        | "k_euler" | "k_dpm_2" => (Sampler::DdimDiffusers, "ddim"),
         _ => bail!("there is no sampler `{name}`; use ddim or euler_a"),
     };
     Ok((near, Some(format!("sampler {name} is not built in; pictures during training use {called}"))))

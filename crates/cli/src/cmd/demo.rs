@@ -139,7 +139,7 @@ fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Job
         steps: StepCount::try_from(SAMPLING_STEPS)?,
         cfg_scale: SCALE,
         seed: 1,
-        sampler: Sampler::Ddim,
+        sampler: Sampler::DdimDiffusers,
         clip_skip: recipe.model.clip_skip as usize,
         noise: None,
     };

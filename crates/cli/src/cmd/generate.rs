@@ -69,8 +69,8 @@ pub struct Args {
     /// Where randomness starts: the same seed and options give the same picture. [default: drawn at random]
     #[arg(long, value_name = "NUMBER", value_parser = seed)]
     seed: Option<u32>,
-    /// Way from noise to picture: ddim or euler_a.
-    #[arg(long, value_name = "NAME", default_value = "ddim")]
+    /// Way from noise to picture, by its name in the web UI or in sd-scripts; ddim_diffusers is sd-scripts' ddim.
+    #[arg(long, value_name = "NAME", default_value = "ddim_diffusers")]
     sampler: Sampler,
     /// Which layer of the text encoder is used, counted from its end: 2 for NAI and most anime models.
     #[arg(long, value_name = "1-23", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=23))]

@@ -121,7 +121,7 @@ fn options_that_cannot_be_meant() {
         ("--promt=x", 2, "--prompt"),
         ("--steps=1", 2, "2 to 500"),
         ("--cfg_scale=much", 2, "--cfg_scale"),
-        ("--sampler=magic", 2, "ddim"),
+        ("--sampler=eular", 2, "there is no sampler `eular`; use Euler"),
         ("--width=100", 1, "multiples of 8"),
         ("--out=a.bmp", 1, "only .png, .jpg and .webp"),
         ("--negative_prompt=<lora:x:1>", 1, "--negative_prompt"),

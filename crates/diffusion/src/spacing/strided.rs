@@ -7,7 +7,7 @@ use crate::schedule::{Schedule, TRAIN_STEPS};
 use crate::step::{Step, StepCount};
 
 /// The steps of this spacing. Each goes down by one stride; the last ends at timestep 0, which has a little noise still.
-pub(super) fn steps(schedule: &Schedule, count: StepCount) -> Vec<Step> {
+pub(crate) fn steps(schedule: &Schedule, count: StepCount) -> Vec<Step> {
     let count = count.get();
     let stride = TRAIN_STEPS / count;
     let mut steps = Vec::with_capacity(count);

@@ -3,15 +3,15 @@
 //! - `noise`: what is drawn, its distribution, and that the generator alone decides.
 //! - `objective`: every loss, weighting and kind of noise against sd-scripts' formulas in torch.
 //! - `training`: schedule, noising, targets and losses against numbers recorded from sd-scripts.
-//! - `samplers`: trajectories against diffusers and k-diffusion, the names of samplers, the number of steps.
+//! - `samplers`: trajectories against diffusers and k-diffusion, what holds for every sampler, the number of steps.
+//! - `names`: the names of samplers and schedulers.
 //! - `golden`: how recorded tensors are read and compared.
-//!
-//! What adding a sampler and a spacing takes is shown beside the code, in `sampler/toy.rs` and `spacing/toy.rs`.
 //!
 //! The recorded values lie in `tests/golden`, written by `oracle/diffusion_golden.py`, `oracle/loss_golden.py` and by `pick_traces.py` there.
 
 mod golden;
 
+mod names;
 mod noise;
 mod objective;
 mod samplers;

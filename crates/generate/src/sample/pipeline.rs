@@ -2,10 +2,14 @@
 //!
 //! Prompts of up to 225 tokens are encoded in chunks of 75 that are joined, as sd-scripts does for its sample pictures.
 
+use std::cell::Cell;
+
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::{ThreadGroups, vae_dtype, weight_dtype};
-use lorabake_diffusion::{NoiseLevel, Prediction, Run, Schedule, guide, unit_normal};
+use lorabake_diffusion::{
+    Answer, Call, NoiseTable, Prediction, Run, SamplerOptions, Schedule, Scheduler, guide, unit_normal,
+};
 use lorabake_lora::{Attached, LoraNetwork};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
@@ -146,20 +150,30 @@ impl PipelineRef<'_> {
             None => noise(0),
         };
         let mut done = 0;
-        let mut model = |x: Tensor<4>, level: NoiseLevel| -> Result<Tensor<4>> {
-            let answer = self.predict(x.clone(), level.timestep, (&conditioning, request.cfg_scale), adapters);
+        let options = SamplerOptions::default();
+        let levels =
+            request.sampler.levels(Scheduler::Automatic, &NoiseTable::of(schedule), request.steps.get(), &options)?;
+        let calls = request.sampler.calls(&levels).unwrap_or(request.steps.get());
+        let mut model = |x: Tensor<4>, call: &Call| -> Result<Answer> {
+            let input = call.network_input(x.clone());
+            let answer = self.predict(input, call.timestep, (&conditioning, request.cfg_scale), adapters);
             done += 1;
-            on_step(done, request.steps.get());
-            Ok(self.prediction.denoised(answer, x, level))
+            on_step(done, calls);
+            Ok(call.read(self.prediction, answer, x).into())
         };
-        let steps = request.sampler.steps(schedule, request.steps);
-        let x = request.sampler.initial(start, &steps);
-        let mut draws = 0;
-        let mut new_noise = |_| {
-            draws += 1;
-            noise(draws)
+        let x = levels.initial(start);
+        let draws = Cell::new(0);
+        let new_noise = || {
+            draws.set(draws.get() + 1);
+            noise(draws.get())
         };
-        let run = Run { schedule, steps: &steps, model: &mut model, noise: &mut new_noise };
+        let run = Run {
+            levels: &levels,
+            options: &options,
+            model: &mut model,
+            noise: &mut || new_noise(),
+            brownian: &mut |_, _| new_noise(),
+        };
         let latent = request.sampler.sample(x, run)?;
         let image = to_f32_vec(self.decoder.forward(latent.clone().div_scalar(self.decoder.latent_scale())));
         let latent = to_f32_vec(latent);

@@ -37,7 +37,7 @@ fn paint(painter: &Pipeline, golden: &Golden, loras: Vec<LoraUse>) -> Picture {
         steps: 6.try_into().unwrap(),
         cfg_scale: 7.5,
         seed: 0,
-        sampler: Sampler::Ddim,
+        sampler: Sampler::DdimDiffusers,
         clip_skip: 1,
         noise: Some(golden.numbers("start").to_vec()),
     };

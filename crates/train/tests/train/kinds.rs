@@ -68,7 +68,7 @@ fn picture(painter: &Pipeline, lora: Option<(&Path, f64)>) -> Vec<f32> {
         steps: 2.try_into().unwrap(),
         cfg_scale: 1.0,
         seed: 0,
-        sampler: Sampler::Ddim,
+        sampler: Sampler::DdimDiffusers,
         clip_skip: 1,
         noise: None,
     };

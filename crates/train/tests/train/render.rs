@@ -34,7 +34,7 @@ fn request(strength: f64) -> Request {
         steps: 6.try_into().unwrap(),
         cfg_scale: 7.5,
         seed: 0,
-        sampler: Sampler::Ddim,
+        sampler: Sampler::DdimDiffusers,
         clip_skip: 1,
         noise: None,
     }
@@ -64,7 +64,7 @@ fn a_picture_with_a_lora_equals_that_of_diffusers() {
 #[test]
 fn a_seed_gives_the_same_picture_again() {
     let painter = pipeline(WeightDtype::F32);
-    for sampler in [Sampler::Ddim, Sampler::EulerA] {
+    for sampler in [Sampler::DdimDiffusers, Sampler::EulerA] {
         let first = paint(&painter, &Request { sampler, ..request(1.0) });
         let again = paint(&painter, &Request { sampler, ..request(1.0) });
         let other = paint(&painter, &Request { sampler, seed: 1, ..request(1.0) });

@@ -1,0 +1,43 @@
+//! DPM2: steps by the slope at the middle of the logarithms (k-diffusion's `sample_dpm_2`; Karras et al. 2022).
+
+use burn::tensor::Tensor;
+
+use crate::sampler::churn::Churn;
+use crate::sampler::contract::{Method, Walk};
+use crate::sampler::slope::euler;
+
+/// Midpoint steps.
+pub(super) struct Dpm2;
+
+impl Method for Dpm2 {
+    fn sample<E>(&self, mut x: Tensor<4>, mut walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
+        let sigmas = walk.sigmas();
+        let churn = Churn::new(&walk, &sigmas);
+        for index in 0..sigmas.len() - 1 {
+            let levels = [churn.level(index), sigmas[index + 1].into()];
+            x = churn.raise(x, index, &mut walk);
+            x = midpoint_step(x, &mut walk, index, levels)?;
+        }
+        Ok(x)
+    }
+}
+
+/// One step, the number `index` of the run, from the first of `levels` to the second.
+pub(super) fn midpoint_step<E>(
+    x: Tensor<4>,
+    walk: &mut Walk<'_, E>,
+    index: usize,
+    levels: [f64; 2],
+) -> Result<Tensor<4>, E> {
+    let [sigma, next] = levels;
+    let denoised = walk.denoised(x.clone(), sigma)?;
+    walk.step_seen(index);
+    if next == 0.0 {
+        return Ok(euler(x, denoised, sigma, next));
+    }
+    let middle = (0.5 * (sigma.ln() + next.ln())).exp();
+    let halfway = euler(x.clone(), denoised, sigma, middle);
+    let denoised = walk.denoised(halfway.clone(), middle)?;
+    let slope = (halfway - denoised).div_scalar(middle);
+    Ok(x + slope.mul_scalar(next - sigma))
+}
