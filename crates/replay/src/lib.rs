@@ -17,6 +17,8 @@ mod pictures;
 mod prompts;
 mod rng;
 mod upscale;
+mod samplers;
+mod sigmas;
 mod verdict;
 mod xyz;
 
@@ -47,6 +49,9 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "infotext", cases: infotext::cases },
     Folder { name: "files", cases: files::cases },
     Folder { name: "xyz", cases: xyz::cases },
+    Folder { name: "sigmas", cases: sigmas::cases },
+    Folder { name: "img2img_steps.json", cases: sigmas::img2img_cases },
+    Folder { name: "samplers", cases: samplers::cases },
 ];
 
 /// All that a pack may hold.

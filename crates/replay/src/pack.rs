@@ -98,7 +98,7 @@ impl Tensors {
         Ok(view.shape().to_vec())
     }
 
-    /// The numbers of a tensor of f32 or i64, row-major.
+    /// The numbers of a tensor of floats or signed integers, row-major.
     ///
     /// # Errors
     /// When it is not there, or of another type.
@@ -109,6 +109,7 @@ impl Tensors {
         match view.dtype() {
             Dtype::F32 => Ok(data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
             Dtype::F64 => Ok(data.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()),
+            Dtype::I32 => Ok(data.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect()),
             Dtype::I64 => Ok(data.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()),
             other => anyhow::bail!("{}: {name} is {other:?}", self.file),
         }
