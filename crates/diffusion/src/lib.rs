@@ -30,7 +30,7 @@ pub use noise::{
     MultiresLevel, add_multires_noise, add_noise_offset, draw_multires_levels, offset_strengths, unit_normal,
 };
 pub use noise_table::NoiseTable;
-pub use options::{SamplerOptions, UniPcOptions, UniPcSkip, UniPcVariant};
+pub use options::{BadSamplerOption, SamplerOptions, UniPcOptions, UniPcSkip, UniPcVariant};
 pub use sampler::{Answer, BrownianSource, Call, Model, NoiseSource, Run, Sampler, SamplerChoice, Wanted};
 pub use schedule::{Schedule, TRAIN_STEPS};
 pub use spacing::{BetaShape, Scheduler};

@@ -50,7 +50,52 @@ impl Default for SamplerOptions {
     }
 }
 
+/// A setting with a value that makes no sense.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("--{option}: {value} is not possible; use {possible}")]
+pub struct BadSamplerOption {
+    /// The option, as [`SamplerOptions`] names it.
+    pub option: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// What would do.
+    pub possible: &'static str,
+}
+
 impl SamplerOptions {
+    /// Settings that make no sense, all of them: such as would lead to numbers that are none.
+    pub fn problems(&self) -> Vec<BadSamplerOption> {
+        let mut problems = Vec::new();
+        let mut check = |option, value: Option<f64>, is_possible: fn(f64) -> bool, possible| {
+            if let Some(value) = value
+                && !is_possible(value)
+            {
+                problems.push(BadSamplerOption { option, value, possible });
+            }
+        };
+        let at_least_0: fn(f64) -> bool = |value| (0.0..=1e6).contains(&value);
+        let above_0: fn(f64) -> bool = |value| value > 0.0 && value <= 1e6;
+        check("eta", self.eta, |eta| (0.0..=1.0).contains(&eta), "0 to 1");
+        check("s_churn", Some(self.s_churn), at_least_0, "0 or more, for instance 10");
+        check("s_tmin", Some(self.s_tmin), at_least_0, "0 or more, for instance 0.05");
+        check("s_tmax", self.s_tmax, at_least_0, "0 or more, for instance 50");
+        check("s_noise", Some(self.s_noise), at_least_0, "0 or more, for instance 1.003");
+        check("sigma_min", self.sigma_min, above_0, "a number above 0, for instance 0.03");
+        check("sigma_max", self.sigma_max, above_0, "a number above 0, for instance 14.6");
+        check("rho", self.rho, |rho| (0.01..=1000.0).contains(&rho), "0.01 to 1000, for instance 7");
+        let beta_shape: fn(f64) -> bool = |value| (0.01..=100.0).contains(&value);
+        check("beta_alpha", Some(self.beta.alpha), beta_shape, "0.01 to 100, for instance 0.6");
+        check("beta_beta", Some(self.beta.beta), beta_shape, "0.01 to 100, for instance 0.6");
+        check("uni_pc_order", Some(self.unipc.order as f64), |order| (1.0..=50.0).contains(&order), "1 to 50");
+        if let (Some(smallest), Some(largest)) = (self.sigma_min, self.sigma_max)
+            && smallest > largest
+        {
+            let possible = "less than --sigma_max";
+            problems.push(BadSamplerOption { option: "sigma_min", value: smallest, possible });
+        }
+        problems
+    }
+
     /// The same with the smallest and the largest level that the web UI's schedulers had at first ("Use old karras
     /// scheduler sigmas").
     pub fn old_karras_sigmas(self) -> Self {

@@ -71,6 +71,11 @@ fn schedule(case: &Value) -> Result<Result<(), String>> {
         always_discard: case["discard"].as_bool() == Some(true),
         ..SamplerOptions::default()
     };
+    for (own, key) in [(&mut options.beta.alpha, "alpha"), (&mut options.beta.beta, "beta")] {
+        if let Some(value) = case["infotext"][format!("Beta schedule {key}")].as_f64() {
+            *own = value;
+        }
+    }
     if case["old"].as_bool() == Some(true) {
         options = options.old_karras_sigmas();
     }

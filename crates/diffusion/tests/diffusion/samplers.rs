@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use burn::tensor::{Tensor, TensorData};
 use lorabake_diffusion::unit_normal;
 use lorabake_diffusion::{
-    Answer, Call, Img2ImgSteps, Levels, NoiseTable, Prediction, Run, Sampler, SamplerOptions, Schedule, Scheduler,
-    StepCount, StepRule, StepsOutOfRange,
+    Answer, BetaShape, Call, Img2ImgSteps, Levels, NoiseTable, Prediction, Run, Sampler, SamplerOptions, Schedule,
+    Scheduler, StepCount, StepRule, StepsOutOfRange,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -413,4 +413,40 @@ fn impossible_numbers_of_steps_are_refused() {
         let found = sampler.levels(Scheduler::Automatic, &table, count, &SamplerOptions::default());
         assert!(found.is_err(), "{sampler}, {count}");
     }
+}
+
+#[test]
+fn options_without_sense_are_told_all_at_once() {
+    assert!(SamplerOptions::default().problems().is_empty());
+    assert!(SamplerOptions::default().old_karras_sigmas().problems().is_empty());
+    let options = SamplerOptions {
+        eta: Some(-1.0),
+        s_churn: f64::NAN,
+        sigma_min: Some(3.0),
+        sigma_max: Some(2.0),
+        rho: Some(0.0),
+        ..SamplerOptions::default()
+    };
+    let problems: Vec<String> = options.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "--eta: -1 is not possible; use 0 to 1",
+            "--s_churn: NaN is not possible; use 0 or more, for instance 10",
+            "--rho: 0 is not possible; use 0.01 to 1000, for instance 7",
+            "--sigma_min: 3 is not possible; use less than --sigma_max",
+        ]
+    );
+}
+
+/// The quantiles of an arcsine distribution have a formula; the recorded schedules have only one pair of parameters.
+#[test]
+fn the_beta_scheduler_takes_other_distributions() {
+    let beta = BetaShape { alpha: 0.5, beta: 0.5 };
+    let options = SamplerOptions { beta, sigma_min: Some(1.0), sigma_max: Some(2.0), ..SamplerOptions::default() };
+    let table = NoiseTable::stable_diffusion();
+    let levels = Sampler::Euler.levels(Scheduler::Beta, &table, 5, &options).expect("in range");
+    let quantile = |share: f64| 1.0 + (share * std::f64::consts::FRAC_PI_2).sin().powi(2);
+    let expected = [1.0, 0.75, 0.5, 0.25, 0.0].map(|share| quantile(share) as f32);
+    assert_close_max("levels", &levels.sigmas().expect("of k-diffusion")[..5], &expected, 1e-6);
 }

@@ -154,3 +154,43 @@ impl BrownianTree {
 fn six_decimals(value: f64) -> f64 {
     format!("{value:.6}").parse().unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNT: usize = 20;
+
+    fn tree() -> BrownianTree {
+        BrownianTree::new(Source::Cpu, 42, COUNT, 0.03, 14.6)
+    }
+
+    /// The motion between two levels.
+    fn moved(tree: &mut BrownianTree, from: f32, to: f32) -> Vec<f32> {
+        let distance = -(to - from).abs().sqrt();
+        tree.noise(from, to).into_iter().map(|value| value * distance).collect()
+    }
+
+    #[test]
+    fn steps_add_up_whatever_was_asked_before() {
+        let mut tree = tree();
+        let first = moved(&mut tree, 9.0, 2.5);
+        let second = moved(&mut tree, 2.5, 0.7);
+        let whole = moved(&mut tree, 9.0, 0.7);
+        for index in 0..COUNT {
+            assert!((first[index] + second[index] - whole[index]).abs() < 1e-5);
+        }
+        assert_eq!(tree.noise(9.0, 2.5), BrownianTree::new(Source::Cpu, 42, COUNT, 0.03, 14.6).noise(9.0, 2.5));
+    }
+
+    /// Where the original runs into endless recursion.
+    #[test]
+    fn levels_that_are_nearly_or_quite_equal_give_finite_noise() {
+        let mut tree = tree();
+        for (from, to) in [(1.0, 1.0), (1.0, 1.000_000_2), (0.03, 0.029_999_8), (0.01, 0.001), (14.6, 99.0)] {
+            assert!(tree.noise(from, to).iter().all(|value| value.is_finite()), "{from} {to}");
+        }
+        let mut point = BrownianTree::new(Source::Nv, 1, COUNT, 2.0, 2.0);
+        assert_eq!(point.noise(2.0, 2.0), [0.0; COUNT]);
+    }
+}

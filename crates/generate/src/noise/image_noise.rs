@@ -52,9 +52,10 @@ impl ImageNoise {
         Self { source, shape, pictures, resize: None, seed_delta: 0, generators, begun: false }
     }
 
-    /// The same with the first noise made for pictures of another size.
+    /// The same with the first noise made for pictures of another size; a side of 0 is none.
     pub fn resized_from(self, resize: SeedResize) -> Self {
-        Self { resize: Some(resize), ..self }
+        let is_size = resize.height > 0 && resize.width > 0;
+        Self { resize: if is_size { Some(resize) } else { None }, ..self }
     }
 
     /// The same with `delta` ("Eta noise seed delta") added to the seeds after the first draw.
@@ -145,5 +146,49 @@ impl Overlap {
         // As in the web UI, which cuts as much from both ends: a patch that is larger by one loses two.
         let cut = (patch - whole).div_ceil(2);
         Self { to: 0, from: cut, length: patch - (2 * cut).min(patch) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: [usize; 3] = [4, 6, 5];
+
+    fn plain(seed: u64) -> NoiseSeeds {
+        NoiseSeeds { seed, variation: None }
+    }
+
+    #[test]
+    fn a_batch_equals_its_pictures_made_alone() {
+        let seeds = vec![plain(7), plain(8)];
+        let mut batch = ImageNoise::new(Source::Cpu, SHAPE, seeds).with_seed_delta(31337);
+        let mut alone = ImageNoise::new(Source::Cpu, SHAPE, vec![plain(8)]).with_seed_delta(31337);
+        for _ in 0..3 {
+            let both = batch.next_draw();
+            assert_eq!(both[both.len() / 2..], alone.next_draw());
+        }
+    }
+
+    #[test]
+    fn odd_sizes_and_strengths_give_finite_noise() {
+        for height in [0, 1, 2, 5, 6, 7, 64] {
+            for strength in [0.0, 1e-9, 0.5, 1.0, 7.0] {
+                let variation = Some(Variation { seed: u64::MAX, strength });
+                let seeds = vec![NoiseSeeds { seed: u64::MAX, variation }];
+                let noise = ImageNoise::new(Source::Nv, SHAPE, seeds);
+                let drawn = noise.resized_from(SeedResize { height, width: 1 }).next_draw();
+                assert_eq!(drawn.len(), SHAPE.iter().product::<usize>());
+                assert!(drawn.iter().all(|value| value.is_finite()), "{height}, {strength}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_of_zero_is_no_other_size() {
+        let mut usual = ImageNoise::new(Source::Cpu, SHAPE, vec![plain(1)]);
+        let none = SeedResize { height: 64, width: 0 };
+        let mut resized = ImageNoise::new(Source::Cpu, SHAPE, vec![plain(1)]).resized_from(none);
+        assert_eq!(usual.next_draw(), resized.next_draw());
     }
 }

@@ -71,3 +71,20 @@ impl Weights {
         Self { low: ((1.0 - share) * angle).sin() / sine, high: (share * angle).sin() / sine }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noises_in_one_line_are_mixed_linearly() {
+        // The web UI gives no numbers here: vectors of a single row have angles of 0 or 180 degrees.
+        let mixed = slerp(0.25, &[1.0, -2.0, 0.0], &[3.0, 2.0, 1.0], [1, 1, 3]);
+        assert_eq!(mixed, [1.5, -1.0, 0.25]);
+    }
+
+    #[test]
+    fn noises_that_are_alike_are_mixed_the_other_way_round() {
+        assert_eq!(slerp(0.25, &[1.0, 2.0], &[2.0, 4.0], [1, 2, 1]), [1.75, 3.5]);
+    }
+}

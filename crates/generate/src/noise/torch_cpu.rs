@@ -116,3 +116,20 @@ fn transform(block: &mut [f32]) {
         *second = (radius * angle.sin()) as f32;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_low_bits_of_a_seed_count() {
+        assert_eq!(TorchCpu::new(5).normal(40), TorchCpu::new(5 + (1 << 32)).normal(40));
+    }
+
+    #[test]
+    fn no_values_take_no_numbers() {
+        let mut generator = TorchCpu::new(5);
+        assert!(generator.normal(0).is_empty());
+        assert_eq!(generator.normal(20), TorchCpu::new(5).normal(20));
+    }
+}
