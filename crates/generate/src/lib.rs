@@ -7,6 +7,7 @@ pub mod adetailer;
 mod checkpoint;
 pub mod color_correction;
 pub mod embedded;
+pub mod embedding;
 pub mod file_names;
 pub mod inpaint;
 pub mod noise;

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use crate::conditioning::Encoded;
 use crate::family::{latent_scale, text_models};
 use crate::nn::{Builder, MatrixSource};
-use crate::text::{Projection, TextEncoder};
+use crate::text::{Projection, TextEncoder, TextInput};
 use crate::tokenizer::CHUNK_IDS;
 use crate::unet::UNet;
 use crate::vae::{Decoder, Encoder};
@@ -219,7 +219,8 @@ impl Bundle {
         let mut pooled = None;
         for (index, text) in self.texts.iter().enumerate() {
             let own = adapters.get(index).unwrap_or(&none);
-            let encoded = text.forward(&prompts.ids[index], prompts.per_prompt, clip_skip, device, own);
+            let encoded =
+                text.forward(TextInput::plain(&prompts.ids[index], prompts.per_prompt), clip_skip, device, own);
             contexts.push(encoded.context);
             pooled = pooled.or(encoded.pooled);
         }

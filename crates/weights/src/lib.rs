@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod disk_room;
+pub mod embedding;
 pub mod error;
 pub mod faults;
 pub mod file_kind;

@@ -1,5 +1,6 @@
 //! CLIP's text encoder (Radford et al. 2021; names as in transformers' `CLIPTextModel`), OpenAI's and OpenCLIP's.
 
+mod input;
 mod layer;
 mod states;
 
@@ -13,6 +14,7 @@ use crate::nn::{Builder, LayerNorm};
 use crate::tokenizer::CHUNK_IDS;
 use layer::Layer;
 
+pub use input::{PlacedVectors, TextInput};
 pub use states::join_chunks;
 
 /// The text encoder.
@@ -74,27 +76,26 @@ impl TextEncoder {
         self.layers.len()
     }
 
-    /// Hidden states of prompts of `chunks_per_prompt` chunks each: after all but `clip_skip − 1` layers, through the final
+    /// Width of its states, and so of the vectors that can stand in for tokens.
+    pub fn width(&self) -> usize {
+        self.token_embedding.columns()
+    }
+
+    /// Hidden states of prompts of as many chunks each: after all but `clip_skip − 1` layers, through the final
     /// layer norm, or as the family has it; and the pooled output of the first chunk of each prompt.
     ///
     /// # Shapes
-    /// - ids: B·n chunks of 77 ids, the n chunks of a prompt one after another
+    /// - input: B·n chunks of 77 ids, the n chunks of a prompt one after another
     /// - context: [B, 77 | 152 | 227, D]
     /// - pooled: [B, P]
-    pub fn forward(
-        &self,
-        ids: &[[u32; CHUNK_IDS]],
-        chunks_per_prompt: usize,
-        clip_skip: usize,
-        device: &Device,
-        adapters: &Adapters,
-    ) -> Encoded {
+    pub fn forward(&self, input: TextInput<'_>, clip_skip: usize, device: &Device, adapters: &Adapters) -> Encoded {
+        let TextInput { ids, chunks_per_prompt, .. } = input;
         let depth = self.layers.len();
         let wanted = match self.model.states {
             States::Normed => depth.saturating_sub(clip_skip.saturating_sub(1)).max(1),
             States::Penultimate => depth.saturating_sub(1).max(1),
         };
-        let mut x = self.embed(ids, device);
+        let mut x = self.embed(input, device);
         for layer in &self.layers[..wanted] {
             x = layer.forward(x, adapters);
         }
@@ -115,9 +116,13 @@ impl TextEncoder {
     }
 
     /// Token plus position embeddings; frozen, so they need no tape.
-    fn embed(&self, ids: &[[u32; CHUNK_IDS]], device: &Device) -> Tensor<3> {
+    fn embed(&self, input: TextInput<'_>, device: &Device) -> Tensor<3> {
+        let ids = input.ids;
         let width = self.token_embedding.columns();
         let mut embeddings = self.token_embedding.gather(ids.as_flattened().iter().map(|id| *id as usize));
+        for vectors in input.vectors {
+            vectors.put(&mut embeddings, width);
+        }
         let positions = self.position_embedding.gather(0..CHUNK_IDS);
         for chunk in embeddings.chunks_exact_mut(positions.len()) {
             for (value, position) in chunk.iter_mut().zip(&positions) {

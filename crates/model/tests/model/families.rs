@@ -5,7 +5,7 @@
 
 use burn::tensor::{Device, Tensor};
 use lorabake_adapter::Adapters;
-use lorabake_model::text::TextEncoder;
+use lorabake_model::text::{TextEncoder, TextInput};
 use lorabake_model::{AddedConditioning, Bundle, Conditioning, Encoded, VaeHalves};
 use lorabake_ops::WeightDtype;
 use lorabake_testkit::{Golden, tiny};
@@ -25,7 +25,7 @@ fn bundle(bytes: Vec<u8>, halves: VaeHalves) -> Bundle {
 /// Hidden states and pooled output of a text encoder against the golden file's under `name`, without and with adapters.
 fn check_text(golden: &Golden, name: &str, state: &str, text: &TextEncoder) {
     let ids = ids(golden, &format!("{name}.ids"));
-    let encode = |adapters: &Adapters| text.forward(&ids, 1, 1, &Device::flex(), adapters);
+    let encode = |adapters: &Adapters| text.forward(TextInput::plain(&ids, 1), 1, &Device::flex(), adapters);
     let plain = encode(&Adapters::default());
     golden.check(&format!("{name}.{state}"), &to_f32_vec(plain.context), TOLERANCE);
     let prefix = format!("{name}.lora.");
@@ -74,7 +74,7 @@ fn sd2() {
     assert_eq!(bundle.texts[0].depth(), 23);
     check_text(&golden, "text", "last", &bundle.texts[0]);
     let ids = ids(&golden, "text.ids");
-    let skipped = bundle.texts[0].forward(&ids, 1, 2, &Device::flex(), &Adapters::default());
+    let skipped = bundle.texts[0].forward(TextInput::plain(&ids, 1), 2, &Device::flex(), &Adapters::default());
     golden.check("text.skip2", &to_f32_vec(skipped.context), TOLERANCE);
     check_unet(&golden, &bundle);
     // sd-scripts has convolutions here, whatever the file has.
@@ -100,6 +100,6 @@ fn sdxl_for_training_pools_as_sd_scripts_does() {
     let golden = golden("sdxl");
     let bundle = bundle(tiny::sdxl(), VaeHalves::Training);
     let ids = ids(&golden, "text2.ids");
-    let encoded = bundle.texts[1].forward(&ids, 1, 1, &Device::flex(), &Adapters::default());
+    let encoded = bundle.texts[1].forward(TextInput::plain(&ids, 1), 1, &Device::flex(), &Adapters::default());
     golden.check("text2.trainer.pooled", &to_f32_vec(encoded.pooled.unwrap()), TOLERANCE);
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
-use lorabake_model::text::join_chunks;
+use lorabake_model::text::{PlacedVectors, TextInput, join_chunks};
 use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
 use lorabake_ops::WeightDtype;
 use lorabake_weights::Checkpoint;
+use lorabake_weights::formats::tensor_file::TensorFile;
 
 use crate::golden::{check_gradients, golden, ids, tensor, to_f32_vec, tracked};
 
@@ -26,16 +27,37 @@ fn text_encoder() {
     let text = bundle(WeightDtype::F32).texts.remove(0);
     let ids = ids(&golden, "text.ids");
     let device = Device::flex();
-    let last = text.forward(&ids, 1, 1, &device, &Adapters::default()).context;
+    let last = text.forward(TextInput::plain(&ids, 1), 1, &device, &Adapters::default()).context;
     golden.check("text.hidden.last", &to_f32_vec(last), TOLERANCE);
-    let skip2 = text.forward(&ids, 1, 2, &device, &Adapters::default()).context;
+    let skip2 = text.forward(TextInput::plain(&ids, 1), 2, &device, &Adapters::default()).context;
     golden.check("text.hidden.skip2", &to_f32_vec(skip2), TOLERANCE);
 
     let (adapters, loras) = tracked(&golden, "tlora.", text.sites());
-    let last = text.forward(&ids, 1, 1, &device, &adapters).context;
+    let last = text.forward(TextInput::plain(&ids, 1), 1, &device, &adapters).context;
     golden.check("tlora.hidden.last", &to_f32_vec(last.clone().inner()), TOLERANCE);
     let loss = (last * tensor(&golden, "text.grad_out")).sum();
     check_gradients(&golden, "tlora.", loras, loss, TOLERANCE);
+}
+
+/// Vectors that are the embeddings of tokens do what the tokens do.
+#[test]
+fn vectors_stand_for_tokens() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/sd15_tiny.safetensors");
+    let file = TensorFile::open(&path).unwrap();
+    let name = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
+    let table = file.read_f32(name).unwrap();
+    let text = bundle(WeightDtype::F32).texts.remove(0);
+    let mut ids = vec![[0_u32; 77]; 2];
+    ids[1][5] = 320;
+    ids[1][6] = 2368;
+    let encode = |input| to_f32_vec(text.forward(input, 1, &Device::flex(), &Adapters::default()).context);
+    let by_tokens = encode(TextInput::plain(&ids, 1));
+    let rows = [320, 2368].map(|id| &table[id * text.width()..(id + 1) * text.width()]).concat();
+    let filling = vec![[0_u32; 77]; 2];
+    let vectors = [PlacedVectors { chunk: 1, place: 5, rows: &rows }];
+    let by_vectors = encode(TextInput { ids: &filling, chunks_per_prompt: 1, vectors: &vectors });
+    assert_eq!(by_vectors, by_tokens);
+    assert_ne!(by_vectors, encode(TextInput::plain(&filling, 1)));
 }
 
 #[test]
