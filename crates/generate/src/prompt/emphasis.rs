@@ -121,8 +121,8 @@ impl Weighing {
                 self.pieces.push(Weighed { text, weight: 1.0 });
                 return Ok(length);
             }
-            Some('(') => self.round.push(self.pieces.len()),
-            Some('[') => self.square.push(self.pieces.len()),
+            Some('(') => open(&mut self.round, self.pieces.len())?,
+            Some('[') => open(&mut self.square, self.pieces.len())?,
             Some(')') => match self.round.pop() {
                 Some(from) => self.multiply(from, ROUND),
                 None => self.text(")"),
@@ -210,6 +210,17 @@ impl Weighing {
     }
 }
 
+/// Most brackets that may be open, since each costs time on all that follows.
+const MOST_OPEN: usize = 1000;
+
+fn open(brackets: &mut Vec<usize>, from: usize) -> Result<()> {
+    if brackets.len() == MOST_OPEN {
+        bail!("the prompt opens more than {MOST_OPEN} brackets without closing them; use fewer");
+    }
+    brackets.push(from);
+    Ok(())
+}
+
 impl Weighed {
     fn piece(self) -> Piece {
         if self.text == "BREAK" && self.weight == -1.0 {
@@ -271,14 +282,11 @@ mod tests {
     fn weights_that_are_none_are_refused() {
         for (text, said) in [
             ("(a:1.2.3)", "the prompt's weight :1.2.3) is not a number; write for instance (word:1.2)"),
-            (&"(".repeat(8000), "the prompt's brackets"),
-            (&format!("{}a", "(".repeat(8000)), "around \"a\" make a weight beyond all numbers; use fewer"),
-            (&format!("(a:{})", "9".repeat(400)), "make a weight beyond all numbers"),
+            (&"(".repeat(8000), "the prompt opens more than 1000 brackets without closing them; use fewer"),
+            (&format!("(a:{})", "9".repeat(400)), "around \"a\" make a weight beyond all numbers; use fewer"),
         ] {
-            match parse(text, Emphasis::Original) {
-                Ok(pieces) => assert!(text.ends_with('(') && pieces.len() == 1, "{said}"),
-                Err(error) => assert!(error.to_string().contains(said), "{error}"),
-            }
+            let error = parse(text, Emphasis::Original).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
         }
         assert!(parse("a:1.2.3)", Emphasis::Original).is_ok());
     }
@@ -294,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_prompt_of_brackets_is_read() {
-        assert_eq!(parse(&"[a(b".repeat(4000), Emphasis::Original).unwrap().len(), 8000);
+        assert_eq!(parse(&"[a(b".repeat(1000), Emphasis::Original).unwrap().len(), 2000);
         assert_eq!(parse(&"()".repeat(1 << 15), Emphasis::Original).unwrap().len(), 1);
         assert_eq!(parse(&":".repeat(1 << 16), Emphasis::Original).unwrap().len(), 1);
     }

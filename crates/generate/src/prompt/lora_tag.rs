@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use lorabake_lora::Strength;
 
+use super::length::check_length;
 use super::tags::unclosed;
 
 /// A prompt, and the LoRAs that it asks for.
@@ -93,18 +94,6 @@ impl LoraTag {
         let unet = unet.or(given(1)?).unwrap_or(text);
         Ok(Self { name: name.trim().to_owned(), strength: Strength { text, unet } })
     }
-}
-
-/// Most bytes of a prompt; of more than some hundred words none is seen.
-pub(crate) const MOST_BYTES: usize = 64 << 10;
-
-/// Refuses a prompt whose length would only cost time.
-fn check_length(text: &str) -> Result<()> {
-    if text.len() > MOST_BYTES {
-        let beginning: String = text.chars().take(20).collect();
-        bail!("the prompt \"{beginning}…\" is longer than 64 kB; shorten it");
-    }
-    Ok(())
 }
 
 /// The first `<kind:body>`: (text before, kind, body, text after).

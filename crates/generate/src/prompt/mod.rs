@@ -6,12 +6,14 @@
 //! [`explain`].
 
 pub mod block_weights;
+mod by_name;
 mod characters;
 pub mod comments;
 pub mod composition;
 pub mod emphasis;
 pub mod explain;
 mod find_network;
+mod length;
 mod lora_tag;
 mod nearest;
 pub mod networks;
@@ -21,5 +23,6 @@ pub mod tags;
 mod text_file;
 
 pub use find_network::find_lora;
-pub(crate) use lora_tag::MOST_BYTES;
+pub(crate) use length::MOST_BYTES;
+pub use length::check_length;
 pub use lora_tag::{LoraTag, Prompt};

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 /// Most bytes of such a file.
-const MOST_BYTES: u64 = 16 << 20;
+const MOST_BYTES: u64 = 4 << 20;
 
 /// The text of a file.
 ///
@@ -19,7 +19,7 @@ pub(super) fn read(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("{name}: it cannot be read"))?;
     if bytes.len() as u64 > MOST_BYTES {
-        bail!("{name}: it is larger than 16 MB; this is another kind of file");
+        bail!("{name}: it is larger than 4 MB; this is another kind of file");
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::blocks::{BLOCKS, Block};
+use crate::prompt::by_name::ByName;
 use crate::prompt::characters::trim;
 use crate::prompt::nearest::{nearest, shortened};
 use crate::prompt::text_file;
@@ -32,13 +33,8 @@ struct Words {
 /// The named sets of rules of a file: sets are separated by empty lines, rules by newlines or commas.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Elements {
-    sets: Vec<Set>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Set {
-    name: String,
-    rules: String,
+    /// Their rules, joined by commas.
+    sets: ByName<String>,
 }
 
 impl Elements {
@@ -56,21 +52,19 @@ impl Elements {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace('\r', "");
         for part in text.split("\n\n") {
             let Some((name, rules)) = part.split_once(':') else { continue };
-            let set = Set { name: trim(name).to_owned(), rules: trim(rules).replace('\n', ",") };
-            elements.sets.retain(|own| own.name != set.name);
-            elements.sets.push(set);
+            elements.sets.put(trim(name), trim(rules).replace('\n', ","));
         }
         elements
     }
 
     /// Whether there is a set of that name.
     pub fn has(&self, name: &str) -> bool {
-        self.sets.iter().any(|set| set.name == name)
+        self.sets.get(name).is_some()
     }
 
     /// The rules of the set `name` as they were written, joined by commas.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.sets.iter().find(|set| set.name == name).map(|set| set.rules.as_str())
+        self.sets.get(name).map(String::as_str)
     }
 
     /// The rules of the set `name`.
@@ -79,7 +73,7 @@ impl Elements {
     /// Names the nearest sets, or the rule that cannot be read.
     pub fn get(&self, name: &str) -> Result<Vec<ElementRule>> {
         let Some(text) = self.text(name) else {
-            let names = nearest(name, self.sets.iter().map(|set| set.name.as_str()));
+            let names = nearest(name, self.sets.names());
             bail!("there are no rules for layers called `{}`; known are {names}", shortened(name));
         };
         let rules: Result<Vec<_>> = ElementRule::list(text);

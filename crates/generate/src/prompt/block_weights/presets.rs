@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::list::List;
+use crate::prompt::by_name::ByName;
 use crate::prompt::characters::trim;
 use crate::prompt::nearest::{nearest, shortened};
 use crate::prompt::text_file;
@@ -12,16 +13,10 @@ use crate::prompt::text_file;
 /// Presets by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Presets {
-    /// In the order in which they were read; a name stands once.
-    presets: Vec<Preset>,
+    /// Their lists, in the order in which they were read.
+    lists: ByName<String>,
     /// Lines of a file that are no presets, and why.
     pub notes: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Preset {
-    name: String,
-    values: String,
 }
 
 /// Those of lora-block-weight (`DEF_WEIGHT_PRESET`).
@@ -65,7 +60,7 @@ impl Presets {
                 continue;
             }
             match preset(line) {
-                Ok(preset) => read.put(preset),
+                Ok(preset) => read.lists.put(preset.name, preset.values.to_owned()),
                 Err(why) => read.notes.push(format!("line {} is no preset: {why}", number + 1)),
             }
         }
@@ -75,23 +70,19 @@ impl Presets {
     /// These presets, and those of `others` whose names are not taken.
     #[must_use]
     pub fn or(mut self, others: Self) -> Self {
-        for preset in others.presets {
-            if !self.presets.iter().any(|own| own.name == preset.name) {
-                self.presets.push(preset);
-            }
-        }
+        self.lists.add_others(others.lists);
         self.notes.extend(others.notes);
         self
     }
 
     /// All names, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.presets.iter().map(|preset| preset.name.as_str())
+        self.lists.names()
     }
 
     /// Whether there is a preset of exactly that name.
     pub fn has(&self, name: &str) -> bool {
-        self.names().any(|own| own == name)
+        self.lists.get(name).is_some()
     }
 
     /// What a tag means by `text`: a preset's name, or the list itself.
@@ -99,8 +90,8 @@ impl Presets {
     /// # Errors
     /// Names the nearest presets, or says what is wrong with the list.
     pub fn list(&self, text: &str) -> Result<List> {
-        if let Some(preset) = self.presets.iter().find(|preset| preset.name == text) {
-            return match List::read(&preset.values) {
+        if let Some(values) = self.lists.get(text) {
+            return match List::read(values) {
                 Ok(list) => Ok(list),
                 Err(error) => bail!("the preset {text}: {error}"),
             };
@@ -117,16 +108,15 @@ impl Presets {
         let name = shortened(text);
         bail!("there is no preset `{name}` of block weights; the nearest are {}", nearest(text, self.names()))
     }
-
-    fn put(&mut self, preset: Preset) {
-        match self.presets.iter_mut().find(|own| own.name == preset.name) {
-            Some(own) => *own = preset,
-            None => self.presets.push(preset),
-        }
-    }
 }
 
-fn preset(line: &str) -> Result<Preset, String> {
+/// A line of a file.
+struct Preset<'a> {
+    name: &'a str,
+    values: &'a str,
+}
+
+fn preset(line: &str) -> Result<Preset<'_>, String> {
     let Some((name, values)) = line.split_once(':') else {
         return Err("it has no colon; write NAME:values".to_owned());
     };
@@ -137,7 +127,7 @@ fn preset(line: &str) -> Result<Preset, String> {
     if !List::is_length(count) {
         return Err(format!("it has {count} values; give 12, 17, 20 or 26"));
     }
-    Ok(Preset { name: trim(name).to_owned(), values: trim(values).to_owned() })
+    Ok(Preset { name: trim(name), values: trim(values) })
 }
 
 #[cfg(test)]

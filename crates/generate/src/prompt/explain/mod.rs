@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use super::emphasis::{self, Emphasis, Piece};
 use super::networks::{self, Known, NetworkUse};
 use super::schedule::{Timeline, schedule};
-use super::{comments, composition, tags};
+use super::{check_length, comments, composition, tags};
 
 /// A prompt to explain, styles already merged in.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,8 @@ pub struct ExplainedText {
 /// # Errors
 /// What cannot be read, one problem a line.
 pub fn explain(asked: Asked<'_>, known: Known<'_>) -> Result<Explanation> {
+    check_length(asked.prompt)?;
+    check_length(asked.negative_prompt)?;
     let mut problems = Vec::new();
     let taken = tags::take(&comments::remove(asked.prompt));
     let networks = networks::read(&taken, known).unwrap_or_else(|error| {

@@ -6,6 +6,9 @@ use crate::prompt::emphasis::Piece;
 use crate::prompt::nearest::shortened;
 use crate::prompt::schedule::{Schedule, misread};
 
+/// Most notes of one kind.
+const MOST: usize = 5;
+
 /// A weight at the end of a prompt without `AND`.
 pub(super) fn in_composition(parts: &[Part], notes: &mut Vec<String>) {
     if let [only] = parts
@@ -25,7 +28,7 @@ pub(super) fn in_schedule(prompt: &str, schedule: &Schedule, notes: &mut Vec<Str
             shortened(prompt)
         ));
     }
-    for when in said.no_numbers {
+    for when in said.no_numbers.into_iter().take(MOST) {
         notes.push(format!(
             "`{}` is no number, so that its [ ] is no schedule; write for instance [a:b:5]",
             shortened(when)
@@ -62,10 +65,9 @@ fn brackets(prompt: &str, notes: &mut Vec<String>) {
     if closes_nothing {
         notes.push(format!("in \"{}\" a bracket closes nothing and is text", shortened(prompt)));
     }
-    for (at, _) in prompt.match_indices(':') {
-        if let Some(number) = comma_number(&prompt[at + 1..]) {
-            notes.push(format!("`:{number})` is no weight; write {}", number.replacen(',', ".", 1)));
-        }
+    let numbers = prompt.match_indices(':').filter_map(|(at, _)| comma_number(&prompt[at + 1..]));
+    for number in numbers.take(MOST) {
+        notes.push(format!("`:{number})` is no weight; write {}", number.replacen(',', ".", 1)));
     }
 }
 

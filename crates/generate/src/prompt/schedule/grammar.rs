@@ -3,8 +3,9 @@
 //! A bracket counts if all inside it can be read: brackets in pairs of one form, `(…)` with one colon at most, `[…]`
 //! that is emphasis, a switch or an alternation. One that does not count is text, and so are those around it, but not
 //! those inside. `\` takes the next character for text. Where a `|` belongs to no alternation, or a `\` stands before
-//! nothing or a newline, the whole prompt cannot be read. The web UI's parser for the same grammar weighs all readings;
-//! since brackets that count can only nest, there is one reading that takes the most of them, and it is the one chosen.
+//! nothing or a newline, the whole prompt cannot be read. The web UI's parser for the same grammar knows all readings; where
+//! a bracket that fits stands beside one that does not, it takes one of them by chance, from one start of the program to
+//! the next (`[a:b:0.5])` is a schedule or text). Here all that fits counts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use super::by_name::ByName;
 use super::characters::trim;
 use super::nearest::{nearest, shortened};
 use super::text_file;
@@ -14,14 +15,12 @@ use super::text_file;
 /// The styles of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Styles {
-    styles: Vec<Style>,
+    styles: ByName<Style>,
 }
 
-/// A named piece of prompts.
+/// A piece of prompts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
-    /// Its name.
-    pub name: String,
     /// What is added to the prompt, or surrounds its `{prompt}`.
     pub prompt: String,
     /// The same for the negative prompt.
@@ -73,16 +72,20 @@ impl Styles {
             if name.is_empty() || name.starts_with('#') {
                 continue;
             }
-            styles.styles.retain(|own| own.name != name);
             let negative_prompt = negative_column.map(field).unwrap_or_default();
-            styles.styles.push(Style { name, prompt: field(prompt_column), negative_prompt });
+            styles.styles.put(&name, Style { prompt: field(prompt_column), negative_prompt });
         }
         Ok(styles)
     }
 
-    /// All styles, in their order.
-    pub fn all(&self) -> &[Style] {
-        &self.styles
+    /// The names of all styles, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.styles.names()
+    }
+
+    /// The style of that name.
+    pub fn get(&self, name: &str) -> Option<&Style> {
+        self.styles.get(name)
     }
 
     /// A prompt and its negative prompt with the styles `names`, one after the other.
@@ -92,8 +95,8 @@ impl Styles {
     pub fn apply(&self, names: &[String], mut styled: Styled) -> Result<Styled> {
         let mut unknown = Vec::new();
         for name in names {
-            let Some(style) = self.styles.iter().find(|style| style.name == *name) else {
-                let near = nearest(name, self.styles.iter().map(|style| style.name.as_str()));
+            let Some(style) = self.get(name) else {
+                let near = nearest(name, self.names());
                 unknown.push(format!("--style: there is no style `{}`; the nearest are {near}", shortened(name)));
                 continue;
             };
@@ -135,7 +138,7 @@ mod tests {
              Fine, fine ,\r\n",
         )
         .unwrap();
-        assert_eq!(styles.all().len(), 2);
+        assert_eq!(styles.names().count(), 2);
         let both = ["Photo".to_owned(), "Fine".to_owned()];
         let result = styles.apply(&both, styled("a cat", " bad ")).unwrap();
         assert_eq!(result, styled("a photo of a cat, \"35 mm\", fine", "bad, drawing,\nsketch"));
@@ -151,9 +154,10 @@ mod tests {
     #[test]
     fn older_and_incomplete_tables() {
         let old = Styles::read("name,text\nA,b\nA,c\nD\n").unwrap();
-        let read = |index: usize| (old.all()[index].name.as_str(), old.all()[index].prompt.as_str());
-        assert_eq!([read(0), read(1)], [("A", "c"), ("D", "")]);
-        assert!(Styles::read("").unwrap().all().is_empty());
+        assert_eq!(old.names().collect::<Vec<_>>(), ["A", "D"]);
+        assert_eq!(old.get("A").unwrap().prompt, "c");
+        assert_eq!(old.get("D").unwrap().prompt, "");
+        assert_eq!(Styles::read("").unwrap(), Styles::default());
         assert!(Styles::read("a,b\n1,2\n").unwrap_err().to_string().starts_with("it has no column name;"));
         assert!(Styles::read("name\n1\n").unwrap_err().to_string().starts_with("it has no column prompt;"));
         assert!(Styles::read("name,prompt\n\"a,b\n").unwrap_err().to_string().contains("has no end"));
