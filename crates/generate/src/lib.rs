@@ -6,9 +6,11 @@
 pub mod adetailer;
 mod checkpoint;
 pub mod color_correction;
+pub mod control;
 pub mod embedded;
 pub mod embedding;
 pub mod file_names;
+pub mod hires;
 pub mod inpaint;
 pub mod noise;
 mod noise_file;
@@ -20,6 +22,7 @@ pub mod prompt_file;
 pub mod resize_mode;
 pub mod sample;
 pub mod xyz;
+pub mod upscale;
 
 pub use checkpoint::{open_checkpoint, open_model};
 pub use noise_file::read_noise;

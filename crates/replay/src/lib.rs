@@ -7,6 +7,8 @@ mod adetailer;
 mod detailer_areas;
 mod files;
 mod infotext;
+mod control;
+mod hires;
 mod inpaint;
 mod lbw;
 mod made_file;
@@ -19,6 +21,7 @@ mod rng;
 mod upscale;
 mod samplers;
 mod sigmas;
+mod tiles;
 mod verdict;
 mod xyz;
 
@@ -52,6 +55,9 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "sigmas", cases: sigmas::cases },
     Folder { name: "img2img_steps.json", cases: sigmas::img2img_cases },
     Folder { name: "samplers", cases: samplers::cases },
+    Folder { name: "hires", cases: hires::cases },
+    Folder { name: "upscale", cases: tiles::cases },
+    Folder { name: "controlnet", cases: control::cases },
 ];
 
 /// All that a pack may hold.

@@ -1,15 +1,19 @@
-//! OpenCV's `INTER_AREA`, to shrink.
+//! OpenCV's `INTER_AREA`.
 //!
 //! Written here, and not taken from a library, because pixel equality is the point: the weights, the order of sums, the
 //! number format and the rounding are those of OpenCV (`modules/imgproc/src/resize.cpp`).
 
+use super::resize::growing_area;
 use crate::image::Image;
 use crate::size::Size;
 
-/// An image whose pixels are the means over their areas of the source: `INTER_AREA` where no side grows.
+/// An image whose pixels are the means over their areas of the source; where a side grows, what OpenCV does instead.
 pub fn area<const C: usize>(source: &Image<C>, size: Size) -> Image<C> {
     if source.size() == size {
         return source.clone();
+    }
+    if size.0 > source.width || size.1 > source.height {
+        return growing_area(source, size);
     }
     let x_scale = area_scale(source.width, size.0);
     let y_scale = area_scale(source.height, size.1);
