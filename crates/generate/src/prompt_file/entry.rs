@@ -33,10 +33,26 @@ impl fmt::Display for Setting {
     }
 }
 
+/// The settings that a reader of prompts takes.
+pub(super) struct Known {
+    /// Those of a line of text.
+    pub short: &'static str,
+    /// Those of TOML and JSON.
+    pub long: &'static str,
+}
+
+/// Those of pictures during training.
+const OF_SAMPLES: Known = Known {
+    short: "--n, --w, --h, --d, --s, --l and --ss",
+    long: "prompt, negative_prompt, width, height, seed, sample_steps, scale and sample_sampler",
+};
+
 /// What is wrong with a setting.
-enum Fault {
+pub(super) enum Fault {
     Unknown,
     ControlNet,
+    /// It asks for what is not there.
+    Missing(&'static str),
     TooLong,
     /// A seed below 0, which elsewhere stands for a random one.
     Negative,
@@ -50,7 +66,7 @@ impl Entry {
         let mut prompt = defaults.clone();
         for setting in &self.settings {
             if let Err(fault) = setting.put_into(&mut prompt) {
-                problems.push(setting.problem(label, fault));
+                problems.push(setting.problem(label, fault, &OF_SAMPLES));
             }
         }
         prompt
@@ -78,17 +94,14 @@ impl Setting {
         Ok(())
     }
 
-    fn problem(&self, label: &str, fault: Fault) -> Problem {
+    /// What is wrong in words, which begin with `label`.
+    pub(super) fn problem(&self, label: &str, fault: Fault, known: &Known) -> Problem {
         let Self { key, line, .. } = self;
         let (what, remedy) = match fault {
-            Fault::Unknown if key.starts_with("--") => {
-                (format!("{key} is not known"), "use --n, --w, --h, --d, --s, --l and --ss".to_owned())
-            }
-            Fault::Unknown => {
-                let known = "prompt, negative_prompt, width, height, seed, sample_steps, scale and sample_sampler";
-                (format!("{key} is not known"), format!("use {known}"))
-            }
+            Fault::Unknown if key.starts_with("--") => (format!("{key} is not known"), format!("use {}", known.short)),
+            Fault::Unknown => (format!("{key} is not known"), format!("use {}", known.long)),
             Fault::ControlNet => (format!("{key}: ControlNet is not built in"), "leave it out".to_owned()),
+            Fault::Missing(what) => (format!("{key}: {what} is not built in"), "leave it out".to_owned()),
             Fault::TooLong => {
                 let bytes = self.value.len();
                 (format!("{key}: a text of {bytes} bytes"), "225 tokens are seen, so shorten it".to_owned())
@@ -103,18 +116,18 @@ impl Setting {
     }
 }
 
-fn short(value: &str) -> Result<String, Fault> {
+pub(super) fn short(value: &str) -> Result<String, Fault> {
     if value.len() > MOST_BYTES { Err(Fault::TooLong) } else { Ok(value.to_owned()) }
 }
 
-fn side(value: &str) -> Result<usize, Fault> {
+pub(super) fn side(value: &str) -> Result<usize, Fault> {
     match value.parse() {
         Ok(pixels) if SIDES.contains(&pixels) => Ok(pixels as usize),
         _ => Err(Fault::Not(format!("a size that can be painted; use {} to {} pixels", SIDES.start(), SIDES.end()))),
     }
 }
 
-fn seed(value: &str) -> Result<u64, Fault> {
+pub(super) fn seed(value: &str) -> Result<u64, Fault> {
     if value.trim().starts_with('-') {
         return Err(Fault::Negative);
     }
@@ -131,7 +144,7 @@ fn steps(value: &str) -> Result<usize, Fault> {
     }
 }
 
-fn scale(value: &str) -> Result<f64, Fault> {
+pub(super) fn scale(value: &str) -> Result<f64, Fault> {
     match value.parse() {
         Ok(scale) if (0.0..=LARGEST_SCALE).contains(&scale) => Ok(scale),
         _ => Err(Fault::Not(format!("a scale of guidance; use a number from 0 to {LARGEST_SCALE}"))),

@@ -74,16 +74,27 @@ pub(super) fn from_toml(text: &str) -> Result<Entries, String> {
 fn from_table(table: &DeTable<'_>, lines: &Lines) -> Entry {
     let mut entry = Entry::default();
     for (key, value) in table {
+        if key.get_ref() == "subset" {
+            continue;
+        }
         let value = match value.get_ref() {
-            _ if key.get_ref() == "subset" => continue,
-            DeValue::String(words) => words.to_string(),
-            DeValue::Integer(number) => number.to_string(),
-            DeValue::Float(number) => number.to_string(),
-            other => format!("({})", other.type_str()),
+            DeValue::Array(values) => {
+                values.iter().map(|value| toml_text(value.get_ref())).collect::<Vec<_>>().join(",")
+            }
+            value => toml_text(value),
         };
         entry.settings.push(Setting { key: key.get_ref().to_string(), value, line: lines.number(key.span().start) });
     }
     entry
+}
+
+fn toml_text(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(words) => words.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        other => format!("({})", other.type_str()),
+    }
 }
 
 /// The prompts of a JSON file: a list of objects.
@@ -102,14 +113,21 @@ pub(super) fn from_json(text: &str) -> Result<Entries, String> {
         for (key, value) in object {
             let value = match value {
                 serde_json::Value::Null => continue,
-                serde_json::Value::String(words) => words,
-                other => other.to_string(),
+                serde_json::Value::Array(values) => values.into_iter().map(json_text).collect::<Vec<_>>().join(","),
+                value => json_text(value),
             };
             entry.settings.push(Setting { key, value, line });
         }
         entries.prompts.push(entry);
     }
     Ok(entries)
+}
+
+fn json_text(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(words) => words,
+        other => other.to_string(),
+    }
 }
 
 /// Where the objects in a JSON list begin; `text` is known to be one.

@@ -1,0 +1,153 @@
+//! Prompts of sd-scripts' `gen_img.py`: what its lines may ask for beyond those of pictures during training.
+//!
+//! In TOML and JSON the settings have long names, and lists may be lists. Deep Shrink and gradual latents are refused.
+
+use lorabake_recipe::Problem;
+
+use super::entry::{Entry, Fault, Known, Setting, scale, seed, short, side};
+
+/// Steps that sd-scripts takes.
+const STEPS: std::ops::RangeInclusive<usize> = 1..=1000;
+/// Most pixels of a size that is only told to the network.
+const LARGEST_TOLD: usize = 65_536;
+
+const KNOWN: Known = Known {
+    short: "--n, --w, --h, --s, --d, --l, --nl, --t, --am, --ow, --oh, --nw, --nh, --ct, --cl, --c, --f and --ss",
+    long: "prompt, negative_prompt, width, height, sample_steps, seed, scale, negative_scale, strength, \
+        network_multipliers, original_width, original_height, negative_original_width, negative_original_height, \
+        crop_top, crop_left, clip_prompt, file_name and sample_sampler",
+};
+
+/// A prompt and how it is painted; what the file leaves open is `None` or empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PicturePrompt {
+    /// What the picture should show; [`super::variants::expand`] makes its choices.
+    pub prompt: String,
+    /// What it should not show.
+    pub negative_prompt: Option<String>,
+    /// Pixels.
+    pub width: Option<usize>,
+    /// Pixels.
+    pub height: Option<usize>,
+    /// Seeds, one for each picture of this prompt.
+    pub seeds: Vec<u64>,
+    /// Sampling steps.
+    pub steps: Option<usize>,
+    /// Guidance scale.
+    pub scale: Option<f64>,
+    /// Guidance scale of the negative prompt, if it has one of its own.
+    pub negative_scale: Option<f64>,
+    /// How much of the picture that is begun with is painted anew, 0 to 1.
+    pub strength: Option<f64>,
+    /// Name of the sampler, which nobody has looked at.
+    pub sampler: Option<String>,
+    /// Strengths of the networks of the command line, in their order; the last holds for all that follow.
+    pub network_multipliers: Vec<f64>,
+    /// Width that SDXL is told the picture had.
+    pub original_width: Option<usize>,
+    /// Height that SDXL is told the picture had.
+    pub original_height: Option<usize>,
+    /// Width that SDXL is told of the negative prompt.
+    pub negative_original_width: Option<usize>,
+    /// Height that SDXL is told of the negative prompt.
+    pub negative_original_height: Option<usize>,
+    /// Pixels that SDXL is told were cut off above.
+    pub crop_top: Option<usize>,
+    /// Pixels that SDXL is told were cut off on the left.
+    pub crop_left: Option<usize>,
+    /// Another prompt for guidance by CLIP.
+    pub clip_prompt: Option<String>,
+    /// Name of the file, without folders.
+    pub file_name: Option<String>,
+}
+
+impl PicturePrompt {
+    /// `defaults` with what `entry` says; what is wrong goes to `problems`, which begin with `label`.
+    pub(super) fn of(entry: &Entry, defaults: &Self, label: &str, problems: &mut Vec<Problem>) -> Self {
+        let mut prompt = defaults.clone();
+        for setting in &entry.settings {
+            if let Err(fault) = prompt.take(setting) {
+                problems.push(setting.problem(label, fault, &KNOWN));
+            }
+        }
+        prompt
+    }
+
+    fn take(&mut self, setting: &Setting) -> Result<(), Fault> {
+        let value = setting.value.as_str();
+        match setting.key.as_str() {
+            "prompt" => self.prompt = short(value)?,
+            "--n" | "negative_prompt" => self.negative_prompt = Some(short(value)?),
+            "--w" | "width" => self.width = Some(side(value)?),
+            "--h" | "height" => self.height = Some(side(value)?),
+            "--d" | "seed" => self.seeds = listed(value, seed)?,
+            "--s" | "sample_steps" => self.steps = Some(steps(value)?),
+            "--l" | "scale" => self.scale = Some(scale(value)?),
+            "--nl" | "negative_scale" if value.eq_ignore_ascii_case("none") => self.negative_scale = None,
+            "--nl" | "negative_scale" => self.negative_scale = Some(scale(value)?),
+            "--t" | "strength" => self.strength = Some(strength(value)?),
+            "--ss" | "sample_sampler" => self.sampler = Some(short(value)?),
+            "--am" | "network_multipliers" => self.network_multipliers = listed(value, multiplier)?,
+            "--c" | "clip_prompt" => self.clip_prompt = Some(short(value)?),
+            "--f" | "file_name" => self.file_name = Some(file_name(value)?),
+            _ => return self.take_told(setting),
+        }
+        Ok(())
+    }
+
+    /// What only SDXL is told.
+    fn take_told(&mut self, setting: &Setting) -> Result<(), Fault> {
+        let place = match setting.key.as_str() {
+            "--ow" | "original_width" => &mut self.original_width,
+            "--oh" | "original_height" => &mut self.original_height,
+            "--nw" | "negative_original_width" => &mut self.negative_original_width,
+            "--nh" | "negative_original_height" => &mut self.negative_original_height,
+            "--ct" | "crop_top" => &mut self.crop_top,
+            "--cl" | "crop_left" => &mut self.crop_left,
+            "--dsd1" | "--dst1" | "--dsd2" | "--dst2" | "--dsr" => return Err(Fault::Missing("Deep Shrink")),
+            "--glt" | "--glr" | "--gle" | "--gls" | "--glsn" | "--glus" => {
+                return Err(Fault::Missing("a gradual latent"));
+            }
+            "--cn" | "controlnet_image" => return Err(Fault::ControlNet),
+            _ => return Err(Fault::Unknown),
+        };
+        *place = match setting.value.parse() {
+            Ok(pixels) if pixels <= LARGEST_TOLD => Some(pixels),
+            _ => return Err(Fault::Not(format!("a number of pixels; use 0 to {LARGEST_TOLD}"))),
+        };
+        Ok(())
+    }
+}
+
+/// The values of a list, separated by commas.
+fn listed<T>(value: &str, read: fn(&str) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+    value.split(',').map(|part| read(part.trim())).collect()
+}
+
+fn steps(value: &str) -> Result<usize, Fault> {
+    match value.parse() {
+        Ok(count) if STEPS.contains(&count) => Ok(count),
+        _ => Err(Fault::Not(format!("a number of steps; use {} to {}", STEPS.start(), STEPS.end()))),
+    }
+}
+
+fn strength(value: &str) -> Result<f64, Fault> {
+    match value.parse() {
+        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
+        _ => Err(Fault::Not("a strength; use a number from 0 to 1".to_owned())),
+    }
+}
+
+fn multiplier(value: &str) -> Result<f64, Fault> {
+    match value.parse::<f64>() {
+        Ok(multiplier) if multiplier.is_finite() => Ok(multiplier),
+        _ => Err(Fault::Not("a list of strengths; write for instance 0.8,1".to_owned())),
+    }
+}
+
+fn file_name(value: &str) -> Result<String, Fault> {
+    if value.is_empty() || value.len() > 200 || value.starts_with('.') || value.contains(['/', '\\', ':', '\0']) {
+        return Err(Fault::Not("the name of a file; use one of up to 200 bytes without folders".to_owned()));
+    }
+    Ok(value.to_owned())
+}
