@@ -9,6 +9,7 @@ pub mod color_correction;
 pub mod control;
 pub mod embedded;
 pub mod embedding;
+pub mod file_hashes;
 pub mod file_names;
 pub mod hires;
 pub mod inpaint;

@@ -145,10 +145,6 @@ impl Said<'_> {
         self.value(key).as_ref().and_then(Value::flag) == Some(true)
     }
 
-    fn share(&self, key: &str) -> f64 {
-        self.value(key).as_ref().and_then(Value::number).unwrap_or(0.0)
-    }
-
     fn fields(&self) -> Result<Fields> {
         let mut extra = Entries::default();
         if let Some(Node::Extra(pairs)) = self.node("extra") {
@@ -182,8 +178,8 @@ impl Said<'_> {
             conditional_mask_weight: if self.is("inpaint_cond") { Some(Value::Float(1.0)) } else { None },
             clip_skip: self.whole("clip_skip")?,
             seed_delta: self.whole("ensd")?,
-            token_merging: self.share("tmr"),
-            hires_token_merging: if self.is("enable_hr") { self.share("tmr_hr") } else { 0.0 },
+            token_merging: self.value("tmr"),
+            hires_token_merging: if self.is("enable_hr") { self.value("tmr_hr") } else { None },
             init_image_hash: self.text("init_img_hash"),
             rng: self.text("rng").unwrap_or_default(),
             tiling: self.is("tiling"),

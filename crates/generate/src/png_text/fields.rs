@@ -57,9 +57,9 @@ pub struct Fields {
     /// Eta noise seed delta; 0 = none.
     pub seed_delta: i64,
     /// Share of tokens that are merged; 0 = none.
-    pub token_merging: f64,
+    pub token_merging: Option<Value>,
     /// The same of the hires pass, if there is one.
-    pub hires_token_merging: f64,
+    pub hires_token_merging: Option<Value>,
     /// Hash of the picture that was begun with.
     pub init_image_hash: Option<String>,
     /// Where noise comes from: `GPU`, `CPU` or `NV`.
@@ -104,8 +104,8 @@ impl Default for Fields {
             conditional_mask_weight: None,
             clip_skip: 1,
             seed_delta: 0,
-            token_merging: 0.0,
-            hires_token_merging: 0.0,
+            token_merging: None,
+            hires_token_merging: None,
             init_image_hash: None,
             rng: "GPU".to_owned(),
             tiling: false,
@@ -157,8 +157,8 @@ impl Fields {
         items.put("Conditional mask weight", self.conditional_mask_weight.clone());
         items.put("Clip skip", if self.clip_skip > 1 { Some(Value::Whole(self.clip_skip)) } else { None });
         items.put("ENSD", if self.mentions_seed_delta() { Some(Value::Whole(self.seed_delta)) } else { None });
-        items.put("Token merging ratio", share(self.token_merging));
-        items.put("Token merging ratio hr", share(self.hires_token_merging));
+        items.put("Token merging ratio", share(&self.token_merging));
+        items.put("Token merging ratio hr", share(&self.hires_token_merging));
         items.put("Init image hash", text(&self.init_image_hash));
         items.put("RNG", if self.rng == "GPU" { None } else { Some(self.rng.as_str().into()) });
         items.put("Tiling", if self.tiling { Some(Value::Flag(true)) } else { None });
@@ -208,8 +208,8 @@ fn sides(size: Option<[usize; 2]>) -> Option<Value> {
     size.map(|[width, height]| format!("{width}x{height}").into())
 }
 
-fn share(share: f64) -> Option<Value> {
-    if share == 0.0 { None } else { Some(Value::Float(share)) }
+fn share(share: &Option<Value>) -> Option<Value> {
+    share.clone().filter(|share| share.number() != Some(0.0))
 }
 
 #[cfg(test)]

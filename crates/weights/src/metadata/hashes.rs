@@ -9,6 +9,9 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
+use crate::error::Error;
+use crate::formats::tensor_file::TensorFile;
+
 /// Where the bytes of the old hash begin, and how many there are.
 const WINDOW: std::ops::Range<u64> = 0x100000..0x110000;
 
@@ -67,6 +70,24 @@ impl ModelHashes {
     pub fn in_background(path: PathBuf) -> JoinHandle<io::Result<Self>> {
         thread::spawn(move || Self::of_file(&path))
     }
+}
+
+/// The hash by which the web UI knows a LoRA, in hex: what its metadata call `sshs_model_hash`, else the SHA-256 of the
+/// bytes behind a safetensors header, else of the whole file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn network_hash(path: &Path) -> Result<String, Error> {
+    if let Ok(file) = TensorFile::open(path)
+        && let Some(said) = file.metadata().get("sshs_model_hash")
+        && said.len() == 64
+        && said.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Ok(said.to_ascii_lowercase());
+    }
+    let read = |source| Error::Read { file: path.display().to_string(), source };
+    let hashes = FileHashes::of(path).map_err(read)?;
+    Ok(hashes.tensors.unwrap_or(hashes.sha256))
 }
 
 /// Hashes that need the whole file.
