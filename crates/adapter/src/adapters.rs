@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use lorabake_ops::{FrozenConv, FrozenLinear};
+use lorabake_ops::{FrozenConv, FrozenLinear, wrapped};
 
 use crate::dense::{dense_conv, dense_linear, masked};
 use crate::dora::Dora;
@@ -132,6 +132,10 @@ impl Adapters {
     /// - x: [B, in, H, W]
     /// - output: [B, out, H', W']
     pub fn conv(&self, site: SiteId, base: &FrozenConv, x: Tensor<4>) -> Tensor<4> {
+        if base.wraps() {
+            // With the other side around it, x is the same for the layer and for what bypasses it.
+            return self.conv(site, &base.without_padding(), wrapped(x, base.shape().padding));
+        }
         let adapters = self.at(site);
         let [batch, ..] = x.dims();
         let y = base.forward(x.clone());

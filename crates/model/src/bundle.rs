@@ -1,7 +1,7 @@
 //! A checkpoint's networks, read strictly.
 
 use lorabake_adapter::{Adapters, Sites};
-use lorabake_ops::WeightDtype;
+use lorabake_ops::{Edges, WeightDtype};
 use lorabake_weights::keys::kohya::KohyaNames;
 use lorabake_weights::{Checkpoint, Error, Family, Loader, Part};
 
@@ -94,6 +94,20 @@ impl Bundle {
     /// # Errors
     /// Names every missing, mis-shaped or unexpected tensor of the first part that does not fit.
     pub fn open(checkpoint: &Checkpoint, halves: VaeHalves, dtype: WeightDtypes) -> Result<Self, Error> {
+        Self::open_with_edges(checkpoint, halves, dtype, Edges::Zeros)
+    }
+
+    /// Opens as [`Bundle::open`] does, with these edges for the convolutions of UNet and VAE: pictures of networks that
+    /// wrap can be laid side by side (the web UI's Tiling).
+    ///
+    /// # Errors
+    /// As for [`Bundle::open`].
+    pub fn open_with_edges(
+        checkpoint: &Checkpoint,
+        halves: VaeHalves,
+        dtype: WeightDtypes,
+        edges: Edges,
+    ) -> Result<Self, Error> {
         let family = checkpoint.family();
         let projection = match halves {
             VaeHalves::Generating | VaeHalves::Painting => Projection::AsHosts,
@@ -110,13 +124,13 @@ impl Bundle {
         }
         let mut matrices = Vec::new();
         let mut loader = Loader::new(checkpoint, Part::Unet);
-        let unet = UNet::build(Builder::new(&mut loader, dtype.unet, &mut matrices));
+        let unet = UNet::build(Builder::new(&mut loader, dtype.unet, &mut matrices).with_edges(edges));
         loader.finish()?;
         sources.extend(matrices.into_iter().map(|matrix| (Part::Unet, matrix)));
         // Both halves of the VAE are looked at, so that a broken file is refused whichever is wanted.
         let mut matrices = Vec::new();
         let mut loader = Loader::new(checkpoint, Part::Vae);
-        let mut builder = Builder::new(&mut loader, dtype.vae, &mut matrices);
+        let mut builder = Builder::new(&mut loader, dtype.vae, &mut matrices).with_edges(edges);
         let encoder = Encoder::build(&mut builder, latent_scale(family));
         let decoder = Decoder::build(&mut builder, latent_scale(family));
         for start in halves.unused() {

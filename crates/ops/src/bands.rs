@@ -139,6 +139,8 @@ impl Cut {
 /// A convolution of one image on the processor, cut into bands.
 struct Bands<'a> {
     cut: Cut,
+    /// Beyond the edges is the other side of the image.
+    wraps: bool,
     conv: FrozenConv,
     before: Before<'a>,
     /// What the norm does to each channel.
@@ -153,8 +155,9 @@ impl<'a> Bands<'a> {
             _ => Vec::new(),
         };
         let cut = Cut::new(conv.shape(), x.height, x.width, before, size);
+        let wraps = conv.wraps();
         let conv = FrozenConv::new(cut.shape, conv.weight().at_hand(), conv.bias().map(<[f32]>::to_vec));
-        Self { cut, conv, before, affine }
+        Self { cut, wraps, conv, before, affine }
     }
 
     /// Calls `take` with each band of the output: its rows, and its numbers in all channels.
@@ -176,7 +179,10 @@ impl<'a> Bands<'a> {
         let channels = band.par_chunks_exact_mut(height * width).zip(x.numbers.par_chunks_exact(x.plane()));
         channels.enumerate().for_each(|(index, (band, channel))| {
             for (row, line) in band.chunks_exact_mut(width).enumerate() {
-                let from = (rows.start * shape.stride + row).wrapping_sub(cut.zeros_before);
+                let mut from = (rows.start * shape.stride + row).wrapping_sub(cut.zeros_before);
+                if self.wraps {
+                    from = (rows.start * shape.stride + row + cut.height - cut.zeros_before) % cut.height;
+                }
                 if from >= cut.height {
                     line.fill(0.0);
                     continue;
@@ -186,6 +192,10 @@ impl<'a> Bands<'a> {
                 left.fill(0.0);
                 right.fill(0.0);
                 self.bring(index, &channel[from * x.height / cut.height * x.width..][..x.width], line);
+                if self.wraps {
+                    left.copy_from_slice(&line[cut.width - cut.zeros_before..]);
+                    right.copy_from_slice(&line[..cut.zeros_after]);
+                }
             }
         });
         self.conv.on_numbers(band, [1, shape.inputs, height, width])
@@ -217,7 +227,7 @@ mod tests {
 
     use super::*;
     use crate::agreement::{numbers, relative_error};
-    use crate::{Activation, FrozenMatrix, WeightDtype};
+    use crate::{Activation, Edges, FrozenMatrix, WeightDtype};
 
     fn image([channels, height, width]: [usize; 3], salt: u64) -> Planes {
         Planes { channels, height, width, numbers: numbers(channels * height * width, salt) }
@@ -282,6 +292,27 @@ mod tests {
                 assert!(error < allowed, "{sizes:?} {before:?} {dtype:?}: {error:e}");
             }
         }
+    }
+
+    #[test]
+    fn what_wraps_does_so_in_any_number_of_bands() {
+        let norm = GroupNorm::new(numbers(8, 5), numbers(8, 6), 4, 1e-6);
+        for before in [Before::Normalize(&norm), Before::Double, Before::Nothing] {
+            let conv = conv([8, 6, 3, 1, 1], WeightDtype::F32).with_edges(Edges::Wrap);
+            let x = image([8, 12, 10], 3);
+            let expected = plain(&conv, &x, before);
+            for size in [BAND, 500, 1] {
+                let (_, y) = in_bands_of(&conv, &x, before, size);
+                let error = relative_error(&y, &expected);
+                assert!(error < 1e-6, "{before:?} in bands of {size}: {error:e}");
+            }
+        }
+        let straight = conv([8, 6, 3, 1, 1], WeightDtype::F32);
+        let x = image([8, 12, 10], 3);
+        assert_ne!(
+            plain(&straight, &x, Before::Nothing),
+            plain(&straight.with_edges(Edges::Wrap), &x, Before::Nothing)
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::conv_shape::{ConvShape, Plane, Run};
 use crate::device::{FrozenVector, for_convolution, in_precision_of};
+use crate::edges::{Edges, wrapped};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
 use crate::frozen_op::{FrozenOp, SavedForBackward, apply};
 use crate::product::{Existing, Extents, OutputRows, View, product, product_into};
@@ -26,7 +27,7 @@ const PIXELS: usize = 768;
 
 /// A frozen convolution.
 #[derive(Debug, Clone)]
-pub struct FrozenConv(Arc<Conv>);
+pub struct FrozenConv(Arc<Conv>, Edges);
 
 #[derive(Debug)]
 struct Conv {
@@ -40,7 +41,8 @@ impl FrozenConv {
     pub fn new(shape: ConvShape, weight: FrozenMatrix, bias: Option<Vec<f32>>) -> Self {
         assert_eq!((weight.rows(), weight.columns()), (shape.outputs, shape.patch()));
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == shape.outputs));
-        Self(Arc::new(Conv { shape, weight, bias: bias.map(|bias| Arc::new(FrozenVector::new(bias))) }))
+        let bias = bias.map(|bias| Arc::new(FrozenVector::new(bias)));
+        Self(Arc::new(Conv { shape, weight, bias }), Edges::Zeros)
     }
 
     /// The bias, `[out]`.
@@ -69,13 +71,27 @@ impl FrozenConv {
     /// - x: [B, in, H, W]
     /// - output: [B, out, H', W']
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.wraps() {
+            return self.without_padding().forward(wrapped(x, self.shape().padding));
+        }
         apply(self.0.clone(), x)
     }
 
+    /// The same with these edges; both share their numbers.
+    pub fn with_edges(&self, edges: Edges) -> Self {
+        Self(self.0.clone(), edges)
+    }
+
+    /// Whether what it sees beyond an edge is the other side of the image.
+    pub fn wraps(&self) -> bool {
+        self.1 == Edges::Wrap && self.shape().padding > 0
+    }
+
     /// The convolution without padding; both share their numbers.
-    pub(crate) fn without_padding(&self) -> Self {
+    pub fn without_padding(&self) -> Self {
         let Conv { shape, weight, bias } = &*self.0;
-        Self(Arc::new(Conv { shape: ConvShape { padding: 0, ..*shape }, weight: weight.clone(), bias: bias.clone() }))
+        let shape = ConvShape { padding: 0, ..*shape };
+        Self(Arc::new(Conv { shape, weight: weight.clone(), bias: bias.clone() }), Edges::Zeros)
     }
 
     /// The output for the numbers of x, of this shape.
@@ -89,6 +105,9 @@ impl FrozenConv {
     /// - x: [B, in, H, W]
     /// - output: [B, out, H', W']
     pub fn plain_forward(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.wraps() {
+            return self.without_padding().plain_forward(wrapped(x, self.shape().padding));
+        }
         self.0.forward_on_device(x)
     }
 }

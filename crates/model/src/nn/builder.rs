@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lorabake_adapter::{LayerShape, Role, Site, Sites};
 use lorabake_ops::{
-    self as ops, ConvShape, FrozenConv, FrozenLinear, FrozenMatrix, LazyMatrix, MatrixReader, WeightDtype,
+    self as ops, ConvShape, Edges, FrozenConv, FrozenLinear, FrozenMatrix, LazyMatrix, MatrixReader, WeightDtype,
 };
 use lorabake_weights::Loader;
 use lorabake_weights::loader::DeferredTensor;
@@ -22,6 +22,7 @@ pub struct Builder<'l, 'c> {
     /// The adaptable layers so far.
     pub sites: Sites,
     dtype: WeightDtype,
+    edges: Edges,
     matrices: &'l mut Vec<MatrixSource>,
 }
 
@@ -40,7 +41,12 @@ impl<'l, 'c> Builder<'l, 'c> {
     /// A builder that is to hold matrices in `dtype` and lists them in `matrices`, since their numbers are not read yet;
     /// norms and biases are always f32, and here at once.
     pub fn new(loader: &'l mut Loader<'c>, dtype: WeightDtype, matrices: &'l mut Vec<MatrixSource>) -> Self {
-        Self { loader, sites: Sites::default(), dtype, matrices }
+        Self { loader, sites: Sites::default(), dtype, edges: Edges::Zeros, matrices }
+    }
+
+    /// The same, whose convolutions have these edges.
+    pub fn with_edges(self, edges: Edges) -> Self {
+        Self { edges, ..self }
     }
 
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
@@ -136,7 +142,7 @@ impl<'l, 'c> Builder<'l, 'c> {
         let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
         let weight = self.matrix(path, &extents, [shape.outputs, shape.patch()]);
         let bias = self.vector(&format!("{path}.bias"), shape.outputs);
-        FrozenConv::new(shape, weight, Some(bias))
+        FrozenConv::new(shape, weight, Some(bias)).with_edges(self.edges)
     }
 
     /// A convolution with bias that sees some of the input channels of one in the file, which has `shape`.
@@ -145,13 +151,13 @@ impl<'l, 'c> Builder<'l, 'c> {
         let (weight, shape) = self.kernels_of_inputs(path, shape, inputs);
         let site = Site { path: path.to_string(), layer: LayerShape::Conv(shape), role };
         let site = self.sites.add(site, weight.clone());
-        Conv2d { base: FrozenConv::new(shape, weight, Some(bias)), site }
+        Conv2d { base: FrozenConv::new(shape, weight, Some(bias)).with_edges(self.edges), site }
     }
 
     /// A convolution as of [`Self::conv_of_inputs`], without bias, that no adapter may bypass.
     pub fn frozen_conv_of_inputs(&mut self, path: &str, shape: ConvShape, inputs: Range<usize>) -> FrozenConv {
         let (weight, shape) = self.kernels_of_inputs(path, shape, inputs);
-        FrozenConv::new(shape, weight, None)
+        FrozenConv::new(shape, weight, None).with_edges(self.edges)
     }
 
     /// The kernels for some of the input channels of a convolution of `shape`, and the shape of one with these alone.

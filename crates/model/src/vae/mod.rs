@@ -3,9 +3,11 @@
 mod blocks;
 mod decoder;
 mod encoder;
+mod preview;
 
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Moments};
+pub use preview::{Preview, preview};
 
 /// Height and width of an image divided by those of its latents.
 pub const FACTOR: usize = 8;

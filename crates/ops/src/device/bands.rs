@@ -12,6 +12,7 @@ use burn::tensor::{Tensor, activation};
 use super::norm::channel_moments;
 use crate::bands::{Before, Cut};
 use crate::conv::FrozenConv;
+use crate::edges::wrapped;
 
 /// Numbers of a band, about: 128 MB in f32, which keeps a GPU busy. What is done to a band before it is multiplied takes a
 /// few times that.
@@ -37,6 +38,12 @@ pub(crate) fn convolved_on_device(
     let adds = sum.is_some();
     let mut y = sum;
     let bands = Bands::new(cut, conv.without_padding(), x, before);
+    if conv.wraps() {
+        // Rare, and in one piece: a band would need rows from both ends.
+        let whole = wrapped(bands.brought(0..cut.height).permute([0, 3, 1, 2]), conv.shape().padding);
+        let whole = conv.without_padding().plain_forward(whole).permute([0, 2, 3, 1]);
+        return if let Some(y) = y { y + whole } else { whole };
+    }
     for rows in cut.rows() {
         let band = bands.multiply(rows.clone());
         if rows.len() == height {
