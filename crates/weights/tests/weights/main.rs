@@ -16,6 +16,7 @@
 //! | `inspect` | what `lorabake inspect` finds in all of these |
 //! | `predictions` | what says that a model predicts v |
 //! | `relatives` | models of other families and their kin, named |
+//! | `network_files` | upscalers and detectors, recognised and named |
 //! | `golden` | files of reference programs, and small files made from them |
 //!
 //! Reference files lie in `tests/golden`; the programs that wrote them, in `oracle/`.
@@ -28,6 +29,7 @@ mod inspect;
 mod lora;
 mod lora_size;
 mod metadata;
+mod network_files;
 mod npz;
 mod peft;
 mod predictions;
