@@ -4,6 +4,7 @@
 //! [`npz`] reads and writes NumPy's archives.
 
 mod mapped_file;
+mod module_tree;
 pub mod npz;
 mod pickle;
 mod stored_tensor;

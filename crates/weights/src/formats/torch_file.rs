@@ -11,7 +11,8 @@ use std::ops::Range;
 use rawzip::{CompressionMethod, ZipArchive};
 use safetensors::Dtype;
 
-use super::pickle::{Id, Node, Pickle, Refusal, TensorView, unreadable};
+use super::module_tree::{self, ModuleTree};
+use super::pickle::{Id, Module, Node, Pickle, Refusal, TensorView, unreadable};
 use super::stored_tensor::StoredTensor;
 use crate::Error;
 
@@ -230,12 +231,15 @@ fn is_big_endian(machine: &Pickle) -> bool {
 /// The tensors of the outermost dictionary, or of the one under `state_dict` in it, or of a textual inversion. Whatever
 /// else stands beside that (counts, callbacks, an optimizer's state) is not looked at.
 fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
+    if let Some(tree) = module_tree::of(pickle)? {
+        return located_in(pickle, tree, storages);
+    }
     let state = WEIGHTS.iter().find_map(|key| under(pickle, key));
     let vectors = under(pickle, VECTORS);
     let inner = state.or(vectors).unwrap_or(pickle.root_id());
     let Some(items) = pickle.pairs(inner) else {
         return match pickle.node(inner) {
-            Node::Inert(module, name) => {
+            Node::Inert(module, name) | Node::Module(Module { place: module, class: name, .. }) => {
                 unreadable(format!("it holds an object of {module}.{name}, not a dictionary; save its state_dict"))
             }
             _ => unreadable("it holds no dictionary of tensors"),
@@ -261,6 +265,43 @@ fn located(pickle: &Pickle, storages: &Storages) -> Result<Content, Refusal> {
     Ok(content)
 }
 
+/// The tensors of a network that was saved as an object.
+fn located_in(pickle: &Pickle, tree: ModuleTree, storages: &Storages) -> Result<Content, Refusal> {
+    let mut content = Content::default();
+    for (name, id) in tree.tensors {
+        if let Node::Tensor(view) = pickle.node(id) {
+            let tensor = placed(view, storages).ok_or_else(|| outside(&name, view))?;
+            content.tensors.insert(name, tensor);
+        }
+    }
+    refuse_sharing(&content.tensors, storages)?;
+    if let Some(names) = tree.names {
+        content.metadata.insert("names".to_string(), names);
+    }
+    Ok(content)
+}
+
+/// A tensor that is not in the numbers which it says it has.
+fn outside(name: &str, view: &TensorView) -> Refusal {
+    let shape = &view.shape;
+    Refusal::Unreadable(format!(
+        "tensor {name} of shape {shape:?} lies outside of its numbers; download or copy it again"
+    ))
+}
+
+/// Refuses tensors that have far more numbers than the file.
+fn refuse_sharing(tensors: &BTreeMap<String, StoredTensor>, storages: &Storages) -> Result<(), Refusal> {
+    let bytes = |total: usize, tensor: &StoredTensor| {
+        let count: usize = tensor.shape.iter().product();
+        total.saturating_add(count.saturating_mul(size_of(tensor.dtype)))
+    };
+    let stored: usize = storages.values().map(ExactSizeIterator::len).sum();
+    if tensors.values().fold(0, bytes) > SHARED_FREELY.max(stored.saturating_mul(MOST_SHARED)) {
+        return unreadable("its tensors share their numbers far too often for a checkpoint");
+    }
+    Ok(())
+}
+
 /// The value that the outermost dictionary has under `name`; of equal keys the last counts.
 fn under(pickle: &Pickle, name: &str) -> Option<Id> {
     for (key, value) in pickle.pairs(pickle.root_id())?.iter().rev() {
@@ -283,15 +324,10 @@ fn tensors(
     for (key, value) in items {
         match (pickle.node(*key), pickle.node(*value)) {
             (Node::Text(name), Node::Tensor(view)) => {
-                let Some(tensor) = placed(view, storages) else {
-                    return unreadable(format!(
-                        "tensor {name} of shape {:?} lies outside of its numbers; download or copy it again",
-                        view.shape
-                    ));
-                };
+                let tensor = placed(view, storages).ok_or_else(|| outside(name, view))?;
                 tensors.insert(name.to_string(), tensor);
             }
-            (Node::Text(key), Node::Inert(module, name)) => {
+            (Node::Text(key), Node::Inert(module, name) | Node::Module(Module { place: module, class: name, .. })) => {
                 return unreadable(format!("{key} is an object of {module}.{name}, which is not read"));
             }
             (_, Node::Tensor(_)) => return unreadable("a tensor has a name that is no text"),
@@ -299,14 +335,7 @@ fn tensors(
             _ => {}
         }
     }
-    let bytes = |total: usize, tensor: &StoredTensor| {
-        let count: usize = tensor.shape.iter().product();
-        total.saturating_add(count.saturating_mul(size_of(tensor.dtype)))
-    };
-    let stored: usize = storages.values().map(ExactSizeIterator::len).sum();
-    if tensors.values().fold(0, bytes) > SHARED_FREELY.max(stored.saturating_mul(MOST_SHARED)) {
-        return unreadable("its tensors share their numbers far too often for a checkpoint");
-    }
+    refuse_sharing(&tensors, storages)?;
     if tensors.is_empty() && HYPERNETWORK.iter().any(|key| under(pickle, key).is_some()) {
         return unreadable(
             "it is a hypernetwork of the web UI, not a model; give the checkpoint that it stands beside",

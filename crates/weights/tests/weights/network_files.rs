@@ -106,3 +106,38 @@ fn other_detectors_are_named() {
     let message = as_detector(&[("conv_first.weight", &[1]), ("body.0.a", &[1])]).unwrap_err().to_string();
     assert!(message.contains("it is an upscaler (ESRGAN), not a YOLOv8 detector"), "{message}");
 }
+
+/// A detector as ultralytics saves it, an object in a dictionary (oracle/yolo_objects.py).
+#[test]
+fn detectors_that_were_saved_as_objects_are_read_without_their_classes() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch/yolo_objects.pt");
+    let opened = detector::open(&path).unwrap();
+    let own: Vec<String> = names(&opened).into_iter().filter(|name| name.starts_with("model.0.")).collect();
+    assert_eq!(
+        own,
+        [
+            "model.0.bn.bias",
+            "model.0.bn.running_mean",
+            "model.0.bn.running_var",
+            "model.0.bn.weight",
+            "model.0.conv.weight",
+        ]
+    );
+    assert_eq!(detector::class_names(&opened, 3), ["face", "hand", "class 2"]);
+}
+
+/// One object that is in itself over and over.
+#[test]
+fn a_network_that_holds_itself_ends() {
+    let own = b"ctorch.nn.modules.container\nSequential\n)\x81q\x01}(U\x08_modules}(U\x01ah\x01U\x01bh\x01uub";
+    let pickle = [b"\x80\x02}U\x05model".as_slice(), own, b"s."].concat();
+    let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
+    let store = rawzip::CompressionMethod::STORE;
+    let (mut entry, config) = archive.new_file("a/data.pkl").compression_method(store).start().unwrap();
+    let mut out = config.wrap(&mut entry);
+    std::io::Write::write_all(&mut out, &pickle).unwrap();
+    let (_, descriptor) = out.finish().unwrap();
+    entry.finish(descriptor).unwrap();
+    let message = detector::from_bytes("a.pt", archive.finish().unwrap().into()).unwrap_err().to_string();
+    assert!(message.contains("far too many layers"), "{message}");
+}

@@ -75,6 +75,13 @@ pub(super) fn is_usual_call(module: &str, name: &str) -> bool {
     builtin || storage || USUAL_CALLS.contains(&format!(" {module}.{name} "))
 }
 
+/// Whether it is a class of networks, or of what ultralytics keeps beside one. Objects of them are containers of tensors
+/// to us; their classes begin with a capital, and functions do not.
+pub(super) fn is_network(module: &str, name: &str) -> bool {
+    let is_of = ["torch.nn.modules.", "ultralytics."].iter().any(|start| module.starts_with(start));
+    is_of && name.starts_with(|first: char| first.is_ascii_uppercase())
+}
+
 /// What is done about the class or function `name` of a Python module.
 pub(super) fn verdict(module: &str, name: &str) -> Verdict {
     let has = |list: &str, word: &str| list.contains(&format!(" {word} "));

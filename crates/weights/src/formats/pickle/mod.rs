@@ -57,6 +57,8 @@ pub(crate) enum Node<'p> {
     Dict(Vec<(Id, Id)>),
     /// A `ParameterDict`: the state that it was given, a dictionary which has its content as `_parameters`.
     Parameters(Option<Id>),
+    /// An object of a class of networks, as it stands in the file.
+    Module(Module<'p>),
     /// A class or function of PyTorch that is understood.
     Known(Known),
     /// A class that is not understood, or what came out of it: module and name.
@@ -65,6 +67,17 @@ pub(crate) enum Node<'p> {
     Storage(Storage<'p>),
     /// A view of such a buffer.
     Tensor(Box<TensorView<'p>>),
+}
+
+/// An object of a class of networks, of which nothing but its state is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Module<'p> {
+    /// The Python module of its class.
+    pub(crate) place: &'p str,
+    /// The name of its class.
+    pub(crate) class: &'p str,
+    /// What it was given: a dictionary with `_parameters`, `_buffers` and `_modules`.
+    pub(crate) state: Option<Id>,
 }
 
 /// The classes and functions that are understood.

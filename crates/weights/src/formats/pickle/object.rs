@@ -1,7 +1,7 @@
 //! Opcodes that name classes and, in Python, call them. Here the few that are understood are looked up by hand.
 
-use super::globals::{Verdict, is_usual_call, verdict};
-use super::{Id, Known, Machine, Node, Refusal, Storage, TensorView, unreadable};
+use super::globals::{Verdict, is_network, is_usual_call, verdict};
+use super::{Id, Known, Machine, Module, Node, Refusal, Storage, TensorView, unreadable};
 
 /// More axes than this has no tensor.
 const MAX_AXES: usize = 8;
@@ -130,7 +130,7 @@ impl<'p> Machine<'p> {
         let state = self.pop()?;
         let object = self.pop()?;
         self.stack.push(object);
-        if let Node::Parameters(own) = &mut self.nodes[object] {
+        if let Node::Parameters(own) | Node::Module(Module { state: own, .. }) = &mut self.nodes[object] {
             *own = Some(state);
         }
         Ok(())
@@ -229,6 +229,9 @@ impl<'p> Machine<'p> {
 
 /// What stands for the result of a call of what is not understood.
 fn called<'p>(module: &'p str, name: &'p str) -> Result<Node<'p>, Refusal> {
+    if is_network(module, name) {
+        return Ok(Node::Module(Module { place: module, class: name, state: None }));
+    }
     if is_usual_call(module, name) {
         return Ok(Node::Inert(module, name));
     }
