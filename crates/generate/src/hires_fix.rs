@@ -1,16 +1,21 @@
 //! The second pass at a larger size (hires fix).
 
-use anyhow::Result;
-use burn::tensor::Tensor;
+use anyhow::{Result, anyhow};
+use burn::tensor::{Tensor, TensorData};
 use lorabake_diffusion::{Img2ImgSteps, StepRule};
+use lorabake_model::upscaler::Upscaler;
+use lorabake_ops::WeightDtype;
+use lorabake_pixels::pillow::{Filter, resize};
+use lorabake_pixels::{Rgb, Size};
 
-use crate::hires::{self, Upscaler};
+use crate::hires::{Target, crop_latent, resize_latent, target};
 use crate::nets::Nets;
-use crate::paint::PassPlan;
+use crate::paint::{PassPlan, to_f32_vec};
 use crate::painter::Painter;
 use crate::pass::{Start, Watch};
 use crate::prompt::networks;
-use crate::request::{Hires, Painted, Request};
+use crate::request::{Hires, HiresUpscaler, Painted, Request};
+use crate::upscale::{Resampler, upscaled_to};
 
 impl Painter {
     /// Paints on from the latents of the first pass.
@@ -22,10 +27,11 @@ impl Painter {
         nets: &Nets,
         watch: &mut Watch<'_>,
     ) -> Result<Painted> {
-        let target = hires::target(request.size, hires.size)?;
-        let latents = self.enlarged(latents, hires, &target)?;
-        let [_, _, rows, columns] = latents.dims();
-        let size = [columns * 8, rows * 8];
+        let first: Size = (request.size[0] as u32, request.size[1] as u32);
+        let target = target(first, hires.size).map_err(|why| anyhow!("--hr_scale, --hr_resize: {why}"))?;
+        let latents = self.enlarged(latents, &hires.upscaler, &target)?;
+        let picture = target.picture();
+        let size = [picture.0 as usize, picture.1 as usize];
         let steps = if hires.steps == 0 { request.sampling.steps } else { hires.steps };
         let masked = if self.is_inpainting_model() { Some(self.all_masked(size)?) } else { None };
         let plan = PassPlan {
@@ -35,7 +41,7 @@ impl Painter {
             ],
             nets,
             which: networks::Pass::Hires,
-            size: target.size,
+            size: [target.upscaled.0 as usize, target.upscaled.1 as usize],
             sampler: hires.sampler.unwrap_or(request.sampling.sampler),
             scheduler: hires.scheduler.unwrap_or(request.sampling.scheduler),
             steps,
@@ -52,5 +58,42 @@ impl Painter {
         let mut randomness = self.randomness(request, size)?;
         let latents = self.run(request, plan, &mut randomness, watch)?;
         self.finish(latents)
+    }
+
+    /// The latents that the second pass begins with.
+    ///
+    /// # Shapes
+    /// - latents: [1, 4, H, W]
+    /// - output: [1, 4, H', W'], of [`Target::kept`]
+    fn enlarged(&self, latents: Tensor<4>, upscaler: &HiresUpscaler, target: &Target) -> Result<Tensor<4>> {
+        let larger = match upscaler {
+            HiresUpscaler::Latent(upscaler) => {
+                let [_, _, rows, columns] = latents.dims();
+                resize_latent(&to_f32_vec(latents), (columns as u32, rows as u32), target.latent, *upscaler)
+            }
+            HiresUpscaler::Resampler(_) | HiresUpscaler::Net(_) => {
+                let picture = self.enlarged_picture(&self.decode(latents)?.image, upscaler, target.upscaled)?;
+                to_f32_vec(self.encode(&picture))
+            }
+        };
+        let kept = crop_latent(&larger, target.latent, target.kept, target.crop_at);
+        let shape = [1, 4, target.kept.1 as usize, target.kept.0 as usize];
+        Ok(Tensor::from_data(TensorData::new(kept, shape), &self.device))
+    }
+
+    /// The picture of the first pass in the second one's size.
+    fn enlarged_picture(&self, picture: &Rgb, upscaler: &HiresUpscaler, size: Size) -> Result<Rgb> {
+        match upscaler {
+            HiresUpscaler::Latent(_) | HiresUpscaler::Resampler(Resampler::None) => {
+                Ok(resize(picture, size, Filter::Lanczos))
+            }
+            HiresUpscaler::Resampler(resampler) => {
+                upscaled_to(picture, size, |picture, factor| Ok(resampler.enlarge(picture, factor)))
+            }
+            HiresUpscaler::Net(path) => {
+                let net = Upscaler::open(path, WeightDtype::F32)?;
+                upscaled_to(picture, size, |picture, _| self.upscaled_by_net(&net, picture))
+            }
+        }
     }
 }

@@ -5,16 +5,19 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, TensorData};
 use lorabake_diffusion::{Img2ImgSteps, KeptLatents};
-use lorabake_pixels::{Gray, Rgb, Size};
+use lorabake_pixels::{Gray, Rgb, Rgba, Size};
 
-use crate::inpaint::{self, Masked, MaskedContent, Prepared, color_correction, condition, latent, mask, overlay};
+use crate::color_correction::ColorTarget;
+use crate::inpaint::soft::{self, SoftInpainting};
+use crate::inpaint::{self, Masked, MaskedContent, Prepared, condition, latent, mask, overlay};
 use crate::nets::Nets;
 use crate::paint::{PassPlan, to_f32_vec};
 use crate::painter::{Painter, latent_shape};
-use crate::pass::{Kept, Randomness, Start, Watch};
+use crate::pass::{Kept, Start, Watch};
 use crate::prompt::networks;
 use crate::request::{Init, Painted, Request};
 use crate::resize_mode::ResizeMode;
+use crate::soft_blend::SoftBlend;
 
 impl Painter {
     /// Paints from the picture of `init`.
@@ -27,9 +30,8 @@ impl Painter {
     ) -> Result<Painted> {
         let painted: Size = (request.size[0] as u32, request.size[1] as u32);
         let prepared = match &init.inpaint {
-            Some(wanted) => {
-                inpaint::prepare(&init.image, &wanted.mask, &wanted.settings, painted).map_err(|why| anyhow!("{why}"))?
-            }
+            Some(wanted) => inpaint::prepare(&init.image, &wanted.mask, &wanted.settings, painted)
+                .map_err(|why| anyhow!("{why}"))?,
             None => Prepared { image: brought(&init.image, init.resize_mode, painted), masked: None },
         };
         let latents = self.latents_of(&prepared.image, request.size)?;
@@ -39,7 +41,15 @@ impl Painter {
             None => None,
         };
         // Other content under the mask is what sampling begins with, too.
-        let latents = kept.as_ref().map_or(latents, |kept| kept.original.clone());
+        let latents = match &kept {
+            Some(Kept::Masked(kept)) => kept.original.clone(),
+            Some(Kept::Soft(soft)) => self.latent_tensor(soft.original.clone(), request.size)?,
+            None => latents,
+        };
+        let soft = match &kept {
+            Some(Kept::Soft(soft)) => Some(soft.clone()),
+            _ => None,
+        };
         let plan = PassPlan {
             texts: [&request.prompt, &request.negative_prompt],
             nets,
@@ -54,23 +64,23 @@ impl Painter {
                 noise_multiplier: init.noise_multiplier,
                 extra_noise: init.extra_noise,
             },
-            kept: kept.map(Kept::Masked),
+            kept,
             masked: self.masked_condition(&prepared, init, request.size)?,
             control: self.controls(&request.control, request.size, false)?,
         };
-        let painted = self.run_img2img(request, plan, &mut randomness, watch)?;
-        Ok(laid_over(painted, &prepared, init.color_correction))
-    }
-
-    fn run_img2img(
-        &self,
-        request: &Request,
-        plan: PassPlan<'_>,
-        randomness: &mut Randomness,
-        watch: &mut Watch<'_>,
-    ) -> Result<Painted> {
-        let latents = self.run(request, plan, randomness, watch)?;
-        self.finish(latents)
+        let latents = self.run(request, plan, &mut randomness, watch)?;
+        let mut painted = self.finish(latents)?;
+        if init.color_correction {
+            painted.image = ColorTarget::of(&prepared.image).apply(&painted.image);
+        }
+        if let Some(masked) = &prepared.masked {
+            let overlay = match soft {
+                Some(soft) => soft_overlay(&soft, init, masked, &painted, request.size)?,
+                None => masked.overlay.clone(),
+            };
+            painted.image = overlay::laid_over(&painted.image, &overlay, masked.paste_to);
+        }
+        Ok(painted)
     }
 
     /// The latents of the picture at the painted size.
@@ -84,22 +94,32 @@ impl Painter {
         if [rows, columns] == shape {
             return Ok(latents);
         }
-        let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_output_size(shape).with_align_corners(false);
+        let options =
+            InterpolateOptions::new(InterpolateMode::Bilinear).with_output_size(shape).with_align_corners(false);
         Ok(interpolate(latents, options))
     }
 
     /// What is kept of the latents, with the wanted content under the mask.
-    fn kept(&self, latents: &Tensor<4>, masked: &Masked, init: &Init, request: &Request) -> Result<KeptLatents> {
+    fn kept(&self, latents: &Tensor<4>, masked: &Masked, init: &Init, request: &Request) -> Result<Kept> {
         let [rows, columns] = latent_shape(request.size)?;
-        let repaint = mask::of_latent(&masked.mask, (columns as u32, rows as u32), false);
+        let settings: Option<SoftInpainting> = init.inpaint.as_ref().and_then(|wanted| wanted.soft);
+        let repaint = mask::of_latent(&masked.mask, (columns as u32, rows as u32), settings.is_some());
         let content = init.inpaint.as_ref().map_or(MaskedContent::Original, |wanted| wanted.settings.content);
         let mut values = to_f32_vec(latents.clone());
         // The same first draw as that of the sampling noise.
         let noise = self.randomness(request, request.size)?.noise.next_draw();
         latent::start(&mut values, &noise, &repaint, content);
-        let original = Tensor::from_data(TensorData::new(values, [1, 4, rows, columns]), &self.device);
+        if let Some(settings) = settings {
+            return Ok(Kept::Soft(SoftBlend { settings, original: values, mask: repaint }));
+        }
+        let original = self.latent_tensor(values, request.size)?;
         let repaint = Tensor::from_data(TensorData::new(repaint, [1, 1, rows, columns]), &self.device);
-        Ok(KeptLatents { original, repaint })
+        Ok(Kept::Masked(KeptLatents { original, repaint }))
+    }
+
+    fn latent_tensor(&self, values: Vec<f32>, size: [usize; 2]) -> Result<Tensor<4>> {
+        let [rows, columns] = latent_shape(size)?;
+        Ok(Tensor::from_data(TensorData::new(values, [1, 4, rows, columns]), &self.device))
     }
 
     /// What an inpainting model is given beside latents.
@@ -130,13 +150,14 @@ fn brought(image: &Rgb, mode: ResizeMode, painted: Size) -> Rgb {
     if mode == ResizeMode::Latent { image.clone() } else { mode.apply(image, painted) }
 }
 
-/// The result with the colours of the picture, and under what is kept of it.
-fn laid_over(mut painted: Painted, prepared: &Prepared, corrects_colors: bool) -> Painted {
-    if corrects_colors {
-        painted.image = color_correction::apply(&painted.image, &prepared.image);
-    }
-    if let Some(masked) = &prepared.masked {
-        painted.image = overlay::laid_over(&painted.image, &masked.overlay, masked.paste_to);
-    }
-    painted
+/// What is laid over the result of soft inpainting: by how much the result differs.
+fn soft_overlay(soft: &SoftBlend, init: &Init, masked: &Masked, painted: &Painted, size: [usize; 2]) -> Result<Rgba> {
+    let [rows, columns] = latent_shape(size)?;
+    let seen = soft.settings.seen(&soft.mask, &soft.original, &painted.latent, (columns as u32, rows as u32));
+    let size: Size = (size[0] as u32, size[1] as u32);
+    let original = match masked.paste_to {
+        Some(_) => init.image.clone(),
+        None => init.resize_mode.apply(&init.image, size),
+    };
+    Ok(soft::overlay_image(&original, &seen, size, masked.paste_to))
 }

@@ -1,6 +1,7 @@
 //! The networks of a prompt in memory, and how strong each is at a step.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
@@ -10,7 +11,6 @@ use lorabake_model::Bundle;
 use lorabake_weights::Part;
 
 use crate::embedding::EmbeddingTable;
-use crate::hypernetwork::Hypernetwork;
 use crate::prompt::networks::{Multiplier, NetworkKind, NetworkUse, Pass, Window};
 
 /// A network with its file.
@@ -39,7 +39,7 @@ struct Acting {
 }
 
 /// What a network met.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NetReport {
     /// The file.
     pub path: PathBuf,
@@ -78,10 +78,7 @@ impl Nets {
         let mut nets = Self::default();
         for FoundNetwork { used, path } in networks {
             if used.kind == NetworkKind::Hypernet {
-                let hypernetwork = Hypernetwork::open(path)?;
-                hypernetwork.check(bundle)?;
-                nets.attached.add_hypernetwork(hypernetwork.layers, used.unet.at(0, 1));
-                continue;
+                bail!("{}: hypernetworks are not built in yet; leave the tag out", used.tag);
             }
             nets.add(used, path, bundle, device, embeddings)?;
         }
@@ -91,7 +88,7 @@ impl Nets {
     fn add(
         &mut self,
         used: &NetworkUse,
-        path: &std::path::Path,
+        path: &Path,
         bundle: &Bundle,
         device: &Device,
         embeddings: &mut EmbeddingTable,
@@ -102,11 +99,10 @@ impl Nets {
         let ratio = |name: &str| used.blocks.ratio(name);
         // A strength that changes over the steps is a factor of 1 times what `unet_at` says.
         let unet = used.unet.constant().unwrap_or(1.0);
-        let Some(ranks) = used.dyn_dim.map(std::num::NonZeroUsize::new).unwrap_or(Some(std::num::NonZeroUsize::MAX))
-        else {
+        let ranks = used.dyn_dim.and_then(NonZeroUsize::new);
+        if used.dyn_dim == Some(0) {
             bail!("{}: dyn=0 leaves nothing of it; leave the tag out", used.tag);
-        };
-        let ranks = used.dyn_dim.map(|_| ranks);
+        }
         let strength = NetStrength { text: used.te.at(0, 1), unet, ranks, ratio: &ratio };
         net.attach(strength, bundle, device, &mut self.attached);
         self.acting.push(Acting { unet: used.unet.clone(), window: used.window });

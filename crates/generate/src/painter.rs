@@ -139,6 +139,11 @@ impl Painter {
         Ok(active)
     }
 
+    /// Holds a net that requests call by `path`, as if it had been read from there.
+    pub fn hold_control_net(&self, path: &Path, net: ControlNet) {
+        self.controls.borrow_mut().insert(path.to_owned(), Arc::new(net));
+    }
+
     /// The net at `path`, read once.
     fn control_net(&self, path: &Path) -> Result<Arc<ControlNet>> {
         if let Some(net) = self.controls.borrow().get(path) {

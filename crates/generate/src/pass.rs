@@ -8,6 +8,7 @@ use lorabake_diffusion::{
 };
 
 use crate::noise::{BrownianTree, ImageNoise, Source};
+use crate::soft_blend::SoftBlend;
 use crate::unet_call::{Moment, UnetCall};
 
 /// How far a pass is.
@@ -85,7 +86,7 @@ pub enum Kept {
     /// Where the mask is not.
     Masked(KeptLatents),
     /// Blended softly.
-    Soft(crate::inpaint::SoftBlend),
+    Soft(SoftBlend),
 }
 
 /// The random numbers of a pass.
@@ -180,7 +181,8 @@ impl Pass<'_> {
     fn answer(&self, x: Tensor<4>, call: &Call, steps: usize) -> Result<Answer> {
         let x = match &self.kept {
             Some(Kept::Masked(kept)) => kept.before(call, x),
-            Some(Kept::Soft(_)) | None => x,
+            Some(Kept::Soft(soft)) => soft.before(call, x),
+            None => x,
         };
         let doubled = if self.sampler.is_second_order() { 2 * steps } else { steps };
         let with_negative = self.sampler.needs_unconditional() || !self.skips.skips(call, doubled);

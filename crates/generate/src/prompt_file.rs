@@ -18,7 +18,6 @@ use lorabake_recipe::Problems;
 use lorabake_recipe::text_file::decode;
 
 use crate::sample::Request;
-use crate::request::Request;
 use formats::Entries;
 pub use picture_prompt::PicturePrompt;
 

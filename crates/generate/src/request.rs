@@ -1,16 +1,20 @@
 //! What a picture is asked to be. Names are those of the AUTOMATIC1111 web UI's interface and API.
 
+use std::path::PathBuf;
+
 use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler, StepRule};
 use lorabake_pixels::{Gray, Rgb};
 
 use crate::conditioning::TextOptions;
 use crate::conditioning::length::PadPrompts;
 use crate::control::ControlUnit;
-use crate::hires::HiresUpscaler;
+use crate::hires::{Enlarge, LatentUpscaler};
 use crate::inpaint::Inpaint;
+use crate::inpaint::soft::SoftInpainting;
 use crate::nets::FoundNetwork;
 use crate::noise::Source;
 use crate::resize_mode::ResizeMode;
+use crate::upscale::Resampler;
 
 /// Pixels that a picture may have on a side.
 pub const SIDES: std::ops::RangeInclusive<u32> = 64..=4096;
@@ -116,13 +120,15 @@ pub struct InpaintRequest {
     pub mask: Gray,
     /// How.
     pub settings: Inpaint,
+    /// Whether its edge is blended softly at every step, and how.
+    pub soft: Option<SoftInpainting>,
 }
 
 /// A second pass at a larger size (hires fix).
 #[derive(Debug, Clone)]
 pub struct Hires {
     /// The size wanted.
-    pub size: HiresSize,
+    pub size: Enlarge,
     /// How latents or pixels are enlarged.
     pub upscaler: HiresUpscaler,
     /// Steps of the second pass; 0 = as many as in the first.
@@ -141,13 +147,15 @@ pub struct Hires {
     pub scheduler: Option<Scheduler>,
 }
 
-/// The size of the second pass.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum HiresSize {
-    /// So many times as large.
-    Scale(f64),
-    /// Width and height in pixels; 0 = as the other one wants it.
-    Resize([usize; 2]),
+/// How the first pass is enlarged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HiresUpscaler {
+    /// Its latents.
+    Latent(LatentUpscaler),
+    /// Its pixels, without a network.
+    Resampler(Resampler),
+    /// Its pixels, by the network in this file.
+    Net(PathBuf),
 }
 
 /// A finished picture.

@@ -4,11 +4,11 @@
 //! Each folder of a pack has a file here with a function from [`Pack`] to [`Case`]s. For tests and chores only.
 
 mod adetailer;
+mod control;
 mod detailer_areas;
 mod files;
-mod infotext;
-mod control;
 mod hires;
+mod infotext;
 mod inpaint;
 mod lbw;
 mod made_file;
@@ -18,10 +18,10 @@ mod pack;
 mod pictures;
 mod prompts;
 mod rng;
-mod upscale;
 mod samplers;
 mod sigmas;
 mod tiles;
+mod upscale;
 mod verdict;
 mod xyz;
 
@@ -44,20 +44,20 @@ const FOLDERS: &[Folder] = &[
     Folder { name: "lbw", cases: lbw::cases },
     Folder { name: "nets", cases: nets::cases },
     Folder { name: "rng", cases: rng::cases },
+    Folder { name: "sigmas", cases: sigmas::cases },
+    Folder { name: "img2img_steps.json", cases: sigmas::img2img_cases },
+    Folder { name: "samplers", cases: samplers::cases },
     Folder { name: "pictures", cases: pictures::cases },
     Folder { name: "inpaint", cases: inpaint::cases },
+    Folder { name: "hires", cases: hires::cases },
     Folder { name: "upscale", cases: upscale::cases },
+    Folder { name: "upscale", cases: tiles::cases },
+    Folder { name: "controlnet", cases: control::cases },
     Folder { name: "adetailer", cases: adetailer::cases },
     Folder { name: "adetailer", cases: detailer_areas::cases },
     Folder { name: "infotext", cases: infotext::cases },
     Folder { name: "files", cases: files::cases },
     Folder { name: "xyz", cases: xyz::cases },
-    Folder { name: "sigmas", cases: sigmas::cases },
-    Folder { name: "img2img_steps.json", cases: sigmas::img2img_cases },
-    Folder { name: "samplers", cases: samplers::cases },
-    Folder { name: "hires", cases: hires::cases },
-    Folder { name: "upscale", cases: tiles::cases },
-    Folder { name: "controlnet", cases: control::cases },
 ];
 
 /// All that a pack may hold.

@@ -4,9 +4,9 @@
 //! put at most [`COMMA_BACKTRACK`] places before its end. An embedding takes as many places as it has vectors, and never
 //! straddles two chunks. Source: webui.md 2.1 of the recordings' rules (`sd_hijack_clip.py`, facts only).
 
-use anyhow::{Result, bail};
 use lorabake_model::tokenizer::{BOS, CHUNK_IDS, Cleaning, EOS, Tokenizer};
 
+use crate::embedding::EmbeddingName;
 use crate::prompt::emphasis::Piece;
 
 /// Tokens of a prompt in a chunk.
@@ -27,34 +27,6 @@ pub struct Layout<'a> {
     pub comma_backtrack: usize,
     /// Names that stand for vectors.
     pub embeddings: &'a [EmbeddingName],
-}
-
-/// A name in prompts that stands for vectors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddingName {
-    /// As the user writes it; letter case does not matter.
-    pub name: String,
-    /// The name's tokens.
-    pub ids: Vec<u32>,
-    /// Places that it takes.
-    pub vectors: usize,
-}
-
-impl EmbeddingName {
-    /// The name of an embedding of so many vectors, as `cleaning` tokenizes it.
-    ///
-    /// # Errors
-    /// When it has more vectors than a chunk has places, or a name without tokens.
-    pub fn new(name: &str, vectors: usize, cleaning: Cleaning) -> Result<Self> {
-        if !(1..=CHUNK_TOKENS).contains(&vectors) {
-            bail!("the embedding {name} has {vectors} vectors; 1 to {CHUNK_TOKENS} fit into a chunk of a prompt");
-        }
-        let ids = Tokenizer::new().encode_by(cleaning, name);
-        if ids.is_empty() {
-            bail!("the embedding `{name}` has a name that cannot be written in a prompt; rename its file");
-        }
-        Ok(Self { name: name.to_owned(), ids, vectors })
-    }
 }
 
 /// Vectors in the place of tokens.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use burn::tensor::{Device, Tensor};
 use lorabake_lora::Attached;
 use lorabake_model::Bundle;
-use lorabake_model::text::TextEncoder;
+use lorabake_model::text::{PlacedVectors, TextEncoder, TextInput};
 use lorabake_model::{Conditioning, Encoded};
 use lorabake_weights::Family;
 
@@ -118,7 +118,17 @@ impl Encoders<'_> {
         }
         let ids: Vec<_> = different.iter().map(|chunk| chunk.ids).collect();
         let adapters = &self.adapters.texts[index];
-        let encoded = encoder.forward(&ids, 1, self.options.clip_skip, self.device, adapters);
+        let mut vectors = Vec::new();
+        for (number, chunk) in different.iter().enumerate() {
+            for fix in &chunk.fixes {
+                let rows = &self.embeddings.vectors(index, fix.embedding).rows;
+                vectors.push(PlacedVectors { chunk: number, place: fix.offset + 1, rows });
+            }
+        }
+        let input = TextInput { ids: &ids, chunks_per_prompt: 1, vectors: &vectors };
+        // The web UI does not heed clip skip with SD2.x; sd-scripts does.
+        let clip_skip = if self.bundle.family == Family::Sd2 { 1 } else { self.options.clip_skip };
+        let encoded = encoder.forward(input, clip_skip, self.device, adapters);
         let of_chunk = |place: usize| encoded.context.clone().narrow(0, place, 1);
         let mut parts: Vec<Vec<Tensor<3>>> = vec![Vec::new(); texts.len()];
         for chunk in 0..which[0].len() {

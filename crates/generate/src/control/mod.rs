@@ -3,13 +3,16 @@
 //! ```text
 //! preprocess    image    → map: edges, lines, a blur …
 //! fit           map      → map of the painted size
+//! unit          map, net → what is added to the UNet
 //! ```
 //!
-//! Source: Mikubill's sd-webui-controlnet 1.1.455. No tensors here.
+//! Source: Mikubill's sd-webui-controlnet 1.1.455.
 
 pub mod fit;
 pub mod preprocess;
 mod thin;
+mod unit;
 
 pub use fit::{ControlResize, fitted};
 pub use preprocess::Preprocessor;
+pub use unit::{ActiveControl, ControlUnit};

@@ -3,7 +3,9 @@
 mod call;
 mod control;
 mod first_calls;
+mod inpaint_runs;
 mod models;
+mod runs;
 
 use anyhow::Result;
 
@@ -21,5 +23,7 @@ const RUNS: &str = "pictures/runs.safetensors";
 pub(crate) fn cases(pack: &Pack) -> Result<Vec<Case>> {
     let mut cases = control::cases(pack)?;
     cases.extend(first_calls::cases(pack)?);
+    cases.extend(runs::cases(pack)?);
+    cases.extend(inpaint_runs::cases(pack)?);
     Ok(cases)
 }

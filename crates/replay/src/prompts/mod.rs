@@ -1,21 +1,17 @@
-//! `prompts/`: what a prompt's text says.
+//! `prompts/`: what a prompt's text says, and what the text encoders and the UNet are given of it.
 
+mod conditioning;
 mod text;
 
 use anyhow::Result;
 
 use crate::{Case, Pack};
 
-/// Files that nothing replays yet.
-const NOT_YET: [&str; 3] = ["prompts/chunks.json", "prompts/emphasis_math.safetensors", "prompts/padding.safetensors"];
-
 /// All cases of the folder.
 pub(crate) fn cases(pack: &Pack) -> Result<Vec<Case>> {
     let mut cases = text::cases(pack)?;
-    for file in NOT_YET {
-        if pack.has(file) {
-            cases.push(Case::unsupported(file, "nothing replays this file yet"));
-        }
-    }
+    cases.extend(conditioning::chunks(pack)?);
+    cases.extend(conditioning::weights(pack)?);
+    cases.extend(conditioning::padding(pack)?);
     Ok(cases)
 }
