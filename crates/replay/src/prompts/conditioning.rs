@@ -10,6 +10,7 @@ use lorabake_generate::prompt::emphasis::{Emphasis, parse};
 use lorabake_model::tokenizer::{Cleaning, EOS};
 use serde_json::Value;
 
+use crate::number::reread;
 use crate::pack::{Pack, Tensors};
 use crate::verdict::{Case, close, same};
 
@@ -62,13 +63,14 @@ fn compare_chunk(own: &Chunk, recorded: &Value, embeddings: &[EmbeddingName]) ->
         Ok(list.iter().filter_map(Value::as_f64).collect())
     };
     let ids: Vec<f64> = own.ids.iter().map(|id| f64::from(*id)).collect();
+    let weights: Vec<f64> = own.weights.iter().map(|weight| reread(*weight)).collect();
     let mut fixes = Vec::new();
     for fix in &own.fixes {
         let EmbeddingName { name, vectors, .. } = &embeddings[fix.embedding];
         fixes.push(serde_json::json!([fix.offset, name, vectors]));
     }
     Ok(same(&ids, &numbers("ids")?)
-        .and(same(&own.weights.to_vec(), &numbers("multipliers")?))
+        .and(same(&weights, &numbers("multipliers")?))
         .and(same(&Value::Array(fixes), &recorded["fixes"])))
 }
 
