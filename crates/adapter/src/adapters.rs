@@ -9,6 +9,7 @@ use lorabake_ops::{FrozenConv, FrozenLinear, wrapped};
 use crate::dense::{dense_conv, dense_linear, masked};
 use crate::dora::Dora;
 use crate::dropout::{Masks, ModuleDropout};
+use crate::hypernetwork::{HyperAdapter, Hypernetwork, Sources};
 use crate::kind::{AdapterTensors, LayerPass, LowRank};
 use crate::lora::Lora;
 use crate::norm::{self, NormAdapter, NormChange};
@@ -37,6 +38,7 @@ impl From<Lora> for Adapter {
 pub struct Adapters {
     by_site: Vec<Vec<Adapter>>,
     norms: BTreeMap<NormId, Vec<NormAdapter>>,
+    hypernetworks: Vec<HyperAdapter>,
 }
 
 impl Adapters {
@@ -77,7 +79,34 @@ impl Adapters {
                 }
             }
         }
-        Self { by_site, norms }
+        let mut hypernetworks = Vec::new();
+        for adapter in &self.hypernetworks {
+            let factor = factors.get(adapter.net).copied().unwrap_or(1.0);
+            if factor != 0.0 {
+                hypernetworks.push(HyperAdapter { strength: adapter.strength * factor, ..adapter.clone() });
+            }
+        }
+        Self { by_site, norms, hypernetworks }
+    }
+
+    /// Adds a hypernetwork behind those that are here; `net` is its number for [`Self::with_factors`].
+    pub fn attach_hypernetwork(&mut self, network: Arc<Hypernetwork>, strength: f64, net: usize) {
+        if strength != 0.0 {
+            self.hypernetworks.push(HyperAdapter { network, strength, net });
+        }
+    }
+
+    /// What attention makes its keys and values of: x itself, changed by each hypernetwork in turn.
+    ///
+    /// # Shapes
+    /// - x: [B, T, D]
+    /// - each source: [B, T, D]
+    pub fn sources(&self, x: Tensor<3>) -> Sources {
+        let mut sources = Sources { keys: x.clone(), values: x };
+        for adapter in &self.hypernetworks {
+            sources = adapter.change(sources);
+        }
+        sources
     }
 
     /// Adds a change of a norm at a strength; `net` is the number of the net that it is of, for [`Self::with_factors`].

@@ -5,11 +5,13 @@
 
 mod adapter_draws;
 mod attach;
+mod hypernetwork;
 mod net;
 mod network;
 mod open;
 
 pub use adapter_draws::AdapterDraws;
 pub use attach::{Attached, Strength, Tracked};
+pub use hypernetwork::HyperNet;
 pub use net::{Net, NetChange, NetLayer, NetStrength};
 pub use network::{LoraNetwork, NetworkModule};

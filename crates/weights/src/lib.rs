@@ -13,6 +13,7 @@ pub mod faults;
 pub mod file_kind;
 pub mod file_names;
 pub mod formats;
+pub mod hypernetwork;
 pub mod inspect;
 pub mod keys;
 pub mod loader;

@@ -136,8 +136,9 @@ impl Attention {
     fn forward(&self, x: Tensor<3>, source: Tensor<3>, adapters: &Adapters) -> Tensor<3> {
         let [b, s, c] = x.dims();
         let q = self.split_heads(self.to_q.forward(x, adapters));
-        let k = self.split_heads(self.to_k.forward(source.clone(), adapters));
-        let v = self.split_heads(self.to_v.forward(source, adapters));
+        let sources = adapters.sources(source);
+        let k = self.split_heads(self.to_k.forward(sources.keys, adapters));
+        let v = self.split_heads(self.to_v.forward(sources.values, adapters));
         let y = attention(q, k, v, Mask::None, self.to_q.dtype()).swap_dims(1, 2).reshape([b, s, c]);
         self.to_out.forward(y, adapters)
     }

@@ -10,3 +10,4 @@ mod pickle;
 mod stored_tensor;
 pub mod tensor_file;
 mod torch_file;
+mod torch_hypernetwork;

@@ -21,6 +21,7 @@ use safetensors::tensor::Metadata;
 use super::mapped_file::MappedFile;
 use super::stored_tensor::StoredTensor;
 use super::torch_file::{self, Content, Sum};
+use super::torch_hypernetwork;
 use crate::Error;
 
 /// Longest header that is read; the format's own limit.
@@ -105,6 +106,23 @@ impl TensorFile {
         Self::parse(label.clone(), Bytes::Mapped(MappedFile::new(file).map_err(read)?))
     }
 
+    /// Maps a hypernetwork of the web UI at `path`, which [`TensorFile::open`] refuses: its tensors lie deeper in the pickle.
+    /// Their names are width, 0 for keys or 1 for values, and name, such as `768.0.linear.0.weight`.
+    ///
+    /// # Errors
+    /// As for [`TensorFile::open`], and when it is no hypernetwork.
+    pub fn open_hypernetwork(path: &Path) -> Result<Self, Error> {
+        let label = path.display().to_string();
+        let read = |source| Error::Read { file: label.clone(), source };
+        let file = MappedFile::new(File::open(path).map_err(read)?).map_err(read)?;
+        if !torch_file::is_torch(&file.map) {
+            let reason = "it is no hypernetwork of the web UI, which is a .pt file".into();
+            return Err(Error::WrongKind { file: label, reason });
+        }
+        let content = torch_hypernetwork::read(&label, &file.map)?;
+        Self::of(label, Bytes::Mapped(file), content)
+    }
+
     /// Takes a whole file from memory; `label` stands for its path in messages.
     ///
     /// # Errors
@@ -117,8 +135,12 @@ impl TensorFile {
         let all = bytes.as_slice();
         // The length of a safetensors header may by chance begin as a pickle does.
         let is_torch = torch_file::is_torch(all) && all.get(8) != Some(&b'{');
-        let Content { tensors, metadata, sums } =
-            if is_torch { torch_file::read(&label, all)? } else { read_safetensors(&label, all)? };
+        let content = if is_torch { torch_file::read(&label, all)? } else { read_safetensors(&label, all)? };
+        Self::of(label, bytes, content)
+    }
+
+    fn of(label: String, bytes: Bytes, content: Content) -> Result<Self, Error> {
+        let Content { tensors, metadata, sums } = content;
         if tensors.len() > MAX_TENSORS {
             let reason = format!("it has {} tensors, far more than any model", tensors.len());
             return Err(Error::WrongKind { file: label, reason });

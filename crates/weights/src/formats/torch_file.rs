@@ -71,16 +71,24 @@ impl Sum {
 }
 
 /// Where the numbers of each storage are in the file.
-type Storages<'p> = HashMap<&'p str, Range<usize>>;
+pub(super) type Storages<'p> = HashMap<&'p str, Range<usize>>;
 
 /// Whether a file that begins so is one of PyTorch, whatever its name.
 pub(crate) fn is_torch(bytes: &[u8]) -> bool {
     matches!(bytes, [b'P', b'K', 3 | 5, 4 | 6, ..] | [0x80, 2..=5, ..])
 }
 
+/// What finds the tensors in a pickle.
+pub(super) type Locate = fn(&Pickle, &Storages) -> Result<Content, Refusal>;
+
 /// Reads where the tensors of a file are; `label` stands for its path in messages.
 pub(crate) fn read(label: &str, bytes: &[u8]) -> Result<Content, Error> {
-    let read = if bytes.starts_with(b"PK") { zipped(bytes) } else { legacy(bytes) };
+    read_by(label, bytes, located)
+}
+
+/// Reads where the tensors of a file are that `locate` finds in its pickle.
+pub(super) fn read_by(label: &str, bytes: &[u8], locate: Locate) -> Result<Content, Error> {
+    let read = if bytes.starts_with(b"PK") { zipped(bytes, locate) } else { legacy(bytes, locate) };
     read.map_err(|refusal| match refusal {
         Refusal::Unreadable(reason) => Error::NotTorch { file: label.to_string(), reason },
         Refusal::Malicious(function) => Error::Malicious { file: label.to_string(), function },
@@ -88,7 +96,7 @@ pub(crate) fn read(label: &str, bytes: &[u8]) -> Result<Content, Error> {
     })
 }
 
-fn zipped(bytes: &[u8]) -> Result<Content, Refusal> {
+fn zipped(bytes: &[u8], locate: Locate) -> Result<Content, Refusal> {
     let damaged = |error: rawzip::Error| {
         Refusal::Unreadable(format!("it is cut short or damaged ({error}); download or copy it again"))
     };
@@ -145,11 +153,11 @@ fn zipped(bytes: &[u8]) -> Result<Content, Refusal> {
     if sums.windows(2).any(|pair| pair[0].bytes.end > pair[1].bytes.start) {
         return unreadable("it is damaged: two of its entries share their bytes; download or copy it again");
     }
-    Ok(Content { sums, ..located(&pickle, &storages)? })
+    Ok(Content { sums, ..locate(&pickle, &storages)? })
 }
 
 /// Five pickles (magic number, version, machine, the whole, names of the storages), then each storage with its length.
-fn legacy(bytes: &[u8]) -> Result<Content, Refusal> {
+fn legacy(bytes: &[u8], locate: Locate) -> Result<Content, Refusal> {
     let mut reader = LegacyReader { bytes, at: 0 };
     let magic = reader.pickle()?;
     if !matches!(magic.root(), Node::Long(MAGIC)) {
@@ -182,7 +190,7 @@ fn legacy(bytes: &[u8]) -> Result<Content, Refusal> {
         };
         storages.insert(name, place);
     }
-    located(&whole, &storages)
+    locate(&whole, &storages)
 }
 
 /// A file of the old format, read from front to back.
@@ -303,7 +311,7 @@ fn refuse_sharing(tensors: &BTreeMap<String, StoredTensor>, storages: &Storages)
 }
 
 /// The value that the outermost dictionary has under `name`; of equal keys the last counts.
-fn under(pickle: &Pickle, name: &str) -> Option<Id> {
+pub(super) fn under(pickle: &Pickle, name: &str) -> Option<Id> {
     for (key, value) in pickle.pairs(pickle.root_id())?.iter().rev() {
         if let Node::Text(text) = pickle.node(*key)
             && *text == name
@@ -315,7 +323,7 @@ fn under(pickle: &Pickle, name: &str) -> Option<Id> {
 }
 
 /// The tensors of a dictionary.
-fn tensors(
+pub(super) fn tensors(
     pickle: &Pickle,
     items: &[(Id, Id)],
     storages: &Storages,
@@ -336,6 +344,7 @@ fn tensors(
         }
     }
     refuse_sharing(&tensors, storages)?;
+    check_sharing(&tensors, storages)?;
     if tensors.is_empty() && HYPERNETWORK.iter().any(|key| under(pickle, key).is_some()) {
         return unreadable(
             "it is a hypernetwork of the web UI, not a model; give the checkpoint that it stands beside",
@@ -345,6 +354,19 @@ fn tensors(
         return unreadable("it has no tensors, neither at the top nor under state_dict");
     }
     Ok(tensors)
+}
+
+/// Tensors may share numbers, but not so many that a small file takes all memory.
+pub(super) fn check_sharing(tensors: &BTreeMap<String, StoredTensor>, storages: &Storages) -> Result<(), Refusal> {
+    let bytes = |total: usize, tensor: &StoredTensor| {
+        let count: usize = tensor.shape.iter().product();
+        total.saturating_add(count.saturating_mul(size_of(tensor.dtype)))
+    };
+    let stored: usize = storages.values().map(ExactSizeIterator::len).sum();
+    if tensors.values().fold(0, bytes) > SHARED_FREELY.max(stored.saturating_mul(MOST_SHARED)) {
+        return unreadable("its tensors share their numbers far too often for a checkpoint");
+    }
+    Ok(())
 }
 
 /// Where the numbers of a view are, if they are in its storage and none is in two places of the tensor.
