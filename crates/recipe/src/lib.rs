@@ -36,5 +36,5 @@ pub use parse::import;
 pub use parse::import_check::problems_of_import;
 pub use parse::stages::parse_run;
 pub use recipe::{RawRecipe, Recipe, WriteError};
-pub use report::{Note, Problem, Problems};
+pub use report::{Note, Problem, Problems, count};
 pub use resolve::Resolved;

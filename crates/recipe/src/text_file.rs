@@ -1,4 +1,5 @@
-//! The text of files that people write with all kinds of editors: UTF-8, with a byte order mark or without.
+//! The text of files that people write with all kinds of editors: UTF-8, with a byte order mark or without; of settings
+//! UTF-16 too.
 
 use std::fmt;
 
@@ -61,6 +62,36 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, Encoding> {
         Some(rest) => Ok(rest.trim_start_matches('\u{feff}').to_owned()),
         None => Ok(text),
     }
+}
+
+/// The text of a settings file's bytes, which may be UTF-16 too: editors on Windows write it.
+///
+/// # Errors
+/// The first line that is no text, from 1.
+pub fn decode_settings(bytes: Vec<u8>) -> Result<String, usize> {
+    match bytes.as_slice() {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        // No text begins with a zero, so this is the one of a letter of two bytes.
+        [_, 0, ..] => utf16(&bytes, u16::from_le_bytes),
+        [0, _, ..] => utf16(&bytes, u16::from_be_bytes),
+        _ => decode(bytes).map_err(|encoding| match encoding {
+            Encoding::Other { line, .. } => line,
+            Encoding::Utf16 => 1,
+        }),
+    }
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, usize> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let mut text = String::new();
+    for letter in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
+        match letter {
+            Ok(letter) => text.push(letter),
+            Err(_) => return Err(text.matches('\n').count() + 1),
+        }
+    }
+    if rest.is_empty() { Ok(text) } else { Err(text.matches('\n').count() + 1) }
 }
 
 /// Whether every other byte at the beginning is 0, as in UTF-16 of Latin letters.

@@ -7,10 +7,11 @@
 use super::question::{Category, Difficulty, Learner, Question, difficulty};
 use crate::model::Family;
 use crate::parse::preset::{Setting, easy};
+use crate::report::count;
 
 /// A complete recipe file in answer to `question`, each value with its reason above it.
 pub fn advise(question: &Question) -> String {
-    let mut text = format!("# for {} with {} images\n", question.category, question.images);
+    let mut text = format!("# for {} with {}\n", question.category, count(question.images, "image"));
     for warning in warnings(question) {
         text += &comment(&format!("careful: {warning}"));
     }
@@ -55,8 +56,9 @@ fn value(option: &str, values: &[String]) -> String {
 fn settings(question: &Question) -> Vec<Setting> {
     let Question { images, .. } = *question;
     let folder = format!(
-        "it holds a folder called 1_NAME with the {images} images and a caption file beside each: 1 repeat and more \
-         epochs is better than the other way round"
+        "it holds a folder called 1_NAME with the {} and a caption file beside each: 1 repeat and more epochs is better \
+         than the other way round (10_NAME needs a tenth of these epochs)",
+        count(images, "image")
     );
     let mut all = vec![
         Setting::new("train_data_dir", "my_images", folder),
@@ -237,9 +239,10 @@ fn length(question: &Question) -> [Setting; 2] {
     let epochs = steps.div_ceil(per_epoch);
     let regularized = if question.bad_images { " and as many regularization images" } else { "" };
     let sum = format!(
-        "{why}: {} images × 1 repeat{regularized} × {epochs} epochs = {} steps",
-        question.images,
-        u64::from(per_epoch) * u64::from(epochs)
+        "{why}: {} × 1 repeat{regularized} × {} = {}",
+        count(question.images, "image"),
+        count(epochs, "epoch"),
+        count(u64::from(per_epoch) * u64::from(epochs), "step")
     );
     let every = (epochs / 4).clamp(1, 4);
     [

@@ -4,9 +4,8 @@
 //! they are meant: there `full` fails with Stable Diffusion 1.x, since it names the time embedding twice, and `ia3`
 //! names no layer, since its names are compared with the start of whole paths.
 
-use regex_lite::Regex;
-
 use super::algo::{Algo, Lokr, RankBlocks};
+use super::layer_pattern::Pattern;
 use super::rank_alpha::MOST;
 use crate::parse::{home, text};
 use crate::report::{LARGEST, shown};
@@ -20,6 +19,9 @@ pub(crate) fn names_a_preset_file(pair: &str) -> bool {
     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
     key.trim() == "preset" && !BUILT_IN.contains(&value.trim())
 }
+
+/// Longest regular expressions of a preset together, in bytes; names count nothing.
+const LONGEST: usize = 1 << 16;
 
 /// Which layers get an adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,13 +72,6 @@ pub enum Class {
     TextLayer,
 }
 
-/// A pattern for whole paths such as `mid_block.attentions.0.proj_in`, or `middle_block.1.proj_in` with SDXL.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    text: String,
-    regex: Regex,
-}
-
 /// What differs for some layers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Change {
@@ -88,39 +83,6 @@ pub struct Change {
     pub alpha: Option<f64>,
     /// IA3 along inputs (`train_on_input`).
     pub on_input: bool,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Pattern {
-    /// A regular expression that has to match from the start of the path, as Python's `re.match` has it.
-    fn regex(text: &str) -> Result<Self, String> {
-        let regex = Regex::new(&format!("^(?:{text})")).map_err(|error| format!("`{text}`: {error}"))?;
-        Ok(Self { text: text.into(), regex })
-    }
-
-    /// A shell pattern for the whole path, as Python's `fnmatch` has it; `[…]` is not supported.
-    fn shell(text: &str) -> Result<Self, String> {
-        let escaped: String = text
-            .chars()
-            .map(|c| match c {
-                '*' => ".*".to_string(),
-                '?' => ".".to_string(),
-                c => regex_lite::escape(&c.to_string()),
-            })
-            .collect();
-        let regex = Regex::new(&format!("^(?:{escaped})$")).map_err(|error| format!("`{text}`: {error}"))?;
-        Ok(Self { text: text.into(), regex })
-    }
-
-    /// Whether it matches a layer's path.
-    pub fn matches(&self, path: &str) -> bool {
-        self.text == path || self.regex.is_match(path)
-    }
 }
 
 /// The file's keys, which are LyCORIS' own.
@@ -198,12 +160,14 @@ impl Preset {
                 .map_err(|error: toml::de::Error| format!("name_algo_map of `{name}`: {}", error.message().trim()))?;
             changes.push((file.pattern(&as_python_reads(name, text))?, change.resolve(algo)?));
         }
-        Ok(Self {
-            enable_conv: file.enable_conv,
-            unet: file.targets(&file.unet_target_module, &file.unet_target_name)?,
-            text: file.targets(&file.text_encoder_target_module, &file.text_encoder_target_name)?,
-            changes,
-        })
+        let unet = file.targets(&file.unet_target_module, &file.unet_target_name)?;
+        let text = file.targets(&file.text_encoder_target_module, &file.text_encoder_target_name)?;
+        let names = unet.names.iter().chain(&text.names);
+        let length: usize = names.chain(changes.iter().map(|(pattern, _)| pattern)).map(Pattern::cost).sum();
+        if length > LONGEST {
+            return Err(format!("its patterns are {length} bytes long together, and {LONGEST} are the most"));
+        }
+        Ok(Self { enable_conv: file.enable_conv, unet, text, changes })
     }
 
     /// Patterns with doubled backslashes, which match no layer.
@@ -314,4 +278,30 @@ fn targets(classes: &[Class], names: &[&str]) -> Targets {
 
 fn built_in_pattern(text: &str) -> Pattern {
     Pattern::regex(text).expect("the patterns of built-in presets are regular expressions")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_without_end_are_refused_and_long_names_cost_nothing() {
+        let read = |text: &str| {
+            let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+            Preset::of_file(file, text, &Algo::Lora)
+        };
+        let many = vec!["'.*to_q|.*to_k|.*to_v|.*ff'"; 1000].join(", ");
+        let refused = [
+            format!("unet_target_name = ['{}']", "a.*b|".repeat(8000)),
+            "unet_target_name = ['(?:(?:a?){100}){100}']".to_owned(),
+            format!("unet_target_name = [{many}]"),
+        ];
+        for text in refused {
+            let error = read(&text).unwrap_err();
+            assert!(error.len() < 300 && !error.is_empty(), "{error}");
+        }
+        let names = vec!["'down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q'"; 2000].join(", ");
+        let preset = read(&format!("unet_target_name = [{names}]")).unwrap();
+        assert_eq!(preset.unet.names.len(), 2000);
+    }
 }

@@ -5,6 +5,7 @@ pub(crate) mod adapter_args;
 pub mod algo;
 pub(crate) mod block_args;
 pub mod blocks;
+pub mod layer_pattern;
 pub mod lora_plus;
 pub mod lycoris_preset;
 pub mod options;

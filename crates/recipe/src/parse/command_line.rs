@@ -138,7 +138,8 @@ pub fn parse_toml(text: &str, path: &Path) -> Result<Parsed, ParseError> {
 
 /// Resolves what was taken. What an unreadable file or option might have said is not complained about a second time.
 pub(crate) fn resolve(intake: Intake, raw: RawRecipe, write_to: Option<PathBuf>) -> Result<Parsed, ParseError> {
-    let Intake { mut report, is_blind, .. } = intake;
+    let Intake { mut report, is_blind, of_windows, .. } = intake;
+    report.notes.extend(of_windows.note());
     if is_blind {
         return Err(ParseError::Unusable(Problems(report.problems)));
     }

@@ -12,6 +12,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::argv::Given;
+use super::command::command;
 use super::home::{self, NoHome};
 use super::intake::Intake;
 use super::{file, names, table, text};
@@ -86,6 +87,16 @@ pub(crate) fn read(path: &Path, line: &RawRecipe, report: &mut Report) -> Datase
     DatasetConfig { file: path.to_owned(), subsets }
 }
 
+/// Whether a file is a recipe: it has options, at its top or in a section, that no data set config has anywhere.
+fn is_recipe(table: &Table) -> bool {
+    let command = command();
+    let own = [DATASET.as_slice(), &SUBSET, &FOLDER].concat();
+    let is_option =
+        |key: &str| !own.contains(&key) && command.get_arguments().any(|option| option.get_long() == Some(key));
+    let sections = table.values().filter_map(Value::as_table).flat_map(Table::keys);
+    table.keys().chain(sections).any(|key| is_option(key))
+}
+
 struct Reading<'a> {
     path: &'a Path,
     line: &'a RawRecipe,
@@ -97,6 +108,11 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn file(&mut self, table: &Table) {
+        if !file::is_dataset_config(table) && is_recipe(table) {
+            let what = "it is a recipe and no data set config, which has [[datasets]]".to_owned();
+            let problem = Problem::of_file(self.path, what, "give it with --config_file");
+            return self.report.problems.push(problem);
+        }
         for key in table.keys().filter(|key| !["general", "datasets"].contains(&key.as_str())) {
             self.problem(key, "it stands at the top of the file", "put it below [general] or [[datasets]]");
         }

@@ -22,6 +22,11 @@ pub(crate) struct ReadStages {
     pub(crate) problems: Vec<Problem>,
 }
 
+/// Whether a file is a `--dataset_config`.
+pub(crate) fn is_dataset_config(table: &Table) -> bool {
+    table.get("datasets").and_then(Value::as_array).is_some_and(|list| list.iter().any(Value::is_table))
+}
+
 /// The options in the table of a recipe file; `path` serves the messages only. `[[stage]]` tables are left to
 /// [`stages`].
 pub(crate) fn options(table: Table, path: &Path) -> ReadOptions {

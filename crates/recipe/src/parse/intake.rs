@@ -13,6 +13,7 @@ use toml::Table;
 
 use super::argv::Given;
 use super::command::{RawPlace, TrainArgs, command, is_place};
+use super::file_values::{self, WindowsPaths};
 use super::home::NoHome;
 use super::import::{self, Imported};
 use super::other_options::{self, Verdict};
@@ -28,6 +29,8 @@ pub(crate) struct Intake {
     pub(crate) stages: Vec<Vec<Given>>,
     /// Whether one of the files that hold options could not be read: nobody knows what it says.
     pub(crate) is_blind: bool,
+    /// Options whose value is a path of Windows.
+    pub(crate) of_windows: WindowsPaths,
 }
 
 /// The problem with a file or folder that is given as a recipe and should be given otherwise.
@@ -56,7 +59,7 @@ pub(crate) struct RecipeFile {
 impl Intake {
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
         let report = Report { problems, notes: Vec::new() };
-        Self { command: command(), report, stages: Vec::new(), is_blind: false }
+        Self { command: command(), report, stages: Vec::new(), is_blind: false, of_windows: WindowsPaths::default() }
     }
 
     /// The options in `--config_file`, or the file that `--output_config` has to write.
@@ -134,6 +137,11 @@ impl Intake {
                 return Vec::new();
             }
         };
+        if file::is_dataset_config(&table) {
+            let what = "it is a data set config ([[datasets]]) and no recipe".to_owned();
+            self.blinded(Problem::of_file(path, what, "give it with --dataset_config"));
+            return Vec::new();
+        }
         let stages = file::stages(&table, path);
         self.stages = stages.tables;
         self.report.problems.extend(stages.problems);
@@ -196,6 +204,11 @@ impl Intake {
             self.report.note(option, format!("{} is taken for it", given.name));
             return self.take(&Given { name: option.to_owned(), ..given.clone() }, args);
         }
+        if let Some((given, note)) = file_values::tamed(given) {
+            self.report.notes.push(note);
+            return self.take(&given, args);
+        }
+        self.of_windows.note_down(given, &self.command);
         let read = match self.words(given) {
             Ok(Some(words)) => self.read(given, words, args),
             Ok(None) => Ok(()),

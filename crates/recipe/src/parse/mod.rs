@@ -10,6 +10,7 @@ pub(crate) mod command;
 pub(crate) mod command_line;
 pub(crate) mod dataset_config;
 pub(crate) mod file;
+mod file_values;
 pub(crate) mod foreign_names;
 pub(crate) mod home;
 pub mod import;

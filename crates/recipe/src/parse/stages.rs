@@ -59,7 +59,10 @@ fn link(stages: &mut [Parsed], tables: &[Vec<Given>]) {
                 stage.recipe.network.weights = Some(before);
             }
             if !says(index, "seed") {
-                stage.recipe.train.seed = (stage.recipe.train.seed + index as u64) & u64::from(u32::MAX);
+                // A seed that nobody gave is drawn once, so that giving it repeats all stages.
+                let base = if stage.raw.train.seed.is_some() { stage.recipe.train.seed } else { seed };
+                stage.recipe.train.seed = (base + index as u64) & u64::from(u32::MAX);
+                stage.notes.retain(|note| note.option != "seed");
             }
         }
     }

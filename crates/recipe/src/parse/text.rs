@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::report::Problem;
-use crate::text_file::{self, Encoding};
+use crate::text_file;
 
 /// Longest file that is read: some thousand times what a recipe needs.
 const LIMIT: usize = 16 << 20;
@@ -68,39 +68,16 @@ pub(crate) fn read(path: &Path) -> Result<String, Unread> {
     if bytes.len() > LIMIT {
         return Err(Unread::TooLong);
     }
-    decode(bytes)
-}
-
-/// The text that these bytes stand for.
-fn decode(bytes: Vec<u8>) -> Result<String, Unread> {
-    match bytes.as_slice() {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        // No text begins with a zero, so this is the one of a letter of two bytes.
-        [_, 0, ..] => utf16(&bytes, u16::from_le_bytes),
-        [0, _, ..] => utf16(&bytes, u16::from_be_bytes),
-        _ => text_file::decode(bytes).map_err(|encoding| match encoding {
-            Encoding::Other { line, .. } => Unread::NotUtf8 { line },
-            Encoding::Utf16 => Unread::NotUtf8 { line: 1 },
-        }),
-    }
-}
-
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Unread> {
-    let (pairs, rest) = bytes.as_chunks::<2>();
-    let mut text = String::new();
-    for letter in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
-        match letter {
-            Ok(letter) => text.push(letter),
-            Err(_) => return Err(Unread::NotUtf8 { line: text.matches('\n').count() + 1 }),
-        }
-    }
-    if rest.is_empty() { Ok(text) } else { Err(Unread::NotUtf8 { line: text.matches('\n').count() + 1 }) }
+    text_file::decode_settings(bytes).map_err(|line| Unread::NotUtf8 { line })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(bytes: Vec<u8>) -> Result<String, Unread> {
+        text_file::decode_settings(bytes).map_err(|line| Unread::NotUtf8 { line })
+    }
 
     #[test]
     fn text_of_windows_is_read_with_or_without_a_mark() {

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::Report;
+use crate::report::{Report, count};
 use device::{Device, Kind};
 
 /// How long to train; exactly one of the two decides.
@@ -166,7 +166,8 @@ impl RawTrain {
         match (self.max_train_epochs, self.max_train_steps) {
             (Some(epochs), steps) => {
                 if steps.is_some() {
-                    let text = format!("has no effect, because --max_train_epochs is given too: {epochs} epochs");
+                    let epochs_in_words = count(epochs, "epoch");
+                    let text = format!("has no effect, because --max_train_epochs is given too: {epochs_in_words}");
                     report.note("max_train_steps", text);
                 }
                 Duration::Epochs(report.count("max_train_epochs", Some(epochs), 1).into())

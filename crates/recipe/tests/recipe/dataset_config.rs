@@ -5,7 +5,8 @@ use lorabake_recipe::data::{Buckets, Data, Mask};
 use lorabake_recipe::parse_toml;
 use tempfile::TempDir;
 
-use crate::{ENOUGH, parse};
+use crate::imports::file;
+use crate::{ENOUGH, parse, problems};
 
 /// The example of sd-scripts' `docs/config_README-en.md`, shortened, with the keys of this page added.
 const FILE: &str = r#"
@@ -207,4 +208,29 @@ fn is_reg_in_quotes_is_read_and_nonsense_is_refused() {
         error.contains("is_reg: (data set 1, subset 2) it is neither true nor false; write is_reg = true"),
         "{error}"
     );
+}
+
+#[test]
+fn a_recipe_in_its_place_and_the_reverse_are_told_apart() {
+    let (_folder, path) = file("sets.toml", FILE.as_bytes());
+    let told = problems(&format!("{ENOUGH} --config_file={}", path.display()));
+    assert!(
+        told.contains("it is a data set config ([[datasets]]) and no recipe; give it with --dataset_config"),
+        "{told}"
+    );
+    for recipe in [
+        "output_dir = 'out'\nresolution = 512\n",
+        "[model]\npretrained_model_name_or_path = 'a.safetensors'\n",
+        "{\"train_data_dir\": \"images\"}",
+    ] {
+        let (_folder, path) = file(if recipe.starts_with('{') { "r.json" } else { "r.toml" }, recipe.as_bytes());
+        let told = problems(&format!("{ENOUGH} --dataset_config={}", path.display()));
+        assert!(
+            told.contains("it is a recipe and no data set config, which has [[datasets]]; give it with --config_file"),
+            "{told}"
+        );
+        assert_eq!(told.matches(&*path.display().to_string()).count(), 1, "{told}");
+    }
+    let (_folder, path) = file("misspelt.toml", b"[[dataset]]\nresolution = 512\n");
+    assert!(!problems(&format!("{ENOUGH} --dataset_config={}", path.display())).contains("it is a recipe"));
 }

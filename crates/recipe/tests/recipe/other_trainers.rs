@@ -3,7 +3,7 @@
 use lorabake_recipe::import::{Imported, import};
 
 use crate::imports::{file, lora};
-use crate::{ENOUGH, problems};
+use crate::{ENOUGH, parse, problems};
 
 fn of_json(json: &str) -> Imported {
     let (_folder, path) = file("preset.json", json.as_bytes());
@@ -129,4 +129,17 @@ fn a_lora_with_many_keys_takes_no_time() {
     assert_eq!(imported.to_toml().lines().count(), 20_002);
     // The options were described anew for every key.
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[test]
+fn an_odd_length_in_a_preset_spoils_nothing() {
+    let preset =
+        r#"{"LoRA_type": "Standard", "max_token_length": 255, "train_data_dir": "images", "output_dir": "out"}"#;
+    let (_folder, path) = file("preset.json", preset.as_bytes());
+    let parsed = parse(&format!("--config_file={}", path.display())).unwrap();
+    assert_eq!(parsed.recipe.model.max_token_length, 225);
+    let notes: Vec<String> = parsed.notes.iter().map(ToString::to_string).collect();
+    let said = "max_token_length: 255 tokens are not possible, so 225 are used; write 75, 150 or 225";
+    assert!(notes.iter().any(|note| note.contains(said)), "{notes:?}");
+    assert!(problems(&format!("{ENOUGH} --max_token_length=255")).contains("255 tokens are not possible"));
 }

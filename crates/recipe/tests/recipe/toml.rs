@@ -9,7 +9,7 @@ use lorabake_recipe::{ParseError, parse_toml, parse_train};
 use crate::{ENOUGH, parse};
 
 const FILE: &str = r#"
-pretrained_model_name_or_path = 'C:\models\nai.ckpt'
+pretrained_model_name_or_path = 'models\nai.ckpt'
 [folders]
 train_data_dir = "images"
 output_dir = "out"
@@ -46,7 +46,7 @@ fn problems_in(text: &str) -> String {
 fn a_file_says_the_same_as_the_command_line() {
     let file = parse_toml(FILE, Path::new("bake.toml")).unwrap();
     let line = parse(
-        r"--pretrained_model_name_or_path C:\models\nai.ckpt --train_data_dir images --output_dir out
+        r"--pretrained_model_name_or_path models\nai.ckpt --train_data_dir images --output_dir out
           --output_name penny --network_dim 64 --network_alpha 32 --network_args conv_dim=8 conv_alpha=4
           --learning_rate 0.0001 --text_encoder_lr 0.00005 --resolution 512,768 --shuffle_caption --max_train_epochs 6
           --lr_scheduler cosine --lr_warmup_steps 10% --seed 420",
