@@ -72,6 +72,18 @@ pub(crate) struct Panel<'a> {
     pub row_stride: usize,
 }
 
+/// What a [`MatrixReader`] said when an operation needed its numbers. Operations know no errors, so it unwinds through
+/// them as a panic does, without a word: whoever runs many of them catches it by its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostSource(pub String);
+
+impl LostSource {
+    fn unwind(self) -> ! {
+        // Unlike `panic!` this tells nobody: it is no fault of the program.
+        std::panic::resume_unwind(Box::new(self))
+    }
+}
+
 impl FrozenMatrix {
     /// A matrix of `rows` × `columns`, row-major.
     ///
@@ -125,7 +137,7 @@ impl FrozenMatrix {
     /// The numbers, for one operation.
     ///
     /// # Panics
-    /// If they are not in memory and can no longer be read.
+    /// With a [`LostSource`], if they are not in memory and can no longer be read.
     pub(crate) fn reading(&self) -> Reading {
         let Matrix { rows, columns, .. } = *self.0;
         Reading { rows, columns, numbers: self.0.held().wide() }
@@ -148,7 +160,7 @@ impl FrozenMatrix {
     /// - output: [rows, columns]
     ///
     /// # Panics
-    /// If they are not in memory and can no longer be read.
+    /// With a [`LostSource`], if they are not in memory and can no longer be read.
     pub fn on(&self, device: &Device) -> Tensor<2> {
         let Matrix { rows, columns, dtype, .. } = *self.0;
         let bring = |dtype: DType| {
@@ -216,7 +228,7 @@ impl Matrix {
     /// The numbers, read if need be.
     fn held(&self) -> Held {
         let held = self.held.read().expect("no reader panics").clone();
-        held.unwrap_or_else(|| self.fetch().unwrap_or_else(|reason| panic!("{reason}")))
+        held.unwrap_or_else(|| self.fetch().unwrap_or_else(|reason| LostSource(reason).unwind()))
     }
 
     fn fetch(&self) -> Result<Held, String> {

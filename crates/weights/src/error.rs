@@ -13,6 +13,12 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// The file was written to, cut or taken away after it was opened.
+    #[error(
+        "{0}: it was changed or removed while it was in use; put the whole file back, leave it alone until the end, and run \
+         again"
+    )]
+    Changed(String),
     /// The file is neither safetensors nor one of PyTorch.
     #[error("{file} is not a safetensors file: {looks_like}")]
     NotSafetensors {

@@ -34,11 +34,14 @@ type Metadata = BTreeMap<String, String>;
 impl Prediction {
     /// What tensors and metadata of a file say; the tensors first.
     pub(crate) fn of(tensors: &Tensors) -> Option<Self> {
-        let has_mark = tensors.shape(ZERO_TERMINAL_SNR).is_some();
-        if has_mark || tensors.shape(V_PRED).is_some() {
-            return Some(Self::V { zero_terminal_snr: has_mark || has_zero_terminal_snr(tensors.metadata()) });
+        let metadata = tensors.metadata();
+        let says_v = tensors.shape(V_PRED).is_some() || matches!(Self::of_metadata(metadata), Some(Self::V { .. }));
+        if says_v {
+            // That noise leaves nothing says not what is predicted: ComfyUI and the web UI look at it with v only.
+            let has_mark = tensors.shape(ZERO_TERMINAL_SNR).is_some();
+            return Some(Self::V { zero_terminal_snr: has_mark || has_zero_terminal_snr(metadata) });
         }
-        Self::of_metadata(tensors.metadata())
+        Self::of_metadata(metadata)
     }
 
     /// What metadata says.

@@ -211,8 +211,10 @@ impl TensorFile {
     pub fn read(&self, name: &str) -> Result<Values, Error> {
         let missing = || Error::NoTensor { file: self.label.clone(), name: name.to_string() };
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
-        if let Bytes::Mapped(file) = &self.bytes {
-            file.check_unchanged().map_err(|source| Error::Read { file: self.label.clone(), source })?;
+        if let Bytes::Mapped(file) = &self.bytes
+            && !file.is_unchanged()
+        {
+            return Err(Error::Changed(self.label.clone()));
         }
         let bytes = self.bytes.as_slice().get(tensor.bytes.clone()).ok_or_else(missing)?;
         self.check(&tensor.bytes)?;

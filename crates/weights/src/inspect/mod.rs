@@ -146,6 +146,9 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
         vectors = training_info::vectors(tensors);
         training = training_info::embedding(metadata);
     }
+    if kind == FileKind::State {
+        training = training_info::state(metadata);
+    }
     training.extend(training_info::training(metadata));
     FileReport {
         file: path.display().to_string(),

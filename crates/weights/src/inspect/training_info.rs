@@ -87,6 +87,10 @@ const TRAINING: [(&str, &[&str]); 24] = [
     ("by", &["modelspec.implementation_version", "modelspec.author"]),
 ];
 
+/// What is shown of a state from which a training goes on; their keys are lorabake's own.
+const STATE: [(&str, &[&str]); 4] =
+    [("step", &["step"]), ("epoch", &["epoch"]), ("batches per epoch", &["batches_per_epoch"]), ("seed", &["seed"])];
+
 /// A value that says something.
 fn said<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
     metadata.get(key).map(String::as_str).filter(|value| !["", "None", "null", "(unknown)"].contains(value))
@@ -94,10 +98,19 @@ fn said<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
 
 /// The facts of [`TRAINING`] of which the metadata has at least one value.
 pub(super) fn training(metadata: &Metadata) -> Vec<Fact> {
+    facts(&TRAINING, metadata)
+}
+
+/// Where a training stood when its state was saved.
+pub(super) fn state(metadata: &Metadata) -> Vec<Fact> {
+    facts(&STATE, metadata)
+}
+
+fn facts(table: &[(&'static str, &[&str])], metadata: &Metadata) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for (what, keys) in TRAINING {
+    for (what, keys) in table {
         let mut values: Vec<Option<String>> = Vec::new();
-        for key in keys {
+        for key in *keys {
             values.push(said(metadata, key).map(str::to_string));
         }
         if values.iter().any(Option::is_some) {

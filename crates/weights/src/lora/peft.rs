@@ -86,7 +86,7 @@ impl Settings {
         if std::fs::metadata(&config).ok()?.len() > MAX_SETTINGS {
             return None;
         }
-        let text = text_file::decode(std::fs::read(&config).ok()?).ok()?;
+        let text = text_file::decode_settings(std::fs::read(&config).ok()?).ok()?;
         serde_json::from_str(&text).ok()
     }
 

@@ -112,13 +112,16 @@ fn many_alphas_take_no_time() {
     assert_eq!(alphas, ["2", "4", "8"]);
 }
 
-/// Editors of Windows begin files with a byte order mark.
+/// Editors of Windows begin files with a byte order mark, and some write UTF-16.
 #[test]
-fn settings_may_begin_with_a_byte_order_mark() {
+fn settings_may_be_what_windows_writes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adapter_model.safetensors");
     std::fs::copy(golden("adapter/adapter_model.safetensors"), &path).unwrap();
     let settings = std::fs::read_to_string(golden("adapter/adapter_config.json")).unwrap();
-    std::fs::write(folder.path().join("adapter_config.json"), format!("\u{feff}{settings}")).unwrap();
-    assert_eq!(LoraFile::open(&path).unwrap().modules, open("adapter/adapter_model.safetensors"));
+    let little: Vec<u8> = settings.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [format!("\u{feff}{settings}").into_bytes(), [b"\xff\xfe", &little[..]].concat(), little] {
+        std::fs::write(folder.path().join("adapter_config.json"), bytes).unwrap();
+        assert_eq!(LoraFile::open(&path).unwrap().modules, open("adapter/adapter_model.safetensors"));
+    }
 }

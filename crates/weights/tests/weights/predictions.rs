@@ -47,7 +47,10 @@ fn every_form_is_understood() {
         (&[("v_pred", &[0]), ("ztsnr", &[0])], &[], "", ZERO_SNR),
         (&[("v_pred", &[]), ("ztsnr", &[])], &[], "", ZERO_SNR),
         (&[("v_pred", &[2, 3]), ("ztsnr", &[0, 5])], &[], "", ZERO_SNR),
-        (&[("ztsnr", &[0])], &[], "", ZERO_SNR),
+        (&[("ztsnr", &[0])], &[("modelspec.prediction_type", "v")], "", ZERO_SNR),
+        // ComfyUI and the web UI look at it beside v_pred only.
+        (&[("ztsnr", &[0])], &[], "", None),
+        (&[("ztsnr", &[0])], &[("modelspec.prediction_type", "epsilon")], "", EPSILON),
         (&[("v_pred", &[0])], &[("ss_zero_terminal_snr", "True")], "", ZERO_SNR),
         // Stability's specification, as sd-scripts and others write it.
         (&[], &[("modelspec.prediction_type", "v")], "", V),
