@@ -7,6 +7,7 @@ use std::mem::discriminant;
 use lorabake_data::Problem;
 use lorabake_data::dataset::LeftOut;
 use lorabake_data::report::{BucketReport, DatasetReport, FolderReport, LengthUnit, NoCaption, Origin};
+use lorabake_recipe::count;
 
 use crate::errors::counted;
 use crate::terminal::Shown;
@@ -189,10 +190,6 @@ fn equation(report: &DatasetReport) -> String {
 }
 
 /// `1 image`, `2 images`.
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
 /// What stands before a line of a tree.
 fn branch(last: bool) -> &'static str {
     if last { "└─" } else { "├─" }
@@ -356,7 +353,8 @@ data set 2  64 × 64, batches of 3
         assert!(text.starts_with("left out (14)\n└─ neither an image nor a caption\n     train/0.txt\n"), "{text}");
         assert!(text.ends_with("     train/11.txt\n     … and 2 more\n"), "{text}");
         let warning = Problem::NothingToSay { folder: "3".to_owned() };
-        let expected = "warning: 3: no captions and no words in the folder name; its images train the empty prompt\n";
+        let expected = "warning: 3: no captions and no words in the folder name; its images train the empty prompt; write \
+                        words behind the number, as in 10_penny, or a text file beside each image\n";
         assert_eq!(warnings(&DatasetReport { warnings: vec![warning], ..report() }), expected);
         let blank = |index: usize| Problem::BlankCaption { path: format!("{index}.txt").into() };
         let text = warnings(&DatasetReport { warnings: (0..200).map(blank).collect(), ..report() });

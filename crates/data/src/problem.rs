@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lorabake_recipe::count;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Writes a path as text; what is not Unicode in it is replaced, because JSON cannot hold it.
@@ -34,7 +35,7 @@ pub enum Reason {
     #[error("captions are read from {0} files (--caption_extension)")]
     OtherCaptionExtension(String),
     /// A folder whose name has no repeats.
-    #[error("folder name has no repeats ({}); rename it to e.g. 10_{name}", count(*.images, "image"))]
+    #[error("folder name has no repeats ({}); rename it to e.g. {}", count(*.images, "image"), with_repeats(name))]
     NoRepeats {
         /// Folder name.
         name: String,
@@ -97,8 +98,22 @@ pub enum Problem {
         /// The first few names.
         examples: Vec<String>,
     },
+    /// No training image has a caption file; the folders' words stand in for them.
+    #[error(
+        "no image has a caption file, so that all train the words of their folder's name alone (“{instead}”); put a text file with \
+         tags beside each image, such as {example}, or give --caption_extension if yours end otherwise"
+    )]
+    NoCaptions {
+        /// What the first image uses instead.
+        instead: String,
+        /// The file that it lacks.
+        example: String,
+    },
     /// No caption files and nothing after the number in the folder's name.
-    #[error("{folder}: no captions and no words in the folder name; its images train the empty prompt")]
+    #[error(
+        "{folder}: no captions and no words in the folder name; its images train the empty prompt; write words behind \
+         the number, as in 10_penny, or a text file beside each image"
+    )]
     NothingToSay {
         /// Concept folder name.
         folder: String,
@@ -285,7 +300,40 @@ fn quoted(text: &str) -> String {
     if text.is_empty() { "an empty caption".into() } else { format!("the folder's words “{text}”") }
 }
 
-/// `1 image`, `2 images`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+/// Repeats in a proposed folder name; kohya's guides use 10.
+const PROPOSED: &str = "10";
+
+/// A name with repeats for a folder that has none: `10-penny` is `10_penny`, and `penny` is so too.
+pub(crate) fn with_repeats(name: &str) -> String {
+    let digits = name.len() - name.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, rest) = name.split_at(digits);
+    let words = rest.trim_start_matches(['-', ' ', '.', '+', '~']);
+    let is_number = (1..=2).contains(&digits) && !number.trim_start_matches('0').is_empty();
+    if is_number && words.len() < rest.len() && !words.is_empty() {
+        return format!("{number}_{words}");
+    }
+    format!("{PROPOSED}_{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_with_another_sign_behind_it_is_kept() {
+        for (name, proposed) in [
+            ("10-penny", "10_penny"),
+            ("5 red hat", "5_red hat"),
+            ("3.penny", "3_penny"),
+            ("penny", "10_penny"),
+            ("3d_render", "10_3d_render"),
+            ("2024-05", "10_2024-05"),
+            ("0-penny", "10_0-penny"),
+            ("10-", "10_10-"),
+            ("7", "10_7"),
+            ("鳥", "10_鳥"),
+        ] {
+            assert_eq!(with_repeats(name), proposed);
+        }
+    }
 }

@@ -5,11 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
+use lorabake_recipe::count;
+
 use super::folder::{folders_in, images_in};
 use super::misplaced::{Advice, not_readable};
 use crate::error::{Error, IMAGE_DIR};
 use crate::paths::{around, full, name};
-use crate::problem::count;
 
 /// Levels below the folder that are searched.
 const DEEPEST: usize = 4;

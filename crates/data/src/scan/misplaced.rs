@@ -4,14 +4,16 @@
 
 use std::path::{Path, PathBuf};
 
+use lorabake_recipe::count;
+
 use super::concept::ConceptName;
 use super::folder::{Root, UnreadImages, first_archive, folders_in, images_below, images_in, unread_images_below};
 use crate::error::Error;
 use crate::paths::{self, around, full, name};
-use crate::problem::count;
+use crate::problem::with_repeats;
 
-/// Repeats in a proposed folder name; kohya's guides use 10.
-const PROPOSED: &str = "10";
+/// Folders that are named before the rest is counted.
+const NAMED: usize = 5;
 
 /// Levels that are searched below those that are looked at anyway.
 const DEEPEST: usize = 3;
@@ -44,8 +46,9 @@ fn advice(root: &Root) -> Option<Advice> {
             remedy: format!("give that folder: {} {}", root.flag, quoted(outer)),
         });
     }
-    if let Some(folder) = folders.iter().find(|folder| images_in(folder) > 0) {
-        return Some(without_repeats(folder));
+    let filled: Vec<&PathBuf> = folders.iter().filter(|folder| images_in(folder) > 0).collect();
+    if !filled.is_empty() {
+        return Some(without_repeats(&filled));
     }
     if let Some(outer) = deeper_outer_folder(folders, root.is_reg) {
         return Some(Advice {
@@ -57,7 +60,7 @@ fn advice(root: &Root) -> Option<Advice> {
     if images == 0 {
         return not_readable(root.dir).or_else(|| one_level_up(root));
     }
-    let target = root.dir.join(format!("{PROPOSED}_name"));
+    let target = root.dir.join(with_repeats("name"));
     Some(Advice {
         found: format!("it holds {} deeper than one folder", count(images, "image")),
         remedy: format!("move them into folders called N_name directly inside it, e.g. {}", quoted(&target)),
@@ -131,7 +134,7 @@ fn too_deep(root: &Root, images: usize) -> Advice {
     }
     let own_name = name(&full);
     let words = if own_name.is_empty() { "name" } else { &own_name };
-    let target = root.dir.join(format!("{PROPOSED}_{words}"));
+    let target = root.dir.join(with_repeats(words));
     let move_files = Shell::HERE.move_files(root.dir, &target);
     Advice {
         found: format!("it holds {images} outside any folder called N_name (N = repeats)"),
@@ -139,19 +142,42 @@ fn too_deep(root: &Root, images: usize) -> Advice {
     }
 }
 
-/// The folder holds images, but its name has no repeats, or a number of them below one.
-fn without_repeats(folder: &Path) -> Advice {
-    let old = name(folder);
-    let words = match ConceptName::parse(&old) {
-        Some(parsed) => parsed.class_tokens,
-        None => old.clone(),
-    };
-    let target = folder.with_file_name(format!("{PROPOSED}_{words}"));
-    let images = count(images_in(folder), "image");
-    Advice {
-        found: format!("folder {old} holds {images} but its name does not begin with repeats of 1 or more"),
-        remedy: format!("rename it: {}", Shell::HERE.rename(folder, &target)),
+/// These folders hold images, but their names have no repeats, or a number of them below one.
+fn without_repeats(folders: &[&PathBuf]) -> Advice {
+    let mut found = Vec::new();
+    let mut commands = Vec::new();
+    for folder in folders.iter().take(NAMED) {
+        let old = name(folder);
+        let new = match ConceptName::parse(&old) {
+            Some(parsed) => with_repeats(&parsed.class_tokens),
+            None => with_repeats(&old),
+        };
+        found.push(format!("{old} ({})", count(images_in(folder), "image")));
+        commands.push(Shell::HERE.rename(folder, &folder.with_file_name(new)));
     }
+    if folders.len() > NAMED {
+        found.push(format!("{} more", folders.len() - NAMED));
+    }
+    if let [folder] = folders {
+        let images = count(images_in(folder), "image");
+        let old = name(folder);
+        return Advice {
+            found: format!("folder {old} holds {images} but its name does not begin with repeats of 1 or more"),
+            remedy: format!("rename it: {}", commands.concat()),
+        };
+    }
+    let more = if folders.len() > NAMED { ", and so on" } else { "" };
+    let folders = listed(found);
+    Advice {
+        found: format!("the names of the folders {folders} do not begin with repeats of 1 or more"),
+        remedy: format!("rename them: {}{more}", commands.join(" && ")),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(mut parts: Vec<String>) -> String {
+    let last = parts.pop().unwrap_or_default();
+    if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
 }
 
 fn concept_inside(dir: &Path) -> bool {

@@ -55,9 +55,25 @@ pub fn scan(data: &Data) -> Result<Dataset, Errors> {
         }
     }
     Errors::check(errors)?;
+    dataset.problems.extend(no_captions(&dataset, data));
     hold_out::hold_out(&mut dataset, data)?;
     regularization::balance(&mut dataset, data)?;
     Ok(dataset)
+}
+
+/// A warning if no training image has a caption of its own.
+fn no_captions(dataset: &Dataset, data: &Data) -> Option<Problem> {
+    let trained = || dataset.items.iter().filter(|item| !item.is_reg);
+    let first = trained().next()?;
+    if trained().any(|item| item.captioned) {
+        return None;
+    }
+    let suffix = data.caption_extension.as_deref().unwrap_or(".txt");
+    let stem = first.path.file_stem().unwrap_or_default().to_string_lossy();
+    // A folder without words has a warning of its own.
+    let has_words = first.caption.chars().any(|letter| !letter.is_whitespace());
+    let instead = first.caption.clone();
+    if has_words { Some(Problem::NoCaptions { instead, example: format!("{stem}{suffix}") }) } else { None }
 }
 
 /// Reads a folder that a `--dataset_config` names.

@@ -103,9 +103,35 @@ fn doubtful_folders_are_warned_about() {
     let expected = [
         "train/2024_trip/a.txt: the first line is blank, so the caption is empty; only the first line is read",
         "2024_trip: repeats each image 2024 times per epoch; if that is not meant, rename it to e.g. 10_2024_trip",
-        "3: no captions and no words in the folder name; its images train the empty prompt",
+        "3: no captions and no words in the folder name; its images train the empty prompt; write \
+         words behind the number, as in 10_penny, or a text file beside each image",
     ];
     assert_eq!(problems, expected);
+}
+
+#[test]
+fn a_set_without_captions_is_told_of() {
+    let folder = TempFolder::new();
+    folder.image("train/4_red hat/a.png", 9, 9).image("train/2_x/b.png", 9, 9);
+    let told: Vec<String> = folder.scan().problems.iter().map(ToString::to_string).collect();
+    let expected = "no image has a caption file, so that all train the words of their folder's name alone (“x”); put a \
+                    text file with tags beside each image, such as b.txt, or give --caption_extension if yours end \
+                    otherwise";
+    assert_eq!(told, [expected]);
+    folder.file("train/2_x/b.txt", "penny");
+    assert_eq!(folder.scan().problems, []);
+}
+
+#[test]
+fn all_folders_without_repeats_are_named() {
+    let folder = TempFolder::new();
+    folder.image("train/a/1.png", 9, 9).image("train/b c/1.png", 9, 9).image("train/b c/2.png", 9, 9);
+    let expected = "--train_data_dir train: the names of the folders a (1 image) and b c (2 images) do not begin with \
+                    repeats of 1 or more; rename them: mv train/a train/10_a && mv \"train/b c\" \"train/10_b c\"";
+    assert_eq!(folder.refused(), expected);
+    let folder = TempFolder::new();
+    folder.image("train/10-penny/a.png", 9, 9);
+    assert!(folder.refused().ends_with("rename it: mv train/10-penny train/10_penny"), "{}", folder.refused());
 }
 
 #[test]
@@ -264,7 +290,7 @@ fn an_empty_regularization_folder_is_none_at_all() {
 #[test]
 fn surplus_regularization_images_are_named() {
     let folder = TempFolder::new();
-    folder.image("train/3_penny/a.png", 9, 9);
+    folder.image("train/3_penny/a.png", 9, 9).file("train/3_penny/a.txt", "penny");
     for i in 0..3 {
         folder.image(&format!("reg/2_girl/0{i}.png"), 9, 9);
     }
@@ -306,7 +332,7 @@ fn images_of_one_name_are_told_of() {
     for name in ["a.png", "a.jpg", "a-1.png", "b.webp", "b.bmp", "c.png"] {
         folder.image(&format!("train/2_penny/{name}"), 64, 64);
     }
-    folder.image("train/3_hat/a.png", 64, 64);
+    folder.image("train/3_hat/a.png", 64, 64).file("train/3_hat/a.txt", "hat");
     let warnings = |folder: &TempFolder| folder.scan().problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     let rest = "have one name, so that they have one caption and one file of latents between them; rename one of them";
     assert_eq!(warnings(&folder), [format!("2_penny: a.jpg and a.png, and the images of 1 other name, {rest}")]);

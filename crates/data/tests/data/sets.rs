@@ -72,7 +72,7 @@ fn masks_are_found_by_name_and_checked() {
     let folder = TempFolder::new();
     folder.image("train/1_x/a.png", 70, 90).image("train/1_x/b.jpg", 70, 90).image("train/1_y/c.png", 70, 90);
     folder.image("masks/a.jpg", 70, 90).image("masks/b.png", 70, 90).image("masks/1_y/c.png", 70, 90);
-    folder.image("reg/1_girl/r.png", 64, 64);
+    folder.image("reg/1_girl/r.png", 64, 64).file("train/1_y/c.txt", "y");
     let data = Data { mask: Some(Mask::Folder(folder.path("masks"))), ..folder.data_with_reg() };
     let dataset = scan(&data).unwrap();
     let masks: Vec<_> = dataset
