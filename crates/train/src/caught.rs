@@ -4,15 +4,20 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Result, anyhow};
+use lorabake_ops::LostSource;
 
 /// The result of `work`, or an error where it panics. What `work` changes must still be of use then.
 ///
 /// # Errors
-/// Those of `work`, and that it has failed.
+/// Those of `work`; that a file of weights can no longer be read; and that it has failed.
 pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result,
-        Err(panic) => Err(anyhow!("lorabake itself has failed ({}); please report it", words(panic.as_ref()))),
+    let panic = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => return result,
+        Err(panic) => panic,
+    };
+    match panic.downcast_ref::<LostSource>() {
+        Some(LostSource(reason)) => Err(anyhow!("{reason}")),
+        None => Err(anyhow!("lorabake itself has failed ({}); please report it", words(panic.as_ref()))),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod session;
 
 pub mod event;
 mod run;
+pub mod stages;
 
 pub mod cache;
 pub mod noise_draws;

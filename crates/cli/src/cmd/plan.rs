@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lorabake_recipe::guide::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
-use lorabake_recipe::{ParseError, RawRecipe, Recipe, parse_run};
-use lorabake_train::estimate::{LoraSize, MemoryReport, RunPlan, plan_run};
+use lorabake_recipe::{ParseError, RawRecipe, Recipe, count, parse_run};
+use lorabake_train::estimate::{LoraSize, MemoryReport, RunPlan};
+use lorabake_train::stages::{left_to_do, plan_all};
 
 use super::train;
 use crate::memory::{gb, listed, warning};
@@ -27,13 +28,14 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         }
         Err(error @ ParseError::Unusable(_)) => return Ok(train::refuse(&error)),
     };
-    for (index, parsed) in stages.iter().enumerate() {
+    let stages = left_to_do(stages)?;
+    let plans = plan_all(&stages, graph::POINTS)?;
+    for (index, (parsed, foresight)) in stages.iter().zip(plans).enumerate() {
         if stages.len() > 1 {
             let name = Shown(&parsed.recipe.output.name);
             terminal::result(&format!("Stage {} of {}: {name}\n", index + 1, stages.len()));
         }
         parsed.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
-        let foresight = plan_run(parsed, graph::POINTS)?;
         foresight.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         foresight.file_notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         let sections = [
@@ -63,8 +65,12 @@ fn schedule(foresight: &RunPlan) -> String {
         true => format!("{} sets its own rates from step to step", recipe.optim.optimizer.name()),
         false => format!("learning rate: {name}"),
     };
-    let per_epoch =
-        format!("{} steps per epoch, {} epochs, {} steps", length.steps_per_epoch, length.epochs, length.steps);
+    let per_epoch = format!(
+        "{} per epoch, {}, {}",
+        count(length.steps_per_epoch, "step"),
+        count(length.epochs, "epoch"),
+        count(length.steps, "step")
+    );
     let picture = graph::draw(curve, ["step 1", &format!("step {}", length.steps)]);
     format!("{title}; {per_epoch}\n{picture}")
 }
@@ -126,7 +132,8 @@ fn cost(foresight: &RunPlan) -> String {
     text + &format!(
         "file: {name}.safetensors, {:.1} MB ({bytes} bytes, give or take a few digits of times in its \
          metadata){several}\n  \
-         {parameters} numbers in {modules} modules\n",
+         {parameters} numbers in {}\n",
         *bytes as f64 / 1e6,
+        count(*modules, "module"),
     )
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use lorabake_recipe::{ParseError, Parsed, parse_run};
 use lorabake_train::distributed::finish;
+use lorabake_train::stages::left_to_do;
 
 use crate::bake::{bake, is_quiet, summary};
 use crate::errors;
@@ -31,6 +32,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         terminal::result(&Shown(path.display()).to_string());
         return Ok(ExitCode::SUCCESS);
     }
+    let stages = left_to_do(stages)?;
     for (index, parsed) in stages.iter().enumerate() {
         if stages.len() > 1 {
             let name = Shown(&parsed.recipe.output.name);

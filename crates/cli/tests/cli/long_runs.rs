@@ -140,7 +140,7 @@ fn broken_numbers_end_the_run_and_keep_what_was_before() {
     let sandbox = Sandbox::new();
     sandbox.images("set/4_penny", 1);
     let done = sandbox.train(&["--max_train_steps=9", "--learning_rate=1e18", "--output_name=hot"]);
-    done.refused(1, &["not finite", "0.png", "--resume"]);
+    done.refused(1, &["not finite", "0.png", "--resume", "most likely of no use", "lower the learning rates"]);
     let files = sandbox.files("out");
     assert_eq!(files.len(), 2, "{files:?}");
     assert!(files[0].starts_with("out/hot-step0000000") && files[0].ends_with("-state/lorabake_state.safetensors"));
@@ -171,4 +171,52 @@ fn stages_go_on_from_one_another() {
     let done = sandbox.run(&by_hand);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(lora_tensors(&sandbox.path("out/p.safetensors")) == lora_tensors(&sandbox.path("hand/p.safetensors")));
+}
+
+#[test]
+fn a_plan_looks_at_the_output_folder_as_a_training_does() {
+    let sandbox = Sandbox::new();
+    sandbox.images("set/2_penny", 1);
+    let plan = |more: &[&str]| {
+        let usual = ["plan", "--train_data_dir=set", "--output_dir=out", "--resolution=64", "--network_dim=2"];
+        sandbox.run(&[&usual[..], &["--max_train_steps=2", "--learning_rate=1e-2"], more].concat())
+    };
+    let fresh = plan(&["--seed=1"]);
+    assert_eq!(fresh.code, 0, "{}", fresh.stderr);
+    assert!(!fresh.stderr.contains("kept as") && !sandbox.path("out").exists(), "{}", fresh.stderr);
+    assert!(fresh.stdout.contains("2 steps per epoch, 1 epoch, 2 steps"), "{}", fresh.stdout);
+    assert_eq!(sandbox.train(&["--save_state", "--save_every_n_steps=1"]).code, 0);
+    let again = plan(&["--save_state", "--save_every_n_steps=1"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    for told in [
+        "out/last-step00000001.safetensors: it is there already, and will be kept as last-step00000001.old-DATE",
+        "and so are 2 more of this name",
+        "out/last-state: the state of an earlier run",
+    ] {
+        assert!(again.stderr.contains(told), "{told}: {}", again.stderr);
+    }
+    plan(&["--no_overwrite"]).refused(1, &["--no_overwrite: out/last"]);
+    plan(&["--network_weights=nowhere.safetensors"]).refused(1, &["cannot read nowhere.safetensors"]);
+    plan(&["--resume=nowhere"]).refused(1, &["--resume nowhere", "there is no lorabake_state.safetensors in it"]);
+    plan(&["--resume=out/last-state"]).refused(1, &["the state stands at step 2 and the run ends at 2"]);
+    plan(&["--resume=out/last-state", "--max_train_steps=4", "--network_dim=4"]).refused(1, &["another rank"]);
+    let resumed = plan(&["--resume=out/last-state", "--max_train_steps=4"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(
+        resumed.stderr.contains("going on after step 2") && !resumed.stderr.contains("kept as"),
+        "{}",
+        resumed.stderr
+    );
+    let bytes = |text: &str| text.split('(').find_map(|part| Some(part.split_once(" bytes,")?.0.to_owned())).unwrap();
+    assert_eq!(bytes(&resumed.stdout).len(), bytes(&fresh.stdout).len());
+    // What the state itself is.
+    let state = sandbox.run(&["inspect", "out/last-step00000001-state"]);
+    for told in
+        ["state of a training of lorabake", "step                    1\n", "epoch                   1\n", "seed "]
+    {
+        assert!(state.stdout.contains(told), "{told}: {}", state.stdout);
+    }
+    sandbox.write("out2", "");
+    let usual = ["plan", "--train_data_dir=set", "--output_dir=out2", "--resolution=64", "--max_train_steps=2"];
+    sandbox.run(&usual).refused(1, &["--output_dir out2: cannot be written to"]);
 }

@@ -24,7 +24,7 @@ fn a_plan_foretells_the_run_and_trains_nothing() {
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     for told in [
         "2 images × 3 repeats",
-        "learning rate: cosine; 6 steps per epoch, 1 epochs, 2 steps",
+        "learning rate: cosine; 6 steps per epoch, 1 epoch, 2 steps",
         "×1 ┤",
         "effective learning rate = rate × alpha ÷ rank",
         "UNet          0.01 × 1 ÷ 2 = 5.000e-3",
@@ -109,7 +109,7 @@ fn a_plan_takes_a_recipe_file_and_refuses_what_training_refuses() {
     sandbox.write("penny.toml", "train_data_dir = 'set'\noutput_dir = 'out'\nresolution = 64\nnetwork_dim = 2\n");
     let plan = sandbox.run(&["plan", "penny.toml", "--max_train_epochs=3"]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
-    assert!(plan.stdout.contains("1 steps per epoch, 3 epochs, 3 steps"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("1 step per epoch, 3 epochs, 3 steps"), "{}", plan.stdout);
     sandbox.run(&["plan", "penny.toml", "--clip_skip=99"]).refused(2, &["--clip_skip: 99 is not a layer"]);
     sandbox.run(&["plan", "penny.toml", "--train_data_dir=nowhere"]).refused(1, &["nowhere"]);
 }

@@ -15,8 +15,8 @@ use lorabake_data::image::Rgb;
 use lorabake_data::{Item, comparable_path};
 use lorabake_model::family::latent_scale;
 use lorabake_ops::WeightDtype;
-use lorabake_recipe::Recipe;
 use lorabake_recipe::data::caches::Trust;
+use lorabake_recipe::{Recipe, count};
 use lorabake_weights::formats::npz::{Array, Npz};
 use lorabake_weights::{Checkpoint, Family};
 use sha2::{Digest, Sha256};
@@ -306,10 +306,10 @@ impl LatentFiles {
         let Tally { read, written, stale, foreign, mismatched, doubtful, damaged, unwritable, nameless } = self.tally;
         let old = if stale > 0 { format!(", {stale} of them because image or VAE changed") } else { String::new() };
         let mut notes =
-            vec![format!("latents on disk: {read} images have theirs beside them, {written} were written{old}")];
+            vec![format!("latents on disk: found for {}, written for {written}{old}", count(read, "image"))];
         let list = |files: &[PathBuf], text: &str| {
             let first = files.first()?;
-            Some(format!("{} latents files (first: {}) {text}", files.len(), first.display()))
+            Some(format!("{} of latents (first: {}) {text}", count(files.len(), "file"), first.display()))
         };
         let used = match self.trust {
             Trust::Blind => "are used without a check, as --skip_cache_check says",
@@ -331,13 +331,16 @@ impl LatentFiles {
         ));
         notes.extend(damaged.into_iter().map(|what| format!("{what}; these latents are made anew")));
         if let Some(first) = unwritable.first() {
-            notes.push(format!("{first}; the latents of {} images are kept for this run only", unwritable.len()));
+            notes.push(format!(
+                "{first}; the latents of {} are kept for this run only",
+                count(unwritable.len(), "image")
+            ));
         }
         if let Some(first) = nameless.first() {
             notes.push(format!(
-                "the latents of {} images are kept for this run only, since other images have their names (first: {}); \
+                "the latents of {} are kept for this run only, since other images have their names (first: {}); \
                  rename them to keep latents on disk",
-                nameless.len(),
+                count(nameless.len(), "image"),
                 first.display()
             ));
         }

@@ -2,6 +2,7 @@
 
 use lorabake_data::image::view::Source;
 use lorabake_data::{Dataset, Item};
+use lorabake_recipe::count;
 use lorabake_recipe::data::Data;
 
 /// What was seen of options that act on some images only.
@@ -44,8 +45,9 @@ impl<'d> Seen<'d> {
         if self.masked > 0 {
             let percent = 100.0 * self.share / self.masked as f64;
             notes.push(format!(
-                "masks: {} images have one, {} of them all white; on average {percent:.0} % of a picture counts",
-                self.masked, self.white
+                "masks: for {}, {} of them all white; on average {percent:.0} % of a picture counts",
+                count(self.masked, "image"),
+                self.white
             ));
         }
         notes

@@ -1,5 +1,8 @@
-//! What a run will be, before any of it: images, steps, schedule, memory, the file. Nothing is written; images and
-//! checkpoint are opened as far as their headers, and the networks are built only where sizes don't follow from those.
+//! What a run will be, before any of it: images, steps, schedule, memory, the file. Nothing stays that is written to try
+//! names out; images and checkpoint are opened as far as their headers, and networks are built only where sizes don't
+//! follow from those, or there are a LoRA or a state that have to fit.
+
+use std::cell::RefCell;
 
 use anyhow::Result;
 use burn::tensor::Device;
@@ -10,22 +13,27 @@ use lorabake_generate::open_model;
 use lorabake_lora::LoraNetwork;
 use lorabake_model::{Bundle, VaeHalves};
 use lorabake_optim::lr;
-use lorabake_recipe::network::{RankAlpha, Scope};
 use lorabake_recipe::output::{Every, SavePrecision};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Note, Parsed, RawRecipe, Recipe};
 use lorabake_weights::Checkpoint;
-use lorabake_weights::lora;
 use lorabake_weights::lora_size::{LoraTensor, file_bytes, lora_tensors};
 use lorabake_weights::metadata::{self, ModelHashes};
-use lorabake_weights::tensors::Tensors;
 
 use super::disk;
 use super::memory::{MemoryModel, Saving};
 use super::memory_model::Memory;
+use crate::event::{Emit, Event};
+use crate::output::claim::replaced_state;
+use crate::output::names;
 use crate::output::save::{self, RunData};
+use crate::output::state::{self, Saved};
 use crate::precision::training_dtypes;
-use crate::session::{long_warmup, refuse_beyond_memory, settled};
+use crate::run::resume::{Resuming, check_position, with_seed_of};
+use crate::session::{long_warmup, make_network, settled};
+use crate::update::Updater;
+use crate::update::ema::Ema;
+use crate::update::groups::Groups;
 use crate::watch::sample_pictures;
 
 /// A run as it will be.
@@ -69,7 +77,21 @@ pub struct LoraSize {
 /// # Errors
 /// Whatever would end the run before its first step, as far as headers tell.
 pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
+    plan(parsed, points, None)
+}
+
+/// Plans a stage that goes on from the LoRA of the one `before` it, which is not there yet.
+///
+/// # Errors
+/// As [`plan_run`].
+pub(crate) fn plan_after(before: &RunPlan, parsed: &Parsed, points: usize) -> Result<RunPlan> {
+    plan(parsed, points, Some(&before.recipe))
+}
+
+fn plan(parsed: &Parsed, points: usize, before: Option<&Recipe>) -> Result<RunPlan> {
     let checkpoint = open_model(&parsed.recipe.model)?;
+    let saved = parsed.recipe.output.resume.as_deref().map(state::load).transpose()?;
+    let parsed = &with_seed_of(parsed, saved.as_ref())?;
     let settled = settled(parsed, &checkpoint)?;
     let mut recipe = settled.recipe.clone();
     let dataset = scan(&recipe.data)?;
@@ -83,21 +105,30 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     notes.extend(long_warmup(&optim.schedule, length.steps));
     let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
 
-    let mut tensors = trained_tensors(&mut recipe, &checkpoint)?;
-    if recipe.optim.text_encoder_lr == 0.0 {
-        tensors.retain(|(name, _)| !name.starts_with("lora_te1_"));
+    let pictures = sample_pictures::requests(&recipe, &|_| {})?;
+    names::try_all(&recipe, length, &pictures)?;
+    let mut file_notes = checkpoint.notes();
+    file_notes.extend(names::earlier_files(&recipe, length));
+    file_notes.extend(replaced_state(&recipe.output));
+    let told = RefCell::new(Vec::new());
+    let emit = |event| told.borrow_mut().push(event);
+    let mut tensors = match (saved, before) {
+        (Some(saved), _) => {
+            check_position(Resuming { recipe: &recipe, dataset: &dataset, length }, &saved.position, &emit)?;
+            resumed_tensors(&mut recipe, &checkpoint, saved, &emit)?
+        }
+        (None, Some(before)) => tensors_after(before, &mut recipe, &checkpoint)?,
+        (None, None) => trained_tensors(&mut recipe, &checkpoint, &emit)?,
+    };
+    for event in told.into_inner() {
+        if let Event::Note(note) = event {
+            file_notes.push(note);
+        }
     }
-    if recipe.optim.text_encoder2_lr == 0.0 {
-        tensors.retain(|(name, _)| !name.starts_with("lora_te2_"));
-    }
+    leave_out_idle(&mut tensors, &recipe);
     let data = RunData { dataset: &dataset, layout: &layout, length };
     let lora = size(&tensors, parsed, &recipe, data)?;
-    let pictures = sample_pictures::requests(&recipe, &|_| {})?;
     let model = MemoryModel::of(&checkpoint, lora.parameters, &recipe, &pictures)?;
-    let mut file_notes = checkpoint.notes();
-    if let Some(path) = &recipe.network.weights {
-        file_notes.extend(lora::note(path)?);
-    }
     let sizes = disk::Sizes { lora: lora.bytes, parameters: lora.parameters };
     notes.extend(disk::note(&recipe, length, sizes));
     Ok(RunPlan {
@@ -114,27 +145,62 @@ pub fn plan_run(parsed: &Parsed, points: usize) -> Result<RunPlan> {
     })
 }
 
-/// The tensors of the LoRA that the recipe asks for; with `--dim_from_weights` the recipe gets the rank of that file.
-fn trained_tensors(recipe: &mut Recipe, checkpoint: &Checkpoint) -> Result<Vec<LoraTensor>> {
-    if let Some(path) = &recipe.network.weights
-        && recipe.network.dim_from_weights
-    {
-        let (tensors, size) = tensors_of(&lora::tensors(path)?, recipe.network.scope);
-        recipe.network.linear = size.unwrap_or(recipe.network.linear);
-        return Ok(tensors);
+/// Leaves out what has a learning rate of 0.
+fn leave_out_idle(tensors: &mut Vec<LoraTensor>, recipe: &Recipe) {
+    if recipe.optim.text_encoder_lr == 0.0 {
+        tensors.retain(|(name, _)| !name.starts_with("lora_te1_"));
     }
-    if is_plain(recipe) {
+    if recipe.optim.text_encoder2_lr == 0.0 {
+        tensors.retain(|(name, _)| !name.starts_with("lora_te2_"));
+    }
+}
+
+/// The tensors of the LoRA that the recipe asks for; with `--dim_from_weights` the recipe gets the rank of that file.
+fn trained_tensors(recipe: &mut Recipe, checkpoint: &Checkpoint, emit: &Emit<'_>) -> Result<Vec<LoraTensor>> {
+    if recipe.network.weights.is_none() && is_plain(recipe) {
         let mut keys: Vec<(&str, &[usize])> = Vec::new();
         for name in checkpoint.names() {
             keys.push((name, checkpoint.shape(name).unwrap_or_default()));
         }
         return Ok(lora_tensors(&keys, &recipe.network));
     }
-    let dtypes = training_dtypes(&recipe.train, &Device::flex());
-    let bundle = Bundle::open(checkpoint, VaeHalves::Training, dtypes)?;
-    refuse_beyond_memory(recipe, &bundle)?;
-    let network = LoraNetwork::fresh(&recipe.network, &bundle, Seed(recipe.train.seed));
-    Ok(network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect())
+    let bundle = open_bundle(recipe, checkpoint)?;
+    let network = make_network(recipe, &bundle, Seed(recipe.train.seed), emit)?;
+    Ok(tensors_of(&network))
+}
+
+/// The same for a run that goes on from a state, which has to fit.
+fn resumed_tensors(
+    recipe: &mut Recipe,
+    checkpoint: &Checkpoint,
+    saved: Saved,
+    emit: &Emit<'_>,
+) -> Result<Vec<LoraTensor>> {
+    let bundle = open_bundle(recipe, checkpoint)?;
+    let mut network = make_network(recipe, &bundle, Seed(recipe.train.seed), emit)?;
+    let mut updater = Updater::new(recipe, Groups::new(&network, recipe, &bundle));
+    let mut ema = recipe.optim.ema_decay.map(|decay| Ema::new(&network, decay));
+    saved.restore(&mut network, &mut updater, ema.as_mut())?;
+    Ok(tensors_of(&network))
+}
+
+/// The same for a run that begins with what the run `before` it will have saved.
+fn tensors_after(before: &Recipe, recipe: &mut Recipe, checkpoint: &Checkpoint) -> Result<Vec<LoraTensor>> {
+    if recipe.network.dim_from_weights {
+        recipe.network.linear = before.network.linear;
+        recipe.network.conv = before.network.conv;
+    }
+    let mut fresh = recipe.clone();
+    fresh.network.weights = None;
+    trained_tensors(&mut fresh, checkpoint, &|_| ())
+}
+
+fn open_bundle(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Bundle> {
+    Ok(Bundle::open(checkpoint, VaeHalves::Training, training_dtypes(&recipe.train, &Device::flex()))?)
+}
+
+fn tensors_of(network: &LoraNetwork) -> Vec<LoraTensor> {
+    network.tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
 }
 
 /// Whether the LoRA's tensors follow from one rank and the layers alone.
@@ -161,30 +227,6 @@ fn size(tensors: &[LoraTensor], parsed: &Parsed, recipe: &Recipe, data: RunData<
         parameters: factors.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum(),
         bytes: file_bytes(tensors, precision, &metadata::build(recipe, &facts)),
     })
-}
-
-/// The tensors of a LoRA file for the parts that are trained, and the rank and alpha of its first module.
-fn tensors_of(file: &Tensors, scope: Scope) -> (Vec<LoraTensor>, Option<RankAlpha>) {
-    let left_alone = match scope {
-        Scope::Both => None,
-        Scope::UnetOnly => Some("lora_te"),
-        Scope::TextEncoderOnly => Some("lora_unet_"),
-    };
-    let mut names = file.names().to_vec();
-    names.retain(|name| name.starts_with("lora_") && left_alone.is_none_or(|part| !name.starts_with(part)));
-    let first = names.iter().find_map(|name| name.strip_suffix(".lora_down.weight"));
-    let size = first.and_then(|module| {
-        let rank = *file.shape(&format!("{module}.lora_down.weight"))?.first()?;
-        let alpha = file.read_f32(&format!("{module}.alpha")).ok()?.first().map(|alpha| f64::from(*alpha));
-        Some(RankAlpha { rank, alpha: alpha.unwrap_or(rank as f64) })
-    });
-    let shape = |name: &String| file.shape(name).unwrap_or_default().to_vec();
-    let mut tensors: Vec<LoraTensor> = names.iter().map(|name| (name.clone(), shape(name))).collect();
-    // Files of diffusers have no alphas; the result has.
-    let modules = names.iter().filter_map(|name| name.strip_suffix(".lora_down.weight"));
-    let alphas = modules.map(|module| format!("{module}.alpha")).filter(|alpha| file.shape(alpha).is_none());
-    tensors.extend(alphas.map(|alpha| (alpha, Vec::new())));
-    (tensors, size)
 }
 
 /// Snapshots and the last file; a snapshot after the last epoch is the last file itself.

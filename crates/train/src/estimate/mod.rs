@@ -6,5 +6,6 @@ mod dry_run;
 pub(crate) mod memory;
 pub mod memory_model;
 
+pub(crate) use dry_run::plan_after;
 pub use dry_run::{LoraSize, RunPlan, plan_run};
 pub use memory::{MemoryReport, Saving};

@@ -65,7 +65,7 @@ impl Claim {
 }
 
 /// A note about a state of an earlier run that this one will replace.
-fn replaced_state(output: &Output) -> Option<String> {
+pub(crate) fn replaced_state(output: &Output) -> Option<String> {
     let state = output.dir.join(file_names::state_of(&file_names::last(&output.name)));
     if output.save_state == SaveState::Never || resumes_itself(output) || !state.is_dir() {
         return None;

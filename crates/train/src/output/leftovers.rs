@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lorabake_recipe::count;
 use lorabake_recipe::output::Output;
 use lorabake_weights::file_names::{moment, moment_of_state};
 use lorabake_weights::part_file::abandoned;
@@ -47,7 +48,10 @@ impl Removed {
         }
         let megabytes = self.bytes as f64 / 1e6;
         let folder = folder.display();
-        Some(format!("{folder}: removed {} half-written files that a killed run left ({megabytes:.1} MB)", self.files))
+        Some(format!(
+            "{folder}: removed {} that a killed run left ({megabytes:.1} MB)",
+            count(self.files, "half-written file")
+        ))
     }
 }
 

@@ -8,4 +8,5 @@ pub(crate) mod prune;
 mod run_lock;
 pub(crate) mod save;
 pub mod state;
+mod state_check;
 mod state_sums;

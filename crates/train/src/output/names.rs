@@ -51,6 +51,31 @@ pub(crate) fn try_all(recipe: &Recipe, length: Length, pictures: &[Request]) -> 
     try_pictures(&names, pictures)
 }
 
+/// A note about LoRAs of an earlier run that this one will keep under another name.
+pub(crate) fn earlier_files(recipe: &Recipe, length: Length) -> Option<String> {
+    let output = &recipe.output;
+    if resumes_itself(output) {
+        return None;
+    }
+    let names = Names { output, length };
+    let dir = if output.dir.as_os_str().is_empty() { Path::new(".") } else { &output.dir };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).ok()?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if names.writes_lora(&name) {
+            files.push(name);
+        }
+    }
+    files.sort();
+    let first = output.dir.join(files.first()?);
+    let kept = file_names::old(&files[0], "DATE");
+    let more = match files.len() - 1 {
+        0 => String::new(),
+        more => format!(", and so are {more} more of this name"),
+    };
+    Some(format!("{}: it is there already, and will be kept as {kept}{more}", first.display()))
+}
+
 fn unwritable(name: &str, dir: &Path) -> String {
     format!("--output_name: {name} cannot be written in {}; give another name, or a shorter one", dir.display())
 }

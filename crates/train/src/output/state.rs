@@ -13,6 +13,7 @@ use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::lora::{RawTensor, save_raw};
 use safetensors::Dtype;
 
+use super::state_check::{self, Told, unusable};
 use super::state_sums::{self, Entry, HEADER_SUM};
 use crate::update::Updater;
 use crate::update::average::LossAverage;
@@ -27,6 +28,8 @@ pub(crate) const FILE: &str = "lorabake_state.safetensors";
 pub struct Position {
     /// Optimizer steps made.
     pub step: u64,
+    /// The epoch of the last of them, counted from 1; for whoever looks at the state.
+    pub epoch: u64,
     /// The run's seed.
     pub seed: u64,
     /// What decided which images are held out, unless `--validation_seed` did.
@@ -47,6 +50,8 @@ pub struct Saved {
     /// Averaged values, if the run had any.
     averaged: BTreeMap<String, Vec<f32>>,
     optimizer: State,
+    /// What the file itself says of its completeness.
+    told: Told,
 }
 
 /// Writes the state into the folder `dir`, which is made if need be.
@@ -71,7 +76,10 @@ pub fn save(
     for ((key, _), values) in network.state().zip(ema.into_iter().flat_map(Ema::values)) {
         put(format!("ema.{key}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
-    let State { tensors: floats, bytes: codes, scalars } = updater.state();
+    let optimizer = updater.state();
+    let losses = average.to_numbers();
+    let told = Told::of(&optimizer, &losses).to_metadata();
+    let State { tensors: floats, bytes: codes, scalars } = optimizer;
     for (name, values) in floats {
         put(format!("optimizer.{name}"), Dtype::F32, 4, values.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
@@ -81,15 +89,17 @@ pub fn save(
     for (name, value) in scalars {
         put(format!("optimizer.{name}"), Dtype::F64, 8, value.to_le_bytes().to_vec());
     }
-    put("losses".into(), Dtype::F64, 8, average.to_numbers().iter().flat_map(|x| x.to_le_bytes()).collect());
+    put("losses".into(), Dtype::F64, 8, losses.iter().flat_map(|x| x.to_le_bytes()).collect());
     let metadata = [
         ("step", position.step.to_string()),
+        ("epoch", position.epoch.to_string()),
         ("seed", position.seed.to_string()),
         ("split_seed", position.split_seed.to_string()),
         ("held_out", position.held_out.join("\n")),
         ("batches_per_epoch", position.batches_per_epoch.to_string()),
     ];
     let mut metadata = BTreeMap::from(metadata.map(|(key, value)| (key.to_string(), value)));
+    metadata.extend(told);
     let mut entries = Vec::new();
     for RawTensor { name, dtype, shape, .. } in &tensors {
         entries.push(Entry { name: name.clone(), dtype: *dtype, count: shape.iter().product() });
@@ -127,6 +137,8 @@ pub fn load(dir: &Path) -> Result<Saved> {
     let held_out = file.metadata().get("held_out").map(String::as_str).unwrap_or_default();
     let position = Position {
         step: number("step")?,
+        // Earlier versions did not say.
+        epoch: number("epoch").unwrap_or_default(),
         seed: number("seed")?,
         // Earlier versions held nothing out.
         split_seed: number("split_seed").or(number("seed"))?,
@@ -151,38 +163,16 @@ pub fn load(dir: &Path) -> Result<Saved> {
             _ => bail!("--resume {}: nobody knows its tensor {name}; go on from another state", dir.display()),
         }
     }
-    if let Some(what) = unusable(&values, &averaged, &optimizer).or(unusable_losses(&losses)) {
+    let told = Told::by(file.metadata());
+    let found = Told::of(&optimizer, &losses);
+    let weights = values.iter().chain(&averaged);
+    let judged = unusable(weights, &optimizer, position.step)
+        .or(state_check::unusable_losses(&losses, position.step))
+        .or(told.differs_from(&found));
+    if let Some(what) = judged {
         bail!("--resume {}: {what}, so that going on would be of no use; go on from another state", dir.display());
     }
-    Ok(Saved { position, average: LossAverage::from_numbers(losses), values, averaged, optimizer })
-}
-
-/// What no run can go on from, if there is any of it.
-fn unusable(
-    values: &BTreeMap<String, Vec<f32>>,
-    averaged: &BTreeMap<String, Vec<f32>>,
-    optimizer: &State,
-) -> Option<String> {
-    for (key, values) in values.iter().chain(averaged) {
-        if values.iter().any(|value| !value.is_finite()) {
-            return Some(format!("its weights are not finite (first: {key})"));
-        }
-    }
-    for (key, values) in &optimizer.tensors {
-        if values.iter().any(|value| value.is_nan()) {
-            return Some(format!("what it has of the optimizer is no number (first: {key})"));
-        }
-    }
-    let scalar = optimizer.scalars.iter().find(|(_, value)| value.is_nan());
-    scalar.map(|(key, _)| format!("what it has of the optimizer is no number (first: {key})"))
-}
-
-/// The same for the losses with their total; they are there from the first step on.
-fn unusable_losses(numbers: &[f64]) -> Option<String> {
-    let (total, losses) = numbers.split_last()?;
-    let sum: f64 = losses.iter().sum();
-    // The total has been added to and taken from for the whole run.
-    if (total - sum).abs() <= 1e-3 * sum.abs() { None } else { Some("its losses are not those of a run".to_owned()) }
+    Ok(Saved { position, average: LossAverage::from_numbers(losses), values, averaged, optimizer, told })
 }
 
 impl Saved {
@@ -212,6 +202,12 @@ impl Saved {
         }
         if self.position.step > 0 && self.optimizer == State::default() && updater.remembers() {
             bail!("--resume: the state has nothing of the optimizer; go on from another state");
+        }
+        let trained = if updater.remembers() { network.state().count() } else { 0 };
+        let Position { step, batches_per_epoch, .. } = self.position;
+        let found = Told::of(&self.optimizer, &self.average.to_numbers());
+        if let Some(what) = self.told.lacking(&found, trained, step, batches_per_epoch) {
+            bail!("--resume: {what}, and the state has lost its checksums; go on from another state");
         }
         match (&ema, self.averaged.is_empty()) {
             (Some(_), true) => {

@@ -3,7 +3,7 @@
 mod failure;
 mod optimize;
 mod rescue;
-mod resume;
+pub(crate) mod resume;
 mod save;
 mod step_inputs;
 
@@ -37,7 +37,7 @@ use crate::watch::Milestone;
 use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
 use failure::chain;
-use resume::{check_position, with_seed_of};
+use resume::{Resuming, check_position, with_seed_of};
 use save::SavedState;
 
 /// Bakes a LoRA: prepares, trains, saves.
@@ -69,7 +69,9 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
     let mut step = 0;
     let mut average = LossAverage::default();
     if let Some(saved) = resumed {
-        step = check_position(&session, &saved.position, channels.events)?;
+        let resuming = Resuming { recipe: &session.recipe, dataset: &session.dataset, length: session.length };
+        let emit = |event| channels.events.send(event).unwrap_or_default();
+        step = check_position(resuming, &saved.position, &emit)?;
         average = saved.restore(&mut session.network, &mut updater, ema.as_mut())?;
     }
     if let Some(decay) = session.recipe.optim.ema_decay {

@@ -12,7 +12,7 @@ use lorabake_weights::file_names;
 use super::failure::{StepFailure, chain};
 use super::{Bake, wants_stop};
 use crate::event::Event;
-use crate::update::finite::NotFinite;
+use crate::update::finite::{NotFinite, absurdly_large};
 
 /// Pauses before a file that cannot be written is tried again in its place.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
@@ -73,6 +73,11 @@ impl Bake<'_> {
             self.step + 1,
             placed.file.display()
         );
+        if let Some(largest) = absurdly_large(&self.result()) {
+            text += &format!(
+                ", most likely of no use, since its weights are as large as {largest:.0e} (lower the learning rates)"
+            );
+        }
         if let Some(why) = placed.moved {
             text += &format!(" ({})", chain(&why));
         }

@@ -72,6 +72,7 @@ impl Bake<'_> {
         let dir = self.session.recipe.output.dir.join(file_names::state_of(name));
         let position = Position {
             step: self.step,
+            epoch: self.step.div_ceil(self.session.length.steps_per_epoch),
             seed: self.session.recipe.train.seed,
             split_seed: self.session.recipe.data.hold_out.run_seed,
             held_out: validate::names(&self.session.dataset),

@@ -83,8 +83,8 @@ pub(super) fn cut_captions(dataset: &Dataset, tokenizer: &Tokenizer, recipe: &Re
     let worst = long.iter().max_by_key(|item| cut(item))?;
     let remedy = if max_token_length < 225 { "; raise max_token_length to 150 or 225" } else { "" };
     Some(format!(
-        "{} captions are longer than {max_token_length} tokens and lose their end (most: {}, {} tokens){remedy}",
-        long.len(),
+        "{} longer than {max_token_length} tokens, so that the end is lost (most: {}, {} tokens){remedy}",
+        if long.len() == 1 { "1 caption is".to_owned() } else { format!("{} captions are", long.len()) },
         worst.path.display(),
         cut(worst)
     ))

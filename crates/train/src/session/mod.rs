@@ -21,8 +21,8 @@ use crate::cache::{LatentCache, Tokens};
 use crate::objective::Objective;
 use crate::step::StepContext;
 pub use checks::{long_warmup, settled};
-pub use network::refuse_beyond_memory;
-pub(crate) use prepare::{Prepared, prepare};
+pub(crate) use network::make_network;
+pub(crate) use prepare::{Prepared, look_ahead, prepare};
 
 /// A run that is ready for its first step.
 pub struct Session {

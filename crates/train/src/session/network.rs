@@ -4,16 +4,19 @@ use anyhow::{Result, bail};
 use lorabake_device::free_memory;
 use lorabake_lora::{LoraNetwork, NetworkModule};
 use lorabake_model::Bundle;
-use lorabake_recipe::Recipe;
 use lorabake_recipe::network::RankAlpha;
 use lorabake_recipe::seed::Seed;
+use lorabake_recipe::{Recipe, count};
 use lorabake_weights::lora::{self, LoraFile};
 use lorabake_weights::{Family, Part};
 
 use crate::event::{Emit, Event};
 
 /// A fresh network, or one that starts from a file.
-pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emit: &Emit<'_>) -> Result<LoraNetwork> {
+///
+/// # Errors
+/// When the file cannot be read or fits nothing here, or there is no memory for so much.
+pub(crate) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emit: &Emit<'_>) -> Result<LoraNetwork> {
     let Some(path) = recipe.network.weights.clone() else {
         return fresh_network(recipe, bundle, seed);
     };
@@ -41,12 +44,13 @@ pub(super) fn make_network(recipe: &mut Recipe, bundle: &Bundle, seed: Seed, emi
     }
     if let Some(first) = left.first() {
         let unused = left.len();
-        emit(Event::Note(format!("--network_weights {label}: {unused} modules are not used (first: {first})")));
+        emit(Event::Note(format!("--network_weights {label}: {} not used (first: {first})", are(unused, "module"))));
     }
     let fresh = network.modules.len() - taken;
     if fresh > 0 {
         emit(Event::Note(format!(
-            "--network_weights {label}: {fresh} modules are not in the file and start from zero"
+            "--network_weights {label}: {} not in the file, to start from zero",
+            are(fresh, "module")
         )));
     }
     Ok(network)
@@ -73,11 +77,16 @@ fn fresh_network(recipe: &Recipe, bundle: &Bundle, seed: Seed) -> Result<LoraNet
 ///
 /// # Errors
 /// How much it needs, and how much there is.
-pub fn refuse_beyond_memory(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
+fn refuse_beyond_memory(recipe: &Recipe, bundle: &Bundle) -> Result<()> {
     let needed = LoraNetwork::fresh_bytes(&recipe.network, bundle);
     let Some(free) = free_memory().filter(|free| *free < needed) else { return Ok(()) };
     let gb = |bytes: u64| bytes as f64 / 1e9;
     bail!("--network_dim: the LoRA alone takes {:.1} GB, and {:.1} are free; use a lower rank", gb(needed), gb(free))
+}
+
+/// `1 module is`, `2 modules are`.
+fn are(number: usize, noun: &str) -> String {
+    format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
 }
 
 /// Rank and alpha of the file's 3×3 convolutions, if it has any.

@@ -62,6 +62,16 @@ pub(crate) fn prepare(parsed: &Parsed, events: &Sender<Event>) -> Result<Prepare
     Ok(networks.assemble(latents, texts))
 }
 
+/// Looks at all that can stop a run before its checkpoint is read: options, images, prompts, the output folder. Tells
+/// nothing; how long the run is.
+///
+/// # Errors
+/// As [`prepare`], as far as that goes.
+pub(crate) fn look_ahead(parsed: &Parsed) -> Result<Length> {
+    let mut clock = Clock { emit: &|_| (), since: Instant::now() };
+    Ok(Images::look_through(parsed, &mut clock)?.length)
+}
+
 /// Whether a layer of the VAE is of no use for training.
 fn is_of_decoder(path: &str) -> bool {
     path.starts_with("decoder.") || path == "post_quant_conv"

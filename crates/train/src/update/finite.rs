@@ -12,6 +12,17 @@ pub(crate) fn first_not_finite(network: &LoraNetwork) -> Option<String> {
     found.map(|(name, _)| name)
 }
 
+/// Weights of which one is larger than this are those of no useful LoRA: usual ones are below 1, and the norms that DoRA
+/// keeps below 100.
+const ABSURD: f32 = 1e3;
+
+/// The largest weight of a network, if it is so large that the network is most likely useless.
+pub(crate) fn absurdly_large(network: &LoraNetwork) -> Option<f32> {
+    let all = network.state().flat_map(|(_, values)| values);
+    let largest = all.fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    if largest > ABSURD { Some(largest) } else { None }
+}
+
 /// Weights that were not saved since they are not finite.
 #[derive(Debug)]
 pub(crate) struct NotFinite {

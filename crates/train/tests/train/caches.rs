@@ -69,9 +69,9 @@ fn latents_on_disk_end_in_the_same_bytes_as_in_memory_now_and_later() {
     assert_eq!(caches(&sandbox), [""; 0]);
     let first = sandbox.bake("out", DISK);
     assert_eq!(caches(&sandbox), ["0_0072x0064_sd.npz", "1_0064x0064_sd.npz"]);
-    assert_eq!(cache_notes(&first), "latents on disk: 0 images have theirs beside them, 2 were written");
+    assert_eq!(cache_notes(&first), "latents on disk: found for 0 images, written for 2");
     let second = sandbox.bake("out", DISK);
-    assert_eq!(cache_notes(&second), "latents on disk: 2 images have theirs beside them, 0 were written");
+    assert_eq!(cache_notes(&second), "latents on disk: found for 2 images, written for 0");
     assert!(memory.tensors == first.tensors && memory.tensors == second.tensors);
     // Another seed reads the same files, and is another run.
     let other = sandbox.bake("out", &format!("{DISK} --seed=8"));
@@ -86,7 +86,7 @@ fn latents_on_disk_end_in_the_same_bytes_as_in_memory_now_and_later() {
     std::fs::write(sandbox.path("train/2_cat/.lorabake-12.part"), &whole[..50]).unwrap();
     let third = sandbox.bake("out", DISK);
     let told = cache_notes(&third);
-    assert!(told.contains("1 images have theirs beside them, 1 were written"), "{told}");
+    assert!(told.contains("found for 1 image, written for 1"), "{told}");
     assert!(told.contains("0_0072x0064_sd.npz is no whole .npz file"), "{told}");
     assert!(memory.tensors == third.tensors);
     assert_eq!(std::fs::read(&cut).unwrap(), whole);
@@ -117,7 +117,7 @@ fn a_file_has_what_sd_scripts_looks_for_at_several_sizes() {
     assert_eq!(file.get::<f64>("crop_ltrb_8x8").unwrap().values, [0.0, 3.0, 64.0, 3.0 + 64.0 / (72.0 / 64.0)]);
     // Raw samples, not multiplied by the latent scale.
     let told = cache_notes(&sandbox.bake("out", DISK));
-    assert!(told.starts_with("latents on disk: 2 images have theirs beside them, 0 were written"), "{told}");
+    assert!(told.starts_with("latents on disk: found for 2 images, written for 0"), "{told}");
 }
 
 #[test]
@@ -133,8 +133,7 @@ fn nothing_stale_is_used() {
     let told = cache_notes(&blind);
     assert!(told.contains("are used without a check, as --skip_cache_check says"), "{told}");
     let fresh = sandbox.bake("out", DISK);
-    let one =
-        "latents on disk: 1 images have theirs beside them, 1 were written, 1 of them because image or VAE changed";
+    let one = "latents on disk: found for 1 image, written for 1, 1 of them because image or VAE changed";
     assert_eq!(cache_notes(&fresh), one);
     assert!(fresh.tensors == sandbox.bake("out", MEMORY).tensors);
     assert!(fresh.tensors != blind.tensors);
@@ -149,14 +148,13 @@ fn nothing_stale_is_used() {
     assert_eq!(sandbox.bake("out", DISK).losses(), fresh.losses());
 
     // The same VAE makes other latents in half precision.
-    let all =
-        "latents on disk: 0 images have theirs beside them, 2 were written, 2 of them because image or VAE changed";
+    let all = "latents on disk: found for 0 images, written for 2, 2 of them because image or VAE changed";
     let half = sandbox.bake("out", &format!("{DISK} --mixed_precision=bf16"));
     assert_eq!(cache_notes(&half), all);
     assert!(half.tensors == sandbox.bake("out", &format!("{MEMORY} --mixed_precision=bf16")).tensors);
     let wide = sandbox.bake("out", &format!("{DISK} --mixed_precision=bf16 --no_half_vae"));
     assert_eq!(cache_notes(&wide), all);
-    assert!(cache_notes(&sandbox.bake("out", DISK)).contains("2 images have theirs beside them"));
+    assert!(cache_notes(&sandbox.bake("out", DISK)).contains("found for 2 images"));
 }
 
 #[test]
@@ -178,7 +176,7 @@ fn another_vae_is_noticed_and_another_decoder_or_unet_does_not_matter() {
         std::fs::write(sandbox.path("changed.safetensors"), changed).unwrap();
         let model = "--pretrained_model_name_or_path=HERE/changed.safetensors";
         let told = cache_notes(&sandbox.bake("out", &format!("{DISK} {model}")));
-        let expected = format!("{} images have theirs beside them, {written} were written", 2 - written);
+        let expected = format!("found for {} images, written for {written}", 2 - written);
         assert!(told.contains(&expected), "{name}: {told}");
     }
 }
@@ -210,8 +208,8 @@ fn latents_of_sd_scripts_are_used_where_they_are_likely_to_fit() {
     let used = sandbox.bake("out", DISK);
     assert_eq!(caches(&sandbox), ["0.npz", "1.npz"]);
     let told = cache_notes(&used);
-    assert!(told.contains("2 images have theirs beside them, 0 were written"), "{told}");
-    assert!(told.contains("2 latents files (first: "), "{told}");
+    assert!(told.contains("found for 2 images, written for 0"), "{told}");
+    assert!(told.contains("2 files of latents (first: "), "{told}");
     assert!(told.contains("of another program are used"), "{told}");
     assert!(used.tensors != ours.tensors);
     for (used, ours) in used.losses().into_iter().zip(ours.losses()) {
@@ -224,7 +222,7 @@ fn latents_of_sd_scripts_are_used_where_they_are_likely_to_fit() {
     image.set_modified(later).unwrap();
     let doubted = sandbox.bake("out", DISK);
     let told = cache_notes(&doubted);
-    assert!(told.contains("1 images have theirs beside them, 1 were written"), "{told}");
+    assert!(told.contains("found for 1 image, written for 1"), "{told}");
     assert!(told.contains("not used: they are older than their images"), "{told}");
     // Now it has arrays with a seal, and its others are of the same kind.
     let file = Npz::read(&sandbox.path("train/2_cat/1.npz")).unwrap();
@@ -268,9 +266,7 @@ fn images_of_one_name_share_no_latents() {
     let memory = sandbox.bake("out", MEMORY);
     // Whosever these are.
     Npz::default().write(&sandbox.path("train/2_cat/0.npz")).unwrap();
-    for counts in
-        ["0 images have theirs beside them, 1 were written", "1 images have theirs beside them, 0 were written"]
-    {
+    for counts in ["found for 0 images, written for 1", "found for 1 image, written for 0"] {
         let run = sandbox.bake("out", DISK);
         let told = cache_notes(&run);
         let nameless =
@@ -284,7 +280,7 @@ fn images_of_one_name_share_no_latents() {
     // At another size it has a file of its own.
     sandbox.picture(other, [80, 64], shade);
     let told = cache_notes(&sandbox.bake("out", DISK));
-    assert_eq!(told, "latents on disk: 1 images have theirs beside them, 2 were written");
+    assert_eq!(told, "latents on disk: found for 1 image, written for 2");
 }
 
 #[cfg(unix)]
@@ -298,7 +294,7 @@ fn a_folder_that_cannot_be_written_to_is_no_reason_to_stop() {
     std::fs::create_dir(sandbox.path(LATENTS)).unwrap_or_default();
     let stuck = sandbox.bake("out", DISK);
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(cache_notes(&stuck).contains("images are kept for this run only"), "{}", cache_notes(&stuck));
+    assert!(cache_notes(&stuck).contains("are kept for this run only"), "{}", cache_notes(&stuck));
     assert!(stuck.tensors == sandbox.bake("out", MEMORY).tensors);
 }
 

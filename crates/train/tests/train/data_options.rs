@@ -42,7 +42,7 @@ fn what_a_mask_hides_is_not_learnt() {
     let half = masked("half");
     let share = half.losses()[0] / plain[0];
     assert!((0.3..0.7).contains(&share), "{share}");
-    let told = "masks: 3 images have one, 0 of them all white; on average 50 % of a picture counts";
+    let told = "masks: for 3 images, 0 of them all white; on average 50 % of a picture counts";
     assert!(half.notes().contains(told), "{}", half.notes());
 }
 

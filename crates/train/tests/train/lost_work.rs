@@ -1,11 +1,13 @@
 //! What was trained is never lost: disks that fail, numbers that break, names that are taken, states that are damaged.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
+use std::time::SystemTime;
 
 use lorabake_recipe::parse_train;
-use lorabake_testkit::tiny::USE_SD15;
+use lorabake_testkit::tiny::{SD15, USE_SD15};
 use lorabake_train::bake;
 use lorabake_train::event::{Command, Event, Outcome};
 use lorabake_weights::faults;
@@ -234,7 +236,15 @@ fn a_state_that_cannot_be_gone_on_from_is_refused_before_the_first_step() {
         tensor.bytes.truncate(4);
     };
     let nan = f64::NAN.to_le_bytes();
-    let cases: [(&str, &str, Change<'_>); 7] = [
+    let cases: [(&str, &str, Change<'_>); 9] = [
+        ("patchy", "entries are not all that it had", &|all| {
+            all.retain(|tensor| !(tensor.name.starts_with("optimizer.") && tensor.name.ends_with(".3")));
+        }),
+        ("long", "losses are not all", &|all| {
+            let losses = all.iter_mut().find(|tensor| tensor.name == "losses").unwrap();
+            losses.bytes.splice(0..0, [0; 8]);
+            losses.shape = vec![losses.bytes.len() / 8];
+        }),
         ("short", "averages of the state", &|all| {
             all.iter_mut().filter(|tensor| tensor.name.starts_with("ema.")).for_each(shorten);
         }),
@@ -267,6 +277,62 @@ fn a_state_that_cannot_be_gone_on_from_is_refused_before_the_first_step() {
     // Without its checksums, as an earlier version wrote it, it is taken.
     let state = format!("--resume={}", changed(dir.folder(), "plain", |_| ()).display());
     train(dir.folder(), 0, &[&more[..], &["--max_train_steps=3", &state]].concat()).outcome.unwrap();
+}
+
+#[test]
+fn a_state_that_says_nothing_of_itself_has_to_be_complete() {
+    let dir = Sandbox::with_images("", &[[64, 64]]);
+    train(dir.folder(), 0, &["--save_state_on_train_end"]).outcome.unwrap();
+    let resumed = |name: &str, change: Change<'_>| {
+        let folder = changed(dir.folder(), name, change);
+        let file = folder.join("lorabake_state.safetensors");
+        let tensors = tensors_of(&file);
+        let mut metadata = TensorFile::open(&file).unwrap().metadata().clone();
+        metadata.retain(|key, _| !["optimizer_tensors", "losses", "epoch"].contains(&key.as_str()));
+        save_raw(&file, tensors, metadata).unwrap();
+        train(dir.folder(), 0, &["--max_train_steps=4", &format!("--resume={}", folder.display())])
+    };
+    let ended = resumed("patchy", &|all| {
+        all.retain(|tensor| !(tensor.name.starts_with("optimizer.") && tensor.name.ends_with(".3")));
+    });
+    assert!(ended.error().contains("it has the optimizer's entries of"), "{}", ended.error());
+    let ended = resumed("long", &|all| {
+        let losses = all.iter_mut().find(|tensor| tensor.name == "losses").unwrap();
+        losses.bytes.splice(0..0, [0; 8]);
+        losses.shape = vec![losses.bytes.len() / 8];
+    });
+    assert!(ended.error().contains("losses after 2 steps of epochs of"), "{}", ended.error());
+    resumed("plain", &|_| ()).outcome.unwrap();
+}
+
+#[test]
+fn a_model_that_changes_while_it_is_read_from_is_named_and_the_work_is_kept() {
+    let dir = Sandbox::with_images("", &[[64, 64]]);
+    let model = dir.folder().join("model.safetensors");
+    std::fs::copy(SD15, &model).unwrap();
+    let options = format!(
+        "--pretrained_model_name_or_path={} --blocks_to_swap=5 --max_train_steps=100000 --learning_rate=1e-4 --save_state",
+        model.display()
+    );
+    let parsed = dir.parse("out", &options);
+    let (events, heard) = channel();
+    let (_orders, commands) = channel();
+    let outcome = std::thread::scope(|scope| {
+        let model = &model;
+        scope.spawn(move || {
+            while !matches!(heard.recv().unwrap(), Event::Stepped(_)) {}
+            // As if it had been written to in place.
+            File::options().write(true).open(model).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        });
+        bake(&parsed, &events, &commands)
+    });
+    let error = format!("{:#}", outcome.unwrap_err());
+    let says = format!("{}: it was changed or removed while it was in use; put the whole file back", model.display());
+    assert!(error.contains(&says) && !error.contains("report it"), "{error}");
+    assert!(error.contains("what was learned until then is in") && error.contains("--resume"), "{error}");
+    let kept = names(dir.folder());
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    all_whole(dir.folder());
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! | `render`, `family_render` | pictures against diffusers |
 //! | `memory` | predicted memory against what was measured |
 //! | `lost_work` | disks that fail, numbers that break, names that are taken, states that are damaged |
+//! | `stages` | stages that were interrupted, and what would stop a later one |
 //! | `events` | events as data: to JSON and back |
 //! | `extremes` | what a plan makes of numbers at the ends of their range |
 //! | `sandbox` | no tests: the folder, the images and the runs of the others |
@@ -40,5 +41,6 @@ mod memory;
 mod optimizers;
 mod render;
 mod sandbox;
+mod stages;
 mod step;
 mod validation_and_ema;
