@@ -9,6 +9,7 @@ use lorabake_device::launched;
 use lorabake_generate::picture_file::{self, Pixels};
 use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
+use lorabake_recipe::{Parsed, count};
 use lorabake_train::event::{Command, Event, Outcome, Painted};
 
 use lorabake_train::Milestone;
@@ -66,9 +67,10 @@ pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
     next +=
         &format!(" --lora_dir {folder} --compare --prompt {}", words::quoted(&format!("YOUR WORDS <lora:{name}:1>")));
     format!(
-        "{}  {steps} steps{stopped} in {time}, average loss {average:.4}\n\
+        "{}  {}{stopped} in {time}, average loss {average:.4}\n\
          To use it, write <lora:{}:1> in a prompt. For instance:\n  {}",
         Shown(file.display()),
+        count(*steps, "step"),
         Shown(&name),
         Shown(next),
     )

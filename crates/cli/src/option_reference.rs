@@ -106,7 +106,9 @@ impl Section<'_> {
     /// One option: how it is written, its default, what it does, and what its values mean.
     fn option(&self, arg: &Arg) -> String {
         let (text, default) = split_default(arg);
-        let mut head = format!("**`{}`**", spelling(arg));
+        // The options of `train` take several values in a row, others are given again.
+        let takes_rows = arg.get_long().is_none() || self.command.get_name() == "train";
+        let mut head = format!("**`{}`**", spelling(arg, takes_rows));
         if let Some(default) = default {
             head += &format!(" · default: {}", self.marked(&default));
         }
@@ -197,11 +199,11 @@ fn is_described(arg: &Arg) -> bool {
 }
 
 /// The option with its value, as one types it.
-fn spelling(arg: &Arg) -> String {
+fn spelling(arg: &Arg, takes_rows: bool) -> String {
     let names = arg.get_value_names().unwrap_or_default();
     let values: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     let value = values.join(" ");
-    let several = if matches!(arg.get_action(), ArgAction::Append) { " ..." } else { "" };
+    let several = if takes_rows && matches!(arg.get_action(), ArgAction::Append) { " ..." } else { "" };
     match arg.get_long() {
         None => format!("{value}{several}"),
         Some(long) if is_flag(arg) => format!("--{long}"),

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lorabake_recipe::count;
 use lorabake_train::event::{Event, RunInfo, Stage, Step, Validated};
 
 use crate::{blocks, dataset_words, memory, terminal, words};
@@ -120,7 +121,7 @@ impl Progress {
         let mut message =
             format!("loss {:.4}  average {:.4}  {pace:.2} s/step  {name} {}", step.loss, step.average, rates(used));
         if let Some(norms) = &step.norms {
-            message += &format!("  {} layers scaled, average norm {:.3}", norms.keys_scaled, norms.average);
+            message += &format!("  {} scaled, average norm {:.3}", count(norms.keys_scaled, "layer"), norms.average);
         }
         if let Some(counter) = &mut self.counter {
             counter.set(step.step, message);
@@ -178,10 +179,12 @@ fn headline(plan: &RunInfo) -> String {
     let parts: Vec<_> = parts
         .iter()
         .filter(|(layers, _)| **layers > 0)
-        .map(|(layers, part)| format!("{layers} layers of the {part}"))
+        .map(|(layers, part)| format!("{} of the {part}", count(**layers, "layer")))
         .collect();
-    let (parts, epoch) = (parts.join(" and "), if *epochs == 1 { "epoch" } else { "epochs" });
-    format!("\ntraining {steps} steps in {epochs} {epoch}: {parts}, {parameters} parameters; Ctrl-C saves and stops")
+    let parts = parts.join(" and ");
+    let steps = count(*steps, "step");
+    let epochs = count(*epochs, "epoch");
+    format!("\ntraining {steps} in {epochs}: {parts}, {parameters} parameters; Ctrl-C saves and stops")
 }
 
 /// The learning rates: once if they are equal, from the lowest to the highest where there are many.

@@ -14,7 +14,7 @@ use lorabake_generate::prompt_file::{self, SamplePrompt};
 use lorabake_generate::sample::picture_dtypes;
 use lorabake_generate::sample::{LoraUse, Pipeline, Request};
 use lorabake_lora::Strength;
-use lorabake_recipe::{Parsed, Recipe, parse_train};
+use lorabake_recipe::{Parsed, Recipe, count, parse_train};
 use lorabake_train::event::Outcome;
 
 use super::{generate, train};
@@ -100,7 +100,10 @@ fn unpack(name: &str, folder: &Path) -> Result<()> {
     }
     if written > 0 {
         let into = folder.display();
-        terminal::say(&format!("note: wrote the example's recipe, pictures and prompts ({written} files) into {into}"));
+        terminal::say(&format!(
+            "note: wrote the example's recipe, pictures and prompts ({}) into {into}",
+            count(written, "file")
+        ));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use lorabake_recipe::count;
 use lorabake_weights::inspect::{AdapterReport, Change, FileReport, inspect};
 
 use crate::terminal::{self, Shown};
@@ -14,6 +15,8 @@ use rows::Row;
 
 /// Tags that are shown unless told otherwise.
 const TAGS: usize = 20;
+/// Image folders that are shown.
+const FOLDERS: usize = 20;
 /// Names that nobody knows, of which so many are shown.
 const NAMES: usize = 8;
 
@@ -25,7 +28,7 @@ pub struct Args {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// How many tags to show, or all. [default: 20]
-    #[arg(long, value_name = "N|all", value_parser = count)]
+    #[arg(long, value_name = "N|all", value_parser = tag_count)]
     tags: Option<usize>,
     /// Hash files larger than 512 MB too, and measure the changes of such a LoRA, which takes seconds per gigabyte.
     #[arg(long)]
@@ -75,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn count(text: &str) -> Result<usize, String> {
+fn tag_count(text: &str) -> Result<usize, String> {
     match text {
         "all" => Ok(usize::MAX),
         _ => text.parse().map_err(|_| "write a number, or all".to_owned()),
@@ -89,19 +92,24 @@ fn text(report: &FileReport, tags: usize) -> String {
         rows.push(Row::new("the UNet predicts", rows::prediction(prediction)));
     }
     let dtypes: Vec<String> = report.dtypes.iter().map(|(name, count)| format!("{name} × {count}")).collect();
-    let numbers = format!("{} values in {} tensors ({})", report.parameters, report.tensors, dtypes.join(", "));
+    let numbers =
+        format!("{} in {} ({})", count(report.parameters, "value"), count(report.tensors, "tensor"), dtypes.join(", "));
     rows.push(Row::new("size", format!("{:.1} MB; {numbers}", report.bytes as f64 / 1e6)));
     if report.averages > 0 {
-        rows.push(Row::new("averages (EMA)", format!("{} tensors, which training ignores", report.averages)));
+        rows.push(Row::new("averages (EMA)", format!("{}, which training ignores", count(report.averages, "tensor"))));
     }
     if let Some(hashes) = &report.hashes {
         rows.extend(rows::hashes(hashes));
     }
     rows.extend(rows::training(report));
-    for folder in &report.folders {
+    for folder in report.folders.iter().take(FOLDERS) {
         let kind = if folder.regularization { "regularization folder" } else { "image folder" };
-        let value = format!("{}: {} images × {} repeats", folder.name, folder.images, folder.repeats);
+        let images = count(folder.images, "image");
+        let value = format!("{}: {images} × {}", folder.name, count(folder.repeats, "repeat"));
         rows.push(Row::new(kind, value));
+    }
+    if report.folders.len() > FOLDERS {
+        rows.push(Row::new("", format!("and {} more, see --json", count(report.folders.len() - FOLDERS, "folder"))));
     }
     if !report.tags.is_empty() && tags > 0 {
         let shown: Vec<String> = report.tags.iter().take(tags).map(|(tag, count)| format!("{tag} {count}")).collect();
@@ -143,7 +151,8 @@ fn what(report: &FileReport) -> String {
 
 /// Ranks, alphas and sizes of changes, block by block.
 fn table(adapter: &AdapterReport) -> Vec<String> {
-    let networks = format!("  {} modules in the UNet, {} in text encoders", adapter.unet_modules, adapter.text_modules);
+    let modules = count(adapter.unet_modules, "module");
+    let networks = format!("  {modules} in the UNet, {} in text encoders", adapter.text_modules);
     let measured = !adapter.changes.is_empty();
     let change =
         if measured { format!("{:>10}{:>10}{:>10}", "‖ΔW‖ mean", "largest", "all") } else { String::new() };

@@ -1,5 +1,6 @@
 //! Words for what `inspect` has found: labels and values of its lines.
 
+use lorabake_recipe::count;
 use lorabake_weights::checkpoint::Prediction;
 use lorabake_weights::inspect::{Fact, FileReport, Hashes, Ignored, LatentArray, Unused, Vectors};
 
@@ -119,9 +120,9 @@ fn unused(host: &str, what: &Unused) -> String {
                 .into()
         }
         Unused::LycorisModules(tensors) => {
-            format!("{tensors} tensors of modules called lycoris_…: it knows no such layers")
+            format!("{} of modules called lycoris_…: it knows no such layers", count(*tensors, "tensor"))
         }
-        Unused::BundledEmbeddings(tensors) => format!("{tensors} tensors of bundled embeddings"),
+        Unused::BundledEmbeddings(tensors) => format!("{} of bundled embeddings", count(*tensors, "tensor")),
     }
 }
 
@@ -183,7 +184,7 @@ mod tests {
             ("web UI", Unused::OtherNames, "all of it: it reads kohya's names only"),
             ("sd-scripts", Unused::OtherNames, "all of it: networks.lora reads kohya's names only"),
             ("web UI", Unused::LycorisModules(2), "2 tensors of modules called lycoris_…: it knows no such layers"),
-            ("sd-scripts", Unused::BundledEmbeddings(1), "1 tensors of bundled embeddings"),
+            ("sd-scripts", Unused::BundledEmbeddings(1), "1 tensor of bundled embeddings"),
         ] {
             let row = ignored(&Ignored { host, what });
             assert_eq!((row.label, row.value.as_str()), (format!("unused by {host}"), expected));
