@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use lorabake_device::launched;
 use lorabake_generate::picture_file::{self, Pixels};
-use lorabake_recipe::Parsed;
 use lorabake_recipe::output::Output;
 use lorabake_recipe::{Parsed, count};
 use lorabake_train::event::{Command, Event, Outcome, Painted};

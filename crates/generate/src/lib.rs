@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod embedding;
 pub mod file_hashes;
 pub mod file_names;
+pub mod from_settings;
 pub mod hires;
 pub mod hires_fix;
 pub mod img2img;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use lorabake_adapter::Adapters;
-use lorabake_lora::{Attached, Net, NetStrength};
+use lorabake_lora::{Attached, HyperNet, Net, NetStrength};
 use lorabake_model::Bundle;
 use lorabake_weights::Part;
 
@@ -78,7 +78,8 @@ impl Nets {
         let mut nets = Self::default();
         for FoundNetwork { used, path } in networks {
             if used.kind == NetworkKind::Hypernet {
-                bail!("{}: hypernetworks are not built in yet; leave the tag out", used.tag);
+                nets.add_hypernetwork(used, path, bundle, device)?;
+                continue;
             }
             nets.add(used, path, bundle, device, embeddings)?;
         }
@@ -114,6 +115,15 @@ impl Nets {
             unmet: net.unmet,
             notes: net.problems,
         });
+        Ok(())
+    }
+
+    fn add_hypernetwork(&mut self, used: &NetworkUse, path: &Path, bundle: &Bundle, device: &Device) -> Result<()> {
+        let net = HyperNet::open(path, bundle)?;
+        net.attach(used.unet.constant().unwrap_or(1.0), device, &mut self.attached);
+        self.acting.push(Acting { unet: used.unet.clone(), window: used.window });
+        let unmet = net.unmet.iter().map(|width| format!("its networks of width {width}")).collect();
+        self.reports.push(NetReport { path: path.to_owned(), unmet, ..NetReport::default() });
         Ok(())
     }
 

@@ -47,7 +47,6 @@ pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;
 pub use device::{half_of, is_host, multiplies_matrices};
 pub use edges::{Edges, wrapped};
-pub use frozen::{FrozenMatrix, LazyMatrix, MatrixReader, WeightDtype};
 pub use frozen::{FrozenMatrix, LazyMatrix, LostSource, MatrixReader, WeightDtype};
 pub use geglu::{geglu, plain_geglu};
 pub use group_norm::{Activation, GroupNorm};

@@ -3,18 +3,19 @@
 //! As the web UI has it: in PNG a chunk `parameters`, in JPEG and WebP the field UserComment of EXIF. Not here: what the
 //! text says (`png_text`).
 
+mod earlier;
 mod exif;
 mod read;
 mod target;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use lorabake_weights::whole_file;
+use lorabake_weights::{metadata, whole_file};
 
 pub use read::read_text;
 pub use target::Target;
@@ -36,11 +37,13 @@ pub struct Pixels {
     pub rgb: Vec<u8>,
 }
 
-/// Writes a JPEG or lossless WebP if `path` has such a suffix, else a PNG; its folder is made if need be.
+/// Writes a JPEG or lossless WebP if `path` has such a suffix, else a PNG; its folder is made if need be. A picture that is
+/// there already is kept under another name, which is returned.
 ///
 /// # Errors
 /// When it cannot be written; what was at `path` before is still there.
-pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> {
+pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<Option<PathBuf>> {
+    let kept = earlier::keep_earlier(path, &metadata::local_date())?;
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
     let written = whole_file::write(path, |out| match suffix.as_deref() {
         Some("jpg" | "jpeg") => {
@@ -53,7 +56,8 @@ pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> {
         Some("webp") => encode(WebPEncoder::new_lossless(out), pixels, exif::of_text(parameters)),
         _ => write_png(out, pixels, parameters),
     });
-    written.with_context(|| format!("cannot save {}", path.display()))
+    written.with_context(|| format!("cannot save {}", path.display()))?;
+    Ok(kept)
 }
 
 fn write_png(out: &mut dyn Write, pixels: &Pixels, parameters: &str) -> io::Result<()> {

@@ -282,7 +282,7 @@ fn located_in(pickle: &Pickle, tree: ModuleTree, storages: &Storages) -> Result<
             content.tensors.insert(name, tensor);
         }
     }
-    refuse_sharing(&content.tensors, storages)?;
+    check_sharing(&content.tensors, storages)?;
     if let Some(names) = tree.names {
         content.metadata.insert("names".to_string(), names);
     }
@@ -295,19 +295,6 @@ fn outside(name: &str, view: &TensorView) -> Refusal {
     Refusal::Unreadable(format!(
         "tensor {name} of shape {shape:?} lies outside of its numbers; download or copy it again"
     ))
-}
-
-/// Refuses tensors that have far more numbers than the file.
-fn refuse_sharing(tensors: &BTreeMap<String, StoredTensor>, storages: &Storages) -> Result<(), Refusal> {
-    let bytes = |total: usize, tensor: &StoredTensor| {
-        let count: usize = tensor.shape.iter().product();
-        total.saturating_add(count.saturating_mul(size_of(tensor.dtype)))
-    };
-    let stored: usize = storages.values().map(ExactSizeIterator::len).sum();
-    if tensors.values().fold(0, bytes) > SHARED_FREELY.max(stored.saturating_mul(MOST_SHARED)) {
-        return unreadable("its tensors share their numbers far too often for a checkpoint");
-    }
-    Ok(())
 }
 
 /// The value that the outermost dictionary has under `name`; of equal keys the last counts.
@@ -343,7 +330,6 @@ pub(super) fn tensors(
             _ => {}
         }
     }
-    refuse_sharing(&tensors, storages)?;
     check_sharing(&tensors, storages)?;
     if tensors.is_empty() && HYPERNETWORK.iter().any(|key| under(pickle, key).is_some()) {
         return unreadable(

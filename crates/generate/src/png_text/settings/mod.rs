@@ -2,6 +2,7 @@
 
 mod hires;
 mod masking;
+mod over;
 mod sampling;
 
 pub use hires::HiresSettings;
