@@ -135,7 +135,7 @@ impl Watch {
         let shot = Job { typed: request.prompt.clone(), request: request.clone() };
         let model = model_name(&parsed.recipe.model.checkpoint);
         match picture_file::save(&path, &pixels, &paint::parameters(&shot, &model)) {
-            Ok(()) => self.progress.say(&format!("painted {}", path.display())),
+            Ok(_) => self.progress.say(&format!("painted {}", path.display())),
             Err(error) => self.progress.say(&format!("note: {error:#}; training goes on")),
         }
     }

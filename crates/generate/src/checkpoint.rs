@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use lorabake_recipe::model::{self, Model};
 use lorabake_weights::Checkpoint;
+use lorabake_weights::checkpoint::Purpose;
 
 use crate::embedded;
 
@@ -22,6 +23,17 @@ pub fn open_checkpoint(which: &model::Checkpoint, vae: Option<&Path>) -> Result<
             Ok(checkpoint)
         }
         model::Checkpoint::File(path) => Ok(Checkpoint::open_with_vae(path, vae)?),
+    }
+}
+
+/// Opens a checkpoint to paint with, for which an inpainting model will do, too.
+///
+/// # Errors
+/// As for [`open_checkpoint`].
+pub fn open_for_painting(which: &model::Checkpoint, vae: Option<&Path>) -> Result<Checkpoint> {
+    match which {
+        model::Checkpoint::Embedded => open_checkpoint(which, vae),
+        model::Checkpoint::File(path) => Ok(Checkpoint::open_for(Purpose::Painting, path, vae)?),
     }
 }
 

@@ -106,6 +106,7 @@ pub fn request(settings: &PictureSettings, library: &Library, originals: &Origin
         size: [width, settings.height.unwrap_or(width)],
         sampling: sampling(&settings.sampling)?,
         seed,
+        noise: None,
         tiling: settings.tiling.unwrap_or(false),
         init: originals.image.as_ref().map(|image| init(settings, image, originals)).transpose()?,
         hires: hires(settings, library, seed.seed, &mut notes)?,

@@ -25,6 +25,7 @@ pub mod painter;
 pub mod pass;
 pub mod picture_file;
 pub mod picture_grid;
+pub mod picture_text;
 pub mod png_text;
 pub mod prompt;
 pub mod prompt_file;
@@ -38,5 +39,5 @@ pub mod upscale;
 pub mod upscale_net;
 pub mod xyz;
 
-pub use checkpoint::{open_checkpoint, open_model};
+pub use checkpoint::{open_checkpoint, open_for_painting, open_model};
 pub use noise_file::read_noise;

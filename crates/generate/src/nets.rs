@@ -53,6 +53,29 @@ pub struct NetReport {
     pub notes: Vec<String>,
 }
 
+impl NetReport {
+    /// What to tell of it, a line each: what acts and how strongly, and what met nothing.
+    pub fn lines(&self, network: &FoundNetwork) -> Vec<String> {
+        let Self { path, text_modules, unet_modules, unmet, notes } = self;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let NetworkUse { te, unet, blocks, kind, .. } = &network.used;
+        if *kind == NetworkKind::Hypernet {
+            return vec![format!("{name}: strength {unet} in attention")];
+        }
+        let by_block = if blocks.is_plain() { "" } else { ", weighted by block" };
+        let mut lines = vec![format!(
+            "{name}: strength {te} on {text_modules} modules of text encoders, {unet} on {unet_modules} of the UNet{by_block}"
+        )];
+        if let Some(first) = unmet.first() {
+            lines.push(format!("note: {name}: {} of its modules met no layer, such as {first}", unmet.len()));
+        }
+        for note in notes {
+            lines.push(format!("note: {name}: {note}"));
+        }
+        lines
+    }
+}
+
 /// When a strength is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetMoment {

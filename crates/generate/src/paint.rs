@@ -1,6 +1,6 @@
 //! From a [`Request`] to a [`Painted`] picture: the passes in their order.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::Tensor;
 use lorabake_diffusion::{GuidanceSkips, Sampler, Scheduler};
 
@@ -54,6 +54,10 @@ impl Painter {
         hires_nets: Option<&Nets>,
         watch: &mut Watch<'_>,
     ) -> Result<Painted> {
+        let problems = request.sampling.options.problems();
+        if let Some(problem) = problems.first() {
+            bail!("{problem}");
+        }
         match &request.init {
             Some(init) => self.img2img(request, init, nets, watch),
             None => {
@@ -84,7 +88,12 @@ impl Painter {
         if let Some([width, height]) = seeds.resize_from {
             noise = noise.resized_from(SeedResize { height: height / 8, width: width / 8 });
         }
-        Ok(Randomness { noise, seed: seeds.seed, source: seeds.source, shape })
+        let first = if size == request.size { request.noise.clone() } else { None };
+        let values = 4 * shape[0] * shape[1];
+        if let Some(given) = first.as_ref().map(Vec::len).filter(|given| *given != values) {
+            bail!("--latent has {given} values, but {} × {} pixels need {values}", size[0], size[1]);
+        }
+        Ok(Randomness { noise, seed: seeds.seed, source: seeds.source, shape, first })
     }
 
     /// Runs one pass.

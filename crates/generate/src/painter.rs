@@ -10,14 +10,18 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::ThreadGroups;
 use lorabake_diffusion::{NoiseTable, Prediction};
 use lorabake_model::control::ControlNet;
-use lorabake_model::vae::{Decoder, Encoder, FACTOR};
+use lorabake_model::vae::{Decoder, Encoder, FACTOR, Preview, preview};
 use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_ops::Edges;
 use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
 use crate::control::{ActiveControl, ControlUnit};
 use crate::embedding::EmbeddingTable;
+use crate::file_hashes;
 use crate::nets::{FoundNetwork, Nets};
+use crate::png_text::NamedHash;
+use crate::request::Request;
 
 /// With and without the prompt.
 const GUIDANCE_HALVES: usize = 2;
@@ -51,13 +55,20 @@ pub enum Predicts {
 }
 
 impl Painter {
-    /// Reads the networks, whose matrices are held as `dtypes` says. Only the UNet's stay in memory: text encoders and VAE
+    /// Reads the networks, whose matrices are held as `dtypes` says; with `tiling` their convolutions wrap around. Only the UNet's stay in memory: text encoders and VAE
     /// do their work once a picture, and are read from the file for it.
     ///
     /// # Errors
     /// When one of its networks does not fit.
-    pub fn open(checkpoint: Checkpoint, dtypes: WeightDtypes, predicts: Predicts, device: Device) -> Result<Self> {
-        let mut bundle = Bundle::open(&checkpoint, VaeHalves::Painting, dtypes)?;
+    pub fn open(
+        checkpoint: Checkpoint,
+        dtypes: WeightDtypes,
+        predicts: Predicts,
+        tiling: bool,
+        device: Device,
+    ) -> Result<Self> {
+        let edges = if tiling { Edges::Wrap } else { Edges::Zeros };
+        let mut bundle = Bundle::open_with_edges(&checkpoint, VaeHalves::Painting, dtypes, edges)?;
         bundle.read(|part, _| part == Part::Unet)?;
         let encoder = bundle.encoder.take().expect("VaeHalves::Painting brings the encoder");
         let decoder = bundle.decoder.take().expect("VaeHalves::Painting brings the decoder");
@@ -185,6 +196,28 @@ impl Painter {
         }
         let image = Rgb { width: width as u32, height: height as u32, data: bytes(&values) };
         Ok(Decoded { image, values })
+    }
+
+    /// A rough picture of latents, an eighth as large.
+    pub fn preview(&self, latents: Tensor<4>) -> Preview {
+        preview(self.bundle.family, latents)
+    }
+
+    /// The hashes of the embeddings that the texts of `request` name.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn embedding_hashes(&self, request: &Request) -> Result<Vec<NamedHash>> {
+        let text = format!("{} {}", request.prompt, request.negative_prompt).to_lowercase();
+        let mut hashes = Vec::new();
+        for entry in self.embeddings.entries() {
+            if let Some(path) = &entry.path
+                && text.contains(&entry.name.to_lowercase())
+            {
+                hashes.push(NamedHash { name: entry.name.clone(), hash: file_hashes::embedding_hash(path)? });
+            }
+        }
+        Ok(hashes)
     }
 
     /// A picture as values from `lowest` (0 or −1) to 1.

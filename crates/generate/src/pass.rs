@@ -100,6 +100,8 @@ pub struct Randomness {
     pub source: Source,
     /// Latents' rows and columns.
     pub shape: [usize; 2],
+    /// The first noise, if it is not the seed's.
+    pub first: Option<Vec<f32>>,
 }
 
 impl Pass<'_> {
@@ -108,8 +110,14 @@ impl Pass<'_> {
     /// # Errors
     /// When the sampler cannot make so many steps, what is computed is not finite, or `watch` returns an error.
     pub fn run(&self, randomness: &mut Randomness, watch: &mut Watch<'_>) -> Result<Tensor<4>> {
+        if let Start::Picture { latents, steps, .. } = &self.start
+            && steps.is_nothing()
+        {
+            return Ok(latents.clone());
+        }
         let levels = self.levels()?;
-        let first = tensor(randomness.noise.next_draw(), randomness.shape, self.network.device);
+        let drawn = randomness.noise.next_draw();
+        let first = tensor(randomness.first.take().unwrap_or(drawn), randomness.shape, self.network.device);
         let x = match &self.start {
             Start::Noise => levels.initial(first),
             Start::Picture { latents, noise_multiplier, extra_noise, .. } => {
@@ -127,7 +135,7 @@ impl Pass<'_> {
             watch(&Progress { done, total, call, x: &x, guided: &answer.guided })?;
             Ok(answer)
         };
-        let Randomness { noise, seed, source, shape } = randomness;
+        let Randomness { noise, seed, source, shape, .. } = randomness;
         let mut draw = || tensor(noise.next_draw(), *shape, self.network.device);
         let [lowest, highest] = levels.brownian_range().unwrap_or([0.0, 1.0]);
         let values = 4 * shape[0] * shape[1];

@@ -42,6 +42,8 @@ pub struct Request {
     pub sampling: Sampling,
     /// Where randomness starts.
     pub seed: Seeds,
+    /// Unit normal first noise, (4, height / 8, width / 8) row-major, instead of the seed's.
+    pub noise: Option<Vec<f32>>,
     /// Convolutions wrap around, so that the picture's edges fit together.
     pub tiling: bool,
     /// The picture to begin with (img2img), or none (txt2img).

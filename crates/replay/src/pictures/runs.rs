@@ -60,7 +60,7 @@ pub(super) fn painter(pack: &Pack, case: &Value) -> Result<Painter> {
     let dtypes = WeightDtypes::all(WeightDtype::F32);
     // The tiny checkpoint of SD2.x predicts velocities and does not say so.
     let predicts = if model == "sd2" { Predicts::Velocity } else { Predicts::AsFile };
-    let mut painter = Painter::open(checkpoint, dtypes, predicts, Device::flex())?;
+    let mut painter = Painter::open(checkpoint, dtypes, predicts, false, Device::flex())?;
     if let Some(names) = case["embeddings"].as_object() {
         let inputs = pack.tensors("pictures/inputs.safetensors")?;
         for name in names.keys() {
@@ -128,6 +128,7 @@ pub(super) fn request(pack: &Pack, case: &Value, seed: u64) -> Result<Request> {
             eta_noise_seed_delta: 0,
             source: Source::Cpu,
         },
+        noise: None,
         tiling: false,
         init: init(pack, case)?,
         hires: hires(case)?,

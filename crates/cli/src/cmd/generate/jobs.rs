@@ -1,0 +1,271 @@
+//! The pictures that a command line asks for, each with its request.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use lorabake_generate::from_settings::{self, Asked, Library, Originals};
+use lorabake_generate::picture_file::read_text;
+use lorabake_generate::png_text::{self, PictureSettings};
+use lorabake_generate::prompt::block_weights::{Elements, Presets};
+use lorabake_generate::prompt::styles::{Styled, Styles};
+use lorabake_generate::prompt_file::{self, PicturePrompt};
+use lorabake_generate::read_noise;
+use lorabake_generate::request::Request;
+
+use super::Args;
+use crate::terminal;
+
+/// A picture to be painted.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The prompt with its tags.
+    pub prompt: String,
+    /// The negative prompt.
+    pub negative_prompt: String,
+    /// The second pass's prompt with its tags.
+    pub hires_prompt: Option<String>,
+    /// Its file's name, if the prompt file gives one.
+    pub file_name: Option<String>,
+    /// What it means.
+    pub request: Request,
+}
+
+/// All pictures of a command.
+#[derive(Debug)]
+pub struct Jobs {
+    /// In the order in which they are painted.
+    pub pictures: Vec<Picture>,
+    /// Where what they name is found.
+    pub library: Library,
+    /// Settings of the picture that `--like` names.
+    pub like: Option<PictureSettings>,
+    /// Texts of ControlNet's units.
+    pub control: Vec<String>,
+}
+
+impl Jobs {
+    /// What `args` ask for; `side` is the checkpoint's usual one in pixels.
+    ///
+    /// # Errors
+    /// Whatever is wrong with options, prompts or files.
+    pub fn of(args: &Args, side: usize) -> Result<Self> {
+        let like = args.like.as_deref().map(like).transpose()?;
+        let typed = args.typed();
+        let base = match &like {
+            Some(settings) => typed.over(settings),
+            None => typed,
+        };
+        let library = library(args)?;
+        let mut all = Vec::new();
+        for settings in prompts(args, &base)? {
+            all.extend(settings.each_seed(args.output.count)?);
+        }
+        let mut jobs = Self { pictures: Vec::new(), library, like, control: Vec::new() };
+        let noise = args.latent.as_deref().map(read_noise).transpose()?;
+        let size = all.first().map_or([side, side], |first| first.size(side));
+        let (originals, control) = originals(args, size)?;
+        jobs.control = control;
+        let mut told: Vec<String> = Vec::new();
+        for wanted in all {
+            let Asked { mut request, notes } =
+                from_settings::request(&wanted.settings, &jobs.library, &originals, side)?;
+            if let Some((values, [rows, columns])) = &noise {
+                request.size = [columns * 8, rows * 8];
+                request.noise = Some(values.clone());
+            }
+            for note in notes {
+                if !told.contains(&note) {
+                    terminal::say(&format!("note: {note}"));
+                    told.push(note);
+                }
+            }
+            jobs.pictures.push(Picture {
+                prompt: wanted.settings.prompt.clone().unwrap_or_default(),
+                negative_prompt: wanted.settings.negative_prompt.clone().unwrap_or_default(),
+                hires_prompt: wanted.settings.hires.prompt.clone(),
+                file_name: wanted.file_name,
+                request,
+            });
+        }
+        if noise.is_some() && jobs.pictures.len() > 1 {
+            bail!("--latent: all pictures would begin with the same noise; ask for a single one");
+        }
+        Ok(jobs)
+    }
+}
+
+/// Settings of the picture at `path`.
+fn like(path: &Path) -> Result<PictureSettings> {
+    let text = read_text(path).with_context(|| format!("--like {}", path.display()))?;
+    let settings = PictureSettings::of(&png_text::parse(&text));
+    for entry in &settings.not_understood {
+        terminal::say(&format!("note: --like: {}: {} is not understood and left out", entry.key, entry.value));
+    }
+    if !settings.control.is_empty() || !settings.detailer.is_empty() {
+        terminal::say("note: --like: what ControlNet or ADetailer did is not repeated; give it by options");
+    }
+    Ok(settings)
+}
+
+/// One prompt with its settings.
+struct Wanted {
+    settings: PictureSettings,
+    seeds: Vec<u64>,
+    file_name: Option<String>,
+}
+
+/// One picture with its settings.
+struct Single {
+    settings: PictureSettings,
+    file_name: Option<String>,
+}
+
+impl Single {
+    fn size(&self, side: usize) -> [usize; 2] {
+        let width = self.settings.width.or(self.settings.height).unwrap_or(side);
+        [width, self.settings.height.unwrap_or(width)]
+    }
+}
+
+impl Wanted {
+    /// One for each picture: the seed goes up, or that of the variation if there is one.
+    fn each_seed(self, count: u32) -> Result<Vec<Single>> {
+        let mut all = Vec::new();
+        let first = self.settings.sampling.seed.unwrap_or_else(random_seed);
+        let variation = self.settings.sampling.variation_seed.unwrap_or_else(random_seed);
+        let varies = self.settings.sampling.variation_strength.unwrap_or(0.0) > 0.0;
+        for index in 0..u64::from(count) {
+            let mut settings = self.settings.clone();
+            let seed = match self.seeds.get(index as usize) {
+                Some(seed) => *seed,
+                None if varies => first,
+                None => first + index,
+            };
+            settings.sampling.seed = Some(seed);
+            settings.sampling.variation_seed = Some(variation + index);
+            all.push(Single { settings, file_name: self.file_name.clone() });
+        }
+        Ok(all)
+    }
+}
+
+fn random_seed() -> u64 {
+    u64::from(RandomState::new().build_hasher().finish() as u32)
+}
+
+/// The prompts of the command line, then those of the file, each with its settings; else that of `--like`.
+fn prompts(args: &Args, base: &PictureSettings) -> Result<Vec<Wanted>> {
+    let styles = styles(args)?;
+    let mut all = Vec::new();
+    for prompt in &args.prompt {
+        let settings = PictureSettings { prompt: Some(prompt.clone()), ..base.clone() };
+        all.push(Wanted { settings, seeds: Vec::new(), file_name: None });
+    }
+    if let Some(path) = &args.from_file {
+        for prompt in prompt_file::read_pictures(path, "--from_file")? {
+            all.push(of_file(prompt, base)?);
+        }
+    }
+    if all.is_empty() {
+        if base.prompt.is_none() {
+            bail!("--like: the picture does not tell its prompt; give --prompt");
+        }
+        all.push(Wanted { settings: base.clone(), seeds: Vec::new(), file_name: None });
+    }
+    for wanted in &mut all {
+        let styled = Styled {
+            prompt: wanted.settings.prompt.clone().unwrap_or_default(),
+            negative_prompt: wanted.settings.negative_prompt.clone().unwrap_or_default(),
+        };
+        let styled = styles.apply(&args.texts.style, styled).context("--style")?;
+        wanted.settings.prompt = Some(styled.prompt);
+        wanted.settings.negative_prompt = Some(styled.negative_prompt);
+    }
+    Ok(all)
+}
+
+/// A prompt of a file, whose settings win.
+fn of_file(prompt: PicturePrompt, base: &PictureSettings) -> Result<Wanted> {
+    let mut settings = PictureSettings {
+        prompt: Some(prompt.prompt.clone()),
+        negative_prompt: prompt.negative_prompt.clone(),
+        width: prompt.width.map(|side| side / 8 * 8),
+        height: prompt.height.map(|side| side / 8 * 8),
+        denoising_strength: prompt.strength,
+        ..PictureSettings::default()
+    };
+    settings.sampling.steps = prompt.steps;
+    settings.sampling.cfg_scale = prompt.scale;
+    settings.sampling.sampler = prompt.sampler.clone();
+    for (asked, option) in [
+        (prompt.negative_scale.is_some(), "--nl"),
+        (!prompt.network_multipliers.is_empty(), "--am"),
+        (prompt.original_width.is_some() || prompt.original_height.is_some(), "--ow, --oh"),
+        (prompt.negative_original_width.is_some() || prompt.negative_original_height.is_some(), "--nw, --nh"),
+        (prompt.crop_top.is_some() || prompt.crop_left.is_some(), "--ct, --cl"),
+        (prompt.clip_prompt.is_some(), "--c"),
+    ] {
+        if asked {
+            bail!("--from_file: {option} of the prompt \"{}\" is not built in; leave it out", prompt.prompt);
+        }
+    }
+    Ok(Wanted { settings: settings.over(base), seeds: prompt.seeds, file_name: prompt.file_name })
+}
+
+fn styles(args: &Args) -> Result<Styles> {
+    let usual = Path::new("styles.csv");
+    match &args.texts.styles_file {
+        Some(path) => Styles::open(path).with_context(|| format!("--styles_file {}", path.display())),
+        None if !args.texts.style.is_empty() && usual.is_file() => Styles::open(usual),
+        None if !args.texts.style.is_empty() => {
+            bail!("--style: there is no styles.csv here; name it with --styles_file")
+        }
+        None => Ok(Styles::default()),
+    }
+}
+
+fn library(args: &Args) -> Result<Library> {
+    let out = &args.output.out;
+    let beside = if out.extension().is_some() { out.parent() } else { Some(out.as_path()) };
+    let beside = beside.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let loras: Vec<PathBuf> = match args.texts.lora_dir.is_empty() {
+        true => vec![beside.to_owned(), PathBuf::from(".")],
+        false => args.texts.lora_dir.clone(),
+    };
+    let hypernetworks = match args.texts.hypernetwork_dir.is_empty() {
+        true => loras.clone(),
+        false => args.texts.hypernetwork_dir.clone(),
+    };
+    let mut presets = Presets::built_in();
+    if let Some(path) = &args.texts.lbw_presets {
+        let read = Presets::read(&text_of(path, "--lbw_presets")?);
+        read.notes.iter().for_each(|note| terminal::say(&format!("note: --lbw_presets: {note}")));
+        presets = read.or(presets);
+    }
+    let elements = match &args.texts.lbw_elements {
+        Some(path) => Elements::read(&text_of(path, "--lbw_elements")?),
+        None => Elements::read(""),
+    };
+    Ok(Library { loras, hypernetworks, upscalers: args.hires.upscaler_dir.clone(), presets, elements })
+}
+
+/// Largest file of presets, in bytes.
+const LARGEST_TEXT: u64 = 1 << 20;
+
+fn text_of(path: &Path, option: &str) -> Result<String> {
+    let size = std::fs::metadata(path).with_context(|| format!("{option} {}", path.display()))?.len();
+    if size > LARGEST_TEXT {
+        bail!("{option} {}: it is larger than 1 MB; name a file of presets", path.display());
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("{option} {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}').to_owned())
+}
+
+/// The pictures that the command begins with.
+fn originals(args: &Args, size: [usize; 2]) -> Result<(Originals, Vec<String>)> {
+    let mut originals = args.init.originals()?;
+    let units = args.control.units(size)?;
+    originals.control = units.control;
+    Ok((originals, units.texts))
+}

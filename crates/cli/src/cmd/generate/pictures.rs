@@ -1,0 +1,261 @@
+//! Paints the pictures of a command one after the other, and writes each as soon as it is done.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, bail};
+use lorabake_generate::file_hashes;
+use lorabake_generate::nets::{FoundNetwork, Nets};
+use lorabake_generate::painter::Painter;
+use lorabake_generate::picture_file::{Pixels, Target, save};
+use lorabake_generate::picture_text::{Told, fields};
+use lorabake_generate::png_text::NamedHash;
+use lorabake_generate::request::{Painted, Request};
+use lorabake_recipe::model::Checkpoint;
+use lorabake_weights::metadata::ModelHashes;
+
+use super::jobs::{Jobs, Picture};
+use super::{Args, model_name};
+use crate::progress::Counter;
+use crate::terminal::{self, Shown};
+use crate::{grid, stop, words};
+
+/// What `watch` ends a picture with when the user wishes that.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+struct Stopped;
+
+/// Networks in memory, and whose they are.
+struct Held {
+    networks: Vec<FoundNetwork>,
+    nets: Nets,
+}
+
+/// Paints everything; pictures with the same networks share them.
+///
+/// # Errors
+/// As [`Painter::paint`], and when a picture cannot be written.
+pub fn paint_all(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
+    if args.output.compare {
+        return compare(args, painter, jobs, target);
+    }
+    let model = Model::of(args);
+    let mut held: Option<Held> = None;
+    let mut held_hires: Option<Held> = None;
+    let count = jobs.pictures.len();
+    for (index, picture) in jobs.pictures.iter().enumerate().skip(args.output.skip as usize) {
+        hold(&mut held, painter, &picture.request.networks, true)?;
+        let hires = picture.request.hires.as_ref().and_then(|hires| hires.networks.as_ref());
+        if let Some(networks) = hires {
+            hold(&mut held_hires, painter, networks, true)?;
+        }
+        let hires_nets = held_hires.as_ref().filter(|_| hires.is_some()).map(|held| &held.nets);
+        for skipped in painter.embeddings.skipped_in(&format!("{} {}", picture.prompt, picture.negative_prompt)) {
+            terminal::say(&format!("note: {}", skipped.reason));
+        }
+        let nets = &held.as_ref().expect("held above").nets;
+        let path = path_of(target, index, picture);
+        let name = format!("picture {} of {count}", index + 1);
+        let preview = args.output.preview.map(|every| (usize::from(every), path.with_extension("preview.png")));
+        let painted = match paint(painter, &picture.request, nets, hires_nets, &name, preview) {
+            Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
+            painted => painted?,
+        };
+        let told = model.told(painter, jobs, picture)?;
+        let text = fields(&picture.request, &told).text();
+        if let Some(kept) = save(&path, &pixels(&painted), &text)? {
+            terminal::say(&format!("note: {}: the earlier picture is kept as {}", path.display(), kept.display()));
+        }
+        terminal::result(&Shown(path.display()).to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells how a batch goes on that was stopped.
+fn stopped(jobs: &Jobs, done: usize) -> ExitCode {
+    let seed = jobs.pictures[0].request.seed.seed;
+    terminal::say(&format!(
+        "stopped: {done} of {} pictures are written; the same command with --seed {seed} --skip {done} goes on",
+        jobs.pictures.len()
+    ));
+    ExitCode::from(stop::INTERRUPTED as u8)
+}
+
+fn path_of(target: &Target, index: usize, picture: &Picture) -> PathBuf {
+    match (&picture.file_name, target) {
+        (Some(name), Target::Folder(folder)) => {
+            let name = Path::new(name);
+            if name.extension().is_some() { folder.join(name) } else { folder.join(name).with_extension("png") }
+        }
+        _ => target.path(index + 1, picture.request.seed.seed),
+    }
+}
+
+/// Makes `held` hold `networks`.
+fn hold(held: &mut Option<Held>, painter: &mut Painter, networks: &[FoundNetwork], tells: bool) -> Result<()> {
+    if held.as_ref().is_some_and(|held| held.networks == networks) {
+        return Ok(());
+    }
+    let nets = painter.nets(networks)?;
+    if tells {
+        for (report, network) in nets.reports.iter().zip(networks) {
+            report.lines(network).iter().for_each(|line| terminal::say(line));
+        }
+    }
+    *held = Some(Held { networks: networks.to_vec(), nets });
+    Ok(())
+}
+
+/// Paints one picture and shows how far it is.
+fn paint(
+    painter: &Painter,
+    request: &Request,
+    nets: &Nets,
+    hires_nets: Option<&Nets>,
+    name: &str,
+    preview: Option<(usize, PathBuf)>,
+) -> Result<Painted> {
+    let wished = stop::wished()?;
+    let began = Instant::now();
+    let mut counter = Counter::new("painting", 0);
+    let painted = painter.paint(request, nets, hires_nets, &mut |progress| {
+        if wished.load(Ordering::Relaxed) {
+            return Err(anyhow!(Stopped));
+        }
+        let of = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
+        let last = if progress.total == Some(progress.done) { ", decoding" } else { "" };
+        counter.set(progress.done as u64, format!("{name}: step {}{of}{last}", progress.done));
+        if let Some((every, path)) = &preview
+            && progress.done.is_multiple_of(*every)
+        {
+            let rough = painter.preview(progress.denoised());
+            save(path, &Pixels { width: rough.width, height: rough.height, rgb: rough.rgb }, "")?;
+        }
+        Ok(())
+    });
+    counter.clear();
+    if let Some((_, path)) = &preview {
+        let _ = std::fs::remove_file(path);
+    }
+    let painted = painted?;
+    terminal::say(&format!("{name} in {}", words::duration(began.elapsed().as_secs_f64())));
+    Ok(painted)
+}
+
+fn pixels(painted: &Painted) -> Pixels {
+    let image = &painted.image;
+    Pixels { width: image.width as usize, height: image.height as usize, rgb: image.data.clone() }
+}
+
+/// Paints every picture without and with its LoRAs; one labelled grid, a column a picture.
+fn compare(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
+    if let Some(picture) = jobs.pictures.iter().find(|picture| picture.request.networks.is_empty()) {
+        bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", picture.prompt);
+    }
+    let columns: Vec<String> = jobs
+        .pictures
+        .iter()
+        .map(|picture| format!("{} #{}", picture.request.prompt, picture.request.seed.seed))
+        .collect();
+    let plain = painter.nets(&[])?;
+    let mut rows = vec![("without".to_owned(), Vec::new()), ("with".to_owned(), Vec::new())];
+    let mut held: Option<Held> = None;
+    for (index, picture) in jobs.pictures.iter().enumerate() {
+        hold(&mut held, painter, &picture.request.networks, true)?;
+        let nets = &held.as_ref().expect("held above").nets;
+        for ((label, row), nets) in rows.iter_mut().zip([&plain, nets]) {
+            let name = format!("picture {} of {} {label} LoRA", index + 1, jobs.pictures.len());
+            row.push(pixels(&paint(painter, &picture.request, nets, None, &name, None)?));
+        }
+    }
+    let first = &jobs.pictures[0];
+    let path = target.path(1, first.request.seed.seed);
+    let told = Model::of(args).told(painter, jobs, first)?;
+    save(&path, &grid::compose(&columns, &rows), &fields(&first.request, &told).text())?;
+    terminal::result(&Shown(path.display()).to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is told of the checkpoint. Its hash takes seconds and is made while the first picture is painted.
+struct Model {
+    name: String,
+    vae: Option<String>,
+    hashes: std::cell::RefCell<Hashing>,
+}
+
+enum Hashing {
+    Running(JoinHandle<[Option<String>; 2]>),
+    Done([Option<String>; 2]),
+}
+
+impl Model {
+    fn of(args: &Args) -> Self {
+        let which = args.checkpoint();
+        let vae = args.vae.clone();
+        let name = model_name(&which);
+        let of_vae = vae.clone();
+        let running = std::thread::spawn(move || {
+            let model = match which {
+                Checkpoint::Embedded => Some(ModelHashes::of_bytes(lorabake_generate::embedded::bytes())),
+                Checkpoint::File(path) => ModelHashes::of_file(&path).ok(),
+            };
+            let vae = of_vae.and_then(|path| ModelHashes::of_file(&path).ok());
+            [model, vae].map(|hashes| hashes.as_ref().and_then(file_hashes::short_model_hash))
+        });
+        let vae = vae.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        Self { name, vae, hashes: Hashing::Running(running).into() }
+    }
+
+    fn hashes(&self) -> [Option<String>; 2] {
+        let mut hashes = self.hashes.borrow_mut();
+        let done = match std::mem::replace(&mut *hashes, Hashing::Done([None, None])) {
+            Hashing::Running(running) => running.join().unwrap_or([None, None]),
+            Hashing::Done(done) => done,
+        };
+        *hashes = Hashing::Done(done.clone());
+        done
+    }
+
+    fn told(&self, painter: &Painter, jobs: &Jobs, picture: &Picture) -> Result<Told> {
+        let [model_hash, vae_hash] = self.hashes();
+        let mut loras: Vec<NamedHash> = Vec::new();
+        for network in &picture.request.networks {
+            let name = network.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if !loras.iter().any(|known| known.name == name) {
+                loras.push(NamedHash { name, hash: file_hashes::lora_hash(&network.path)? });
+            }
+        }
+        let told = Told {
+            prompt: picture.prompt.clone(),
+            negative_prompt: picture.negative_prompt.clone(),
+            hires_prompt: picture.hires_prompt.clone(),
+            model: self.name.clone(),
+            model_hash,
+            vae: self.vae.clone(),
+            vae_hash,
+            loras,
+            embeddings: painter.embedding_hashes(&picture.request)?,
+            control: jobs.control.clone(),
+        };
+        if let Some(like) = &jobs.like {
+            differs(like, &told);
+        }
+        Ok(told)
+    }
+}
+
+/// Tells what of a picture that is painted like another one is not the same.
+fn differs(like: &lorabake_generate::png_text::PictureSettings, told: &Told) {
+    if let (Some(wanted), Some(own)) = (&like.model_hash, &told.model_hash)
+        && !file_hashes::agree(wanted, own)
+    {
+        let name = like.model.as_deref().unwrap_or("another model");
+        terminal::say(&format!("note: --like: it was painted with {name} [{wanted}], this is {} [{own}]", told.model));
+    }
+    for line in file_hashes::differences("LoRA", &like.loras, &told.loras) {
+        terminal::say(&format!("note: --like: {line}"));
+    }
+}

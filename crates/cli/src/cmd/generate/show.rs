@@ -1,0 +1,41 @@
+//! `--explain`: what became of each prompt.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use lorabake_generate::prompt::explain::{Asked, explain as explained};
+use lorabake_generate::prompt::networks::Known;
+use lorabake_generate::prompt::schedule::Timeline;
+
+use super::jobs::Jobs;
+use crate::terminal;
+
+/// Shows it for the different prompts of `jobs`.
+///
+/// # Errors
+/// What cannot be read.
+pub fn explain(jobs: &Jobs) -> Result<ExitCode> {
+    let mut seen: Vec<[&str; 2]> = Vec::new();
+    for picture in &jobs.pictures {
+        let texts = [picture.prompt.as_str(), picture.negative_prompt.as_str()];
+        if seen.contains(&texts) {
+            continue;
+        }
+        seen.push(texts);
+        let sampling = &picture.request.sampling;
+        let steps = if sampling.sampler.is_second_order() { 2 * sampling.steps } else { sampling.steps };
+        let asked = Asked {
+            prompt: texts[0],
+            negative_prompt: texts[1],
+            timeline: Timeline { steps, hires_steps: None, old: picture.request.old_prompt_editing },
+            calls: if sampling.sampler.is_second_order() { 2 * sampling.steps - 1 } else { sampling.steps },
+            emphasis: picture.request.text.emphasis,
+        };
+        let known =
+            Known { presets: &jobs.library.presets, elements: &jobs.library.elements, seed: picture.request.seed.seed };
+        for line in explained(asked, known)?.lines() {
+            terminal::result(&line);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

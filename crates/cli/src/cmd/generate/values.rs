@@ -1,0 +1,53 @@
+//! How single values on the command line are read.
+
+use lorabake_generate::request::LARGEST_SCALE;
+use lorabake_recipe::train::Precision;
+
+/// A share from 0 to 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "it is not a number from 0 to 1".to_owned())
+}
+
+/// A size, `512x768`.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
+        let width: usize = width.trim().parse().ok()?;
+        let height: usize = height.trim().parse().ok()?;
+        Some([width, height])
+    });
+    match sides {
+        Some([width, height]) if width <= 8192 && height <= 8192 => Ok([width, height]),
+        _ => Err("it is not a size; write for instance 512x768".to_owned()),
+    }
+}
+
+/// A seed.
+pub fn seed(text: &str) -> Result<u32, String> {
+    if text.starts_with('-') {
+        return Err("leave it out for a random one".to_owned());
+    }
+    text.parse().map_err(|_| format!("it is not a whole number from 0 to {}", u32::MAX))
+}
+
+/// Guidance.
+pub fn scale(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| (0.0..=LARGEST_SCALE).contains(value));
+    value.ok_or_else(|| "it is not a number from 0 to 100".to_owned())
+}
+
+/// Arithmetic of the networks.
+pub fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "no" => Ok(Precision::No),
+        "fp16" => Ok(Precision::Fp16),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("use no, bf16 or fp16".to_owned()),
+    }
+}
+
+/// A number that is not negative.
+pub fn number(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    value.ok_or_else(|| "it is not a number of 0 or more".to_owned())
+}

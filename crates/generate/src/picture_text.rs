@@ -1,0 +1,215 @@
+//! What is written into a picture: a [`Request`] as the web UI's text says it.
+
+use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler};
+
+use crate::conditioning::length::PadPrompts;
+use crate::file_hashes;
+use crate::hires::Enlarge;
+use crate::inpaint::{Area, MaskedContent};
+use crate::png_text::{Fields, NamedHash, Value, Variation};
+use crate::prompt::emphasis::Emphasis;
+use crate::request::{Hires, HiresUpscaler, Init, InpaintRequest, Request};
+
+/// What of a picture is not in its request.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// The prompt as typed, with its tags.
+    pub prompt: String,
+    /// The negative prompt as typed.
+    pub negative_prompt: String,
+    /// The second pass's prompt as typed.
+    pub hires_prompt: Option<String>,
+    /// File name of the checkpoint without suffix.
+    pub model: String,
+    /// First 10 hex digits of the SHA-256 of its file.
+    pub model_hash: Option<String>,
+    /// File name of a VAE of its own.
+    pub vae: Option<String>,
+    /// First 10 hex digits of the SHA-256 of its file.
+    pub vae_hash: Option<String>,
+    /// Hashes of LoRAs.
+    pub loras: Vec<NamedHash>,
+    /// Hashes of embeddings.
+    pub embeddings: Vec<NamedHash>,
+    /// Texts of ControlNet's units.
+    pub control: Vec<String>,
+}
+
+/// The text of a picture that was painted by `request`.
+pub fn fields(request: &Request, told: &Told) -> Fields {
+    let sampling = &request.sampling;
+    let mut fields = Fields {
+        prompt: told.prompt.clone(),
+        negative_prompt: told.negative_prompt.clone(),
+        steps: sampling.steps as i64,
+        sampler: sampling.sampler.to_string(),
+        scheduler: schedule_type(sampling.sampler, sampling.scheduler),
+        cfg_scale: Value::short(sampling.cfg_scale),
+        seed: request.seed.seed,
+        size: request.size,
+        model_hash: told.model_hash.clone(),
+        model: Some(told.model.clone()),
+        vae_hash: told.vae_hash.clone(),
+        vae: told.vae.clone(),
+        seed_resize_from: request.seed.resize_from,
+        clip_skip: request.text.clip_skip as i64,
+        seed_delta: request.seed.eta_noise_seed_delta as i64,
+        rng: request.seed.source.to_string(),
+        tiling: request.tiling,
+        ..Fields::default()
+    };
+    if request.seed.subseed_strength > 0.0 {
+        let strength = Value::short(request.seed.subseed_strength);
+        fields.variation = Some(Variation { seed: request.seed.subseed, strength });
+    }
+    put_control(&mut fields, told);
+    if let Some(init) = &request.init {
+        put_init(&mut fields, init);
+    }
+    if let Some(hires) = &request.hires {
+        put_hires(&mut fields, hires, told);
+    }
+    put_options(&mut fields, request);
+    if let Some(hashes) = file_hashes::written(&told.loras) {
+        fields.extra.put("Lora hashes", hashes);
+    }
+    if let Some(hashes) = file_hashes::written(&told.embeddings) {
+        fields.extra.put("TI hashes", hashes);
+    }
+    fields
+}
+
+/// `Schedule type`: what acted, where the sampler's own is another than the web UI's plain one.
+fn schedule_type(sampler: Sampler, scheduler: Scheduler) -> Option<String> {
+    if sampler.goes_by_timesteps() {
+        return None;
+    }
+    let acted = if scheduler == Scheduler::Automatic { sampler.default_scheduler() } else { scheduler };
+    Some(acted.to_string())
+}
+
+fn put_control(fields: &mut Fields, told: &Told) {
+    for (index, unit) in told.control.iter().enumerate() {
+        fields.extra.put(&format!("ControlNet {index}"), unit.as_str());
+    }
+}
+
+fn put_init(fields: &mut Fields, init: &Init) {
+    fields.denoising_strength = Some(Value::short(init.denoising_strength));
+    if init.conditional_mask_weight != 1.0 {
+        fields.conditional_mask_weight = Some(Value::short(init.conditional_mask_weight));
+    }
+    if init.noise_multiplier != 1.0 {
+        fields.extra.put("Noise multiplier", Value::short(init.noise_multiplier));
+    }
+    if init.extra_noise > 0.0 {
+        fields.extra.put("Extra noise", Value::short(init.extra_noise));
+    }
+    if let Some(inpaint) = &init.inpaint {
+        put_mask(fields, inpaint);
+    }
+}
+
+fn put_mask(fields: &mut Fields, inpaint: &InpaintRequest) {
+    let settings = &inpaint.settings;
+    if settings.invert {
+        fields.extra.put("Mask mode", "Inpaint not masked");
+    }
+    if settings.blur.0 > 0.0 {
+        fields.extra.put("Mask blur", Value::short(settings.blur.0));
+    }
+    if let Area::OnlyMasked { padding } = settings.area {
+        fields.extra.put("Inpaint area", "Only masked");
+        fields.extra.put("Masked area padding", Value::Whole(i64::from(padding)));
+    }
+    let content = match settings.content {
+        MaskedContent::Original => None,
+        MaskedContent::Fill => Some("fill"),
+        MaskedContent::LatentNoise => Some("latent noise"),
+        MaskedContent::LatentNothing => Some("latent nothing"),
+    };
+    if let Some(content) = content {
+        fields.extra.put("Masked content", content);
+    }
+    if let Some(soft) = &inpaint.soft {
+        fields.extra.put("Soft inpainting enabled", "True");
+        for (key, value) in [
+            ("schedule bias", soft.power),
+            ("preservation strength", soft.scale),
+            ("transition contrast boost", soft.detail),
+            ("mask influence", soft.influence),
+            ("difference threshold", soft.threshold),
+            ("difference contrast", soft.contrast),
+        ] {
+            fields.extra.put(&format!("Soft inpainting {key}"), Value::short(value));
+        }
+    }
+}
+
+fn put_hires(fields: &mut Fields, hires: &Hires, told: &Told) {
+    fields.denoising_strength = Some(Value::short(hires.denoising_strength));
+    if let Some(prompt) = told.hires_prompt.as_ref().filter(|prompt| **prompt != told.prompt) {
+        fields.extra.put("Hires prompt", prompt.as_str());
+    }
+    if let Some(prompt) = hires.negative_prompt.as_ref().filter(|prompt| **prompt != told.negative_prompt) {
+        fields.extra.put("Hires negative prompt", prompt.as_str());
+    }
+    if let Some(sampler) = hires.sampler {
+        fields.extra.put("Hires sampler", sampler.to_string().as_str());
+    }
+    if let Some(scheduler) = hires.scheduler {
+        fields.extra.put("Hires schedule type", scheduler.to_string().as_str());
+    }
+    match hires.size {
+        Enlarge::By(factor) => fields.extra.put("Hires upscale", Value::short(factor)),
+        Enlarge::To(size) => fields.extra.put("Hires resize", format!("{}x{}", size.0, size.1).as_str()),
+    }
+    if hires.steps > 0 {
+        fields.extra.put("Hires steps", Value::Whole(hires.steps as i64));
+    }
+    let name = match &hires.upscaler {
+        HiresUpscaler::Latent(upscaler) => upscaler.name().to_owned(),
+        HiresUpscaler::Resampler(resampler) => format!("{resampler:?}"),
+        HiresUpscaler::Net(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    fields.extra.put("Hires upscaler", name.as_str());
+}
+
+/// What of the options is not the web UI's default.
+fn put_options(fields: &mut Fields, request: &Request) {
+    let sampling = &request.sampling;
+    let SamplerOptions { eta, s_churn, s_tmin, s_tmax, s_noise, sigma_min, sigma_max, rho, .. } = sampling.options;
+    let plain = SamplerOptions::default();
+    let extra = &mut fields.extra;
+    if let Some(eta) = eta {
+        extra.put(if sampling.sampler.goes_by_timesteps() { "Eta DDIM" } else { "Eta" }, Value::short(eta));
+    }
+    let mut put = |key: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            extra.put(key, Value::short(value));
+        }
+    };
+    put("Sigma churn", Some(s_churn).filter(|value| *value != plain.s_churn));
+    put("Sigma tmin", Some(s_tmin).filter(|value| *value != plain.s_tmin));
+    put("Sigma tmax", s_tmax);
+    put("Sigma noise", Some(s_noise).filter(|value| *value != plain.s_noise));
+    put("Schedule max sigma", sigma_max);
+    put("Schedule min sigma", sigma_min);
+    put("Schedule rho", rho);
+    put("NGMS", Some(sampling.s_min_uncond).filter(|value| *value > 0.0));
+    put("Skip Early CFG", Some(sampling.skip_early_cfg).filter(|value| *value > 0.0));
+    if sampling.options.always_discard {
+        extra.put("Discard penultimate sigma", "True");
+    }
+    match request.pad_prompts {
+        PadPrompts::Off => {}
+        PadPrompts::Pad => extra.put("Pad conds", "True"),
+        PadPrompts::PadV0 => extra.put("Pad conds v0", "True"),
+    }
+    if request.old_prompt_editing {
+        extra.put("Old prompt editing timelines", "True");
+    }
+    if request.text.emphasis != Emphasis::Original {
+        extra.put("Emphasis", request.text.emphasis.to_string().as_str());
+    }
+}
