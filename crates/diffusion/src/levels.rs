@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::img2img::Img2ImgSteps;
 use crate::noise_table::NoiseTable;
-use crate::step::{NoiseLevel, Step};
+use crate::step::Step;
 
 /// The noise levels of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +43,13 @@ pub(crate) struct Sigmas {
 enum Start {
     /// Noise alone; the first noise is as strong as in Stability AI's own program.
     Noise { sgm: bool },
-    /// Latents with noise of this level.
-    Latents(NoiseLevel),
+    /// Latents with noise.
+    Latents {
+        /// Strength of the latents.
+        signal: f64,
+        /// Strength of the noise.
+        noise: f64,
+    },
 }
 
 impl Levels {
@@ -88,7 +93,7 @@ impl Levels {
 
     /// Whether the run begins with noisy latents rather than noise alone.
     pub(crate) fn begins_with_latents(&self) -> bool {
-        matches!(self.start, Start::Latents(_))
+        matches!(self.start, Start::Latents { .. })
     }
 
     /// The part that is run where a picture is given, of levels for `steps.schedule` steps: the last `steps.encode` + 1
@@ -96,37 +101,26 @@ impl Levels {
     /// `steps.encode` steps of diffusers' DDIM.
     pub fn for_picture(self, steps: Img2ImgSteps) -> Self {
         let encode = steps.encode;
-        let level =
-            |timestep: usize| NoiseLevel { timestep: timestep as f64, alpha: self.table.alpha(timestep as f64) };
         match self.kind {
             Kind::Sigmas(sigmas) => {
                 let first = steps.schedule.saturating_sub(encode + 1).min(sigmas.all.len() - 2);
                 let all = sigmas.all[first..].to_vec();
-                let sigma = f64::from(all[0]);
-                let start = NoiseLevel { timestep: f64::NAN, alpha: 1.0 / (1.0 + sigma * sigma) };
-                let before_last = all[all.len().saturating_sub(2)];
-                let part =
-                    Sigmas { whole: sigmas.whole, solver: [before_last, all[0]], evaluations: all.len() - 1, all };
-                Self { table: self.table, kind: Kind::Sigmas(part), start: Start::Latents(start) }
+                let start = Start::Latents { signal: 1.0, noise: all[0].into() };
+                let solver = [all[all.len() - 2], all[0]];
+                let part = Sigmas { whole: sigmas.whole, solver, evaluations: all.len() - 1, all };
+                Self { table: self.table, kind: Kind::Sigmas(part), start }
             }
             Kind::Timesteps(mut timesteps) => {
-                let start = level(timesteps[encode.min(timesteps.len() - 1)]);
+                let [signal, noise] = self.table.strengths(timesteps[encode.min(timesteps.len() - 1)]);
                 timesteps.truncate(encode);
-                Self { kind: Kind::Timesteps(timesteps), start: Start::Latents(start), ..self }
+                Self { table: self.table, kind: Kind::Timesteps(timesteps), start: Start::Latents { signal, noise } }
             }
             Kind::Steps(mut steps) => {
                 let part = steps.split_off(steps.len() - encode.clamp(1, steps.len()));
-                let start = part[0].from;
-                Self { table: self.table, kind: Kind::Steps(part), start: Start::Latents(start) }
+                let alpha = part[0].from.alpha;
+                let start = Start::Latents { signal: alpha.sqrt(), noise: (1.0 - alpha).sqrt() };
+                Self { table: self.table, kind: Kind::Steps(part), start }
             }
-        }
-    }
-
-    /// The strength of the noise beside latents of strength 1 where the run begins: σ.
-    fn first_sigma(&self) -> f64 {
-        match &self.kind {
-            Kind::Sigmas(sigmas) => f64::from(sigmas.all[0]),
-            Kind::Timesteps(_) | Kind::Steps(_) => 1.0,
         }
     }
 
@@ -135,11 +129,11 @@ impl Levels {
     /// # Shapes
     /// - noise and output: [B, C, H, W]
     pub fn initial(&self, noise: Tensor<4>) -> Tensor<4> {
-        let sigma = self.first_sigma();
-        match (&self.kind, self.start) {
-            (Kind::Sigmas(_), Start::Noise { sgm: true }) => noise.mul_scalar((1.0 + sigma * sigma).sqrt()),
-            (Kind::Sigmas(_), _) => noise.mul_scalar(sigma),
-            (Kind::Timesteps(_) | Kind::Steps(_), _) => noise,
+        let Kind::Sigmas(sigmas) = &self.kind else { return noise };
+        let sigma = f64::from(sigmas.all[0]);
+        match self.start {
+            Start::Noise { sgm: true } => noise.mul_scalar((1.0 + sigma * sigma).sqrt()),
+            Start::Noise { sgm: false } | Start::Latents { .. } => noise.mul_scalar(sigma),
         }
     }
 
@@ -152,14 +146,8 @@ impl Levels {
     /// # Panics
     /// If these are not levels of [`Self::for_picture`].
     pub fn initial_of_picture(&self, latents: Tensor<4>, noise: Tensor<4>, extra: f64) -> Tensor<4> {
-        let Start::Latents(level) = self.start else { panic!("levels for a picture") };
-        match &self.kind {
-            Kind::Sigmas(_) => latents + noise.mul_scalar(self.first_sigma() + extra),
-            Kind::Timesteps(_) | Kind::Steps(_) => {
-                let signal = level.alpha.sqrt();
-                let spread = (1.0 - level.alpha).sqrt();
-                latents.mul_scalar(signal) + noise.mul_scalar(spread + extra * signal)
-            }
-        }
+        let Start::Latents { signal, noise: spread } = self.start else { panic!("levels for a picture") };
+        // A signal of 1 stays bit for bit.
+        latents.mul_scalar(signal) + noise.mul_scalar(spread + extra * signal)
     }
 }

@@ -21,6 +21,7 @@ pub struct NoiseTable {
     log_sigmas: Vec<f32>,
     grid: Grid,
     quantized: bool,
+    halved: bool,
     xl: bool,
 }
 
@@ -69,7 +70,7 @@ impl NoiseTable {
             sigmas.push(halved(halved(halved(1.0 - alpha) / alpha).sqrt()));
         }
         let log_sigmas = sigmas.iter().map(|sigma| halved(ln(*sigma))).collect();
-        Self { alphas, sigmas, log_sigmas, ..self }
+        Self { alphas, sigmas, log_sigmas, halved: true, ..self }
     }
 
     /// The same with timesteps that are whole ("Enable quantization in K samplers").
@@ -88,14 +89,14 @@ impl NoiseTable {
         let sigmas: Vec<f32> =
             self.alphas.iter().skip(grid.first).step_by(grid.stride).copied().map(sigma_of).collect();
         let log_sigmas = sigmas.iter().map(|sigma| ln(*sigma)).collect();
-        Self { alphas: self.alphas.clone(), sigmas, log_sigmas, grid, quantized: self.quantized, xl: self.xl }
+        Self { sigmas, log_sigmas, grid, ..self.clone() }
     }
 
     fn of_alphas(alphas: Vec<f32>) -> Self {
         let sigmas: Vec<f32> = alphas.iter().copied().map(sigma_of).collect();
         let log_sigmas = sigmas.iter().map(|sigma| ln(*sigma)).collect();
         let grid = Grid { first: 0, stride: 1 };
-        Self { alphas, sigmas, log_sigmas, grid, quantized: false, xl: false }
+        Self { alphas, sigmas, log_sigmas, grid, quantized: false, halved: false, xl: false }
     }
 
     /// Share of the latents in the variance of noisy latents, one per timestep 0 to 999.
@@ -121,6 +122,16 @@ impl NoiseTable {
     /// The share at a timestep, 0 to 999; of one between two it is that of the lower.
     pub(crate) fn alpha(&self, timestep: f64) -> f64 {
         f64::from(self.alphas[(timestep.max(0.0) as usize).min(TRAIN_STEPS - 1)])
+    }
+
+    /// √ᾱ and √(1 − ᾱ) at a whole timestep, in half precision where shares are: how the web UI starts from a picture.
+    pub(crate) fn strengths(&self, timestep: usize) -> [f64; 2] {
+        let alpha = self.alphas[timestep];
+        if self.halved {
+            return [halved(alpha.sqrt()), halved(halved(1.0 - alpha).sqrt())].map(f64::from);
+        }
+        let alpha = f64::from(alpha);
+        [alpha.sqrt(), (1.0 - alpha).sqrt()]
     }
 
     /// The smallest and the largest noise level.

@@ -11,15 +11,15 @@ pub struct SamplerOptions {
     pub s_churn: f64,
     /// The smallest noise level at which they do ("Sigma tmin").
     pub s_tmin: f64,
-    /// The largest noise level at which they do ("Sigma tmax"); none: no limit.
+    /// The largest noise level at which they do ("Sigma tmax"); none or 0: no limit.
     pub s_tmax: Option<f64>,
     /// Factor of added noise ("Sigma noise").
     pub s_noise: f64,
-    /// The scheduler's smallest level above 0; none: the model's.
+    /// The scheduler's smallest level above 0; none or 0: the model's.
     pub sigma_min: Option<f64>,
-    /// The scheduler's largest level; none: the model's.
+    /// The scheduler's largest level; none or 0: the model's.
     pub sigma_max: Option<f64>,
-    /// ρ of "Karras" and "Polyexponential"; none: 7 and 1.
+    /// ρ of "Karras" and "Polyexponential"; none or 0: 7 and 1.
     pub rho: Option<f64>,
     /// The quantiles of "Beta".
     pub beta: BetaShape,
@@ -74,20 +74,20 @@ impl SamplerOptions {
             }
         };
         let at_least_0: fn(f64) -> bool = |value| (0.0..=1e6).contains(&value);
-        let above_0: fn(f64) -> bool = |value| value > 0.0 && value <= 1e6;
         check("eta", self.eta, |eta| (0.0..=1.0).contains(&eta), "0 to 1");
         check("s_churn", Some(self.s_churn), at_least_0, "0 or more, for instance 10");
         check("s_tmin", Some(self.s_tmin), at_least_0, "0 or more, for instance 0.05");
         check("s_tmax", self.s_tmax, at_least_0, "0 or more, for instance 50");
         check("s_noise", Some(self.s_noise), at_least_0, "0 or more, for instance 1.003");
-        check("sigma_min", self.sigma_min, above_0, "a number above 0, for instance 0.03");
-        check("sigma_max", self.sigma_max, above_0, "a number above 0, for instance 14.6");
-        check("rho", self.rho, |rho| (0.01..=1000.0).contains(&rho), "0.01 to 1000, for instance 7");
+        check("sigma_min", self.sigma_min, at_least_0, "a number above 0, for instance 0.03");
+        check("sigma_max", self.sigma_max, at_least_0, "a number above 0, for instance 14.6");
+        let rho: fn(f64) -> bool = |rho| rho == 0.0 || (0.01..=1000.0).contains(&rho);
+        check("rho", self.rho, rho, "0.01 to 1000, for instance 7");
         let beta_shape: fn(f64) -> bool = |value| (0.01..=100.0).contains(&value);
         check("beta_alpha", Some(self.beta.alpha), beta_shape, "0.01 to 100, for instance 0.6");
         check("beta_beta", Some(self.beta.beta), beta_shape, "0.01 to 100, for instance 0.6");
         check("uni_pc_order", Some(self.unipc.order as f64), |order| (1.0..=50.0).contains(&order), "1 to 50");
-        if let (Some(smallest), Some(largest)) = (self.sigma_min, self.sigma_max)
+        if let (Some(smallest), Some(largest)) = (set(self.sigma_min), set(self.sigma_max))
             && smallest > largest
         {
             let possible = "less than --sigma_max";
@@ -101,6 +101,11 @@ impl SamplerOptions {
     pub fn old_karras_sigmas(self) -> Self {
         Self { sigma_min: Some(0.1), sigma_max: Some(10.0), ..self }
     }
+}
+
+/// A setting for which the web UI writes 0 where it is not set.
+pub(crate) fn set(value: Option<f64>) -> Option<f64> {
+    if value == Some(0.0) { None } else { value }
 }
 
 /// Settings of UniPC.

@@ -89,7 +89,7 @@ fn image_noise(case: &Value, id: &str, tensors: &Tensors) -> Result<Result<(), S
         };
         pictures.push(NoiseSeeds { seed: unsigned(seed)?, variation });
     }
-    let mut noise = ImageNoise::new(source, shape, pictures).with_seed_delta(case["ensd"].as_u64().unwrap_or(0));
+    let mut noise = ImageNoise::new(source, shape, pictures).with_seed_delta(case["ensd"].as_i64().unwrap_or(0) as u64);
     let height = case["seed_resize_from_h"].as_u64().unwrap_or(0) / PIXELS;
     let width = case["seed_resize_from_w"].as_u64().unwrap_or(0) / PIXELS;
     if height > 0 && width > 0 {

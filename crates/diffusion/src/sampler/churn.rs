@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::options::set;
 use crate::sampler::contract::Walk;
 
 /// How the levels of a run are raised.
@@ -22,7 +23,7 @@ impl Churn {
         let mut drawn = 0;
         for (index, sigma) in sigmas[..steps].iter().enumerate() {
             let sigma = f64::from(*sigma);
-            let meant = sigma >= options.s_tmin && sigma <= options.s_tmax.unwrap_or(f64::INFINITY);
+            let meant = sigma >= options.s_tmin && sigma <= set(options.s_tmax).unwrap_or(f64::INFINITY);
             let share = if meant { (options.s_churn / steps as f64).clamp(0.0, most) } else { 0.0 };
             if share > 0.0 {
                 drawn = index + 1;

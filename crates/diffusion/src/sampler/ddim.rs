@@ -28,7 +28,7 @@ impl Method for Ddim {
             let alpha = table.alpha(pair[1] as f64);
             let previous = table.alpha(pair[0] as f64);
             let spread = eta * ((1.0 - previous) / (1.0 - alpha) * (1.0 - alpha / previous)).max(0.0).sqrt();
-            let clean = clean(x, guided, alpha);
+            let clean = clean(x, guided, table, pair[1]);
             let rest = (1.0 - previous - spread * spread).max(0.0).sqrt();
             x = clean.mul_scalar(previous.sqrt()) + direction.mul_scalar(rest);
             if spread > 0.0 {
@@ -42,14 +42,15 @@ impl Method for Ddim {
 
 /// The latents in noisy latents `x` with the noise `noise`: (x − √(1 − ᾱ) · noise) / √ᾱ. Where hardly anything is left of
 /// them they are the difference of two near numbers, so what √(1 − ᾱ) lacks to 1 is a summand of its own.
-fn clean(x: Tensor<4>, noise: Tensor<4>, alpha: f64) -> Tensor<4> {
-    let lacking = alpha / (1.0 + (1.0 - alpha).sqrt());
-    (x - noise.clone() + noise.mul_scalar(lacking)).div_scalar(alpha.sqrt())
+fn clean(x: Tensor<4>, noise: Tensor<4>, table: &NoiseTable, timestep: usize) -> Tensor<4> {
+    let [_, spread] = table.strengths(timestep);
+    let lacking = 1.0 - spread;
+    (x - noise.clone() + noise.mul_scalar(lacking)).div_scalar(table.alpha(timestep as f64).sqrt())
 }
 
 /// A step of DDIM with eta 0 between two whole timesteps.
 pub(super) fn carried(x: Tensor<4>, noise: Tensor<4>, table: &NoiseTable, timesteps: [usize; 2]) -> Tensor<4> {
-    let [from, to] = timesteps.map(|timestep| table.alpha(timestep as f64));
-    let clean = clean(x, noise.clone(), from);
+    let clean = clean(x, noise.clone(), table, timesteps[0]);
+    let to = table.alpha(timesteps[1] as f64);
     clean.mul_scalar(to.sqrt()) + noise.mul_scalar((1.0 - to).sqrt())
 }

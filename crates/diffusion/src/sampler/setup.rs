@@ -2,7 +2,7 @@
 
 use crate::levels::{Kind, Levels, Sigmas};
 use crate::noise_table::NoiseTable;
-use crate::options::SamplerOptions;
+use crate::options::{SamplerOptions, set};
 use crate::sampler::{Family, Sampler, Trait, dpm_fast, restart};
 use crate::schedule::{Schedule, TRAIN_STEPS};
 use crate::spacing::{Inputs, Scheduler, strided, timesteps};
@@ -82,11 +82,17 @@ fn second_order_calls(steps: &[[f32; 2]]) -> usize {
 /// The levels of a scheduler, `count` of them before one is discarded.
 fn sigmas(scheduler: Scheduler, table: &NoiseTable, count: usize, discard: bool, options: &SamplerOptions) -> Sigmas {
     let [lowest, highest] = table.range();
-    let mut inputs =
-        Inputs { table, count, lowest: lowest.into(), highest: highest.into(), rho: options.rho, beta: options.beta };
+    let mut inputs = Inputs {
+        table,
+        count,
+        lowest: lowest.into(),
+        highest: highest.into(),
+        rho: set(options.rho),
+        beta: options.beta,
+    };
     if scheduler.takes_options() {
-        inputs.lowest = options.sigma_min.unwrap_or(inputs.lowest);
-        inputs.highest = options.sigma_max.unwrap_or(inputs.highest);
+        inputs.lowest = set(options.sigma_min).unwrap_or(inputs.lowest);
+        inputs.highest = set(options.sigma_max).unwrap_or(inputs.highest);
     }
     let mut all = scheduler.levels(&inputs);
     if discard && all.len() > 2 {

@@ -424,7 +424,7 @@ fn options_without_sense_are_told_all_at_once() {
         s_churn: f64::NAN,
         sigma_min: Some(3.0),
         sigma_max: Some(2.0),
-        rho: Some(0.0),
+        rho: Some(-1.0),
         ..SamplerOptions::default()
     };
     let problems: Vec<String> = options.problems().iter().map(ToString::to_string).collect();
@@ -433,7 +433,7 @@ fn options_without_sense_are_told_all_at_once() {
         [
             "--eta: -1 is not possible; use 0 to 1",
             "--s_churn: NaN is not possible; use 0 or more, for instance 10",
-            "--rho: 0 is not possible; use 0.01 to 1000, for instance 7",
+            "--rho: -1 is not possible; use 0.01 to 1000, for instance 7",
             "--sigma_min: 3 is not possible; use less than --sigma_max",
         ]
     );

@@ -58,7 +58,7 @@ impl ImageNoise {
         Self { resize: if is_size { Some(resize) } else { None }, ..self }
     }
 
-    /// The same with `delta` ("Eta noise seed delta") added to the seeds after the first draw.
+    /// The same with `delta` ("Eta noise seed delta") added to the seeds after the first draw; one below 0 as `u64`.
     pub fn with_seed_delta(self, delta: u64) -> Self {
         Self { seed_delta: delta, ..self }
     }

@@ -136,7 +136,7 @@ fn run(case: &Value, settings: &Settings, levels: &Levels, recorded: &Recorded<'
     }
     let pictures = seeds.iter().map(|seed| NoiseSeeds { seed: *seed, variation: None }).collect();
     let mut noise = ImageNoise::new(Source::Cpu, [channels, height, width], pictures);
-    noise = noise.with_seed_delta(case["ensd"].as_u64().unwrap_or(0));
+    noise = noise.with_seed_delta(case["ensd"].as_i64().unwrap_or(0) as u64);
     let first = noise.next_draw();
     at("noise", close(&first, &recorded.whole("noise")?, NOISE_TOLERANCE))?;
     let mut trees = Vec::new();
@@ -177,9 +177,12 @@ fn answer(
     let number = call.number;
     let asked = case["calls"][number][0].as_f64().with_context(|| format!("no call {number}"))? as f32;
     let own = if case["sigmas"].is_array() { call.sigma } else { call.timestep } as f32;
-    at(format!("level of call {number}"), close(&[own], &[asked], CALL_TOLERANCE))?;
+    let latents = recorded.entry("calls.x", number)?;
+    // Without recorded answers a sampler that finds its own levels is a whole run, not single calls.
+    let tolerance = if latents.is_some() { CALL_TOLERANCE } else { FINAL_TOLERANCE };
+    at(format!("level of call {number}"), close(&[own], &[asked], tolerance))?;
     let mut input = x.clone();
-    if let Some(expected) = recorded.entry("calls.x", number)? {
+    if let Some(expected) = latents {
         at(format!("x of call {number}"), close(&values(x), &expected, guided.tolerance(CALL_TOLERANCE)))?;
         input = recorded.latents(expected);
     }
