@@ -24,6 +24,11 @@ pub struct Img2ImgSteps {
 }
 
 impl Img2ImgSteps {
+    /// Whether the picture stays as it is: no sampler has levels for a schedule of no steps.
+    pub fn is_nothing(self) -> bool {
+        self.schedule == 0
+    }
+
     /// Those of `steps` at a denoising strength from 0 to 1.
     pub fn new(steps: usize, strength: f64, rule: StepRule) -> Self {
         let strength = strength.clamp(0.0, 1.0);
@@ -34,5 +39,22 @@ impl Img2ImgSteps {
                 Self { schedule, encode: steps.saturating_sub(1) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_strengths_give_steps_that_can_be_run_or_none() {
+        for rule in [StepRule::Share, StepRule::Exactly] {
+            for strength in [-1.0, 0.0, 1e-300, 0.3, 1.0, 7.0, f64::NAN] {
+                let steps = Img2ImgSteps::new(20, strength, rule);
+                assert!(steps.is_nothing() || steps.encode < steps.schedule, "{rule:?}, {strength}: {steps:?}");
+            }
+        }
+        assert!(Img2ImgSteps::new(20, 0.0, StepRule::Exactly).is_nothing());
+        assert_eq!(Img2ImgSteps::new(20, 1.0, StepRule::Share), Img2ImgSteps { schedule: 20, encode: 19 });
     }
 }

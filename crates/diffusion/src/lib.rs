@@ -34,6 +34,6 @@ pub use options::{BadSamplerOption, SamplerOptions, UniPcOptions, UniPcSkip, Uni
 pub use sampler::{Answer, BrownianSource, Call, Model, NoiseSource, Run, Sampler, SamplerChoice, Wanted};
 pub use schedule::{Schedule, TRAIN_STEPS};
 pub use spacing::{BetaShape, Scheduler};
-pub use step::{NoiseLevel, Step, StepCount, StepsOutOfRange};
+pub use step::{NoiseLevel, StepCount, StepsOutOfRange};
 pub use target::{Prediction, add_noise};
 pub use timestep::draw_timesteps;

@@ -14,6 +14,8 @@ pub struct UnknownName {
 
 /// How many near names are told.
 const TOLD: usize = 5;
+/// Letters of a name that are looked at: no name is nearly as long.
+const LONGEST: usize = 60;
 
 /// The one of `all` that has the name `text`, in any case and with spaces, `_` and `-` alike.
 pub(crate) fn named<T: Copy + ToString>(
@@ -22,7 +24,8 @@ pub(crate) fn named<T: Copy + ToString>(
     all: &[T],
     names: impl Fn(T) -> Vec<&'static str>,
 ) -> Result<T, UnknownName> {
-    let typed = plain(text);
+    let text: String = text.trim().chars().take(LONGEST).collect();
+    let typed = plain(&text);
     let mut near = Vec::new();
     for one in all {
         let mut distance = usize::MAX;
@@ -37,7 +40,7 @@ pub(crate) fn named<T: Copy + ToString>(
     }
     near.sort_by_key(|(distance, _)| *distance);
     let near = near.into_iter().take(TOLD).map(|(_, name)| name).collect();
-    Err(UnknownName { kind, name: text.to_owned(), near })
+    Err(UnknownName { kind, name: text, near })
 }
 
 /// A name without what people type in different ways.

@@ -18,9 +18,9 @@ impl NoiseLevel {
     }
 }
 
-/// One step of a sampler.
+/// One step of diffusers' DDIM.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub(crate) struct Step {
     /// The level at which the network is asked.
     pub from: NoiseLevel,
     /// The level that the step leads to.

@@ -1,7 +1,7 @@
 //! `sigmas/` and `img2img_steps.json`: tables of noise levels, schedulers, how many steps are run.
 
 use anyhow::{Context, Result};
-use lorabake_diffusion::{Img2ImgSteps, NoiseTable, Sampler, SamplerOptions, Scheduler, StepRule};
+use lorabake_diffusion::{BetaShape, Img2ImgSteps, NoiseTable, Sampler, SamplerOptions, Scheduler, StepRule};
 use serde_json::Value;
 
 use crate::pack::{Pack, Tensors};
@@ -62,6 +62,17 @@ pub(crate) fn table(name: &str) -> NoiseTable {
     }
 }
 
+/// The parameters of the beta scheduler that a case tells in its text.
+pub(crate) fn beta(case: &Value) -> BetaShape {
+    let mut shape = SamplerOptions::default().beta;
+    for (own, key) in [(&mut shape.alpha, "Beta schedule alpha"), (&mut shape.beta, "Beta schedule beta")] {
+        if let Some(value) = case["infotext"][key].as_f64() {
+            *own = value;
+        }
+    }
+    shape
+}
+
 fn schedule(case: &Value) -> Result<Result<(), String>> {
     let scheduler: Scheduler = case["scheduler"].as_str().context("scheduler")?.parse()?;
     let mut options = SamplerOptions {
@@ -71,11 +82,7 @@ fn schedule(case: &Value) -> Result<Result<(), String>> {
         always_discard: case["discard"].as_bool() == Some(true),
         ..SamplerOptions::default()
     };
-    for (own, key) in [(&mut options.beta.alpha, "alpha"), (&mut options.beta.beta, "beta")] {
-        if let Some(value) = case["infotext"][format!("Beta schedule {key}")].as_f64() {
-            *own = value;
-        }
-    }
+    options.beta = beta(case);
     if case["old"].as_bool() == Some(true) {
         options = options.old_karras_sigmas();
     }

@@ -55,6 +55,8 @@ fn an_unknown_name_is_told_with_its_neighbours() {
     assert!(error.to_string().starts_with("there is no sampler `eular`; use Euler, "), "{error}");
     let error = "karas".parse::<Scheduler>().expect_err("not a scheduler");
     assert!(error.to_string().starts_with("there is no scheduler `karas`; use Karras, "), "{error}");
+    let error = "x".repeat(10_000_000).parse::<SamplerChoice>().expect_err("not a sampler");
+    assert!(error.to_string().len() < 200, "{error}");
     let error = "DPM++ 2N Karras".parse::<SamplerChoice>().expect_err("not a sampler");
     assert!(error.to_string().contains("DPM++ 2M"), "{error}");
 }

@@ -6,7 +6,7 @@ use lorabake_diffusion::{
 };
 use serde_json::Value;
 
-use crate::sigmas::{img2img_steps, table};
+use crate::sigmas::{beta, img2img_steps, table};
 
 /// The settings of a run.
 pub(super) struct Settings {
@@ -61,10 +61,10 @@ fn options(case: &Value) -> Result<SamplerOptions> {
         sigma_min: number("sigma_min"),
         sigma_max: number("sigma_max"),
         rho: number("rho"),
+        beta: beta(case),
         always_discard: is_on("always_discard_next_to_last_sigma"),
         sgm_noise_multiplier: is_on("sgm_noise_multiplier"),
         unipc: unipc(&case["unipc"])?,
-        ..usual
     })
 }
 
