@@ -9,6 +9,13 @@ pub struct NormChange {
     pub shift: Option<Vec<f32>>,
 }
 
+impl NormChange {
+    /// Whether nothing is added.
+    pub fn is_nothing(&self) -> bool {
+        self.scale.iter().chain(self.shift.iter().flatten()).all(|value| *value == 0.0)
+    }
+}
+
 /// A net's change of a norm in use.
 #[derive(Debug, Clone)]
 pub(crate) struct NormAdapter {

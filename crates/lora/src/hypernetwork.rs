@@ -30,23 +30,24 @@ impl HyperNet {
     /// # Errors
     /// When it cannot be read, is no hypernetwork, has an activation that is not known, or acts on no attention.
     pub fn open(path: &Path, bundle: &Bundle) -> Result<Self> {
-        let label = path.display();
-        let file = HypernetworkFile::open(path)?;
+        Self::fit(HypernetworkFile::open(path)?, &path.display().to_string(), &widths(bundle))
+    }
+
+    /// The hypernetwork of a file for attention of these widths; `label` stands for the file's path in messages.
+    fn fit(file: HypernetworkFile, label: &str, widths: &BTreeSet<usize>) -> Result<Self> {
         let activation = HyperActivation::of(&file.activation);
         if activation.is_none() && file.activation != "linear" {
             bail!("{label}: it has the activation {}, which is not supported", file.activation);
         }
-        let widths = widths(bundle);
         let unmet: Vec<usize> = file.networks.keys().copied().filter(|width| !widths.contains(width)).collect();
         if unmet.len() == file.networks.len() {
-            let list = |widths: &mut dyn Iterator<Item = &usize>| {
-                widths.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            };
+            let list = |widths: &[usize]| widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let wanted: Vec<usize> = widths.iter().copied().collect();
             bail!(
-                "{label}: it is for attention of width {}, and this checkpoint's are {}; give one that was made for {}",
-                list(&mut unmet.iter()),
-                list(&mut widths.iter()),
-                bundle.family.name()
+                "{label}: it is for attention of width {}, and this checkpoint's are {}; give one that was made for such \
+                 a checkpoint",
+                list(&unmet),
+                list(&wanted)
             );
         }
         Ok(Self { file, activation, unmet })
@@ -95,31 +96,25 @@ fn widths(bundle: &Bundle) -> BTreeSet<usize> {
 
 #[cfg(test)]
 mod tests {
-    use lorabake_model::VaeHalves;
-    use lorabake_ops::WeightDtype;
-    use lorabake_weights::Checkpoint;
     use lorabake_weights::formats::tensor_file::TensorFile;
 
     use super::*;
 
-    fn path(name: &str) -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    fn golden(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
     }
 
-    fn bundle() -> Bundle {
-        let checkpoint = Checkpoint::open(&path("../../models/tiny/sd15_tiny.safetensors")).unwrap();
-        Bundle::load(&checkpoint, VaeHalves::Generating, WeightDtype::F32).unwrap()
+    fn open(name: &str, widths: &[usize]) -> Result<HyperNet> {
+        HyperNet::fit(HypernetworkFile::open(&golden(name))?, name, &widths.iter().copied().collect())
     }
 
     /// Against `oracle/hypernetwork.py`.
     #[test]
     fn keys_and_values_go_through_their_networks() {
-        let bundle = bundle();
         let device = Device::flex();
-        let recorded = TensorFile::open(&path("tests/golden/hypernetwork.safetensors")).unwrap();
+        let recorded = TensorFile::open(&golden("hypernetwork.safetensors")).unwrap();
         for name in ["plain", "normed"] {
-            let file = path(&format!("tests/golden/hypernetwork_{name}.pt"));
-            let network = HyperNet::open(&file, &bundle).unwrap();
+            let network = open(&format!("hypernetwork_{name}.pt"), &[8, 16]).unwrap();
             assert!(network.unmet.is_empty());
             let mut attached = Attached::default();
             let net = network.attach(0.7, &device, &mut attached);
@@ -140,10 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
-        let bundle = bundle();
-        let refusal = |name: &str| HyperNet::open(&path(name), &bundle).unwrap_err().to_string();
-        assert!(refusal("../../models/tiny/sd15_tiny.safetensors").contains("it is no hypernetwork"));
-        assert!(refusal("tests/golden/missing.pt").contains("cannot read"));
+    fn what_is_none_or_does_not_fit_is_refused() {
+        let refusal = |name: &str, widths: &[usize]| open(name, widths).unwrap_err().to_string();
+        assert!(refusal("hypernetwork.safetensors", &[16]).contains("it is no hypernetwork"));
+        assert!(refusal("missing.pt", &[16]).contains("cannot read"));
+        let reason = refusal("hypernetwork_plain.pt", &[8, 32]);
+        assert!(reason.contains("it is for attention of width 16, and this checkpoint's are 8, 32"), "{reason}");
     }
 }

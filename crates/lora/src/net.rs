@@ -130,6 +130,15 @@ impl Net {
         self.modules.iter().filter(|module| module.part == part).count()
     }
 
+    /// Number of modules that add nothing, whatever their strength: values of zeros, as a training that failed leaves them.
+    pub fn idle(&self) -> usize {
+        let is_nothing = |layer: &&NetLayer| match &layer.change {
+            NetChange::Layer(_, module) => module.is_nothing(),
+            NetChange::Norm(_, change) => change.is_nothing(),
+        };
+        self.modules.iter().filter(is_nothing).count()
+    }
+
     /// Adds the net to those in `to`, behind them; returns its number for [`Attached::with_factors`].
     ///
     /// The order of nets matters where a change depends on the weight (OFT, BOFT, IA3, GLoRA, DoRA): it is computed on the

@@ -20,6 +20,13 @@ pub(crate) struct Glora {
 }
 
 impl Glora {
+    /// Whether each of the two products has a factor of zeros, or the scale is 0.
+    pub fn is_nothing(&self) -> bool {
+        let is_zero = |values: &[f32]| values.iter().all(|value| *value == 0.0);
+        let of_weight = is_zero(&self.a1) || is_zero(&self.a2);
+        self.scale == 0.0 || (of_weight && (is_zero(&self.b1) || is_zero(&self.b2)))
+    }
+
     /// # Shapes
     /// - weight and output: [out, in]
     pub fn change(&self, weight: &Tensor<2>) -> Tensor<2> {

@@ -73,6 +73,12 @@ struct Trained {
 }
 
 impl Trained {
+    /// Whether a factor is all zeros, or the scale is 0.
+    fn is_nothing(&self) -> bool {
+        let is_zero = |values: &Vec<f32>| values.iter().all(|value| *value == 0.0);
+        self.method.scale() == 0.0 || self.values.iter().any(is_zero)
+    }
+
     /// The tensors of a pass; of a plain LoRA only the first `ranks` ranks, if they are limited.
     fn tensors(&self, ranks: Option<usize>, device: &Device) -> Arc<dyn AdapterTensors> {
         let mut values = Vec::with_capacity(self.values.len());
@@ -101,6 +107,19 @@ impl NetModule {
             Some(NetChange::Oft(oft)) => oft.name(),
             None => "bias",
         }
+    }
+
+    /// Whether it adds nothing: one of the factors of its change is all zeros, or its rotation none.
+    pub fn is_nothing(&self) -> bool {
+        let is_zero = |values: &[f32]| values.iter().all(|value| *value == 0.0);
+        let change = match &self.change {
+            None => true,
+            Some(NetChange::Trained(trained)) => trained.is_nothing(),
+            Some(NetChange::Full(values)) => is_zero(values),
+            Some(NetChange::Glora(glora)) => glora.is_nothing(),
+            Some(NetChange::Oft(oft)) => oft.is_nothing(),
+        };
+        change && self.dora.is_none() && self.bias.as_deref().is_none_or(is_zero)
     }
 
     /// Whether what it adds to a weight depends on that weight.

@@ -106,6 +106,18 @@ impl Oft {
         if self.is_butterfly { "BOFT" } else { "OFT" }
     }
 
+    /// Whether no rotation turns anything, and nothing is scaled; or the scale is 0.
+    pub fn is_nothing(&self) -> bool {
+        let block = self.side * self.side;
+        let is_identity = |(place, value): (usize, &f32)| {
+            let inside = place % block;
+            *value == if inside / self.side == inside % self.side { 1.0 } else { 0.0 }
+        };
+        let turns_nothing = self.rotations.iter().all(|stage| stage.iter().enumerate().all(is_identity));
+        let scales_nothing = self.rescale.as_ref().is_none_or(|rescale| rescale.iter().all(|value| *value == 1.0));
+        self.scale == 0.0 || (turns_nothing && scales_nothing)
+    }
+
     /// # Shapes
     /// - weight and output: [out, columns]
     pub fn change(&self, weight: &Tensor<2>) -> Tensor<2> {

@@ -243,6 +243,27 @@ fn ranks_beyond_a_limit_are_left_out() {
 }
 
 #[test]
+fn what_adds_nothing_is_known() {
+    for layer in [LINEAR, CONV] {
+        for module in kinds(layer) {
+            assert!(!module.fit(layer).unwrap().is_nothing());
+        }
+    }
+    for zero in ["lora_up.weight", "lora_down.weight"] {
+        let mut module = lora(LINEAR);
+        let tensor = module.0.iter_mut().find(|tensor| tensor.0 == zero).unwrap();
+        tensor.2.fill(0.0);
+        assert!(module.fit(LINEAR).unwrap().is_nothing());
+    }
+    assert!(lora(LINEAR).with("alpha", 0.0).fit(LINEAR).unwrap().is_nothing());
+    let mut still = Module::new(&[("oft_blocks", &[4, 2, 2])]);
+    still.0[0].2.fill(0.25);
+    assert!(still.fit(LINEAR).unwrap().is_nothing());
+    assert!(NormChange { scale: vec![0.0], shift: Some(vec![0.0]) }.is_nothing());
+    assert!(!NormChange { scale: vec![0.0], shift: Some(vec![0.5]) }.is_nothing());
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let refused = |shapes: &[(&'static str, &[usize])]| Module::new(shapes).fit(LINEAR).unwrap_err();
     assert!(refused(&[("lora_up.weight", &[8, 2])]).contains("lora_down.weight is missing"));
