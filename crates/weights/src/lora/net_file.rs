@@ -32,6 +32,9 @@ const OF_WEBUI: [&str; 5] = [
     "1_model_transformer_resblocks_",
 ];
 
+/// PEFT's name for the magnitudes of DoRA.
+const PEFT_MAGNITUDE: &str = "lora_magnitude_vector";
+
 /// A file of a net, read whole.
 #[derive(Debug, Clone)]
 pub struct NetFile {
@@ -61,7 +64,9 @@ impl NetFile {
     /// # Errors
     /// When the file cannot be read, or is something else than a net, which is named then.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let KohyaTensors { tensors: file, alphas } = peft::with_kohya_names(TensorFile::open(path)?, path);
+        let file = TensorFile::open(path)?;
+        let is_peft = file.names().iter().any(|name| name.contains(PEFT_MAGNITUDE));
+        let KohyaTensors { tensors: file, alphas } = peft::with_kohya_names(file, path);
         let wrong = |reason: String| Error::WrongKind { file: file.label().to_string(), reason };
         if let Some(reason) = refusal(&file) {
             return Err(wrong(reason));
@@ -93,6 +98,10 @@ impl NetFile {
             return Err(wrong(format!("no part of it is a LoRA that we know ({why})")));
         }
         for (module, tensors) in &mut modules {
+            if is_peft && let Some(scale) = tensors.get_mut("dora_scale") {
+                // One for each output, whatever axis it lies along.
+                scale.shape = vec![scale.values.len(), 1];
+            }
             if let Some(alpha) = alphas.get(module) {
                 let alpha = ModuleTensor { shape: Vec::new(), values: vec![*alpha] };
                 tensors.entry("alpha".to_string()).or_insert(alpha);

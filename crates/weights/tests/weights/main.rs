@@ -11,6 +11,7 @@
 //! | `lora` | LoRA files of sd-scripts and LyCORIS, read and written |
 //! | `lora_size` | how large a LoRA file will be, from keys and shapes alone |
 //! | `peft` | LoRA files of diffusers and PEFT |
+//! | `nets` | files of nets of every kind, for painting |
 //! | `metadata` | what a saved LoRA says of its training |
 //! | `npz` | NumPy's archives, as latents are kept |
 //! | `inspect` | what `lorabake inspect` finds in all of these |
@@ -29,6 +30,7 @@ mod inspect;
 mod lora;
 mod lora_size;
 mod metadata;
+mod nets;
 mod network_files;
 mod npz;
 mod peft;
