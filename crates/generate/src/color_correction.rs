@@ -25,3 +25,19 @@ impl ColorTarget {
         with_luminosity(&matched, result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_of_one_pixel_and_one_of_its_own_colours_stay_in_bounds() {
+        let target = ColorTarget::of(&Rgb::filled((1, 1), [255, 0, 0]));
+        let result = target.apply(&Rgb::filled((3, 2), [0, 0, 255]));
+        assert_eq!(result.size(), (3, 2));
+        let grey = Rgb::filled((2, 2), [128; 3]);
+        for value in ColorTarget::of(&grey).apply(&grey).data {
+            assert!(value.abs_diff(128) <= 1, "{value}");
+        }
+    }
+}

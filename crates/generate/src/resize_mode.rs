@@ -100,3 +100,43 @@ fn resize_and_fill<const C: usize>(image: &Image<C>, size: Size) -> Image<C> {
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use lorabake_pixels::Rgb;
+
+    use super::*;
+
+    #[test]
+    fn every_mode_gives_the_size_whatever_the_aspect() {
+        for number in 0..4 {
+            let mode = ResizeMode::of_number(number).unwrap();
+            for own in [(1, 1), (1, 500), (500, 1), (33, 57)] {
+                for size in [(64, 64), (8, 512), (512, 8), (65, 63)] {
+                    assert_eq!(mode.apply(&Rgb::filled(own, [3; 3]), size).size(), size);
+                }
+            }
+        }
+        assert_eq!(ResizeMode::of_number(4), None);
+    }
+
+    #[test]
+    fn what_is_cropped_is_what_a_whole_resize_shows() {
+        let data = (0..33 * 57 * 3).map(|at: u32| (at * 97 % 255) as u8).collect();
+        let image = Rgb { width: 33, height: 57, data };
+        for size in [(64, 64), (20, 64), (64, 20), (16, 9)] {
+            let cropped = ResizeMode::CropAndResize.apply(&image, size);
+            let is_wider = u64::from(size.0) * 57 > u64::from(size.1) * 33;
+            let covering = if is_wider { (size.0, 57 * size.0 / 33) } else { (33 * size.1 / 57, size.1) };
+            let at = (covering.0 / 2 - size.0 / 2, covering.1 / 2 - size.1 / 2);
+            assert_eq!(cropped, resize(&image, covering, Filter::Lanczos).crop(size, at));
+        }
+    }
+
+    #[test]
+    fn a_long_picture_that_is_cropped_takes_no_memory() {
+        // Covering 1024 × 1024 it would be 1024 × 67 million pixels.
+        let long = Rgb::filled((1, 65536), [5; 3]);
+        assert_eq!(ResizeMode::CropAndResize.apply(&long, (1024, 1024)), Rgb::filled((1024, 1024), [5; 3]));
+    }
+}

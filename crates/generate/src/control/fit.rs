@@ -148,3 +148,47 @@ fn resized(map: &Rgb, size: Size) -> Result<Rgb, String> {
     let binary = if content.is_thin { thinned(otsu(&ridges(&grey)), pixels > before) } else { otsu(&grey) };
     Ok(binary.map(|[value]| [value; 3]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODES: [ControlResize; 3] =
+        [ControlResize::JustResize, ControlResize::CropAndResize, ControlResize::ResizeAndFill];
+
+    #[test]
+    fn every_mode_gives_the_size_whatever_the_aspect() {
+        for mode in MODES {
+            for own in [(1, 1), (1, 300), (300, 1), (33, 57)] {
+                for size in [(64, 64), (8, 512), (512, 8)] {
+                    assert_eq!(fitted(&Rgb::filled(own, [3; 3]), size, mode).unwrap().size(), size);
+                }
+            }
+        }
+        let long = Rgb::filled((1, 1 << 20), [0; 3]);
+        assert!(fitted(&long, (4096, 4096), ControlResize::CropAndResize).is_err());
+    }
+
+    #[test]
+    fn a_line_of_one_pixel_stays_one_and_two_colours_stay_two() {
+        let mut map = Rgb::filled((32, 32), [0; 3]);
+        for y in 4..28 {
+            map.data[(y * 32 + 16) * 3..][..3].fill(255);
+        }
+        let larger = fitted(&map, (96, 96), ControlResize::JustResize).unwrap();
+        for row in larger.data.chunks_exact(96 * 3).skip(24).take(48) {
+            assert_eq!(row.iter().filter(|value| **value == 255).count(), 3);
+            assert_eq!(row.iter().filter(|value| **value == 0).count(), 95 * 3);
+        }
+    }
+
+    #[test]
+    fn the_border_gives_the_colour_that_fills() {
+        let mut map = Rgb::filled((8, 8), [10, 20, 30]);
+        map.data[..3].copy_from_slice(&[255; 3]);
+        let filled = fitted(&map, (64, 16), ControlResize::ResizeAndFill).unwrap();
+        assert_eq!(filled.data[..3], [10, 20, 30]);
+        assert_eq!(pixel_perfect_resolution((100, 50), (512, 512), ControlResize::CropAndResize), 512);
+        assert_eq!(pixel_perfect_resolution((100, 50), (512, 512), ControlResize::ResizeAndFill), 256);
+    }
+}

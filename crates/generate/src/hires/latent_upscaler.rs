@@ -166,3 +166,28 @@ fn cubic(x: f32, a: f32) -> f32 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_value_fills_any_size_and_the_own_size_changes_nothing() {
+        let latent = [1.5, -2.0, 0.25, 4.0, 8.0, -1.0];
+        for upscaler in LatentUpscaler::ALL {
+            let single = resize_latent(&latent[..2], (1, 1), (3, 2), upscaler);
+            assert!(single[..6].iter().all(|value| (value - 1.5).abs() < 1e-6), "{upscaler:?}");
+            assert!(single[6..].iter().all(|value| (value + 2.0).abs() < 1e-6), "{upscaler:?}");
+            assert_eq!(resize_latent(&latent, (3, 2), (3, 2), upscaler), latent, "{upscaler:?}");
+            assert_eq!(LatentUpscaler::of_name(upscaler.name()), Some(upscaler));
+            assert_eq!(resize_latent(&latent, (3, 2), (1, 1), upscaler).len(), 1);
+        }
+        assert_eq!(LatentUpscaler::of_name("Lanczos"), None);
+    }
+
+    #[test]
+    fn a_part_of_each_plane_is_kept() {
+        let latent: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        assert_eq!(crop_latent(&latent, (3, 2), (2, 1), (1, 1)), [4.0, 5.0, 10.0, 11.0]);
+    }
+}

@@ -86,3 +86,36 @@ fn covering(size: Size, wanted: Size) -> ((u64, u64), (u32, u32)) {
     let truncated = |upscaled: u64, wanted: u32| (upscaled.saturating_sub(u64::from(wanted)) / u64::from(CELL)) as u32;
     (upscaled, (truncated(upscaled.0, wanted.0), truncated(upscaled.1, wanted.1)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_cannot_be_painted_are_refused() {
+        for enlarge in [
+            Enlarge::By(0.0),
+            Enlarge::By(-2.0),
+            Enlarge::By(f64::NAN),
+            Enlarge::By(f64::INFINITY),
+            Enlarge::By(1e9),
+            Enlarge::To((0, 0)),
+            Enlarge::To((u32::MAX, 0)),
+            Enlarge::To((7, 0)),
+            Enlarge::To((u32::MAX, 8)),
+        ] {
+            assert!(target((512, 512), enlarge).is_err(), "{enlarge:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_lies_within_the_latent() {
+        for size in [(64, 64), (512, 768), (1024, 64)] {
+            for wanted in [(8, 16384), (1000, 700), (64, 64), (0, 900), (900, 0)] {
+                let Ok(target) = target(size, Enlarge::To(wanted)) else { continue };
+                assert!(target.crop_at.0 + target.kept.0 <= target.latent.0, "{target:?}");
+                assert!(target.crop_at.1 + target.kept.1 <= target.latent.1, "{target:?}");
+            }
+        }
+    }
+}

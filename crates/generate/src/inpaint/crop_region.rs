@@ -107,3 +107,35 @@ fn bounds(mask: &Gray) -> Option<Region> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_region_stays_within_the_picture_and_holds_the_mask() {
+        for (width, height) in [(1, 1), (1, 9), (9, 1), (7, 5)] {
+            for at in 0..width * height {
+                let mut mask = Gray::filled((width, height), [0]);
+                mask.data[at as usize] = 1;
+                for padding in [0, 1, 3, u32::MAX] {
+                    let region = crop_region(&mask, padding).unwrap();
+                    for painted in [(64, 64), (64, 4096), (4096, 64), (512, 768)] {
+                        let grown = region.expanded(painted, (width, height));
+                        assert!(grown.right <= width && grown.bottom <= height, "{grown:?}");
+                        assert!(grown.left <= at % width && at % width < grown.right, "{grown:?}");
+                        assert!(grown.top <= at / width && at / width < grown.bottom, "{grown:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_mask_has_no_region_and_an_odd_one_in_old_versions() {
+        let mask = Gray::filled((100, 50), [0]);
+        assert_eq!(crop_region(&mask, 32), None);
+        assert_eq!(crop_region_1_9(&mask, 32), [68, 18, 32, 32]);
+        assert_eq!(crop_region_1_9(&mask, 80), [20, 0, 80, 50]);
+    }
+}

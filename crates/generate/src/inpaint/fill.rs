@@ -59,3 +59,21 @@ pub fn fill(image: &Rgb, mask: &Gray) -> Rgb {
     }
     without_alpha(&filled)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_colour_around_fills_the_mask_and_nothing_fills_it_if_there_is_none() {
+        let picture = Rgb::filled((9, 9), [200, 100, 50]);
+        let mut mask = Gray::filled((9, 9), [0]);
+        mask.data[40] = 255;
+        let filled = fill(&picture, &mask);
+        for (value, wanted) in filled.data[40 * 3..][..3].iter().zip([200_u8, 100, 50]) {
+            assert!(value.abs_diff(wanted) <= 2, "{value} for {wanted}");
+        }
+        let nothing = fill(&picture, &Gray::filled((9, 9), [255]));
+        assert!(nothing.data.iter().all(|value| *value == 0));
+    }
+}

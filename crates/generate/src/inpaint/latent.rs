@@ -45,3 +45,27 @@ fn blend(latent: &mut [f32], painted: &[f32], mask: &[f32]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_content_starts_from_its_own() {
+        let mask = [0.0, 1.0, 0.5];
+        let encoded = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+        let noise = [0.5; 6];
+        let started = |content| {
+            let mut latent = encoded.to_vec();
+            start(&mut latent, &noise, &mask, content);
+            latent
+        };
+        assert_eq!(started(MaskedContent::Original), encoded);
+        assert_eq!(started(MaskedContent::Fill), encoded);
+        assert_eq!(started(MaskedContent::LatentNoise), [1.0, 0.5, 2.25, 8.0, 0.5, 16.25]);
+        assert_eq!(started(MaskedContent::LatentNothing), [1.0, 0.0, 2.0, 8.0, 0.0, 16.0]);
+        let mut painted = noise.to_vec();
+        keep(&mut painted, &encoded, &mask);
+        assert_eq!(painted, [1.0, 0.5, 2.25, 8.0, 0.5, 16.25]);
+    }
+}

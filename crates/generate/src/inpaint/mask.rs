@@ -47,3 +47,26 @@ pub fn of_latent(mask: &Gray, latent: Size, soft: bool) -> Vec<f32> {
     let shares = small.data.iter().map(|value| f32::from(*value) / 255.0);
     if soft { shares.collect() } else { shares.map(f32::round_ties_even).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_is_the_alpha_channel_where_one_acts() {
+        let drawn = Rgba { width: 3, height: 1, data: vec![9, 9, 9, 0, 9, 9, 9, 128, 9, 9, 9, 129] };
+        assert_eq!(read(&drawn, false).data, [0, 0, 255]);
+        assert_eq!(read(&drawn, true).data, [0, 128, 129]);
+        let opaque = Rgba { width: 2, height: 1, data: vec![255, 255, 255, 255, 255, 0, 0, 255] };
+        assert_eq!(read(&opaque, false).data, [255, 76]);
+    }
+
+    #[test]
+    fn a_blur_wider_than_the_mask_is_a_mean() {
+        let mut mask = Gray::filled((3, 1), [0]);
+        mask.data[1] = 255;
+        let blurred = blurred(&mask, 64.0, 64.0);
+        assert!(blurred.data.iter().all(|value| (110..=145).contains(value)), "{:?}", blurred.data);
+        assert_eq!(super::blurred(&mask, 0.0, -1.0), mask);
+    }
+}

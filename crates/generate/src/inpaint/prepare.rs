@@ -129,3 +129,74 @@ fn filled(image: Rgb, mask: &Gray, content: MaskedContent, mode: ResizeMode) -> 
 fn at_size_of(image: &Rgb, mask: Gray, mode: ResizeMode) -> Gray {
     if mask.size() == image.size() { mask } else { mode.apply(&mask, image.size()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODES: [ResizeMode; 4] =
+        [ResizeMode::JustResize, ResizeMode::CropAndResize, ResizeMode::ResizeAndFill, ResizeMode::Latent];
+
+    fn striped(width: u32, height: u32) -> Rgb {
+        let data = (0..width * height * 3).map(|at| (at * 37 % 251) as u8).collect();
+        Rgb { width, height, data }
+    }
+
+    fn only_masked(padding: u32) -> Inpaint {
+        Inpaint { area: Area::OnlyMasked { padding }, ..Inpaint::default() }
+    }
+
+    #[test]
+    fn a_mask_of_another_size_is_refused_where_it_shows_a_place() {
+        let mask = Gray::filled((30, 20), [255]);
+        let refused = prepare(&striped(40, 20), &mask, &only_masked(32), (64, 64)).unwrap_err();
+        assert!(refused.starts_with("the mask is 30 × 20 and its picture 40 × 20; "), "{refused}");
+        let whole = prepare(&striped(40, 20), &mask, &Inpaint::default(), (64, 64)).unwrap();
+        assert_eq!(whole.masked.unwrap().mask.size(), (64, 64));
+    }
+
+    #[test]
+    fn an_empty_mask_paints_the_whole_picture_if_only_masked() {
+        let picture = striped(40, 20);
+        let mask = Gray::filled((40, 20), [0]);
+        let prepared = prepare(&picture, &mask, &only_masked(32), (64, 64)).unwrap();
+        assert_eq!(prepared.image, ResizeMode::JustResize.apply(&picture, (64, 64)));
+        assert!(prepared.masked.is_none());
+        let whole = prepare(&picture, &mask, &Inpaint::default(), (64, 64)).unwrap();
+        let masked = whole.masked.unwrap();
+        assert!(masked.overlay.pixels().all(|pixel| pixel[3] == 255));
+        let result = overlay::laid_over(&Rgb::filled((64, 64), [9; 3]), &masked.overlay, None);
+        assert_eq!(result, masked.original);
+    }
+
+    #[test]
+    fn an_inverted_empty_mask_is_a_full_one() {
+        let settings = Inpaint { invert: true, ..only_masked(0) };
+        let mask = Gray::filled((24, 24), [0]);
+        let masked = prepare(&striped(24, 24), &mask, &settings, (64, 64)).unwrap().masked.unwrap();
+        assert_eq!(masked.paste_to, Some(Region { left: 0, top: 0, right: 24, bottom: 24 }));
+        assert!(masked.mask.data.iter().all(|value| *value == 255));
+    }
+
+    #[test]
+    fn the_smallest_and_the_longest_pictures_are_prepared() {
+        for (width, height) in [(1, 1), (1, 3000), (3000, 1), (2, 7)] {
+            for resize in MODES {
+                for content in [MaskedContent::Fill, MaskedContent::Original] {
+                    for area in [Area::WholePicture, Area::OnlyMasked { padding: u32::MAX }] {
+                        let settings = Inpaint { content, area, resize, ..Inpaint::default() };
+                        let mask = Gray::filled((width, height), [255]);
+                        let prepared = prepare(&striped(width, height), &mask, &settings, (64, 128)).unwrap();
+                        let masked = prepared.masked.unwrap();
+                        assert_eq!(masked.mask.size(), (64, 128));
+                        let result = Rgb::filled((64, 128), [7; 3]);
+                        if masked.paste_to.is_some() {
+                            let laid = overlay::laid_over(&result, &masked.overlay, masked.paste_to);
+                            assert_eq!(laid, Rgb::filled((width, height), [7; 3]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -122,3 +122,43 @@ fn length<'a>(vector: impl Iterator<Item = &'a f32>) -> f64 {
 fn smootherstep(x: f32) -> f32 {
     x * x * x * (x * (6.0 * x - 15.0) + 10.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_mask_is_0_there_is_the_original_and_where_1_the_result() {
+        let soft = SoftInpainting::default();
+        let original = [1.0, 2.0, -3.0, 4.0];
+        let denoised = [5.0, -6.0, 7.0, 8.0];
+        let blended = soft.blend(&original, &denoised, &[0.0, 1.0]);
+        for (value, wanted) in blended.iter().zip([1.0_f32, -6.0, -3.0, 8.0]) {
+            assert!((value - wanted).abs() < 1e-4, "{blended:?}");
+        }
+        let nothing = soft.blend(&[0.0; 4], &[0.0; 4], &[0.5, 0.5]);
+        assert!(nothing.iter().all(|value| *value == 0.0), "{nothing:?}");
+    }
+
+    #[test]
+    fn what_did_not_change_is_the_original_and_what_did_is_the_result() {
+        let soft = SoftInpainting::default();
+        let before = vec![0.0; 4 * 72];
+        let mut after = before.clone();
+        for plane in after.chunks_exact_mut(72) {
+            for row in plane.chunks_exact_mut(12) {
+                row[6..].fill(9.0);
+            }
+        }
+        let seen = soft.seen(&[1.0; 72], &before, &after, (12, 6));
+        assert!(seen.data.chunks_exact(12).all(|row| row[0] == 0 && row[11] == 255), "{:?}", seen.data);
+        let strict = SoftInpainting { threshold: 0.0, influence: 1.0, ..soft };
+        assert_eq!(strict.seen(&[0.0; 72], &before, &after, (12, 6)).size(), (12, 6));
+        let original = Rgb::filled((80, 60), [1, 2, 3]);
+        let region = Region { left: 8, top: 4, right: 72, bottom: 36 };
+        let overlay = overlay_image(&original, &seen, (96, 48), Some(region));
+        assert_eq!(overlay.size(), (80, 60));
+        assert_eq!(overlay.data[..4], [1, 2, 3, 255]);
+        assert!(overlay.pixels().any(|pixel| pixel[3] == 0));
+    }
+}

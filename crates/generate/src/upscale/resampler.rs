@@ -78,3 +78,34 @@ pub fn upscaled_to<E>(picture: &Rgb, size: Size, enlarge: impl FnMut(&Rgb, f64) 
     }
     Ok(resize(&upscaled(picture, factor, enlarge)?, size, Filter::Lanczos))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn the_size_is_met_whatever_the_upscaler_does() {
+        let picture = Rgb::filled((13, 9), [8; 3]);
+        for name in ["None", "lanczos", "Nearest "] {
+            let resampler = Resampler::of_name(name).unwrap();
+            let enlarge = |picture: &Rgb, factor: f64| Ok::<_, Infallible>(resampler.enlarge(picture, factor));
+            assert_eq!(upscaled(&picture, 2.0, enlarge).unwrap().size(), (24, 16));
+            assert_eq!(upscaled_to(&picture, (31, 40), enlarge).unwrap().size(), (31, 40));
+            assert_eq!(upscaled_to(&picture, (4, 4), enlarge).unwrap().size(), (4, 4));
+        }
+        assert_eq!(Resampler::of_name("R-ESRGAN 4x+"), None);
+    }
+
+    #[test]
+    fn an_upscaler_is_asked_three_times_at_most() {
+        let picture = Rgb::filled((8, 8), [8; 3]);
+        let mut times = 0;
+        let doubled = upscaled(&picture, 32.0, |picture, _| {
+            times += 1;
+            Ok::<_, Infallible>(resize_nearest(picture, (picture.width * 2, picture.height * 2)))
+        });
+        assert_eq!((doubled.unwrap().size(), times), ((256, 256), 3));
+    }
+}

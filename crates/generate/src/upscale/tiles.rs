@@ -11,7 +11,7 @@ use lorabake_pixels::{Gray, Image, Rgb, Size};
 pub struct Tiles {
     /// Pixels of a tile's side; 0 for the picture as a whole.
     pub size: u32,
-    /// Pixels that neighbours share at least.
+    /// Pixels that neighbours share at least; of a whole tile or more, all but one count.
     pub overlap: u32,
 }
 
@@ -21,12 +21,19 @@ impl Default for Tiles {
     }
 }
 
+impl Tiles {
+    /// The pixels that neighbours share at least, less than a tile.
+    fn shared(self) -> u32 {
+        self.overlap.min(self.size.saturating_sub(1))
+    }
+}
+
 /// The left or upper edges of the tiles along a side of `length` pixels. Where a tile is longer than that the edge is
 /// negative.
 pub fn edges(length: u32, tiles: Tiles) -> Vec<i64> {
     let room = i64::from(length) - i64::from(tiles.size);
-    let step = i64::from(tiles.size.saturating_sub(tiles.overlap)).max(1);
-    let beyond = i64::from(length) - i64::from(tiles.overlap);
+    let step = (i64::from(tiles.size) - i64::from(tiles.shared())).max(1);
+    let beyond = i64::from(length) - i64::from(tiles.shared());
     let count = (beyond.max(0) + step - 1) / step;
     if count <= 1 {
         return vec![room.min(0)];
@@ -54,13 +61,13 @@ pub fn in_tiles<E>(picture: &Rgb, tiles: Tiles, mut enlarge: impl FnMut(&Rgb) ->
             let factor = Factor::of(tile, larger.size());
             let at = (factor.across(*left), 0);
             let row = row.get_or_insert_with(|| Joined::empty((factor.across(picture.width), larger.height)));
-            row.add(&larger, at, factor.across(tiles.overlap));
+            row.add(&larger, at, factor.across(tiles.shared()));
         }
         if let Some(row) = row {
             rows.push((top, row.image));
         }
     }
-    Ok(stacked(picture, tile, &rows, tiles.overlap))
+    Ok(stacked(picture, tile, &rows, tiles.shared()))
 }
 
 fn stacked(picture: &Rgb, tile: Size, rows: &[(u32, Rgb)], overlap: u32) -> Rgb {
@@ -136,4 +143,42 @@ fn ramp(size: Size, length: u32, is_downwards: bool) -> Gray {
         data.extend((0..size.0).map(|x| share(if is_downwards { y } else { x })));
     }
     Image { width: size.0, height: size.1, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use lorabake_pixels::pillow::resize_nearest;
+
+    use super::*;
+
+    #[test]
+    fn tiles_that_agree_make_the_picture_that_a_whole_would() {
+        for (width, height) in [(1, 1), (5, 40), (33, 17), (64, 64)] {
+            let data = (0..width * height * 3).map(|at| (at * 71 % 253) as u8).collect();
+            let picture = Rgb { width, height, data };
+            for tiles in [(0, 8), (8, 0), (8, 2), (16, 8), (8, 8), (8, 20), (192, 8), (1, 0)] {
+                let tiles = Tiles { size: tiles.0, overlap: tiles.1 };
+                for factor in [1, 2, 4] {
+                    let larger = |tile: &Rgb| {
+                        Ok::<_, Infallible>(resize_nearest(tile, (tile.width * factor, tile.height * factor)))
+                    };
+                    let joined = in_tiles(&picture, tiles, larger).unwrap();
+                    assert_eq!(joined, larger(&picture).unwrap(), "{width} × {height}, {tiles:?}, {factor}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_fade_into_each_other() {
+        let picture = Rgb::filled((12, 8), [0; 3]);
+        let mut shades = [0_u8, 255].into_iter();
+        let tiles = Tiles { size: 8, overlap: 4 };
+        let painted = |tile: &Rgb| Ok::<_, Infallible>(Rgb::filled(tile.size(), [shades.next().unwrap(); 3]));
+        let joined = in_tiles(&picture, tiles, painted).unwrap();
+        let row: Vec<u8> = joined.data[..36].iter().copied().step_by(3).collect();
+        assert_eq!(row, [0, 0, 0, 0, 0, 63, 127, 191, 255, 255, 255, 255]);
+    }
 }

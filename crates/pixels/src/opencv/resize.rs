@@ -1,7 +1,7 @@
 //! OpenCV's `resize` with `INTER_CUBIC`, `INTER_LINEAR` and `INTER_NEAREST`.
 //!
-//! Source: OpenCV 4.8 (`modules/imgproc/src/resize.cpp`). Cubic is as the packages for x86 do it, by Intel's library: in f32,
-//! a = -0.75.
+//! Source: OpenCV 4.8 (`modules/imgproc/src/resize.cpp`). Cubic, a = -0.75, is as the packages for x86 do it: by
+//! Intel's library in f32, which leaves narrow images to OpenCV's own weights of 11 bits. Ties may round otherwise.
 
 use crate::image::Image;
 use crate::size::Size;
@@ -14,8 +14,9 @@ pub fn cubic<const C: usize>(source: &Image<C>, size: Size) -> Image<C> {
     if source.size() == size {
         return source.clone();
     }
-    let across = cubic_taps(source.width, size.0);
-    let down = cubic_taps(source.height, size.1);
+    let weights = if source.width.min(source.height) < NARROW { Weights::Fixed } else { Weights::Exact };
+    let across = cubic_taps(source.width, size.0, weights);
+    let down = cubic_taps(source.height, size.1, weights);
     let stride = source.width as usize * C;
     let mut narrowed = Vec::with_capacity(across.len() * C * source.height as usize);
     for row in source.data.chunks_exact(stride) {
@@ -29,7 +30,7 @@ pub fn cubic<const C: usize>(source: &Image<C>, size: Size) -> Image<C> {
     let mut data = Vec::with_capacity(length * down.len());
     for taps in &down {
         for x in 0..length {
-            data.push((taps.sum(|y| narrowed[y * length + x]) + 0.5).floor().clamp(0.0, 255.0) as u8);
+            data.push(taps.sum(|y| narrowed[y * length + x]).round_ties_even() as u8);
         }
     }
     Image { width: size.0, height: size.1, data }
@@ -42,18 +43,35 @@ struct CubicTaps {
 
 impl CubicTaps {
     fn sum(&self, at: impl Fn(usize) -> f32) -> f32 {
-        self.sources.iter().zip(self.weights).map(|(source, weight)| at(*source) * weight).sum()
+        let part = |tap: usize| at(self.sources[tap]) * self.weights[tap];
+        part(0) + (part(1) + (part(2) + part(3)))
     }
 }
 
-fn cubic_taps(from: u32, to: u32) -> Vec<CubicTaps> {
+/// A side of fewer pixels makes an image narrow.
+const NARROW: u32 = 4;
+
+/// How exact weights are.
+#[derive(Clone, Copy, PartialEq)]
+enum Weights {
+    /// As f32.
+    Exact,
+    /// With 11 bits after the point.
+    Fixed,
+}
+
+fn cubic_taps(from: u32, to: u32, exactness: Weights) -> Vec<CubicTaps> {
     let last = i64::from(from) - 1;
     let mut all = Vec::with_capacity(to as usize);
     for target in 0..to {
         let position = (f64::from(target) + 0.5) * f64::from(from) / f64::from(to) - 0.5;
         let first = position.floor() as i64 - 1;
         let share = position - position.floor();
-        let weights = [1.0 + share, share, 1.0 - share, 2.0 - share].map(|distance| keys(distance) as f32);
+        let mut weights = [1.0 + share, share, 1.0 - share, 2.0 - share].map(|distance| keys(distance) as f32);
+        if exactness == Weights::Fixed {
+            let one = (1 << WEIGHT_BITS) as f32;
+            weights = weights.map(|weight| (weight * one).round_ties_even() / one);
+        }
         all.push(CubicTaps { sources: [0, 1, 2, 3].map(|tap| (first + tap).clamp(0, last) as usize), weights });
     }
     all

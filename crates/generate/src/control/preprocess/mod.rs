@@ -104,3 +104,44 @@ impl Preprocessor {
 fn colored(map: &Gray) -> Rgb {
     map.map(|[value]| [value; 3])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 10] = [
+        "none",
+        "canny",
+        "invert (from white bg & black line)",
+        "threshold",
+        "tile_resample",
+        "scribble_xdog",
+        "blur_gaussian",
+        "lineart_standard (from white bg & black line)",
+        "recolor_luminance",
+        "recolor_intensity",
+    ];
+
+    #[test]
+    fn every_preprocessor_takes_a_single_pixel_and_odd_settings() {
+        let pixel = Rgb::filled((1, 1), [200, 100, 0]);
+        for name in NAMES {
+            for a in [None, Some(-1.0), Some(0.0), Some(1e9), Some(f64::NAN)] {
+                if name == "blur_gaussian" && a == Some(1e9) {
+                    continue;
+                }
+                let preprocessor = Preprocessor::of_name(name, a, None).unwrap();
+                let map = preprocessor.map(&pixel, 64).unwrap();
+                assert!(matches!(map.size(), (1, 1) | (64, 64)), "{name}: {:?}", map.size());
+            }
+        }
+        assert_eq!(Preprocessor::of_name("openpose", None, None), None);
+    }
+
+    #[test]
+    fn an_extreme_aspect_is_refused_before_it_takes_memory() {
+        let long = Rgb::filled((1, 1 << 20), [0; 3]);
+        let refused = Preprocessor::Canny { low: 100.0, high: 200.0 }.map(&long, 512).unwrap_err();
+        assert!(refused.contains("crop it"), "{refused}");
+    }
+}
