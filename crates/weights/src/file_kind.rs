@@ -37,6 +37,8 @@ pub enum FileKind {
     MotionModule,
     /// A network that makes pictures larger.
     Upscaler,
+    /// A network that finds faces, hands or people in pictures.
+    Detector,
     /// The state of a run of lorabake.
     State,
     /// Latents of an image.
@@ -59,6 +61,7 @@ impl FileKind {
             Self::ImageAdapter => "adapter for images",
             Self::MotionModule => "motion module",
             Self::Upscaler => "upscaler",
+            Self::Detector => "detector",
             Self::State => "state of a training of lorabake",
             Self::Latents => "latents of an image",
             Self::Unknown => "tensors of no kind that is known here",

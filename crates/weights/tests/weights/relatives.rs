@@ -179,6 +179,12 @@ fn what_is_no_model() {
         (&[("down_blocks.0.motion_modules.0.a", &[8])], FileKind::MotionModule, "AnimateDiff", "a motion module"),
         (&[("model.1.sub.0.RDB1.conv1.0.weight", &[8])], FileKind::Upscaler, "ESRGAN", "an upscaler"),
         (&[("conv_first.weight", &[8]), ("body.0.rdb1.conv1.weight", &[8])], FileKind::Upscaler, "ESRGAN", "upscaler"),
+        (
+            &[("model.22.cv2.0.0.conv.weight", &[8]), ("model.22.cv3.0.0.conv.weight", &[8])],
+            FileKind::Detector,
+            "YOLO",
+            "a detector",
+        ),
         (&[("decoder.conv_in.weight", &[8, 16, 3, 3])], FileKind::Vae, "Stable Diffusion 3 or Flux", "16 channels"),
         (&[("encoder.layers.0.weight", &[8]), ("decoder.layers.0.weight", &[8])], FileKind::Vae, "TAESD", "a TAESD"),
         (&[("encoder.block.0.layer.0.SelfAttention.q.weight", &[8])], FileKind::TextEncoder, "T5", "T5"),

@@ -7,7 +7,9 @@ use Mark::{Axis, Has, Lacks, Of};
 use lorabake_recipe::model::Family::{Sd1, Sd2, Sdxl};
 
 use super::{Mark, ONLY, Relative};
-use crate::file_kind::FileKind::{Checkpoint, ControlNet, ImageAdapter, MotionModule, TextEncoder, Upscaler, Vae};
+use crate::file_kind::FileKind::{
+    Checkpoint, ControlNet, Detector, ImageAdapter, MotionModule, TextEncoder, Upscaler, Vae,
+};
 
 const BASE: &str = "use the base model";
 const BASE_SD2: &str = "use the base model, SD2.1";
@@ -73,6 +75,7 @@ pub(super) const RELATIVES: &[Relative] = &[
     beside!(Upscaler, "ESRGAN", "an upscaler (ESRGAN)", Has("conv_first."), Has("RRDB_trunk.")),
     beside!(Upscaler, "ESRGAN", "an upscaler (ESRGAN)", Has("conv_first."), Has("body.0.")),
     beside!(Upscaler, "SwinIR or its kin", "an upscaler", Has("conv_first."), Has("layers.0.")),
+    beside!(Detector, "YOLO", "a detector (YOLO, which finds faces or hands)", Has("22.cv2.0."), Has("22.cv3.0.")),
     // Relatives of our families.
     relative!(
         "SDXL, CosXL edit",
