@@ -69,6 +69,10 @@ fn recognise(tensors: Tensors) -> Result<NetworkFile, Error> {
             None => not_the(WANTED, &tensors),
         });
     }
+    if keys.iter().any(|key| key.contains(".conv1x1.")) {
+        let reason = format!("it is an ESRGAN+ (with one layer more a block), which is not supported; give {WANTED}");
+        return Err(wrong(tensors.label(), reason));
+    }
     check_shapes(&tensors, &names)?;
     Ok(NetworkFile { names, tensors: Arc::new(tensors), kind: "upscaler", family: Family::Sd1, base: None })
 }

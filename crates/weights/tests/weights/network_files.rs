@@ -64,6 +64,14 @@ fn other_upscalers_are_named() {
 }
 
 #[test]
+fn a_plus_is_named() {
+    let first = ("model.0.weight", &[8, 3, 3, 3][..]);
+    let block = ("model.1.sub.0.RDB1.conv1.0.weight", &[8][..]);
+    let message = as_upscaler(&[first, block, ("model.1.sub.0.RDB1.conv1x1.weight", &[8])]).unwrap_err().to_string();
+    assert!(message.contains("it is an ESRGAN+"), "{message}");
+}
+
+#[test]
 fn impossible_shapes_are_refused_before_anything_is_read() {
     let block = ("body.0.rdb1.conv1.weight", &[8][..]);
     let message = as_upscaler(&[("conv_first.weight", &[0, 1 << 40, 3, 3]), block]).unwrap_err().to_string();
