@@ -1,11 +1,13 @@
 //! The file that a name in a prompt or a setting means.
+//! The file that a name in a prompt means: as in the web UI a path, a file's name without suffix, or the name that the
+//! file was trained under.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use lorabake_weights::formats::tensor_file::TensorFile;
 
-/// Letters of a name that is not found, by which its nearest are looked for.
-const LONGEST_NAME: usize = 100;
+use super::nearest::{nearest, shortened};
 
 /// What is looked for.
 struct Kind {
@@ -24,9 +26,28 @@ const UPSCALER: Kind = Kind { name: "upscaler", option: "--upscaler_dir", suffix
 
 /// The LoRA that `name` means: a path, or the name without suffix of a file directly in one of `folders`, which are searched
 /// in order.
+/// Where files of one kind are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// What is looked for, in messages: `LoRA`.
+    pub what: &'a str,
+    /// The option that names folders: `--lora_dir`.
+    pub option: &'a str,
+    /// Searched in order, with all that lies in them.
+    pub folders: &'a [PathBuf],
+    /// Without points, the preferred first.
+    pub suffixes: &'a [&'a str],
+/// Most files that are looked at, so that a folder of a whole disk does not hold up a picture.
+const MOST_FILES: usize = 20_000;
+/// Most folders, and levels of them.
+const MOST_FOLDERS: usize = 5_000;
+const DEEPEST: usize = 6;
+/// Names under which nothing is found, since too many files were trained under them.
+const NO_NAMES: [&str; 2] = ["none", "Addams"];
+/// [`find_network`] for LoRAs.
 ///
 /// # Errors
-/// Lists the folders and the names there that are nearest to `name`.
+/// As there.
 pub fn find_lora(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
     LORA.find(name, folders)
 }
@@ -100,6 +121,88 @@ impl Kind {
         }
         stems
     }
+    find_network(name, Search { what: "LoRA", option: "--lora_dir", folders, suffixes: &["safetensors"] })
+/// The file that `name` means: a path, the name of a file with or without suffix in the folders, or in the folders in
+/// them, or the name that exactly one of these files was trained under (`ss_output_name`).
+/// Lists the folders and the names there that are nearest to `name`, or the files between which it does not decide.
+pub fn find_network(name: &str, search: Search<'_>) -> Result<PathBuf> {
+    let here = [PathBuf::new()];
+    for folder in search.folders.iter().chain(&here) {
+        if let Some(found) = directly_in(folder, name, search) {
+            return Ok(found);
+    let files = all_files(search);
+    let is_named =
+        |file: &Path| file.file_stem().is_some_and(|stem| stem == name) || (!name.is_empty() && file.ends_with(name));
+    let named: Vec<&PathBuf> = files.iter().filter(|file| is_named(file)).collect();
+    if let Some(found) = only(name, &named, search)? {
+        return Ok(found);
+    if !NO_NAMES.contains(&name) {
+        let trained: Vec<&PathBuf> = files.iter().filter(|file| was_trained_as(file, name)).collect();
+        if let Some(found) = only(name, &trained, search)? {
+            return Ok(found);
+    let stems: Vec<String> = files.iter().filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+    let folders: Vec<_> = search.folders.iter().map(|folder| folder.display().to_string()).collect();
+    bail!(
+        "no {} `{}` in {}; the nearest there are {}; name another folder with {}",
+        search.what,
+        shortened(name),
+        folders.join(" or "),
+        nearest(name, stems.iter().map(String::as_str)),
+        search.option
+    )
+/// The file of that name in `folder` itself.
+fn directly_in(folder: &Path, name: &str, search: Search<'_>) -> Option<PathBuf> {
+    let whole = folder.join(name);
+    if has_suffix(&whole, search) && whole.is_file() {
+        return Some(whole);
+    let files = search.suffixes.iter().map(|suffix| folder.join(format!("{name}.{suffix}")));
+    files.into_iter().find(|file| file.is_file())
+/// The one file, if there is one.
+fn only(name: &str, files: &[&PathBuf], search: Search<'_>) -> Result<Option<PathBuf>> {
+    match files {
+        [] => Ok(None),
+        [file] => Ok(Some(file.to_path_buf())),
+        [first, second, ..] => bail!(
+            "the {} `{}` may be {} or {}; write the path in place of the name",
+            search.what,
+            shortened(name),
+            first.display(),
+            second.display()
+        ),
+/// All files of the kind in the folders, ascending within each folder.
+fn all_files(search: Search<'_>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = 0;
+    for folder in search.folders {
+        let mut walk = vec![(folder.clone(), 0)];
+        while let Some((folder, depth)) = walk.pop() {
+            folders += 1;
+            if folders > MOST_FOLDERS {
+                break;
+            // A folder that cannot be read has nothing for us.
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            paths.sort();
+            for path in paths {
+                if path.is_dir() {
+                    if depth < DEEPEST {
+                        walk.push((path, depth + 1));
+                    }
+                } else if has_suffix(&path, search) && files.len() < MOST_FILES {
+                    files.push(path);
+    // A folder may be given twice, or within another.
+    files.sort();
+    files.dedup();
+    files
+fn has_suffix(path: &Path, search: Search<'_>) -> bool {
+    let suffix = path.extension().unwrap_or_default();
+    search.suffixes.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+/// Whether a safetensors file says that it was trained under `name`; only its header is read.
+fn was_trained_as(path: &Path, name: &str) -> bool {
+    if path.extension().is_none_or(|suffix| suffix != "safetensors") {
+        return false;
+    let Ok(file) = TensorFile::open(path) else { return false };
+    file.metadata().get("ss_output_name").is_some_and(|trained| trained == name)
 }
 
 #[cfg(test)]
@@ -119,6 +222,49 @@ mod tests {
         assert_eq!(find_lora(path("penny").to_str().unwrap(), &[]).unwrap(), path("penny.safetensors"));
         let error = find_lora("peny", &places).unwrap_err().to_string();
         assert!(error.contains("no LoRA `peny`"), "{error}");
-        assert!(error.contains("there are penny, penny-000001; name another folder"), "{error}");
+        assert!(
+            error.contains("the nearest there are penny, penny-000001; name another folder with --lora_dir"),
+            "{error}"
+        );
+    }
+
+    /// A safetensors file without tensors that was trained under `name`.
+    fn write(path: &Path, name: &str) {
+        let header = format!("{{\"__metadata__\":{{\"ss_output_name\":\"{name}\"}}}}");
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_network_is_found_in_deeper_folders_and_by_the_name_of_its_training() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (file, trained) in [
+            ("a/penny.safetensors", "coin"),
+            ("b/hat.safetensors", "cap"),
+            ("c/hat.safetensors", "none"),
+            ("c/beret.safetensors", "cap"),
+        ] {
+            write(&path(file), trained);
+        }
+        let places = [folder.path().to_owned(), path("a")];
+        assert_eq!(find_lora("penny", &places).unwrap(), path("a/penny.safetensors"));
+        assert_eq!(find_lora("coin", &places).unwrap(), path("a/penny.safetensors"));
+        assert_eq!(find_lora("b/hat", &places).unwrap(), path("b/hat.safetensors"));
+        for (name, said) in [
+            ("hat", "the LoRA `hat` may be "),
+            ("cap", "the LoRA `cap` may be "),
+            ("none", "no LoRA `none` in "),
+            ("", "no LoRA `` in "),
+        ] {
+            let error = find_lora(name, &places).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
+        let hypernetworks =
+            Search { what: "hypernetwork", option: "--hypernetwork_dir", folders: &places, suffixes: &["pt"] };
+        let error = find_network("x", hypernetworks).unwrap_err().to_string();
+        assert!(error.ends_with("the nearest there are none; name another folder with --hypernetwork_dir"), "{error}");
     }
 }

@@ -22,7 +22,7 @@ pub mod styles;
 pub mod tags;
 mod text_file;
 
-pub use find_network::find_lora;
+pub use find_network::{Search, find_lora, find_network};
 pub(crate) use length::MOST_BYTES;
 pub use length::check_length;
 pub use lora_tag::{LoraTag, Prompt};
