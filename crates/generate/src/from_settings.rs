@@ -20,7 +20,7 @@ use crate::noise::Source;
 use crate::png_text::{HiresSettings, MaskSettings, PictureSettings, SamplingSettings};
 use crate::prompt::block_weights::{Elements, Presets};
 use crate::prompt::networks::{self, Known, NetworkKind};
-use crate::prompt::{comments, find_network, tags};
+use crate::prompt::{Search, comments, find_lora, find_network, tags};
 use crate::request::{Hires, HiresUpscaler, Init, InpaintRequest, Request, Sampling, Seeds};
 use crate::resize_mode::ResizeMode;
 use crate::upscale::Resampler;
@@ -43,6 +43,13 @@ pub struct Library {
     pub presets: Presets,
     /// Named rules for layers.
     pub elements: Elements,
+}
+
+impl Library {
+    fn hypernetwork(&self, name: &str) -> Result<PathBuf> {
+        let (folders, suffixes) = (&self.hypernetworks, &["pt", "safetensors"]);
+        find_network(name, Search { what: "hypernetwork", option: "--hypernetwork_dir", folders, suffixes })
+    }
 }
 
 /// What a picture begins with beside settings.
@@ -130,8 +137,8 @@ impl Text {
         let mut found = Vec::new();
         for used in read.networks {
             let path = match used.kind {
-                NetworkKind::Lora => find_network::find_lora(&used.name, &library.loras)?,
-                NetworkKind::Hypernet => find_network::find_hypernetwork(&used.name, &library.hypernetworks)?,
+                NetworkKind::Lora => find_lora(&used.name, &library.loras)?,
+                NetworkKind::Hypernet => library.hypernetwork(&used.name)?,
             };
             found.push(FoundNetwork { used, path });
         }
@@ -316,5 +323,10 @@ fn upscaler(name: &str, folders: &[PathBuf]) -> Result<HiresUpscaler> {
     if let Some(resampler) = Resampler::of_name(name) {
         return Ok(HiresUpscaler::Resampler(resampler));
     }
-    Ok(HiresUpscaler::Net(find_network::find_upscaler(name, folders)?))
+    if folders.is_empty() {
+        bail!("--hr_upscaler: there is no `{name}` without a file; name its folder with --upscaler_dir, or use Latent");
+    }
+    let suffixes = &["pth", "safetensors", "pt"];
+    let search = Search { what: "upscaler", option: "--upscaler_dir", folders, suffixes };
+    Ok(HiresUpscaler::Net(find_network(name, search)?))
 }

@@ -1,4 +1,3 @@
-//! The file that a name in a prompt or a setting means.
 //! The file that a name in a prompt means: as in the web UI a path, a file's name without suffix, or the name that the
 //! file was trained under.
 
@@ -9,23 +8,6 @@ use lorabake_weights::formats::tensor_file::TensorFile;
 
 use super::nearest::{nearest, shortened};
 
-/// What is looked for.
-struct Kind {
-    /// In messages.
-    name: &'static str,
-    /// The option that names its folders.
-    option: &'static str,
-    /// What its files end with, in the order in which they are tried.
-    suffixes: &'static [&'static str],
-}
-
-const LORA: Kind = Kind { name: "LoRA", option: "--lora_dir", suffixes: &["safetensors"] };
-const HYPERNETWORK: Kind =
-    Kind { name: "hypernetwork", option: "--hypernetwork_dir", suffixes: &["pt", "safetensors"] };
-const UPSCALER: Kind = Kind { name: "upscaler", option: "--upscaler_dir", suffixes: &["pth", "safetensors", "pt"] };
-
-/// The LoRA that `name` means: a path, or the name without suffix of a file directly in one of `folders`, which are searched
-/// in order.
 /// Where files of one kind are looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
@@ -37,6 +19,8 @@ pub struct Search<'a> {
     pub folders: &'a [PathBuf],
     /// Without points, the preferred first.
     pub suffixes: &'a [&'a str],
+}
+
 /// Most files that are looked at, so that a folder of a whole disk does not hold up a picture.
 const MOST_FILES: usize = 20_000;
 /// Most folders, and levels of them.
@@ -44,102 +28,44 @@ const MOST_FOLDERS: usize = 5_000;
 const DEEPEST: usize = 6;
 /// Names under which nothing is found, since too many files were trained under them.
 const NO_NAMES: [&str; 2] = ["none", "Addams"];
+
 /// [`find_network`] for LoRAs.
 ///
 /// # Errors
 /// As there.
 pub fn find_lora(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
-    LORA.find(name, folders)
-}
-
-/// The hypernetwork that `name` means, as [`find_lora`].
-///
-/// # Errors
-/// As [`find_lora`].
-pub fn find_hypernetwork(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
-    HYPERNETWORK.find(name, folders)
-}
-
-/// The upscaler that `name` means, as [`find_lora`].
-///
-/// # Errors
-/// As [`find_lora`].
-pub fn find_upscaler(name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
-    UPSCALER.find(name, folders)
-}
-
-impl Kind {
-    fn find(&self, name: &str, folders: &[PathBuf]) -> Result<PathBuf> {
-        let path = Path::new(name);
-        if path.is_file() && path.extension().is_some() {
-            return Ok(path.to_owned());
-        }
-        let places = folders.iter().map(PathBuf::as_path).chain([Path::new("")]);
-        for place in places {
-            for suffix in self.suffixes {
-                let full = format!(".{suffix}");
-                let file = if name.ends_with(&full) { name.to_owned() } else { format!("{name}{full}") };
-                let path = place.join(file);
-                if path.is_file() {
-                    return Ok(path);
-                }
-            }
-        }
-        bail!("{}", self.missing(name, folders))
-    }
-
-    /// That there is none, and which there are.
-    fn missing(&self, name: &str, folders: &[PathBuf]) -> String {
-        let Self { name: kind, option, .. } = self;
-        let mut known: Vec<String> = folders.iter().flat_map(|folder| self.stems(folder)).collect();
-        // A name may be as long as a prompt, and is compared with every file.
-        let begin: String = name.chars().take(LONGEST_NAME).collect();
-        known.sort_by_cached_key(|stem| (strsim::damerau_levenshtein(stem, &begin), stem.clone()));
-        known.dedup();
-        known.truncate(5);
-        if folders.is_empty() {
-            return format!("no {kind} `{begin}`; name the folder that has it with {option}");
-        }
-        let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
-        let there =
-            if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
-        format!("no {kind} `{begin}` in {}; {there}; name another folder with {option}", folders.join(" or "))
-    }
-
-    /// Names without suffix of such files in `folder`; none if it cannot be read.
-    fn stems(&self, folder: &Path) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-        let mut stems = Vec::new();
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let suffix = path.extension().map(|suffix| suffix.to_string_lossy().into_owned());
-            if self.suffixes.iter().any(|own| suffix.as_deref() == Some(own))
-                && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
-            {
-                stems.push(stem.to_owned());
-            }
-        }
-        stems
-    }
     find_network(name, Search { what: "LoRA", option: "--lora_dir", folders, suffixes: &["safetensors"] })
+}
+
 /// The file that `name` means: a path, the name of a file with or without suffix in the folders, or in the folders in
 /// them, or the name that exactly one of these files was trained under (`ss_output_name`).
+///
+/// # Errors
 /// Lists the folders and the names there that are nearest to `name`, or the files between which it does not decide.
 pub fn find_network(name: &str, search: Search<'_>) -> Result<PathBuf> {
+    let path = Path::new(name);
+    if path.is_file() && path.extension().is_some() {
+        return Ok(path.to_owned());
+    }
     let here = [PathBuf::new()];
     for folder in search.folders.iter().chain(&here) {
         if let Some(found) = directly_in(folder, name, search) {
             return Ok(found);
+        }
+    }
     let files = all_files(search);
     let is_named =
         |file: &Path| file.file_stem().is_some_and(|stem| stem == name) || (!name.is_empty() && file.ends_with(name));
     let named: Vec<&PathBuf> = files.iter().filter(|file| is_named(file)).collect();
     if let Some(found) = only(name, &named, search)? {
         return Ok(found);
+    }
     if !NO_NAMES.contains(&name) {
         let trained: Vec<&PathBuf> = files.iter().filter(|file| was_trained_as(file, name)).collect();
         if let Some(found) = only(name, &trained, search)? {
             return Ok(found);
+        }
+    }
     let stems: Vec<String> = files.iter().filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
     let folders: Vec<_> = search.folders.iter().map(|folder| folder.display().to_string()).collect();
     bail!(
@@ -150,13 +76,18 @@ pub fn find_network(name: &str, search: Search<'_>) -> Result<PathBuf> {
         nearest(name, stems.iter().map(String::as_str)),
         search.option
     )
+}
+
 /// The file of that name in `folder` itself.
 fn directly_in(folder: &Path, name: &str, search: Search<'_>) -> Option<PathBuf> {
     let whole = folder.join(name);
     if has_suffix(&whole, search) && whole.is_file() {
         return Some(whole);
+    }
     let files = search.suffixes.iter().map(|suffix| folder.join(format!("{name}.{suffix}")));
     files.into_iter().find(|file| file.is_file())
+}
+
 /// The one file, if there is one.
 fn only(name: &str, files: &[&PathBuf], search: Search<'_>) -> Result<Option<PathBuf>> {
     match files {
@@ -169,6 +100,9 @@ fn only(name: &str, files: &[&PathBuf], search: Search<'_>) -> Result<Option<Pat
             first.display(),
             second.display()
         ),
+    }
+}
+
 /// All files of the kind in the folders, ascending within each folder.
 fn all_files(search: Search<'_>) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -179,6 +113,7 @@ fn all_files(search: Search<'_>) -> Vec<PathBuf> {
             folders += 1;
             if folders > MOST_FOLDERS {
                 break;
+            }
             // A folder that cannot be read has nothing for us.
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
             let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -190,17 +125,26 @@ fn all_files(search: Search<'_>) -> Vec<PathBuf> {
                     }
                 } else if has_suffix(&path, search) && files.len() < MOST_FILES {
                     files.push(path);
+                }
+            }
+        }
+    }
     // A folder may be given twice, or within another.
     files.sort();
     files.dedup();
     files
+}
+
 fn has_suffix(path: &Path, search: Search<'_>) -> bool {
     let suffix = path.extension().unwrap_or_default();
     search.suffixes.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+}
+
 /// Whether a safetensors file says that it was trained under `name`; only its header is read.
 fn was_trained_as(path: &Path, name: &str) -> bool {
     if path.extension().is_none_or(|suffix| suffix != "safetensors") {
         return false;
+    }
     let Ok(file) = TensorFile::open(path) else { return false };
     file.metadata().get("ss_output_name").is_some_and(|trained| trained == name)
 }

@@ -12,7 +12,7 @@ pub mod comments;
 pub mod composition;
 pub mod emphasis;
 pub mod explain;
-pub mod find_network;
+mod find_network;
 mod length;
 mod lora_tag;
 mod nearest;
