@@ -23,6 +23,10 @@ const RUNS: &str = "pictures/inpaint_runs.safetensors";
 /// Their pictures.
 const INPUTS: &str = "pictures/inpaint_inputs.safetensors";
 
+/// Of so many bytes one may be off by more than 1 where colours are corrected: a byte that is off by 1 before has another
+/// rank in its histogram, and so takes on the colour of another pixel.
+const CORRECTED: usize = 1000;
+
 /// One case a picture of a run.
 pub(super) fn cases(pack: &Pack) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
@@ -45,7 +49,9 @@ pub(super) fn cases(pack: &Pack) -> Result<Vec<Case>> {
             request.init = Some(init(&case, &inputs)?);
             let nets = painter.nets(&request.networks)?;
             let painted = painter.paint(&request, &nets, None, &mut |_| Ok(()))?;
-            let result = compare(&painted, &runs, id, index)?;
+            let is_corrected = case["color_correction"].as_bool().unwrap_or(false);
+            let allowed = if is_corrected { painted.image.data.len() / CORRECTED } else { 0 };
+            let result = compare(&painted, &runs, id, index, allowed)?;
             cases.push(Case::of(format!("inpaint {id} picture {index}"), result));
         }
     }
@@ -96,7 +102,7 @@ fn mask(case: &Value, size: Size) -> Result<Gray> {
     Ok(mask)
 }
 
-fn compare(painted: &Painted, runs: &Tensors, id: &str, index: usize) -> Result<Result<(), String>> {
+fn compare(painted: &Painted, runs: &Tensors, id: &str, index: usize, allowed: usize) -> Result<Result<(), String>> {
     let recorded = runs.f32(&format!("{id}.final"))?;
     let count = painted.latent.len();
     let latents = close(&painted.latent, &recorded[index * count..(index + 1) * count], LATENTS);
@@ -106,10 +112,11 @@ fn compare(painted: &Painted, runs: &Tensors, id: &str, index: usize) -> Result<
         return Ok(Err(format!("{} bytes recorded, ours are {count} a picture", recorded.len())));
     }
     let recorded = &recorded[index * count..(index + 1) * count];
-    let mut worst = 0;
+    let mut further = 0;
     for (own, expected) in painted.image.data.iter().zip(recorded) {
-        worst = worst.max(own.abs_diff(*expected));
+        further += usize::from(own.abs_diff(*expected) > 1);
     }
-    let pixels = if worst > 1 { Err(format!("a byte of the picture is {worst} off")) } else { Ok(()) };
+    let pixels =
+        if further > allowed { Err(format!("{further} bytes of the picture are off by more than 1")) } else { Ok(()) };
     Ok(latents.map_err(|why| format!("last latents: {why}")).and(pixels))
 }

@@ -11,7 +11,7 @@ use lorabake_pixels::decode::decode;
 
 /// ControlNets, which act together.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "ControlNet")]
+#[command(rename_all = "verbatim", next_help_heading = "ControlNet")]
 pub struct ControlArgs {
     /// ControlNet, a .safetensors or .pth file; may be given several times, as may the options below: the first of each
     /// belong together.

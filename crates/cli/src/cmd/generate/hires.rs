@@ -7,7 +7,7 @@ use lorabake_generate::png_text::PictureSettings;
 
 /// The second pass (hires fix).
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Hires fix")]
+#[command(rename_all = "verbatim", next_help_heading = "Hires fix")]
 pub struct HiresArgs {
     /// Paints a second time, so many times as large (hires fix).
     #[arg(long, value_name = "TIMES", conflicts_with_all = ["hr_resize", "init_image"])]

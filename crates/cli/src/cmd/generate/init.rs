@@ -14,7 +14,7 @@ use lorabake_pixels::pillow::flattened;
 
 /// The picture to begin with.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Img2img and inpainting")]
+#[command(rename_all = "verbatim", next_help_heading = "Img2img and inpainting")]
 pub struct InitArgs {
     /// Picture to begin with (img2img).
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use lorabake_generate::picture_file::Target;
 
 /// What is written, and where.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Output")]
+#[command(rename_all = "verbatim", next_help_heading = "Output")]
 pub struct OutputArgs {
     /// A .png, .jpg or .webp file, numbered if there are several pictures, or a folder.
     #[arg(long, value_name = "PATH", default_value = "out")]

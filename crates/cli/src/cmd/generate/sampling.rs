@@ -6,7 +6,7 @@ use lorabake_generate::png_text::PictureSettings;
 
 /// Sampler, noise levels, guidance and seeds.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Sampling")]
+#[command(rename_all = "verbatim", next_help_heading = "Sampling")]
 pub struct SamplingArgs {
     /// Sampling steps: more take longer and may look finer. [default: 20]
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u16).range(1..=500))]

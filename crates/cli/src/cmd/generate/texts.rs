@@ -7,7 +7,7 @@ use lorabake_generate::prompt::emphasis::Emphasis;
 
 /// How prompts are read, and where what they name is.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Prompts")]
+#[command(rename_all = "verbatim", next_help_heading = "Prompts")]
 pub struct TextArgs {
     /// Style that is added to every prompt, by its name in --styles_file; may be given several times.
     #[arg(long, value_name = "NAME")]
