@@ -3,7 +3,6 @@
 //! [`Fields`] → [`Fields::text`] → [`parse`] → [`Parsed`] → [`PictureSettings`]. Not here: the files that hold the text (`picture_file`). The
 //! rules are those of the web UI's `create_infotext` and `parse_generation_parameters` (1.10), found by experiment.
 
-mod emphasis;
 mod entries;
 mod fields;
 mod python;

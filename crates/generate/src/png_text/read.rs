@@ -2,11 +2,11 @@
 //!
 //! Source: the behaviour of `parse_generation_parameters` (1.10).
 
-use super::emphasis;
 use super::entries::Entries;
 use super::python::Value;
 use super::quote::unquote;
 use super::version::Version;
+use crate::prompt::emphasis::{self, Emphasis, Piece};
 
 /// Settings of a last line that are too few to be taken for settings.
 const FEWEST: usize = 3;
@@ -133,7 +133,7 @@ fn split_prompts(text: &str, parsed: &mut Parsed) {
 /// Adds to the settings what the web UI fills in.
 fn complete(prompt: &str, negative_prompt: &str, all: &mut Entries) {
     let mut prompt = prompt.to_owned();
-    let weighted = emphasis::is_used(&prompt) || emphasis::is_used(negative_prompt);
+    let weighted = is_weighted(&prompt) || is_weighted(negative_prompt);
     if let Some(name) = all.get("Hypernet") {
         let strength = all.text("Hypernet strength").unwrap_or_else(|| "1.0".to_owned());
         prompt += &format!("<hypernet:{name}:{strength}>");
@@ -160,6 +160,12 @@ fn complete(prompt: &str, negative_prompt: &str, all: &mut Entries) {
     }
     all.put_default("Refiner switch by sampling steps", false);
     old_versions(&prompt, all);
+}
+
+/// Whether brackets of a prompt weigh any of its words.
+fn is_weighted(prompt: &str) -> bool {
+    let Ok(pieces) = emphasis::parse(prompt, Emphasis::Original) else { return true };
+    pieces.iter().any(|piece| matches!(piece, Piece::Text { weight, .. } if *weight != 1.0))
 }
 
 /// What a text that does not say it means.
@@ -228,10 +234,29 @@ mod tests {
     #[test]
     fn a_text_of_hostile_size_is_read_in_time() {
         let many: Vec<String> = (0..20_000).map(|index| format!("k{index}: \"v, \\\", {index}")).collect();
-        for text in [many.join(", "), "a ".repeat(1 << 18), "\"aa: \\".repeat(1 << 16), "aa:\"".repeat(1 << 16)] {
+        for text in [
+            many.join(", "),
+            "(".repeat(1 << 18),
+            "(a".repeat(1 << 16),
+            "[a]:1)".repeat(1 << 16),
+            "a ".repeat(1 << 18),
+            "\"aa: \\".repeat(1 << 16),
+            "aa:\"".repeat(1 << 16),
+        ] {
             let began = std::time::Instant::now();
             parse(&text);
             assert!(began.elapsed().as_secs() < 20, "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn emphasis_is_told_where_brackets_weigh_words() {
+        let of = |prompt: &str| parse(&format!("{prompt}\nSteps: 1, Sampler: Euler, Seed: 1")).all.text("Emphasis");
+        for prompt in ["(a)", "[a]", "x (a:1.2)", "(a", "[a:1.3]", "(a: 0 )"] {
+            assert_eq!(of(prompt).as_deref(), Some("Original"), "{prompt}");
+        }
+        for prompt in ["a", r"\(a\)", "()", "a)", "(a:1)", "a ]:1.2)"] {
+            assert_eq!(of(prompt), None, "{prompt}");
         }
     }
 
