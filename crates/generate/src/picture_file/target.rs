@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::file_names::next_number;
+
 /// Where pictures go.
 pub enum Target {
     /// One file.
@@ -54,14 +56,8 @@ impl Target {
                 let suffix = path.extension().unwrap_or_default().to_string_lossy();
                 path.with_file_name(format!("{stem}-{index}.{suffix}"))
             }
-            Self::Folder(folder) => folder.join(format!("{:05}-{seed}.png", last_number(folder) + 1)),
+            // The first is number 1; the web UI begins with 0.
+            Self::Folder(folder) => folder.join(format!("{:05}-{seed}.png", next_number(folder, "").max(1))),
         }
     }
-}
-
-/// The largest number that a picture in `folder` begins with.
-fn last_number(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let number = |name: std::ffi::OsString| name.to_str()?.split_once('-')?.0.parse().ok();
-    entries.filter_map(|entry| number(entry.ok()?.file_name())).max().unwrap_or(0)
 }
