@@ -5,6 +5,7 @@ use lorabake_generate::picture_grid::{PictureGrid, Rows};
 use lorabake_generate::xyz::{Kind, Label, Prompts, Rule, Values, reorder, replace, split_list};
 use serde_json::{Value, json};
 
+use crate::number::reread;
 use crate::pack::Pack;
 use crate::verdict::{Case, same};
 
@@ -62,7 +63,7 @@ fn axis(case: &Value) -> Result<(), String> {
 fn json(values: &Values) -> Value {
     match values {
         Values::Whole(values) => json!(values),
-        Values::Float(values) => json!(values),
+        Values::Float(values) => json!(values.iter().map(|value| reread(*value)).collect::<Vec<_>>()),
         Values::Text(values) => json!(values),
         Values::Orders(values) => json!(values),
     }

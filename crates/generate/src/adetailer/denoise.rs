@@ -8,5 +8,5 @@ pub fn dynamic_denoise(denoise: f64, power: f64, bounds: [f64; 4], size: [usize;
     }
     let [left, top, right, bottom] = bounds;
     let share = (right - left) * (bottom - top) / (size[0] as f64 * size[1] as f64);
-    denoise * (1.0 - share).powf(power)
+    denoise * (1.0 - share).max(0.0).powf(power)
 }
