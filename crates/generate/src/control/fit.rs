@@ -9,6 +9,8 @@ use lorabake_pixels::pillow::paste;
 use lorabake_pixels::{Gray, Rgb, Size};
 
 use super::thin::{ridges, thinned};
+use crate::inpaint::Region;
+use crate::resize_mode::ResizeMode;
 
 /// How a control image is brought to the painted size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,12 +36,12 @@ impl ControlResize {
 }
 
 /// Pixels that a map may have on its way; what would take more is refused.
-const MOST_PIXELS: u64 = 1 << 28;
+const MOST_PIXELS: u64 = 1 << 26;
 
 /// A map of the painted size.
 ///
 /// # Errors
-/// If its aspect is so extreme that it would take gigabytes on the way.
+/// If its aspect is so extreme that it would take much memory on the way.
 pub fn fitted(map: &Rgb, size: Size, mode: ControlResize) -> Result<Rgb, String> {
     let across = f64::from(size.0) / f64::from(map.width);
     let down = f64::from(size.1) / f64::from(map.height);
@@ -61,6 +63,18 @@ pub fn fitted(map: &Rgb, size: Size, mode: ControlResize) -> Result<Rgb, String>
             Ok(filled)
         }
     }
+}
+
+/// A control image for the part of a picture that is painted ("only masked"): brought to the picture's size, then the same
+/// part of it to the painted size.
+pub fn cropped_as(image: &Rgb, picture: Size, part: Region, painted: Size, mode: ControlResize) -> Rgb {
+    let mode = match mode {
+        ControlResize::JustResize => ResizeMode::JustResize,
+        ControlResize::CropAndResize => ResizeMode::CropAndResize,
+        ControlResize::ResizeAndFill => ResizeMode::ResizeAndFill,
+    };
+    let cropped = mode.apply(image, picture).crop(part.size(), (part.left, part.top));
+    ResizeMode::CropAndResize.apply(&cropped, painted)
 }
 
 /// The resolution that a preprocessor works at so that its map needs no resizing ("pixel perfect").
@@ -159,8 +173,8 @@ mod tests {
     #[test]
     fn every_mode_gives_the_size_whatever_the_aspect() {
         for mode in MODES {
-            for own in [(1, 1), (1, 300), (300, 1), (33, 57)] {
-                for size in [(64, 64), (8, 512), (512, 8)] {
+            for own in [(1, 1), (1, 40), (40, 1), (33, 57)] {
+                for size in [(64, 64), (8, 128), (128, 8)] {
                     assert_eq!(fitted(&Rgb::filled(own, [3; 3]), size, mode).unwrap().size(), size);
                 }
             }
@@ -188,6 +202,9 @@ mod tests {
         map.data[..3].copy_from_slice(&[255; 3]);
         let filled = fitted(&map, (64, 16), ControlResize::ResizeAndFill).unwrap();
         assert_eq!(filled.data[..3], [10, 20, 30]);
+        let part = Region { left: 2, top: 4, right: 6, bottom: 8 };
+        let cropped = cropped_as(&map, (16, 16), part, (64, 64), ControlResize::JustResize);
+        assert_eq!(cropped.size(), (64, 64));
         assert_eq!(pixel_perfect_resolution((100, 50), (512, 512), ControlResize::CropAndResize), 512);
         assert_eq!(pixel_perfect_resolution((100, 50), (512, 512), ControlResize::ResizeAndFill), 256);
     }

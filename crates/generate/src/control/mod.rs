@@ -13,6 +13,6 @@ pub mod preprocess;
 mod thin;
 mod unit;
 
-pub use fit::{ControlResize, fitted};
+pub use fit::{ControlResize, cropped_as, fitted, pixel_perfect_resolution};
 pub use preprocess::Preprocessor;
 pub use unit::{ActiveControl, ControlUnit};

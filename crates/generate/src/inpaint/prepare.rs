@@ -73,11 +73,18 @@ pub struct Masked {
     pub paste_to: Option<Region>,
 }
 
+/// The largest blur of a mask, in pixels.
+const MOST_BLUR: f64 = 1024.0;
+
 /// Prepares a picture and its mask (255 is painted) for the size that is painted.
 ///
 /// # Errors
-/// If only what is masked is painted, and picture and mask differ in size.
+/// If only what is masked is painted, and picture and mask differ in size; if the blur is too wide.
 pub fn prepare(picture: &Rgb, mask: &Gray, settings: &Inpaint, painted: Size) -> Result<Prepared, String> {
+    let widest = settings.blur.0.max(settings.blur.1);
+    if widest > MOST_BLUR {
+        return Err(format!("a mask blur of {widest} pixels; use at most {MOST_BLUR}"));
+    }
     let own = if settings.invert { inverted(mask) } else { mask.clone() };
     let blurred = mask::blurred(&own, settings.blur.0, settings.blur.1);
     match settings.area {
@@ -153,6 +160,17 @@ mod tests {
         assert!(refused.starts_with("the mask is 30 × 20 and its picture 40 × 20; "), "{refused}");
         let whole = prepare(&striped(40, 20), &mask, &Inpaint::default(), (64, 64)).unwrap();
         assert_eq!(whole.masked.unwrap().mask.size(), (64, 64));
+    }
+
+    #[test]
+    fn a_blur_without_end_is_refused() {
+        let mask = Gray::filled((8, 8), [255]);
+        for blur in [1025.0, 1e18, f64::INFINITY] {
+            let settings = Inpaint { blur: (0.0, blur), ..Inpaint::default() };
+            assert!(prepare(&striped(8, 8), &mask, &settings, (64, 64)).is_err());
+        }
+        let settings = Inpaint { blur: (f64::NAN, -3.0), ..Inpaint::default() };
+        assert!(prepare(&striped(8, 8), &mask, &settings, (64, 64)).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Source: OpenCV 4 (`modules/imgproc/src/smooth.dispatch.cpp`, `smooth.simd.hpp`): a kernel of 8 bits after the point
 //! whose rounding errors are carried on to the next weight, 16 bits between rows and columns.
 
-use super::border::mirrored;
+use super::border::seen;
 use crate::image::Image;
 
 /// A kernel along one side.
@@ -73,11 +73,12 @@ pub fn gaussian_blur<const C: usize>(image: &Image<C>, x: Kernel, y: Kernel) -> 
     let heights = y.fixed_point();
     let columns = image.width as usize;
     let rows = image.height as usize;
+    let across = seen(columns, widths.len());
+    let down = seen(rows, heights.len());
     let mut between = vec![0_u32; image.data.len()];
     for (source, target) in image.data.chunks_exact(columns * C).zip(between.chunks_exact_mut(columns * C)) {
         for column in 0..columns {
-            for (index, weight) in widths.iter().enumerate() {
-                let from = mirrored(column as isize + index as isize - (widths.len() / 2) as isize, columns);
+            for (weight, from) in widths.iter().zip(&across[column..]) {
                 for channel in 0..C {
                     target[column * C + channel] += weight * u32::from(source[from * C + channel]);
                 }
@@ -88,8 +89,7 @@ pub fn gaussian_blur<const C: usize>(image: &Image<C>, x: Kernel, y: Kernel) -> 
     let mut sums = vec![0_u32; columns * C];
     for row in 0..rows {
         sums.fill(1 << 15);
-        for (index, weight) in heights.iter().enumerate() {
-            let from = mirrored(row as isize + index as isize - (heights.len() / 2) as isize, rows);
+        for (weight, from) in heights.iter().zip(&down[row..]) {
             for (sum, value) in sums.iter_mut().zip(&between[from * columns * C..]) {
                 *sum += weight * value;
             }
@@ -102,14 +102,14 @@ pub fn gaussian_blur<const C: usize>(image: &Image<C>, x: Kernel, y: Kernel) -> 
 /// A blurred image of f32, by one kernel along both sides.
 pub fn gaussian_blur_f32<const C: usize>(image: &Image<C, f32>, kernel: Kernel) -> Image<C, f32> {
     let weights: Vec<f32> = kernel.weights().iter().map(|weight| *weight as f32).collect();
-    let half = (weights.len() / 2) as isize;
     let columns = image.width as usize;
     let rows = image.height as usize;
+    let across = seen(columns, weights.len());
+    let down = seen(rows, weights.len());
     let mut between = vec![0.0_f32; image.data.len()];
     for (source, target) in image.data.chunks_exact(columns * C).zip(between.chunks_exact_mut(columns * C)) {
         for column in 0..columns {
-            for (index, weight) in weights.iter().enumerate() {
-                let from = mirrored(column as isize + index as isize - half, columns);
+            for (weight, from) in weights.iter().zip(&across[column..]) {
                 for channel in 0..C {
                     target[column * C + channel] += weight * source[from * C + channel];
                 }
@@ -118,8 +118,7 @@ pub fn gaussian_blur_f32<const C: usize>(image: &Image<C, f32>, kernel: Kernel) 
     }
     let mut data = vec![0.0_f32; image.data.len()];
     for (row, target) in data.chunks_exact_mut(columns * C).enumerate() {
-        for (index, weight) in weights.iter().enumerate() {
-            let from = mirrored(row as isize + index as isize - half, rows);
+        for (weight, from) in weights.iter().zip(&down[row..]) {
             for (sum, value) in target.iter_mut().zip(&between[from * columns * C..]) {
                 *sum += weight * value;
             }

@@ -84,7 +84,7 @@ impl Preprocessor {
     /// The map of an image. Those that need no resolution keep the image's own.
     ///
     /// # Errors
-    /// If the image's aspect is so extreme that it would take gigabytes on the way.
+    /// If the image's aspect is so extreme that it would take much memory on the way, or a blur is too wide.
     pub fn map(&self, image: &Rgb, resolution: u32) -> Result<Rgb, String> {
         match *self {
             Self::None => Ok(image.clone()),
@@ -127,11 +127,11 @@ mod tests {
         let pixel = Rgb::filled((1, 1), [200, 100, 0]);
         for name in NAMES {
             for a in [None, Some(-1.0), Some(0.0), Some(1e9), Some(f64::NAN)] {
-                if name == "blur_gaussian" && a == Some(1e9) {
-                    continue;
-                }
                 let preprocessor = Preprocessor::of_name(name, a, None).unwrap();
-                let map = preprocessor.map(&pixel, 64).unwrap();
+                let Ok(map) = preprocessor.map(&pixel, 64) else {
+                    assert!(name == "blur_gaussian" && a == Some(1e9), "{name} {a:?}");
+                    continue;
+                };
                 assert!(matches!(map.size(), (1, 1) | (64, 64)), "{name}: {:?}", map.size());
             }
         }

@@ -14,5 +14,6 @@ pub(super) fn intensity(image: &Rgb, gamma: f32) -> Rgb {
 }
 
 fn corrected(value: u8, gamma: f32) -> u8 {
-    ((f32::from(value) / 255.0).powf(gamma) * 255.0).clamp(0.0, 255.0) as u8
+    let bright = f64::from(f32::from(value) / 255.0).powf(f64::from(gamma)) as f32;
+    (bright * 255.0).clamp(0.0, 255.0) as u8
 }

@@ -3,7 +3,7 @@
 use lorabake_pixels::{Rgb, Size, opencv};
 
 /// Pixels that an image may have on its way; what would take more is refused.
-const MOST_PIXELS: f64 = (1 << 28) as f64;
+const MOST_PIXELS: f64 = (1 << 26) as f64;
 /// What sides are filled up to a multiple of.
 const UNIT: u32 = 64;
 

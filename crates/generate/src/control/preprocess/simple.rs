@@ -29,8 +29,14 @@ pub(super) fn smaller(image: &Rgb, rate: f64) -> Rgb {
     opencv::area(image, size)
 }
 
+/// The largest standard deviation of a blur, in pixels.
+const MOST_SIGMA: f64 = 1024.0;
+
 /// The image blurred by a standard deviation in pixels.
 pub(super) fn blurred(image: &Rgb, resolution: u32, sigma: f64) -> Result<Rgb, String> {
+    if sigma > MOST_SIGMA {
+        return Err(format!("a blur of {sigma} pixels; use at most {MOST_SIGMA}"));
+    }
     let image = resized(image, resolution)?;
     if sigma <= 0.0 || sigma.is_nan() {
         return Ok(image);
