@@ -12,7 +12,7 @@ use crate::hires::{Target, crop_latent, resize_latent, target};
 use crate::nets::Nets;
 use crate::paint::{PassPlan, to_f32_vec};
 use crate::painter::Painter;
-use crate::pass::{Start, Watch};
+use crate::pass::{PictureStart, Start, Watch};
 use crate::prompt::networks;
 use crate::request::{Hires, HiresUpscaler, Painted, Request};
 use crate::upscale::{Resampler, upscaled_to};
@@ -45,12 +45,12 @@ impl Painter {
             sampler: hires.sampler.unwrap_or(request.sampling.sampler),
             scheduler: hires.scheduler.unwrap_or(request.sampling.scheduler),
             steps,
-            start: Start::Picture {
+            start: Start::Picture(Box::new(PictureStart {
                 latents,
                 steps: Img2ImgSteps::new(steps, hires.denoising_strength, StepRule::Exactly),
                 noise_multiplier: 1.0,
                 extra_noise: 0.0,
-            },
+            })),
             kept: None,
             masked,
             control: self.controls(&request.control, size, true)?,

@@ -13,7 +13,7 @@ use crate::inpaint::{self, Masked, MaskedContent, Prepared, condition, latent, m
 use crate::nets::Nets;
 use crate::paint::{PassPlan, to_f32_vec};
 use crate::painter::{Painter, latent_shape};
-use crate::pass::{Kept, Start, Watch};
+use crate::pass::{Kept, PictureStart, Start, Watch};
 use crate::prompt::networks;
 use crate::request::{Init, Painted, Request};
 use crate::resize_mode::ResizeMode;
@@ -46,9 +46,11 @@ impl Painter {
             Some(Kept::Soft(soft)) => self.latent_tensor(soft.original.clone(), request.size)?,
             None => latents,
         };
-        let soft = match &kept {
-            Some(Kept::Soft(soft)) => Some(soft.clone()),
-            _ => None,
+        let start = PictureStart {
+            latents,
+            steps: Img2ImgSteps::new(request.sampling.steps, init.denoising_strength, init.step_rule),
+            noise_multiplier: init.noise_multiplier,
+            extra_noise: init.extra_noise,
         };
         let plan = PassPlan {
             texts: [&request.prompt, &request.negative_prompt],
@@ -58,13 +60,8 @@ impl Painter {
             sampler: request.sampling.sampler,
             scheduler: request.sampling.scheduler,
             steps: request.sampling.steps,
-            start: Start::Picture {
-                latents,
-                steps: Img2ImgSteps::new(request.sampling.steps, init.denoising_strength, init.step_rule),
-                noise_multiplier: init.noise_multiplier,
-                extra_noise: init.extra_noise,
-            },
-            kept,
+            start: Start::Picture(Box::new(start)),
+            kept: kept.clone(),
             masked: self.masked_condition(&prepared, init, request.size)?,
             control: self.controls(&request.control, request.size, false)?,
         };
@@ -74,9 +71,9 @@ impl Painter {
             painted.image = ColorTarget::of(&prepared.image).apply(&painted.image);
         }
         if let Some(masked) = &prepared.masked {
-            let overlay = match soft {
-                Some(soft) => soft_overlay(&soft, init, masked, &painted, request.size)?,
-                None => masked.overlay.clone(),
+            let overlay = match kept {
+                Some(Kept::Soft(soft)) => soft_overlay(&soft, init, masked, &painted, request.size)?,
+                _ => masked.overlay.clone(),
             };
             painted.image = overlay::laid_over(&painted.image, &overlay, masked.paste_to);
         }
@@ -110,11 +107,11 @@ impl Painter {
         let noise = self.randomness(request, request.size)?.noise.next_draw();
         latent::start(&mut values, &noise, &repaint, content);
         if let Some(settings) = settings {
-            return Ok(Kept::Soft(SoftBlend { settings, original: values, mask: repaint }));
+            return Ok(Kept::Soft(Box::new(SoftBlend { settings, original: values, mask: repaint })));
         }
         let original = self.latent_tensor(values, request.size)?;
         let repaint = Tensor::from_data(TensorData::new(repaint, [1, 1, rows, columns]), &self.device);
-        Ok(Kept::Masked(KeptLatents { original, repaint }))
+        Ok(Kept::Masked(Box::new(KeptLatents { original, repaint })))
     }
 
     fn latent_tensor(&self, values: Vec<f32>, size: [usize; 2]) -> Result<Tensor<4>> {

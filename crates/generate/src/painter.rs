@@ -180,6 +180,9 @@ impl Painter {
 
     /// The picture of latents, and its values before they are cut to bytes.
     ///
+    /// # Shapes
+    /// - latents: [1, 4, H, W]
+    ///
     /// # Errors
     /// When it holds values that are not numbers.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Decoded> {
@@ -199,6 +202,9 @@ impl Painter {
     }
 
     /// A rough picture of latents, an eighth as large.
+    ///
+    /// # Shapes
+    /// - latents: [1, 4, H, W]
     pub fn preview(&self, latents: Tensor<4>) -> Preview {
         preview(self.bundle.family, latents)
     }

@@ -7,9 +7,10 @@ use lorabake_diffusion::{
     SamplerOptions, Scheduler, guide_by_parts, parts_alone,
 };
 
+use crate::control::Moment;
 use crate::noise::{BrownianTree, ImageNoise, Source};
 use crate::soft_blend::SoftBlend;
-use crate::unet_call::{Moment, UnetCall};
+use crate::unet_call::UnetCall;
 
 /// How far a pass is.
 #[derive(Debug)]
@@ -42,16 +43,20 @@ pub enum Start {
     /// Noise alone.
     Noise,
     /// The latents of a picture.
-    Picture {
-        /// The latents, [1, 4, H, W].
-        latents: Tensor<4>,
-        /// How many steps are made.
-        steps: Img2ImgSteps,
-        /// Scales the first noise.
-        noise_multiplier: f64,
-        /// More noise on the picture.
-        extra_noise: f64,
-    },
+    Picture(Box<PictureStart>),
+}
+
+/// The latents of a picture, and what is done with them first.
+#[derive(Debug, Clone)]
+pub struct PictureStart {
+    /// The latents, [1, 4, H, W].
+    pub latents: Tensor<4>,
+    /// How many steps are made.
+    pub steps: Img2ImgSteps,
+    /// Scales the first noise.
+    pub noise_multiplier: f64,
+    /// More noise on the picture.
+    pub extra_noise: f64,
 }
 
 /// One pass.
@@ -84,9 +89,9 @@ pub struct Pass<'a> {
 #[derive(Debug, Clone)]
 pub enum Kept {
     /// Where the mask is not.
-    Masked(KeptLatents),
+    Masked(Box<KeptLatents>),
     /// Blended softly.
-    Soft(SoftBlend),
+    Soft(Box<SoftBlend>),
 }
 
 /// The random numbers of a pass.
@@ -107,22 +112,25 @@ pub struct Randomness {
 impl Pass<'_> {
     /// Runs the pass.
     ///
+    /// # Shapes
+    /// - output: [1, 4, H, W]
+    ///
     /// # Errors
     /// When the sampler cannot make so many steps, what is computed is not finite, or `watch` returns an error.
     pub fn run(&self, randomness: &mut Randomness, watch: &mut Watch<'_>) -> Result<Tensor<4>> {
-        if let Start::Picture { latents, steps, .. } = &self.start
-            && steps.is_nothing()
+        if let Start::Picture(picture) = &self.start
+            && picture.steps.is_nothing()
         {
-            return Ok(latents.clone());
+            return Ok(picture.latents.clone());
         }
         let levels = self.levels()?;
         let drawn = randomness.noise.next_draw();
         let first = tensor(randomness.first.take().unwrap_or(drawn), randomness.shape, self.network.device);
         let x = match &self.start {
             Start::Noise => levels.initial(first),
-            Start::Picture { latents, noise_multiplier, extra_noise, .. } => {
-                let noise = first.mul_scalar(*noise_multiplier);
-                levels.initial_of_picture(latents.clone(), noise, *extra_noise)
+            Start::Picture(picture) => {
+                let noise = first.mul_scalar(picture.noise_multiplier);
+                levels.initial_of_picture(picture.latents.clone(), noise, picture.extra_noise)
             }
         };
         let total = self.sampler.calls(&levels);
@@ -165,7 +173,7 @@ impl Pass<'_> {
     fn levels(&self) -> Result<Levels> {
         let (schedule, part) = match &self.start {
             Start::Noise => (self.steps, None),
-            Start::Picture { steps, .. } => (steps.schedule, Some(*steps)),
+            Start::Picture(picture) => (picture.steps.schedule, Some(picture.steps)),
         };
         let levels = self.sampler.levels(self.scheduler, self.table, schedule, self.options)?;
         Ok(match part {
@@ -178,7 +186,7 @@ impl Pass<'_> {
     fn total_steps(&self) -> usize {
         match &self.start {
             Start::Noise => self.steps,
-            Start::Picture { steps, .. } => steps.encode + 1,
+            Start::Picture(picture) => picture.steps.encode + 1,
         }
     }
 

@@ -8,7 +8,7 @@ use lorabake_model::unet::{Residuals, UNet};
 
 use crate::conditioning::Conditions;
 use crate::conditioning::length::{PadPrompts, Sides, repeat_last};
-use crate::control::ActiveControl;
+use crate::control::{ActiveControl, Moment};
 use crate::nets::{NetMoment, Nets};
 use crate::prompt::networks::Pass;
 
@@ -40,17 +40,6 @@ pub struct Padding {
     pub option: PadPrompts,
     /// The states of the empty prompt, [1, 77, D].
     pub empty: Tensor<3>,
-}
-
-/// When a call takes place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Calls before this one: what prompt schedules count.
-    pub call: usize,
-    /// The step as extensions of the web UI see it, which lags behind: what ControlNets and strengths of LoRAs count.
-    pub counter: usize,
-    /// Steps of the pass.
-    pub steps: usize,
 }
 
 /// What the UNet predicts, as it comes.

@@ -44,7 +44,10 @@ pub struct Sides {
 }
 
 impl PadPrompts {
-    /// Both sides as this option wants them; `empty` are the states of the empty prompt, [1, 77, D].
+    /// Both sides as this option wants them.
+    ///
+    /// # Shapes
+    /// - empty: the states of the empty prompt, [1, 77, D]
     pub fn pad(self, sides: Sides, empty: &Tensor<3>) -> Sides {
         let Sides { cond, uncond } = sides;
         let wanted = cond.dims()[1];

@@ -9,10 +9,12 @@
 //! Source: Mikubill's sd-webui-controlnet 1.1.455.
 
 pub mod fit;
+mod moment;
 pub mod preprocess;
 mod thin;
 mod unit;
 
 pub use fit::{ControlResize, cropped_as, fitted, pixel_perfect_resolution};
+pub use moment::Moment;
 pub use preprocess::Preprocessor;
 pub use unit::{ActiveControl, ControlUnit};

@@ -9,7 +9,7 @@ use lorabake_model::control::{ControlNet, Mode, scales};
 use lorabake_model::unet::Residuals;
 use lorabake_pixels::Rgb;
 
-use crate::unet_call::Moment;
+use super::moment::Moment;
 
 /// A ControlNet as a request names it.
 #[derive(Debug, Clone)]

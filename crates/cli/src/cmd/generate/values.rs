@@ -4,12 +4,18 @@ use lorabake_generate::request::LARGEST_SCALE;
 use lorabake_recipe::train::Precision;
 
 /// A share from 0 to 1.
+///
+/// # Errors
+/// What it should be.
 pub fn share(text: &str) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value: &f64| (0.0..=1.0).contains(value));
     value.ok_or_else(|| "it is not a number from 0 to 1".to_owned())
 }
 
 /// A size, `512x768`.
+///
+/// # Errors
+/// What it should be.
 pub fn size(text: &str) -> Result<[usize; 2], String> {
     let sides = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
         let width: usize = width.trim().parse().ok()?;
@@ -23,6 +29,9 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 }
 
 /// A seed.
+///
+/// # Errors
+/// What it should be.
 pub fn seed(text: &str) -> Result<u32, String> {
     if text.starts_with('-') {
         return Err("leave it out for a random one".to_owned());
@@ -31,12 +40,18 @@ pub fn seed(text: &str) -> Result<u32, String> {
 }
 
 /// Guidance.
+///
+/// # Errors
+/// What it should be.
 pub fn scale(text: &str) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value: &f64| (0.0..=LARGEST_SCALE).contains(value));
     value.ok_or_else(|| "it is not a number from 0 to 100".to_owned())
 }
 
 /// Arithmetic of the networks.
+///
+/// # Errors
+/// What it should be.
 pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "no" => Ok(Precision::No),
@@ -47,6 +62,9 @@ pub fn precision(text: &str) -> Result<Precision, String> {
 }
 
 /// A number that is not negative.
+///
+/// # Errors
+/// What it should be.
 pub fn number(text: &str) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
     value.ok_or_else(|| "it is not a number of 0 or more".to_owned())
