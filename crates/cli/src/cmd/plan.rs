@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lorabake_recipe::guide::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
-use lorabake_recipe::{ParseError, RawRecipe, Recipe, count, parse_run};
+use lorabake_recipe::{ParseError, Parsed, RawRecipe, Recipe, count, parse_run};
 use lorabake_train::estimate::{LoraSize, MemoryReport, RunPlan};
 use lorabake_train::stages::{left_to_do, plan_all};
 
@@ -29,13 +29,14 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         Err(error @ ParseError::Unusable(_)) => return Ok(train::refuse(&error)),
     };
     let stages = left_to_do(stages)?;
-    let plans = plan_all(&stages, graph::POINTS)?;
+    // What ends a run may be explained by a note.
+    let plans = plan_all(&stages, graph::POINTS).inspect_err(|_| stages.iter().for_each(tell_notes))?;
     for (index, (parsed, foresight)) in stages.iter().zip(plans).enumerate() {
         if stages.len() > 1 {
             let name = Shown(&parsed.recipe.output.name);
             terminal::result(&format!("Stage {} of {}: {name}\n", index + 1, stages.len()));
         }
-        parsed.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
+        tell_notes(parsed);
         foresight.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         foresight.file_notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
         let sections = [
@@ -56,6 +57,10 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_notes(parsed: &Parsed) {
+    parsed.notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
 }
 
 fn schedule(foresight: &RunPlan) -> String {

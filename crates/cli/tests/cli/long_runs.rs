@@ -216,6 +216,8 @@ fn a_plan_looks_at_the_output_folder_as_a_training_does() {
     {
         assert!(state.stdout.contains(told), "{told}: {}", state.stdout);
     }
+    let windows = sandbox.run(&["plan", "--train_data_dir=C:\\images", "--output_dir=out", "--max_train_steps=2"]);
+    assert_eq!(windows.stderr.contains("is a path of Windows"), cfg!(not(windows)), "{}", windows.stderr);
     sandbox.write("out2", "");
     let usual = ["plan", "--train_data_dir=set", "--output_dir=out2", "--resolution=64", "--max_train_steps=2"];
     sandbox.run(&usual).refused(1, &["--output_dir out2: cannot be written to"]);
