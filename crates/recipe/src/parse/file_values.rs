@@ -73,7 +73,6 @@ fn is_of_windows(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::command::command;
 
     fn given(name: &str, value: &str) -> Given {
         Given { name: name.into(), values: vec![value.into()], file: Some("preset.json".into()) }
@@ -96,7 +95,7 @@ mod tests {
     #[cfg(not(windows))]
     #[test]
     fn paths_of_windows_are_told_in_one_line() {
-        let command = command();
+        let command = crate::parse::command::command();
         let mut paths = WindowsPaths::default();
         assert_eq!(paths.note(), None);
         for (name, value) in [
