@@ -58,15 +58,28 @@ impl Painter {
         if let Some(problem) = problems.first() {
             bail!("{problem}");
         }
-        match &request.init {
+        let painted = match &request.init {
             Some(init) => self.img2img(request, init, nets, watch),
-            None => {
-                let latents = self.txt2img(request, nets, watch)?;
-                match &request.hires {
-                    Some(hires) => self.hires(request, hires, latents, hires_nets.unwrap_or(nets), watch),
-                    None => self.finish(latents),
-                }
-            }
+            None => self.paint_from_noise(request, nets, hires_nets, watch),
+        };
+        // Weights that are not numbers are named rather than what comes of them.
+        match (painted, self.bundle.fault()) {
+            (Err(_), Some(fault)) => Err(fault.into()),
+            (painted, _) => painted,
+        }
+    }
+
+    fn paint_from_noise(
+        &self,
+        request: &Request,
+        nets: &Nets,
+        hires_nets: Option<&Nets>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Painted> {
+        let latents = self.txt2img(request, nets, watch)?;
+        match &request.hires {
+            Some(hires) => self.hires(request, hires, latents, hires_nets.unwrap_or(nets), watch),
+            None => self.finish(latents),
         }
     }
 

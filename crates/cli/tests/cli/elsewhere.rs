@@ -38,7 +38,7 @@ fn a_command_that_was_forgotten_is_named() {
 fn a_seed_of_web_uis_is_told_from_a_number() {
     let sandbox = Sandbox::new();
     for words in [["--seed", "-1"], ["--seed=-1", "--steps=2"]] {
-        let told = ["-1", "leave --seed out for a random one"];
+        let told = ["-1", "--seed", "leave it out for a random one"];
         sandbox.run(&[&["generate", "--prompt=fox"], &words[..]].concat()).refused(2, &told);
         let train = sandbox.run(&["train", words[0], words[1]]);
         assert!(train.code == 2 && train.stderr.contains("leave --seed out for a random one"), "{}", train.stderr);

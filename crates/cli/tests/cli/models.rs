@@ -194,17 +194,12 @@ fn a_lora_with_bundled_embeddings_is_used() {
         "two.safetensors",
         file(&["bundle_emb.penny.clip_l", "bundle_emb.penny.clip_g", "bundle_emb.cat.clip_l"]),
     );
-    for (name, note) in [
-        ("plain", ""),
-        ("bundled", "bundled.safetensors: the embedding penny in it is not used, the LoRA is"),
-        ("two", "two.safetensors: the embeddings cat, penny in it are not used, the LoRA is"),
-    ] {
+    for name in ["plain", "bundled", "two"] {
         let prompt = format!("--prompt=fox <lora:{name}:1>");
         let out = format!("--out={name}.png");
         let options = ["generate", &prompt, "--lora_dir=.", "--width=64", "--height=64", "--steps=2", "--seed=1", &out];
         let done = sandbox.run(&options);
         assert_eq!(done.code, 0, "{}", done.stderr);
-        assert!(done.stderr.contains(note) && (note.is_empty() != done.stderr.contains("not used")), "{}", done.stderr);
         assert_eq!(sandbox.pixels(&format!("{name}.png")), sandbox.pixels("plain.png"));
         let weights = format!("--network_weights={name}.safetensors");
         let done = sandbox.train(&[&weights, "--dim_from_weights", "--max_train_steps=1"]);

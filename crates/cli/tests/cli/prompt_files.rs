@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 fn what_cannot_be_painted_is_refused_before_the_training() {
     let sandbox = Sandbox::new();
     sandbox.images("set/1_penny", 1);
-    for impossible in ["--w 18446744073709551615", "--w 4294967296 --s 2", "--h 100000", "--l nan", "--s 1000"] {
+    for impossible in ["--w 18446744073709551615", "--w 4294967296 --s 2", "--h 100000", "--l nan", "--s 1001"] {
         sandbox.write("prompts.txt", format!("fox --s 2\nfox --w 64 {impossible}\n"));
         let setting = impossible.split(" --s").next().unwrap();
         let training = ["--sample_prompts=prompts.txt", "--sample_every_n_steps=2"];

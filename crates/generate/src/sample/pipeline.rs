@@ -2,26 +2,24 @@
 //!
 //! Prompts of up to 225 tokens are encoded in chunks of 75 that are joined, as sd-scripts does for its sample pictures.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::{ThreadGroups, vae_dtype, weight_dtype};
-use lorabake_diffusion::{
-    Answer, Call, NoiseTable, Prediction, Run, SamplerOptions, Schedule, Scheduler, guide, unit_normal,
-};
+use lorabake_diffusion::{Answer, Call, NoiseTable, Prediction, Run, SamplerOptions, Schedule, Scheduler, guide};
 use lorabake_lora::{Attached, LoraNetwork};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_model::vae::{Decoder, FACTOR};
 use lorabake_model::{Bundle, Conditioning, PromptChunks, VaeHalves, WeightDtypes};
-use lorabake_recipe::seed::Seed;
 use lorabake_recipe::train::Precision;
 use lorabake_weights::Part;
 use lorabake_weights::checkpoint::{self, Checkpoint};
 use lorabake_weights::lora::LoraFile;
 
 use super::request::{LoraUse, Picture, Request};
+use crate::noise::{ImageNoise, NoiseSeeds, Source};
 
 /// Tokens in a chunk, which a text encoder takes at once.
 const CHUNK_TOKENS: usize = 75;
@@ -144,11 +142,10 @@ impl PipelineRef<'_> {
     ) -> Result<Picture> {
         let (shape, schedule) = (self.check(request)?, self.schedule);
         let conditioning = self.encode(request, adapters);
-        let noise = |index: u64| self.noise(request.seed, index, shape);
-        let start = match &request.noise {
-            Some(numbers) => self.tensor(numbers.clone(), shape),
-            None => noise(0),
-        };
+        let seeds = NoiseSeeds { seed: request.seed, variation: None };
+        let mut drawn = ImageNoise::new(Source::Nv, [shape[1], shape[2], shape[3]], vec![seeds]);
+        let first = drawn.next_draw();
+        let start = self.tensor(request.noise.clone().unwrap_or(first), shape);
         let mut done = 0;
         let options = SamplerOptions::default();
         let levels =
@@ -162,10 +159,10 @@ impl PipelineRef<'_> {
             Ok(call.read(self.prediction, answer, x).into())
         };
         let x = levels.initial(start);
-        let draws = Cell::new(0);
+        let drawn = RefCell::new(drawn);
         let new_noise = || {
-            draws.set(draws.get() + 1);
-            noise(draws.get())
+            let values = drawn.borrow_mut().next_draw();
+            self.tensor(values, shape)
         };
         let run = Run {
             levels: &levels,
@@ -248,11 +245,6 @@ impl PipelineRef<'_> {
             return epsilon;
         }
         guide(epsilon.clone().narrow(0, 0, 1), epsilon.narrow(0, 1, 1), scale)
-    }
-
-    fn noise(&self, seed: u64, index: u64, shape: [usize; 4]) -> Tensor<4> {
-        let mut stream = Seed(seed).stream("noise", &[index]);
-        self.tensor(unit_normal(&mut stream, shape.iter().product()), shape)
     }
 
     fn tensor(&self, numbers: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {

@@ -11,3 +11,4 @@ mod stored_tensor;
 pub mod tensor_file;
 mod torch_file;
 mod torch_hypernetwork;
+mod torch_storages;

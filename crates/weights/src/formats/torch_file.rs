@@ -12,8 +12,9 @@ use rawzip::{CompressionMethod, ZipArchive};
 use safetensors::Dtype;
 
 use super::module_tree::{self, ModuleTree};
-use super::pickle::{Id, Module, Node, Pickle, Refusal, TensorView, unreadable};
+use super::pickle::{Id, Module, Node, Pickle, Refusal, unreadable};
 use super::stored_tensor::StoredTensor;
+use super::torch_storages::{Storages, check_sharing, outside, placed, size_of};
 use crate::Error;
 
 /// Longest pickle that is read. Those of real checkpoints are below one megabyte.
@@ -26,9 +27,6 @@ const MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 const WEIGHTS: [&str; 3] = ["state_dict", "params_ema", "params"];
 /// Keys that only the web UI's hypernetworks have.
 const HYPERNETWORK: [&str; 2] = ["layer_structure", "activation_func"];
-/// Bytes of all tensors that a file may have at least, and for each byte of their storages: tensors may share these.
-const SHARED_FREELY: usize = 1 << 24;
-const MOST_SHARED: usize = 16;
 
 /// The key under which a textual inversion keeps its vectors, and what else of it is told.
 const VECTORS: &str = "string_to_param";
@@ -69,9 +67,6 @@ impl Sum {
         format!("its entry {} is damaged (its checksum differs); download or copy it again", self.entry)
     }
 }
-
-/// Where the numbers of each storage are in the file.
-pub(super) type Storages<'p> = HashMap<&'p str, Range<usize>>;
 
 /// Whether a file that begins so is one of PyTorch, whatever its name.
 pub(crate) fn is_torch(bytes: &[u8]) -> bool {
@@ -289,14 +284,6 @@ fn located_in(pickle: &Pickle, tree: ModuleTree, storages: &Storages) -> Result<
     Ok(content)
 }
 
-/// A tensor that is not in the numbers which it says it has.
-fn outside(name: &str, view: &TensorView) -> Refusal {
-    let shape = &view.shape;
-    Refusal::Unreadable(format!(
-        "tensor {name} of shape {shape:?} lies outside of its numbers; download or copy it again"
-    ))
-}
-
 /// The value that the outermost dictionary has under `name`; of equal keys the last counts.
 pub(super) fn under(pickle: &Pickle, name: &str) -> Option<Id> {
     for (key, value) in pickle.pairs(pickle.root_id())?.iter().rev() {
@@ -340,68 +327,4 @@ pub(super) fn tensors(
         return unreadable("it has no tensors, neither at the top nor under state_dict");
     }
     Ok(tensors)
-}
-
-/// Tensors may share numbers, but not so many that a small file takes all memory.
-pub(super) fn check_sharing(tensors: &BTreeMap<String, StoredTensor>, storages: &Storages) -> Result<(), Refusal> {
-    let bytes = |total: usize, tensor: &StoredTensor| {
-        let count: usize = tensor.shape.iter().product();
-        total.saturating_add(count.saturating_mul(size_of(tensor.dtype)))
-    };
-    let stored: usize = storages.values().map(ExactSizeIterator::len).sum();
-    if tensors.values().fold(0, bytes) > SHARED_FREELY.max(stored.saturating_mul(MOST_SHARED)) {
-        return unreadable("its tensors share their numbers far too often for a checkpoint");
-    }
-    Ok(())
-}
-
-/// Where the numbers of a view are, if they are in its storage and none is in two places of the tensor.
-fn placed(view: &TensorView, storages: &Storages) -> Option<StoredTensor> {
-    let storage = storages.get(view.storage.key)?;
-    let count = view.shape.iter().try_fold(1usize, |count, extent| count.checked_mul(*extent))?;
-    let span = span(view, count)?;
-    let size = size_of(view.storage.dtype);
-    let first = view.storage.first.checked_add(view.offset)?;
-    let start = storage.start.checked_add(first.checked_mul(size)?)?;
-    let end = start.checked_add(span.checked_mul(size)?)?;
-    if end > storage.end || count > span {
-        return None;
-    }
-    let strides = if count > 0 && !is_row_major(view) { Some(view.strides.clone()) } else { None };
-    Some(StoredTensor { dtype: view.storage.dtype, shape: view.shape.clone(), bytes: start..end, strides })
-}
-
-/// How many numbers lie from the first of a view's `count` to its last.
-fn span(view: &TensorView, count: usize) -> Option<usize> {
-    if count == 0 {
-        return Some(0);
-    }
-    let mut span = 1_usize;
-    for (extent, stride) in view.shape.iter().zip(&view.strides) {
-        span = span.checked_add((extent - 1).checked_mul(*stride)?)?;
-    }
-    Some(span)
-}
-
-/// Whether a view's numbers lie one after the other, the last axis first.
-fn is_row_major(view: &TensorView) -> bool {
-    let mut stride = 1_usize;
-    for (extent, found) in view.shape.iter().zip(&view.strides).rev() {
-        if *extent != 1 && *found != stride {
-            return false;
-        }
-        stride = stride.saturating_mul(*extent);
-    }
-    true
-}
-
-/// Bytes of a number.
-fn size_of(dtype: Dtype) -> usize {
-    match dtype {
-        Dtype::F64 | Dtype::I64 | Dtype::U64 => 8,
-        Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
-        Dtype::F16 | Dtype::BF16 | Dtype::I16 | Dtype::U16 => 2,
-        // The other types in `pickle`: numbers of 8 bits and truth values.
-        _ => 1,
-    }
 }

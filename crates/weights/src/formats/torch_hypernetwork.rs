@@ -2,7 +2,8 @@
 //! tensors, and beside these what the layers are.
 
 use super::pickle::{Node, Pickle, Refusal, unreadable};
-use super::torch_file::{Content, Storages, check_sharing, read_by, tensors, under};
+use super::torch_file::{Content, read_by, tensors, under};
+use super::torch_storages::{Storages, check_sharing};
 use crate::Error;
 
 /// The most widths: Stable Diffusion has four.

@@ -120,13 +120,14 @@ fn paint(
 ) -> Result<Painted> {
     let wished = stop::wished()?;
     let began = Instant::now();
-    let mut counter = Counter::new("painting", 0);
+    let mut counter: Option<Counter> = None;
     let painted = painter.paint(request, nets, hires_nets, &mut |progress| {
         if wished.load(Ordering::Relaxed) {
             return Err(anyhow!(Stopped));
         }
         let of = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
         let last = if progress.total == Some(progress.done) { ", decoding" } else { "" };
+        let counter = counter.get_or_insert_with(|| Counter::new("painting", progress.total.unwrap_or(0) as u64));
         counter.set(progress.done as u64, format!("{name}: step {}{of}{last}", progress.done));
         if let Some((every, path)) = &preview
             && progress.done.is_multiple_of(*every)
@@ -136,7 +137,9 @@ fn paint(
         }
         Ok(())
     });
-    counter.clear();
+    if let Some(counter) = counter {
+        counter.clear();
+    }
     if let Some((_, path)) = &preview {
         let _ = std::fs::remove_file(path);
     }

@@ -9,7 +9,7 @@ use lorabake_generate::png_text::PictureSettings;
 #[command(rename_all = "verbatim", next_help_heading = "Sampling")]
 pub struct SamplingArgs {
     /// Sampling steps: more take longer and may look finer. [default: 20]
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u16).range(1..=1000))]
     steps: Option<u16>,
     /// How closely the prompt is followed; 1 = as the prompt alone has it. [default: 7]
     #[arg(long, value_name = "SCALE", value_parser = super::values::scale)]
