@@ -53,7 +53,7 @@ impl Painter {
             })),
             kept: None,
             masked,
-            control: self.controls(&request.control, size, true)?,
+            control: self.controls(&request.control, size, None)?,
         };
         let mut randomness = self.randomness(request, size)?;
         let latents = self.run(request, plan, &mut randomness, watch)?;

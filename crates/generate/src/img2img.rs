@@ -8,6 +8,7 @@ use lorabake_diffusion::{Img2ImgSteps, KeptLatents};
 use lorabake_pixels::{Gray, Rgb, Rgba, Size};
 
 use crate::color_correction::ColorTarget;
+use crate::control::PaintedPart;
 use crate::inpaint::soft::{self, SoftInpainting};
 use crate::inpaint::{self, Masked, MaskedContent, Prepared, condition, latent, mask, overlay};
 use crate::nets::Nets;
@@ -46,6 +47,8 @@ impl Painter {
             Some(Kept::Soft(soft)) => self.latent_tensor(soft.original.clone(), request.size)?,
             None => latents,
         };
+        let paste_to = prepared.masked.as_ref().and_then(|masked| masked.paste_to);
+        let part = paste_to.map(|region| PaintedPart { region, picture: init.image.size() });
         let start = PictureStart {
             latents,
             steps: Img2ImgSteps::new(request.sampling.steps, init.denoising_strength, init.step_rule),
@@ -63,7 +66,7 @@ impl Painter {
             start: Start::Picture(Box::new(start)),
             kept: kept.clone(),
             masked: self.masked_condition(&prepared, init, request.size)?,
-            control: self.controls(&request.control, request.size, false)?,
+            control: self.controls(&request.control, request.size, part)?,
         };
         let latents = self.run(request, plan, &mut randomness, watch)?;
         let mut painted = self.finish(latents)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::ThreadGroups;
 use lorabake_diffusion::{NoiseTable, Prediction};
@@ -16,7 +16,7 @@ use lorabake_ops::Edges;
 use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
-use crate::control::{ActiveControl, ControlUnit};
+use crate::control::{ActiveControl, ControlUnit, PaintedPart};
 use crate::embedding::EmbeddingTable;
 use crate::file_hashes;
 use crate::nets::{FoundNetwork, Nets};
@@ -124,26 +124,22 @@ impl Painter {
         Nets::open(networks, &self.bundle, &self.device, &mut self.embeddings)
     }
 
-    /// ControlNets with what they make of their pictures, which are `size` [width, height] large.
+    /// ControlNets with what they make of their pictures for a picture of `size` [width, height], or for a part of one.
     ///
     /// # Errors
     /// When a net cannot be read, or is for another family.
-    pub(crate) fn controls(&self, units: &[ControlUnit], size: [usize; 2], hires: bool) -> Result<Vec<ActiveControl>> {
+    pub(crate) fn controls(
+        &self,
+        units: &[ControlUnit],
+        size: [usize; 2],
+        part: Option<PaintedPart>,
+    ) -> Result<Vec<ActiveControl>> {
         let mut active = Vec::new();
         for unit in units {
             let net = self.control_net(&unit.model)?;
-            let image = if hires { unit.hires_image.as_ref().unwrap_or(&unit.image) } else { &unit.image };
-            if !hires && [image.width, image.height].map(|side| side as usize) != size {
-                bail!(
-                    "{}: its picture is {} × {} and {} × {} are painted; make both alike",
-                    unit.model.display(),
-                    image.width,
-                    image.height,
-                    size[0],
-                    size[1]
-                );
-            }
-            let hint = net.hint(self.image_tensor(image, 0.0));
+            let map = unit.map((size[0] as u32, size[1] as u32), part);
+            let map = map.map_err(|why| anyhow!("--control_image: {why}"))?;
+            let hint = net.hint(self.image_tensor(&map, 0.0));
             let ControlUnit { weight, start, end, mode, .. } = *unit;
             active.push(ActiveControl { net, hint, weight, start, end, mode });
         }

@@ -26,7 +26,7 @@ impl Painter {
             start: Start::Noise,
             kept: None,
             masked,
-            control: self.controls(&request.control, request.size, false)?,
+            control: self.controls(&request.control, request.size, None)?,
         };
         self.run(request, plan, &mut randomness, watch)
     }

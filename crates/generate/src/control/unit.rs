@@ -7,19 +7,26 @@ use burn::tensor::Tensor;
 use lorabake_model::Conditioning;
 use lorabake_model::control::{ControlNet, Mode, scales};
 use lorabake_model::unet::Residuals;
-use lorabake_pixels::Rgb;
+use lorabake_pixels::{Rgb, Size};
 
+use super::fit::{ControlResize, cropped_as, fitted, pixel_perfect_resolution};
 use super::moment::Moment;
+use super::preprocess::Preprocessor;
+use crate::inpaint::Region;
 
 /// A ControlNet as a request names it.
 #[derive(Debug, Clone)]
 pub struct ControlUnit {
     /// The net's file.
     pub model: PathBuf,
-    /// The control picture, at the size that is painted.
+    /// The picture that it follows, of any size.
     pub image: Rgb,
-    /// The control picture of the second pass of hires fix.
-    pub hires_image: Option<Rgb>,
+    /// What is made of it first.
+    pub preprocessor: Preprocessor,
+    /// Pixels of the shorter side at which that works; none: as the painted size wants it ("pixel perfect").
+    pub processor_res: Option<u32>,
+    /// How its map comes to the painted size.
+    pub resize: ControlResize,
     /// How strongly it acts, 0 to 2.
     pub weight: f64,
     /// Share of the steps at which it begins.
@@ -28,6 +35,31 @@ pub struct ControlUnit {
     pub end: f64,
     /// Which is more important, prompt or control.
     pub mode: Mode,
+}
+
+/// The part of a picture that is painted, of a picture of this size ("only masked").
+#[derive(Debug, Clone, Copy)]
+pub struct PaintedPart {
+    /// The part.
+    pub region: Region,
+    /// Width and height of the whole picture.
+    pub picture: Size,
+}
+
+impl ControlUnit {
+    /// The map at the painted size, or that of the part that is painted.
+    ///
+    /// # Errors
+    /// When the picture is of an aspect so extreme that it would take much memory on the way.
+    pub fn map(&self, size: Size, part: Option<PaintedPart>) -> Result<Rgb, String> {
+        let image = match part {
+            Some(PaintedPart { region, picture }) => cropped_as(&self.image, picture, region, size, self.resize),
+            None => self.image.clone(),
+        };
+        let perfect = || pixel_perfect_resolution(image.size(), size, self.resize);
+        let map = self.preprocessor.map(&image, self.processor_res.unwrap_or_else(perfect))?;
+        if map.size() == size { Ok(map) } else { fitted(&map, size, self.resize) }
+    }
 }
 
 /// A ControlNet that acts in a pass.

@@ -9,7 +9,7 @@ use lorabake_diffusion::{SamplerOptions, Scheduler, StepRule};
 use lorabake_generate::conditioning::TextOptions;
 use lorabake_generate::conditioning::chunks::COMMA_BACKTRACK;
 use lorabake_generate::conditioning::length::PadPrompts;
-use lorabake_generate::control::ControlUnit;
+use lorabake_generate::control::{ControlResize, ControlUnit, Preprocessor};
 use lorabake_generate::hires::{Enlarge, LatentUpscaler};
 use lorabake_generate::nets::{FoundNetwork, Nets};
 use lorabake_generate::noise::Source;
@@ -198,7 +198,9 @@ fn control(pack: &Pack, case: &Value) -> Result<Vec<ControlUnit>> {
     Ok(vec![ControlUnit {
         model: CONTROL.into(),
         image: picture(&inputs, &format!("control_image_{number}_"))?,
-        hires_image: None,
+        preprocessor: Preprocessor::None,
+        processor_res: Some(512),
+        resize: ControlResize::CropAndResize,
         weight: control["weight"].as_f64().unwrap_or(1.0),
         start: control["start"].as_f64().unwrap_or(0.0),
         end: control["end"].as_f64().unwrap_or(1.0),

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
-use lorabake_generate::control::fit::pixel_perfect_resolution;
-use lorabake_generate::control::{ControlResize, ControlUnit, Preprocessor, fitted};
+use anyhow::{Context, Result, bail};
+use lorabake_generate::control::{ControlResize, ControlUnit, Preprocessor};
 use lorabake_model::control::Mode;
-use lorabake_pixels::Size;
 use lorabake_pixels::decode::decode;
 
 /// ControlNets, which act together.
@@ -61,11 +59,11 @@ pub struct Units {
 }
 
 impl ControlArgs {
-    /// The ControlNets with their pictures at `size` [width, height].
+    /// The ControlNets with their pictures.
     ///
     /// # Errors
     /// When something is missing, or a picture cannot be read.
-    pub fn units(&self, size: [usize; 2]) -> Result<Units> {
+    pub fn units(&self) -> Result<Units> {
         let models = self.control_model.len();
         if self.control_image.len() != models {
             bail!(
@@ -73,16 +71,37 @@ impl ControlArgs {
                 self.control_image.len()
             );
         }
+        self.check_counts(models)?;
         let mut units = Units::default();
         for index in 0..models {
-            let unit = self.unit(index, (size[0] as u32, size[1] as u32))?;
+            let unit = self.unit(index)?;
             units.texts.push(self.text(index, &unit));
             units.control.push(unit);
         }
         Ok(units)
     }
 
-    fn unit(&self, index: usize, size: Size) -> Result<ControlUnit> {
+    /// Refuses options that no model is left for.
+    fn check_counts(&self, models: usize) -> Result<()> {
+        for (option, given) in [
+            ("--control_module", self.control_module.len()),
+            ("--control_weight", self.control_weight.len()),
+            ("--control_guidance_start", self.control_guidance_start.len()),
+            ("--control_guidance_end", self.control_guidance_end.len()),
+            ("--control_mode", self.control_mode.len()),
+            ("--control_resize_mode", self.control_resize_mode.len()),
+            ("--control_processor_res", self.control_processor_res.len()),
+            ("--control_threshold_a", self.control_threshold_a.len()),
+            ("--control_threshold_b", self.control_threshold_b.len()),
+        ] {
+            if given > models {
+                bail!("{option} is given {given} times and --control_model {models} times; leave out what is too much");
+            }
+        }
+        Ok(())
+    }
+
+    fn unit(&self, index: usize) -> Result<ControlUnit> {
         let path = &self.control_image[index];
         let image = decode(path).with_context(|| format!("--control_image {}", path.display()))?.image;
         let name = self.control_module.get(index).map_or("none", String::as_str);
@@ -93,26 +112,29 @@ impl ControlArgs {
                  scribble_xdog, blur_gaussian, lineart_standard, recolor_luminance or recolor_intensity"
             )
         };
-        let mode = self.resize(index)?;
-        let resolution = match self.control_processor_res.get(index) {
-            Some(0) => pixel_perfect_resolution(image.size(), size, mode),
-            Some(pixels) => u32::from(*pixels),
-            None => 512,
-        };
-        let map = preprocessor.map(&image, resolution).and_then(|map| fitted(&map, size, mode));
         let weight = self.control_weight.get(index).copied().unwrap_or(1.0);
         if !(0.0..=2.0).contains(&weight) {
             bail!("--control_weight {weight}: it is not a number from 0 to 2");
         }
-        Ok(ControlUnit {
+        let unit = ControlUnit {
             model: self.control_model[index].clone(),
-            image: map.map_err(|why| anyhow!("--control_image {}: {why}", path.display()))?,
-            hires_image: None,
+            image,
+            preprocessor,
+            processor_res: match self.control_processor_res.get(index) {
+                Some(0) => None,
+                Some(pixels) => Some(u32::from(*pixels)),
+                None => Some(512),
+            },
+            resize: self.resize(index)?,
             weight,
             start: self.control_guidance_start.get(index).copied().unwrap_or(0.0),
             end: self.control_guidance_end.get(index).copied().unwrap_or(1.0),
             mode: self.mode(index)?,
-        })
+        };
+        if unit.start >= unit.end {
+            bail!("--control_guidance_start {} is not before --control_guidance_end {}", unit.start, unit.end);
+        }
+        Ok(unit)
     }
 
     fn mode(&self, index: usize) -> Result<Mode> {

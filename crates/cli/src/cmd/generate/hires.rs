@@ -58,4 +58,22 @@ impl HiresArgs {
             hires.scheduler = Some(scheduler.to_string());
         }
     }
+
+    /// Options that were typed and need a second pass.
+    pub fn typed(&self) -> Vec<&'static str> {
+        let mut typed = Vec::new();
+        for (option, is_typed) in [
+            ("--hr_upscaler", self.hr_upscaler.is_some()),
+            ("--hr_steps", self.hr_steps.is_some()),
+            ("--hr_prompt", self.hr_prompt.is_some()),
+            ("--hr_negative_prompt", self.hr_negative_prompt.is_some()),
+            ("--hr_sampler", self.hr_sampler.is_some()),
+            ("--hr_scheduler", self.hr_scheduler.is_some()),
+        ] {
+            if is_typed {
+                typed.push(option);
+            }
+        }
+        typed
+    }
 }

@@ -23,8 +23,9 @@ pub struct InitArgs {
     #[arg(long, value_name = "SHARE", value_parser = super::values::share)]
     pub denoising_strength: Option<f64>,
     /// How the picture comes to the wanted size: just_resize, crop_and_resize, resize_and_fill or latent.
-    #[arg(long, value_name = "MODE", default_value = "just_resize", value_parser = MODES)]
-    pub resize_mode: String,
+    /// [default: just_resize]
+    #[arg(long, value_name = "MODE", value_parser = MODES)]
+    pub resize_mode: Option<String>,
     /// Does all steps whatever the strength; by default 20 steps at strength 0.5 are 10.
     #[arg(long, requires = "init_image")]
     pub exact_steps: bool,
@@ -81,6 +82,37 @@ impl InitArgs {
         mask.conditional_weight = self.conditional_mask_weight;
     }
 
+    /// Options that were typed and need a picture to begin with.
+    pub fn typed_for_image(&self) -> Vec<&'static str> {
+        let mut typed = Vec::new();
+        for (option, is_typed) in [
+            ("--resize_mode", self.resize_mode.is_some()),
+            ("--initial_noise_multiplier", self.initial_noise_multiplier.is_some()),
+            ("--extra_noise", self.extra_noise.is_some()),
+            ("--conditional_mask_weight", self.conditional_mask_weight.is_some()),
+        ] {
+            if is_typed {
+                typed.push(option);
+            }
+        }
+        typed
+    }
+
+    /// Options that were typed and need a mask.
+    pub fn typed_for_mask(&self) -> Vec<&'static str> {
+        let mut typed = Vec::new();
+        for (option, is_typed) in [
+            ("--mask_blur", self.mask_blur.is_some()),
+            ("--inpainting_fill", self.inpainting_fill.is_some()),
+            ("--inpaint_padding", self.inpaint_padding.is_some()),
+        ] {
+            if is_typed {
+                typed.push(option);
+            }
+        }
+        typed
+    }
+
     /// The picture and its mask.
     ///
     /// # Errors
@@ -116,7 +148,7 @@ impl InitArgs {
     }
 
     fn mode(&self) -> ResizeMode {
-        match self.resize_mode.as_str() {
+        match self.resize_mode.as_deref().unwrap_or_default() {
             "crop_and_resize" => ResizeMode::CropAndResize,
             "resize_and_fill" => ResizeMode::ResizeAndFill,
             "latent" => ResizeMode::Latent,

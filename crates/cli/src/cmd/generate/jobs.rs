@@ -13,7 +13,7 @@ use lorabake_generate::prompt_file::{self, PicturePrompt};
 use lorabake_generate::read_noise;
 use lorabake_generate::request::Request;
 
-use super::Args;
+use super::{Args, effect};
 use crate::terminal;
 
 /// A picture to be painted.
@@ -56,6 +56,7 @@ impl Jobs {
             Some(settings) => typed.over(settings),
             None => typed,
         };
+        effect::check(args, &base)?;
         let library = library(args)?;
         let mut all = Vec::new();
         for settings in prompts(args, &base)? {
@@ -63,9 +64,9 @@ impl Jobs {
         }
         let mut jobs = Self { pictures: Vec::new(), library, like, control: Vec::new() };
         let noise = args.latent.as_deref().map(read_noise).transpose()?;
-        let size = all.first().map_or([side, side], |first| first.size(side));
-        let (originals, control) = originals(args, size)?;
-        jobs.control = control;
+        let units = args.control.units()?;
+        jobs.control = units.texts;
+        let originals = Originals { control: units.control, ..args.init.originals()? };
         let mut told: Vec<String> = Vec::new();
         for wanted in all {
             let Asked { mut request, notes } =
@@ -119,13 +120,6 @@ struct Wanted {
 struct Single {
     settings: PictureSettings,
     file_name: Option<String>,
-}
-
-impl Single {
-    fn size(&self, side: usize) -> [usize; 2] {
-        let width = self.settings.width.or(self.settings.height).unwrap_or(side);
-        [width, self.settings.height.unwrap_or(width)]
-    }
 }
 
 impl Wanted {
@@ -239,33 +233,13 @@ fn library(args: &Args) -> Result<Library> {
     };
     let mut presets = Presets::built_in();
     if let Some(path) = &args.texts.lbw_presets {
-        let read = Presets::read(&text_of(path, "--lbw_presets")?);
+        let read = Presets::open(path).context("--lbw_presets")?;
         read.notes.iter().for_each(|note| terminal::say(&format!("note: --lbw_presets: {note}")));
         presets = read.or(presets);
     }
     let elements = match &args.texts.lbw_elements {
-        Some(path) => Elements::read(&text_of(path, "--lbw_elements")?),
+        Some(path) => Elements::open(path).context("--lbw_elements")?,
         None => Elements::read(""),
     };
     Ok(Library { loras, hypernetworks, upscalers: args.hires.upscaler_dir.clone(), presets, elements })
-}
-
-/// Largest file of presets, in bytes.
-const LARGEST_TEXT: u64 = 1 << 20;
-
-fn text_of(path: &Path, option: &str) -> Result<String> {
-    let size = std::fs::metadata(path).with_context(|| format!("{option} {}", path.display()))?.len();
-    if size > LARGEST_TEXT {
-        bail!("{option} {}: it is larger than 1 MB; name a file of presets", path.display());
-    }
-    let bytes = std::fs::read(path).with_context(|| format!("{option} {}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}').to_owned())
-}
-
-/// The pictures that the command begins with.
-fn originals(args: &Args, size: [usize; 2]) -> Result<(Originals, Vec<String>)> {
-    let mut originals = args.init.originals()?;
-    let units = args.control.units(size)?;
-    originals.control = units.control;
-    Ok((originals, units.texts))
 }

@@ -1,6 +1,7 @@
 //! `lorabake generate`: pictures from prompts, as the AUTOMATIC1111 web UI makes them.
 
 mod control;
+mod effect;
 mod hires;
 mod init;
 mod jobs;

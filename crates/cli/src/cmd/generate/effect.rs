@@ -1,0 +1,40 @@
+//! Options that would have no effect: they are refused, with what they need.
+
+use anyhow::{Result, bail};
+use lorabake_generate::png_text::PictureSettings;
+
+use super::Args;
+
+/// Refuses options whose subject is not there; `settings` are those of the command line and of `--like`.
+///
+/// # Errors
+/// All such options, one a line.
+pub fn check(args: &Args, settings: &PictureSettings) -> Result<()> {
+    let mut problems = Vec::new();
+    let has_hires =
+        settings.hires.upscale.is_some() || settings.hires.width.is_some() || settings.hires.height.is_some();
+    let has_image = args.init.init_image.is_some();
+    if !has_hires {
+        for option in args.hires.typed() {
+            problems.push(format!("{option}: there is no second pass; give --hr_scale or --hr_resize"));
+        }
+    }
+    if !has_image {
+        for option in args.init.typed_for_image() {
+            problems.push(format!("{option}: there is no picture to begin with; give --init_image"));
+        }
+        if settings.denoising_strength.is_some() && !has_hires && args.like.is_none() && args.from_file.is_none() {
+            problems
+                .push("--denoising_strength: there is nothing to change; give --init_image or --hr_scale".to_owned());
+        }
+    }
+    if args.init.mask.is_none() {
+        for option in args.init.typed_for_mask() {
+            problems.push(format!("{option}: there is no mask; give --mask"));
+        }
+    }
+    if settings.sampling.variation_seed.is_some() && settings.sampling.variation_strength.unwrap_or(0.0) == 0.0 {
+        problems.push("--subseed: it acts with --subseed_strength; give that, for instance 0.2".to_owned());
+    }
+    if problems.is_empty() { Ok(()) } else { bail!("{}", problems.join("\n")) }
+}
