@@ -8,16 +8,19 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use lorabake_generate::file_hashes;
+use lorabake_generate::file_names::{Facts, next_number};
 use lorabake_generate::nets::{FoundNetwork, Nets};
 use lorabake_generate::painter::Painter;
 use lorabake_generate::picture_file::{Pixels, Target, save};
+use lorabake_generate::picture_grid::{PictureGrid, Rows};
 use lorabake_generate::picture_text::{Told, fields};
-use lorabake_generate::png_text::NamedHash;
+use lorabake_generate::png_text::{Fields, NamedHash};
 use lorabake_generate::request::{Painted, Request};
 use lorabake_recipe::model::Checkpoint;
 use lorabake_weights::metadata::ModelHashes;
 
 use super::jobs::{Jobs, Picture};
+use super::output::Naming;
 use super::{Args, model_name};
 use crate::progress::Counter;
 use crate::terminal::{self, Shown};
@@ -43,6 +46,9 @@ pub fn paint_all(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Targe
         return compare(args, painter, jobs, target);
     }
     let model = Model::of(args);
+    let place = args.output.naming()?;
+    let mut done: Vec<Pixels> = Vec::new();
+    let mut text = String::new();
     let mut held: Option<Held> = None;
     let mut held_hires: Option<Held> = None;
     let count = jobs.pictures.len();
@@ -57,21 +63,50 @@ pub fn paint_all(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Targe
             terminal::say(&format!("note: {}", skipped.reason));
         }
         let nets = &held.as_ref().expect("held above").nets;
-        let path = path_of(target, index, picture);
         let name = format!("picture {} of {count}", index + 1);
-        let preview = args.output.preview.map(|every| (usize::from(every), path.with_extension("preview.png")));
+        let preview = args.output.preview.map(|every| (usize::from(every), preview_path(target)));
         let painted = match paint(painter, &picture.request, nets, hires_nets, &name, preview) {
             Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
             painted => painted?,
         };
         let told = model.told(painter, jobs, picture)?;
-        let text = fields(&picture.request, &told).text();
-        if let Some(kept) = save(&path, &pixels(&painted), &text)? {
+        let fields = fields(&picture.request, &told);
+        let painted = pixels(&painted);
+        let path = place.path(target, index, picture, &fields, &painted);
+        if let Some(kept) = save(&path, &painted, &fields.text())? {
             terminal::say(&format!("note: {}: the earlier picture is kept as {}", path.display(), kept.display()));
         }
         terminal::result(&Shown(path.display()).to_string());
+        if args.output.grid {
+            done.push(painted);
+            text = fields.text();
+        }
+    }
+    if args.output.grid {
+        save_grid(target, &done, &text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes one sheet of all pictures beside them.
+fn save_grid(target: &Target, pictures: &[Pixels], text: &str) -> Result<()> {
+    let sizes: Vec<[usize; 2]> = pictures.iter().map(|picture| [picture.width, picture.height]).collect();
+    let Some(grid) = PictureGrid::new(&sizes, Rows::Square) else { return Ok(()) };
+    let path = match target {
+        Target::Folder(folder) => folder.join(format!("grid-{:04}.png", next_number(folder, "grid"))),
+        Target::File(path) | Target::Files(path) => path.with_extension("grid.png"),
+    };
+    save(&path, &grid.paste(pictures)?, text)?;
+    terminal::result(&Shown(path.display()).to_string());
+    Ok(())
+}
+
+/// Where previews go.
+fn preview_path(target: &Target) -> PathBuf {
+    match target {
+        Target::Folder(folder) => folder.join("preview.png"),
+        Target::File(path) | Target::Files(path) => path.with_extension("preview.png"),
+    }
 }
 
 /// Tells how a batch goes on that was stopped.
@@ -84,13 +119,30 @@ fn stopped(jobs: &Jobs, done: usize) -> ExitCode {
     ExitCode::from(stop::INTERRUPTED as u8)
 }
 
-fn path_of(target: &Target, index: usize, picture: &Picture) -> PathBuf {
-    match (&picture.file_name, target) {
-        (Some(name), Target::Folder(folder)) => {
+impl Naming {
+    /// The path of picture `index`, counted from 0.
+    fn path(&self, target: &Target, index: usize, picture: &Picture, fields: &Fields, painted: &Pixels) -> PathBuf {
+        let Target::Folder(folder) = target else { return target.path(index + 1, picture.request.seed.seed) };
+        if let Some(name) = &picture.file_name {
             let name = Path::new(name);
-            if name.extension().is_some() { folder.join(name) } else { folder.join(name).with_extension("png") }
+            return if name.extension().is_some() {
+                folder.join(name)
+            } else {
+                folder.join(name).with_extension("png")
+            };
         }
-        _ => target.path(index + 1, picture.request.seed.seed),
+        let facts = Facts {
+            fields,
+            rgb: &painted.rgb,
+            time: chrono::Local::now(),
+            batch_number: None,
+            batch_size: 1,
+            generation_number: Some(index + 1),
+        };
+        let name = self.pattern.file_name(&facts);
+        let number = next_number(folder, "").max(1);
+        let dash = if name.is_empty() { "" } else { "-" };
+        folder.join(format!("{number:05}{dash}{name}.{}", self.format))
     }
 }
 
