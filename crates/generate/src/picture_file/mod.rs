@@ -37,13 +37,21 @@ pub struct Pixels {
     pub rgb: Vec<u8>,
 }
 
-/// Writes a JPEG or lossless WebP if `path` has such a suffix, else a PNG; its folder is made if need be. A picture that is
-/// there already is kept under another name, which is returned.
+/// Writes a picture as [`write_over`] does. One that is there already is kept under another name, which is returned.
+///
+/// # Errors
+/// As [`write_over`].
+pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<Option<PathBuf>> {
+    let kept = earlier::keep_earlier(path, &metadata::local_date())?;
+    write_over(path, pixels, parameters)?;
+    Ok(kept)
+}
+
+/// Writes a JPEG or lossless WebP if `path` has such a suffix, else a PNG; its folder is made if need be.
 ///
 /// # Errors
 /// When it cannot be written; what was at `path` before is still there.
-pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<Option<PathBuf>> {
-    let kept = earlier::keep_earlier(path, &metadata::local_date())?;
+pub fn write_over(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> {
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
     let written = whole_file::write(path, |out| match suffix.as_deref() {
         Some("jpg" | "jpeg") => {
@@ -56,8 +64,7 @@ pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<Option<Pat
         Some("webp") => encode(WebPEncoder::new_lossless(out), pixels, exif::of_text(parameters)),
         _ => write_png(out, pixels, parameters),
     });
-    written.with_context(|| format!("cannot save {}", path.display()))?;
-    Ok(kept)
+    written.with_context(|| format!("cannot save {}", path.display()))
 }
 
 fn write_png(out: &mut dyn Write, pixels: &Pixels, parameters: &str) -> io::Result<()> {

@@ -32,7 +32,8 @@ pub struct OutputArgs {
     /// Paint every picture without and with its LoRAs, and write one labelled grid of them.
     #[arg(long)]
     pub compare: bool,
-    /// Writes a rough preview beside the picture every so many calls of the network: NAME.preview.png.
+    /// Writes a rough preview beside the picture every so many calls of the network, lorabake-preview.png or
+    /// NAME.preview.png; it goes when the picture is done.
     #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u16).range(1..))]
     pub preview: Option<u16>,
 }

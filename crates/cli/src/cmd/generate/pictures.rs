@@ -11,7 +11,7 @@ use lorabake_generate::file_hashes;
 use lorabake_generate::file_names::{Facts, next_number};
 use lorabake_generate::nets::{FoundNetwork, Nets};
 use lorabake_generate::painter::Painter;
-use lorabake_generate::picture_file::{Pixels, Target, save};
+use lorabake_generate::picture_file::{Pixels, Target, save, write_over};
 use lorabake_generate::picture_grid::{PictureGrid, Rows};
 use lorabake_generate::picture_text::{Told, fields};
 use lorabake_generate::png_text::{Fields, NamedHash};
@@ -104,7 +104,7 @@ fn save_grid(target: &Target, pictures: &[Pixels], text: &str) -> Result<()> {
 /// Where previews go.
 fn preview_path(target: &Target) -> PathBuf {
     match target {
-        Target::Folder(folder) => folder.join("preview.png"),
+        Target::Folder(folder) => folder.join("lorabake-preview.png"),
         Target::File(path) | Target::Files(path) => path.with_extension("preview.png"),
     }
 }
@@ -185,7 +185,7 @@ fn paint(
             && progress.done.is_multiple_of(*every)
         {
             let rough = painter.preview(progress.denoised());
-            save(path, &Pixels { width: rough.width, height: rough.height, rgb: rough.rgb }, "")?;
+            write_over(path, &Pixels { width: rough.width, height: rough.height, rgb: rough.rgb }, "")?;
         }
         Ok(())
     });
