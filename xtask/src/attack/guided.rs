@@ -21,7 +21,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Most memory in MB: that of an image with as many pixels as are accepted, and AddressSanitizer's own.
 const MEMORY: u32 = 6000;
 /// Readers of prompts need crates that the program of libFuzzer is built without.
-const UNKNOWN: &str = "prompt files";
+const UNKNOWN: [&str; 2] = ["prompt files", "picture texts"];
 
 /// The program of `fuzz/`.
 pub struct Fuzzer {
@@ -59,7 +59,7 @@ impl Fuzzer {
     /// # Errors
     /// When there are no good inputs, or libFuzzer does not start.
     pub fn run(&self, root: &Path, seed: u64, time: Duration, folder: &Path) -> Result<Vec<Row>> {
-        let readers: Vec<&Reader> = READERS.iter().filter(|reader| reader.name != UNKNOWN).collect();
+        let readers: Vec<&Reader> = READERS.iter().filter(|reader| !UNKNOWN.contains(&reader.name)).collect();
         let share = time / readers.len() as u32;
         let mut rows = Vec::new();
         for reader in readers {

@@ -12,7 +12,19 @@ use anyhow::{Context, Result, ensure};
 use lorabake_data::caption::{self, CaptionUse, emphasis};
 use lorabake_data::image::{decode, probe};
 #[cfg(not(fuzzing))]
-use lorabake_generate::prompt::Prompt;
+use lorabake_generate::picture_file::read_text;
+#[cfg(not(fuzzing))]
+use lorabake_generate::png_text::{self, PictureSettings};
+#[cfg(not(fuzzing))]
+use lorabake_generate::prompt::block_weights::{Elements, Presets};
+#[cfg(not(fuzzing))]
+use lorabake_generate::prompt::emphasis::Emphasis;
+#[cfg(not(fuzzing))]
+use lorabake_generate::prompt::explain::{Asked, explain};
+#[cfg(not(fuzzing))]
+use lorabake_generate::prompt::networks::Known;
+#[cfg(not(fuzzing))]
+use lorabake_generate::prompt::schedule::Timeline;
 #[cfg(not(fuzzing))]
 use lorabake_generate::prompt_file;
 #[cfg(not(fuzzing))]
@@ -22,8 +34,11 @@ use lorabake_recipe::import::import;
 use lorabake_recipe::seed::{Seed, UseId};
 use lorabake_recipe::{parse_run, parse_toml};
 use lorabake_weights::Checkpoint;
+use lorabake_weights::embedding::Embedding;
+use lorabake_weights::hypernetwork::HypernetworkFile;
 use lorabake_weights::inspect::inspect;
-use lorabake_weights::lora::LoraFile;
+use lorabake_weights::lora::{LoraFile, NetFile};
+use lorabake_weights::network_file::{detector, upscaler};
 
 /// Something that reads files.
 pub struct Reader {
@@ -62,6 +77,14 @@ pub const READERS: &[Reader] = &[
         suffixes: &["json", "safetensors"],
         read: imported,
     },
+    Reader {
+        name: "nets",
+        corpus: &["crates/lora/tests/golden", "conformance-gen/nets", "conformance-gen/upscale"],
+        suffixes: &["pt", "safetensors"],
+        read: nets,
+    },
+    #[cfg(not(fuzzing))]
+    Reader { name: "picture texts", corpus: &["docs"], suffixes: &["png"], read: picture_text },
     #[cfg(not(fuzzing))]
     Reader {
         name: "prompt files",
@@ -180,10 +203,37 @@ fn imported(path: &Path) {
 fn prompts(path: &Path) {
     if let Ok(read) = prompt_file::read(path, "--from_file") {
         for prompt in read.iter().take(100) {
-            let _ = Prompt::parse(&prompt.prompt).map(|parsed| parsed.note());
+            explained(&prompt.prompt);
             let _ = Tokenizer::new().cut_off(&prompt.prompt, 225);
         }
     }
+}
+
+/// What a prompt became, as `--explain` shows it.
+#[cfg(not(fuzzing))]
+fn explained(prompt: &str) {
+    let timeline = Timeline { steps: 20, hires_steps: None, old: false };
+    let asked = Asked { prompt, negative_prompt: prompt, timeline, calls: 20, emphasis: Emphasis::Original };
+    let known = Known { presets: &Presets::built_in(), elements: &Elements::read(""), seed: 1 };
+    let _ = explain(asked, known).map(|explanation| explanation.lines());
+}
+
+/// The text of a picture, as `--like` takes it.
+#[cfg(not(fuzzing))]
+fn picture_text(path: &Path) {
+    if let Ok(text) = read_text(path) {
+        let settings = PictureSettings::of(&png_text::parse(&text));
+        explained(settings.prompt.as_deref().unwrap_or_default());
+    }
+}
+
+/// Files that prompts and options of pictures name.
+fn nets(path: &Path) {
+    let _ = NetFile::open(path);
+    let _ = Embedding::open(path);
+    let _ = HypernetworkFile::open(path);
+    let _ = upscaler::open(path);
+    let _ = detector::open(path);
 }
 
 fn preset(path: &Path) {

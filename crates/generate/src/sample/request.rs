@@ -15,7 +15,7 @@ pub const LARGEST_SCALE: f64 = 100.0;
 /// What a picture is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// What it should show, without tags; see [`crate::prompt::Prompt`].
+    /// What it should show, without tags.
     pub prompt: String,
     /// What it should not show; may be empty.
     pub negative_prompt: String,
