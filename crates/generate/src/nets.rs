@@ -131,12 +131,19 @@ impl Nets {
         net.attach(strength, bundle, device, &mut self.attached);
         self.acting.push(Acting { unet: used.unet.clone(), window: used.window });
         let unet_modules = net.count(Part::Unet);
+        let idle = net.idle();
+        let mut notes = net.problems.clone();
+        if idle == net.modules.len() {
+            notes.push("it adds nothing: all of its modules are zero; it was saved before it was trained".to_owned());
+        } else if idle > 0 {
+            notes.push(format!("{idle} of its modules add nothing"));
+        }
         self.reports.push(NetReport {
             path: path.to_owned(),
             text_modules: net.modules.len() - unet_modules,
             unet_modules,
             unmet: net.unmet,
-            notes: net.problems,
+            notes,
         });
         Ok(())
     }
