@@ -116,7 +116,11 @@ pub fn request(settings: &PictureSettings, library: &Library, originals: &Origin
         noise: None,
         tiling: settings.tiling.unwrap_or(false),
         init: originals.image.as_ref().map(|image| init(settings, image, originals)).transpose()?,
-        hires: hires(settings, library, seed.seed, &mut notes)?,
+        hires: match &originals.image {
+            // The second pass belongs to pictures from noise.
+            Some(_) => None,
+            None => hires(settings, library, seed.seed, &mut notes)?,
+        },
         control: originals.control.clone(),
     };
     Ok(Asked { request, notes })
@@ -182,9 +186,8 @@ fn sampling(given: &SamplingSettings) -> Result<Sampling> {
     let SamplerChoice { sampler, scheduler } = choice(given.sampler.as_deref(), given.scheduler.as_deref())?;
     let positive = |value: Option<f64>| value.filter(|value| *value > 0.0);
     let plain = SamplerOptions::default();
-    let eta = if sampler.goes_by_timesteps() { given.eta_ddim } else { given.eta };
     let options = SamplerOptions {
-        eta,
+        eta: None,
         s_churn: given.churn.unwrap_or(plain.s_churn),
         s_tmin: given.churn_from.unwrap_or(plain.s_tmin),
         s_tmax: positive(given.churn_to),
@@ -206,6 +209,11 @@ fn sampling(given: &SamplingSettings) -> Result<Sampling> {
         steps: given.steps.unwrap_or(20),
         cfg_scale: given.cfg_scale.unwrap_or(7.0),
         options,
+        eta: given.eta,
+        eta_ddim: given.eta_ddim,
+        extra_noise: given.extra_noise.unwrap_or(0.0),
+        downcast_alphas: given.downcast_alphas.unwrap_or(false),
+        zero_terminal_snr: given.noise_schedule.as_deref() == Some("Zero Terminal SNR"),
         skip_early_cfg: given.skip_early_cfg.unwrap_or(0.0),
         s_min_uncond: given.negative_guidance_sigma.unwrap_or(0.0),
         s_min_uncond_all: given.negative_guidance_all.unwrap_or(false),
@@ -247,7 +255,6 @@ fn init(settings: &PictureSettings, image: &Rgb, originals: &Originals) -> Resul
         denoising_strength: settings.denoising_strength.unwrap_or(IMG2IMG_STRENGTH),
         step_rule: originals.step_rule,
         noise_multiplier: settings.sampling.noise_multiplier.unwrap_or(1.0),
-        extra_noise: settings.sampling.extra_noise.unwrap_or(0.0),
         color_correction: originals.color_correction,
         conditional_mask_weight: settings.mask.conditional_weight.unwrap_or(1.0),
         inpaint,
@@ -272,7 +279,18 @@ fn inpaint(given: &MaskSettings, mask: &Gray, originals: &Originals) -> Result<I
     };
     let invert = given.inverted.unwrap_or(false);
     let settings = Inpaint { invert, blur: (blur, blur), content, area, resize: originals.resize_mode };
-    Ok(InpaintRequest { mask: mask.clone(), settings, soft: originals.soft })
+    let soft = originals.soft.or_else(|| given.soft.unwrap_or(false).then(SoftInpainting::default));
+    let soft = soft.map(|mut soft| {
+        let [power, scale, detail, influence, threshold, contrast] = &given.soft_numbers;
+        soft.power = power.unwrap_or(soft.power);
+        soft.scale = scale.unwrap_or(soft.scale);
+        soft.detail = detail.unwrap_or(soft.detail);
+        soft.influence = influence.unwrap_or(soft.influence);
+        soft.threshold = threshold.unwrap_or(soft.threshold);
+        soft.contrast = contrast.unwrap_or(soft.contrast);
+        soft
+    });
+    Ok(InpaintRequest { mask: mask.clone(), settings, soft })
 }
 
 fn hires(settings: &PictureSettings, library: &Library, seed: u64, notes: &mut Vec<String>) -> Result<Option<Hires>> {
@@ -280,7 +298,8 @@ fn hires(settings: &PictureSettings, library: &Library, seed: u64, notes: &mut V
     let Some(size) = enlarge(given) else { return Ok(None) };
     let mut prompt = None;
     let mut networks = None;
-    if let Some(typed) = &given.prompt {
+    // An empty text stands for that of the first pass.
+    if let Some(typed) = given.prompt.as_ref().filter(|text| !text.is_empty()) {
         let text = Text::read(typed, library, seed, notes)?;
         prompt = Some(text.text);
         networks = Some(text.networks);
@@ -289,10 +308,11 @@ fn hires(settings: &PictureSettings, library: &Library, seed: u64, notes: &mut V
         Some(name) => Some(choice(Some(name.as_str()), given.scheduler.as_deref())?),
         None => None,
     };
+    // Where nothing names one, the first pass's spacing holds ("Use same scheduler").
     let scheduler = match (&sampler, &given.scheduler) {
-        (Some(choice), _) => Some(choice.scheduler),
-        (None, Some(name)) => Some(name.parse().map_err(|why| anyhow!("--hr_scheduler: {why}"))?),
-        (None, None) => None,
+        (_, Some(name)) => Some(name.parse().map_err(|why| anyhow!("--hr_scheduler: {why}"))?),
+        (Some(choice), None) if choice.scheduler != Scheduler::Automatic => Some(choice.scheduler),
+        _ => None,
     };
     Ok(Some(Hires {
         size,
@@ -300,7 +320,7 @@ fn hires(settings: &PictureSettings, library: &Library, seed: u64, notes: &mut V
         steps: given.steps.unwrap_or(0),
         denoising_strength: settings.denoising_strength.unwrap_or(HIRES_STRENGTH),
         prompt,
-        negative_prompt: given.negative_prompt.as_deref().map(comments::remove),
+        negative_prompt: given.negative_prompt.as_deref().filter(|text| !text.is_empty()).map(comments::remove),
         networks,
         sampler: sampler.map(|choice| choice.sampler),
         scheduler,

@@ -8,6 +8,7 @@ use lorabake_ops::WeightDtype;
 use lorabake_pixels::pillow::{Filter, resize};
 use lorabake_pixels::{Rgb, Size};
 
+use crate::control::MapFor;
 use crate::hires::{Target, crop_latent, resize_latent, target};
 use crate::nets::Nets;
 use crate::paint::{PassPlan, to_f32_vec};
@@ -32,6 +33,8 @@ impl Painter {
         let latents = self.enlarged(latents, &hires.upscaler, &target)?;
         let picture = target.picture();
         let size = [picture.0 as usize, picture.1 as usize];
+        // What the extensions' counter came to in the first pass, if it ran with the same networks.
+        let first_counter = request.sampling.steps.checked_sub(2);
         let steps = if hires.steps == 0 { request.sampling.steps } else { hires.steps };
         let masked = if self.is_inpainting_model() { Some(self.all_masked(size)?) } else { None };
         let plan = PassPlan {
@@ -40,7 +43,7 @@ impl Painter {
                 hires.negative_prompt.as_ref().unwrap_or(&request.negative_prompt),
             ],
             nets,
-            which: networks::Pass::Hires,
+            which: networks::Pass::Hires { after: if hires.networks.is_some() { None } else { first_counter } },
             size: [target.upscaled.0 as usize, target.upscaled.1 as usize],
             sampler: hires.sampler.unwrap_or(request.sampling.sampler),
             scheduler: hires.scheduler.unwrap_or(request.sampling.scheduler),
@@ -49,11 +52,11 @@ impl Painter {
                 latents,
                 steps: Img2ImgSteps::new(steps, hires.denoising_strength, StepRule::Exactly),
                 noise_multiplier: 1.0,
-                extra_noise: 0.0,
+                extra_noise: request.sampling.extra_noise,
             })),
             kept: None,
             masked,
-            control: self.controls(&request.control, size, None)?,
+            control: self.controls(&request.control, size, MapFor::SecondPass)?,
         };
         let mut randomness = self.randomness(request, size)?;
         let latents = self.run(request, plan, &mut randomness, watch)?;

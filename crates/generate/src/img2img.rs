@@ -8,7 +8,7 @@ use lorabake_diffusion::{Img2ImgSteps, KeptLatents};
 use lorabake_pixels::{Gray, Rgb, Rgba, Size};
 
 use crate::color_correction::ColorTarget;
-use crate::control::PaintedPart;
+use crate::control::{MapFor, PaintedPart};
 use crate::inpaint::soft::{self, SoftInpainting};
 use crate::inpaint::{self, Masked, MaskedContent, Prepared, condition, latent, mask, overlay};
 use crate::nets::Nets;
@@ -47,13 +47,11 @@ impl Painter {
             Some(Kept::Soft(soft)) => self.latent_tensor(soft.original.clone(), request.size)?,
             None => latents,
         };
-        let paste_to = prepared.masked.as_ref().and_then(|masked| masked.paste_to);
-        let part = paste_to.map(|region| PaintedPart { region, picture: init.image.size() });
         let start = PictureStart {
             latents,
             steps: Img2ImgSteps::new(request.sampling.steps, init.denoising_strength, init.step_rule),
             noise_multiplier: init.noise_multiplier,
-            extra_noise: init.extra_noise,
+            extra_noise: request.sampling.extra_noise,
         };
         let plan = PassPlan {
             texts: [&request.prompt, &request.negative_prompt],
@@ -66,7 +64,7 @@ impl Painter {
             start: Start::Picture(Box::new(start)),
             kept: kept.clone(),
             masked: self.masked_condition(&prepared, init, request.size)?,
-            control: self.controls(&request.control, request.size, part)?,
+            control: self.controls(&request.control, request.size, map_for(&prepared, init))?,
         };
         let latents = self.run(request, plan, &mut randomness, watch)?;
         let mut painted = self.finish(latents)?;
@@ -106,8 +104,8 @@ impl Painter {
         let repaint = mask::of_latent(&masked.mask, (columns as u32, rows as u32), settings.is_some());
         let content = init.inpaint.as_ref().map_or(MaskedContent::Original, |wanted| wanted.settings.content);
         let mut values = to_f32_vec(latents.clone());
-        // The same first draw as that of the sampling noise.
-        let noise = self.randomness(request, request.size)?.noise.next_draw();
+        // The first draw of the seed, whatever variation the sampling noise has.
+        let noise = self.plain_noise(request)?;
         latent::start(&mut values, &noise, &repaint, content);
         if let Some(settings) = settings {
             return Ok(Kept::Soft(Box::new(SoftBlend { settings, original: values, mask: repaint })));
@@ -134,14 +132,23 @@ impl Painter {
         let image = &prepared.image;
         let everything = Gray::filled(image.size(), [255]);
         let mask = prepared.masked.as_ref().map_or(&everything, |masked| &masked.mask);
+        let is_soft = init.inpaint.as_ref().is_some_and(|wanted| wanted.soft.is_some());
         let weight = init.conditional_mask_weight as f32;
         let chw = to_f32_vec(self.image_tensor(image, -1.0));
-        let hidden = condition::masked_picture(&chw, mask, weight);
+        let hidden = condition::masked_picture(&chw, mask, weight, is_soft);
         let [width, height] = [image.width as usize, image.height as usize];
         let hidden = Tensor::from_data(TensorData::new(hidden, [1, 3, height, width]), &self.device);
-        let channel = condition::mask_channel(mask, (columns as u32, rows as u32));
+        let channel = condition::mask_channel(mask, (columns as u32, rows as u32), is_soft);
         let channel = Tensor::from_data(TensorData::new(channel, [1, 1, rows, columns]), &self.device);
         Ok(Some(Tensor::cat(vec![channel, self.encode_values(hidden)], 1)))
+    }
+}
+
+/// What a control picture is a map of: the picture, or the part of it that is painted.
+fn map_for(prepared: &Prepared, init: &Init) -> MapFor {
+    match prepared.masked.as_ref().and_then(|masked| masked.paste_to) {
+        Some(region) => MapFor::Part(PaintedPart { region, picture: init.image.size() }),
+        None => MapFor::Whole,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Nets {
     acting: Vec<Acting>,
     /// What each of them met, in the order of the prompt.
     pub reports: Vec<NetReport>,
+    /// Names that stand for vectors: those of folders, and of the files of these networks.
+    pub embeddings: EmbeddingTable,
 }
 
 /// What of a network changes over the steps.
@@ -88,7 +90,7 @@ pub struct NetMoment {
 }
 
 impl Nets {
-    /// Reads the files of `networks` for `bundle`; embeddings that lie in them are added to `embeddings`.
+    /// Reads the files of `networks` for `bundle`; embeddings that lie in them come behind `embeddings`.
     ///
     /// # Errors
     /// When a file cannot be read, is none, or does not fit.
@@ -96,30 +98,23 @@ impl Nets {
         networks: &[FoundNetwork],
         bundle: &Bundle,
         device: &Device,
-        embeddings: &mut EmbeddingTable,
+        embeddings: EmbeddingTable,
     ) -> Result<Self> {
-        let mut nets = Self::default();
+        let mut nets = Self { embeddings, ..Self::default() };
         for FoundNetwork { used, path } in networks {
             if used.kind == NetworkKind::Hypernet {
                 nets.add_hypernetwork(used, path, bundle, device)?;
                 continue;
             }
-            nets.add(used, path, bundle, device, embeddings)?;
+            nets.add(used, path, bundle, device)?;
         }
         Ok(nets)
     }
 
-    fn add(
-        &mut self,
-        used: &NetworkUse,
-        path: &Path,
-        bundle: &Bundle,
-        device: &Device,
-        embeddings: &mut EmbeddingTable,
-    ) -> Result<()> {
+    fn add(&mut self, used: &NetworkUse, path: &Path, bundle: &Bundle, device: &Device) -> Result<()> {
         let net = Net::open(path, bundle)?;
         let label = path.display().to_string();
-        embeddings.add_bundled(&net.embeddings, &label);
+        self.embeddings.add_bundled(&net.embeddings, &label);
         let ratio = |name: &str| used.blocks.ratio(name);
         // A strength that changes over the steps is a factor of 1 times what `unet_at` says.
         let unet = used.unet.constant().unwrap_or(1.0);

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use burn::tensor::Tensor;
-use lorabake_diffusion::{GuidanceSkips, Sampler, Scheduler};
+use lorabake_diffusion::{GuidanceSkips, NoiseTable, Sampler, SamplerOptions, Scheduler};
 
 use crate::conditioning::length::PadPrompts;
 use crate::conditioning::{Conditions, Encoders};
@@ -109,6 +109,25 @@ impl Painter {
         Ok(Randomness { noise, seed: seeds.seed, source: seeds.source, shape, first })
     }
 
+    /// The first noise of the seed itself.
+    pub(crate) fn plain_noise(&self, request: &Request) -> Result<Vec<f32>> {
+        let shape = latent_shape(request.size)?;
+        let seeds = NoiseSeeds { seed: request.seed.seed, variation: None };
+        Ok(ImageNoise::new(request.seed.source, [4, shape[0], shape[1]], vec![seeds]).next_draw())
+    }
+
+    /// The noise levels of the model as `request` wants them.
+    fn table_for(&self, request: &Request) -> NoiseTable {
+        let mut table = self.table.clone();
+        if request.sampling.downcast_alphas {
+            table = table.downcast();
+        }
+        if request.sampling.zero_terminal_snr && !table.ends_in_noise() {
+            table = table.zero_terminal_snr();
+        }
+        table
+    }
+
     /// Runs one pass.
     pub(crate) fn run(
         &self,
@@ -120,7 +139,7 @@ impl Painter {
         let encoders = Encoders {
             bundle: &self.bundle,
             adapters: plan.nets.attached(),
-            embeddings: &self.embeddings,
+            embeddings: &plan.nets.embeddings,
             options: request.text,
             device: &self.device,
         };
@@ -128,17 +147,11 @@ impl Painter {
         let first = total(request.sampling.sampler, request.sampling.steps);
         let hires_steps = match plan.which {
             networks::Pass::First => None,
-            networks::Pass::Hires => Some(total(plan.sampler, plan.steps)),
+            networks::Pass::Hires { .. } => Some(total(plan.sampler, plan.steps)),
         };
         let timeline = Timeline { steps: first, hires_steps, old: request.old_prompt_editing };
         let conditions = Conditions::of(&encoders, plan.texts, timeline, plan.size)?;
-        let padding = match request.pad_prompts {
-            PadPrompts::Off => None,
-            option => {
-                let empty = encoders.encode(&[""], plan.size, false)?.remove(0).context;
-                Some(Padding { option, empty })
-            }
-        };
+        let padding = padding(&encoders, request.pad_prompts, plan.size)?;
         let network = UnetCall {
             unet: &self.bundle.unet,
             threads: &self.threads,
@@ -151,14 +164,17 @@ impl Painter {
             padding,
         };
         let sampling = &request.sampling;
+        let table = self.table_for(request);
+        let eta = if plan.sampler.goes_by_timesteps() { sampling.eta_ddim } else { sampling.eta };
+        let options = SamplerOptions { eta, ..sampling.options };
         let pass = Pass {
             network,
             prediction: self.prediction,
-            table: &self.table,
+            table: &table,
             sampler: plan.sampler,
             scheduler: plan.scheduler,
             steps: plan.steps,
-            options: &sampling.options,
+            options: &options,
             cfg_scale: sampling.cfg_scale,
             skips: GuidanceSkips {
                 early: sampling.skip_early_cfg,
@@ -170,6 +186,15 @@ impl Painter {
         };
         pass.run(randomness, watch)
     }
+}
+
+/// How both sides are brought to one length, if they are.
+fn padding(encoders: &Encoders<'_>, option: PadPrompts, size: [usize; 2]) -> Result<Option<Padding>> {
+    if option == PadPrompts::Off {
+        return Ok(None);
+    }
+    let empty = encoders.encode(&[""], size, false)?.remove(0).context;
+    Ok(Some(Padding { option, empty }))
 }
 
 pub(crate) fn to_f32_vec(tensor: Tensor<4>) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! A checkpoint's networks, ready to paint requests with.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use lorabake_ops::Edges;
 use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
-use crate::control::{ActiveControl, ControlUnit, PaintedPart};
+use crate::conditioning::Encoders;
+use crate::control::{ActiveControl, ControlUnit, MapFor};
 use crate::embedding::EmbeddingTable;
 use crate::file_hashes;
 use crate::nets::{FoundNetwork, Nets};
@@ -120,28 +121,24 @@ impl Painter {
     ///
     /// # Errors
     /// When a file cannot be read, is none, or does not fit.
-    pub fn nets(&mut self, networks: &[FoundNetwork]) -> Result<Nets> {
-        Nets::open(networks, &self.bundle, &self.device, &mut self.embeddings)
+    pub fn nets(&self, networks: &[FoundNetwork]) -> Result<Nets> {
+        Nets::open(networks, &self.bundle, &self.device, self.embeddings.clone())
     }
 
     /// ControlNets with what they make of their pictures for a picture of `size` [width, height], or for a part of one.
     ///
     /// # Errors
     /// When a net cannot be read, or is for another family.
-    pub(crate) fn controls(
-        &self,
-        units: &[ControlUnit],
-        size: [usize; 2],
-        part: Option<PaintedPart>,
-    ) -> Result<Vec<ActiveControl>> {
+    pub(crate) fn controls(&self, units: &[ControlUnit], size: [usize; 2], of: MapFor) -> Result<Vec<ActiveControl>> {
         let mut active = Vec::new();
         for unit in units {
             let net = self.control_net(&unit.model)?;
-            let map = unit.map((size[0] as u32, size[1] as u32), part);
+            let map = unit.map((size[0] as u32, size[1] as u32), of);
             let map = map.map_err(|why| anyhow!("--control_image: {why}"))?;
             let hint = net.hint(self.image_tensor(&map, 0.0));
             let ControlUnit { weight, start, end, mode, .. } = *unit;
-            active.push(ActiveControl { net, hint, weight, start, end, mode });
+            let is_soft = unit.is_soft_in(of);
+            active.push(ActiveControl { net, hint, weight, start, end, mode, is_soft });
         }
         Ok(active)
     }
@@ -205,17 +202,31 @@ impl Painter {
         preview(self.bundle.family, latents)
     }
 
-    /// The hashes of the embeddings that the texts of `request` name.
+    /// The hashes of the embeddings that the texts of `request` use.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub fn embedding_hashes(&self, request: &Request) -> Result<Vec<NamedHash>> {
-        let text = format!("{} {}", request.prompt, request.negative_prompt).to_lowercase();
+    /// When a file, or a text, cannot be read.
+    pub fn embedding_hashes(&self, request: &Request, nets: &Nets) -> Result<Vec<NamedHash>> {
+        let encoders = Encoders {
+            bundle: &self.bundle,
+            adapters: nets.attached(),
+            embeddings: &nets.embeddings,
+            options: request.text,
+            device: &self.device,
+        };
+        let mut texts = vec![request.prompt.as_str(), request.negative_prompt.as_str()];
+        if let Some(hires) = &request.hires {
+            texts.extend(hires.prompt.as_deref());
+            texts.extend(hires.negative_prompt.as_deref());
+        }
+        let mut used = BTreeSet::new();
+        for chunks in encoders.chunks(&texts)?.into_iter().flatten() {
+            used.extend(chunks.chunks.iter().flat_map(|chunk| &chunk.fixes).map(|fix| fix.embedding));
+        }
         let mut hashes = Vec::new();
-        for entry in self.embeddings.entries() {
-            if let Some(path) = &entry.path
-                && text.contains(&entry.name.to_lowercase())
-            {
+        for number in used {
+            let entry = &nets.embeddings.entries()[number];
+            if let Some(path) = &entry.path {
                 hashes.push(NamedHash { name: entry.name.clone(), hash: file_hashes::embedding_hash(path)? });
             }
         }

@@ -201,7 +201,7 @@ impl Pass<'_> {
             None => x,
         };
         let doubled = if self.sampler.is_second_order() { 2 * steps } else { steps };
-        let with_negative = self.sampler.needs_unconditional() || !self.skips.skips(call, doubled);
+        let with_negative = !self.skips.skips(call, doubled);
         let moment = Moment { call: call.number, counter: call.step, steps };
         let input = call.network_input(x.clone());
         let predictions = self.network.predict(&input, call.timestep, moment, with_negative);
@@ -210,8 +210,8 @@ impl Pass<'_> {
             let conditional = call.read(self.prediction, output, x.clone());
             parts.push(GuidedPart { conditional, weight: part.weight });
         }
-        let unconditional = predictions.negative.map(|output| call.read(self.prediction, output, x.clone()));
-        let guided = match &unconditional {
+        let negative = predictions.negative.map(|output| call.read(self.prediction, output, x.clone()));
+        let guided = match &negative {
             Some(unconditional) => {
                 guide_by_parts(unconditional.clone(), &parts, self.sampler.guidance_scale(self.cfg_scale))
             }
@@ -222,6 +222,8 @@ impl Pass<'_> {
             Some(Kept::Soft(soft)) => soft.after(call, guided),
             None => guided,
         };
+        // Where the negative prompt is left out, the prompt stands in for it.
+        let unconditional = negative.or_else(|| parts.first().map(|part| part.conditional.clone()));
         check_finite(&guided, call)?;
         Ok(Answer { guided, unconditional })
     }

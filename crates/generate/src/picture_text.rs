@@ -1,6 +1,6 @@
 //! What is written into a picture: a [`Request`] as the web UI's text says it.
 
-use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler};
+use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler, UniPcOptions, UniPcSkip, UniPcVariant};
 
 use crate::conditioning::length::PadPrompts;
 use crate::file_hashes;
@@ -33,6 +33,8 @@ pub struct Told {
     pub embeddings: Vec<NamedHash>,
     /// Texts of ControlNet's units.
     pub control: Vec<String>,
+    /// How much an inpainting model sees of what the mask hides; none for other models.
+    pub conditional_mask_weight: Option<f64>,
 }
 
 /// The text of a picture that was painted by `request`.
@@ -43,7 +45,7 @@ pub fn fields(request: &Request, told: &Told) -> Fields {
         negative_prompt: told.negative_prompt.clone(),
         steps: sampling.steps as i64,
         sampler: sampling.sampler.to_string(),
-        scheduler: schedule_type(sampling.sampler, sampling.scheduler),
+        scheduler: Some(schedule_type(sampling.sampler, sampling.scheduler)),
         cfg_scale: Value::short(sampling.cfg_scale),
         seed: request.seed.seed,
         size: request.size,
@@ -62,30 +64,29 @@ pub fn fields(request: &Request, told: &Told) -> Fields {
         let strength = Value::short(request.seed.subseed_strength);
         fields.variation = Some(Variation { seed: request.seed.subseed, strength });
     }
+    fields.conditional_mask_weight = told.conditional_mask_weight.map(Value::short);
     put_control(&mut fields, told);
     if let Some(init) = &request.init {
         put_init(&mut fields, init);
     }
     if let Some(hires) = &request.hires {
-        put_hires(&mut fields, hires, told);
+        put_hires(&mut fields, request, hires, told);
     }
-    put_options(&mut fields, request);
     if let Some(hashes) = file_hashes::written(&told.loras) {
         fields.extra.put("Lora hashes", hashes);
     }
     if let Some(hashes) = file_hashes::written(&told.embeddings) {
         fields.extra.put("TI hashes", hashes);
     }
+    put_options(&mut fields, request);
+    put_unipc(&mut fields, request);
     fields
 }
 
 /// `Schedule type`: what acted, where the sampler's own is another than the web UI's plain one.
-fn schedule_type(sampler: Sampler, scheduler: Scheduler) -> Option<String> {
-    if sampler.goes_by_timesteps() {
-        return None;
-    }
+fn schedule_type(sampler: Sampler, scheduler: Scheduler) -> String {
     let acted = if scheduler == Scheduler::Automatic { sampler.default_scheduler() } else { scheduler };
-    Some(acted.to_string())
+    acted.to_string()
 }
 
 fn put_control(fields: &mut Fields, told: &Told) {
@@ -96,17 +97,11 @@ fn put_control(fields: &mut Fields, told: &Told) {
 
 fn put_init(fields: &mut Fields, init: &Init) {
     fields.denoising_strength = Some(Value::short(init.denoising_strength));
-    if init.conditional_mask_weight != 1.0 {
-        fields.conditional_mask_weight = Some(Value::short(init.conditional_mask_weight));
+    if let Some(inpaint) = &init.inpaint {
+        put_mask(fields, inpaint);
     }
     if init.noise_multiplier != 1.0 {
         fields.extra.put("Noise multiplier", Value::short(init.noise_multiplier));
-    }
-    if init.extra_noise > 0.0 {
-        fields.extra.put("Extra noise", Value::short(init.extra_noise));
-    }
-    if let Some(inpaint) = &init.inpaint {
-        put_mask(fields, inpaint);
     }
 }
 
@@ -118,7 +113,10 @@ fn put_mask(fields: &mut Fields, inpaint: &InpaintRequest) {
     if settings.blur.0 > 0.0 {
         fields.extra.put("Mask blur", Value::short(settings.blur.0));
     }
-    if let Area::OnlyMasked { padding } = settings.area {
+    let is_empty = inpaint.mask.data.iter().all(|shade| *shade == if settings.invert { 255 } else { 0 });
+    if let Area::OnlyMasked { padding } = settings.area
+        && !is_empty
+    {
         fields.extra.put("Inpaint area", "Only masked");
         fields.extra.put("Masked area padding", Value::Whole(i64::from(padding)));
     }
@@ -132,7 +130,7 @@ fn put_mask(fields: &mut Fields, inpaint: &InpaintRequest) {
         fields.extra.put("Masked content", content);
     }
     if let Some(soft) = &inpaint.soft {
-        fields.extra.put("Soft inpainting enabled", "True");
+        fields.extra.put("Soft inpainting enabled", true);
         for (key, value) in [
             ("schedule bias", soft.power),
             ("preservation strength", soft.scale),
@@ -146,19 +144,19 @@ fn put_mask(fields: &mut Fields, inpaint: &InpaintRequest) {
     }
 }
 
-fn put_hires(fields: &mut Fields, hires: &Hires, told: &Told) {
+fn put_hires(fields: &mut Fields, request: &Request, hires: &Hires, told: &Told) {
     fields.denoising_strength = Some(Value::short(hires.denoising_strength));
-    if let Some(prompt) = told.hires_prompt.as_ref().filter(|prompt| **prompt != told.prompt) {
+    if let Some(sampler) = hires.sampler.filter(|sampler| *sampler != request.sampling.sampler) {
+        fields.extra.put("Hires sampler", sampler.to_string().as_str());
+    }
+    if let Some(scheduler) = hires.scheduler.filter(|scheduler| *scheduler != request.sampling.scheduler) {
+        fields.extra.put("Hires schedule type", scheduler.to_string().as_str());
+    }
+    if let Some(prompt) = told.hires_prompt.as_ref().filter(|prompt| !prompt.is_empty() && **prompt != told.prompt) {
         fields.extra.put("Hires prompt", prompt.as_str());
     }
     if let Some(prompt) = hires.negative_prompt.as_ref().filter(|prompt| **prompt != told.negative_prompt) {
         fields.extra.put("Hires negative prompt", prompt.as_str());
-    }
-    if let Some(sampler) = hires.sampler {
-        fields.extra.put("Hires sampler", sampler.to_string().as_str());
-    }
-    if let Some(scheduler) = hires.scheduler {
-        fields.extra.put("Hires schedule type", scheduler.to_string().as_str());
     }
     match hires.size {
         Enlarge::By(factor) => fields.extra.put("Hires upscale", Value::short(factor)),
@@ -175,14 +173,51 @@ fn put_hires(fields: &mut Fields, hires: &Hires, told: &Told) {
     fields.extra.put("Hires upscaler", name.as_str());
 }
 
+/// What of UniPC is not its default; the web UI leaves that out, and loses it.
+fn put_unipc(fields: &mut Fields, request: &Request) {
+    let own = request.sampling.options.unipc;
+    let plain = UniPcOptions::default();
+    let extra = &mut fields.extra;
+    if own.variant != plain.variant {
+        extra.put(
+            "UniPC variant",
+            match own.variant {
+                UniPcVariant::Bh1 => "bh1",
+                UniPcVariant::Bh2 => "bh2",
+                UniPcVariant::VaryCoeff => "vary_coeff",
+            },
+        );
+    }
+    if own.skip != plain.skip {
+        extra.put(
+            "UniPC skip type",
+            match own.skip {
+                UniPcSkip::TimeUniform => "time_uniform",
+                UniPcSkip::TimeQuadratic => "time_quadratic",
+                UniPcSkip::LogSnr => "logSNR",
+            },
+        );
+    }
+    if own.order != plain.order {
+        extra.put("UniPC order", Value::Whole(own.order as i64));
+    }
+    if own.lower_order_final != plain.lower_order_final {
+        extra.put("UniPC lower order final", own.lower_order_final);
+    }
+}
+
 /// What of the options is not the web UI's default.
 fn put_options(fields: &mut Fields, request: &Request) {
     let sampling = &request.sampling;
-    let SamplerOptions { eta, s_churn, s_tmin, s_tmax, s_noise, sigma_min, sigma_max, rho, .. } = sampling.options;
+    let SamplerOptions { s_churn, s_tmin, s_tmax, s_noise, sigma_min, sigma_max, rho, .. } = sampling.options;
     let plain = SamplerOptions::default();
     let extra = &mut fields.extra;
-    if let Some(eta) = eta {
-        extra.put(if sampling.sampler.goes_by_timesteps() { "Eta DDIM" } else { "Eta" }, Value::short(eta));
+    // What is the web UI's default, 1 and 0, is left out.
+    if let Some(eta) = sampling.eta.filter(|eta| *eta != 1.0) {
+        extra.put("Eta", Value::short(eta));
+    }
+    if let Some(eta) = sampling.eta_ddim.filter(|eta| *eta != 0.0) {
+        extra.put("Eta DDIM", Value::short(eta));
     }
     let mut put = |key: &str, value: Option<f64>| {
         if let Some(value) = value {
@@ -198,16 +233,32 @@ fn put_options(fields: &mut Fields, request: &Request) {
     put("Schedule rho", rho);
     put("NGMS", Some(sampling.s_min_uncond).filter(|value| *value > 0.0));
     put("Skip Early CFG", Some(sampling.skip_early_cfg).filter(|value| *value > 0.0));
+    put("Extra noise", Some(sampling.extra_noise).filter(|value| *value > 0.0));
+    let beta = sampling.options.beta;
+    put("Beta schedule alpha", Some(beta.alpha).filter(|value| *value != plain.beta.alpha));
+    put("Beta schedule beta", Some(beta.beta).filter(|value| *value != plain.beta.beta));
+    for (key, acts) in [
+        ("NGMS all steps", sampling.s_min_uncond_all),
+        ("SGM noise multiplier", sampling.options.sgm_noise_multiplier),
+        ("Downcast alphas_cumprod", sampling.downcast_alphas),
+    ] {
+        if acts {
+            extra.put(key, true);
+        }
+    }
+    if sampling.zero_terminal_snr {
+        extra.put("Noise Schedule", "Zero Terminal SNR");
+    }
     if sampling.options.always_discard {
-        extra.put("Discard penultimate sigma", "True");
+        extra.put("Discard penultimate sigma", true);
     }
     match request.pad_prompts {
         PadPrompts::Off => {}
-        PadPrompts::Pad => extra.put("Pad conds", "True"),
-        PadPrompts::PadV0 => extra.put("Pad conds v0", "True"),
+        PadPrompts::Pad => extra.put("Pad conds", true),
+        PadPrompts::PadV0 => extra.put("Pad conds v0", true),
     }
     if request.old_prompt_editing {
-        extra.put("Old prompt editing timelines", "True");
+        extra.put("Old prompt editing timelines", true);
     }
     if request.text.emphasis != Emphasis::Original {
         extra.put("Emphasis", request.text.emphasis.to_string().as_str());

@@ -65,8 +65,18 @@ pub struct Sampling {
     pub steps: usize,
     /// How closely the prompt is followed.
     pub cfg_scale: f64,
-    /// Eta, churn and the rest.
+    /// Churn and the rest; eta is given by family below.
     pub options: SamplerOptions,
+    /// Eta of k-diffusion's samplers.
+    pub eta: Option<f64>,
+    /// Eta of the DDIM family.
+    pub eta_ddim: Option<f64>,
+    /// Noise added to the picture that a pass begins with ("Extra noise").
+    pub extra_noise: f64,
+    /// Whether noise levels are rounded to 16 bits, as in versions before 1.7.
+    pub downcast_alphas: bool,
+    /// Whether nothing of the picture is left at the last noise level ("Noise Schedule: Zero Terminal SNR").
+    pub zero_terminal_snr: bool,
     /// Share of the steps at the beginning that do without guidance ("Ignore negative prompt during early sampling").
     pub skip_early_cfg: f64,
     /// "Negative Guidance minimum sigma": below it every other step does without the negative prompt.
@@ -105,8 +115,6 @@ pub struct Init {
     pub step_rule: StepRule,
     /// Scales the initial noise.
     pub noise_multiplier: f64,
-    /// Noise added to the picture beforehand ("Extra noise").
-    pub extra_noise: f64,
     /// Whether the colours of the result are matched to the picture's.
     pub color_correction: bool,
     /// How much an inpainting model sees of what the mask hides: 1 = nothing.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::control::MapFor;
 use crate::nets::Nets;
 use crate::paint::PassPlan;
 use crate::painter::{Painter, latent_shape};
@@ -26,7 +27,7 @@ impl Painter {
             start: Start::Noise,
             kept: None,
             masked,
-            control: self.controls(&request.control, request.size, None)?,
+            control: self.controls(&request.control, request.size, MapFor::Whole)?,
         };
         self.run(request, plan, &mut randomness, watch)
     }
@@ -38,8 +39,8 @@ impl Painter {
     pub(crate) fn all_masked(&self, size: [usize; 2]) -> Result<Tensor<4>> {
         let [rows, columns] = latent_shape(size)?;
         let [width, height] = size;
-        // The web UI's gray is 0.5 where pictures go from −1 to 1.
-        let gray = TensorData::new(vec![0.5_f32; 3 * width * height], [1, 3, height, width]);
+        // Half of what pictures go to, from −1 to 1.
+        let gray = TensorData::new(vec![0.0_f32; 3 * width * height], [1, 3, height, width]);
         let gray = self.encode_values(Tensor::from_data(gray, &self.device));
         Ok(Tensor::cat(vec![Tensor::ones([1, 1, rows, columns], &self.device), gray], 1))
     }

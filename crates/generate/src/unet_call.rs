@@ -92,11 +92,11 @@ impl UnetCall<'_> {
         }
         let mut negative = self.conditions.negative.at_call(call).clone();
         if let Some(Padding { option, empty }) = &self.padding {
+            let cond = all[0].context.clone();
             for own in &mut all {
                 let sides = Sides { cond: own.context.clone(), uncond: negative.context.clone() };
                 own.context = option.pad(sides, empty).cond;
             }
-            let cond = self.conditions.parts[0].at_call(call).context.clone();
             negative.context = option.pad(Sides { cond, uncond: negative.context.clone() }, empty).uncond;
         }
         let mut samples: Vec<Sample> =

@@ -17,4 +17,4 @@ mod unit;
 pub use fit::{ControlResize, cropped_as, fitted, pixel_perfect_resolution};
 pub use moment::Moment;
 pub use preprocess::Preprocessor;
-pub use unit::{ActiveControl, ControlUnit, PaintedPart};
+pub use unit::{ActiveControl, ControlUnit, MapFor, PaintedPart};

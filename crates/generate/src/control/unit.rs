@@ -46,15 +46,34 @@ pub struct PaintedPart {
     pub picture: Size,
 }
 
+/// What a map is for.
+#[derive(Debug, Clone, Copy)]
+pub enum MapFor {
+    /// A whole picture.
+    Whole,
+    /// The part of a picture that is painted.
+    Part(PaintedPart),
+    /// The second pass of hires fix.
+    SecondPass,
+}
+
 impl ControlUnit {
+    /// Whether its outputs are shared out as for "My prompt is more important" although the mode is another: edges in the
+    /// second pass of hires fix (sd-webui-controlnet).
+    pub fn is_soft_in(&self, of: MapFor) -> bool {
+        matches!(of, MapFor::SecondPass) && matches!(self.preprocessor, Preprocessor::Canny { .. })
+    }
+
     /// The map at the painted size, or that of the part that is painted.
     ///
     /// # Errors
     /// When the picture is of an aspect so extreme that it would take much memory on the way.
-    pub fn map(&self, size: Size, part: Option<PaintedPart>) -> Result<Rgb, String> {
-        let image = match part {
-            Some(PaintedPart { region, picture }) => cropped_as(&self.image, picture, region, size, self.resize),
-            None => self.image.clone(),
+    pub fn map(&self, size: Size, of: MapFor) -> Result<Rgb, String> {
+        let image = match of {
+            MapFor::Part(PaintedPart { region, picture }) => {
+                cropped_as(&self.image, picture, region, size, self.resize)
+            }
+            MapFor::Whole | MapFor::SecondPass => self.image.clone(),
         };
         let perfect = || pixel_perfect_resolution(image.size(), size, self.resize);
         let map = self.preprocessor.map(&image, self.processor_res.unwrap_or_else(perfect))?;
@@ -77,6 +96,8 @@ pub struct ActiveControl {
     pub end: f64,
     /// Which is more important, prompt or control.
     pub mode: Mode,
+    /// Whether outputs are shared out as for the prompt in any mode.
+    pub is_soft: bool,
 }
 
 impl ActiveControl {
@@ -103,7 +124,8 @@ impl ActiveControl {
             return None;
         }
         let outputs = self.net.forward(x.clone(), &[timestep], conditioning.clone(), self.hint.clone());
-        let scales = scales(self.mode, self.weight, self.net.outputs());
+        let shared = if self.is_soft { Mode::Prompt } else { self.mode };
+        let scales = scales(shared, self.weight, self.net.outputs());
         Some(Residuals::scaled(outputs, &scales))
     }
 }

@@ -82,7 +82,6 @@ fn init(case: &Value, inputs: &Tensors) -> Result<Init> {
         denoising_strength: number("denoise").context("a denoising strength")?,
         step_rule: StepRule::Share,
         noise_multiplier: 1.0,
-        extra_noise: 0.0,
         color_correction: case["color_correction"].as_bool().unwrap_or(false),
         conditional_mask_weight: number("conditional_mask_weight").unwrap_or(1.0),
         inpaint: Some(InpaintRequest { mask, settings, soft: None }),

@@ -42,7 +42,7 @@ pub(super) fn cases(pack: &Pack) -> Result<Vec<Case>> {
         if !runs.has(&format!("{id}.final")) {
             continue;
         }
-        let mut painter = painter(pack, &case)?;
+        let painter = painter(pack, &case)?;
         for (index, seed) in case["seeds"].as_array().context("seeds")?.iter().enumerate() {
             let request = request(pack, &case, seed.as_u64().context("a seed")?)?;
             let nets = painter.nets(&request.networks)?;
@@ -116,6 +116,11 @@ pub(super) fn request(pack: &Pack, case: &Value, seed: u64) -> Result<Request> {
             steps,
             cfg_scale: number("cfg").unwrap_or(7.0),
             options: SamplerOptions::default(),
+            eta: None,
+            eta_ddim: None,
+            extra_noise: 0.0,
+            downcast_alphas: false,
+            zero_terminal_snr: false,
             skip_early_cfg: 0.0,
             s_min_uncond: 0.0,
             s_min_uncond_all: false,
@@ -162,7 +167,6 @@ fn init(pack: &Pack, case: &Value) -> Result<Option<Init>> {
         denoising_strength: case["denoise"].as_f64().context("a denoising strength")?,
         step_rule: StepRule::Share,
         noise_multiplier: 1.0,
-        extra_noise: 0.0,
         color_correction: false,
         conditional_mask_weight: 1.0,
         inpaint: None,

@@ -167,9 +167,21 @@ impl ControlArgs {
             Mode::Control => "ControlNet is more important",
         };
         let resize = self.resize(index).unwrap_or_default().label();
+        let pixel_perfect = if unit.processor_res.is_none() { "True" } else { "False" };
+        let mut numbers = String::new();
+        for (key, value) in [
+            ("Processor Res", unit.processor_res.map(f64::from)),
+            ("Threshold A", self.control_threshold_a.get(index).copied()),
+            ("Threshold B", self.control_threshold_b.get(index).copied()),
+        ] {
+            if let Some(value) = value {
+                let value = if key == "Processor Res" { value.to_string() } else { format!("{value:?}") };
+                numbers += &format!("{key}: {value}, ");
+            }
+        }
         format!(
-            "Module: {module}, Model: {model}, Weight: {:?}, Resize Mode: {resize}, Guidance Start: {:?}, Guidance End: \
-             {:?}, Control Mode: {mode}",
+            "Module: {module}, Model: {model}, Weight: {:?}, Resize Mode: {resize}, {numbers}Guidance Start: {:?}, Guidance \
+             End: {:?}, Pixel Perfect: {pixel_perfect}, Control Mode: {mode}",
             unit.weight, unit.start, unit.end
         )
     }

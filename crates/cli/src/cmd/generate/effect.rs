@@ -19,6 +19,9 @@ pub fn check(args: &Args, settings: &PictureSettings) -> Result<()> {
             problems.push(format!("{option}: there is no second pass; give --hr_scale or --hr_resize"));
         }
     }
+    if !has_image && !has_hires && args.init.has_extra_noise() {
+        problems.push("--extra_noise: there is no picture to begin with; give --init_image or --hr_scale".to_owned());
+    }
     if !has_image {
         for option in args.init.typed_for_image() {
             problems.push(format!("{option}: there is no picture to begin with; give --init_image"));

@@ -52,7 +52,10 @@ impl HiresArgs {
         hires.negative_prompt = self.hr_negative_prompt.clone();
         if let Some(choice) = self.hr_sampler {
             hires.sampler = Some(choice.sampler.to_string());
-            hires.scheduler = Some(choice.scheduler.to_string());
+            // A name such as "DPM++ 2M Karras" brings one; else it is that of the first pass.
+            if choice.scheduler != Scheduler::Automatic {
+                hires.scheduler = Some(choice.scheduler.to_string());
+            }
         }
         if let Some(scheduler) = self.hr_scheduler {
             hires.scheduler = Some(scheduler.to_string());

@@ -82,13 +82,17 @@ impl InitArgs {
         mask.conditional_weight = self.conditional_mask_weight;
     }
 
+    /// Whether noise is wanted on the picture that a pass begins with.
+    pub fn has_extra_noise(&self) -> bool {
+        self.extra_noise.is_some()
+    }
+
     /// Options that were typed and need a picture to begin with.
     pub fn typed_for_image(&self) -> Vec<&'static str> {
         let mut typed = Vec::new();
         for (option, is_typed) in [
             ("--resize_mode", self.resize_mode.is_some()),
             ("--initial_noise_multiplier", self.initial_noise_multiplier.is_some()),
-            ("--extra_noise", self.extra_noise.is_some()),
             ("--conditional_mask_weight", self.conditional_mask_weight.is_some()),
         ] {
             if is_typed {
@@ -132,7 +136,7 @@ impl InitArgs {
         originals.image = Some(flattened(&image, [255; 3]));
         if let Some(path) = &self.mask {
             let picture = decode_rgba(path).with_context(|| format!("--mask {}", path.display()))?;
-            if picture.size() != size {
+            if picture.size() != size && self.inpaint_only_masked {
                 bail!(
                     "--mask {}: it is {} × {} pixels and --init_image {} × {}; make both alike",
                     path.display(),

@@ -103,6 +103,21 @@ fn like(path: &Path) -> Result<PictureSettings> {
     for entry in &settings.not_understood {
         terminal::say(&format!("note: --like: {}: {} is not understood and left out", entry.key, entry.value));
     }
+    let hires = &settings.hires;
+    for (is_there, what) in [
+        (hires.checkpoint.is_some(), "another checkpoint for the second pass"),
+        (hires.cfg_scale.is_some(), "another guidance scale for the second pass"),
+        (settings.sampling.seed_delta.is_some_and(|delta| delta < 0), "an ENSD below 0"),
+    ] {
+        if is_there {
+            terminal::say(&format!("note: --like: {what} is left out, which is not built in"));
+        }
+    }
+    if let Some(vae) = &settings.vae {
+        terminal::say(&format!(
+            "note: --like: it was decoded with the VAE {vae}; give it by --vae if it is not the model's"
+        ));
+    }
     if !settings.control.is_empty() || !settings.detailer.is_empty() {
         terminal::say("note: --like: what ControlNet or ADetailer did is not repeated; give it by options");
     }
@@ -175,6 +190,17 @@ fn prompts(args: &Args, base: &PictureSettings) -> Result<Vec<Wanted>> {
         let styled = styles.apply(&args.texts.style, styled).context("--style")?;
         wanted.settings.prompt = Some(styled.prompt);
         wanted.settings.negative_prompt = Some(styled.negative_prompt);
+        let hires = &mut wanted.settings.hires;
+        let typed = |text: &Option<String>| text.clone().unwrap_or_default();
+        let styled = Styled { prompt: typed(&hires.prompt), negative_prompt: typed(&hires.negative_prompt) };
+        let styled = styles.apply(&args.texts.style, styled).context("--style")?;
+        // A second pass without a text of its own has that of the first, with its styles.
+        if hires.prompt.as_ref().is_some_and(|text| !text.is_empty()) {
+            hires.prompt = Some(styled.prompt);
+        }
+        if hires.negative_prompt.as_ref().is_some_and(|text| !text.is_empty()) {
+            hires.negative_prompt = Some(styled.negative_prompt);
+        }
     }
     Ok(all)
 }

@@ -130,7 +130,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for folder in &args.texts.embedding_dir {
         painter.embeddings.add_folder(folder).with_context(|| format!("--embedding_dir {}", folder.display()))?;
     }
-    pictures::paint_all(args, &mut painter, &jobs, &target)
+    pictures::paint_all(args, &painter, &jobs, &target)
 }
 
 impl Args {

@@ -41,7 +41,7 @@ struct Held {
 ///
 /// # Errors
 /// As [`Painter::paint`], and when a picture cannot be written.
-pub fn paint_all(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
+pub fn paint_all(args: &Args, painter: &Painter, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
     if args.output.compare {
         return compare(args, painter, jobs, target);
     }
@@ -69,7 +69,7 @@ pub fn paint_all(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Targe
             Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
             painted => painted?,
         };
-        let told = model.told(painter, jobs, picture)?;
+        let told = model.told(painter, jobs, picture, nets)?;
         let fields = fields(&picture.request, &told);
         let painted = pixels(&painted);
         let path = place.path(target, index, picture, &fields, &painted);
@@ -147,7 +147,7 @@ impl Naming {
 }
 
 /// Makes `held` hold `networks`.
-fn hold(held: &mut Option<Held>, painter: &mut Painter, networks: &[FoundNetwork], tells: bool) -> Result<()> {
+fn hold(held: &mut Option<Held>, painter: &Painter, networks: &[FoundNetwork], tells: bool) -> Result<()> {
     if held.as_ref().is_some_and(|held| held.networks == networks) {
         return Ok(());
     }
@@ -206,7 +206,7 @@ fn pixels(painted: &Painted) -> Pixels {
 }
 
 /// Paints every picture without and with its LoRAs; one labelled grid, a column a picture.
-fn compare(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
+fn compare(args: &Args, painter: &Painter, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
     if let Some(picture) = jobs.pictures.iter().find(|picture| picture.request.networks.is_empty()) {
         bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", picture.prompt);
     }
@@ -228,7 +228,7 @@ fn compare(args: &Args, painter: &mut Painter, jobs: &Jobs, target: &Target) -> 
     }
     let first = &jobs.pictures[0];
     let path = target.path(1, first.request.seed.seed);
-    let told = Model::of(args).told(painter, jobs, first)?;
+    let told = Model::of(args).told(painter, jobs, first, &plain)?;
     save(&path, &grid::compose(&columns, &rows), &fields(&first.request, &told).text())?;
     terminal::result(&Shown(path.display()).to_string());
     Ok(ExitCode::SUCCESS)
@@ -274,15 +274,17 @@ impl Model {
         done
     }
 
-    fn told(&self, painter: &Painter, jobs: &Jobs, picture: &Picture) -> Result<Told> {
+    fn told(&self, painter: &Painter, jobs: &Jobs, picture: &Picture, nets: &Nets) -> Result<Told> {
         let [model_hash, vae_hash] = self.hashes();
         let mut loras: Vec<NamedHash> = Vec::new();
-        for network in &picture.request.networks {
+        let hires = picture.request.hires.as_ref().and_then(|hires| hires.networks.as_ref());
+        for network in picture.request.networks.iter().chain(hires.into_iter().flatten()) {
             let name = network.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if !loras.iter().any(|known| known.name == name) {
                 loras.push(NamedHash { name, hash: file_hashes::lora_hash(&network.path)? });
             }
         }
+        let weight = picture.request.init.as_ref().map(|init| init.conditional_mask_weight);
         let told = Told {
             prompt: picture.prompt.clone(),
             negative_prompt: picture.negative_prompt.clone(),
@@ -292,8 +294,9 @@ impl Model {
             vae: self.vae.clone(),
             vae_hash,
             loras,
-            embeddings: painter.embedding_hashes(&picture.request)?,
+            embeddings: painter.embedding_hashes(&picture.request, nets)?,
             control: jobs.control.clone(),
+            conditional_mask_weight: painter.is_inpainting_model().then(|| weight.unwrap_or(1.0)),
         };
         if let Some(like) = &jobs.like {
             differs(like, &told);

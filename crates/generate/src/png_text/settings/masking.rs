@@ -18,7 +18,21 @@ pub struct MaskSettings {
     pub padding: Option<usize>,
     /// How much an inpainting checkpoint sees of the mask.
     pub conditional_weight: Option<f64>,
+    /// Whether the mask's edge is blended softly.
+    pub soft: Option<bool>,
+    /// Soft inpainting's numbers, in the order of the web UI's text.
+    pub soft_numbers: [Option<f64>; 6],
 }
+
+/// The keys of soft inpainting's numbers, behind its name.
+const SOFT_KEYS: [&str; 6] = [
+    "schedule bias",
+    "preservation strength",
+    "transition contrast boost",
+    "mask influence",
+    "difference threshold",
+    "difference contrast",
+];
 
 impl MaskSettings {
     /// Takes over a setting; `false` if it is none of these, or its value is not what it needs.
@@ -30,7 +44,14 @@ impl MaskSettings {
             "Inpaint area" => set(&mut self.only_masked, choice(value, "Only masked", "Whole picture")),
             "Masked area padding" => set(&mut self.padding, count(value)),
             "Conditional mask weight" => set(&mut self.conditional_weight, value.number()),
-            _ => false,
+            "Soft inpainting enabled" => set(&mut self.soft, value.flag()),
+            _ => {
+                match key.strip_prefix("Soft inpainting ").and_then(|key| SOFT_KEYS.iter().position(|own| *own == key))
+                {
+                    Some(number) => set(&mut self.soft_numbers[number], value.number()),
+                    None => false,
+                }
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::entries::Entry;
 use super::python::Value;
 use super::read::Parsed;
 use super::version::Version;
+use sampling::is_plain;
 
 /// What a picture was made with, as far as its text says so. Nothing is checked but that numbers are numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -102,9 +103,13 @@ impl PictureSettings {
             settings.hires.width = found("Hires resize-1").and_then(count);
             settings.hires.height = found("Hires resize-2").and_then(count);
         }
-        let old = settings.version.as_deref().and_then(Version::parse).is_some_and(|version| version.is_before("1.9"));
+        let version = settings.version.as_deref();
+        let old = version.is_none_or(|text| Version::parse(text).is_some_and(|version| version.is_before("1.9")));
         if old && settings.sampling.has_no_schedule() {
             settings.sampling.scheduler = Some("Uniform".to_owned());
+        }
+        if old && settings.hires.scheduler.is_none() && settings.hires.sampler.as_deref().is_some_and(is_plain) {
+            settings.hires.scheduler = Some("Uniform".to_owned());
         }
         settings
     }

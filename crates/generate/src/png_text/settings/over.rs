@@ -101,7 +101,10 @@ impl HiresSettings {
 
 impl MaskSettings {
     fn over(mut self, base: &Self) -> Self {
-        fill!(self, base, blur, inverted, content, only_masked, padding, conditional_weight);
+        fill!(self, base, blur, inverted, content, only_masked, padding, conditional_weight, soft);
+        for (own, base) in self.soft_numbers.iter_mut().zip(base.soft_numbers) {
+            *own = own.or(base);
+        }
         self
     }
 }

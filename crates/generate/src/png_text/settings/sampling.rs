@@ -81,10 +81,7 @@ pub struct SamplingSettings {
 impl SamplingSettings {
     /// Whether neither a scheduler is named nor the sampler's name holds one, for samplers that changed theirs in 1.9.
     pub(super) fn has_no_schedule(&self) -> bool {
-        let name = self.sampler.as_deref().unwrap_or_default();
-        let changed = name.starts_with("DPM++") || name.starts_with("DPM2");
-        let named = ["Karras", "Exponential", "Uniform", "Automatic"].iter().any(|label| name.ends_with(label));
-        self.scheduler.is_none() && changed && !named
+        self.scheduler.is_none() && self.sampler.as_deref().is_some_and(is_plain)
     }
 
     /// Takes over a setting; `false` if it is none of these, or its value is not what it needs.
@@ -134,4 +131,11 @@ impl SamplingSettings {
             _ => false,
         }
     }
+}
+
+/// Whether a sampler's name says nothing of its schedule although it has another one since 1.9.
+pub(super) fn is_plain(name: &str) -> bool {
+    let changed = name.starts_with("DPM++") || name.starts_with("DPM2");
+    let named = ["Karras", "Exponential", "Uniform", "Automatic"].iter().any(|label| name.ends_with(label));
+    changed && !named
 }

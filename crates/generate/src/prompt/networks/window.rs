@@ -21,7 +21,10 @@ pub enum Pass {
     /// The first or only one.
     First,
     /// That of the hires fix. A start that has acted stays.
-    Hires,
+    Hires {
+        /// What the step counter came to in the first pass; none if that had other networks.
+        after: Option<usize>,
+    },
 }
 
 impl Window {
@@ -29,9 +32,13 @@ impl Window {
     /// with a sampler of first order `start=n` begins after n calls (`start=1` at once), and `stop=n` ends after n calls
     /// (`stop=1` at once).
     pub fn is_on(self, counter: usize, pass: Pass) -> bool {
-        let reached = |bound: u32| counter as u64 + 2 > u64::from(bound);
-        let started = pass == Pass::Hires || self.start.is_none_or(reached);
-        started && !self.stop.is_some_and(reached)
+        let reached = |counter: usize, bound: u32| counter as u64 + 2 > u64::from(bound);
+        let before = match pass {
+            Pass::Hires { after } => after.unwrap_or(0).max(counter),
+            Pass::First => counter,
+        };
+        let started = self.start.is_none_or(|bound| reached(before, bound));
+        started && !self.stop.is_some_and(|bound| reached(counter, bound))
     }
 
     /// What the items of a tag say.
@@ -80,6 +87,8 @@ mod tests {
         assert!(calls_on(to(1)).is_empty());
         assert_eq!(calls_on(to(3)), [0, 1, 2]);
         assert_eq!(calls_on(Window { start: Some(2), stop: Some(4) }), [2, 3]);
-        assert!(from(9).is_on(0, Pass::Hires) && !to(1).is_on(0, Pass::Hires));
+        let after = |counter| Pass::Hires { after: counter };
+        assert!(from(9).is_on(0, after(Some(8))) && !to(1).is_on(0, after(Some(8))));
+        assert!(!from(9).is_on(0, after(Some(6))) && !from(9).is_on(0, after(None)));
     }
 }
