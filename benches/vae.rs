@@ -28,7 +28,9 @@ fn main() {
     let mut loader = Loader::new(&checkpoint, Part::Vae);
     let mut matrices = Vec::new();
     let mut builder = Builder::new(&mut loader, dtype, &mut matrices);
-    let (encoder, decoder) = (Encoder::build(&mut builder, 0.18215), Decoder::build(&mut builder, 0.18215));
+    let encoder = Encoder::build(&mut builder, 0.18215);
+    builder.set_winograd_in_bands(true);
+    let decoder = Decoder::build(&mut builder, 0.18215);
     loader.finish().expect("a whole VAE");
     matrices.iter().try_for_each(|place| place.matrix.read()).expect("a whole VAE");
     let before = peak();

@@ -131,7 +131,10 @@ impl Bundle {
         let mut matrices = Vec::new();
         let mut loader = Loader::new(checkpoint, Part::Vae);
         let mut builder = Builder::new(&mut loader, dtype.vae, &mut matrices).with_edges(edges);
+        // Latents to train on are rounded as little as possible; in pictures nobody sees that.
+        builder.set_winograd_in_bands(halves == VaeHalves::Painting);
         let encoder = Encoder::build(&mut builder, latent_scale(family));
+        builder.set_winograd_in_bands(true);
         let decoder = Decoder::build(&mut builder, latent_scale(family));
         for start in halves.unused() {
             loader.forgive(start);

@@ -126,12 +126,21 @@ impl Cut {
         [self.shape.outputs, height, width]
     }
 
+    /// Rows of the output in a band. An even number if they are several: Winograd's tiles have two rows, and so are the same
+    /// in any number of bands.
+    fn step(&self) -> usize {
+        let [_, height, _] = self.output();
+        let row = self.shape.inputs.max(self.shape.outputs) * self.band_width() * self.shape.stride;
+        match (self.size / row).clamp(1, height) {
+            1 => 1,
+            rows => rows - rows % 2,
+        }
+    }
+
     /// The output's rows of each band.
     pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let shape = self.shape;
         let [_, height, _] = self.output();
-        let row = shape.inputs.max(shape.outputs) * self.band_width() * shape.stride;
-        let step = (self.size / row).clamp(1, height);
+        let step = self.step();
         (0..height).step_by(step).map(move |row| row..(row + step).min(height))
     }
 }
@@ -156,7 +165,8 @@ impl<'a> Bands<'a> {
         };
         let cut = Cut::new(conv.shape(), x.height, x.width, before, size);
         let wraps = conv.wraps();
-        let conv = FrozenConv::new(cut.shape, conv.weight().at_hand(), conv.bias().map(<[f32]>::to_vec));
+        // Bands of several rows begin with an even one.
+        let conv = conv.of_bands(matches!(before, Before::Double) && cut.step() > 1);
         Self { cut, wraps, conv, before, affine }
     }
 
@@ -290,6 +300,25 @@ mod tests {
                 let rounded = dtype == WeightDtype::Bf16 && matches!(before, Before::Normalize(_));
                 let (error, allowed) = (relative_error(&whole, &expected), if rounded { 4e-3 } else { 1e-6 });
                 assert!(error < allowed, "{sizes:?} {before:?} {dtype:?}: {error:e}");
+            }
+        }
+    }
+
+    /// With as many tiles in each band as make Winograd's products worth their while.
+    #[test]
+    fn winograd_gives_the_whole_too() {
+        let norm = GroupNorm::new(numbers(40, 5), numbers(40, 6), 4, 1e-6);
+        let conv = conv([40, 48, 3, 1, 1], WeightDtype::Bf16).with_winograd_in_bands();
+        let x = image([40, 20, 60], 3);
+        for (before, scale) in [(Before::Normalize(&norm), 1), (Before::Double, 2), (Before::Nothing, 1)] {
+            for conv in [conv.clone(), conv.with_edges(Edges::Wrap)] {
+                let (one, whole) = in_bands_of(&conv, &x, before, BAND);
+                assert_eq!(one, 1);
+                let (bands, y) = in_bands_of(&conv, &x, before, 10 * 48 * (60 * scale + 2));
+                assert_eq!(bands, 2 * scale);
+                assert_eq!(y, whole, "{before:?}");
+                let error = relative_error(&whole, &plain(&conv, &x, before));
+                assert!(error < 5e-3, "{before:?}: {error:e}");
             }
         }
     }

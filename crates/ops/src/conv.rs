@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor};
 use burn::tensor::{module::conv_transpose2d, ops::ConvTransposeOptions};
 use rayon::prelude::*;
 
-use crate::conv_shape::{ConvShape, Plane, Run};
+use crate::conv_shape::{ConvShape, Plane, Run, Unpadded};
 use crate::device::{FrozenVector, for_convolution, in_precision_of};
 use crate::edges::{Edges, wrapped};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
@@ -34,6 +34,7 @@ struct Conv {
     shape: ConvShape,
     weight: FrozenMatrix,
     bias: Option<Arc<FrozenVector>>,
+    unpadded: Unpadded,
 }
 
 impl FrozenConv {
@@ -42,7 +43,7 @@ impl FrozenConv {
         assert_eq!((weight.rows(), weight.columns()), (shape.outputs, shape.patch()));
         assert!(bias.as_ref().is_none_or(|bias| bias.len() == shape.outputs));
         let bias = bias.map(|bias| Arc::new(FrozenVector::new(bias)));
-        Self(Arc::new(Conv { shape, weight, bias }), Edges::Zeros)
+        Self(Arc::new(Conv { shape, weight, bias, unpadded: Unpadded::Direct }), Edges::Zeros)
     }
 
     /// The bias, `[out]`.
@@ -89,9 +90,25 @@ impl FrozenConv {
 
     /// The convolution without padding; both share their numbers.
     pub fn without_padding(&self) -> Self {
-        let Conv { shape, weight, bias } = &*self.0;
-        let shape = ConvShape { padding: 0, ..*shape };
-        Self(Arc::new(Conv { shape, weight: weight.clone(), bias: bias.clone() }), Edges::Zeros)
+        let shape = ConvShape { padding: 0, ..self.0.shape };
+        Self(Arc::new(Conv { shape, ..self.0.sharing() }), Edges::Zeros)
+    }
+
+    /// The same with Winograd's products in bf16 where it is done in bands ([`Self::in_bands`]), as it has them in one
+    /// piece: fewer products, and about twice the rounding error. Both share their numbers.
+    pub fn with_winograd_in_bands(&self) -> Self {
+        Self(Arc::new(Conv { unpadded: Unpadded::Winograd, ..self.0.sharing() }), self.1)
+    }
+
+    /// The convolution of bands, which have their padding already, with its numbers at hand. The first row of each band
+    /// that is `doubled` is the last one of a pair, but for padding.
+    pub(crate) fn of_bands(&self, doubled: bool) -> Self {
+        let shape = ConvShape { padding: 0, ..self.0.shape };
+        let mut unpadded = self.0.unpadded;
+        if doubled && unpadded == Unpadded::Winograd {
+            unpadded = Unpadded::WinogradOfDoubled;
+        }
+        Self(Arc::new(Conv { shape, weight: self.weight().at_hand(), unpadded, ..self.0.sharing() }), Edges::Zeros)
     }
 
     /// The output for the numbers of x, of this shape.
@@ -113,11 +130,18 @@ impl FrozenConv {
 }
 
 impl Conv {
+    /// A convolution that shares its numbers.
+    fn sharing(&self) -> Self {
+        let Self { shape, weight, bias, unpadded } = self;
+        Self { shape: *shape, weight: weight.clone(), bias: bias.clone(), unpadded: *unpadded }
+    }
+
     /// For the kernels in bf16, if the weight is held so and this processor has them.
     #[cfg(target_arch = "x86_64")]
     fn for_bf16<'a>(&'a self, weight: &'a Reading) -> Option<crate::bf16::ConvWeight<'a>> {
         let weight = weight.for_bf16()?;
-        Some(crate::bf16::ConvWeight { shape: self.shape, weight, bias: self.bias.as_ref().map(|bias| &***bias) })
+        let bias = self.bias.as_ref().map(|bias| &***bias);
+        Some(crate::bf16::ConvWeight { shape: self.shape, weight, bias, unpadded: self.unpadded })
     }
 
     /// The weight for products on a device, [out, in, k, k].

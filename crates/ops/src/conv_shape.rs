@@ -33,6 +33,17 @@ impl ConvShape {
     }
 }
 
+/// How a 3×3 convolution of stride 1 without padding may be computed in bf16; one with padding may by Winograd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unpadded {
+    /// As it stands.
+    Direct,
+    /// By Winograd.
+    Winograd,
+    /// By Winograd, of an image with twice its height and width, every pixel four times, and one pixel around it.
+    WinogradOfDoubled,
+}
+
 /// Sides of one image on its way through a convolution.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plane {

@@ -23,6 +23,7 @@ pub struct Builder<'l, 'c> {
     pub sites: Sites,
     dtype: WeightDtype,
     edges: Edges,
+    winograd_in_bands: bool,
     matrices: &'l mut Vec<MatrixSource>,
 }
 
@@ -41,12 +42,19 @@ impl<'l, 'c> Builder<'l, 'c> {
     /// A builder that is to hold matrices in `dtype` and lists them in `matrices`, since their numbers are not read yet;
     /// norms and biases are always f32, and here at once.
     pub fn new(loader: &'l mut Loader<'c>, dtype: WeightDtype, matrices: &'l mut Vec<MatrixSource>) -> Self {
-        Self { loader, sites: Sites::default(), dtype, edges: Edges::Zeros, matrices }
+        let edges = Edges::Zeros;
+        Self { loader, sites: Sites::default(), dtype, edges, winograd_in_bands: false, matrices }
     }
 
     /// The same, whose convolutions have these edges.
     pub fn with_edges(self, edges: Edges) -> Self {
         Self { edges, ..self }
+    }
+
+    /// From now on, convolutions that no adapter may bypass have Winograd's products in bands or not, as
+    /// [`FrozenConv::with_winograd_in_bands`] tells.
+    pub fn set_winograd_in_bands(&mut self, wanted: bool) {
+        self.winograd_in_bands = wanted;
     }
 
     /// The tensor `{path}.weight` of the file as a matrix of `[rows, columns]`, whatever its shape in the file.
@@ -142,7 +150,8 @@ impl<'l, 'c> Builder<'l, 'c> {
         let extents = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
         let weight = self.matrix(path, &extents, [shape.outputs, shape.patch()]);
         let bias = self.vector(&format!("{path}.bias"), shape.outputs);
-        FrozenConv::new(shape, weight, Some(bias)).with_edges(self.edges)
+        let conv = FrozenConv::new(shape, weight, Some(bias)).with_edges(self.edges);
+        if self.winograd_in_bands { conv.with_winograd_in_bands() } else { conv }
     }
 
     /// A convolution with bias that sees some of the input channels of one in the file, which has `shape`.

@@ -9,7 +9,7 @@ use super::scratch::{with_floats, with_halves, with_words};
 use super::tile::{Ahead, Broadcast, COLUMNS, Extents, LANES, LINE, Lanes, ROWS, Start, multiply, multiply_before};
 use super::weight::{ConvWeight, Weight};
 use super::winograd::{self, FEW_PANELS};
-use crate::conv_shape::{ConvShape, Plane, Run};
+use crate::conv_shape::{ConvShape, Plane, Run, Unpadded};
 use crate::shared_output::{SharedOutput, Target, filled};
 
 /// Numbers of a patch that are worked on together.
@@ -40,7 +40,8 @@ fn runs_of(plane: Plane, taps: usize, pixels: &Range<usize>) -> Vec<Runs> {
 /// If the processor has not the instructions.
 pub(crate) fn forward(conv: ConvWeight<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     assert!(super::available());
-    if winograd::suits(conv.shape, batch, plane) {
+    let may = conv.shape.padding == 1 || conv.unpadded != Unpadded::Direct;
+    if may && winograd::suits(conv.shape, batch, plane) {
         return winograd::forward(conv, x, batch, plane);
     }
     let outputs = batch * conv.shape.outputs * plane.output();
@@ -258,7 +259,7 @@ impl<'a> Patches<'a> {
 /// If the processor has not the instructions.
 pub(crate) fn backward(conv: ConvWeight<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     assert!(super::available());
-    if winograd::suits(conv.shape, batch, plane) {
+    if conv.shape.padding == 1 && winograd::suits(conv.shape, batch, plane) {
         return winograd::backward(conv, dy, batch, plane);
     }
     let shape = conv.shape;

@@ -6,7 +6,7 @@ use half::bf16;
 use half::slice::HalfFloatSliceExt;
 
 use super::pack::Source;
-use crate::conv_shape::ConvShape;
+use crate::conv_shape::{ConvShape, Unpadded};
 
 /// A row-major matrix of bf16 numbers.
 #[derive(Clone, Copy)]
@@ -30,6 +30,7 @@ pub(crate) struct ConvWeight<'a> {
     pub shape: ConvShape,
     pub weight: Weight<'a>,
     pub bias: Option<&'a [f32]>,
+    pub unpadded: Unpadded,
 }
 
 /// The factors' numbers: `down` [rank, in], `up` [out, rank].

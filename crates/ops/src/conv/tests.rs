@@ -48,13 +48,16 @@ fn both_paths_equal_f64() {
 }
 
 /// Kernel to width as above, for Winograd's products: odd sides and channels, panels that cross rows, several blocks.
-const FOR_WINOGRAD: [[usize; 8]; 6] = [
+const FOR_WINOGRAD: [[usize; 8]; 9] = [
     [3, 1, 1, 33, 50, 1, 24, 23],
     [3, 1, 1, 70, 97, 2, 17, 19],
     [3, 1, 1, 48, 32, 2, 8, 33],
     [3, 1, 1, 32, 64, 1, 32, 32],
     [3, 1, 1, 35, 50, 1, 40, 37],
     [3, 1, 1, 256, 260, 1, 16, 15],
+    [3, 1, 0, 33, 50, 1, 26, 25],
+    [3, 1, 0, 48, 32, 2, 9, 74],
+    [3, 1, 0, 35, 50, 1, 42, 39],
 ];
 
 /// Small multiples of four are still small whole numbers after all transforms, so that nothing is rounded.
@@ -75,7 +78,8 @@ fn check(case: [usize; 8], numbers: impl Fn(usize, u64) -> Vec<f32>, rounding: f
     let [kernel, stride, padding, inputs, outputs, batch, height, width] = case;
     let shape = ConvShape { inputs, outputs, kernel, stride, padding };
     let weight = FrozenMatrix::new(outputs, shape.patch(), numbers(outputs * shape.patch(), 1), WeightDtype::Bf16);
-    let conv = Conv { shape, weight, bias: Some(Arc::new(FrozenVector::new(numbers(outputs, 2)))) };
+    let bias = Some(Arc::new(FrozenVector::new(numbers(outputs, 2))));
+    let conv = Conv { shape, weight, bias, unpadded: Unpadded::Winograd };
     let (dims, plane) = ([batch, inputs, height, width], Plane::new(shape, height, width));
     let (x, dy) = (numbers(dims.iter().product(), 3), numbers(batch * outputs * plane.output(), 4));
     let (y, dx) = exact(&conv, plane, batch, &x, &dy);

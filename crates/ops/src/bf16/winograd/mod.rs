@@ -3,23 +3,25 @@
 //! Tiles of 4 × 4 inputs and the 3 × 3 taps are transformed in f32 and rounded to bf16, sixteen matrix products of the
 //! transformed numbers follow, and their f32 sums are transformed into tiles of 2 × 2 outputs. The weight is transformed
 //! anew in each call, which a few dozen tiles make up for, so that it has no second copy. A relative rounding error is
-//! about twice that of the direct product, since the transforms add numbers that partly cancel each other later.
+//! about twice that of the direct product, since the transforms add numbers that partly cancel each other later. Of an
+//! image whose sides were doubled, seven of the sixteen products are of zeros and left out.
 //!
 //! Lavin and Gray 2016, arXiv 1509.09308.
 
+mod tiles;
 mod vectors;
 
 use std::arch::x86_64::*;
-use std::ops::Range;
 
 use rayon::prelude::*;
 
+use self::tiles::{Segment, Tiling};
 use self::vectors::{apart, down, four, load, nine, padded, store, store_words, together, two};
 use super::pack::{ask_for, transposed};
 use super::scratch::{with_floats, with_words};
 use super::tile::{Broadcast, COLUMNS, Extents, LANES, Lanes, Start, multiply};
 use super::weight::{ConvWeight, Weight};
-use crate::conv_shape::{ConvShape, Plane};
+use crate::conv_shape::{ConvShape, Plane, Unpadded};
 use crate::shared_output::{SharedOutput, Target, filled};
 
 /// Transformed numbers of a tile.
@@ -40,32 +42,35 @@ const CHANNELS_OF_FEW_TILES: usize = 256;
 /// Largest product of channels, so that the transformed weight takes 64 MB at most.
 const LARGEST: usize = 2 << 20;
 
-/// Whether a convolution is one for Winograd: by its shape, and by its size.
+/// Whether a convolution is one for Winograd: by its shape, with padding 1 or none, and by its size.
 pub(super) fn suits(shape: ConvShape, batch: usize, plane: Plane) -> bool {
     let ConvShape { inputs, outputs, kernel, stride, padding } = shape;
+    if (kernel, stride) != (3, 1) || padding > 1 {
+        return false;
+    }
     let tiles = batch * Tiling::of(plane).count();
-    (kernel, stride, padding) == (3, 1, 1)
-        && inputs.min(outputs) >= if tiles < FEW_TILES { CHANNELS_OF_FEW_TILES } else { FEWEST_CHANNELS }
+    inputs.min(outputs) >= if tiles < FEW_TILES { CHANNELS_OF_FEW_TILES } else { FEWEST_CHANNELS }
         && tiles >= FEWEST_TILES
         && (batch * Tiling::of(plane).panels() <= FEW_PANELS || inputs * outputs <= LARGEST)
 }
 
-/// y for x [B, in, H, W].
+/// y for x [B, in, H, W], with padding 1 or none.
 pub(super) fn forward(conv: ConvWeight<'_>, x: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     let shape = conv.shape;
     let k = shape.patch();
     let order = Order { rows: shape.outputs, depth: shape.inputs, row_stride: k, depth_stride: 9, turned: false };
     let tiling = Tiling::of(plane);
-    convolve(&Convolution { weight: conv.weight, order, bias: conv.bias, tiling, plane }, x, batch)
+    let doubled = shape.padding == 0 && conv.unpadded == Unpadded::WinogradOfDoubled;
+    convolve(&Convolution { weight: conv.weight, order, bias: conv.bias, tiling, plane, doubled }, x, batch)
 }
 
-/// dx for dy [B, out, H, W]: the convolution with the taps turned round and the channels' roles exchanged.
+/// dx for dy [B, out, H, W], with padding 1: the convolution with the taps turned round and the channels' roles exchanged.
 pub(super) fn backward(conv: ConvWeight<'_>, dy: &[f32], batch: usize, plane: Plane) -> Vec<f32> {
     let shape = conv.shape;
     let k = shape.patch();
     let order = Order { rows: shape.inputs, depth: shape.outputs, row_stride: 9, depth_stride: k, turned: true };
     let tiling = Tiling::of(plane);
-    convolve(&Convolution { weight: conv.weight, order, bias: None, tiling, plane }, dy, batch)
+    convolve(&Convolution { weight: conv.weight, order, bias: None, tiling, plane, doubled: false }, dy, batch)
 }
 
 /// How a convolution goes through its weight: channels of the result are rows, those that are summed are its depth.
@@ -109,6 +114,8 @@ struct Convolution<'a> {
     bias: Option<&'a [f32]>,
     tiling: Tiling,
     plane: Plane,
+    /// Whether the two inputs in the middle of each side of a tile are one pixel.
+    doubled: bool,
 }
 
 impl<'a> Convolution<'a> {
@@ -135,7 +142,7 @@ impl<'a> Convolution<'a> {
     where
         'a: 's,
     {
-        Work { order: self.order, tiling: self.tiling, segments, bias: self.bias }
+        Work { order: self.order, tiling: self.tiling, segments, bias: self.bias, doubled: self.doubled }
     }
 
     /// All taps are transformed first; then each task has a panel of tiles.
@@ -190,46 +197,6 @@ impl<'a> Convolution<'a> {
     }
 }
 
-/// The tiles of one image, row by row.
-#[derive(Clone, Copy)]
-struct Tiling {
-    height: usize,
-    width: usize,
-}
-
-/// Neighbouring tiles of one row of tiles: the row, the first tile's column, their place in the panel, their number.
-#[derive(Clone, Copy)]
-struct Segment {
-    row: usize,
-    column: usize,
-    place: usize,
-    count: usize,
-}
-
-impl Tiling {
-    fn of(plane: Plane) -> Self {
-        Self { height: plane.height, width: plane.width }
-    }
-
-    fn count(&self) -> usize {
-        self.height.div_ceil(2) * self.width.div_ceil(2)
-    }
-
-    fn panels(&self) -> usize {
-        self.count().div_ceil(COLUMNS)
-    }
-
-    fn segments(&self, tiles: Range<usize>) -> Vec<Segment> {
-        let across = self.width.div_ceil(2);
-        let rows = tiles.start / across..tiles.end.div_ceil(across);
-        rows.map(|row| {
-            let (from, to) = ((row * across).max(tiles.start), ((row + 1) * across).min(tiles.end));
-            Segment { row, column: from - row * across, place: from - tiles.start, count: to - from }
-        })
-        .collect()
-    }
-}
-
 /// Room for a number of each tile of a panel; full vectors may be written up to its last tile.
 type Panel = [f32; COLUMNS + LANES];
 
@@ -242,6 +209,7 @@ struct Work<'a> {
     tiling: Tiling,
     segments: &'a [Segment],
     bias: Option<&'a [f32]>,
+    doubled: bool,
 }
 
 impl Work<'_> {
@@ -256,7 +224,8 @@ impl Work<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     unsafe fn transform_input(&self, x: &[f32], out: &mut [u32]) {
         let Self { order, tiling, .. } = self;
-        let (pixels, pairs) = (tiling.height * tiling.width, order.pairs());
+        let [height, width] = tiling.input();
+        let (pixels, pairs) = (height * width, order.pairs());
         let mut across: [Across; 2] = [[[[0.0; COLUMNS + LANES]; 4]; 4]; 2];
         for pair in 0..pairs {
             for (channel, across) in (2 * pair..).zip(&mut across) {
@@ -282,14 +251,15 @@ impl Work<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     fn transform_rows(&self, channel: &[f32], across: &mut Across) {
-        let Tiling { height, width } = self.tiling;
+        let [height, width] = self.tiling.input();
+        let padding = self.tiling.padding;
         for &Segment { row, column, place, count } in self.segments {
             for (r, across) in across.iter_mut().enumerate() {
-                // A tile starts one row above its outputs and one column left of them.
-                let y = (2 * row + r).checked_sub(1).filter(|y| *y < height);
+                // With padding, a tile starts one row above its outputs and one column left of them.
+                let y = (2 * row + r).checked_sub(padding).filter(|y| *y < height);
                 let line = y.map_or(&[][..], |y| &channel[y * width..][..width]);
                 for at in (0..count).step_by(LANES) {
-                    let x = 2 * (column + at);
+                    let x = 2 * (column + at) + 1 - padding;
                     let [a, b] = apart(padded(line, x), padded(line, x + LANES));
                     let [c, d] = apart(padded(line, x + 2), padded(line, x + 2 + LANES));
                     let [a, b, c, d] = down([a, b, c, d]);
@@ -305,8 +275,13 @@ impl Work<'_> {
     fn products(&self, first: usize, taps: &[u32], lanes: &[u32], y: (&SharedOutput<'_>, usize)) {
         let (pairs, rows) = (self.order.pairs(), BLOCK.min(self.order.rows - first));
         with_floats(POINTS * BLOCK * COLUMNS, |sums| {
-            let output = SharedOutput::new(sums);
             for point in 0..POINTS {
+                // Of two equal inputs in the middle, c − b is zero: nine products are left.
+                if self.doubled && (point / 4 == 2 || point % 4 == 2) {
+                    sums[point * BLOCK * COLUMNS..][..rows * COLUMNS].fill(0.0);
+                    continue;
+                }
+                let output = SharedOutput::new(sums);
                 let taps = Lanes { words: &taps[point * pairs * BLOCK..][..pairs * BLOCK], width: BLOCK };
                 let lanes = Lanes { words: &lanes[point * pairs * COLUMNS..][..pairs * COLUMNS], width: COLUMNS };
                 let target = Target { output: &output, start: point * BLOCK * COLUMNS, row_stride: COLUMNS };
@@ -329,7 +304,7 @@ impl Work<'_> {
     /// The processor has the instructions, and no other thread touches these tiles of the output.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     unsafe fn transform_output(&self, m: &[f32], bias: f32, y: (&SharedOutput<'_>, usize)) {
-        let Tiling { height, width } = self.tiling;
+        let Tiling { height, width, .. } = self.tiling;
         let mut lines = [[0.0; 2 * COLUMNS]; 2];
         let bias = _mm512_set1_ps(bias);
         for at in (0..self.columns()).step_by(LANES) {
