@@ -136,6 +136,7 @@ impl Painter {
         randomness: &mut Randomness,
         watch: &mut Watch<'_>,
     ) -> Result<Tensor<4>> {
+        self.bring_unet()?;
         let encoders = Encoders {
             bundle: &self.bundle,
             adapters: plan.nets.attached(),

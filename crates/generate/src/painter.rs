@@ -12,7 +12,7 @@ use lorabake_diffusion::{NoiseTable, Prediction};
 use lorabake_model::control::ControlNet;
 use lorabake_model::vae::{Decoder, Encoder, FACTOR, Preview, preview};
 use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
-use lorabake_ops::Edges;
+use lorabake_ops::{Edges, give_memory_back, is_host};
 use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
@@ -26,6 +26,9 @@ use crate::request::Request;
 
 /// With and without the prompt.
 const GUIDANCE_HALVES: usize = 2;
+
+/// Bytes of the decoder's images for each pixel of the picture: 256 channels and 128 in f32 at the same time, and bands.
+const DECODED_PIXEL: usize = 1700;
 
 /// A checkpoint's networks, ready to paint with.
 #[derive(Debug)]
@@ -117,6 +120,23 @@ impl Painter {
         &self.checkpoint
     }
 
+    /// Takes as much of the UNet out of memory as the images of the decoder need, until [`Self::bring_unet`]. On a GPU it
+    /// stays, where reading it again would take longer than the picture.
+    fn make_room_to_decode(&self, pixels: usize) {
+        if is_host(&self.device) {
+            self.bundle.make_room(Part::Unet, DECODED_PIXEL * pixels);
+            give_memory_back();
+        }
+    }
+
+    /// Brings what of the UNet is not in memory back.
+    ///
+    /// # Errors
+    /// When the file no longer has it, or holds it damaged.
+    pub(crate) fn bring_unet(&self) -> Result<()> {
+        Ok(self.bundle.read(|part, _| part == Part::Unet)?)
+    }
+
     /// Reads the networks of a prompt.
     ///
     /// # Errors
@@ -179,6 +199,8 @@ impl Painter {
     /// # Errors
     /// When it holds values that are not numbers.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Decoded> {
+        let [_, _, rows, columns] = latents.dims();
+        self.make_room_to_decode(rows * columns * FACTOR * FACTOR);
         let image = self.decoder.forward(latents.div_scalar(self.decoder.latent_scale()));
         let [_, _, height, width] = image.dims();
         let values: Vec<f32> = image.into_data().try_into_vec().expect("the networks compute in f32");

@@ -200,6 +200,18 @@ impl Bundle {
         }
     }
 
+    /// Takes matrices of `part` out of memory until there is room for `bytes` more, or none is left; [`Bundle::read`] brings
+    /// them back.
+    pub fn make_room(&self, part: Part, bytes: usize) {
+        let mut wanted = bytes;
+        for (of, source) in &self.sources {
+            if *of == part && wanted > 0 {
+                wanted = wanted.saturating_sub(source.matrix.bytes());
+                source.matrix.forget();
+            }
+        }
+    }
+
     /// The matrices of a part by the paths of their layers, with the bytes that each takes in memory.
     pub fn matrices(&self, part: Part) -> impl Iterator<Item = (&str, usize)> {
         let own = self.sources.iter().filter(move |(of, _)| *of == part);
