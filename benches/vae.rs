@@ -1,7 +1,8 @@
-//! Times one pass through a VAE's encoder or decoder, and tells the most memory that it took.
+//! Times one pass through a VAE's encoder or decoder, or the text encoders, and tells the most memory that it took.
 //!
-//! Words: CHECKPOINT encode|decode SIDE no|bf16 [THREADS] [FILE]. The picture, or the latents, are waves and a little
-//! noise. FILE keeps the result, or, if it is there already, is what the result is compared with: so the distance of two
+//! Words: CHECKPOINT encode|decode|text SIDE no|bf16 [THREADS] [FILE]. The picture, or the latents, are waves and a little
+//! noise; text encoders are given two short texts, and their weights are read as they are used, as in painting. FILE keeps
+//! the result, or, if it is there already, is what the result is compared with: so the distance of two
 //! precisions, or of two versions of the program, can be told.
 
 use std::path::Path;
@@ -9,7 +10,9 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_model::nn::Builder;
+use lorabake_model::tokenizer::Tokenizer;
 use lorabake_model::vae::{Decoder, Encoder, FACTOR};
+use lorabake_model::{Bundle, PromptChunks, VaeHalves, WeightDtypes};
 use lorabake_ops::{WeightDtype, keep_memory};
 use lorabake_weights::{Checkpoint, Loader, Part};
 
@@ -17,7 +20,7 @@ fn main() {
     keep_memory();
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let [checkpoint, half, side, precision, rest @ ..] = &words[..] else {
-        panic!("CHECKPOINT encode|decode SIDE no|bf16 [THREADS] [FILE]")
+        panic!("CHECKPOINT encode|decode|text SIDE no|bf16 [THREADS] [FILE]")
     };
     if let Some(threads) = rest.iter().find_map(|word| word.parse().ok()) {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first pool");
@@ -25,6 +28,9 @@ fn main() {
     let side: usize = side.parse().expect("a side in pixels");
     let dtype = if precision == "bf16" { WeightDtype::Bf16 } else { WeightDtype::F32 };
     let checkpoint = Checkpoint::open(Path::new(checkpoint)).expect("a checkpoint");
+    if half == "text" {
+        return text(&checkpoint, dtype);
+    }
     let mut loader = Loader::new(&checkpoint, Part::Vae);
     let mut matrices = Vec::new();
     let mut builder = Builder::new(&mut loader, dtype, &mut matrices);
@@ -45,6 +51,19 @@ fn main() {
     if let Some(file) = rest.iter().find(|word| word.parse::<usize>().is_err()) {
         compare(&numbers, Path::new(file));
     }
+}
+
+/// Times the text encoders.
+fn text(checkpoint: &Checkpoint, dtype: WeightDtype) {
+    let bundle = Bundle::open(checkpoint, VaeHalves::Painting, WeightDtypes::all(dtype)).expect("a whole checkpoint");
+    let tokenizer = Tokenizer::new();
+    let chunks = [tokenizer.chunks("a fox", 75), tokenizer.chunks("", 75)].concat();
+    let ids = vec![chunks; bundle.texts.len()];
+    let start = Instant::now();
+    let encoded = bundle.encode(PromptChunks { ids: &ids, per_prompt: 1 }, 1, &Device::flex(), &[]);
+    let numbers: Vec<f32> = encoded.context.into_data().try_into_vec().expect("f32");
+    println!("{} numbers of two texts: {:.2} s", numbers.len(), start.elapsed().as_secs_f64());
+    println!("peak {} MB", peak());
 }
 
 /// Waves of several lengths between −1 and 1, each channel its own, and a little noise.
