@@ -15,12 +15,13 @@ use crate::control::ControlUnit;
 use crate::hires::{Enlarge, LatentUpscaler};
 use crate::inpaint::soft::SoftInpainting;
 use crate::inpaint::{Area, Inpaint, MaskedContent};
+use crate::limits;
 use crate::nets::FoundNetwork;
 use crate::noise::Source;
 use crate::png_text::{HiresSettings, MaskSettings, PictureSettings, SamplingSettings};
 use crate::prompt::block_weights::{Elements, Presets};
 use crate::prompt::networks::{self, Known, NetworkKind};
-use crate::prompt::{Search, comments, find_lora, find_network, tags};
+use crate::prompt::{Search, check_length, comments, find_lora, find_network, tags};
 use crate::request::{Hires, HiresUpscaler, Init, InpaintRequest, Request, Sampling, Seeds};
 use crate::resize_mode::ResizeMode;
 use crate::upscale::Resampler;
@@ -85,10 +86,15 @@ pub struct Asked {
 /// # Errors
 /// Names a setting that cannot be, or a file that is not found.
 pub fn request(settings: &PictureSettings, library: &Library, originals: &Originals, side: usize) -> Result<Asked> {
+    let problems = limits::problems(settings);
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
     let width = settings.width.or(settings.height).unwrap_or(side);
     let seed = seeds(&settings.sampling)?;
     let mut notes = Vec::new();
     let prompt = Text::read(settings.prompt.as_deref().unwrap_or_default(), library, seed.seed, &mut notes)?;
+    check_length(settings.negative_prompt.as_deref().unwrap_or_default())?;
     let negative = comments::remove(settings.negative_prompt.as_deref().unwrap_or_default());
     notes.extend(networks::negative_notes(&negative));
     let emphasis = match &settings.emphasis {
@@ -134,6 +140,7 @@ struct Text {
 
 impl Text {
     fn read(typed: &str, library: &Library, seed: u64, notes: &mut Vec<String>) -> Result<Self> {
+        check_length(typed)?;
         let taken = tags::take(&comments::remove(typed));
         let known = Known { presets: &library.presets, elements: &library.elements, seed };
         let read = networks::read(&taken, known)?;

@@ -1,6 +1,6 @@
 //! A picture from a picture, and inpainting: what the mask keeps is laid over the result.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, TensorData};
@@ -19,6 +19,9 @@ use crate::prompt::networks;
 use crate::request::{Init, Painted, Request};
 use crate::resize_mode::ResizeMode;
 use crate::soft_blend::SoftBlend;
+
+/// Pixels of a side of a picture whose latents are resized.
+const SMALLEST: u32 = 64;
 
 impl Painter {
     /// Paints from the picture of `init`.
@@ -86,7 +89,16 @@ impl Painter {
     /// # Shapes
     /// - output: [1, 4, height / 8, width / 8]
     fn latents_of(&self, image: &Rgb, size: [usize; 2]) -> Result<Tensor<4>> {
-        let latents = self.encode(image);
+        if image.width < SMALLEST || image.height < SMALLEST {
+            bail!(
+                "--resize_mode latent: the picture is {} × {} pixels; {SMALLEST} a side are the least",
+                image.width,
+                image.height
+            );
+        }
+        // The VAE takes whole cells of 8 pixels.
+        let whole = (image.width / 8 * 8, image.height / 8 * 8);
+        let latents = if whole == image.size() { self.encode(image) } else { self.encode(&image.crop(whole, (0, 0))) };
         let shape = latent_shape(size)?;
         let [_, _, rows, columns] = latents.dims();
         if [rows, columns] == shape {

@@ -17,6 +17,7 @@ pub mod hires;
 pub mod hires_fix;
 pub mod img2img;
 pub mod inpaint;
+pub mod limits;
 pub mod nets;
 pub mod noise;
 mod noise_file;

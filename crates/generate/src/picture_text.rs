@@ -78,6 +78,10 @@ pub fn fields(request: &Request, told: &Told) -> Fields {
     if let Some(hashes) = file_hashes::written(&told.embeddings) {
         fields.extra.put("TI hashes", hashes);
     }
+    // The web UI mentions it of some samplers only, though it acts with all that draw noise on their way.
+    if request.seed.eta_noise_seed_delta > 0 {
+        fields.extra.put("ENSD", request.seed.eta_noise_seed_delta as i64);
+    }
     put_options(&mut fields, request);
     put_unipc(&mut fields, request);
     fields

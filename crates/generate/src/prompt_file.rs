@@ -98,6 +98,9 @@ struct PromptFile {
 impl PromptFile {
     fn open(path: &Path, from: &str) -> Result<Self> {
         let label = format!("{from} {}", path.display());
+        if path.exists() && !path.is_file() {
+            bail!("{label}: it is not a file; name a file of prompts");
+        }
         let bytes = std::fs::read(path).with_context(|| format!("{label}: cannot be read"))?;
         let text = match decode(bytes) {
             Ok(text) => text,

@@ -73,6 +73,11 @@ pub fn decode_alpha(path: &Path) -> Result<Rgb, FileError> {
 }
 
 fn upright(path: &Path) -> Result<DynamicImage, FileError> {
+    // What is no file, such as a device, may have no end.
+    let is_file = std::fs::metadata(path).map_or(true, |about| about.is_file());
+    if !is_file {
+        return Err(FileError::new(path, Fault::Unreadable("it is not a file".to_owned())));
+    }
     let bytes = std::fs::read(path).map_err(|error| Fault::Unreadable(error.to_string()));
     let image = bytes.and_then(|bytes| decode_bytes(&bytes));
     image.map_err(|fault| FileError::new(path, fault))

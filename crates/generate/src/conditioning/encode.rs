@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
 use lorabake_lora::Attached;
 use lorabake_model::Bundle;
@@ -14,6 +14,9 @@ use super::chunks::{Chunk, Chunks, Layout, empty, lay_out};
 use super::weighting::weigh;
 use crate::embedding::EmbeddingTable;
 use crate::prompt::emphasis::{Emphasis, parse};
+
+/// Most chunks of a text: the UNet attends to all of them at every step.
+const MOST_CHUNKS: usize = 100;
 
 /// How texts are read and encoded, under the names that the web UI has for its options.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,6 +53,9 @@ impl Encoders<'_> {
     pub fn encode(&self, texts: &[&str], size: [usize; 2], negative: bool) -> Result<Vec<Conditioning>> {
         let laid_out = self.chunks(texts)?;
         let longest = laid_out.iter().flatten().map(|text| text.chunks.len()).max().unwrap_or(1);
+        if longest > MOST_CHUNKS {
+            bail!("a prompt takes {longest} chunks of 75 tokens; {MOST_CHUNKS} are the most");
+        }
         let mut contexts: Vec<Vec<Tensor<3>>> = vec![Vec::new(); texts.len()];
         let mut pooled: Vec<Option<Tensor<2>>> = vec![None; texts.len()];
         for (index, encoder) in self.bundle.texts.iter().enumerate() {

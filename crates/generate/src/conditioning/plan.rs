@@ -1,11 +1,14 @@
 //! What the UNet is told at each call.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lorabake_model::Conditioning;
 
 use super::encode::Encoders;
 use crate::prompt::composition;
 use crate::prompt::schedule::{Schedule, Timeline, schedule};
+
+/// Most parts of a prompt, each of which is a pass through the UNet at every step.
+const MOST_PARTS: usize = 64;
 
 /// One part of a prompt that is composed with `AND`.
 #[derive(Debug, Clone)]
@@ -47,8 +50,12 @@ impl Conditions {
             let conditions = encoders.encode(&texts, size, is_negative)?;
             Ok(Part { weight, schedule, conditions })
         };
+        let composed = composition::parts(prompt);
+        if composed.len() > MOST_PARTS {
+            bail!("the prompt has {} parts with AND between them; {MOST_PARTS} are the most", composed.len());
+        }
         let mut parts = Vec::new();
-        for part in composition::parts(prompt) {
+        for part in composed {
             parts.push(encoded(&part.text, part.weight, false)?);
         }
         Ok(Self { parts, negative: encoded(negative, 1.0, true)? })

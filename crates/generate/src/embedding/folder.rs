@@ -31,7 +31,7 @@ fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
             if depth > 0 {
                 collect(&path, depth - 1, files)?;
             }
-        } else if ending(&path).is_some() {
+        } else if ending(&path).is_some() && path.is_file() {
             files.push(path);
         }
         if files.len() > MOST {

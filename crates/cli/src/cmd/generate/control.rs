@@ -103,7 +103,7 @@ impl ControlArgs {
 
     fn unit(&self, index: usize) -> Result<ControlUnit> {
         let path = &self.control_image[index];
-        let image = decode(path).with_context(|| format!("--control_image {}", path.display()))?.image;
+        let image = decode(path).context("--control_image")?.image;
         let name = self.control_module.get(index).map_or("none", String::as_str);
         let numbers = [self.control_threshold_a.get(index).copied(), self.control_threshold_b.get(index).copied()];
         let Some(preprocessor) = Preprocessor::of_name(name, numbers[0], numbers[1]) else {

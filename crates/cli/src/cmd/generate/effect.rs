@@ -1,9 +1,28 @@
 //! Options that would have no effect: they are refused, with what they need.
 
 use anyhow::{Result, bail};
+use lorabake_diffusion::Sampler;
 use lorabake_generate::png_text::PictureSettings;
 
 use super::Args;
+
+/// What typed options do not do with the sampler: a note for each.
+pub fn notes(args: &Args, sampler: Sampler) -> Vec<String> {
+    let mut notes = Vec::new();
+    if sampler.goes_by_timesteps() && args.sampling.has_scheduler() {
+        notes.push(format!("--scheduler has no effect on {sampler}, which goes by timesteps"));
+    }
+    let churns = ["Euler", "Heun", "DPM2"].contains(&sampler.to_string().as_str());
+    if !churns && args.sampling.has_churn() {
+        notes.push(format!(
+            "--s_churn, --s_tmin and --s_tmax have no effect on {sampler}; Euler, Heun and DPM2 heed them"
+        ));
+    }
+    if sampler.to_string() == "DPM adaptive" {
+        notes.push("--steps has no effect on DPM adaptive, which chooses its own".to_owned());
+    }
+    notes
+}
 
 /// Refuses options whose subject is not there; `settings` are those of the command line and of `--like`.
 ///

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
 use lorabake_diffusion::{SamplerChoice, Scheduler};
 use lorabake_generate::png_text::PictureSettings;
 
@@ -78,5 +79,16 @@ impl HiresArgs {
             }
         }
         typed
+    }
+
+    /// Refuses folders that are not there.
+    ///
+    /// # Errors
+    /// Names the first.
+    pub fn check_folders(&self) -> Result<()> {
+        match self.upscaler_dir.iter().find(|folder| !folder.is_dir()) {
+            Some(folder) => bail!("--upscaler_dir {}: there is no such folder; correct the name", folder.display()),
+            None => Ok(()),
+        }
     }
 }

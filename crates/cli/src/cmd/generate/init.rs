@@ -12,6 +12,8 @@ use lorabake_generate::resize_mode::ResizeMode;
 use lorabake_pixels::decode::decode_rgba;
 use lorabake_pixels::pillow::flattened;
 
+use crate::terminal;
+
 /// The picture to begin with.
 #[derive(Debug, Clone, clap::Args)]
 #[command(rename_all = "verbatim", next_help_heading = "Img2img and inpainting")]
@@ -130,12 +132,12 @@ impl InitArgs {
             ..Originals::default()
         };
         let Some(path) = &self.init_image else { return Ok(originals) };
-        let image = decode_rgba(path).with_context(|| format!("--init_image {}", path.display()))?;
+        let image = decode_rgba(path).context("--init_image")?;
         let size = image.size();
         // The web UI puts what is transparent on white.
         originals.image = Some(flattened(&image, [255; 3]));
         if let Some(path) = &self.mask {
-            let picture = decode_rgba(path).with_context(|| format!("--mask {}", path.display()))?;
+            let picture = decode_rgba(path).context("--mask")?;
             if picture.size() != size && self.inpaint_only_masked {
                 bail!(
                     "--mask {}: it is {} × {} pixels and --init_image {} × {}; make both alike",
@@ -146,7 +148,14 @@ impl InitArgs {
                     size.1
                 );
             }
-            originals.mask = Some(mask::read(&picture, self.soft_inpainting));
+            let mask = mask::read(&picture, self.soft_inpainting);
+            let kept = if self.inpainting_mask_invert { 255 } else { 0 };
+            if mask.data.iter().all(|shade| *shade == kept) {
+                let what =
+                    if self.inpaint_only_masked { "all of it is painted" } else { "nothing of it is painted anew" };
+                terminal::say(&format!("note: --mask: no part of the picture is masked, so {what}"));
+            }
+            originals.mask = Some(mask);
         }
         Ok(originals)
     }

@@ -9,6 +9,7 @@ use lorabake_generate::picture_file::read_text;
 use lorabake_generate::png_text::{self, PictureSettings};
 use lorabake_generate::prompt::block_weights::{Elements, Presets};
 use lorabake_generate::prompt::styles::{Styled, Styles};
+use lorabake_generate::prompt::{check_length, tags};
 use lorabake_generate::prompt_file::{self, PicturePrompt};
 use lorabake_generate::read_noise;
 use lorabake_generate::request::Request;
@@ -50,7 +51,12 @@ impl Jobs {
     /// # Errors
     /// Whatever is wrong with options, prompts or files.
     pub fn of(args: &Args, side: usize) -> Result<Self> {
+        args.texts.check_folders()?;
+        args.hires.check_folders()?;
         let like = args.like.as_deref().map(like).transpose()?;
+        if let Some(settings) = &like {
+            begins_with_picture(args, settings);
+        }
         let typed = args.typed();
         let base = match &like {
             Some(settings) => typed.over(settings),
@@ -63,6 +69,9 @@ impl Jobs {
             all.extend(settings.each_seed(args.output.count)?);
         }
         let mut jobs = Self { pictures: Vec::new(), library, like, control: Vec::new() };
+        if args.output.skip as usize >= all.len() {
+            bail!("--skip {}: there are {} pictures in all; leave --skip out", args.output.skip, all.len());
+        }
         let noise = args.latent.as_deref().map(read_noise).transpose()?;
         let units = args.control.units()?;
         jobs.control = units.texts;
@@ -75,8 +84,9 @@ impl Jobs {
                 request.size = [columns * 8, rows * 8];
                 request.noise = Some(values.clone());
             }
+            let notes = notes.into_iter().chain(effect::notes(args, request.sampling.sampler));
             for note in notes {
-                if !told.contains(&note) {
+                if !told.contains(&note) && !args.texts.explain {
                     terminal::say(&format!("note: {note}"));
                     told.push(note);
                 }
@@ -98,11 +108,12 @@ impl Jobs {
 
 /// Settings of the picture at `path`.
 fn like(path: &Path) -> Result<PictureSettings> {
-    let text = read_text(path).with_context(|| format!("--like {}", path.display()))?;
+    let text = read_text(path).context("--like")?;
     let settings = PictureSettings::of(&png_text::parse(&text));
     for entry in &settings.not_understood {
         terminal::say(&format!("note: --like: {}: {} is not understood and left out", entry.key, entry.value));
     }
+    check_names(&settings)?;
     let hires = &settings.hires;
     for (is_there, what) in [
         (hires.checkpoint.is_some(), "another checkpoint for the second pass"),
@@ -143,8 +154,9 @@ impl Wanted {
         let mut all = Vec::new();
         let first = self.settings.sampling.seed.unwrap_or_else(random_seed);
         let variation = self.settings.sampling.variation_seed.unwrap_or_else(random_seed);
+        let count = if count == 1 { self.seeds.len().max(1) } else { count as usize };
         let varies = self.settings.sampling.variation_strength.unwrap_or(0.0) > 0.0;
-        for index in 0..u64::from(count) {
+        for index in 0..count as u64 {
             let mut settings = self.settings.clone();
             let seed = match self.seeds.get(index as usize) {
                 Some(seed) => *seed,
@@ -187,13 +199,13 @@ fn prompts(args: &Args, base: &PictureSettings) -> Result<Vec<Wanted>> {
             prompt: wanted.settings.prompt.clone().unwrap_or_default(),
             negative_prompt: wanted.settings.negative_prompt.clone().unwrap_or_default(),
         };
-        let styled = styles.apply(&args.texts.style, styled).context("--style")?;
+        let styled = with_styles(&styles, &args.texts.style, styled)?;
         wanted.settings.prompt = Some(styled.prompt);
         wanted.settings.negative_prompt = Some(styled.negative_prompt);
         let hires = &mut wanted.settings.hires;
         let typed = |text: &Option<String>| text.clone().unwrap_or_default();
         let styled = Styled { prompt: typed(&hires.prompt), negative_prompt: typed(&hires.negative_prompt) };
-        let styled = styles.apply(&args.texts.style, styled).context("--style")?;
+        let styled = with_styles(&styles, &args.texts.style, styled)?;
         // A second pass without a text of its own has that of the first, with its styles.
         if hires.prompt.as_ref().is_some_and(|text| !text.is_empty()) {
             hires.prompt = Some(styled.prompt);
@@ -203,6 +215,46 @@ fn prompts(args: &Args, base: &PictureSettings) -> Result<Vec<Wanted>> {
         }
     }
     Ok(all)
+}
+
+/// A text with its styles, one after the other, so that none makes it grow beyond measure.
+fn with_styles(styles: &Styles, names: &[String], mut styled: Styled) -> Result<Styled> {
+    for name in names {
+        styled = styles.apply(std::slice::from_ref(name), styled)?;
+        check_length(&styled.prompt)?;
+        check_length(&styled.negative_prompt)?;
+    }
+    Ok(styled)
+}
+
+/// Tells what of a picture is not in its text: the picture that it began with, and its mask.
+fn begins_with_picture(args: &Args, settings: &PictureSettings) {
+    let masks = settings.mask.blur.is_some() || settings.mask.only_masked.is_some() || settings.mask.content.is_some();
+    let began = masks || (settings.denoising_strength.is_some() && !settings.hires.acts());
+    if began && args.init.init_image.is_none() {
+        terminal::say(
+            "note: --like: it was painted from another picture; give that by --init_image, else it is from noise",
+        );
+    }
+    if masks && args.init.mask.is_none() {
+        terminal::say("note: --like: it was painted with a mask; give that by --mask, else all is painted");
+    }
+}
+
+/// Refuses names in the text of a stranger's picture that lead out of the folders for them.
+fn check_names(settings: &PictureSettings) -> Result<()> {
+    let leads_out = |name: &str| name.contains(['/', '\\']) || name.contains("..");
+    let texts = [&settings.prompt, &settings.hires.prompt].into_iter().flatten();
+    for tag in texts.flat_map(|text| tags::take(text).tags) {
+        let name = tag.items.first().map(String::as_str).unwrap_or_default();
+        if leads_out(name) {
+            bail!("--like: the picture's tag {tag} is a path, which is not opened; type the prompt with --prompt");
+        }
+    }
+    if let Some(name) = settings.hires.upscaler.as_deref().filter(|name| leads_out(name)) {
+        bail!("--like: the picture's upscaler {name} is a path, which is not opened; give --hr_upscaler");
+    }
+    Ok(())
 }
 
 /// A prompt of a file, whose settings win.
@@ -236,7 +288,7 @@ fn of_file(prompt: PicturePrompt, base: &PictureSettings) -> Result<Wanted> {
 fn styles(args: &Args) -> Result<Styles> {
     let usual = Path::new("styles.csv");
     match &args.texts.styles_file {
-        Some(path) => Styles::open(path).with_context(|| format!("--styles_file {}", path.display())),
+        Some(path) => Styles::open(path).context("--styles_file"),
         None if !args.texts.style.is_empty() && usual.is_file() => Styles::open(usual),
         None if !args.texts.style.is_empty() => {
             bail!("--style: there is no styles.csv here; name it with --styles_file")

@@ -117,6 +117,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let Opened { device, notes } = lorabake_device::open(args.device)?;
     notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
+    if args.mixed_precision == Precision::Fp16 && lorabake_device::is_host(&device) {
+        terminal::say(
+            "note: --mixed_precision fp16: the processor computes in 32-bit floats then; bf16 takes half the memory",
+        );
+    }
     let says_nothing = checkpoint.prediction().is_none() && checkpoint.family() == Family::Sd2;
     let dtypes = picture_dtypes(args.mixed_precision, args.mixed_precision, &device);
     let tiling = jobs.pictures.iter().any(|picture| picture.request.tiling);

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use lorabake_generate::file_hashes;
@@ -171,6 +172,8 @@ fn paint(
     preview: Option<(usize, PathBuf)>,
 ) -> Result<Painted> {
     let wished = stop::wished()?;
+    let told = Arc::new(AtomicBool::new(false));
+    let telling = tell_wish(wished, Arc::clone(&told));
     let began = Instant::now();
     let mut counter: Option<Counter> = None;
     let painted = painter.paint(request, nets, hires_nets, &mut |progress| {
@@ -189,6 +192,9 @@ fn paint(
         }
         Ok(())
     });
+    told.store(true, Ordering::Relaxed);
+    // It only tells, so that nothing is lost if it failed.
+    let _ = telling.join();
     if let Some(counter) = counter {
         counter.clear();
     }
@@ -198,6 +204,19 @@ fn paint(
     let painted = painted?;
     terminal::say(&format!("{name} in {}", words::duration(began.elapsed().as_secs_f64())));
     Ok(painted)
+}
+
+/// Tells that the wish to end was heard, which may take effect after minutes only.
+fn tell_wish(wished: &'static AtomicBool, done: Arc<AtomicBool>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        while !done.load(Ordering::Relaxed) {
+            if wished.load(Ordering::Relaxed) {
+                terminal::say("stopping after this step; Ctrl-C again ends at once");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    })
 }
 
 fn pixels(painted: &Painted) -> Pixels {
@@ -313,7 +332,17 @@ fn differs(like: &lorabake_generate::png_text::PictureSettings, told: &Told) {
         let name = like.model.as_deref().unwrap_or("another model");
         terminal::say(&format!("note: --like: it was painted with {name} [{wanted}], this is {} [{own}]", told.model));
     }
-    for line in file_hashes::differences("LoRA", &like.loras, &told.loras) {
+    let mut lines = file_hashes::differences("LoRA", &like.loras, &told.loras);
+    lines.extend(file_hashes::differences("embedding", &like.embeddings, &told.embeddings));
+    for said in &like.embeddings {
+        if !told.embeddings.iter().any(|own| own.name.eq_ignore_ascii_case(&said.name)) {
+            lines.push(format!(
+                "it has the embedding {}, which is not here; give its folder by --embedding_dir",
+                said.name
+            ));
+        }
+    }
+    for line in lines {
         terminal::say(&format!("note: --like: {line}"));
     }
 }

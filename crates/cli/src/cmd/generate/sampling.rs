@@ -108,4 +108,14 @@ impl SamplingArgs {
         sampling.skip_early_cfg = self.skip_early_cfg;
         sampling.negative_guidance_sigma = self.s_min_uncond;
     }
+
+    /// Whether a spacing was typed.
+    pub fn has_scheduler(&self) -> bool {
+        self.scheduler.is_some()
+    }
+
+    /// Whether churn was typed.
+    pub fn has_churn(&self) -> bool {
+        self.s_churn.is_some() || self.s_tmin.is_some() || self.s_tmax.is_some()
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::prompt::emphasis::Emphasis;
 
@@ -55,5 +56,22 @@ impl TextArgs {
         settings.old_prompt_editing = self.old_prompt_editing.then_some(true);
         settings.pad_conds = (self.pad_prompts.as_deref() == Some("pad")).then_some(true);
         settings.pad_conds_v0 = (self.pad_prompts.as_deref() == Some("v0")).then_some(true);
+    }
+
+    /// Refuses folders that are not there.
+    ///
+    /// # Errors
+    /// Names the first.
+    pub fn check_folders(&self) -> Result<()> {
+        for (option, folders) in [
+            ("--lora_dir", &self.lora_dir),
+            ("--embedding_dir", &self.embedding_dir),
+            ("--hypernetwork_dir", &self.hypernetwork_dir),
+        ] {
+            if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
+                bail!("{option} {}: there is no such folder; correct the name", folder.display());
+            }
+        }
+        Ok(())
     }
 }
