@@ -19,8 +19,8 @@ pub struct OutputArgs {
     /// Leaves the first pictures out: to go on where a batch was stopped.
     #[arg(long, value_name = "PICTURES", default_value = "0")]
     pub skip: u32,
-    /// How pictures in a folder are called behind their number: text with [seed], [prompt_words], [sampler], [steps], [cfg],
-    /// [model_name], [date], [datetime<%Y%m%d>] and the rest of the web UI's patterns.
+    /// How pictures in a folder are called behind their number: text with `[seed]`, `[prompt_words]`, `[sampler]`,
+    /// `[steps]`, `[cfg]`, `[model_name]`, `[date]`, `[datetime<%Y%m%d>]` and the rest of the web UI's patterns.
     #[arg(long, value_name = "PATTERN", default_value = "[seed]")]
     pub name: String,
     /// Format of pictures in a folder: png, jpg or webp (lossless). [default: png]
