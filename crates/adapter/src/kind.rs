@@ -138,7 +138,7 @@ pub(crate) trait AdapterTensors: Debug + Send + Sync {
         self.delta()
     }
 
-    /// What it adds to the layer's bias, [out].
+    /// What it adds to the layer's bias, `[out]`.
     fn bias(&self) -> Option<&[f32]> {
         None
     }

@@ -20,11 +20,11 @@ pub struct HypernetworkFile {
 /// The tensors of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerTensors {
-    /// [out, in] of a linear layer, [width] of a layer norm.
+    /// [out, in] of a linear layer, `[width]` of a layer norm.
     pub shape: Vec<usize>,
     /// The weight, row-major.
     pub weight: Vec<f32>,
-    /// The bias, [out] or [width].
+    /// The bias, `[out]` or `[width]`.
     pub bias: Vec<f32>,
 }
 

@@ -29,7 +29,7 @@ pub struct NetUse {
 pub struct LayerChange {
     /// ΔW, [out, in·k·k].
     pub weight: Tensor<2>,
-    /// What is added to the bias, [out]; `None` where nothing is.
+    /// What is added to the bias, `[out]`; `None` where nothing is.
     pub bias: Option<Vec<f32>>,
 }
 

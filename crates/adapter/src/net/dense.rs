@@ -11,7 +11,7 @@ use crate::kind::{AdapterTensors, LayerPass};
 pub(crate) struct Dense {
     /// [out, in·k·k].
     pub weight: Option<Tensor<2>>,
-    /// [out].
+    /// `[out]`.
     pub bias: Option<Vec<f32>>,
 }
 

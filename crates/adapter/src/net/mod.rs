@@ -2,7 +2,7 @@
 //! has it. (Its word for LoRAs and their relatives is "net".)
 //!
 //! Kinds that are trained here act through their own adapters, so a LoRA stays two small matrices. The others, and those
-//! whose change depends on the weight as nets before them have made it, become a change as large as the layer: [`Dense`].
+//! whose change depends on the weight as nets before them have made it, become a change as large as the layer: `Dense`.
 //! `fit.rs` reads a module's tensors, `attach.rs` adds the module to a network's adapters.
 
 mod attach;

@@ -19,7 +19,7 @@ pub(crate) struct Oft {
     pub side: usize,
     /// BOFT.
     pub is_butterfly: bool,
-    /// [out].
+    /// `[out]`.
     pub rescale: Option<Vec<f32>>,
     /// 1 unless the file has a `scale`.
     pub scale: f64,

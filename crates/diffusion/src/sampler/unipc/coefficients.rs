@@ -82,7 +82,7 @@ impl Coefficients {
     }
 }
 
-/// Σ over k of `phis[k]` · row k of the inverse of C, C[i][k] = places[i]^k / (k + 1)!.
+/// Σ over k of `phis[k]` · row k of the inverse of C, where `C[i][k] = places[i]^k / (k + 1)!`.
 fn weights(places: &[f64], phis: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0; places.len()];
     for (row, phi) in phis.iter().enumerate() {
