@@ -1,0 +1,14 @@
+//! Whole pictures through the public API, equal to those of diffusers' pipelines: the same checkpoint, prompt, noise and
+//! noise levels. Latents and pictures agree within 1e-4 of the largest value, in f32.
+//!
+//! - `img2img`, `inpaint`: the modes.
+//! - `asked`: requests, and how their pictures are compared.
+//! - `made`: what the oracle makes by formulas, made again.
+//!
+//! The recorded values lie in `tests/golden`; `oracle/pictures_golden.py` wrote them.
+
+mod asked;
+mod made;
+
+mod img2img;
+mod inpaint;
