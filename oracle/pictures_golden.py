@@ -303,8 +303,8 @@ def put(golden, model, name, latent, with_image):
 
 
 def from_given_noise(golden, name, pipe, model, given):
-    """The latents from a start that is kept. Now and then a network of random numbers is so steep that a last digit of the
-    start moves the result by a thousandth: such a start says nothing, and the next one is taken."""
+    """The latents from a start that is kept. Now and then a network of random numbers is so steep that a last digit of
+    the start moves the result by a thousandth: such a start says nothing, and the next one is taken."""
 
     def paint(noise):
         if isinstance(pipe.scheduler, Dpmpp2M):

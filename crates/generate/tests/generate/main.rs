@@ -1,5 +1,5 @@
-//! Whole pictures through the public API, equal to those of diffusers' pipelines: the same checkpoint, prompt, noise and
-//! noise levels. Latents and pictures agree within 1e-4 of the largest value, in f32.
+//! Whole pictures through the public API, equal to those of diffusers' pipelines: the same checkpoint, prompt, noise
+//! and noise levels. Latents and pictures agree within 1e-4 of the largest value, in f32.
 //!
 //! - `img2img`, `inpaint`: the modes.
 //! - `asked`: requests, and how their pictures are compared.
