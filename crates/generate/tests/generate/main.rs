@@ -1,7 +1,7 @@
 //! Whole pictures through the public API, equal to those of diffusers' pipelines: the same checkpoint, prompt, noise
 //! and noise levels. Latents and pictures agree within 1e-4 of the largest value, in f32.
 //!
-//! - `img2img`, `inpaint`: the modes.
+//! - `txt2img`, `img2img`, `inpaint`: the modes.
 //! - `asked`: requests, and how their pictures are compared.
 //! - `made`: what the oracle makes by formulas, made again.
 //!
@@ -12,3 +12,4 @@ mod made;
 
 mod img2img;
 mod inpaint;
+mod txt2img;
