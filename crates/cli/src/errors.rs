@@ -26,6 +26,9 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
         if let Some(problems) = cause.downcast_ref::<Problems>() {
             return counted(&problems.0, is_like, &before(&text));
         }
+        if let Some(problems) = cause.downcast_ref::<lorabake_generate::problems::Problems>() {
+            return counted(&problems.0, |_, _| false, &before(&text));
+        }
         let cause = cause.to_string().replace('\n', " ");
         // A cause that the text before already tells is not repeated.
         if text.is_empty() {

@@ -19,6 +19,7 @@ use crate::limits;
 use crate::nets::FoundNetwork;
 use crate::noise::Source;
 use crate::png_text::{HiresSettings, MaskSettings, PictureSettings, SamplingSettings};
+use crate::problems::Problems;
 use crate::prompt::block_weights::{Elements, Presets};
 use crate::prompt::networks::{self, Known, NetworkKind};
 use crate::prompt::{Search, check_length, comments, find_lora, find_network, tags};
@@ -88,7 +89,7 @@ pub struct Asked {
 pub fn request(settings: &PictureSettings, library: &Library, originals: &Originals, side: usize) -> Result<Asked> {
     let problems = limits::problems(settings);
     if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
+        return Err(Problems(problems).into());
     }
     let width = settings.width.or(settings.height).unwrap_or(side);
     let seed = seeds(&settings.sampling)?;

@@ -1,8 +1,9 @@
 //! Options that would have no effect: they are refused, with what they need.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use lorabake_diffusion::Sampler;
 use lorabake_generate::png_text::PictureSettings;
+use lorabake_generate::problems::Problems;
 
 use super::Args;
 
@@ -58,5 +59,5 @@ pub fn check(args: &Args, settings: &PictureSettings) -> Result<()> {
     if settings.sampling.variation_seed.is_some() && settings.sampling.variation_strength.unwrap_or(0.0) == 0.0 {
         problems.push("--subseed: it acts with --subseed_strength; give that, for instance 0.2".to_owned());
     }
-    if problems.is_empty() { Ok(()) } else { bail!("{}", problems.join("\n")) }
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
 }

@@ -23,10 +23,11 @@ mod one_tag;
 mod tag_items;
 mod window;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::block_weights::{BlockWeights, Elements, Presets};
 use super::tags::{Taken, unclosed};
+use crate::problems::Problems;
 use one_tag::Draft;
 
 pub use multiplier::Multiplier;
@@ -116,7 +117,7 @@ pub fn read(taken: &Taken, known: Known<'_>) -> Result<Networks> {
         }
     }
     if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
+        return Err(Problems(problems).into());
     }
     note_twice(&mut found);
     Ok(found)
