@@ -1,4 +1,13 @@
-//! Pictures from prompts: prompts, conditioning, guided sampling, decoding; files of pictures.
+//! Pictures as the AUTOMATIC1111 web UI makes them; the list of files is that of the things which its users know by name.
+//!
+//! ```text
+//! from_settings  PictureSettings → Request: what a command line, a prompt file or the text of a picture says
+//! painter        checkpoint → Painter, which paints requests (paint, txt2img, img2img, inpaint, hires_fix)
+//! prompt         a text → what it says; conditioning: → what the UNet is told; nets: → LoRAs and their strengths
+//! pass           noise → latents: one run of a sampler, by calls of the UNet (unet_call) with ControlNets (control)
+//! png_text       Request → the text in a picture and back; picture_file, file_names: where and how it is written
+//! sample         pictures as sd-scripts makes them while it trains, which is another way
+//! ```
 //!
 //! Not here: samplers (`diffusion`), the networks (`model`), words for a screen (`cli`). Nothing is printed, and neither
 //! the data set nor the trainer is known.

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -84,6 +85,14 @@ impl Bytes {
     }
 }
 
+/// Opens a file. What is none, such as a pipe, may never have anything to read.
+fn opened(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return Err(io::Error::other("it is a device or a pipe; give a file"));
+    }
+    File::open(path)
+}
+
 impl TensorFile {
     /// Maps the file at `path`; nothing but the header is read yet. The file must not shrink while it is open.
     ///
@@ -96,7 +105,7 @@ impl TensorFile {
             let looks_like = "it is a folder; give the path of the file itself".into();
             return Err(Error::NotSafetensors { file: label, looks_like });
         }
-        let file = File::open(path).map_err(read)?;
+        let file = opened(path).map_err(read)?;
         if file.metadata().map_err(read)?.len() == 0 {
             return Err(Error::NotSafetensors {
                 file: label,
@@ -114,7 +123,7 @@ impl TensorFile {
     pub fn open_hypernetwork(path: &Path) -> Result<Self, Error> {
         let label = path.display().to_string();
         let read = |source| Error::Read { file: label.clone(), source };
-        let file = MappedFile::new(File::open(path).map_err(read)?).map_err(read)?;
+        let file = MappedFile::new(opened(path).map_err(read)?).map_err(read)?;
         if !torch_file::is_torch(&file.map) {
             let reason = "it is no hypernetwork of the web UI, which is a .pt file".into();
             return Err(Error::WrongKind { file: label, reason });

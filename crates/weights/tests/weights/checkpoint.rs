@@ -259,6 +259,9 @@ fn files_of_another_kind_are_called_by_their_name() {
     }
     assert!(message(Checkpoint::open(Path::new("no/such.safetensors"))).starts_with("cannot read no/such.safetensors"));
     assert!(message(Checkpoint::open(&std::env::temp_dir())).contains("it is a folder"));
+    if cfg!(unix) {
+        assert!(message(Checkpoint::open(Path::new("/dev/zero"))).contains("it is a device or a pipe; give a file"));
+    }
 }
 
 #[test]
