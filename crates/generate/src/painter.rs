@@ -59,8 +59,8 @@ pub enum Predicts {
 }
 
 impl Painter {
-    /// Reads the networks, whose matrices are held as `dtypes` says; with `tiling` their convolutions wrap around. Only the UNet's stay in memory: text encoders and VAE
-    /// do their work once a picture, and are read from the file for it.
+    /// Reads the networks, whose matrices are held as `dtypes` says; with `tiling` their convolutions wrap around. Only the
+    /// UNet's stay in memory: text encoders and VAE do their work once a picture, and are read from the file for it.
     ///
     /// # Errors
     /// When one of its networks does not fit.

@@ -52,6 +52,19 @@ impl<const C: usize, T: Copy> Image<C, T> {
         self.data.as_chunks::<C>().0.iter()
     }
 
+    /// The image of the pixels at these columns and rows, each as often as it is named.
+    pub(crate) fn picked(&self, columns: &[usize], rows: &[usize]) -> Self {
+        let stride = self.width as usize * C;
+        let mut data = Vec::with_capacity(columns.len() * rows.len() * C);
+        for row in rows {
+            let line = &self.data[row * stride..][..stride];
+            for column in columns {
+                data.extend_from_slice(&line[column * C..][..C]);
+            }
+        }
+        Self { width: columns.len() as u32, height: rows.len() as u32, data }
+    }
+
     /// Width and height in pixels.
     pub fn size(&self) -> Size {
         (self.width, self.height)

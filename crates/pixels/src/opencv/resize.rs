@@ -180,15 +180,7 @@ fn between<const C: usize>(source: &Image<C>, across: &[LinearTaps], down: &[Lin
 pub fn nearest<const C: usize>(source: &Image<C>, size: Size) -> Image<C> {
     let columns = nearest_sources(source.width, size.0);
     let rows = nearest_sources(source.height, size.1);
-    let stride = source.width as usize * C;
-    let mut data = Vec::with_capacity(columns.len() * rows.len() * C);
-    for row in rows {
-        let line = &source.data[row * stride..][..stride];
-        for column in &columns {
-            data.extend_from_slice(&line[column * C..][..C]);
-        }
-    }
-    Image { width: size.0, height: size.1, data }
+    source.picked(&columns, &rows)
 }
 
 fn nearest_sources(from: u32, to: u32) -> Vec<usize> {

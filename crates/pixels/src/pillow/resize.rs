@@ -82,15 +82,7 @@ pub fn resize_and_crop<const C: usize>(
 pub fn resize_nearest<const C: usize>(source: &Image<C>, size: Size) -> Image<C> {
     let columns = nearest(source.width, size.0);
     let rows = nearest(source.height, size.1);
-    let stride = source.width as usize * C;
-    let mut data = Vec::with_capacity(columns.len() * rows.len() * C);
-    for row in rows {
-        let line = &source.data[row * stride..][..stride];
-        for column in &columns {
-            data.extend_from_slice(&line[column * C..][..C]);
-        }
-    }
-    Image { width: size.0, height: size.1, data }
+    source.picked(&columns, &rows)
 }
 
 /// The source position of each target position along one side.

@@ -66,7 +66,7 @@ impl Jobs {
         let library = library(args)?;
         let mut all = Vec::new();
         for settings in prompts(args, &base)? {
-            all.extend(settings.each_seed(args.output.count)?);
+            all.extend(settings.each_seed(args.output.count));
         }
         let mut jobs = Self { pictures: Vec::new(), library, like, control: Vec::new() };
         if args.output.skip as usize >= all.len() {
@@ -150,7 +150,7 @@ struct Single {
 
 impl Wanted {
     /// One for each picture: the seed goes up, or that of the variation if there is one.
-    fn each_seed(self, count: u32) -> Result<Vec<Single>> {
+    fn each_seed(self, count: u32) -> Vec<Single> {
         let mut all = Vec::new();
         let first = self.settings.sampling.seed.unwrap_or_else(random_seed);
         let variation = self.settings.sampling.variation_seed.unwrap_or_else(random_seed);
@@ -167,7 +167,7 @@ impl Wanted {
             settings.sampling.variation_seed = Some(variation + index);
             all.push(Single { settings, file_name: self.file_name.clone() });
         }
-        Ok(all)
+        all
     }
 }
 
@@ -235,6 +235,9 @@ fn begins_with_picture(args: &Args, settings: &PictureSettings) {
         terminal::say(
             "note: --like: it was painted from another picture; give that by --init_image, else it is from noise",
         );
+    }
+    if settings.hires.acts() && args.init.init_image.is_some() {
+        terminal::say("note: --like: its second pass is left out, which belongs to pictures without --init_image");
     }
     if masks && args.init.mask.is_none() {
         terminal::say("note: --like: it was painted with a mask; give that by --mask, else all is painted");

@@ -50,14 +50,17 @@ pub fn paint_all(args: &Args, painter: &Painter, jobs: &Jobs, target: &Target) -
     let place = args.output.naming()?;
     let mut done: Vec<Pixels> = Vec::new();
     let mut text = String::new();
+    if args.output.preview.is_some() && preview_path(target).exists() {
+        bail!("--preview: {} is there already; move it away or delete it", preview_path(target).display());
+    }
     let mut held: Option<Held> = None;
     let mut held_hires: Option<Held> = None;
     let count = jobs.pictures.len();
     for (index, picture) in jobs.pictures.iter().enumerate().skip(args.output.skip as usize) {
-        hold(&mut held, painter, &picture.request.networks, true)?;
+        hold(&mut held, painter, &picture.request.networks)?;
         let hires = picture.request.hires.as_ref().and_then(|hires| hires.networks.as_ref());
         if let Some(networks) = hires {
-            hold(&mut held_hires, painter, networks, true)?;
+            hold(&mut held_hires, painter, networks)?;
         }
         let hires_nets = held_hires.as_ref().filter(|_| hires.is_some()).map(|held| &held.nets);
         for skipped in painter.embeddings.skipped_in(&format!("{} {}", picture.prompt, picture.negative_prompt)) {
@@ -148,15 +151,13 @@ impl Naming {
 }
 
 /// Makes `held` hold `networks`.
-fn hold(held: &mut Option<Held>, painter: &Painter, networks: &[FoundNetwork], tells: bool) -> Result<()> {
+fn hold(held: &mut Option<Held>, painter: &Painter, networks: &[FoundNetwork]) -> Result<()> {
     if held.as_ref().is_some_and(|held| held.networks == networks) {
         return Ok(());
     }
     let nets = painter.nets(networks)?;
-    if tells {
-        for (report, network) in nets.reports.iter().zip(networks) {
-            report.lines(network).iter().for_each(|line| terminal::say(line));
-        }
+    for (report, network) in nets.reports.iter().zip(networks) {
+        report.lines(network).iter().for_each(|line| terminal::say(line));
     }
     *held = Some(Held { networks: networks.to_vec(), nets });
     Ok(())
@@ -238,7 +239,7 @@ fn compare(args: &Args, painter: &Painter, jobs: &Jobs, target: &Target) -> Resu
     let mut rows = vec![("without".to_owned(), Vec::new()), ("with".to_owned(), Vec::new())];
     let mut held: Option<Held> = None;
     for (index, picture) in jobs.pictures.iter().enumerate() {
-        hold(&mut held, painter, &picture.request.networks, true)?;
+        hold(&mut held, painter, &picture.request.networks)?;
         let nets = &held.as_ref().expect("held above").nets;
         for ((label, row), nets) in rows.iter_mut().zip([&plain, nets]) {
             let name = format!("picture {} of {} {label} LoRA", index + 1, jobs.pictures.len());
