@@ -1,11 +1,13 @@
 """The parts of painting a picture in lorabake and PyTorch in turn: medians and ratios.
 
 Usage: python benches/pictures.py LORABAKE VAE_BENCH CHECKPOINT [--rounds 3] [--size 512] [--threads 2] [--precision bf16]
+       [--compile]
 LORABAKE is the program, VAE_BENCH the bench of that name (`cargo bench --workspace --bench vae --no-run` names it),
 CHECKPOINT one of SD1.5's size (oracle/full_size.py). Two texts, a picture's latents and decoding are one pass each; our
 texts include reading the weights from the file, as in painting. A step is one of Euler with guidance, two passes of the
 UNet. From start to the first step: a process that reads the checkpoint and encodes prompt and negative prompt; PyTorch's
-imports torch and diffusers and builds its networks without initialising them.
+imports torch and diffusers and builds its networks without initialising them. With --compile PyTorch's UNet and VAE go through
+torch.compile, which takes minutes before the first round and is not counted.
 """
 
 import argparse
@@ -78,7 +80,7 @@ def assigned(new, weights, dtype):
 class PyTorch:
     """Its networks in one precision."""
 
-    def __init__(self, checkpoint, precision):
+    def __init__(self, checkpoint, precision, compiled=False):
         state = load_file(checkpoint)
         sizes = ldm.sizes_of(state)
         dtype = TORCH_DTYPE[precision]
@@ -89,6 +91,10 @@ class PyTorch:
         self.vae = assigned(lambda: ldm.new_vae(sizes), vae, dtype)
         self.text = assigned(lambda: ldm.new_text(sizes), ldm.convert_ldm_clip_checkpoint(dict(state)), dtype)
         self.dtype = dtype
+        if compiled:
+            self.unet.forward = torch.compile(self.unet.forward)
+            self.vae.encoder.forward = torch.compile(self.vae.encoder.forward)
+            self.vae.decoder.forward = torch.compile(self.vae.decoder.forward)
 
     def time(self, work):
         with torch.inference_mode():
@@ -124,8 +130,11 @@ def torch_start(args, precision):
 
 def compare(args, precision):
     """Prints the table's rows of one precision."""
-    torch_side = PyTorch(args.checkpoint, precision)
-    torch_side.encode(64), torch_side.decode(64), torch_side.step(64), torch_side.texts()
+    torch_side = PyTorch(args.checkpoint, precision, args.compile)
+    warm_size = args.size if args.compile else 64
+    for network in (torch_side.encode, torch_side.decode, torch_side.step):
+        network(warm_size)
+    torch_side.texts()
     rows = {name: [] for name in ("start to first step", "two texts", "latents of a picture", "a step", "decoding")}
     ends = []
     for _ in range(args.rounds):
@@ -150,6 +159,7 @@ def main():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", nargs="+", choices=["bf16", "f32"], default=["bf16", "f32"])
+    parser.add_argument("--compile", action="store_true", help="PyTorch's networks compiled")
     parser.add_argument("--only-start", action="store_true", help="PyTorch's start to first step")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
@@ -157,7 +167,8 @@ def main():
     if args.only_start:
         PyTorch(args.checkpoint, args.precision[0]).texts()
         return
-    print(f"{args.size} x {args.size}, {args.threads} threads\n")
+    kind = "compiled" if args.compile else "eager"
+    print(f"{args.size} x {args.size}, {args.threads} threads, PyTorch {torch.__version__} {kind}\n")
     print("| | lorabake s | PyTorch s | lorabake / PyTorch |\n|---|---|---|---|")
     for precision in args.precision:
         compare(args, precision)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use lorabake_device::launched;
+use lorabake_generate::easel::model_name;
 use lorabake_generate::picture_file::{self, Pixels};
 use lorabake_recipe::output::Output;
 use lorabake_recipe::{Parsed, count};
@@ -13,7 +14,6 @@ use lorabake_train::event::{Command, Event, Outcome, Painted};
 
 use lorabake_train::Milestone;
 
-use crate::cmd::generate::model_name;
 use crate::paint::{self, Job};
 use crate::progress::Progress;
 use crate::stop;

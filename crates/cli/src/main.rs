@@ -26,6 +26,7 @@ mod jsonl;
 mod memory;
 mod option_reference;
 mod paint;
+mod picture_args;
 mod progress;
 mod stop;
 mod tensorboard;

@@ -3,6 +3,7 @@
 //! ```text
 //! from_settings  PictureSettings → Request: what a command line, a prompt file or the text of a picture says
 //! painter        checkpoint → Painter, which paints requests (paint, txt2img, img2img, inpaint, hires_fix)
+//! easel          PictureSettings → Finished: many pictures one after the other, networks held, each with its text
 //! prompt         a text → what it says; conditioning: → what the UNet is told; nets: → LoRAs and their strengths
 //! pass           noise → latents: one run of a sampler, by calls of the UNet (unet_call) with ControlNets (control)
 //! png_text       Request → the text in a picture and back; picture_file, file_names: where and how it is written
@@ -17,6 +18,7 @@ mod checkpoint;
 pub mod color_correction;
 pub mod conditioning;
 pub mod control;
+pub mod easel;
 pub mod embedded;
 pub mod embedding;
 pub mod file_hashes;

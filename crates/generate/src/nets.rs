@@ -27,6 +27,7 @@ pub struct FoundNetwork {
 pub struct Nets {
     attached: Attached,
     acting: Vec<Acting>,
+    text_key: String,
     /// What each of them met, in the order of the prompt.
     pub reports: Vec<NetReport>,
     /// Names that stand for vectors: those of folders, and of the files of these networks.
@@ -124,6 +125,7 @@ impl Nets {
         }
         let strength = NetStrength { text: used.te.at(0, 1), unet, ranks, ratio: &ratio };
         net.attach(strength, bundle, device, &mut self.attached);
+        self.text_key += &format!("{path:?} {:?} {:?} {:?}\n", used.te, used.dyn_dim, used.blocks);
         self.acting.push(Acting { unet: used.unet.clone(), window: used.window });
         let unet_modules = net.count(Part::Unet);
         let idle = net.idle();
@@ -150,6 +152,11 @@ impl Nets {
         let unmet = net.unmet.iter().map(|width| format!("its networks of width {width}")).collect();
         self.reports.push(NetReport { path: path.to_owned(), unmet, ..NetReport::default() });
         Ok(())
+    }
+
+    /// What acts on text encoders, as a text: networks of the same text make the same of a prompt.
+    pub fn text_key(&self) -> &str {
+        &self.text_key
     }
 
     /// What acts on text encoders.

@@ -1,11 +1,13 @@
 //! From a [`Request`] to a [`Painted`] picture: the passes in their order.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use burn::tensor::Tensor;
 use lorabake_diffusion::{GuidanceSkips, NoiseTable, Sampler, SamplerOptions, Scheduler};
 
 use crate::conditioning::length::PadPrompts;
-use crate::conditioning::{Conditions, Encoders};
+use crate::conditioning::{Conditions, Encoders, KeptKey};
 use crate::control::ActiveControl;
 use crate::nets::Nets;
 use crate::noise::{ImageNoise, NoiseSeeds, SeedResize, Variation};
@@ -128,6 +130,19 @@ impl Painter {
         table
     }
 
+    /// The encoded texts of a pass, which may be those of an earlier picture.
+    fn conditions(&self, request: &Request, plan: &PassPlan<'_>, encoders: &Encoders<'_>) -> Result<Arc<Conditions>> {
+        let total = |sampler: Sampler, steps: usize| if sampler.is_second_order() { 2 * steps } else { steps };
+        let first = total(request.sampling.sampler, request.sampling.steps);
+        let hires_steps = match plan.which {
+            networks::Pass::First => None,
+            networks::Pass::Hires { .. } => Some(total(plan.sampler, plan.steps)),
+        };
+        let timeline = Timeline { steps: first, hires_steps, old: request.old_prompt_editing };
+        let key = KeptKey::new(plan.nets.text_key(), plan.texts, timeline, plan.size, request.text);
+        self.kept_texts.borrow_mut().get_or_make(key, || Conditions::of(encoders, plan.texts, timeline, plan.size))
+    }
+
     /// Runs one pass.
     pub(crate) fn run(
         &self,
@@ -144,14 +159,7 @@ impl Painter {
             options: request.text,
             device: &self.device,
         };
-        let total = |sampler: Sampler, steps: usize| if sampler.is_second_order() { 2 * steps } else { steps };
-        let first = total(request.sampling.sampler, request.sampling.steps);
-        let hires_steps = match plan.which {
-            networks::Pass::First => None,
-            networks::Pass::Hires { .. } => Some(total(plan.sampler, plan.steps)),
-        };
-        let timeline = Timeline { steps: first, hires_steps, old: request.old_prompt_editing };
-        let conditions = Conditions::of(&encoders, plan.texts, timeline, plan.size)?;
+        let conditions = self.conditions(request, &plan, &encoders)?;
         let padding = padding(&encoders, request.pad_prompts, plan.size)?;
         let network = UnetCall {
             unet: &self.bundle.unet,

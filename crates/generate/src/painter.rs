@@ -10,13 +10,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::ThreadGroups;
 use lorabake_diffusion::{NoiseTable, Prediction};
 use lorabake_model::control::ControlNet;
-use lorabake_model::vae::{Decoder, Encoder, FACTOR, Preview, preview};
+use lorabake_model::vae::{Decoder, Encoder, FACTOR};
 use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
 use lorabake_ops::{Edges, give_memory_back, is_host};
 use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
-use crate::conditioning::Encoders;
+use crate::conditioning::{Encoders, KeptTexts};
 use crate::control::{ActiveControl, ControlUnit, MapFor};
 use crate::embedding::EmbeddingTable;
 use crate::file_hashes;
@@ -45,6 +45,7 @@ pub struct Painter {
     checkpoint: Checkpoint,
     dtypes: WeightDtypes,
     controls: RefCell<BTreeMap<PathBuf, Arc<ControlNet>>>,
+    pub(crate) kept_texts: RefCell<KeptTexts>,
 }
 
 /// What a checkpoint predicts, if the user knows better than its file.
@@ -107,12 +108,18 @@ impl Painter {
             checkpoint,
             dtypes,
             controls,
+            kept_texts: RefCell::default(),
         })
     }
 
     /// Whether the UNet is given a mask and the masked picture, too.
     pub fn is_inpainting_model(&self) -> bool {
         self.bundle.unet.input_channels() > 4
+    }
+
+    /// What kind of model it is.
+    pub fn family(&self) -> Family {
+        self.bundle.family
     }
 
     /// The checkpoint.
@@ -214,14 +221,6 @@ impl Painter {
         }
         let image = Rgb { width: width as u32, height: height as u32, data: bytes(&values) };
         Ok(Decoded { image, values })
-    }
-
-    /// A rough picture of latents, an eighth as large.
-    ///
-    /// # Shapes
-    /// - latents: [1, 4, H, W]
-    pub fn preview(&self, latents: Tensor<4>) -> Preview {
-        preview(self.bundle.family, latents)
     }
 
     /// The hashes of the embeddings that the texts of `request` use.

@@ -10,71 +10,49 @@ use toml::{Table, Value};
 
 use super::Finding;
 
+/// Which of our crates a crate may use.
+#[derive(Clone, Copy)]
+enum May {
+    /// These.
+    Use(&'static [&'static str]),
+    /// All that stand before it in [`MAY_USE`].
+    UseAllBefore,
+}
+
 /// Which of our crates each of them may use, after design and data flow; what it does use stands in ARCHITECTURE.md.
-const MAY_USE: [(&str, &[&str]); 17] = [
-    ("recipe", &[]),
-    ("pixels", &[]),
-    ("data", &["recipe", "pixels"]),
-    ("weights", &["recipe"]),
-    ("ops", &[]),
-    ("device", &["recipe", "ops"]),
-    ("adapter", &["recipe", "ops"]),
-    ("model", &["weights", "ops", "adapter"]),
-    ("lora", &["recipe", "weights", "adapter", "model"]),
-    ("diffusion", &["recipe"]),
-    ("generate", &["recipe", "pixels", "weights", "ops", "device", "adapter", "model", "lora", "diffusion"]),
-    ("optim", &["recipe"]),
-    ("train", BELOW_TRAIN),
-    ("cli", BELOW_CLI),
-    ("testkit", &[]),
-    ("replay", &["recipe", "pixels", "weights", "ops", "device", "adapter", "model", "lora", "diffusion", "generate"]),
-    ("xtask", BELOW_XTASK),
-];
-const BELOW_TRAIN: &[&str] = &[
-    "recipe",
-    "pixels",
-    "data",
-    "weights",
-    "ops",
-    "device",
-    "adapter",
-    "model",
-    "lora",
-    "diffusion",
-    "generate",
-    "optim",
-];
-const BELOW_CLI: &[&str] = &[
-    "recipe",
-    "pixels",
-    "data",
-    "weights",
-    "ops",
-    "device",
-    "adapter",
-    "model",
-    "lora",
-    "diffusion",
-    "generate",
-    "optim",
-    "train",
-];
-const BELOW_XTASK: &[&str] = &[
-    "recipe",
-    "pixels",
-    "data",
-    "weights",
-    "ops",
-    "device",
-    "adapter",
-    "model",
-    "lora",
-    "diffusion",
-    "generate",
-    "optim",
-    "train",
-    "testkit",
-    "replay",
+const MAY_USE: [(&str, May); 18] = [
+    ("recipe", May::Use(&[])),
+    ("pixels", May::Use(&[])),
+    ("data", May::Use(&["recipe", "pixels"])),
+    ("weights", May::Use(&["recipe"])),
+    ("ops", May::Use(&[])),
+    ("device", May::Use(&["recipe", "ops"])),
+    ("adapter", May::Use(&["recipe", "ops"])),
+    ("model", May::Use(&["weights", "ops", "adapter"])),
+    ("lora", May::Use(&["recipe", "weights", "adapter", "model"])),
+    ("diffusion", May::Use(&["recipe"])),
+    ("generate", May::Use(&["recipe", "pixels", "weights", "ops", "device", "adapter", "model", "lora", "diffusion"])),
+    ("optim", May::Use(&["recipe"])),
+    ("train", May::UseAllBefore),
+    ("judge", May::UseAllBefore),
+    ("cli", May::UseAllBefore),
+    ("testkit", May::Use(&[])),
+    (
+        "replay",
+        May::Use(&[
+            "recipe",
+            "pixels",
+            "weights",
+            "ops",
+            "device",
+            "adapter",
+            "model",
+            "lora",
+            "diffusion",
+            "generate",
+        ]),
+    ),
+    ("xtask", May::UseAllBefore),
 ];
 /// Crates whose tests take seconds, because they never build the engine.
 const WITHOUT_ENGINE: [&str; 5] = ["recipe", "pixels", "data", "weights", "optim"];
@@ -156,10 +134,19 @@ fn dependencies(manifest: &Table, kinds: &[&str]) -> Vec<String> {
     sections.flat_map(Table::keys).cloned().collect()
 }
 
+/// The crates that the crate called `name` may use; none for one that is not known.
+fn may_use(name: &str) -> Option<Vec<&'static str>> {
+    let at = MAY_USE.iter().position(|(known, _)| *known == name)?;
+    Some(match MAY_USE[at].1 {
+        May::Use(crates) => crates.to_vec(),
+        May::UseAllBefore => MAY_USE[..at].iter().map(|(name, _)| *name).collect(),
+    })
+}
+
 /// Whether `own` uses only what stands before it and what it may.
 fn directions(own: &Crate, crates: &[Crate]) -> Vec<Finding> {
     let place = format!("{} (Cargo.toml)", own.name);
-    let Some((_, may_use)) = MAY_USE.iter().find(|(name, _)| *name == own.name) else {
+    let Some(may_use) = may_use(&own.name) else {
         let what = "a crate that xtask/src/tidy/crates.rs does not know; say there what it may use";
         return vec![Finding::new(place, what)];
     };

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
 use lorabake_device;
 use lorabake_diffusion::{Sampler, StepCount};
+use lorabake_generate::easel::model_name;
 use lorabake_generate::open_model;
 use lorabake_generate::picture_file;
 use lorabake_generate::prompt_file::{self, SamplePrompt};
@@ -17,7 +18,7 @@ use lorabake_lora::Strength;
 use lorabake_recipe::{Parsed, Recipe, count, parse_train};
 use lorabake_train::event::Outcome;
 
-use super::{generate, train};
+use super::train;
 use crate::bake::{bake, summary};
 use crate::paint::{self, Job};
 use crate::terminal::{self, Shown};
@@ -126,7 +127,7 @@ fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> 
     let shots: Vec<Job> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
     let sheet = paint::compare(&painter, &shots)?;
     let path = outcome.file.with_file_name(format!("{}_before_after.png", recipe.output.name));
-    let model = generate::model_name(&recipe.model.checkpoint);
+    let model = model_name(&recipe.model.checkpoint);
     picture_file::save(&path, &sheet, &paint::parameters(&shots[0], &model))?;
     Ok(path.display().to_string())
 }

@@ -5,9 +5,11 @@
 
 pub mod chunks;
 mod encode;
+mod kept;
 pub mod length;
 mod plan;
 pub mod weighting;
 
 pub use encode::{Encoders, TextOptions};
+pub use kept::{KeptKey, KeptTexts};
 pub use plan::{Conditions, Part};

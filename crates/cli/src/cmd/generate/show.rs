@@ -11,7 +11,7 @@ use lorabake_generate::prompt::networks::Known;
 use lorabake_generate::prompt::schedule::Timeline;
 use lorabake_model::tokenizer::{Cleaning, EOS};
 
-use super::jobs::Jobs;
+use crate::picture_args::jobs::Jobs;
 use crate::terminal;
 
 /// Shows it for the different prompts of `jobs`.
@@ -21,30 +21,31 @@ use crate::terminal;
 pub fn explain(jobs: &Jobs) -> Result<ExitCode> {
     let mut seen: Vec<[&str; 2]> = Vec::new();
     for picture in &jobs.pictures {
-        let texts = [picture.prompt.as_str(), picture.negative_prompt.as_str()];
+        let order = &picture.order;
+        let texts = [order.prompt.as_str(), order.negative_prompt.as_str()];
         if seen.contains(&texts) {
             continue;
         }
         seen.push(texts);
-        let sampling = &picture.request.sampling;
+        let sampling = &order.request.sampling;
         let steps = if sampling.sampler.is_second_order() { 2 * sampling.steps } else { sampling.steps };
-        let emphasis = picture.request.text.emphasis;
+        let emphasis = order.request.text.emphasis;
         let asked = Asked {
             prompt: texts[0],
             negative_prompt: texts[1],
-            timeline: Timeline { steps, hires_steps: None, old: picture.request.old_prompt_editing },
+            timeline: Timeline { steps, hires_steps: None, old: order.request.old_prompt_editing },
             calls: if sampling.sampler.is_second_order() { 2 * sampling.steps - 1 } else { sampling.steps },
             emphasis,
         };
         let known =
-            Known { presets: &jobs.library.presets, elements: &jobs.library.elements, seed: picture.request.seed.seed };
+            Known { presets: &jobs.library.presets, elements: &jobs.library.elements, seed: order.request.seed.seed };
         for line in explained(asked, known)?.lines() {
             terminal::result(&line);
         }
-        terminal::result(&format!("tokens of the prompt: {}", tokens(&picture.request.prompt, emphasis)?));
+        terminal::result(&format!("tokens of the prompt: {}", tokens(&order.request.prompt, emphasis)?));
         terminal::result(&format!(
             "tokens of the negative prompt: {}",
-            tokens(&picture.request.negative_prompt, emphasis)?
+            tokens(&order.request.negative_prompt, emphasis)?
         ));
     }
     Ok(ExitCode::SUCCESS)

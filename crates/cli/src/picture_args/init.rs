@@ -1,4 +1,4 @@
-//! Options of `lorabake generate` that begin with a picture: img2img and inpainting.
+//! Options of the commands that paint that begin with a picture: img2img and inpainting.
 
 use std::path::PathBuf;
 

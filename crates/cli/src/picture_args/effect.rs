@@ -5,10 +5,10 @@ use lorabake_diffusion::Sampler;
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::problems::Problems;
 
-use super::Args;
+use super::PictureArgs;
 
 /// What typed options do not do with the sampler: a note for each.
-pub fn notes(args: &Args, sampler: Sampler) -> Vec<String> {
+pub fn notes(args: &PictureArgs, sampler: Sampler) -> Vec<String> {
     let mut notes = Vec::new();
     if sampler.goes_by_timesteps() && args.sampling.has_scheduler() {
         notes.push(format!("--scheduler has no effect on {sampler}, which goes by timesteps"));
@@ -29,7 +29,7 @@ pub fn notes(args: &Args, sampler: Sampler) -> Vec<String> {
 ///
 /// # Errors
 /// All such options, one a line.
-pub fn check(args: &Args, settings: &PictureSettings) -> Result<()> {
+pub fn check(args: &PictureArgs, settings: &PictureSettings) -> Result<()> {
     let mut problems = Vec::new();
     let has_hires =
         settings.hires.upscale.is_some() || settings.hires.width.is_some() || settings.hires.height.is_some();

@@ -1,35 +1,29 @@
 //! The pictures that a command line asks for, each with its request.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lorabake_generate::from_settings::{self, Asked, Library, Originals};
+use lorabake_generate::easel::{Order, Ordered};
+use lorabake_generate::from_settings::{Library, Originals};
 use lorabake_generate::picture_file::read_text;
 use lorabake_generate::png_text::{self, PictureSettings};
-use lorabake_generate::prompt::block_weights::{Elements, Presets};
 use lorabake_generate::prompt::styles::{Styled, Styles};
 use lorabake_generate::prompt::{check_length, tags};
 use lorabake_generate::prompt_file::{self, PicturePrompt};
 use lorabake_generate::read_noise;
-use lorabake_generate::request::Request;
 
-use super::{Args, effect};
+use super::model::folder_of;
+use super::{PictureArgs, effect};
 use crate::terminal;
 
 /// A picture to be painted.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// The prompt with its tags.
-    pub prompt: String,
-    /// The negative prompt.
-    pub negative_prompt: String,
-    /// The second pass's prompt with its tags.
-    pub hires_prompt: Option<String>,
+    /// The picture.
+    pub order: Order,
     /// Its file's name, if the prompt file gives one.
     pub file_name: Option<String>,
-    /// What it means.
-    pub request: Request,
 }
 
 /// All pictures of a command.
@@ -41,18 +35,41 @@ pub struct Jobs {
     pub library: Library,
     /// Settings of the picture that `--like` names.
     pub like: Option<PictureSettings>,
-    /// Texts of ControlNet's units.
-    pub control: Vec<String>,
 }
 
-impl Jobs {
-    /// What `args` ask for; `side` is the checkpoint's usual one in pixels.
+/// How many pictures are wanted, and where they go.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Pictures per prompt.
+    pub count: u32,
+    /// Pictures that are left out at the beginning.
+    pub skip: u32,
+    /// The file or folder that is written; LoRAs may lie beside it.
+    pub out: &'a Path,
+}
+
+/// The settings of a command's pictures, before they are looked up and read.
+#[derive(Debug)]
+pub struct Wishes {
+    /// Each picture's settings.
+    pub singles: Vec<Single>,
+    /// Where what they name is found.
+    pub library: Library,
+    /// What they begin with beside settings.
+    pub originals: Originals,
+    /// Texts of ControlNet's units.
+    pub control: Vec<String>,
+    /// Settings of the picture that `--like` names.
+    pub like: Option<PictureSettings>,
+}
+
+impl Wishes {
+    /// What `args` ask for.
     ///
     /// # Errors
     /// Whatever is wrong with options, prompts or files.
-    pub fn of(args: &Args, side: usize) -> Result<Self> {
-        args.texts.check_folders()?;
-        args.hires.check_folders()?;
+    pub fn of(args: &PictureArgs, batch: Batch<'_>) -> Result<Self> {
+        args.library.check_folders()?;
         let like = args.like.as_deref().map(like).transpose()?;
         if let Some(settings) = &like {
             begins_with_picture(args, settings);
@@ -63,46 +80,59 @@ impl Jobs {
             None => typed,
         };
         effect::check(args, &base)?;
-        let library = library(args)?;
-        let mut all = Vec::new();
+        let library = args.library.library(folder_of(batch.out))?;
+        let mut singles = Vec::new();
         for settings in prompts(args, &base)? {
-            all.extend(settings.each_seed(args.output.count));
+            singles.extend(settings.each_seed(batch.count));
         }
-        let mut jobs = Self { pictures: Vec::new(), library, like, control: Vec::new() };
-        if args.output.skip as usize >= all.len() {
-            bail!("--skip {}: there are {} pictures in all; leave --skip out", args.output.skip, all.len());
+        let units = args.control.units()?;
+        let originals = Originals { control: units.control, ..args.init.originals()? };
+        Ok(Self { singles, library, originals, control: units.texts, like })
+    }
+
+    /// The picture of `settings`, with what the user should know of it.
+    ///
+    /// # Errors
+    /// As [`Order::of`].
+    pub fn order(&self, settings: &PictureSettings, side: usize) -> Result<Ordered> {
+        let mut ordered = Order::of(settings, &self.library, &self.originals, side)?;
+        ordered.order.control = self.control.clone();
+        Ok(ordered)
+    }
+}
+
+impl Jobs {
+    /// What `args` ask for; `side` is the checkpoint's usual one in pixels.
+    ///
+    /// # Errors
+    /// Whatever is wrong with options, prompts or files.
+    pub fn of(args: &PictureArgs, batch: Batch<'_>, side: usize) -> Result<Self> {
+        let wishes = Wishes::of(args, batch)?;
+        let count = wishes.singles.len();
+        if batch.skip as usize >= count {
+            bail!("--skip {}: there are {count} pictures in all; leave --skip out", batch.skip);
         }
         let noise = args.latent.as_deref().map(read_noise).transpose()?;
-        let units = args.control.units()?;
-        jobs.control = units.texts;
-        let originals = Originals { control: units.control, ..args.init.originals()? };
         let mut told: Vec<String> = Vec::new();
-        for wanted in all {
-            let Asked { mut request, notes } =
-                from_settings::request(&wanted.settings, &jobs.library, &originals, side)?;
+        let mut pictures = Vec::new();
+        for wanted in &wishes.singles {
+            let Ordered { mut order, notes } = wishes.order(&wanted.settings, side)?;
             if let Some((values, [rows, columns])) = &noise {
-                request.size = [columns * 8, rows * 8];
-                request.noise = Some(values.clone());
+                order.request.size = [columns * 8, rows * 8];
+                order.request.noise = Some(values.clone());
             }
-            let notes = notes.into_iter().chain(effect::notes(args, request.sampling.sampler));
-            for note in notes {
+            for note in notes.into_iter().chain(effect::notes(args, order.request.sampling.sampler)) {
                 if !told.contains(&note) && !args.texts.explain {
                     terminal::say(&format!("note: {note}"));
                     told.push(note);
                 }
             }
-            jobs.pictures.push(Picture {
-                prompt: wanted.settings.prompt.clone().unwrap_or_default(),
-                negative_prompt: wanted.settings.negative_prompt.clone().unwrap_or_default(),
-                hires_prompt: wanted.settings.hires.prompt.clone(),
-                file_name: wanted.file_name,
-                request,
-            });
+            pictures.push(Picture { order, file_name: wanted.file_name.clone() });
         }
-        if noise.is_some() && jobs.pictures.len() > 1 {
+        if noise.is_some() && pictures.len() > 1 {
             bail!("--latent: all pictures would begin with the same noise; ask for a single one");
         }
-        Ok(jobs)
+        Ok(Self { pictures, library: wishes.library, like: wishes.like })
     }
 }
 
@@ -143,9 +173,12 @@ struct Wanted {
 }
 
 /// One picture with its settings.
-struct Single {
-    settings: PictureSettings,
-    file_name: Option<String>,
+#[derive(Debug, Clone)]
+pub struct Single {
+    /// All of them, the seed too.
+    pub settings: PictureSettings,
+    /// Its file's name, if the prompt file gives one.
+    pub file_name: Option<String>,
 }
 
 impl Wanted {
@@ -176,7 +209,7 @@ fn random_seed() -> u64 {
 }
 
 /// The prompts of the command line, then those of the file, each with its settings; else that of `--like`.
-fn prompts(args: &Args, base: &PictureSettings) -> Result<Vec<Wanted>> {
+fn prompts(args: &PictureArgs, base: &PictureSettings) -> Result<Vec<Wanted>> {
     let styles = styles(args)?;
     let mut all = Vec::new();
     for prompt in &args.prompt {
@@ -228,7 +261,7 @@ fn with_styles(styles: &Styles, names: &[String], mut styled: Styled) -> Result<
 }
 
 /// Tells what of a picture is not in its text: the picture that it began with, and its mask.
-fn begins_with_picture(args: &Args, settings: &PictureSettings) {
+fn begins_with_picture(args: &PictureArgs, settings: &PictureSettings) {
     let masks = settings.mask.blur.is_some() || settings.mask.only_masked.is_some() || settings.mask.content.is_some();
     let began = masks || (settings.denoising_strength.is_some() && !settings.hires.acts());
     if began && args.init.init_image.is_none() {
@@ -288,7 +321,7 @@ fn of_file(prompt: PicturePrompt, base: &PictureSettings) -> Result<Wanted> {
     Ok(Wanted { settings: settings.over(base), seeds: prompt.seeds, file_name: prompt.file_name })
 }
 
-fn styles(args: &Args) -> Result<Styles> {
+fn styles(args: &PictureArgs) -> Result<Styles> {
     let usual = Path::new("styles.csv");
     match &args.texts.styles_file {
         Some(path) => Styles::open(path).context("--styles_file"),
@@ -298,29 +331,4 @@ fn styles(args: &Args) -> Result<Styles> {
         }
         None => Ok(Styles::default()),
     }
-}
-
-fn library(args: &Args) -> Result<Library> {
-    let out = &args.output.out;
-    let beside = if out.extension().is_some() { out.parent() } else { Some(out.as_path()) };
-    let beside = beside.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let loras: Vec<PathBuf> = match args.texts.lora_dir.is_empty() {
-        true => vec![beside.to_owned(), PathBuf::from(".")],
-        false => args.texts.lora_dir.clone(),
-    };
-    let hypernetworks = match args.texts.hypernetwork_dir.is_empty() {
-        true => loras.clone(),
-        false => args.texts.hypernetwork_dir.clone(),
-    };
-    let mut presets = Presets::built_in();
-    if let Some(path) = &args.texts.lbw_presets {
-        let read = Presets::open(path).context("--lbw_presets")?;
-        read.notes.iter().for_each(|note| terminal::say(&format!("note: --lbw_presets: {note}")));
-        presets = read.or(presets);
-    }
-    let elements = match &args.texts.lbw_elements {
-        Some(path) => Elements::open(path).context("--lbw_elements")?,
-        None => Elements::read(""),
-    };
-    Ok(Library { loras, hypernetworks, upscalers: args.hires.upscaler_dir.clone(), presets, elements })
 }

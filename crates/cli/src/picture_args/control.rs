@@ -1,4 +1,4 @@
-//! Options of `lorabake generate` for ControlNet. Each may be given several times: the first of each belong together.
+//! Options of the commands that paint for ControlNet. Each may be given several times: the first of each belong together.
 
 use std::path::PathBuf;
 

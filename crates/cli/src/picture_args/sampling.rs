@@ -1,4 +1,4 @@
-//! Options of `lorabake generate` for the way from noise to latents.
+//! Options of the commands that paint for the way from noise to latents.
 
 use lorabake_diffusion::{SamplerChoice, Scheduler};
 use lorabake_generate::noise::Source;

@@ -1,8 +1,5 @@
-//! Options of `lorabake generate` for a second pass at a larger size.
+//! Options of the commands that paint for a second pass at a larger size.
 
-use std::path::PathBuf;
-
-use anyhow::{Result, bail};
 use lorabake_diffusion::{SamplerChoice, Scheduler};
 use lorabake_generate::png_text::PictureSettings;
 
@@ -20,9 +17,6 @@ pub struct HiresArgs {
     /// [default: Latent]
     #[arg(long, value_name = "NAME")]
     hr_upscaler: Option<String>,
-    /// Folder of upscalers (ESRGAN, .pth or .safetensors).
-    #[arg(long, value_name = "FOLDER")]
-    pub upscaler_dir: Vec<PathBuf>,
     /// Steps of the second pass; 0 = as many as in the first. [default: 0]
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u16).range(0..=500))]
     hr_steps: Option<u16>,
@@ -79,16 +73,5 @@ impl HiresArgs {
             }
         }
         typed
-    }
-
-    /// Refuses folders that are not there.
-    ///
-    /// # Errors
-    /// Names the first.
-    pub fn check_folders(&self) -> Result<()> {
-        match self.upscaler_dir.iter().find(|folder| !folder.is_dir()) {
-            Some(folder) => bail!("--upscaler_dir {}: there is no such folder; correct the name", folder.display()),
-            None => Ok(()),
-        }
     }
 }

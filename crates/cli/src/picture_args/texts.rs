@@ -1,12 +1,11 @@
-//! Options of `lorabake generate` for how prompts are read.
+//! Options of the commands that paint for how prompts are read.
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::prompt::emphasis::Emphasis;
 
-/// How prompts are read, and where what they name is.
+/// How prompts are read.
 #[derive(Debug, Clone, clap::Args)]
 #[command(rename_all = "verbatim", next_help_heading = "Prompts")]
 pub struct TextArgs {
@@ -16,21 +15,6 @@ pub struct TextArgs {
     /// File of styles as the web UI keeps it. [default: styles.csv in this folder]
     #[arg(long, value_name = "FILE")]
     pub styles_file: Option<PathBuf>,
-    /// Folder in which LoRAs are looked up by name; may be given several times. [default: that of --out, and this one]
-    #[arg(long, value_name = "FOLDER")]
-    pub lora_dir: Vec<PathBuf>,
-    /// Folder of embeddings (textual inversion), which prompts name by their files' names; may be given several times.
-    #[arg(long, value_name = "FOLDER")]
-    pub embedding_dir: Vec<PathBuf>,
-    /// Folder in which hypernetworks are looked up by name; may be given several times. [default: those of --lora_dir]
-    #[arg(long, value_name = "FOLDER")]
-    pub hypernetwork_dir: Vec<PathBuf>,
-    /// File of named block weights as the extension lora-block-weight keeps it (lbwpresets.txt).
-    #[arg(long, value_name = "FILE")]
-    pub lbw_presets: Option<PathBuf>,
-    /// File of named rules for kinds of layers, as the same extension keeps it (elempresets.txt).
-    #[arg(long, value_name = "FILE")]
-    pub lbw_elements: Option<PathBuf>,
     /// Which layer of the text encoder is used, counted from its end: 2 for NAI and most anime models of SD1. [default: 1]
     #[arg(long, value_name = "1-23", value_parser = clap::value_parser!(u8).range(1..=23))]
     clip_skip: Option<u8>,
@@ -56,22 +40,5 @@ impl TextArgs {
         settings.old_prompt_editing = self.old_prompt_editing.then_some(true);
         settings.pad_conds = (self.pad_prompts.as_deref() == Some("pad")).then_some(true);
         settings.pad_conds_v0 = (self.pad_prompts.as_deref() == Some("v0")).then_some(true);
-    }
-
-    /// Refuses folders that are not there.
-    ///
-    /// # Errors
-    /// Names the first.
-    pub fn check_folders(&self) -> Result<()> {
-        for (option, folders) in [
-            ("--lora_dir", &self.lora_dir),
-            ("--embedding_dir", &self.embedding_dir),
-            ("--hypernetwork_dir", &self.hypernetwork_dir),
-        ] {
-            if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
-                bail!("{option} {}: there is no such folder; correct the name", folder.display());
-            }
-        }
-        Ok(())
     }
 }
