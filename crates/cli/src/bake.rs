@@ -8,13 +8,14 @@ use anyhow::{Result, anyhow, bail};
 use lorabake_device::launched;
 use lorabake_generate::easel::model_name;
 use lorabake_generate::picture_file::{self, Pixels};
+use lorabake_generate::png_text::{Fields, Value};
+use lorabake_generate::sample::Request;
 use lorabake_recipe::output::Output;
 use lorabake_recipe::{Parsed, count};
 use lorabake_train::event::{Command, Event, Outcome, Painted};
 
 use lorabake_train::Milestone;
 
-use crate::paint::{self, Job};
 use crate::progress::Progress;
 use crate::stop;
 use crate::tensorboard::Log;
@@ -132,9 +133,8 @@ impl Watch {
         let date = chrono::Local::now().format("%Y%m%d%H%M%S");
         let path = dir.join("sample").join(format!("{name}_{moment}_{index:02}_{date}_{}.png", request.seed));
         let pixels = Pixels { width: picture.width, height: picture.height, rgb: picture.rgb.clone() };
-        let shot = Job { typed: request.prompt.clone(), request: request.clone() };
         let model = model_name(&parsed.recipe.model.checkpoint);
-        match picture_file::save(&path, &pixels, &paint::parameters(&shot, &model)) {
+        match picture_file::save(&path, &pixels, &parameters(request, &model)) {
             Ok(_) => self.progress.say(&format!("painted {}", path.display())),
             Err(error) => self.progress.say(&format!("note: {error:#}; training goes on")),
         }
@@ -156,6 +156,23 @@ impl Watch {
     fn without_charts(&self, error: &std::io::Error) {
         self.progress.say(&format!("note: --logging_dir: {error}; training goes on without charts"));
     }
+}
+
+/// The text that the web UI keeps in a picture, and reads back from it, of a picture made during training.
+fn parameters(request: &Request, model: &str) -> String {
+    let fields = Fields {
+        prompt: request.prompt.clone(),
+        negative_prompt: request.negative_prompt.clone(),
+        steps: request.steps.get() as i64,
+        sampler: request.sampler.to_string(),
+        cfg_scale: Value::short(request.cfg_scale),
+        seed: request.seed,
+        size: [request.width, request.height],
+        model: Some(model.to_owned()),
+        clip_skip: request.clip_skip as i64,
+        ..Fields::default()
+    };
+    fields.text()
 }
 
 /// A folder that cannot be made is told before hours of training, though nothing is written yet.

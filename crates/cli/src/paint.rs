@@ -1,76 +1,139 @@
-//! Paints the pictures of a command: progress, the web UI's `parameters` text, and the comparison without and with LoRAs.
+//! Paints pictures with an easel and shows how far each is, and compares them without and with their LoRAs.
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use lorabake_generate::picture_file::Pixels;
-use lorabake_generate::png_text::{Fields, Value};
-use lorabake_generate::sample::{Pipeline, Request};
+use anyhow::{Result, anyhow, bail};
+use lorabake_generate::easel::{Easel, Finished, Order};
+use lorabake_generate::picture_file::{Pixels, write_over};
+use lorabake_model::vae;
 
-use crate::grid;
 use crate::progress::Counter;
-use crate::{terminal, words};
+use crate::{grid, stop, terminal, words};
 
-/// A picture to be painted.
-#[derive(Clone)]
-pub struct Job {
-    /// The prompt as typed, with its tags.
-    pub typed: String,
-    /// What it means.
-    pub request: Request,
+/// What a picture ends with when the user wishes that.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub struct Stopped;
+
+/// A rough preview of the picture that is being painted.
+#[derive(Debug)]
+pub struct Preview {
+    /// Calls of the network from one to the next.
+    pub every: usize,
+    /// Its file, which goes when the picture is done.
+    pub path: PathBuf,
+}
+
+/// Pictures without and with their LoRAs.
+#[derive(Debug)]
+pub struct Compared {
+    /// A labelled grid, a column a picture.
+    pub sheet: Pixels,
+    /// The text of the first picture with its LoRAs.
+    pub text: String,
+}
+
+/// Brings the networks of `order` into memory, and tells of new ones.
+///
+/// # Errors
+/// As [`Easel::hold`].
+pub fn hold(easel: &mut Easel, order: &Order) -> Result<()> {
+    easel.hold(order)?.iter().for_each(|line| terminal::say(line));
+    Ok(())
 }
 
 /// Paints one picture and shows how far it is; `name` says which one it is.
 ///
 /// # Errors
-/// As [`Pipeline::paint`].
-pub fn paint(painter: &Pipeline, shot: &Job, name: &str) -> Result<Pixels> {
+/// As [`Easel::paint`], when the preview cannot be written, and [`Stopped`].
+pub fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<Preview>) -> Result<Finished> {
+    let wished = stop::wished()?;
+    let told = Arc::new(AtomicBool::new(false));
+    let telling = tell_wish(wished, Arc::clone(&told));
     let began = Instant::now();
-    let mut counter = Counter::new("painting", shot.request.steps.get() as u64);
-    let picture = painter.paint(&shot.request, &mut |done, total| {
-        let stage = if done == total { ", decoding" } else { "" };
-        counter.set(done as u64, format!("{name}{stage}"));
+    let mut counter: Option<Counter> = None;
+    let family = easel.painter.family();
+    let finished = easel.paint(order, &mut |progress| {
+        if wished.load(Ordering::Relaxed) {
+            return Err(anyhow!(Stopped));
+        }
+        let of = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
+        let last = if progress.total == Some(progress.done) { ", decoding" } else { "" };
+        let counter = counter.get_or_insert_with(|| Counter::new("painting", progress.total.unwrap_or(0) as u64));
+        counter.set(progress.done as u64, format!("{name}: step {}{of}{last}", progress.done));
+        if let Some(Preview { every, path }) = &preview
+            && progress.done.is_multiple_of(*every)
+        {
+            let rough = vae::preview(family, progress.denoised());
+            write_over(path, &Pixels { width: rough.width, height: rough.height, rgb: rough.rgb }, "")?;
+        }
+        Ok(())
     });
-    counter.clear();
-    let picture = picture?;
+    told.store(true, Ordering::Relaxed);
+    // It only tells, so that nothing is lost if it failed.
+    let _ = telling.join();
+    if let Some(counter) = counter {
+        counter.clear();
+    }
+    if let Some(Preview { path, .. }) = &preview {
+        let _ = std::fs::remove_file(path);
+    }
+    let finished = finished?;
     terminal::say(&format!("{name} in {}", words::duration(began.elapsed().as_secs_f64())));
-    Ok(Pixels { width: picture.width, height: picture.height, rgb: picture.rgb })
+    Ok(finished)
 }
 
-/// Paints every shot without and with its LoRAs; a labelled grid, one column per shot.
+/// Tells that the wish to end was heard, which may take effect after minutes only.
+fn tell_wish(wished: &'static AtomicBool, done: Arc<AtomicBool>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        while !done.load(Ordering::Relaxed) {
+            if wished.load(Ordering::Relaxed) {
+                terminal::say("stopping after this step; Ctrl-C again ends at once");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    })
+}
+
+/// Paints every picture without and with its LoRAs.
 ///
 /// # Errors
-/// When a shot has no LoRA to compare with, and as [`Pipeline::paint`].
-pub fn compare(painter: &Pipeline, shots: &[Job]) -> Result<Pixels> {
-    if let Some(shot) = shots.iter().find(|shot| shot.request.loras.is_empty()) {
-        bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", shot.typed);
+/// When a picture has no LoRA to compare with, their sizes differ, and as [`paint`].
+pub fn compare(easel: &mut Easel, orders: &[&Order]) -> Result<Compared> {
+    if let Some(order) = orders.iter().find(|order| order.request.networks.is_empty()) {
+        bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", order.prompt);
     }
-    let columns: Vec<String> =
-        shots.iter().map(|shot| format!("{} #{}", shot.request.prompt, shot.request.seed)).collect();
-    let mut rows = vec![("without".to_owned(), Vec::new()), ("with".to_owned(), Vec::new())];
-    for (index, shot) in shots.iter().enumerate() {
-        let plain = Job { request: Request { loras: Vec::new(), ..shot.request.clone() }, ..shot.clone() };
-        for ((label, row), shot) in rows.iter_mut().zip([&plain, shot]) {
-            row.push(paint(painter, shot, &format!("picture {} of {} {label} LoRA", index + 1, shots.len()))?);
+    let mut columns = Vec::new();
+    for order in orders {
+        columns.push(format!("{} #{}", order.request.prompt.trim(), order.request.seed.seed));
+    }
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    // All without networks first, so that they are read once.
+    for (label, is_plain) in [("without", true), ("with", false)] {
+        let mut row: Vec<Pixels> = Vec::new();
+        for (index, order) in orders.iter().enumerate() {
+            let order = if is_plain { &order.without_networks() } else { *order };
+            hold(easel, order)?;
+            let name = format!("picture {} of {} {label} LoRA", index + 1, orders.len());
+            let finished = paint(easel, order, &name, None)?;
+            if index == 0 {
+                text = finished.fields.text();
+            }
+            let pixels = finished.pixels();
+            if let Some(first) = row.first()
+                && [first.width, first.height] != [pixels.width, pixels.height]
+            {
+                bail!("--compare: the pictures of a sheet are of one size; paint those of another size by themselves");
+            }
+            row.push(pixels);
         }
+        rows.push((label.to_owned(), row));
     }
-    Ok(grid::compose(&columns, &rows))
-}
-
-/// The text that the web UI keeps in a picture, and reads back from it.
-pub fn parameters(shot: &Job, model: &str) -> String {
-    let request = &shot.request;
-    let fields = Fields {
-        prompt: shot.typed.clone(),
-        negative_prompt: request.negative_prompt.clone(),
-        steps: request.steps.get() as i64,
-        sampler: request.sampler.to_string(),
-        cfg_scale: Value::short(request.cfg_scale),
-        seed: request.seed,
-        size: [request.width, request.height],
-        model: Some(model.to_owned()),
-        clip_skip: request.clip_skip as i64,
-        ..Fields::default()
-    };
-    fields.text()
+    Ok(Compared { sheet: grid::compose(&columns, &rows), text })
 }

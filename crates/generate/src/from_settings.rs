@@ -48,6 +48,17 @@ pub struct Library {
 }
 
 impl Library {
+    /// LoRAs and hypernetworks in `folders`, and what is built in.
+    pub fn of_loras(folders: Vec<PathBuf>) -> Self {
+        Self {
+            hypernetworks: folders.clone(),
+            loras: folders,
+            upscalers: Vec::new(),
+            presets: Presets::built_in(),
+            elements: Elements::read(""),
+        }
+    }
+
     fn hypernetwork(&self, name: &str) -> Result<PathBuf> {
         let (folders, suffixes) = (&self.hypernetworks, &["pt", "safetensors"]);
         find_network(name, Search { what: "hypernetwork", option: "--hypernetwork_dir", folders, suffixes })

@@ -6,21 +6,23 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
-use lorabake_device;
-use lorabake_diffusion::{Sampler, StepCount};
-use lorabake_generate::easel::model_name;
+use lorabake_diffusion::Sampler;
+use lorabake_generate::easel::{Easel, ModelFacts, Order, Ordered};
+use lorabake_generate::from_settings::{Library, Originals};
 use lorabake_generate::open_model;
+use lorabake_generate::painter::{Painter, Predicts};
 use lorabake_generate::picture_file;
-use lorabake_generate::prompt_file::{self, SamplePrompt};
+use lorabake_generate::png_text::PictureSettings;
+use lorabake_generate::prompt_file::{self, PicturePrompt};
 use lorabake_generate::sample::picture_dtypes;
-use lorabake_generate::sample::{LoraUse, Pipeline, Request};
-use lorabake_lora::Strength;
+use lorabake_recipe::model::Model;
 use lorabake_recipe::{Parsed, Recipe, count, parse_train};
 use lorabake_train::event::Outcome;
 
 use super::train;
 use crate::bake::{bake, summary};
-use crate::paint::{self, Job};
+use crate::paint::{self, Stopped};
+use crate::stop;
 use crate::terminal::{self, Shown};
 
 /// Recipes, pictures and prompts of all demonstrations, so that the program needs nothing beside it.
@@ -72,14 +74,29 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Ok(parsed) => parsed,
         Err(error) => return Ok(train::refuse(&error)),
     };
-    let read = |kind: &str| prompt_file::read(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo");
-    let mut prompts = read("prompts")?;
-    prompts.extend(read("plain.prompts")?.into_iter().take(PLAIN));
+    let mut prompts = read_prompts(name, "prompts")?;
+    prompts.extend(read_prompts(name, "plain.prompts")?.into_iter().take(PLAIN));
     let outcome = bake(&parsed)?;
-    let sheet = paint_sheet(&parsed, &outcome, &prompts)?;
+    if outcome.steps < outcome.planned {
+        // Ctrl-C ends the whole demonstration.
+        terminal::result(&summary(&parsed, &outcome));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sheet = match paint_sheet(&parsed, &outcome, &prompts) {
+        Err(error) if error.is::<Stopped>() => {
+            terminal::result(&summary(&parsed, &outcome));
+            return Ok(ExitCode::from(stop::INTERRUPTED as u8));
+        }
+        sheet => sheet?,
+    };
     terminal::result(&summary(&parsed, &outcome));
     terminal::result(&format!("{}  the same pictures without and with the LoRA", Shown(sheet)));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The prompts of one kind that belong to the example `name`.
+fn read_prompts(name: &str, kind: &str) -> Result<Vec<PicturePrompt>> {
+    prompt_file::read_pictures(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo")
 }
 
 /// Writes what belongs to the example `name`, or to all, into `folder`, and leaves alone what is there.
@@ -117,39 +134,57 @@ fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
     all.flatten().collect()
 }
 
-/// Paints every prompt without and with the LoRA; the path of the picture.
-fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[SamplePrompt]) -> Result<String> {
+/// Paints every prompt without and with the LoRA; the path of the sheet.
+fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[PicturePrompt]) -> Result<String> {
     let recipe = &parsed.recipe;
-    let checkpoint = open_model(&recipe.model)?;
-    let device = lorabake_device::open(recipe.train.device)?.device;
-    let painter =
-        Pipeline::load(&checkpoint, picture_dtypes(recipe.train.precision, recipe.train.vae, &device))?.on(device);
-    let shots: Vec<Job> = prompts.iter().map(|prompt| shot(recipe, outcome, prompt)).collect::<Result<_>>()?;
-    let sheet = paint::compare(&painter, &shots)?;
+    let mut easel = easel(recipe)?;
+    let mut orders = Vec::new();
+    for prompt in prompts {
+        orders.push(order(recipe, outcome, prompt)?);
+    }
+    let compared = paint::compare(&mut easel, &orders.iter().collect::<Vec<_>>())?;
     let path = outcome.file.with_file_name(format!("{}_before_after.png", recipe.output.name));
-    let model = model_name(&recipe.model.checkpoint);
-    picture_file::save(&path, &sheet, &paint::parameters(&shots[0], &model))?;
+    picture_file::save(&path, &compared.sheet, &compared.text)?;
     Ok(path.display().to_string())
 }
 
-fn shot(recipe: &Recipe, outcome: &Outcome, sample: &SamplePrompt) -> Result<Job> {
-    let (width, height) = recipe.data.resolution;
-    let base = Request {
-        prompt: String::new(),
-        negative_prompt: String::new(),
-        loras: vec![LoraUse { path: outcome.file.clone(), strength: Strength::FULL }],
-        width: width as usize,
-        height: height as usize,
-        steps: StepCount::try_from(SAMPLING_STEPS)?,
-        cfg_scale: SCALE,
-        seed: 1,
-        sampler: Sampler::DdimDiffusers,
-        clip_skip: recipe.model.clip_skip as usize,
-        noise: None,
+/// Paints with what the recipe trains from.
+fn easel(recipe: &Recipe) -> Result<Easel> {
+    let Model { checkpoint: which, vae, .. } = &recipe.model;
+    let predicts = match (recipe.diffusion.v_parameterization, recipe.diffusion.zero_terminal_snr) {
+        (true, true) => Predicts::VelocityZeroTerminalSnr,
+        (true, false) => Predicts::Velocity,
+        _ => Predicts::AsFile,
     };
-    let (request, note) = sample.over(&base)?;
-    note.into_iter().for_each(|note| terminal::say(&format!("note: {note}")));
-    Ok(Job { typed: format!("{} <lora:{}:1>", sample.prompt, recipe.output.name), request })
+    let device = lorabake_device::open(recipe.train.device)?.device;
+    let dtypes = picture_dtypes(recipe.train.precision, recipe.train.vae, &device);
+    let painter = Painter::open(open_model(&recipe.model)?, dtypes, predicts, false, device)?;
+    Ok(Easel::new(painter, ModelFacts::of(which, vae.as_deref())))
+}
+
+/// The picture of `prompt` with the LoRA.
+fn order(recipe: &Recipe, outcome: &Outcome, prompt: &PicturePrompt) -> Result<Order> {
+    let (width, height) = recipe.data.resolution;
+    let mut base = PictureSettings {
+        width: Some(width as usize),
+        height: Some(height as usize),
+        clip_skip: Some(recipe.model.clip_skip as usize),
+        ..PictureSettings::default()
+    };
+    base.sampling.steps = Some(SAMPLING_STEPS);
+    base.sampling.sampler = Some(Sampler::Ddim.to_string());
+    base.sampling.cfg_scale = Some(SCALE);
+    base.sampling.seed = Some(1);
+    let mut settings = prompt.settings().over(&base);
+    let name = outcome.file.file_stem().unwrap_or_default().to_string_lossy();
+    settings.prompt = Some(format!("{} <lora:{name}:1>", prompt.prompt));
+    if let Some(seed) = prompt.seeds.first() {
+        settings.sampling.seed = Some(*seed);
+    }
+    let library = Library::of_loras(vec![outcome.file.parent().unwrap_or(Path::new("")).to_owned()]);
+    let Ordered { order, notes } = Order::of(&settings, &library, &Originals::default(), width as usize)?;
+    notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
+    Ok(order)
 }
 
 #[cfg(test)]

@@ -295,17 +295,6 @@ fn check_names(settings: &PictureSettings) -> Result<()> {
 
 /// A prompt of a file, whose settings win.
 fn of_file(prompt: PicturePrompt, base: &PictureSettings) -> Result<Wanted> {
-    let mut settings = PictureSettings {
-        prompt: Some(prompt.prompt.clone()),
-        negative_prompt: prompt.negative_prompt.clone(),
-        width: prompt.width.map(|side| side / 8 * 8),
-        height: prompt.height.map(|side| side / 8 * 8),
-        denoising_strength: prompt.strength,
-        ..PictureSettings::default()
-    };
-    settings.sampling.steps = prompt.steps;
-    settings.sampling.cfg_scale = prompt.scale;
-    settings.sampling.sampler = prompt.sampler.clone();
     for (asked, option) in [
         (prompt.negative_scale.is_some(), "--nl"),
         (!prompt.network_multipliers.is_empty(), "--am"),
@@ -318,7 +307,7 @@ fn of_file(prompt: PicturePrompt, base: &PictureSettings) -> Result<Wanted> {
             bail!("--from_file: {option} of the prompt \"{}\" is not built in; leave it out", prompt.prompt);
         }
     }
-    Ok(Wanted { settings: settings.over(base), seeds: prompt.seeds, file_name: prompt.file_name })
+    Ok(Wanted { settings: prompt.settings().over(base), seeds: prompt.seeds, file_name: prompt.file_name })
 }
 
 fn styles(args: &PictureArgs) -> Result<Styles> {

@@ -5,6 +5,7 @@
 use lorabake_recipe::Problem;
 
 use super::entry::{Entry, Fault, Known, Setting, scale, seed, short, side};
+use crate::png_text::PictureSettings;
 
 /// Steps that sd-scripts takes.
 const STEPS: std::ops::RangeInclusive<usize> = 1..=1000;
@@ -62,6 +63,22 @@ pub struct PicturePrompt {
 }
 
 impl PicturePrompt {
+    /// What it says of a picture, but for seeds and its file; sides are rounded down to multiples of 8.
+    pub fn settings(&self) -> PictureSettings {
+        let mut settings = PictureSettings {
+            prompt: Some(self.prompt.clone()),
+            negative_prompt: self.negative_prompt.clone(),
+            width: self.width.map(|side| side / 8 * 8),
+            height: self.height.map(|side| side / 8 * 8),
+            denoising_strength: self.strength,
+            ..PictureSettings::default()
+        };
+        settings.sampling.steps = self.steps;
+        settings.sampling.cfg_scale = self.scale;
+        settings.sampling.sampler = self.sampler.clone();
+        settings
+    }
+
     /// `defaults` with what `entry` says; what is wrong goes to `problems`, which begin with `label`.
     pub(super) fn of(entry: &Entry, defaults: &Self, label: &str, problems: &mut Vec<Problem>) -> Self {
         let mut prompt = defaults.clone();

@@ -2,31 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
-use lorabake_generate::easel::{Easel, Finished, Order};
+use anyhow::{Result, bail};
+use lorabake_generate::easel::{Easel, Order};
 use lorabake_generate::file_hashes;
 use lorabake_generate::file_names::{Facts, next_number};
-use lorabake_generate::picture_file::{Pixels, Target, save, write_over};
+use lorabake_generate::picture_file::{Pixels, Target, save};
 use lorabake_generate::picture_grid::{PictureGrid, Rows};
 use lorabake_generate::picture_text::Told;
 use lorabake_generate::png_text::{Fields, PictureSettings};
-use lorabake_model::vae;
 
 use super::output::{Naming, OutputArgs};
+use crate::paint::{self, Preview, Stopped};
 use crate::picture_args::jobs::{Jobs, Picture};
-use crate::progress::Counter;
+use crate::stop;
 use crate::terminal::{self, Shown};
-use crate::{grid, stop, words};
-
-/// What `watch` ends a picture with when the user wishes that.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped")]
-struct Stopped;
 
 /// Paints everything; pictures with the same networks share them.
 ///
@@ -44,10 +34,10 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, jobs: &Jobs, target: &Ta
     }
     let count = jobs.pictures.len();
     for (index, picture) in jobs.pictures.iter().enumerate().skip(output.skip as usize) {
-        hold(&mut easel, &picture.order)?;
+        paint::hold(&mut easel, &picture.order)?;
         let name = format!("picture {} of {count}", index + 1);
-        let preview = output.preview.map(|every| (usize::from(every), preview_path(target)));
-        let finished = match paint(&mut easel, &picture.order, &name, preview) {
+        let preview = output.preview.map(|every| Preview { every: usize::from(every), path: preview_path(target) });
+        let finished = match paint::paint(&mut easel, &picture.order, &name, preview) {
             Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
             finished => finished?,
         };
@@ -129,90 +119,18 @@ impl Naming {
     }
 }
 
-/// Brings the networks of `order` into memory, and tells of new ones.
-fn hold(easel: &mut Easel, order: &Order) -> Result<()> {
-    easel.hold(order)?.iter().for_each(|line| terminal::say(line));
-    Ok(())
-}
-
-/// Paints one picture and shows how far it is.
-fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<(usize, PathBuf)>) -> Result<Finished> {
-    let wished = stop::wished()?;
-    let told = Arc::new(AtomicBool::new(false));
-    let telling = tell_wish(wished, Arc::clone(&told));
-    let began = Instant::now();
-    let mut counter: Option<Counter> = None;
-    let family = easel.painter.family();
-    let finished = easel.paint(order, &mut |progress| {
-        if wished.load(Ordering::Relaxed) {
-            return Err(anyhow!(Stopped));
-        }
-        let of = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
-        let last = if progress.total == Some(progress.done) { ", decoding" } else { "" };
-        let counter = counter.get_or_insert_with(|| Counter::new("painting", progress.total.unwrap_or(0) as u64));
-        counter.set(progress.done as u64, format!("{name}: step {}{of}{last}", progress.done));
-        if let Some((every, path)) = &preview
-            && progress.done.is_multiple_of(*every)
-        {
-            let rough = vae::preview(family, progress.denoised());
-            write_over(path, &Pixels { width: rough.width, height: rough.height, rgb: rough.rgb }, "")?;
-        }
-        Ok(())
-    });
-    told.store(true, Ordering::Relaxed);
-    // It only tells, so that nothing is lost if it failed.
-    let _ = telling.join();
-    if let Some(counter) = counter {
-        counter.clear();
-    }
-    if let Some((_, path)) = &preview {
-        let _ = std::fs::remove_file(path);
-    }
-    let finished = finished?;
-    terminal::say(&format!("{name} in {}", words::duration(began.elapsed().as_secs_f64())));
-    Ok(finished)
-}
-
-/// Tells that the wish to end was heard, which may take effect after minutes only.
-fn tell_wish(wished: &'static AtomicBool, done: Arc<AtomicBool>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        while !done.load(Ordering::Relaxed) {
-            if wished.load(Ordering::Relaxed) {
-                terminal::say("stopping after this step; Ctrl-C again ends at once");
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    })
-}
-
 /// Paints every picture without and with its LoRAs; one labelled grid, a column a picture.
 fn compare(mut easel: Easel, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
     let orders: Vec<&Order> = jobs.pictures.iter().map(|picture| &picture.order).collect();
-    if let Some(order) = orders.iter().find(|order| order.request.networks.is_empty()) {
-        bail!("--compare: there is no LoRA in the prompt \"{}\"; write for instance <lora:NAME:1>", order.prompt);
-    }
-    let columns: Vec<String> =
-        orders.iter().map(|order| format!("{} #{}", order.request.prompt, order.request.seed.seed)).collect();
-    let mut text = String::new();
-    let mut rows = Vec::new();
-    // All without networks first, so that they are read once.
-    for (label, is_plain) in [("without", true), ("with", false)] {
-        let mut row = Vec::new();
-        for (index, order) in orders.iter().enumerate() {
-            let order = if is_plain { &order.without_networks() } else { *order };
-            hold(&mut easel, order)?;
-            let name = format!("picture {} of {} {label} LoRA", index + 1, orders.len());
-            let finished = paint(&mut easel, order, &name, None)?;
-            if index == 0 {
-                text = finished.fields.text();
-            }
-            row.push(finished.pixels());
+    let compared = match paint::compare(&mut easel, &orders) {
+        Err(error) if error.is::<Stopped>() => {
+            terminal::say("stopped: nothing is written");
+            return Ok(ExitCode::from(stop::INTERRUPTED as u8));
         }
-        rows.push((label.to_owned(), row));
-    }
+        compared => compared?,
+    };
     let path = target.path(1, orders[0].request.seed.seed);
-    save(&path, &grid::compose(&columns, &rows), &text)?;
+    save(&path, &compared.sheet, &compared.text)?;
     terminal::result(&Shown(path.display()).to_string());
     Ok(ExitCode::SUCCESS)
 }
