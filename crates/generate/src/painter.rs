@@ -9,19 +9,22 @@ use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::ThreadGroups;
 use lorabake_diffusion::{NoiseTable, Prediction};
+use lorabake_lora::Attached;
 use lorabake_model::control::ControlNet;
 use lorabake_model::vae::{Decoder, Encoder, FACTOR};
-use lorabake_model::{Bundle, VaeHalves, WeightDtypes};
+use lorabake_model::{Bundle, Conditioning, VaeHalves, WeightDtypes};
 use lorabake_ops::{Edges, give_memory_back, is_host};
 use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
-use crate::conditioning::{Encoders, KeptTexts};
+use crate::conditioning::chunks::COMMA_BACKTRACK;
+use crate::conditioning::{Encoders, KeptTexts, TextOptions};
 use crate::control::{ActiveControl, ControlUnit, MapFor};
 use crate::embedding::EmbeddingTable;
 use crate::file_hashes;
 use crate::nets::{FoundNetwork, Nets};
 use crate::png_text::NamedHash;
+use crate::prompt::emphasis::Emphasis;
 use crate::request::Request;
 
 /// With and without the prompt.
@@ -136,11 +139,51 @@ impl Painter {
         }
     }
 
+    /// The networks as the checkpoint has them; [`Self::bring_unet`] before the UNet is used.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// What the UNet predicts.
+    pub fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
+    /// The noise levels that the checkpoint was trained with.
+    pub fn table(&self) -> &NoiseTable {
+        &self.table
+    }
+
+    /// Threads that take two samples side by side.
+    pub fn threads(&self) -> &ThreadGroups {
+        &self.threads
+    }
+
+    /// Where the networks are computed.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What the UNet is told of a text, without LoRAs, for a picture of `size` [width, height] in pixels.
+    ///
+    /// # Errors
+    /// When the text's emphasis cannot be read.
+    pub fn conditioning(&self, text: &str, size: [usize; 2]) -> Result<Conditioning> {
+        let encoders = Encoders {
+            bundle: &self.bundle,
+            adapters: &Attached::default(),
+            embeddings: &self.embeddings,
+            options: TextOptions { clip_skip: 1, emphasis: Emphasis::default(), comma_backtrack: COMMA_BACKTRACK },
+            device: &self.device,
+        };
+        Ok(encoders.encode(&[text], size, false)?.remove(0))
+    }
+
     /// Brings what of the UNet is not in memory back.
     ///
     /// # Errors
     /// When the file no longer has it, or holds it damaged.
-    pub(crate) fn bring_unet(&self) -> Result<()> {
+    pub fn bring_unet(&self) -> Result<()> {
         Ok(self.bundle.read(|part, _| part == Part::Unet)?)
     }
 
@@ -189,7 +232,7 @@ impl Painter {
     ///
     /// # Shapes
     /// - output: [1, 4, height / 8, width / 8]
-    pub(crate) fn encode(&self, image: &Rgb) -> Tensor<4> {
+    pub fn encode(&self, image: &Rgb) -> Tensor<4> {
         self.encode_values(self.image_tensor(image, -1.0))
     }
 

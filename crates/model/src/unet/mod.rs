@@ -106,6 +106,30 @@ impl UNet {
         through(self.pieces(), latents, steering, |piece, input| piece.run(input, &condition))
     }
 
+    /// What the network holds of noisy latents behind block `up_block` of the way up, counted from 0 as diffusers counts
+    /// them, with the enlargement that ends it; what comes later is not computed. Pictures are compared by it (DIFT, Tang
+    /// et al. 2023, arXiv 2306.03881).
+    ///
+    /// # Shapes
+    /// - latents: [B, 4, H, W]
+    /// - timesteps: B numbers, 0 to 999
+    /// - conditioning: of B prompts
+    /// - output: [B, C, H', W'] of that block
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn behind_up_block(
+        &self,
+        up_block: usize,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        conditioning: Conditioning,
+    ) -> Tensor<4> {
+        let none = Adapters::default();
+        let condition = self.condition(&latents, timesteps, conditioning, &none);
+        through(self.pieces_through(up_block + 1), latents, None, |piece, input| piece.run(input, &condition))
+    }
+
     /// How many channels it is given: 4, or 9 if it is that of an inpainting model.
     pub fn input_channels(&self) -> usize {
         self.conv_in.channels()

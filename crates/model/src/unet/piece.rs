@@ -107,6 +107,13 @@ pub(super) fn through<'a>(
 impl UNet {
     /// The forward pass in order.
     pub(super) fn pieces(&self) -> Vec<Piece<'_>> {
+        let mut pieces = self.pieces_through(self.up_blocks.len());
+        pieces.push(Piece::of(Layer::Last(&self.conv_norm_out, &self.conv_out)));
+        pieces
+    }
+
+    /// The forward pass up to the end of the first `up_blocks` blocks on the way up.
+    pub(super) fn pieces_through(&self, up_blocks: usize) -> Vec<Piece<'_>> {
         let mut pieces = vec![Piece { leaves_skip: true, ..Piece::of(Layer::First(&self.conv_in)) }];
         for block in &self.down_blocks {
             for stage in &block.stages {
@@ -118,7 +125,7 @@ impl UNet {
         }
         pieces.push(Piece::of(Layer::Stage(&self.mid_block.stage)));
         pieces.push(Piece { ends_middle: true, ..Piece::of(Layer::Resnet(&self.mid_block.resnet)) });
-        for block in &self.up_blocks {
+        for block in &self.up_blocks[..up_blocks] {
             for stage in &block.stages {
                 pieces.push(Piece { takes_skip: true, ..Piece::of(Layer::Stage(stage)) });
             }
@@ -126,7 +133,6 @@ impl UNet {
                 pieces.push(Piece::of(Layer::Up(upsample)));
             }
         }
-        pieces.push(Piece::of(Layer::Last(&self.conv_norm_out, &self.conv_out)));
         pieces
     }
 }
