@@ -1,0 +1,33 @@
+//! What a checkpoint itself sees in a picture, as numbers by which pictures are compared: what is shown (`global`), where
+//! (`patches`), and how colours lie (`layout`).
+//!
+//! ```text
+//! maker      picture → Features, by the base's VAE and UNet, never by the LoRA that is judged
+//! dift       latents, noise → an activation of the UNet (DIFT, Tang et al. 2023, arXiv 2306.03881)
+//! pool       an activation → its mean, its spread, a grid of patches
+//! yardstick  Features of a set of pictures → distances that mean the same for all channels
+//! ```
+//!
+//! No network of Stable Diffusion was trained to compare pictures, and none sees faces or hands well.
+
+mod dift;
+mod maker;
+mod pool;
+mod yardstick;
+
+pub use dift::{Dift, NOISES};
+pub use maker::FeatureMaker;
+pub use pool::{GRID, LAYOUT, Patches, moments, pooled};
+pub use yardstick::Yardstick;
+
+/// What the networks see in a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// The mean of each channel of the activation over all positions, then the standard deviation of each.
+    pub global: Vec<f32>,
+    /// The activation as a grid of patches.
+    pub patches: Patches,
+    /// The picture's latents in the UNet's scale, 4 channels of 8 × 8 means: its colours and where they are. Blind to
+    /// what is shown.
+    pub layout: Vec<f32>,
+}
