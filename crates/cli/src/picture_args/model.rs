@@ -49,7 +49,8 @@ pub struct ModelArgs {
 /// A checkpoint whose header is read, with the usual side of its pictures.
 pub struct OpenModel {
     which: Which,
-    checkpoint: Checkpoint,
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
     /// Usual side of its pictures in pixels.
     pub side: usize,
 }

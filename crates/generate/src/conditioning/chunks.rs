@@ -47,6 +47,8 @@ pub struct Chunk {
     pub weights: [f64; CHUNK_IDS],
     /// Embeddings, whose places have id 0.
     pub fixes: Vec<Fix>,
+    /// Places that the text takes behind BOS, those of embeddings too; the others fill the chunk up.
+    pub taken: usize,
 }
 
 /// The chunks of one text.
@@ -161,7 +163,7 @@ impl Writer<'_> {
     /// Fills the chunk up and begins the next.
     fn close(&mut self) {
         let Open { ids, weights, fixes, .. } = std::mem::take(&mut self.open);
-        let mut chunk = Chunk { ids: [EOS; CHUNK_IDS], weights: [1.0; CHUNK_IDS], fixes };
+        let mut chunk = Chunk { ids: [EOS; CHUNK_IDS], weights: [1.0; CHUNK_IDS], fixes, taken: ids.len() };
         chunk.ids[0] = BOS;
         chunk.ids[1..=ids.len()].copy_from_slice(&ids);
         chunk.weights[1..=weights.len()].copy_from_slice(&weights);

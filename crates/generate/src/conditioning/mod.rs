@@ -7,6 +7,7 @@ pub mod chunks;
 mod encode;
 mod kept;
 pub mod length;
+pub mod places;
 mod plan;
 pub mod weighting;
 

@@ -42,6 +42,8 @@ pub struct Entry {
     pub embedding: Embedding,
     /// The file of its own; `None` if it lies in the file of a LoRA.
     pub path: Option<PathBuf>,
+    /// The path of its file, or that of the LoRA's.
+    pub file: String,
 }
 
 /// An embedding that cannot be used.
@@ -75,7 +77,7 @@ impl EmbeddingTable {
             match Embedding::open(&path) {
                 Ok(embedding) => {
                     let label = path.display().to_string();
-                    self.add(Entry { name, embedding, path: Some(path) }, &label);
+                    self.add(Entry { name, embedding, path: Some(path), file: label.clone() }, &label);
                 }
                 Err(error) => self.skipped.push(Skipped { name, reason: error.to_string() }),
             }
@@ -87,9 +89,10 @@ impl EmbeddingTable {
     /// win. `label` stands for the LoRA's path in messages.
     pub fn add_bundled(&mut self, bundled: &BTreeMap<String, BTreeMap<String, ModuleTensor>>, label: &str) {
         for (name, tensors) in bundled {
+            let file = label.to_owned();
             let label = format!("{label}: the embedding {name} in it");
             match Embedding::of_tensors(tensors) {
-                Ok(embedding) => self.add(Entry { name: name.clone(), embedding, path: None }, &label),
+                Ok(embedding) => self.add(Entry { name: name.clone(), embedding, path: None, file }, &label),
                 Err(reason) => {
                     let reason = format!("{label} cannot be used: {reason}");
                     self.skipped.push(Skipped { name: name.clone(), reason });
@@ -162,7 +165,12 @@ mod tests {
     /// An embedding of so many vectors of this width.
     fn entry(name: &str, count: usize, width: usize) -> Entry {
         let vectors = Vectors { width, rows: vec![1.0; width * count] };
-        Entry { name: name.to_owned(), embedding: Embedding { vectors: vec![vectors] }, path: None }
+        Entry {
+            name: name.to_owned(),
+            embedding: Embedding { vectors: vec![vectors] },
+            path: None,
+            file: String::new(),
+        }
     }
 
     fn table() -> EmbeddingTable {

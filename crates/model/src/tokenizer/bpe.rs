@@ -19,6 +19,8 @@ pub struct Bpe {
     bytes: [u32; 256],
     /// Id of what two neighbours merge into.
     merges: HashMap<(u32, u32), u32>,
+    /// The two that each merge is made of, in the order of ids.
+    merged: Vec<(u32, u32)>,
 }
 
 impl Bpe {
@@ -34,12 +36,15 @@ impl Bpe {
             spelled.insert(format!("{letter}</w>"), id + END_OF_WORD);
         }
         let mut merges = HashMap::with_capacity(50_000);
+        let mut merged = Vec::with_capacity(50_000);
         for (id, line) in (2 * END_OF_WORD..).zip(MERGES.lines()) {
             let (left, right) = line.split_once(' ').expect("two parts in each line of the embedded merges.txt");
-            merges.insert((spelled[left], spelled[right]), id);
+            let pair = (spelled[left], spelled[right]);
+            merges.insert(pair, id);
+            merged.push(pair);
             spelled.insert([left, right].concat(), id);
         }
-        Self { bytes, merges }
+        Self { bytes, merges, merged }
     }
 
     /// Appends the ids of one word (not empty).
@@ -81,6 +86,24 @@ impl Bpe {
             ids.push(parts[at].id);
             at = parts[at].next;
         }
+    }
+
+    /// The bytes that `id` stands for, and whether a word ends with them; `None` if it is of no part of a word.
+    pub fn spelled(&self, id: u32) -> Option<(Vec<u8>, bool)> {
+        let mut spelled = Vec::new();
+        let mut ends = false;
+        let mut left = vec![id];
+        while let Some(id) = left.pop() {
+            if id < 2 * END_OF_WORD {
+                let byte = self.bytes.iter().position(|own| *own == id % END_OF_WORD)?;
+                spelled.push(byte as u8);
+                ends = id >= END_OF_WORD;
+            } else {
+                let (first, second) = *self.merged.get((id - 2 * END_OF_WORD) as usize)?;
+                left.extend([second, first]);
+            }
+        }
+        Some((spelled, ends))
     }
 
     /// The merge of two neighbours, if there is one.
@@ -158,6 +181,21 @@ mod tests {
             bpe.encode(&word, &mut ids);
             assert_eq!(ids, by_definition(&bpe, &word), "{word}");
         }
+    }
+
+    #[test]
+    fn ids_spell_the_words_that_they_were_made_of() {
+        let bpe = Bpe::openai();
+        for word in ["a", "fox", "photorealistic", "日本", "!!"] {
+            let mut ids = Vec::new();
+            bpe.encode(word, &mut ids);
+            let parts: Vec<_> = ids.iter().map(|id| bpe.spelled(*id).unwrap()).collect();
+            let spelled: Vec<u8> = parts.iter().flat_map(|part| part.0.clone()).collect();
+            assert_eq!(spelled, word.as_bytes());
+            assert_eq!(parts.iter().filter(|part| part.1).count(), 1);
+            assert!(parts.last().unwrap().1);
+        }
+        assert_eq!(bpe.spelled(49_406), None);
     }
 
     #[test]

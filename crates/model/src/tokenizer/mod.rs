@@ -85,6 +85,25 @@ impl Tokenizer {
         self.encode(text).len().saturating_sub(max_token_length as usize)
     }
 
+    /// What `id` stands for: text as words are compared, in small letters, with `…` behind it where its word goes on; bytes
+    /// that are no letter by themselves as `<E6 97>`.
+    pub fn spelled(&self, id: u32) -> String {
+        let Some((bytes, ends)) = self.bpe.spelled(id) else {
+            return SPECIAL[usize::from(id == EOS)].to_owned();
+        };
+        let mut text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(part) => {
+                let digits: Vec<String> = part.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+                format!("<{}>", digits.join(" "))
+            }
+        };
+        if !ends {
+            text.push('…');
+        }
+        text
+    }
+
     /// Token ids of `text` by the rules of `cleaning`, see [`Self::encode`].
     pub fn encode_by(&self, cleaning: Cleaning, text: &str) -> Vec<u32> {
         if cleaning == Cleaning::Clip {

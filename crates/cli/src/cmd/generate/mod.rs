@@ -3,6 +3,7 @@
 mod output;
 mod pictures;
 mod show;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -31,7 +32,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let batch = Batch { count: output.count, skip: output.skip, out: &output.out };
     let jobs = Jobs::of(picture, batch, model.side)?;
     if picture.texts.explain {
-        return show::explain(&jobs);
+        return show::explain(picture, &model, &jobs);
     }
     let target = output.target(jobs.pictures.len())?;
     picture.model.set_threads()?;

@@ -2,23 +2,31 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use lorabake_generate::conditioning::chunks::{CHUNK_TOKENS, COMMA_BACKTRACK, Chunks, Layout, lay_out};
-use lorabake_generate::prompt::composition;
-use lorabake_generate::prompt::emphasis::{Emphasis, parse};
-use lorabake_generate::prompt::explain::{Asked, explain as explained};
+use anyhow::{Context, Result};
+use lorabake_generate::conditioning::places::TextReader;
+use lorabake_generate::easel::Order;
+use lorabake_generate::prompt::explain::{Asked, ExplainedText, Explanation, explain as explained};
 use lorabake_generate::prompt::networks::Known;
 use lorabake_generate::prompt::schedule::Timeline;
-use lorabake_model::tokenizer::{Cleaning, EOS};
 
+use super::tokens::Tokens;
+use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::Jobs;
+use crate::picture_args::model::OpenModel;
 use crate::terminal;
+
+/// The most texts of one prompt whose tokens are shown.
+const MOST_TEXTS: usize = 4;
 
 /// Shows it for the different prompts of `jobs`.
 ///
 /// # Errors
 /// What cannot be read.
-pub fn explain(jobs: &Jobs) -> Result<ExitCode> {
+pub fn explain(args: &PictureArgs, model: &OpenModel, jobs: &Jobs) -> Result<ExitCode> {
+    let mut reader = TextReader::open(&model.checkpoint)?;
+    for folder in &args.library.embedding_dir {
+        reader.embeddings.add_folder(folder).with_context(|| format!("--embedding_dir {}", folder.display()))?;
+    }
     let mut seen: Vec<[&str; 2]> = Vec::new();
     for picture in &jobs.pictures {
         let order = &picture.order;
@@ -27,37 +35,54 @@ pub fn explain(jobs: &Jobs) -> Result<ExitCode> {
             continue;
         }
         seen.push(texts);
-        let sampling = &order.request.sampling;
-        let steps = if sampling.sampler.is_second_order() { 2 * sampling.steps } else { sampling.steps };
-        let emphasis = order.request.text.emphasis;
-        let asked = Asked {
-            prompt: texts[0],
-            negative_prompt: texts[1],
-            timeline: Timeline { steps, hires_steps: None, old: order.request.old_prompt_editing },
-            calls: if sampling.sampler.is_second_order() { 2 * sampling.steps - 1 } else { sampling.steps },
-            emphasis,
-        };
-        let known =
-            Known { presets: &jobs.library.presets, elements: &jobs.library.elements, seed: order.request.seed.seed };
-        for line in explained(asked, known)?.lines() {
+        let explanation = explanation(order, jobs)?;
+        for line in explanation.lines() {
             terminal::result(&line);
         }
-        terminal::result(&format!("tokens of the prompt: {}", tokens(&order.request.prompt, emphasis)?));
-        terminal::result(&format!(
-            "tokens of the negative prompt: {}",
-            tokens(&order.request.negative_prompt, emphasis)?
-        ));
+        show_places(&reader, order, &explanation)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many tokens the first text of each part takes, and how many chunks of 75; embeddings count as words here.
-fn tokens(text: &str, emphasis: Emphasis) -> Result<String> {
-    let layout = Layout { cleaning: Cleaning::Clip, padding: EOS, comma_backtrack: COMMA_BACKTRACK, embeddings: &[] };
-    let mut counts = Vec::new();
-    for part in composition::parts(text) {
-        let Chunks { chunks, count } = lay_out(&parse(&part.text, emphasis)?, &layout);
-        counts.push(format!("{count} of {}", chunks.len() * CHUNK_TOKENS));
+fn explanation(order: &Order, jobs: &Jobs) -> Result<Explanation> {
+    let sampling = &order.request.sampling;
+    let steps = if sampling.sampler.is_second_order() { 2 * sampling.steps } else { sampling.steps };
+    let asked = Asked {
+        prompt: &order.prompt,
+        negative_prompt: &order.negative_prompt,
+        timeline: Timeline { steps, hires_steps: None, old: order.request.old_prompt_editing },
+        calls: if sampling.sampler.is_second_order() { 2 * sampling.steps - 1 } else { sampling.steps },
+        emphasis: order.request.text.emphasis,
+    };
+    let known =
+        Known { presets: &jobs.library.presets, elements: &jobs.library.elements, seed: order.request.seed.seed };
+    explained(asked, known)
+}
+
+/// What networks meet, the tokens of the texts with their weights, and the embeddings in them.
+fn show_places(reader: &TextReader, order: &Order, explanation: &Explanation) -> Result<()> {
+    let nets = reader.nets(&order.request.networks)?;
+    for (report, network) in nets.reports.iter().zip(&order.request.networks) {
+        report.lines(network).iter().for_each(|line| terminal::result(line));
     }
-    Ok(counts.join(", "))
+    let mut tokens = Tokens::new(reader, order.request.text, &nets);
+    let parts = explanation.parts.iter().map(|part| part.texts.as_slice());
+    for texts in parts.chain([explanation.negative.as_slice()]) {
+        show_texts(&mut tokens, texts)?;
+    }
+    tokens.show_embeddings();
+    for skipped in nets.embeddings.skipped_in(&format!("{} {}", order.prompt, order.negative_prompt)) {
+        terminal::result(&format!("note: {}", skipped.reason));
+    }
+    Ok(())
+}
+
+fn show_texts(tokens: &mut Tokens<'_>, texts: &[ExplainedText]) -> Result<()> {
+    for text in texts.iter().take(MOST_TEXTS) {
+        tokens.show(&text.text)?;
+    }
+    if texts.len() > MOST_TEXTS {
+        terminal::result(&format!("… and those of {} more texts", texts.len() - MOST_TEXTS));
+    }
+    Ok(())
 }
