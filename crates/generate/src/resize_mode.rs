@@ -2,6 +2,8 @@
 //!
 //! Source: AUTOMATIC1111's stable-diffusion-webui (`modules/images.py`).
 
+use std::str::FromStr;
+
 use lorabake_pixels::pillow::{Filter, Part, paste, resize, resize_and_crop, resize_part};
 use lorabake_pixels::{Image, Size};
 
@@ -31,6 +33,21 @@ impl ResizeMode {
             Self::JustResize => resize(image, size, Filter::Lanczos),
             Self::CropAndResize => crop_and_resize(image, size),
             Self::ResizeAndFill | Self::Latent => resize_and_fill(image, size),
+        }
+    }
+}
+
+impl FromStr for ResizeMode {
+    type Err = String;
+
+    /// Reads `just_resize`, `crop_and_resize`, `resize_and_fill` or `latent`, or the web UI's label.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim().to_ascii_lowercase().replace('_', " ").as_str() {
+            "just resize" => Ok(Self::JustResize),
+            "crop and resize" => Ok(Self::CropAndResize),
+            "resize and fill" => Ok(Self::ResizeAndFill),
+            "latent" | "just resize (latent upscale)" => Ok(Self::Latent),
+            _ => Err(format!("there is no `{text}`; use just_resize, crop_and_resize, resize_and_fill or latent")),
         }
     }
 }

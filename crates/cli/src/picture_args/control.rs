@@ -1,51 +1,58 @@
 //! Options of the commands that paint for ControlNet. Each may be given several times: the first of each belong together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use lorabake_generate::control::{ControlResize, ControlUnit, Preprocessor};
+use anyhow::{Context, Result, anyhow, bail};
+use lorabake_generate::control::{ControlResize, ControlUnit, UnitText};
+use lorabake_generate::prompt::{Search, find_within};
 use lorabake_model::control::Mode;
 use lorabake_pixels::decode::decode;
+use lorabake_weights::metadata::ModelHashes;
+
+use crate::terminal;
 
 /// ControlNets, which act together.
 #[derive(Debug, Clone, clap::Args)]
 #[command(rename_all = "verbatim", next_help_heading = "ControlNet")]
 pub struct ControlArgs {
-    /// ControlNet, a .safetensors or .pth file; may be given several times, as may the options below: the first of each
-    /// belong together.
+    /// ControlNet, a .safetensors or .pth file, or a name in --control_dir; may be given several times, as may the options
+    /// below: the first of each belong together. With --like it takes the place of the picture's.
     #[arg(long, value_name = "FILE")]
     pub control_model: Vec<PathBuf>,
+    /// Folder of ControlNets, in which those that the picture of --like names are looked up; may be given several times.
+    #[arg(long, value_name = "FOLDER")]
+    pub control_dir: Vec<PathBuf>,
     /// The picture that it follows.
-    #[arg(long, value_name = "FILE", requires = "control_model")]
+    #[arg(long, value_name = "FILE")]
     pub control_image: Vec<PathBuf>,
     /// What is made of the picture first: none, canny, invert, threshold, tile_resample, scribble_xdog, blur_gaussian,
     /// lineart_standard, … [default: none]
-    #[arg(long, value_name = "NAME", requires = "control_model")]
+    #[arg(long, value_name = "NAME")]
     pub control_module: Vec<String>,
     /// How strongly it acts, from 0 to 2. [default: 1]
-    #[arg(long, value_name = "WEIGHT", requires = "control_model")]
+    #[arg(long, value_name = "WEIGHT")]
     pub control_weight: Vec<f64>,
     /// Share of the steps at which it begins. [default: 0]
-    #[arg(long, value_name = "SHARE", requires = "control_model", value_parser = super::values::share)]
+    #[arg(long, value_name = "SHARE", value_parser = super::values::share)]
     pub control_guidance_start: Vec<f64>,
     /// Share of the steps at which it ends. [default: 1]
-    #[arg(long, value_name = "SHARE", requires = "control_model", value_parser = super::values::share)]
+    #[arg(long, value_name = "SHARE", value_parser = super::values::share)]
     pub control_guidance_end: Vec<f64>,
     /// Which is more important: balanced, prompt or control. [default: balanced]
-    #[arg(long, value_name = "MODE", requires = "control_model")]
-    pub control_mode: Vec<String>,
+    #[arg(long, value_name = "MODE")]
+    pub control_mode: Vec<Mode>,
     /// How its picture comes to the wanted size: just_resize, crop_and_resize or resize_and_fill.
     /// [default: crop_and_resize]
-    #[arg(long, value_name = "MODE", requires = "control_model")]
-    pub control_resize_mode: Vec<String>,
+    #[arg(long, value_name = "MODE")]
+    pub control_resize_mode: Vec<ControlResize>,
     /// Pixels of the shorter side at which its preprocessor works; 0 = as the picture wants it. [default: 512]
-    #[arg(long, value_name = "PIXELS", requires = "control_model")]
+    #[arg(long, value_name = "PIXELS")]
     pub control_processor_res: Vec<u16>,
     /// First number of its preprocessor, for instance canny's low threshold.
-    #[arg(long, value_name = "NUMBER", requires = "control_model")]
+    #[arg(long, value_name = "NUMBER")]
     pub control_threshold_a: Vec<f64>,
     /// Second number of its preprocessor, for instance canny's high threshold.
-    #[arg(long, value_name = "NUMBER", requires = "control_model")]
+    #[arg(long, value_name = "NUMBER")]
     pub control_threshold_b: Vec<f64>,
 }
 
@@ -58,32 +65,56 @@ pub struct Units {
     pub texts: Vec<String>,
 }
 
+/// A net's file and its settings.
+struct Found {
+    model: PathBuf,
+    settings: UnitText,
+}
+
 impl ControlArgs {
-    /// The ControlNets with their pictures.
+    /// The ControlNets with their pictures; `like` are those of the picture that `--like` names, each of which acts if its
+    /// net and its picture are there, and is told of if they are not.
     ///
     /// # Errors
-    /// When something is missing, or a picture cannot be read.
-    pub fn units(&self) -> Result<Units> {
-        let models = self.control_model.len();
-        if self.control_image.len() != models {
+    /// When something that was typed is missing, or a picture cannot be read.
+    pub fn units(&self, like: &[String]) -> Result<Units> {
+        if let Some(folder) = self.control_dir.iter().find(|folder| !folder.is_dir()) {
+            bail!("--control_dir {}: there is no such folder; correct the name", folder.display());
+        }
+        let typed = self.control_model.len();
+        let count = typed.max(like.len());
+        self.check_counts(count)?;
+        let pictures = self.control_image.len();
+        if pictures < typed {
             bail!(
-                "--control_model is given {models} times and --control_image {} times; give both equally often",
-                self.control_image.len()
+                "--control_model is given {typed} times and --control_image {pictures} times; give both equally often"
             );
         }
-        self.check_counts(models)?;
         let mut units = Units::default();
-        for index in 0..models {
-            let unit = self.unit(index)?;
-            units.texts.push(self.text(index, &unit));
+        for index in 0..count {
+            let said = like.get(index).map(|text| UnitText::read(text));
+            let Some(Found { model, settings }) = self.found(index, said.as_ref())? else { continue };
+            let image = decode(&self.control_image[index]).context("--control_image")?.image;
+            let unit = settings.unit(model, image).map_err(|why| anyhow!(why))?;
+            let name = unit.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let hash = ModelHashes::legacy_of(&unit.model).ok().filter(|hash| !is_of_nothing(hash));
+            if let Some(wanted) = said.as_ref().and_then(|said| said.hash.as_ref())
+                && self.control_model.get(index).is_none()
+                && hash.as_ref() != Some(wanted)
+            {
+                let own = hash.as_deref().unwrap_or("none");
+                terminal::say(&format!("note: --like: its ControlNet {name} is [{wanted}], the one here [{own}]"));
+            }
+            units.texts.push(UnitText { model: Some(name), hash, ..settings }.to_string());
             units.control.push(unit);
         }
         Ok(units)
     }
 
-    /// Refuses options that no model is left for.
-    fn check_counts(&self, models: usize) -> Result<()> {
+    /// Refuses options that no net is left for.
+    fn check_counts(&self, nets: usize) -> Result<()> {
         for (option, given) in [
+            ("--control_image", self.control_image.len()),
             ("--control_module", self.control_module.len()),
             ("--control_weight", self.control_weight.len()),
             ("--control_guidance_start", self.control_guidance_start.len()),
@@ -94,95 +125,91 @@ impl ControlArgs {
             ("--control_threshold_a", self.control_threshold_a.len()),
             ("--control_threshold_b", self.control_threshold_b.len()),
         ] {
-            if given > models {
-                bail!("{option} is given {given} times and --control_model {models} times; leave out what is too much");
+            if given > 0 && nets == 0 {
+                bail!("{option}: there is no ControlNet; give --control_model");
+            }
+            if given > nets {
+                bail!("{option} is given {given} times for {nets} ControlNets; leave out what is too much");
             }
         }
         Ok(())
     }
 
-    fn unit(&self, index: usize) -> Result<ControlUnit> {
-        let path = &self.control_image[index];
-        let image = decode(path).context("--control_image")?.image;
-        let name = self.control_module.get(index).map_or("none", String::as_str);
-        let numbers = [self.control_threshold_a.get(index).copied(), self.control_threshold_b.get(index).copied()];
-        let Some(preprocessor) = Preprocessor::of_name(name, numbers[0], numbers[1]) else {
-            bail!(
-                "--control_module: there is no `{name}`; use none, canny, invert, threshold, tile_resample, \
-                 scribble_xdog, blur_gaussian, lineart_standard, recolor_luminance or recolor_intensity"
-            )
-        };
-        let weight = self.control_weight.get(index).copied().unwrap_or(1.0);
-        if !(0.0..=2.0).contains(&weight) {
-            bail!("--control_weight {weight}: it is not a number from 0 to 2");
+    /// The net of a unit with its settings; `None`, with a line, if what the picture of `--like` says cannot be done.
+    fn found(&self, index: usize, said: Option<&UnitText>) -> Result<Option<Found>> {
+        let typed = self.typed(index);
+        if let Some(path) = self.control_model.get(index) {
+            let settings = said.map_or_else(|| typed.clone(), |said| typed.over(said));
+            return Ok(Some(Found { model: self.named(path)?, settings }));
         }
-        let unit = ControlUnit {
-            model: self.control_model[index].clone(),
-            image,
-            preprocessor,
-            processor_res: match self.control_processor_res.get(index) {
-                Some(0) => None,
-                Some(pixels) => Some(u32::from(*pixels)),
-                None => Some(512),
-            },
-            resize: self.resize(index)?,
-            weight,
-            start: self.control_guidance_start.get(index).copied().unwrap_or(0.0),
-            end: self.control_guidance_end.get(index).copied().unwrap_or(1.0),
-            mode: self.mode(index)?,
+        let Some(said) = said else { return Ok(None) };
+        let settings = typed.over(said);
+        let left_out = |why: &str| {
+            let name = said.model.as_deref().unwrap_or("None");
+            terminal::say(&format!("note: --like: its ControlNet {index} ({name}) is left out: {why}"));
         };
-        if unit.start >= unit.end {
-            bail!("--control_guidance_start {} is not before --control_guidance_end {}", unit.start, unit.end);
+        for setting in &said.not_understood {
+            terminal::say(&format!("note: --like: ControlNet {index}: {setting} is not understood and left out"));
         }
-        Ok(unit)
+        let Some(name) = &said.model else {
+            left_out("it has no net, which is not built in");
+            return Ok(None);
+        };
+        if settings.preprocessor().is_err() {
+            let module = said.module.as_deref().unwrap_or_default();
+            left_out(&format!(
+                "its preprocessor {module} is not built in; give what it made by --control_image, and --control_module none"
+            ));
+            return Ok(None);
+        }
+        let is_shown = index < self.control_image.len();
+        if self.control_dir.is_empty() {
+            let image = if is_shown { "" } else { ", and the picture that it followed by --control_image" };
+            left_out(&format!("give its folder by --control_dir{image}"));
+            return Ok(None);
+        }
+        let model = self.within(name).context("--like")?;
+        if !is_shown {
+            left_out("give the picture that it followed by --control_image");
+            return Ok(None);
+        }
+        Ok(Some(Found { model, settings }))
     }
 
-    fn mode(&self, index: usize) -> Result<Mode> {
-        match self.control_mode.get(index).map(String::as_str) {
-            None | Some("balanced") => Ok(Mode::Balanced),
-            Some("prompt") => Ok(Mode::Prompt),
-            Some("control") => Ok(Mode::Control),
-            Some(other) => bail!("--control_mode: there is no `{other}`; use balanced, prompt or control"),
+    /// What was typed of a unit, but for its net and picture.
+    fn typed(&self, index: usize) -> UnitText {
+        let resolution = self.control_processor_res.get(index).copied();
+        UnitText {
+            module: self.control_module.get(index).cloned(),
+            weight: self.control_weight.get(index).copied(),
+            resize: self.control_resize_mode.get(index).copied(),
+            processor_res: resolution.filter(|pixels| *pixels > 0).map(u32::from),
+            pixel_perfect: resolution.map(|pixels| pixels == 0),
+            threshold_a: self.control_threshold_a.get(index).copied(),
+            threshold_b: self.control_threshold_b.get(index).copied(),
+            start: self.control_guidance_start.get(index).copied(),
+            end: self.control_guidance_end.get(index).copied(),
+            mode: self.control_mode.get(index).copied(),
+            ..UnitText::default()
         }
     }
 
-    fn resize(&self, index: usize) -> Result<ControlResize> {
-        match self.control_resize_mode.get(index).map(String::as_str) {
-            Some("just_resize") => Ok(ControlResize::JustResize),
-            None | Some("crop_and_resize") => Ok(ControlResize::CropAndResize),
-            Some("resize_and_fill") => Ok(ControlResize::ResizeAndFill),
-            Some(other) => bail!(
-                "--control_resize_mode: there is no `{other}`; use just_resize, crop_and_resize or resize_and_fill"
-            ),
+    /// The file that was typed as a path, or as a name in the folders.
+    fn named(&self, path: &Path) -> Result<PathBuf> {
+        if path.exists() || self.control_dir.is_empty() {
+            return Ok(path.to_owned());
         }
+        self.within(&path.to_string_lossy()).context("--control_model")
     }
 
-    /// What sd-webui-controlnet writes of a unit.
-    fn text(&self, index: usize, unit: &ControlUnit) -> String {
-        let module = self.control_module.get(index).map_or("none", String::as_str);
-        let model = unit.model.file_stem().unwrap_or_default().to_string_lossy();
-        let mode = match unit.mode {
-            Mode::Balanced => "Balanced",
-            Mode::Prompt => "My prompt is more important",
-            Mode::Control => "ControlNet is more important",
-        };
-        let resize = self.resize(index).unwrap_or_default().label();
-        let pixel_perfect = if unit.processor_res.is_none() { "True" } else { "False" };
-        let mut numbers = String::new();
-        for (key, value) in [
-            ("Processor Res", unit.processor_res.map(f64::from)),
-            ("Threshold A", self.control_threshold_a.get(index).copied()),
-            ("Threshold B", self.control_threshold_b.get(index).copied()),
-        ] {
-            if let Some(value) = value {
-                let value = if key == "Processor Res" { value.to_string() } else { format!("{value:?}") };
-                numbers += &format!("{key}: {value}, ");
-            }
-        }
-        format!(
-            "Module: {module}, Model: {model}, Weight: {:?}, Resize Mode: {resize}, {numbers}Guidance Start: {:?}, Guidance \
-             End: {:?}, Pixel Perfect: {pixel_perfect}, Control Mode: {mode}",
-            unit.weight, unit.start, unit.end
-        )
+    /// The net of this name in the folders.
+    fn within(&self, name: &str) -> Result<PathBuf> {
+        let suffixes = &["safetensors", "pth", "pt", "ckpt"];
+        find_within(name, Search { what: "ControlNet", option: "--control_dir", folders: &self.control_dir, suffixes })
     }
+}
+
+/// Whether a hash is that of nothing: the file is too small for the old hash.
+fn is_of_nothing(hash: &str) -> bool {
+    hash.starts_with("e3b0c442")
 }

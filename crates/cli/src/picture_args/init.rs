@@ -26,8 +26,8 @@ pub struct InitArgs {
     pub denoising_strength: Option<f64>,
     /// How the picture comes to the wanted size: just_resize, crop_and_resize, resize_and_fill or latent.
     /// [default: just_resize]
-    #[arg(long, value_name = "MODE", value_parser = MODES)]
-    pub resize_mode: Option<String>,
+    #[arg(long, value_name = "MODE")]
+    pub resize_mode: Option<ResizeMode>,
     /// Does all steps whatever the strength; by default 20 steps at strength 0.5 are 10.
     #[arg(long, requires = "init_image")]
     pub exact_steps: bool,
@@ -65,9 +65,6 @@ pub struct InitArgs {
     #[arg(long, requires = "mask")]
     pub soft_inpainting: bool,
 }
-
-/// Names of resize modes.
-const MODES: [&str; 4] = ["just_resize", "crop_and_resize", "resize_and_fill", "latent"];
 
 impl InitArgs {
     /// Puts what was typed into `settings`.
@@ -125,7 +122,7 @@ impl InitArgs {
     /// When a file cannot be read, or they differ in size.
     pub fn originals(&self) -> Result<Originals> {
         let mut originals = Originals {
-            resize_mode: self.mode(),
+            resize_mode: self.resize_mode.unwrap_or_default(),
             step_rule: if self.exact_steps { StepRule::Exactly } else { StepRule::Share },
             color_correction: self.color_correction,
             soft: self.soft_inpainting.then(SoftInpainting::default),
@@ -158,14 +155,5 @@ impl InitArgs {
             originals.mask = Some(mask);
         }
         Ok(originals)
-    }
-
-    fn mode(&self) -> ResizeMode {
-        match self.resize_mode.as_deref().unwrap_or_default() {
-            "crop_and_resize" => ResizeMode::CropAndResize,
-            "resize_and_fill" => ResizeMode::ResizeAndFill,
-            "latent" => ResizeMode::Latent,
-            _ => ResizeMode::JustResize,
-        }
     }
 }

@@ -85,7 +85,7 @@ impl Wishes {
         for settings in prompts(args, &base)? {
             singles.extend(settings.each_seed(batch.count));
         }
-        let units = args.control.units()?;
+        let units = args.control.units(like.as_ref().map_or(&[], |like| &like.control))?;
         let originals = Originals { control: units.control, ..args.init.originals()? };
         Ok(Self { singles, library, originals, control: units.texts, like })
     }
@@ -159,8 +159,8 @@ fn like(path: &Path) -> Result<PictureSettings> {
             "note: --like: it was decoded with the VAE {vae}; give it by --vae if it is not the model's"
         ));
     }
-    if !settings.control.is_empty() || !settings.detailer.is_empty() {
-        terminal::say("note: --like: what ControlNet or ADetailer did is not repeated; give it by options");
+    if !settings.detailer.is_empty() {
+        terminal::say("note: --like: what ADetailer did is not repeated");
     }
     Ok(settings)
 }

@@ -3,6 +3,7 @@
 //! Source: sd-webui-controlnet 1.1.455 (`scripts/controlnet.py`).
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use lorabake_pixels::opencv::{self, otsu};
 use lorabake_pixels::pillow::paste;
@@ -31,6 +32,20 @@ impl ControlResize {
             Self::JustResize => "Just Resize",
             Self::CropAndResize => "Crop and Resize",
             Self::ResizeAndFill => "Resize and Fill",
+        }
+    }
+}
+
+impl FromStr for ControlResize {
+    type Err = String;
+
+    /// Reads `just_resize`, `crop_and_resize` or `resize_and_fill`, or the web UI's label, that of old versions too.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim().to_ascii_lowercase().replace('_', " ").as_str() {
+            "just resize" => Ok(Self::JustResize),
+            "crop and resize" | "scale to fit (inner fit)" | "inner fit (scale to fit)" => Ok(Self::CropAndResize),
+            "resize and fill" | "envelope (outer fit)" | "outer fit (shrink to fit)" => Ok(Self::ResizeAndFill),
+            _ => Err(format!("there is no `{text}`; use just_resize, crop_and_resize or resize_and_fill")),
         }
     }
 }

@@ -47,12 +47,30 @@ pub fn find_network(name: &str, search: Search<'_>) -> Result<PathBuf> {
     if path.is_file() && path.extension().is_some() {
         return Ok(path.to_owned());
     }
-    let here = [PathBuf::new()];
-    for folder in search.folders.iter().chain(&here) {
-        if let Some(found) = directly_in(folder, name, search) {
-            return Ok(found);
-        }
+    let here = PathBuf::new();
+    let in_folders = search.folders.iter().find_map(|folder| directly_in(folder, name, search));
+    if let Some(found) = in_folders.or_else(|| directly_in(&here, name, search)) {
+        return Ok(found);
     }
+    deeper(name, search)
+}
+
+/// As [`find_network`], but in the folders only: a name that leads out of them is refused.
+///
+/// # Errors
+/// As there.
+pub fn find_within(name: &str, search: Search<'_>) -> Result<PathBuf> {
+    if name.contains(['/', '\\', ':']) || name.contains("..") {
+        bail!("the {} `{}` is a path, which is not opened; name its file", search.what, shortened(name));
+    }
+    match search.folders.iter().find_map(|folder| directly_in(folder, name, search)) {
+        Some(found) => Ok(found),
+        None => deeper(name, search),
+    }
+}
+
+/// The file of that name in the folders and the folders in them, or of the name that it was trained under.
+fn deeper(name: &str, search: Search<'_>) -> Result<PathBuf> {
     let files = all_files(search);
     let is_named =
         |file: &Path| file.file_stem().is_some_and(|stem| stem == name) || (!name.is_empty() && file.ends_with(name));
@@ -170,6 +188,23 @@ mod tests {
             error.contains("the nearest there are penny, penny-000001; name another folder with --lora_dir"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn within_folders_nothing_else_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("nets");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(folder.path().join("out.pth"), "x").unwrap();
+        std::fs::write(inner.join("canny v1.pth"), "x").unwrap();
+        let folders = [inner.clone()];
+        let search = Search { what: "ControlNet", option: "--control_dir", folders: &folders, suffixes: &["pth"] };
+        assert_eq!(find_within("canny v1", search).unwrap(), inner.join("canny v1.pth"));
+        let absolute = folder.path().join("out.pth");
+        for name in ["../out", "..\\out", absolute.to_str().unwrap(), "C:out", "out"] {
+            let error = find_within(name, search).unwrap_err().to_string();
+            assert!(error.contains("is a path, which is not opened") != (name == "out"), "{error}");
+        }
     }
 
     /// A safetensors file without tensors that was trained under `name`.

@@ -21,6 +21,6 @@ pub mod styles;
 pub mod tags;
 mod text_file;
 
-pub use find_network::{Search, find_lora, find_network};
+pub use find_network::{Search, find_lora, find_network, find_within};
 pub(crate) use length::MOST_BYTES;
 pub use length::check_length;

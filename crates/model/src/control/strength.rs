@@ -1,5 +1,7 @@
 //! How much each output of a ControlNet counts: sd-webui-controlnet's three control modes.
 
+use std::str::FromStr;
+
 /// Which of prompt and image counts more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -18,9 +20,32 @@ const DECAY: f64 = 0.825;
 const DEEPEST: usize = 12;
 
 impl Mode {
+    /// Its name in the web UI.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Balanced => "Balanced",
+            Self::Prompt => "My prompt is more important",
+            Self::Control => "ControlNet is more important",
+        }
+    }
+
     /// Whether the net steers the half of guidance without the prompt too.
     pub fn steers_negative(self) -> bool {
         self != Self::Control
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    /// Reads `balanced`, `prompt` or `control`, or the web UI's label.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "balanced" => Ok(Self::Balanced),
+            "prompt" | "my prompt is more important" => Ok(Self::Prompt),
+            "control" | "controlnet is more important" => Ok(Self::Control),
+            _ => Err(format!("there is no `{text}`; use balanced, prompt or control")),
+        }
     }
 }
 
