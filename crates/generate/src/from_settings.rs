@@ -113,6 +113,10 @@ pub fn request(settings: &PictureSettings, library: &Library, originals: &Origin
         Some(name) => name.parse().map_err(|why| anyhow!("--emphasis: {why}"))?,
         None => Default::default(),
     };
+    let sampling = sampling(&settings.sampling)?;
+    if sampling.negative_scale.is_some() && sampling.negative_weight().is_none() {
+        notes.push("--negative_scale has no effect without guidance, at --cfg_scale 1 or less".to_owned());
+    }
     let request = Request {
         prompt: prompt.text,
         negative_prompt: negative,
@@ -121,6 +125,7 @@ pub fn request(settings: &PictureSettings, library: &Library, originals: &Origin
             clip_skip: settings.clip_skip.unwrap_or(1).max(1),
             emphasis,
             comma_backtrack: COMMA_BACKTRACK,
+            sizes: settings.sizes,
         },
         old_prompt_editing: settings.old_prompt_editing.unwrap_or(false),
         pad_prompts: match (settings.pad_conds, settings.pad_conds_v0) {
@@ -129,7 +134,7 @@ pub fn request(settings: &PictureSettings, library: &Library, originals: &Origin
             _ => PadPrompts::Off,
         },
         size: [width, settings.height.unwrap_or(width)],
-        sampling: sampling(&settings.sampling)?,
+        sampling,
         seed,
         noise: None,
         tiling: settings.tiling.unwrap_or(false),
@@ -203,6 +208,10 @@ fn choice(sampler: Option<&str>, scheduler: Option<&str>) -> Result<SamplerChoic
 
 fn sampling(given: &SamplingSettings) -> Result<Sampling> {
     let SamplerChoice { sampler, scheduler } = choice(given.sampler.as_deref(), given.scheduler.as_deref())?;
+    let leaves_out = given.skip_early_cfg.unwrap_or(0.0) > 0.0 || given.negative_guidance_sigma.unwrap_or(0.0) > 0.0;
+    if given.negative_scale.is_some() && leaves_out {
+        bail!("--negative_scale: --skip_early_cfg and --s_min_uncond leave the negative prompt out; give one of them");
+    }
     let positive = |value: Option<f64>| value.filter(|value| *value > 0.0);
     let plain = SamplerOptions::default();
     let options = SamplerOptions {
@@ -227,6 +236,7 @@ fn sampling(given: &SamplingSettings) -> Result<Sampling> {
         scheduler,
         steps: given.steps.unwrap_or(20),
         cfg_scale: given.cfg_scale.unwrap_or(7.0),
+        negative_scale: given.negative_scale,
         options,
         eta: given.eta,
         eta_ddim: given.eta_ddim,

@@ -7,6 +7,8 @@ use crate::request::{LARGEST_SCALE, SIDES};
 
 /// Pixels of a side of what is only resized.
 const LARGEST_SIDE: f64 = 8192.0;
+/// Pixels of a size that is only told to the network.
+const LARGEST_TOLD: f64 = 65_536.0;
 /// Most sampling steps.
 const MOST_STEPS: f64 = 1000.0;
 /// Noise levels far above those of any model.
@@ -25,6 +27,17 @@ pub fn problems(settings: &PictureSettings) -> Vec<String> {
     found.check("--height", whole(settings.height), sides);
     found.check("--steps", whole(sampling.steps), 1.0..=MOST_STEPS);
     found.check("--cfg_scale", sampling.cfg_scale, 0.0..=LARGEST_SCALE);
+    found.check("--negative_scale", sampling.negative_scale, 0.0..=LARGEST_SCALE);
+    for (option, pixels) in [
+        ("--original_width", settings.sizes.original_width),
+        ("--original_height", settings.sizes.original_height),
+        ("--negative_original_width", settings.sizes.negative_original_width),
+        ("--negative_original_height", settings.sizes.negative_original_height),
+        ("--crop_top", settings.sizes.crop_top),
+        ("--crop_left", settings.sizes.crop_left),
+    ] {
+        found.check(option, whole(pixels), 0.0..=LARGEST_TOLD);
+    }
     found.check("--clip_skip", whole(settings.clip_skip), 0.0..=23.0);
     found.check("--denoising_strength", settings.denoising_strength, share.clone());
     found.check("--subseed_strength", sampling.variation_strength, share.clone());
@@ -85,6 +98,8 @@ mod tests {
             ("Size: 64x64, Hires upscale: 100", "--hr_scale"),
             ("Size: 4096x64, Hires upscale: 4", "--hr_scale"),
             ("Size: 64x64, Hires resize: 4294967304x8", "--hr_resize"),
+            ("Negative CFG scale: 1e9", "--negative_scale"),
+            ("Original width: 100000", "--original_width"),
             ("CFG scale: -7", "--cfg_scale"),
             ("Denoising strength: 1e9", "--denoising_strength"),
             ("Schedule min sigma: 1e-300", "--sigma_min"),

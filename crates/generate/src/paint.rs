@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use lorabake_diffusion::{GuidanceSkips, NoiseTable, Sampler, SamplerOptions, Scheduler};
 
 use crate::conditioning::length::PadPrompts;
-use crate::conditioning::{Conditions, Encoders, KeptKey};
+use crate::conditioning::{Conditions, Encoders, KeptKey, PassTexts};
 use crate::control::ActiveControl;
 use crate::nets::Nets;
 use crate::noise::{ImageNoise, NoiseSeeds, SeedResize, Variation};
@@ -139,8 +139,10 @@ impl Painter {
             networks::Pass::Hires { .. } => Some(total(plan.sampler, plan.steps)),
         };
         let timeline = Timeline { steps: first, hires_steps, old: request.old_prompt_editing };
-        let key = KeptKey::new(plan.nets.text_key(), plan.texts, timeline, plan.size, request.text);
-        self.kept_texts.borrow_mut().get_or_make(key, || Conditions::of(encoders, plan.texts, timeline, plan.size))
+        let negative_weight = request.sampling.negative_weight();
+        let pass = PassTexts { texts: plan.texts, timeline, size: plan.size, negative_weight };
+        let key = KeptKey::new(plan.nets.text_key(), pass, request.text);
+        self.kept_texts.borrow_mut().get_or_make(key, || Conditions::of(encoders, pass))
     }
 
     /// Runs one pass.

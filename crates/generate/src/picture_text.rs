@@ -235,6 +235,7 @@ fn put_options(fields: &mut Fields, request: &Request) {
     put("Schedule max sigma", sigma_max);
     put("Schedule min sigma", sigma_min);
     put("Schedule rho", rho);
+    put("Negative CFG scale", sampling.negative_scale);
     put("NGMS", Some(sampling.s_min_uncond).filter(|value| *value > 0.0));
     put("Skip Early CFG", Some(sampling.skip_early_cfg).filter(|value| *value > 0.0));
     put("Extra noise", Some(sampling.extra_noise).filter(|value| *value > 0.0));
@@ -255,6 +256,19 @@ fn put_options(fields: &mut Fields, request: &Request) {
     }
     if sampling.options.always_discard {
         extra.put("Discard penultimate sigma", true);
+    }
+    let sizes = request.text.sizes;
+    for (key, pixels) in [
+        ("Original width", sizes.original_width),
+        ("Original height", sizes.original_height),
+        ("Negative original width", sizes.negative_original_width),
+        ("Negative original height", sizes.negative_original_height),
+        ("Crop top", sizes.crop_top),
+        ("Crop left", sizes.crop_left),
+    ] {
+        if let Some(pixels) = pixels {
+            extra.put(key, Value::Whole(pixels as i64));
+        }
     }
     match request.pad_prompts {
         PadPrompts::Off => {}

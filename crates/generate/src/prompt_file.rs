@@ -1,5 +1,5 @@
 //! Files of prompts, as sd-scripts reads them: text with one prompt a line, TOML, JSON. [`SamplePrompt`] is for pictures
-//! during training, [`PicturePrompt`] for others, with all that `gen_img.py` takes.
+//! during training, [`FilePrompt`] for others, with all that `gen_img.py` takes, and the lines of the web UI's script.
 //!
 //! Source: `load_prompts` and `line_to_prompt_dict` of sd-scripts' `train_util.py`. What belongs to other models (`--g`,
 //! `--ctr`), needs ControlNet (`--cn`), or is more than `lorabake generate` takes, is refused with the line's number.
@@ -7,7 +7,10 @@
 mod entry;
 mod formats;
 mod picture_prompt;
+mod pictures;
+mod shell_words;
 pub mod variants;
+mod webui_line;
 
 use std::path::Path;
 
@@ -19,7 +22,7 @@ use lorabake_recipe::text_file::decode;
 
 use crate::sample::Request;
 use formats::Entries;
-pub use picture_prompt::PicturePrompt;
+pub use pictures::{Choices, FilePrompt, picture_prompts, read_pictures};
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,15 +55,6 @@ pub fn read(path: &Path, from: &str) -> Result<Vec<SamplePrompt>> {
     prompts(&file.text, &file.suffix, &file.label)
 }
 
-/// Reads the prompts of `path` with all that `gen_img.py` takes; errors begin with `from`, the option that names it.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_pictures(path: &Path, from: &str) -> Result<Vec<PicturePrompt>> {
-    let file = PromptFile::open(path, from)?;
-    picture_prompts(&file.text, &file.suffix, &file.label)
-}
-
 /// The prompts in `text`, the content of a file with this suffix.
 ///
 /// # Errors
@@ -70,21 +64,6 @@ pub fn prompts(text: &str, suffix: &str, label: &str) -> Result<Vec<SamplePrompt
     let mut problems = Vec::new();
     let defaults = entries.defaults.over(&SamplePrompt::default(), label, &mut problems);
     let prompts = entries.prompts.iter().map(|entry| entry.over(&defaults, label, &mut problems)).collect();
-    if problems.is_empty() { Ok(prompts) } else { Err(Problems(problems).into()) }
-}
-
-/// The prompts in `text`, the content of a file with this suffix, with all that `gen_img.py` takes.
-///
-/// # Errors
-/// As [`read`]; errors begin with `label`.
-pub fn picture_prompts(text: &str, suffix: &str, label: &str) -> Result<Vec<PicturePrompt>> {
-    let entries = entries(text, suffix, label)?;
-    let mut problems = Vec::new();
-    let defaults = PicturePrompt::of(&entries.defaults, &PicturePrompt::default(), label, &mut problems);
-    let mut prompts = Vec::new();
-    for entry in &entries.prompts {
-        prompts.push(PicturePrompt::of(entry, &defaults, label, &mut problems));
-    }
     if problems.is_empty() { Ok(prompts) } else { Err(Problems(problems).into()) }
 }
 
@@ -199,68 +178,6 @@ mod tests {
         ];
         let problems = problems("cat\ndog --w wide --x 1", "txt");
         assert!(problems[0] == told[0] && problems[1].starts_with(told[1]), "{problems:?}");
-    }
-
-    #[test]
-    fn a_line_of_gen_img_reads_as_in_every_format() {
-        let line = "a {cat|dog} --n bad --w 512 --h 768 --s 1000 --d 1,2,3 --l 7.5 --nl none --t 0.4 --am 0.5,-1 \
-            --ow 1024 --oh 1536 --nw 512 --nh 513 --ct 8 --cl 0 --c see --f cat.png --ss DPM++ 2M";
-        let read = picture_prompts(line, "txt", "x").unwrap();
-        let expected = PicturePrompt {
-            prompt: "a {cat|dog}".into(),
-            negative_prompt: Some("bad".into()),
-            width: Some(512),
-            height: Some(768),
-            seeds: vec![1, 2, 3],
-            steps: Some(1000),
-            scale: Some(7.5),
-            negative_scale: None,
-            strength: Some(0.4),
-            sampler: Some("DPM++ 2M".into()),
-            network_multipliers: vec![0.5, -1.0],
-            original_width: Some(1024),
-            original_height: Some(1536),
-            negative_original_width: Some(512),
-            negative_original_height: Some(513),
-            crop_top: Some(8),
-            crop_left: Some(0),
-            clip_prompt: Some("see".into()),
-            file_name: Some("cat.png".into()),
-        };
-        assert_eq!(read, std::slice::from_ref(&expected));
-        let same = "prompt = 'a {cat|dog}'\nnegative_prompt = 'bad'\nwidth = 512\nheight = 768\nsample_steps = 1000\n\
-            seed = [1, 2, 3]\nscale = 7.5\nnegative_scale = 'none'\nstrength = 0.4\nnetwork_multipliers = [0.5, -1]\n\
-            original_width = 1024\noriginal_height = 1536\nnegative_original_width = 512\n\
-            negative_original_height = 513\ncrop_top = 8\ncrop_left = 0\nclip_prompt = 'see'\nfile_name = 'cat.png'\n\
-            sample_sampler = 'DPM++ 2M'\n";
-        let toml = format!("[[prompt.subset]]\n{same}");
-        assert_eq!(picture_prompts(&toml, "toml", "x").unwrap(), std::slice::from_ref(&expected));
-        let items = same.trim().split('\n').map(|line| line.split_once(" = ").unwrap());
-        let items = items.map(|(key, value)| format!("\"{key}\": {}", value.replace('\'', "\"")));
-        let json = format!("[{{{}}}]", items.collect::<Vec<_>>().join(", "));
-        assert_eq!(picture_prompts(&json, "json", "x").unwrap(), [expected]);
-    }
-
-    #[test]
-    fn what_gen_img_asks_for_in_vain_is_refused() {
-        for (setting, told) in [
-            ("--d 1,x", "it is not a whole number"),
-            ("--d -1", "it is not a seed; leave --d out"),
-            ("--s 0", "it is not a number of steps; use 1 to 1000"),
-            ("--t 2", "it is not a strength"),
-            ("--am 1,", "it is not a list of strengths"),
-            ("--ow 1e9", "it is not a number of pixels"),
-            ("--f ../x", "it is not the name of a file"),
-            ("--dsd1 0.3", "--dsd1: Deep Shrink is not built in; leave it out"),
-            ("--glt 700", "--glt: a gradual latent is not built in; leave it out"),
-            ("--zz", "--zz is not known; use --n, --w"),
-        ] {
-            let error = picture_prompts(&format!("a\nb {setting}"), "txt", "x").unwrap_err();
-            let told_of = &error.downcast_ref::<Problems>().unwrap().0;
-            assert_eq!(told_of.len(), 1);
-            let text = told_of[0].to_string();
-            assert!(text.starts_with("x: line 2: ") && text.contains(told), "{text}");
-        }
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub struct Sampling {
     pub steps: usize,
     /// How closely the prompt is followed.
     pub cfg_scale: f64,
+    /// How far it is led away from the negative prompt, if not as far as to the prompt: guidance starts from the empty prompt
+    /// then (sd-scripts' `--negative_scale`).
+    pub negative_scale: Option<f64>,
     /// Churn and the rest; eta is given by family below.
     pub options: SamplerOptions,
     /// Eta of k-diffusion's samplers.
@@ -83,6 +86,14 @@ pub struct Sampling {
     pub s_min_uncond: f64,
     /// … and all steps, not every other.
     pub s_min_uncond_all: bool,
+}
+
+impl Sampling {
+    /// The weight of the negative prompt beside the prompt, if it has a scale of its own; without guidance it has none.
+    pub fn negative_weight(&self) -> Option<f64> {
+        let scale = self.negative_scale?;
+        if self.cfg_scale > 1.0 { Some(-scale / self.cfg_scale) } else { None }
+    }
 }
 
 /// Where randomness starts.

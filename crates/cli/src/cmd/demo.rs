@@ -13,9 +13,10 @@ use lorabake_generate::open_model;
 use lorabake_generate::painter::{Painter, Predicts};
 use lorabake_generate::picture_file;
 use lorabake_generate::png_text::PictureSettings;
-use lorabake_generate::prompt_file::{self, PicturePrompt};
+use lorabake_generate::prompt_file::{self, Choices, FilePrompt};
 use lorabake_generate::sample::picture_dtypes;
 use lorabake_recipe::model::Model;
+use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Parsed, Recipe, count, parse_train};
 use lorabake_train::event::Outcome;
 
@@ -95,8 +96,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The prompts of one kind that belong to the example `name`.
-fn read_prompts(name: &str, kind: &str) -> Result<Vec<PicturePrompt>> {
-    prompt_file::read_pictures(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo")
+fn read_prompts(name: &str, kind: &str) -> Result<Vec<FilePrompt>> {
+    let choices = Choices { repeat: 1, seed: Seed(1) };
+    let lines = prompt_file::read_pictures(Path::new(&format!("{FOLDER}/{name}.{kind}.txt")), "demo", choices)?;
+    Ok(lines.into_iter().flatten().collect())
 }
 
 /// Writes what belongs to the example `name`, or to all, into `folder`, and leaves alone what is there.
@@ -135,7 +138,7 @@ fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
 }
 
 /// Paints every prompt without and with the LoRA; the path of the sheet.
-fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[PicturePrompt]) -> Result<String> {
+fn paint_sheet(parsed: &Parsed, outcome: &Outcome, prompts: &[FilePrompt]) -> Result<String> {
     let recipe = &parsed.recipe;
     let mut easel = easel(recipe)?;
     let mut orders = Vec::new();
@@ -163,7 +166,7 @@ fn easel(recipe: &Recipe) -> Result<Easel> {
 }
 
 /// The picture of `prompt` with the LoRA.
-fn order(recipe: &Recipe, outcome: &Outcome, prompt: &PicturePrompt) -> Result<Order> {
+fn order(recipe: &Recipe, outcome: &Outcome, prompt: &FilePrompt) -> Result<Order> {
     let (width, height) = recipe.data.resolution;
     let mut base = PictureSettings {
         width: Some(width as usize),
@@ -175,9 +178,9 @@ fn order(recipe: &Recipe, outcome: &Outcome, prompt: &PicturePrompt) -> Result<O
     base.sampling.sampler = Some(Sampler::Ddim.to_string());
     base.sampling.cfg_scale = Some(SCALE);
     base.sampling.seed = Some(1);
-    let mut settings = prompt.settings().over(&base);
+    let mut settings = prompt.settings.clone().over(&base);
     let name = outcome.file.file_stem().unwrap_or_default().to_string_lossy();
-    settings.prompt = Some(format!("{} <lora:{name}:1>", prompt.prompt));
+    settings.prompt = Some(format!("{} <lora:{name}:1>", settings.prompt.unwrap_or_default()));
     if let Some(seed) = prompt.seeds.first() {
         settings.sampling.seed = Some(*seed);
     }

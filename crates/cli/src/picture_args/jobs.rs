@@ -1,6 +1,5 @@
 //! The pictures that a command line asks for, each with its request.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -8,14 +7,14 @@ use lorabake_generate::easel::{Order, Ordered};
 use lorabake_generate::from_settings::{Library, Originals};
 use lorabake_generate::picture_file::read_text;
 use lorabake_generate::png_text::{self, PictureSettings};
-use lorabake_generate::prompt::styles::{Styled, Styles};
-use lorabake_generate::prompt::{check_length, tags};
-use lorabake_generate::prompt_file::{self, PicturePrompt};
+use lorabake_generate::prompt::tags;
 use lorabake_generate::read_noise;
 
 use super::model::folder_of;
-use super::{PictureArgs, effect};
+use super::{PictureArgs, effect, wanted};
 use crate::terminal;
+
+pub use super::wanted::Single;
 
 /// A picture to be painted.
 #[derive(Debug, Clone)]
@@ -82,8 +81,8 @@ impl Wishes {
         effect::check(args, &base)?;
         let library = args.library.library(folder_of(batch.out))?;
         let mut singles = Vec::new();
-        for settings in prompts(args, &base)? {
-            singles.extend(settings.each_seed(batch.count));
+        for wanted in wanted::prompts(args, &base, batch.count)? {
+            singles.extend(wanted.each_seed(batch.count));
         }
         let units = args.control.units(like.as_ref().map_or(&[], |like| &like.control))?;
         let originals = Originals { control: units.control, ..args.init.originals()? };
@@ -165,101 +164,6 @@ fn like(path: &Path) -> Result<PictureSettings> {
     Ok(settings)
 }
 
-/// One prompt with its settings.
-struct Wanted {
-    settings: PictureSettings,
-    seeds: Vec<u64>,
-    file_name: Option<String>,
-}
-
-/// One picture with its settings.
-#[derive(Debug, Clone)]
-pub struct Single {
-    /// All of them, the seed too.
-    pub settings: PictureSettings,
-    /// Its file's name, if the prompt file gives one.
-    pub file_name: Option<String>,
-}
-
-impl Wanted {
-    /// One for each picture: the seed goes up, or that of the variation if there is one.
-    fn each_seed(self, count: u32) -> Vec<Single> {
-        let mut all = Vec::new();
-        let first = self.settings.sampling.seed.unwrap_or_else(random_seed);
-        let variation = self.settings.sampling.variation_seed.unwrap_or_else(random_seed);
-        let count = if count == 1 { self.seeds.len().max(1) } else { count as usize };
-        let varies = self.settings.sampling.variation_strength.unwrap_or(0.0) > 0.0;
-        for index in 0..count as u64 {
-            let mut settings = self.settings.clone();
-            let seed = match self.seeds.get(index as usize) {
-                Some(seed) => *seed,
-                None if varies => first,
-                None => first + index,
-            };
-            settings.sampling.seed = Some(seed);
-            settings.sampling.variation_seed = Some(variation + index);
-            all.push(Single { settings, file_name: self.file_name.clone() });
-        }
-        all
-    }
-}
-
-fn random_seed() -> u64 {
-    u64::from(RandomState::new().build_hasher().finish() as u32)
-}
-
-/// The prompts of the command line, then those of the file, each with its settings; else that of `--like`.
-fn prompts(args: &PictureArgs, base: &PictureSettings) -> Result<Vec<Wanted>> {
-    let styles = styles(args)?;
-    let mut all = Vec::new();
-    for prompt in &args.prompt {
-        let settings = PictureSettings { prompt: Some(prompt.clone()), ..base.clone() };
-        all.push(Wanted { settings, seeds: Vec::new(), file_name: None });
-    }
-    if let Some(path) = &args.from_file {
-        for prompt in prompt_file::read_pictures(path, "--from_file")? {
-            all.push(of_file(prompt, base)?);
-        }
-    }
-    if all.is_empty() {
-        if base.prompt.is_none() {
-            bail!("--like: the picture does not tell its prompt; give --prompt");
-        }
-        all.push(Wanted { settings: base.clone(), seeds: Vec::new(), file_name: None });
-    }
-    for wanted in &mut all {
-        let styled = Styled {
-            prompt: wanted.settings.prompt.clone().unwrap_or_default(),
-            negative_prompt: wanted.settings.negative_prompt.clone().unwrap_or_default(),
-        };
-        let styled = with_styles(&styles, &args.texts.style, styled)?;
-        wanted.settings.prompt = Some(styled.prompt);
-        wanted.settings.negative_prompt = Some(styled.negative_prompt);
-        let hires = &mut wanted.settings.hires;
-        let typed = |text: &Option<String>| text.clone().unwrap_or_default();
-        let styled = Styled { prompt: typed(&hires.prompt), negative_prompt: typed(&hires.negative_prompt) };
-        let styled = with_styles(&styles, &args.texts.style, styled)?;
-        // A second pass without a text of its own has that of the first, with its styles.
-        if hires.prompt.as_ref().is_some_and(|text| !text.is_empty()) {
-            hires.prompt = Some(styled.prompt);
-        }
-        if hires.negative_prompt.as_ref().is_some_and(|text| !text.is_empty()) {
-            hires.negative_prompt = Some(styled.negative_prompt);
-        }
-    }
-    Ok(all)
-}
-
-/// A text with its styles, one after the other, so that none makes it grow beyond measure.
-fn with_styles(styles: &Styles, names: &[String], mut styled: Styled) -> Result<Styled> {
-    for name in names {
-        styled = styles.apply(std::slice::from_ref(name), styled)?;
-        check_length(&styled.prompt)?;
-        check_length(&styled.negative_prompt)?;
-    }
-    Ok(styled)
-}
-
 /// Tells what of a picture is not in its text: the picture that it began with, and its mask.
 fn begins_with_picture(args: &PictureArgs, settings: &PictureSettings) {
     let masks = settings.mask.blur.is_some() || settings.mask.only_masked.is_some() || settings.mask.content.is_some();
@@ -291,33 +195,4 @@ fn check_names(settings: &PictureSettings) -> Result<()> {
         bail!("--like: the picture's upscaler {name} is a path, which is not opened; give --hr_upscaler");
     }
     Ok(())
-}
-
-/// A prompt of a file, whose settings win.
-fn of_file(prompt: PicturePrompt, base: &PictureSettings) -> Result<Wanted> {
-    for (asked, option) in [
-        (prompt.negative_scale.is_some(), "--nl"),
-        (!prompt.network_multipliers.is_empty(), "--am"),
-        (prompt.original_width.is_some() || prompt.original_height.is_some(), "--ow, --oh"),
-        (prompt.negative_original_width.is_some() || prompt.negative_original_height.is_some(), "--nw, --nh"),
-        (prompt.crop_top.is_some() || prompt.crop_left.is_some(), "--ct, --cl"),
-        (prompt.clip_prompt.is_some(), "--c"),
-    ] {
-        if asked {
-            bail!("--from_file: {option} of the prompt \"{}\" is not built in; leave it out", prompt.prompt);
-        }
-    }
-    Ok(Wanted { settings: prompt.settings().over(base), seeds: prompt.seeds, file_name: prompt.file_name })
-}
-
-fn styles(args: &PictureArgs) -> Result<Styles> {
-    let usual = Path::new("styles.csv");
-    match &args.texts.styles_file {
-        Some(path) => Styles::open(path).context("--styles_file"),
-        None if !args.texts.style.is_empty() && usual.is_file() => Styles::open(usual),
-        None if !args.texts.style.is_empty() => {
-            bail!("--style: there is no styles.csv here; name it with --styles_file")
-        }
-        None => Ok(Styles::default()),
-    }
 }

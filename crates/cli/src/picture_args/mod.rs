@@ -8,8 +8,10 @@ pub mod jobs;
 pub mod library;
 pub mod model;
 pub mod sampling;
+mod sizes;
 mod texts;
 mod values;
+mod wanted;
 
 use std::path::PathBuf;
 
@@ -25,8 +27,12 @@ pub struct PictureArgs {
     /// times.
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["from_file", "like"], allow_hyphen_values = true)]
     pub prompt: Vec<String>,
-    /// A file of prompts, one a line with --n, --w, --h, --d, --s, --l and so on as sd-scripts' gen_img.py reads them, or
-    /// TOML or JSON.
+    /// Makes the choices in braces of --prompt, as in lines of --from_file: {a|b} is one of them by chance, {2$$a|b|c} two,
+    /// {e$$a|b} each in a picture of its own.
+    #[arg(long, requires = "prompt")]
+    pub variants: bool,
+    /// A file of prompts, one a line with --n, --w, --h, --d, --s, --l and so on as sd-scripts' gen_img.py reads them, or with
+    /// --prompt "…" --steps 20 as the web UI's script does, or TOML or JSON.
     #[arg(long, value_name = "FILE", conflicts_with = "latent")]
     pub from_file: Option<PathBuf>,
     /// What it should not show.
@@ -55,6 +61,8 @@ pub struct PictureArgs {
     #[command(flatten)]
     pub sampling: sampling::SamplingArgs,
     #[command(flatten)]
+    pub sizes: sizes::SizeArgs,
+    #[command(flatten)]
     pub init: init::InitArgs,
     #[command(flatten)]
     pub hires: hires::HiresArgs,
@@ -73,6 +81,7 @@ impl PictureArgs {
             ..PictureSettings::default()
         };
         self.sampling.put(&mut settings);
+        self.sizes.put(&mut settings);
         self.texts.put(&mut settings);
         self.init.put(&mut settings);
         self.hires.put(&mut settings);

@@ -14,6 +14,10 @@ pub struct SamplingArgs {
     /// How closely the prompt is followed; 1 = as the prompt alone has it. [default: 7]
     #[arg(long, value_name = "SCALE", value_parser = super::values::scale)]
     cfg_scale: Option<f64>,
+    /// How far the picture is led away from the negative prompt, apart from --cfg_scale: guidance starts from the empty prompt
+    /// then, which takes half as long again. [default: as --cfg_scale]
+    #[arg(long, value_name = "SCALE", value_parser = super::values::scale)]
+    negative_scale: Option<f64>,
     /// Where randomness starts: the same seed and options give the same picture. [default: drawn at random]
     #[arg(long, value_name = "NUMBER", value_parser = super::values::seed)]
     seed: Option<u32>,
@@ -81,6 +85,7 @@ impl SamplingArgs {
         let sampling = &mut settings.sampling;
         sampling.steps = self.steps.map(usize::from);
         sampling.cfg_scale = self.cfg_scale;
+        sampling.negative_scale = self.negative_scale;
         sampling.seed = self.seed.map(u64::from);
         if let Some(choice) = self.sampler {
             sampling.sampler = Some(choice.sampler.to_string());

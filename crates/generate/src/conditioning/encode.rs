@@ -10,6 +10,7 @@ use lorabake_model::text::{PlacedVectors, TextEncoder, TextInput};
 use lorabake_model::{Conditioning, Encoded};
 use lorabake_weights::Family;
 
+use super::ToldSizes;
 use super::chunks::{Chunk, Chunks, Layout, empty, lay_out};
 use super::weighting::weigh;
 use crate::embedding::EmbeddingTable;
@@ -27,6 +28,8 @@ pub struct TextOptions {
     pub emphasis: Emphasis,
     /// How many places back in a full chunk a comma is looked for.
     pub comma_backtrack: usize,
+    /// What SDXL is told of sizes.
+    pub sizes: ToldSizes,
 }
 
 /// All that turns texts into conditioning.
@@ -67,14 +70,13 @@ impl Encoders<'_> {
             }
         }
         let zero = negative && self.bundle.family == Family::Sdxl && texts.iter().all(|text| text.is_empty());
-        let [width, height] = size.map(|side| side as f32);
         let mut conditions = Vec::with_capacity(texts.len());
         for (context, pooled) in contexts.into_iter().zip(pooled) {
             let mut encoded = Encoded { context: Tensor::cat(context, 2), pooled };
             if zero {
                 encoded = zeros_like(&encoded);
             }
-            conditions.push(encoded.with(vec![[height, width, 0.0, 0.0, height, width]]));
+            conditions.push(encoded.with(vec![self.options.sizes.numbers(size, negative)]));
         }
         Ok(conditions)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Conditions, TextOptions};
+use super::{Conditions, PassTexts, TextOptions};
 use crate::prompt::schedule::Timeline;
 
 /// How many pairs of prompt and negative prompt are kept. One of 75 tokens takes 0.5 MB for SD1.x, 1.3 MB for SDXL.
@@ -19,13 +19,15 @@ pub struct KeptKey {
     texts: [String; 2],
     timeline: Timeline,
     size: [usize; 2],
+    negative_weight: Option<f64>,
     options: TextOptions,
 }
 
 impl KeptKey {
-    /// Of `texts`, prompt and negative prompt, for a pass of `size` pixels; `nets` says what acts on the text encoders.
-    pub fn new(nets: &str, texts: [&str; 2], timeline: Timeline, size: [usize; 2], options: TextOptions) -> Self {
-        Self { nets: nets.to_owned(), texts: texts.map(str::to_owned), timeline, size, options }
+    /// Of the texts of `pass`; `nets` says what acts on the text encoders.
+    pub fn new(nets: &str, pass: PassTexts<'_>, options: TextOptions) -> Self {
+        let PassTexts { texts, timeline, size, negative_weight } = pass;
+        Self { nets: nets.to_owned(), texts: texts.map(str::to_owned), timeline, size, negative_weight, options }
     }
 }
 
@@ -55,15 +57,22 @@ impl KeptTexts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Part;
+    use super::super::{Part, ToldSizes};
     use super::*;
     use crate::conditioning::chunks::COMMA_BACKTRACK;
     use crate::prompt::emphasis::Emphasis;
     use crate::prompt::schedule::schedule;
 
     fn key(nets: &str, prompt: &str, side: usize) -> KeptKey {
-        let options = TextOptions { clip_skip: 1, emphasis: Emphasis::default(), comma_backtrack: COMMA_BACKTRACK };
-        KeptKey::new(nets, [prompt, ""], Timeline { steps: 20, hires_steps: None, old: false }, [side, side], options)
+        let options = TextOptions {
+            clip_skip: 1,
+            emphasis: Emphasis::default(),
+            comma_backtrack: COMMA_BACKTRACK,
+            sizes: ToldSizes::default(),
+        };
+        let timeline = Timeline { steps: 20, hires_steps: None, old: false };
+        let pass = PassTexts { texts: [prompt, ""], timeline, size: [side, side], negative_weight: None };
+        KeptKey::new(nets, pass, options)
     }
 
     #[test]

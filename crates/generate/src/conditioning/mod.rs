@@ -9,8 +9,10 @@ mod kept;
 pub mod length;
 pub mod places;
 mod plan;
+mod told_sizes;
 pub mod weighting;
 
 pub use encode::{Encoders, TextOptions};
 pub use kept::{KeptKey, KeptTexts};
-pub use plan::{Conditions, Part};
+pub use plan::{Conditions, Part, PassTexts};
+pub use told_sizes::ToldSizes;

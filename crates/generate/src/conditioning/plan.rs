@@ -37,13 +37,27 @@ impl Part {
     }
 }
 
+/// The texts of a pass.
+#[derive(Debug, Clone, Copy)]
+pub struct PassTexts<'a> {
+    /// Prompt and negative prompt.
+    pub texts: [&'a str; 2],
+    /// The steps over which they are laid out.
+    pub timeline: Timeline,
+    /// Width and height in pixels.
+    pub size: [usize; 2],
+    /// The weight of the negative prompt as a part beside those of the prompt, if guidance starts from the empty prompt in
+    /// its place.
+    pub negative_weight: Option<f64>,
+}
+
 impl Conditions {
-    /// Encodes prompt and negative prompt for a pass of `size` [width, height] pixels.
+    /// Encodes prompt and negative prompt for a pass.
     ///
     /// # Errors
     /// When a text cannot be read as the web UI reads it.
-    pub fn of(encoders: &Encoders<'_>, texts: [&str; 2], timeline: Timeline, size: [usize; 2]) -> Result<Self> {
-        let [prompt, negative] = texts;
+    pub fn of(encoders: &Encoders<'_>, pass: PassTexts<'_>) -> Result<Self> {
+        let PassTexts { texts: [prompt, negative], timeline, size, negative_weight } = pass;
         let encoded = |text: &str, weight: f64, is_negative: bool| -> Result<Part> {
             let schedule = schedule(text, timeline);
             let texts: Vec<&str> = schedule.entries.iter().map(|entry| entry.text.as_str()).collect();
@@ -58,6 +72,11 @@ impl Conditions {
         for part in composed {
             parts.push(encoded(&part.text, part.weight, false)?);
         }
-        Ok(Self { parts, negative: encoded(negative, 1.0, true)? })
+        let mut start = encoded(negative, 1.0, true)?;
+        if let Some(weight) = negative_weight {
+            parts.push(Part { weight, ..start });
+            start = encoded("", 1.0, true)?;
+        }
+        Ok(Self { parts, negative: start })
     }
 }

@@ -6,8 +6,12 @@
 mod model_facts;
 mod order;
 
-use anyhow::Result;
+use std::collections::BTreeSet;
 
+use anyhow::Result;
+use lorabake_weights::Family;
+
+use crate::conditioning::ToldSizes;
 use crate::file_hashes;
 use crate::nets::{FoundNetwork, Nets};
 use crate::painter::Painter;
@@ -28,6 +32,8 @@ pub struct Easel {
     model: ModelFacts,
     held: Held,
     held_hires: Held,
+    /// Notes that were told.
+    noted: BTreeSet<String>,
 }
 
 /// A picture with what is told of it.
@@ -66,10 +72,11 @@ impl Held {
 impl Easel {
     /// A painter of the checkpoint that `model` tells of.
     pub fn new(painter: Painter, model: ModelFacts) -> Self {
-        Self { painter, model, held: Held::default(), held_hires: Held::default() }
+        Self { painter, model, held: Held::default(), held_hires: Held::default(), noted: BTreeSet::new() }
     }
 
-    /// Brings the networks of `order` into memory, unless they are there; what is to be told of new ones, a line each.
+    /// Brings the networks of `order` into memory, unless they are there; what is to be told of new ones, a line each, and
+    /// each note once.
     ///
     /// # Errors
     /// When a file cannot be read, is none, or does not fit.
@@ -78,8 +85,17 @@ impl Easel {
         if let Some(networks) = hires_networks(order) {
             lines.extend(self.held_hires.fill(&self.painter, networks)?);
         }
+        let mut notes = Vec::new();
         for skipped in self.painter.embeddings.skipped_in(&format!("{} {}", order.prompt, order.negative_prompt)) {
-            lines.push(format!("note: {}", skipped.reason));
+            notes.push(format!("note: {}", skipped.reason));
+        }
+        if order.request.text.sizes != ToldSizes::default() && self.painter.family() != Family::Sdxl {
+            notes.push("note: original sizes and crops have no effect: only SDXL is told of them".to_owned());
+        }
+        for note in notes {
+            if self.noted.insert(note.clone()) {
+                lines.push(note);
+            }
         }
         Ok(lines)
     }

@@ -87,15 +87,15 @@ pub fn unclosed(text: &str) -> Option<&str> {
 }
 
 /// Where a tag stands, in bytes, and what it is.
-struct Found<'a> {
-    start: usize,
-    end: usize,
-    kind: &'a str,
-    arguments: &'a str,
+pub(super) struct Found<'a> {
+    pub start: usize,
+    pub end: usize,
+    pub kind: &'a str,
+    pub arguments: &'a str,
 }
 
 /// The first tag.
-fn next_tag(text: &str) -> Option<Found<'_>> {
+pub(super) fn next_tag(text: &str) -> Option<Found<'_>> {
     // A tag needs a `>` behind it, so that none is looked for in vain from each `<`.
     let last = text.rfind('>')?;
     for (start, _) in text[..last].match_indices('<') {

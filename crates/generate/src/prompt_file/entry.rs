@@ -17,7 +17,7 @@ pub(super) struct Entry {
 }
 
 /// A setting as it is typed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Setting {
     /// `--w` in a line of text, `width` elsewhere.
     pub key: String,
@@ -53,6 +53,8 @@ pub(super) enum Fault {
     ControlNet,
     /// It asks for what is not there.
     Missing(&'static str),
+    /// It is about networks, and the prompt has none.
+    NoNetwork,
     TooLong,
     /// A seed below 0, which elsewhere stands for a random one.
     Negative,
@@ -102,6 +104,9 @@ impl Setting {
             Fault::Unknown => (format!("{key} is not known"), format!("use {}", known.long)),
             Fault::ControlNet => (format!("{key}: ControlNet is not built in"), "leave it out".to_owned()),
             Fault::Missing(what) => (format!("{key}: {what} is not built in"), "leave it out".to_owned()),
+            Fault::NoNetwork => {
+                (format!("{self}: the prompt has no network"), "write one in it, for instance <lora:NAME:1>".to_owned())
+            }
             Fault::TooLong => {
                 let bytes = self.value.len();
                 (format!("{key}: a text of {bytes} bytes"), "225 tokens are seen, so shorten it".to_owned())

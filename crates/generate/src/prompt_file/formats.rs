@@ -15,16 +15,31 @@ pub(super) struct Entries {
 /// The prompts in the lines of `text`.
 pub(super) fn from_lines(text: &str) -> Entries {
     let mut entries = Entries::default();
-    for (index, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
-        let line = line.trim();
-        if !line.is_empty() && !line.starts_with('#') {
-            entries.prompts.push(from_line(line, index + 1));
-        }
+    for (line, number) in prompt_lines(text) {
+        entries.prompts.push(from_line(line, number));
     }
     entries
 }
 
-fn from_line(text: &str, line: usize) -> Entry {
+/// The lines of `text` that are prompts, with their numbers counted from 1.
+pub(super) fn prompt_lines(text: &str) -> Vec<(&str, usize)> {
+    let mut lines = Vec::new();
+    let mut number = 0;
+    for line in text.split('\n') {
+        // A line ends with \r\n or \n, or as of old with \r.
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        for line in line.split('\r') {
+            number += 1;
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                lines.push((line, number));
+            }
+        }
+    }
+    lines
+}
+
+pub(super) fn from_line(text: &str, line: usize) -> Entry {
     let mut parts = text.split(" --");
     let prompt = parts.next().unwrap_or_default().trim().to_owned();
     let mut settings = vec![Setting { key: "prompt".to_owned(), value: prompt, line }];

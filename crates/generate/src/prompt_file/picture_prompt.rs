@@ -1,11 +1,15 @@
 //! Prompts of sd-scripts' `gen_img.py`: what its lines may ask for beyond those of pictures during training.
 //!
-//! In TOML and JSON the settings have long names, and lists may be lists. Deep Shrink and gradual latents are refused.
+//! In TOML and JSON the settings have long names, and lists may be lists. Deep Shrink, gradual latents and guidance by CLIP
+//! (which `gen_img.py` reads and no longer has) are refused.
 
 use lorabake_recipe::Problem;
 
 use super::entry::{Entry, Fault, Known, Setting, scale, seed, short, side};
+use super::pictures::FilePrompt;
+use crate::conditioning::ToldSizes;
 use crate::png_text::PictureSettings;
+use crate::prompt::with_strengths;
 
 /// Steps that sd-scripts takes.
 const STEPS: std::ops::RangeInclusive<usize> = 1..=1000;
@@ -13,10 +17,10 @@ const STEPS: std::ops::RangeInclusive<usize> = 1..=1000;
 const LARGEST_TOLD: usize = 65_536;
 
 const KNOWN: Known = Known {
-    short: "--n, --w, --h, --s, --d, --l, --nl, --t, --am, --ow, --oh, --nw, --nh, --ct, --cl, --c, --f and --ss",
+    short: "--n, --w, --h, --s, --d, --l, --nl, --t, --am, --ow, --oh, --nw, --nh, --ct, --cl, --f and --ss",
     long: "prompt, negative_prompt, width, height, sample_steps, seed, scale, negative_scale, strength, \
         network_multipliers, original_width, original_height, negative_original_width, negative_original_height, \
-        crop_top, crop_left, clip_prompt, file_name and sample_sampler",
+        crop_top, crop_left, file_name and sample_sampler",
 };
 
 /// A prompt and how it is painted; what the file leaves open is `None` or empty.
@@ -36,47 +40,69 @@ pub struct PicturePrompt {
     pub steps: Option<usize>,
     /// Guidance scale.
     pub scale: Option<f64>,
-    /// Guidance scale of the negative prompt, if it has one of its own.
-    pub negative_scale: Option<f64>,
+    /// Guidance scale of the negative prompt.
+    pub negative_scale: NegativeScale,
     /// How much of the picture that is begun with is painted anew, 0 to 1.
     pub strength: Option<f64>,
     /// Name of the sampler, which nobody has looked at.
     pub sampler: Option<String>,
-    /// Strengths of the networks of the command line, in their order; the last holds for all that follow.
+    /// Strengths of the networks of the prompt, in their order; the last holds for all that follow.
     pub network_multipliers: Vec<f64>,
-    /// Width that SDXL is told the picture had.
-    pub original_width: Option<usize>,
-    /// Height that SDXL is told the picture had.
-    pub original_height: Option<usize>,
-    /// Width that SDXL is told of the negative prompt.
-    pub negative_original_width: Option<usize>,
-    /// Height that SDXL is told of the negative prompt.
-    pub negative_original_height: Option<usize>,
-    /// Pixels that SDXL is told were cut off above.
-    pub crop_top: Option<usize>,
-    /// Pixels that SDXL is told were cut off on the left.
-    pub crop_left: Option<usize>,
-    /// Another prompt for guidance by CLIP.
-    pub clip_prompt: Option<String>,
+    /// What SDXL is told of sizes.
+    pub sizes: ToldSizes,
     /// Name of the file, without folders.
     pub file_name: Option<String>,
 }
 
+/// Guidance scale of the negative prompt, as a prompt asks for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum NegativeScale {
+    /// Nothing is said.
+    #[default]
+    Open,
+    /// That of the prompt, whatever holds elsewhere.
+    AsPrompt,
+    /// One of its own.
+    Own(f64),
+}
+
 impl PicturePrompt {
-    /// What it says of a picture, but for seeds and its file; sides are rounded down to multiples of 8.
-    pub fn settings(&self) -> PictureSettings {
+    /// The picture that it asks for; sides are rounded down to multiples of 8. What is wrong goes to `problems`, as for
+    /// [`Self::of`] with the same `entry`.
+    pub(super) fn asked(mut self, entry: &Entry, label: &str, problems: &mut Vec<Problem>) -> FilePrompt {
+        if !self.network_multipliers.is_empty() {
+            match with_strengths(&self.prompt, &self.network_multipliers) {
+                Some(prompt) => self.prompt = prompt,
+                None => {
+                    let of_networks =
+                        |setting: &&Setting| matches!(setting.key.as_str(), "--am" | "network_multipliers");
+                    let setting = entry.settings.iter().find(of_networks).cloned().unwrap_or_default();
+                    problems.push(setting.problem(label, Fault::NoNetwork, &KNOWN));
+                }
+            }
+        }
         let mut settings = PictureSettings {
-            prompt: Some(self.prompt.clone()),
-            negative_prompt: self.negative_prompt.clone(),
+            prompt: Some(self.prompt),
+            negative_prompt: self.negative_prompt,
             width: self.width.map(|side| side / 8 * 8),
             height: self.height.map(|side| side / 8 * 8),
             denoising_strength: self.strength,
+            sizes: self.sizes,
             ..PictureSettings::default()
         };
         settings.sampling.steps = self.steps;
         settings.sampling.cfg_scale = self.scale;
-        settings.sampling.sampler = self.sampler.clone();
-        settings
+        settings.sampling.sampler = self.sampler;
+        if let NegativeScale::Own(scale) = self.negative_scale {
+            settings.sampling.negative_scale = Some(scale);
+        }
+        FilePrompt {
+            settings,
+            seeds: self.seeds,
+            file_name: self.file_name,
+            negative_scale_as_prompt: self.negative_scale == NegativeScale::AsPrompt,
+            ..FilePrompt::default()
+        }
     }
 
     /// `defaults` with what `entry` says; what is wrong goes to `problems`, which begin with `label`.
@@ -100,12 +126,14 @@ impl PicturePrompt {
             "--d" | "seed" => self.seeds = listed(value, seed)?,
             "--s" | "sample_steps" => self.steps = Some(steps(value)?),
             "--l" | "scale" => self.scale = Some(scale(value)?),
-            "--nl" | "negative_scale" if value.eq_ignore_ascii_case("none") => self.negative_scale = None,
-            "--nl" | "negative_scale" => self.negative_scale = Some(scale(value)?),
+            "--nl" | "negative_scale" if value.eq_ignore_ascii_case("none") => {
+                self.negative_scale = NegativeScale::AsPrompt;
+            }
+            "--nl" | "negative_scale" => self.negative_scale = NegativeScale::Own(scale(value)?),
             "--t" | "strength" => self.strength = Some(strength(value)?),
             "--ss" | "sample_sampler" => self.sampler = Some(short(value)?),
             "--am" | "network_multipliers" => self.network_multipliers = listed(value, multiplier)?,
-            "--c" | "clip_prompt" => self.clip_prompt = Some(short(value)?),
+            "--c" | "clip_prompt" => return Err(Fault::Missing("guidance by CLIP")),
             "--f" | "file_name" => self.file_name = Some(file_name(value)?),
             _ => return self.take_told(setting),
         }
@@ -114,13 +142,14 @@ impl PicturePrompt {
 
     /// What only SDXL is told.
     fn take_told(&mut self, setting: &Setting) -> Result<(), Fault> {
+        let sizes = &mut self.sizes;
         let place = match setting.key.as_str() {
-            "--ow" | "original_width" => &mut self.original_width,
-            "--oh" | "original_height" => &mut self.original_height,
-            "--nw" | "negative_original_width" => &mut self.negative_original_width,
-            "--nh" | "negative_original_height" => &mut self.negative_original_height,
-            "--ct" | "crop_top" => &mut self.crop_top,
-            "--cl" | "crop_left" => &mut self.crop_left,
+            "--ow" | "original_width" => &mut sizes.original_width,
+            "--oh" | "original_height" => &mut sizes.original_height,
+            "--nw" | "negative_original_width" => &mut sizes.negative_original_width,
+            "--nh" | "negative_original_height" => &mut sizes.negative_original_height,
+            "--ct" | "crop_top" => &mut sizes.crop_top,
+            "--cl" | "crop_left" => &mut sizes.crop_left,
             "--dsd1" | "--dst1" | "--dsd2" | "--dst2" | "--dsr" => return Err(Fault::Missing("Deep Shrink")),
             "--glt" | "--glr" | "--gle" | "--gls" | "--glsn" | "--glus" => {
                 return Err(Fault::Missing("a gradual latent"));

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler, StepRule};
-use lorabake_generate::conditioning::TextOptions;
 use lorabake_generate::conditioning::chunks::COMMA_BACKTRACK;
 use lorabake_generate::conditioning::length::PadPrompts;
+use lorabake_generate::conditioning::{TextOptions, ToldSizes};
 use lorabake_generate::nets::Nets;
 use lorabake_generate::noise::Source;
 use lorabake_generate::painter::{Painter, Predicts};
@@ -73,7 +73,12 @@ pub fn request(model: &str, sampler: &str, size: [usize; 2]) -> Request {
         prompt: prompt.to_string(),
         negative_prompt: "blurry".to_string(),
         networks: Vec::new(),
-        text: TextOptions { clip_skip: 1, emphasis: Emphasis::default(), comma_backtrack: COMMA_BACKTRACK },
+        text: TextOptions {
+            clip_skip: 1,
+            emphasis: Emphasis::default(),
+            comma_backtrack: COMMA_BACKTRACK,
+            sizes: ToldSizes::default(),
+        },
         old_prompt_editing: false,
         pad_prompts: PadPrompts::Off,
         size,
@@ -82,6 +87,7 @@ pub fn request(model: &str, sampler: &str, size: [usize; 2]) -> Request {
             scheduler,
             steps: 10,
             cfg_scale: 7.5,
+            negative_scale: None,
             options: SamplerOptions::default(),
             eta: None,
             eta_ddim: None,

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use lorabake_diffusion::{SamplerOptions, Scheduler, StepRule};
-use lorabake_generate::conditioning::TextOptions;
 use lorabake_generate::conditioning::chunks::COMMA_BACKTRACK;
 use lorabake_generate::conditioning::length::PadPrompts;
+use lorabake_generate::conditioning::{TextOptions, ToldSizes};
 use lorabake_generate::control::{ControlResize, ControlUnit, Preprocessor};
 use lorabake_generate::hires::{Enlarge, LatentUpscaler};
 use lorabake_generate::nets::{FoundNetwork, Nets};
@@ -106,6 +106,7 @@ pub(super) fn request(pack: &Pack, case: &Value, seed: u64) -> Result<Request> {
             clip_skip: number("clip_skip").unwrap_or(1.0) as usize,
             emphasis: emphasis.unwrap_or_default(),
             comma_backtrack: COMMA_BACKTRACK,
+            sizes: ToldSizes::default(),
         },
         old_prompt_editing: false,
         pad_prompts: PadPrompts::Off,
@@ -115,6 +116,7 @@ pub(super) fn request(pack: &Pack, case: &Value, seed: u64) -> Result<Request> {
             scheduler: scheduler.unwrap_or(choice.scheduler),
             steps,
             cfg_scale: number("cfg").unwrap_or(7.0),
+            negative_scale: None,
             options: SamplerOptions::default(),
             eta: None,
             eta_ddim: None,

@@ -4,6 +4,7 @@ mod hires;
 mod masking;
 mod over;
 mod sampling;
+mod sizes;
 
 pub use hires::HiresSettings;
 pub use masking::MaskSettings;
@@ -13,6 +14,7 @@ use super::entries::Entry;
 use super::python::Value;
 use super::read::Parsed;
 use super::version::Version;
+use crate::conditioning::ToldSizes;
 use sampling::is_plain;
 
 /// What a picture was made with, as far as its text says so. Nothing is checked but that numbers are numbers.
@@ -36,6 +38,8 @@ pub struct PictureSettings {
     pub vae_hash: Option<String>,
     /// Steps, sampler, seed, and all that acts on the way from noise to latents.
     pub sampling: SamplingSettings,
+    /// What SDXL is told of sizes.
+    pub sizes: ToldSizes,
     /// 1 = the text encoder's last layer.
     pub clip_skip: Option<usize>,
     /// The mode of emphasis, such as `No norm`.
@@ -144,7 +148,12 @@ impl PictureSettings {
                 self.detailer.push(entry.clone());
                 true
             }
-            key => self.sampling.take(key, value) || self.hires.take(key, value) || self.mask.take(key, value),
+            key => {
+                self.sampling.take(key, value)
+                    || self.hires.take(key, value)
+                    || self.mask.take(key, value)
+                    || sizes::take(&mut self.sizes, key, value)
+            }
         }
     }
 }

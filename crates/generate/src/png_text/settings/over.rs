@@ -30,6 +30,16 @@ impl PictureSettings {
             tiling,
             denoising_strength,
         );
+        fill!(
+            self.sizes,
+            base.sizes,
+            original_width,
+            original_height,
+            negative_original_width,
+            negative_original_height,
+            crop_top,
+            crop_left,
+        );
         self.sampling = self.sampling.over(&base.sampling);
         self.hires = self.hires.over(&base.hires);
         self.mask = self.mask.over(&base.mask);
@@ -48,6 +58,7 @@ impl SamplingSettings {
             base,
             steps,
             cfg_scale,
+            negative_scale,
             seed,
             variation_seed,
             variation_strength,

@@ -14,6 +14,8 @@ pub struct SamplingSettings {
     pub scheduler: Option<String>,
     /// Guidance scale.
     pub cfg_scale: Option<f64>,
+    /// Guidance scale of the negative prompt, if it has one of its own.
+    pub negative_scale: Option<f64>,
     /// The picture's seed.
     pub seed: Option<u64>,
     /// A seed that is mixed in.
@@ -91,6 +93,7 @@ impl SamplingSettings {
             "Sampler" => set(&mut self.sampler, text(value)),
             "Schedule type" => set(&mut self.scheduler, text(value)),
             "CFG scale" => set(&mut self.cfg_scale, value.number()),
+            "Negative CFG scale" => set(&mut self.negative_scale, value.number()),
             "Seed" => set(&mut self.seed, seed(value)),
             "Variation seed" => set(&mut self.variation_seed, seed(value)),
             "Variation seed strength" => set(&mut self.variation_strength, value.number()),
