@@ -9,6 +9,7 @@ use lorabake_pixels::opencv::{self, otsu};
 use lorabake_pixels::pillow::paste;
 use lorabake_pixels::{Gray, Rgb, Size};
 
+use super::enlarged;
 use super::thin::{ridges, thinned};
 use crate::inpaint::Region;
 use crate::resize_mode::ResizeMode;
@@ -49,9 +50,6 @@ impl FromStr for ControlResize {
         }
     }
 }
-
-/// Pixels that a map may have on its way; what would take more is refused.
-const MOST_PIXELS: u64 = 1 << 26;
 
 /// A map of the painted size.
 ///
@@ -156,12 +154,7 @@ fn resized(map: &Rgb, size: Size) -> Result<Rgb, String> {
     }
     let pixels = u64::from(size.0) * u64::from(size.1);
     let before = u64::from(map.width) * u64::from(map.height);
-    if pixels > MOST_PIXELS {
-        return Err(format!(
-            "an image of {} × {} would be enlarged to {} × {}; crop it to an aspect nearer to the picture's",
-            map.width, map.height, size.0, size.1
-        ));
-    }
+    enlarged::check(map.size(), [size.0, size.1].map(f64::from))?;
     let content = Content::of(map);
     let resized = if (3..200).contains(&content.colors) {
         opencv::nearest(map, size)

@@ -9,6 +9,7 @@
 //!
 //! Source: Mikubill's sd-webui-controlnet 1.1.455.
 
+mod enlarged;
 pub mod fit;
 mod moment;
 pub mod preprocess;

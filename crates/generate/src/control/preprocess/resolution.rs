@@ -2,8 +2,8 @@
 
 use lorabake_pixels::{Rgb, Size, opencv};
 
-/// Pixels that an image may have on its way; what would take more is refused.
-const MOST_PIXELS: f64 = (1 << 26) as f64;
+use crate::control::enlarged;
+
 /// What sides are filled up to a multiple of.
 const UNIT: u32 = 64;
 
@@ -37,13 +37,7 @@ pub(super) fn resized(image: &Rgb, resolution: u32) -> Result<Rgb, String> {
     let factor = f64::from(resolution.max(1)) / f64::from(image.width.min(image.height));
     let scaled = |side: u32| (f64::from(side) * factor).round_ties_even().max(1.0);
     let (width, height) = (scaled(image.width), scaled(image.height));
-    if width * height > MOST_PIXELS {
-        return Err(format!(
-            "an image of {} × {} would be enlarged to {width} × {height}; crop it to an aspect nearer to a square, or use a \
-             lower resolution",
-            image.width, image.height
-        ));
-    }
+    enlarged::check(image.size(), [width, height])?;
     let size = (width as u32, height as u32);
     Ok(if factor > 1.0 { opencv::cubic(image, size) } else { opencv::area(image, size) })
 }
