@@ -2,6 +2,7 @@
 
 use lorabake_diffusion::{Sampler, SamplerOptions, Scheduler, UniPcOptions, UniPcSkip, UniPcVariant};
 
+use crate::conditioning::ToldSizes;
 use crate::conditioning::length::PadPrompts;
 use crate::file_hashes;
 use crate::hires::Enlarge;
@@ -83,6 +84,7 @@ pub fn fields(request: &Request, told: &Told) -> Fields {
         fields.extra.put("ENSD", request.seed.eta_noise_seed_delta as i64);
     }
     put_options(&mut fields, request);
+    put_sizes(&mut fields, request.text.sizes);
     put_unipc(&mut fields, request);
     fields
 }
@@ -257,19 +259,6 @@ fn put_options(fields: &mut Fields, request: &Request) {
     if sampling.options.always_discard {
         extra.put("Discard penultimate sigma", true);
     }
-    let sizes = request.text.sizes;
-    for (key, pixels) in [
-        ("Original width", sizes.original_width),
-        ("Original height", sizes.original_height),
-        ("Negative original width", sizes.negative_original_width),
-        ("Negative original height", sizes.negative_original_height),
-        ("Crop top", sizes.crop_top),
-        ("Crop left", sizes.crop_left),
-    ] {
-        if let Some(pixels) = pixels {
-            extra.put(key, Value::Whole(pixels as i64));
-        }
-    }
     match request.pad_prompts {
         PadPrompts::Off => {}
         PadPrompts::Pad => extra.put("Pad conds", true),
@@ -280,5 +269,21 @@ fn put_options(fields: &mut Fields, request: &Request) {
     }
     if request.text.emphasis != Emphasis::Original {
         extra.put("Emphasis", request.text.emphasis.to_string().as_str());
+    }
+}
+
+/// What SDXL was told of sizes, where that is not the picture's own.
+fn put_sizes(fields: &mut Fields, sizes: ToldSizes) {
+    for (key, pixels) in [
+        ("Original width", sizes.original_width),
+        ("Original height", sizes.original_height),
+        ("Negative original width", sizes.negative_original_width),
+        ("Negative original height", sizes.negative_original_height),
+        ("Crop top", sizes.crop_top),
+        ("Crop left", sizes.crop_left),
+    ] {
+        if let Some(pixels) = pixels {
+            fields.extra.put(key, Value::Whole(pixels as i64));
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! `--ctr`), needs ControlNet (`--cn`), or is more than `lorabake generate` takes, is refused with the line's number.
 
 mod entry;
+mod file_prompt;
 mod formats;
 mod picture_prompt;
 mod pictures;
@@ -21,8 +22,9 @@ use lorabake_recipe::Problems;
 use lorabake_recipe::text_file::decode;
 
 use crate::sample::Request;
+pub use file_prompt::FilePrompt;
 use formats::Entries;
-pub use pictures::{Choices, FilePrompt, picture_prompts, read_pictures};
+pub use pictures::{Choices, picture_prompts, read_pictures};
 
 /// A prompt and how it is painted; what the file leaves open is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,7 +6,7 @@
 use lorabake_recipe::Problem;
 
 use super::entry::{Entry, Fault, Known, Setting, scale, seed, short, side};
-use super::pictures::FilePrompt;
+use super::file_prompt::FilePrompt;
 use crate::conditioning::ToldSizes;
 use crate::png_text::PictureSettings;
 use crate::prompt::with_strengths;

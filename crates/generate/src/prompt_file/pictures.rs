@@ -7,30 +7,13 @@ use anyhow::{Result, bail};
 use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Problem, Problems};
 
+use super::file_prompt::FilePrompt;
 use super::picture_prompt::PicturePrompt;
 use super::variants::expand;
 use super::{PromptFile, entries, formats, webui_line};
-use crate::png_text::PictureSettings;
 
 /// Most prompts of a file.
 const MOST_PROMPTS: usize = 100_000;
-
-/// A picture that a file asks for, or several by their seeds; what the file leaves open is `None` or empty.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FilePrompt {
-    /// What it says of the picture, but for seeds.
-    pub settings: PictureSettings,
-    /// Seeds, one for each picture.
-    pub seeds: Vec<u64>,
-    /// How many pictures there are.
-    pub count: Option<u32>,
-    /// Names of styles.
-    pub styles: Vec<String>,
-    /// Name of the file, without folders.
-    pub file_name: Option<String>,
-    /// Whether the negative prompt has no guidance scale of its own, whatever holds elsewhere.
-    pub negative_scale_as_prompt: bool,
-}
 
 /// How choices in braces are made.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +114,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::conditioning::ToldSizes;
+    use crate::png_text::PictureSettings;
 
     const ONE: Choices = Choices { repeat: 1, seed: Seed(1) };
 

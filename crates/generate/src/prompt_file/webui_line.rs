@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use super::pictures::FilePrompt;
+use super::file_prompt::FilePrompt;
 use super::shell_words::split;
 use crate::prompt::MOST_BYTES;
 
