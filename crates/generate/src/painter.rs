@@ -125,6 +125,11 @@ impl Painter {
         self.bundle.family
     }
 
+    /// How many pairs of prompt and negative prompt it has encoded.
+    pub fn texts_encoded(&self) -> usize {
+        self.kept_texts.borrow().made()
+    }
+
     /// The checkpoint.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

@@ -35,6 +35,7 @@ impl KeptKey {
 #[derive(Debug, Default)]
 pub struct KeptTexts {
     entries: VecDeque<(KeptKey, Arc<Conditions>)>,
+    made: usize,
 }
 
 impl KeptTexts {
@@ -47,11 +48,17 @@ impl KeptTexts {
             return Ok(Arc::clone(kept));
         }
         let made = Arc::new(make()?);
+        self.made += 1;
         if self.entries.len() == MOST {
             self.entries.pop_front();
         }
         self.entries.push_back((key, Arc::clone(&made)));
         Ok(made)
+    }
+
+    /// How many pairs were made so far.
+    pub fn made(&self) -> usize {
+        self.made
     }
 }
 

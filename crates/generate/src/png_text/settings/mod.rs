@@ -66,6 +66,8 @@ pub struct PictureSettings {
     pub control: Vec<String>,
     /// ADetailer's settings, with their keys.
     pub detailer: Vec<Entry>,
+    /// What a plot varied, if the picture is the sheet of one: `X Type`, `X Values` and so on.
+    pub plot: Vec<Entry>,
     /// The program.
     pub version: Option<String>,
     /// Keys that are not known, and values that are not what their key needs.
@@ -144,6 +146,12 @@ impl PictureSettings {
                 self.control.push(value.to_string());
                 true
             }
+            "Script" | "X Type" | "X Values" | "Y Type" | "Y Values" | "Z Type" | "Z Values" => {
+                self.plot.push(entry.clone());
+                true
+            }
+            // The same values without their ranges.
+            "Fixed X Values" | "Fixed Y Values" | "Fixed Z Values" => true,
             key if key.starts_with("ADetailer ") => {
                 self.detailer.push(entry.clone());
                 true
