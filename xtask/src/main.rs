@@ -5,6 +5,7 @@ mod conformance;
 mod conformance_gen;
 mod docs;
 mod gpu_check;
+mod judge_check;
 mod licences;
 mod mpi_check;
 mod processors;
@@ -26,7 +27,7 @@ struct Chore {
     run: fn(&[String]) -> Result<bool>,
 }
 
-const CHORES: [Chore; 10] = [
+const CHORES: [Chore; 11] = [
     Chore {
         name: "tidy",
         takes: "[--counts]",
@@ -68,6 +69,12 @@ const CHORES: [Chore; 10] = [
         takes: "",
         about: "checks two processes against one, and what happens when one is lost; needs Open MPI",
         run: |_| mpi_check::run(&root()),
+    },
+    Chore {
+        name: "judge-check",
+        takes: "[FOLDER] [--pictures] [--tuning] [--made_only] [--only PART]",
+        about: "judges good bakes and such as are spoilt on purpose, which takes most of an hour; the confusion matrix",
+        run: |args| judge_check::run(args, &root()),
     },
     Chore {
         name: "attack",

@@ -26,6 +26,8 @@ pub enum Command {
     Inspect(cmd::inspect::Args),
     /// Make pictures from prompts, with or without LoRAs
     Generate(Box<cmd::generate::Args>),
+    /// Tell which snapshot of a run is the best, what is wrong with it, and what to change
+    Judge(cmd::judge::Args),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
     /// List the devices of this machine: whether they work, how fast they are, what fits into them

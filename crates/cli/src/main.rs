@@ -13,6 +13,7 @@ mod cmd {
     pub mod generate;
     pub mod import;
     pub mod inspect;
+    pub mod judge;
     pub mod man;
     pub mod plan;
     pub mod train;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
             Ok(Command::Advise(args)) => cmd::advise::run(&args),
             Ok(Command::Import(args)) => cmd::import::run(&args),
             Ok(Command::Inspect(args)) => cmd::inspect::run(&args),
+            Ok(Command::Judge(args)) => cmd::judge::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
             Ok(Command::Doctor(args)) => cmd::doctor::run(&args),
             Ok(Command::Completions(args)) => cmd::completions::run(&args),

@@ -39,6 +39,7 @@ pub mod picture_file;
 pub mod picture_grid;
 pub mod picture_text;
 pub mod png_text;
+pub mod probe;
 pub mod problems;
 pub mod prompt;
 pub mod prompt_file;

@@ -3,9 +3,67 @@
 //! ```text
 //! features       a picture → what the base sees in it, and distances between pictures
 //! runs           a folder and a name → the snapshots of a run, in the order in which they were saved
+//! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone
+//! scenes         captions → prompts with the trigger that the set has no picture of
+//! measure        snapshots → Measures: losses beside the checkpoint's own (losses), drift, text_drift, strength, tags
+//! paintings      a snapshot → its pictures and PictureMeasures: likeness, copies, diversity, bleed, fry, noise_blobs
+//! bootstrap      how sure a number is; paired: that of a difference; wilson: that of a share
+//! rules          Measures, PictureMeasures, RunFacts → Judgement; advice: → what the next bake should change
 //! ```
 //!
 //! What is found out is plain data; words for a screen are made in `cli`. Not here: painting (`generate`), training.
 
 pub mod features;
+pub mod picture;
 pub mod runs;
+
+pub mod material;
+pub mod plain;
+pub mod scenes;
+
+pub mod drift;
+pub mod losses;
+pub mod strength;
+pub mod tags;
+pub mod text_drift;
+
+pub mod adherence;
+pub mod bleed;
+pub mod copies;
+pub mod diversity;
+pub mod fry;
+pub mod likeness;
+pub mod noise_blobs;
+
+pub mod bootstrap;
+pub mod nearest;
+pub mod paired;
+pub mod quantile;
+pub mod wilson;
+
+pub mod measure;
+pub mod paintings;
+pub mod pictures;
+
+pub mod advice;
+pub mod facts;
+pub mod rules;
+
+use serde::{Deserialize, Serialize};
+
+/// All that is known of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run's name.
+    pub run: String,
+    /// What of its recipe matters.
+    pub facts: facts::RunFacts,
+    /// What was measured.
+    pub measures: measure::Measures,
+    /// What was measured of pictures, by the snapshots' numbers.
+    pub pictures: Vec<(usize, pictures::PictureMeasures)>,
+    /// The verdict.
+    pub judgement: rules::Judgement,
+    /// What to change.
+    pub advice: Vec<advice::Advice>,
+}

@@ -35,6 +35,24 @@ impl Conditioning {
         }
         samples
     }
+
+    /// That of a batch of one, for a batch of `count`.
+    ///
+    /// # Panics
+    /// If it is not of one.
+    pub fn repeat(&self, count: usize) -> Self {
+        let [batch, tokens, width] = self.context.dims();
+        assert_eq!(batch, 1, "one prompt is repeated");
+        let context = self.context.clone().expand([count, tokens, width]);
+        let added = self.added.as_ref().map(|added| {
+            let [_, pooled] = added.pooled.dims();
+            AddedConditioning {
+                pooled: added.pooled.clone().expand([count, pooled]),
+                time_ids: vec![added.time_ids[0]; count],
+            }
+        });
+        Self { context, added }
+    }
 }
 
 impl AddedConditioning {

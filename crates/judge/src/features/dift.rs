@@ -15,6 +15,9 @@ use lorabake_recipe::model::Family;
 /// Noises that are averaged.
 pub const NOISES: usize = 4;
 
+/// Models of pictures of at most this side in pixels have few positions.
+const SMALL: usize = 128;
+
 /// Where in the UNet a picture is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dift {
@@ -25,8 +28,17 @@ pub struct Dift {
 }
 
 impl Dift {
-    /// The paper's place for SD1.x and SD2.x, and the one as wide for SDXL.
-    pub fn of_family(family: Family) -> Self {
+    /// The paper's place for SD1.x and SD2.x, and the one as wide for SDXL. The embedded model is SD1.x in small: behind its
+    /// block 1 there are 8 × 8 positions, behind block 2 16 × 16, and these tell drawings apart better (the table in
+    /// docs/judging.md; `examples/tell_apart.rs`).
+    pub fn usual(family: Family, side: usize) -> Self {
+        if side <= SMALL {
+            return Self { up_block: 2, timestep: 261 };
+        }
+        Self::of_family(family)
+    }
+
+    fn of_family(family: Family) -> Self {
         let up_block = if family == Family::Sdxl { 0 } else { 1 };
         Self { up_block, timestep: 261 }
     }

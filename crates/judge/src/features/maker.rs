@@ -40,7 +40,7 @@ impl<'a> FeatureMaker<'a> {
         if painter.is_inpainting_model() {
             bail!("an inpainting model cannot compare pictures; take the checkpoint that the LoRA is made for");
         }
-        let dift = Dift::of_family(painter.family());
+        let dift = Dift::usual(painter.family(), side);
         let conditioning = painter.conditioning("", [side, side])?;
         Ok(Self { painter, dift, side, seed: Seed(0), conditioning, known: RefCell::default() })
     }

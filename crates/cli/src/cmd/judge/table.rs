@@ -1,0 +1,69 @@
+//! The measures of a run as a table for the terminal.
+
+use lorabake_judge::measure::{Measures, SnapshotMeasures};
+use lorabake_judge::pictures::PictureMeasures;
+use lorabake_judge::rules::{Judged, Judgement};
+use lorabake_judge::strength::Response;
+
+use super::words;
+
+/// One line a snapshot.
+pub fn text(measures: &Measures, pictures: &[(usize, PictureMeasures)], judgement: &Judgement) -> String {
+    let head = ["snapshot", "verdict", "held out", "gap", "s*", "s* UNet", "s* TE", "plain", "trigger", "like", "copies", "variety", "bleed"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for (index, (snapshot, judged)) in measures.snapshots.iter().zip(&judgement.snapshots).enumerate() {
+        let mut row = row(snapshot, judged);
+        if let Some((_, painted)) = pictures.iter().find(|(number, _)| *number == index) {
+            row.extend(of_pictures(painted));
+        }
+        rows.push(row);
+    }
+    let mut widths = vec![0; head.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut lines = Vec::new();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        lines.push(cells.join("  ").trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+fn row(snapshot: &SnapshotMeasures, judged: &Judged) -> Vec<String> {
+    let score = snapshot.score();
+    let held_out = if snapshot.held_out.is_empty() {
+        "-".to_owned()
+    } else {
+        format!("{:+.0} % ± {:.0}", percent(score.mean), score.error * 100.0)
+    };
+    vec![
+        words::moment(snapshot.saved),
+        words::verdict(judged.verdict).to_owned(),
+        held_out,
+        format!("{:+.0} %", percent(snapshot.gap())),
+        response(snapshot.whole.as_ref()),
+        response(snapshot.unet.as_ref()),
+        response(snapshot.te.as_ref()),
+        format!("{:.2} %", snapshot.drift.plain * 100.0),
+        format!("{:.2} %", snapshot.drift.trigger * 100.0),
+    ]
+}
+
+fn of_pictures(painted: &PictureMeasures) -> [String; 4] {
+    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    [share(painted.likeness), share(Some(painted.copies)), share(painted.diversity), share(painted.bleed)]
+}
+
+/// A difference of logarithms as a share in percent.
+fn percent(score: f64) -> f64 {
+    (score.exp() - 1.0) * 100.0
+}
+
+fn response(response: Option<&Response>) -> String {
+    let Some(Response { best, interval: [low, high], still_falling, .. }) = response else { return "-".to_owned() };
+    let more = if *still_falling { "+" } else { "" };
+    format!("{best:.2}{more} ({low:.2}-{high:.2})")
+}

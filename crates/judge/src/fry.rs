@@ -1,0 +1,191 @@
+//! M8: whether pictures are "fried": too saturated, too contrasty, too sharp, cut off at black and white.
+//!
+//! Definition: z = (mean of a value over the LoRA's pictures − mean over the base's for the same prompts) ÷ spread of the
+//! base's. Where the training set itself lies on that side of the base, z is taken from the set, and is 0 up to it: neon
+//! signs may be as saturated as the neon signs that were trained on. Signs of overtraining that people look for by eye.
+//! Misleads: high CFG and noise offset do the same, so all pictures are to be made at CFG 5. A set of line drawings is
+//! sharp; that is why the set is asked, too.
+
+use lorabake_pixels::pillow::{Filter, resize};
+use lorabake_pixels::{Rgb, Size};
+
+use crate::bootstrap::{mean, spread};
+use crate::picture::{Luma, Spectrum};
+use crate::quantile::quantile;
+
+/// Sharpness depends on the size, so it is measured at one.
+const SHARP_AT: Size = (256, 256);
+/// A channel at or below the first, or at or above the second, is cut off.
+const CUT_OFF: [u8; 2] = [1, 254];
+
+/// A value that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The share of pixels with a channel at black or full, 0 to 1.
+    CutOff,
+    /// The 99th percentile of saturation (of hue, saturation, value), 0 to 1.
+    Saturation,
+    /// The standard deviation of brightness, 0 to 1.
+    Contrast,
+    /// The mean |Laplacian| of brightness at 256 × 256 pixels.
+    Sharpness,
+    /// The share of power beyond half the Nyquist frequency, 0 to 1.
+    FineDetail,
+    /// The 99.9th percentile of |latents| in the UNet's scale.
+    LatentExtremes,
+    /// The mean of one of the four latent channels.
+    LatentMean(usize),
+}
+
+/// All values, in the order in which a picture has them.
+pub const LOOKS: [Look; 10] = [
+    Look::CutOff,
+    Look::Saturation,
+    Look::Contrast,
+    Look::Sharpness,
+    Look::FineDetail,
+    Look::LatentExtremes,
+    Look::LatentMean(0),
+    Look::LatentMean(1),
+    Look::LatentMean(2),
+    Look::LatentMean(3),
+];
+
+impl Look {
+    /// The least spread that counts, in the value's unit: a base whose few pictures agree by chance is no measure.
+    fn least_spread(self) -> f64 {
+        match self {
+            Self::CutOff => 0.01,
+            Self::Saturation | Self::Contrast => 0.02,
+            Self::Sharpness => 0.002,
+            Self::FineDetail => 1e-4,
+            Self::LatentExtremes => 0.1,
+            Self::LatentMean(_) => 0.05,
+        }
+    }
+}
+
+/// The values of one picture, in the order of [`LOOKS`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Looks([f64; LOOKS.len()]);
+
+impl Looks {
+    /// The values of a picture with its latents in the UNet's scale, 4 channels one after another.
+    pub fn of(picture: &Rgb, latents: &[f32]) -> Self {
+        let luma = Luma::of(picture);
+        let sizes: Vec<f64> = latents.iter().map(|value| f64::from(value.abs())).collect();
+        let values = LOOKS.map(|look| match look {
+            Look::CutOff => cut_off(picture),
+            Look::Saturation => quantile(&saturations(picture), 0.99),
+            Look::Contrast => luma.contrast(),
+            Look::Sharpness => Luma::of(&resize(picture, SHARP_AT, Filter::Bilinear)).sharpness(),
+            Look::FineDetail => Spectrum::of(&luma).fine(),
+            Look::LatentExtremes => quantile(&sizes, 0.999),
+            Look::LatentMean(channel) => {
+                let plane = latents.len() / 4;
+                let own = &latents[channel * plane..][..plane];
+                own.iter().copied().map(f64::from).sum::<f64>() / plane as f64
+            }
+        });
+        Self(values)
+    }
+
+    /// One of the values.
+    pub fn get(&self, look: Look) -> f64 {
+        let place = LOOKS.iter().position(|own| *own == look).expect("all looks are in the list");
+        self.0[place]
+    }
+}
+
+fn cut_off(picture: &Rgb) -> f64 {
+    let mut count = 0;
+    for pixel in picture.pixels() {
+        if pixel.iter().any(|channel| *channel <= CUT_OFF[0] || *channel >= CUT_OFF[1]) {
+            count += 1;
+        }
+    }
+    f64::from(count) / picture.pixels().len() as f64
+}
+
+/// (largest − smallest channel) ÷ largest, 0 for black.
+fn saturations(picture: &Rgb) -> Vec<f64> {
+    let mut all = Vec::with_capacity(picture.pixels().len());
+    for [red, green, blue] in picture.pixels() {
+        let [largest, smallest] = [*red.max(green).max(blue), *red.min(green).min(blue)].map(f64::from);
+        all.push(if largest > 0.0 { (largest - smallest) / largest } else { 0.0 });
+    }
+    all
+}
+
+/// How far a value has gone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift {
+    /// Which value.
+    pub look: Look,
+    /// How many spreads of the base beyond base and training set: above 0 = more of it.
+    pub z: f64,
+    /// The means over the LoRA's pictures, the base's, and the training set's if there is one.
+    pub means: [Option<f64>; 3],
+}
+
+/// How fried pictures are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fry {
+    /// The values, the farthest gone first.
+    pub shifts: Vec<Shift>,
+    /// The three pictures that have gone farthest in any value, the farthest first.
+    pub worst: Vec<usize>,
+}
+
+/// How fried pictures with a LoRA are beside the base's for the same prompts, and the training set (which may be empty).
+/// `None` if there are no pictures of one kind.
+pub fn fry(lora: &[Looks], base: &[Looks], set: &[Looks]) -> Option<Fry> {
+    if lora.is_empty() || base.is_empty() {
+        return None;
+    }
+    let mut shifts = Vec::with_capacity(LOOKS.len());
+    let mut farthest = vec![0.0_f64; lora.len()];
+    for look in LOOKS {
+        let values = |all: &[Looks]| -> Vec<f64> { all.iter().map(|looks| looks.get(look)).collect() };
+        let [ours, theirs, real] = [values(lora), values(base), values(set)];
+        let scale = Beyond::of(look, &theirs, &real);
+        let own = mean(&ours);
+        let real = if real.is_empty() { None } else { Some(mean(&real)) };
+        shifts.push(Shift { look, z: scale.z(own), means: [Some(own), Some(mean(&theirs)), real] });
+        for (far, value) in farthest.iter_mut().zip(&ours) {
+            *far = far.max(scale.z(*value).abs());
+        }
+    }
+    shifts.sort_by(|one, other| other.z.abs().total_cmp(&one.z.abs()));
+    let mut worst: Vec<usize> = (0..lora.len()).collect();
+    worst.sort_by(|one, other| farthest[*other].total_cmp(&farthest[*one]));
+    worst.truncate(3);
+    Some(Fry { shifts, worst })
+}
+
+/// What is usual for a value, and the unit of what is beyond.
+struct Beyond {
+    base: f64,
+    set: Option<f64>,
+    unit: f64,
+}
+
+impl Beyond {
+    fn of(look: Look, base: &[f64], set: &[f64]) -> Self {
+        let mut unit = spread(base).max(look.least_spread());
+        let mut middle = None;
+        if !set.is_empty() {
+            unit = unit.max(spread(set));
+            middle = Some(mean(set));
+        }
+        Self { base: mean(base), set: middle, unit }
+    }
+
+    fn z(&self, value: f64) -> f64 {
+        let [low, high] = match self.set {
+            Some(set) => [self.base.min(set), self.base.max(set)],
+            None => [self.base, self.base],
+        };
+        (value - value.clamp(low, high)) / self.unit
+    }
+}

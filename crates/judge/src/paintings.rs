@@ -1,0 +1,288 @@
+//! Pictures that snapshots paint, beside those of the checkpoint alone and the images of the set.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use lorabake_generate::easel::{Easel, Finished};
+use lorabake_generate::painter::Painter;
+use lorabake_pixels::Rgb;
+
+use crate::bleed::{PlainPrompt, bleed};
+use crate::bootstrap::Bootstrap;
+use crate::copies::{Training, copies};
+use crate::diversity::{BetweenSeeds, diversity};
+use crate::features::{FeatureMaker, Features, Yardstick};
+use crate::fry::{Look, Looks, fry};
+use crate::likeness::{Fidelity, ToTraining, likeness};
+use crate::material::{HeldOut, Material};
+use crate::nearest::{distances, leave_one_out, nearest};
+use crate::noise_blobs::{Texture, noise_blobs};
+use crate::pictures::PictureMeasures;
+use crate::plain::{PaintPlan, PlainPicture};
+use crate::scenes::Scene;
+
+/// A picture, and what is measured of it alone.
+#[derive(Debug, Clone)]
+pub struct Painting {
+    /// Its prompt.
+    pub prompt: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Its pixels.
+    pub image: Rgb,
+    features: Arc<Features>,
+    looks: Looks,
+    texture: Texture,
+}
+
+/// The pictures of one snapshot.
+#[derive(Debug, Clone)]
+pub struct Gallery {
+    /// The scenes with its trigger, each with two seeds.
+    pub scenes: Vec<[Painting; 2]>,
+    /// Prompts without its trigger.
+    pub plain: Vec<Painting>,
+}
+
+/// Paints scenes.
+#[derive(Debug)]
+pub struct Studio<'a> {
+    /// How.
+    pub plan: &'a PaintPlan,
+    /// Which.
+    pub scenes: &'a [Scene],
+    /// Prompts without trigger.
+    pub plain: &'a [PlainPicture],
+}
+
+/// Sees what is in pictures.
+#[derive(Debug)]
+struct Eye<'a> {
+    painter: &'a Painter,
+    maker: FeatureMaker<'a>,
+}
+
+/// A picture before it is looked at.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    prompt: String,
+    seed: u64,
+    image: Rgb,
+    latents: Vec<f32>,
+}
+
+/// The pictures of one snapshot, or of the checkpoint alone, before they are looked at.
+#[derive(Debug, Clone)]
+pub struct RawGallery {
+    scenes: Vec<[Raw; 2]>,
+    plain: Vec<Raw>,
+}
+
+/// How far seeds of one scene are apart.
+const SEEDS: u64 = 1000;
+
+impl Studio<'_> {
+    /// Paints with the LoRA at `lora`, or with the checkpoint alone; `done` is told after each picture.
+    ///
+    /// # Errors
+    /// As [`Easel::paint`], and what `done` returns.
+    pub fn paint(
+        &self,
+        easel: &mut Easel,
+        lora: Option<&Path>,
+        done: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<RawGallery> {
+        let mut scenes = Vec::new();
+        for scene in self.scenes {
+            let prompt = if lora.is_some() { &scene.prompt } else { &scene.class_prompt };
+            let first = self.one(easel, lora, prompt, scene.seed)?;
+            done()?;
+            let second = self.one(easel, lora, prompt, scene.seed + SEEDS)?;
+            done()?;
+            scenes.push([first, second]);
+        }
+        let mut plain = Vec::new();
+        for picture in self.plain {
+            // The checkpoint alone has another seed here, for the distance between two of its pictures.
+            let seed = if lora.is_some() { picture.seed } else { picture.seed + SEEDS };
+            plain.push(self.one(easel, lora, &picture.prompt, seed)?);
+            done()?;
+        }
+        Ok(RawGallery { scenes, plain })
+    }
+
+    /// Pictures that [`Self::paint`] paints.
+    pub fn count(&self) -> usize {
+        2 * self.scenes.len() + self.plain.len()
+    }
+
+    fn one(&self, easel: &mut Easel, lora: Option<&Path>, prompt: &str, seed: u64) -> Result<Raw> {
+        let order = self.plan.order(prompt, seed, lora)?;
+        let Finished { painted, .. } = easel.paint(&order, &mut |_| Ok(()))?;
+        Ok(Raw { prompt: prompt.to_owned(), seed, image: painted.image, latents: painted.latent })
+    }
+}
+
+/// What snapshots' pictures are held against.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    eye: Eye<'a>,
+    yardstick: Yardstick,
+    training: Vec<Arc<Features>>,
+    /// Images that were really held out.
+    held_out: Vec<Arc<Features>>,
+    set_looks: Vec<Looks>,
+    /// The checkpoint's own pictures.
+    pub base: Gallery,
+    plain: Vec<Arc<Features>>,
+    /// Training images by number, for the report.
+    pub images: Vec<Rgb>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Looks at the set and at the checkpoint's own pictures; `side` is the usual one of its pictures in pixels.
+    ///
+    /// # Errors
+    /// When a network cannot be read.
+    pub fn new(
+        painter: &'a Painter,
+        side: usize,
+        material: &Material,
+        base: RawGallery,
+        plain: &[PlainPicture],
+    ) -> Result<Self> {
+        let eye = Eye { painter, maker: FeatureMaker::new(painter, side)? };
+        let mut training = Vec::new();
+        let mut set_looks = Vec::new();
+        for sample in &material.training {
+            training.push(eye.maker.features(&sample.view.image)?);
+            let latents = sample.latents.clone().into_data().try_into_vec().context("latents are f32")?;
+            set_looks.push(Looks::of(&sample.view.image, &latents));
+        }
+        let mut held_out = Vec::new();
+        if material.kind == HeldOut::Split {
+            for sample in &material.held_out {
+                held_out.push(eye.maker.features(&sample.view.image)?);
+            }
+        }
+        let base = eye.look(base)?;
+        let mut known: Vec<Arc<Features>> = training.clone();
+        known.extend(base.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)));
+        let yardstick = Yardstick::of(&known);
+        let plain = plain.iter().map(|picture| eye.maker.features(&picture.image)).collect::<Result<_>>()?;
+        let images = material.training.iter().map(|sample| sample.view.image.clone()).collect();
+        Ok(Self { eye, yardstick, training, held_out, set_looks, base, plain, images })
+    }
+
+    /// What is measured of a snapshot's pictures.
+    ///
+    /// # Errors
+    /// When a network cannot be read.
+    pub fn measure(&self, raw: RawGallery) -> Result<(PictureMeasures, Gallery)> {
+        let gallery = self.eye.look(raw)?;
+        let far = |one: &Features, other: &Features| self.yardstick.subject(one, other);
+        let features = |gallery: &Gallery| -> Vec<Arc<Features>> {
+            gallery.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)).collect()
+        };
+        let own = nearest(&features(&gallery), &self.training, |one, other| far(one, other));
+        let of_base = nearest(&features(&self.base), &self.training, |one, other| far(one, other));
+        let fellows = leave_one_out(&self.training, |one, other| far(one, other));
+        let held_out = nearest(&self.held_out, &self.training, |one, other| far(one, other));
+        let real = if held_out.is_empty() { distances(&fellows) } else { distances(&held_out) };
+        let bootstrap = Bootstrap::default();
+        let found = likeness(&ToTraining { base: &distances(&of_base), lora: &distances(&own), real: &real }, &bootstrap);
+        let seeds: Vec<BetweenSeeds> = gallery
+            .scenes
+            .iter()
+            .zip(&self.base.scenes)
+            .map(|(own, base)| BetweenSeeds {
+                lora: far(&own[0].features, &own[1].features),
+                base: far(&base[0].features, &base[1].features),
+            })
+            .collect();
+        let training = Training {
+            fellows: &fellows,
+            held_out: &held_out,
+            images: self.training.len(),
+            seeds: mean(seeds.iter().map(|pair| pair.base)),
+        };
+        let copied = copies(&own, &training);
+        let plain: Vec<PlainPrompt> = gallery
+            .plain
+            .iter()
+            .zip(&self.plain)
+            .zip(&self.base.plain)
+            .map(|((own, base), other)| PlainPrompt {
+                moved: far(&own.features, base),
+                seeds: far(&other.features, base),
+            })
+            .collect();
+        let looks = |gallery: &Gallery| -> Vec<Looks> {
+            gallery.scenes.iter().flatten().map(|painting| painting.looks.clone()).collect()
+        };
+        let textures = |gallery: &Gallery| -> Vec<Texture> {
+            gallery.scenes.iter().flatten().map(|painting| painting.texture.clone()).collect()
+        };
+        let fried = fry(&looks(&gallery), &looks(&self.base), &self.set_looks);
+        let noise = noise_blobs(&textures(&gallery), &textures(&self.base));
+        let measures = PictureMeasures {
+            likeness: match found.fidelity {
+                Fidelity::Of(share, _) => Some(share),
+                Fidelity::NoWay | Fidelity::NoPictures => None,
+            },
+            copies: copied.map_or(0.0, |copies| copies.share),
+            diversity: diversity(&seeds, &bootstrap).map(|diversity| diversity.ratio),
+            bleed: bleed(&plain, &bootstrap).map(|bleed| bleed.ratio),
+            fry: fried.map_or_else(Vec::new, |fry| {
+                fry.shifts.iter().map(|shift| (name(shift.look).to_owned(), shift.z)).collect()
+            }),
+            noise: noise.map_or(0.0, |noise| noise.share),
+        };
+        Ok((measures, gallery))
+    }
+}
+
+impl Eye<'_> {
+    fn look(&self, raw: RawGallery) -> Result<Gallery> {
+        let mut scenes = Vec::new();
+        for [first, second] in raw.scenes {
+            scenes.push([self.look_at(first)?, self.look_at(second)?]);
+        }
+        let mut plain = Vec::new();
+        for picture in raw.plain {
+            plain.push(self.look_at(picture)?);
+        }
+        Ok(Gallery { scenes, plain })
+    }
+
+    fn look_at(&self, raw: Raw) -> Result<Painting> {
+        let again = self.painter.decode(self.painter.encode(&raw.image))?.image;
+        Ok(Painting {
+            features: self.maker.features(&raw.image)?,
+            looks: Looks::of(&raw.image, &raw.latents),
+            texture: Texture::of(&raw.image, &again),
+            prompt: raw.prompt,
+            seed: raw.seed,
+            image: raw.image,
+        })
+    }
+}
+
+/// What is measured, in a word or two.
+fn name(look: Look) -> &'static str {
+    match look {
+        Look::CutOff => "black and white",
+        Look::Saturation => "saturation",
+        Look::Contrast => "contrast",
+        Look::Sharpness => "sharpness",
+        Look::FineDetail => "fine detail",
+        Look::LatentExtremes => "extremes of the latents",
+        Look::LatentMean(_) => "mean of the latents",
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    if values.is_empty() { None } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
+}
