@@ -9,13 +9,18 @@
 //! paintings      a snapshot → its pictures and PictureMeasures: likeness, copies, diversity, bleed, fry, noise_blobs
 //! bootstrap      how sure a number is; paired: that of a difference; wilson: that of a share
 //! rules          Measures, PictureMeasures, RunFacts → Judgement; advice: → what the next bake should change
+//! grid           settings and axes → a grid of pictures: one file a picture, a sheet with labels, an HTML page
+//! sheet          pictures and labels → one picture; lettering: text → labels on it
 //! ```
 //!
 //! What is found out is plain data; words for a screen are made in `cli`. Not here: painting (`generate`), training.
 
 pub mod features;
 pub mod picture;
+pub mod grid;
+pub mod lettering;
 pub mod runs;
+pub mod sheet;
 
 pub mod material;
 pub mod plain;

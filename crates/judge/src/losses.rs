@@ -68,8 +68,7 @@ impl<'a> LossMeter<'a> {
         clip_skip: usize,
     ) -> Result<Self> {
         let last = if painter.ends_in_noise() { LAST_WITH_ZERO_SNR } else { usize::MAX };
-        let mut kept: Vec<usize> =
-            timesteps.iter().copied().filter(|t| trained.contains(t) && *t <= last).collect();
+        let mut kept: Vec<usize> = timesteps.iter().copied().filter(|t| trained.contains(t) && *t <= last).collect();
         if kept.is_empty() {
             kept.push((trained.start + trained.end.max(trained.start + 1) - 1) / 2);
         }

@@ -180,7 +180,10 @@ mod tests {
     fn the_kind_of_texts_is_seen_from_captions() {
         let captions = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(TextKind::of(&captions(&["1girl, solo, blue hair"]), false), TextKind::Tags);
-        assert_eq!(TextKind::of(&captions(&["a woman in a red coat who walks a dog, in snow"]), false), TextKind::Prose);
+        assert_eq!(
+            TextKind::of(&captions(&["a woman in a red coat who walks a dog, in snow"]), false),
+            TextKind::Prose
+        );
         assert_eq!(TextKind::of(&[], true), TextKind::Emoji);
         assert_eq!(TextKind::Emoji.prompts(&["fox", ""]).len(), EMOJI.len() - 1);
     }

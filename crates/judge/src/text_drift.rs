@@ -20,12 +20,7 @@ impl TextDrift {
     ///
     /// # Errors
     /// When a text is much too long.
-    pub fn measure(
-        painter: &Painter,
-        texts: [&[&str]; 2],
-        clip_skip: usize,
-        attached: &Attached,
-    ) -> Result<Self> {
+    pub fn measure(painter: &Painter, texts: [&[&str]; 2], clip_skip: usize, attached: &Attached) -> Result<Self> {
         let mut means = [0.0; 2];
         for (mean, texts) in means.iter_mut().zip(texts) {
             let mut sum = 0.0;
