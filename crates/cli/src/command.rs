@@ -28,6 +28,8 @@ pub enum Command {
     Generate(Box<cmd::generate::Args>),
     /// Tell which snapshot of a run is the best, what is wrong with it, and what to change
     Judge(cmd::judge::Args),
+    /// Make a grid of pictures that differ in two or three things: epochs, strengths, samplers, prompts and so on
+    Grid(Box<cmd::grid::Args>),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
     /// List the devices of this machine: whether they work, how fast they are, what fits into them
@@ -48,8 +50,8 @@ pub fn program() -> clap::Command {
         .mut_subcommand("train", |_| lorabake_recipe::command().display_name("lorabake-train").display_order(0))
         .mut_subcommand("plan", |short| plan(&short))
         .mut_subcommands(|command| {
-            let is_generate = command.get_name() == "generate";
-            with_home(if is_generate { command.mut_args(with_negative_numbers) } else { command })
+            let paints = ["generate", "grid"].contains(&command.get_name());
+            with_home(if paints { command.mut_args(with_negative_numbers) } else { command })
         })
 }
 

@@ -11,6 +11,7 @@ mod cmd {
     pub mod demo;
     pub mod doctor;
     pub mod generate;
+    pub mod grid;
     pub mod import;
     pub mod inspect;
     pub mod judge;
@@ -22,7 +23,6 @@ mod command;
 mod dataset_words;
 mod errors;
 mod graph;
-mod grid;
 mod jsonl;
 mod memory;
 mod option_reference;
@@ -73,7 +73,8 @@ fn main() -> ExitCode {
     lorabake_device::keep_memory();
     prepare_for_gpus();
     let argv: Vec<OsString> = std::env::args_os().collect();
-    let makes_files = argv.get(1).is_some_and(|word| word == "train" || word == "generate" || word == "demo");
+    let makes_files =
+        argv.get(1).is_some_and(|word| ["train", "generate", "grid", "demo"].iter().any(|one| word == one));
     let done = if argv.get(1).is_some_and(|word| word == "train") {
         // Its options are judged by the recipe, all at once, and not by clap.
         cmd::train::run(&argv[2..])
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
     } else {
         match command::read(argv) {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),
+            Ok(Command::Grid(args)) => cmd::grid::run(&args),
             Ok(Command::Advise(args)) => cmd::advise::run(&args),
             Ok(Command::Import(args)) => cmd::import::run(&args),
             Ok(Command::Inspect(args)) => cmd::inspect::run(&args),

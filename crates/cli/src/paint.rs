@@ -1,18 +1,19 @@
 //! Paints pictures with an easel and shows how far each is, and compares them without and with their LoRAs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use lorabake_generate::easel::{Easel, Finished, Order};
 use lorabake_generate::picture_file::{Pixels, write_over};
+use lorabake_generate::xyz::Cell;
+use lorabake_judge::sheet::{LabelledSheet, Labels, Places};
 use lorabake_model::vae;
+use lorabake_pixels::Rgb;
 
 use crate::progress::Counter;
-use crate::{grid, stop, terminal, words};
+use crate::{stop, terminal, words};
 
 /// What a picture ends with when the user wishes that.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,7 @@ pub fn hold(easel: &mut Easel, order: &Order) -> Result<()> {
 /// As [`Easel::paint`], when the preview cannot be written, and [`Stopped`].
 pub fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<Preview>) -> Result<Finished> {
     let wished = stop::wished()?;
-    let told = Arc::new(AtomicBool::new(false));
-    let telling = tell_wish(wished, Arc::clone(&told));
+    let telling = stop::Telling::begin(wished);
     let began = Instant::now();
     let mut counter: Option<Counter> = None;
     let family = easel.painter.family();
@@ -73,9 +73,7 @@ pub fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<Previ
         }
         Ok(())
     });
-    told.store(true, Ordering::Relaxed);
-    // It only tells, so that nothing is lost if it failed.
-    let _ = telling.join();
+    telling.end();
     if let Some(counter) = counter {
         counter.clear();
     }
@@ -85,19 +83,6 @@ pub fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<Previ
     let finished = finished?;
     terminal::say(&format!("{name} in {}", words::duration(began.elapsed().as_secs_f64())));
     Ok(finished)
-}
-
-/// Tells that the wish to end was heard, which may take effect after minutes only.
-fn tell_wish(wished: &'static AtomicBool, done: Arc<AtomicBool>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        while !done.load(Ordering::Relaxed) {
-            if wished.load(Ordering::Relaxed) {
-                terminal::say("stopping after this step; Ctrl-C again ends at once");
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    })
 }
 
 /// Paints every picture without and with its LoRAs.
@@ -135,5 +120,21 @@ pub fn compare(easel: &mut Easel, orders: &[&Order]) -> Result<Compared> {
         }
         rows.push((label.to_owned(), row));
     }
-    Ok(Compared { sheet: grid::compose(&columns, &rows), text })
+    Ok(Compared { sheet: sheet(columns, rows), text })
+}
+
+/// Pictures of one size in rows with a label each.
+fn sheet(columns: Vec<String>, rows: Vec<(String, Vec<Pixels>)>) -> Pixels {
+    let first = rows.first().and_then(|(_, row)| row.first());
+    let size = first.map_or([1, 1], |picture| [picture.width, picture.height]);
+    let labels = Labels { columns, rows: rows.iter().map(|(label, _)| label.clone()).collect(), corner: String::new() };
+    let mut sheet = LabelledSheet::new(&labels, Places::new(&labels, size));
+    for (y, (_, row)) in rows.into_iter().enumerate() {
+        for (x, Pixels { width, height, rgb }) in row.into_iter().enumerate() {
+            let picture = Rgb { width: width as u32, height: height as u32, data: rgb };
+            sheet.put(picture, Cell { x, y, z: 0 }, [0, 0], size);
+        }
+    }
+    let Rgb { width, height, data } = sheet.image;
+    Pixels { width: width as usize, height: height as usize, rgb: data }
 }

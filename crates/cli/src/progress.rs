@@ -50,7 +50,7 @@ impl Counter {
     }
 
     /// Prints something above the bar.
-    fn above(&self, print: impl FnOnce()) {
+    pub fn above(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),

@@ -3,10 +3,14 @@
 //! The first wish ends it with its LoRA saved, a second Ctrl-C at once. Closing a terminal may be told twice, by the
 //! system and by the shell, and a batch system repeats itself, so only Ctrl-C is counted.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+
+use crate::terminal;
 
 /// Exit code of a program that Ctrl-C ended.
 pub const INTERRUPTED: i32 = 130;
@@ -26,6 +30,37 @@ pub fn wished() -> Result<&'static AtomicBool> {
     });
     watched.as_ref().map_err(|error| anyhow!("Ctrl-C cannot be watched: {error}"))?;
     Ok(&WISHED)
+}
+
+/// Tells that the wish to end was heard, which may take effect after minutes only.
+pub struct Telling {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Telling {
+    /// Begins to look for the wish.
+    pub fn begin(wished: &'static AtomicBool) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                if wished.load(Ordering::Relaxed) {
+                    terminal::say("stopping after this step; Ctrl-C again ends at once");
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        Self { is_over, thread }
+    }
+
+    /// Ends it.
+    pub fn end(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // It only tells, so that nothing is lost if it failed.
+        let _ = self.thread.join();
+    }
 }
 
 /// What Ctrl-C does.

@@ -111,6 +111,11 @@ impl Jobs {
         if batch.skip as usize >= count {
             bail!("--skip {}: there are {count} pictures in all; leave --skip out", batch.skip);
         }
+        if wishes.like.as_ref().is_some_and(|like| !like.plot.is_empty()) {
+            terminal::say(
+                "note: --like: it is the sheet of a plot; its first picture is painted, and `lorabake grid` makes all of it",
+            );
+        }
         let noise = args.latent.as_deref().map(read_noise).transpose()?;
         let mut told: Vec<String> = Vec::new();
         let mut pictures = Vec::new();

@@ -31,6 +31,8 @@ pub struct Single {
     pub settings: PictureSettings,
     /// Its file's name, if the prompt file gives one.
     pub file_name: Option<String>,
+    /// Whether nobody has said its seed.
+    pub has_drawn_seed: bool,
 }
 
 impl Wanted {
@@ -45,6 +47,7 @@ impl Wanted {
         let sampling = &self.variants[0].sampling;
         let first = sampling.seed.unwrap_or_else(random_seed);
         let variation = sampling.variation_seed.unwrap_or_else(random_seed);
+        let has_drawn_seed = sampling.seed.is_none() && self.seeds.is_empty();
         let varies = sampling.variation_strength.unwrap_or(0.0) > 0.0;
         let count = match (self.variants.len(), count) {
             (1, 1) => self.count.map_or(self.seeds.len().max(1), |count| count as usize),
@@ -61,7 +64,7 @@ impl Wanted {
             settings.sampling.seed = Some(seed);
             settings.sampling.variation_seed = Some(variation + index as u64);
             let file_name = self.file_name.as_deref().map(|name| numbered(name, index, count));
-            all.push(Single { settings, file_name });
+            all.push(Single { settings, file_name, has_drawn_seed });
         }
         all
     }

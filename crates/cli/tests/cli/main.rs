@@ -11,6 +11,7 @@
 //! | `bad_input` | one clear line for everything that is wrong, and nothing written |
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `elsewhere` | what users of other trainers bring along: files, words, paths |
+//! | `grids` | `lorabake grid`: what is written, how it goes on, what is refused |
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
@@ -20,6 +21,7 @@
 mod bad_input;
 mod data_sets;
 mod elsewhere;
+mod grids;
 mod inspect;
 mod long_runs;
 mod lost_work;
