@@ -8,6 +8,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser};
 use lorabake_recipe::with_home;
 
 use crate::cmd;
+use crate::own_first::own_first;
 use crate::words;
 
 /// Bakes LoRAs for Stable Diffusion: a checkpoint and a folder of images in, a LoRA out.
@@ -30,6 +31,8 @@ pub enum Command {
     Judge(cmd::judge::Args),
     /// Make a grid of pictures that differ in two or three things: epochs, strengths, samplers, prompts and so on
     Grid(Box<cmd::grid::Args>),
+    /// Make regularization images with the model that is trained from: of a class prompt, or one for each training image
+    Reg(Box<cmd::reg::Args>),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
     /// List the devices of this machine: whether they work, how fast they are, what fits into them
@@ -99,8 +102,10 @@ pub fn help_of_plan() -> String {
 /// # Errors
 /// What clap has to say about them, or the help that they ask for.
 pub fn read(argv: Vec<OsString>) -> Result<Command, clap::Error> {
-    let argv = with_subject(argv).into_iter().map(words::with_underscores);
-    Command::from_arg_matches(&program().try_get_matches_from(argv)?)
+    let argv: Vec<OsString> = with_subject(argv).into_iter().map(words::with_underscores).collect();
+    let program = program();
+    let argv = own_first(argv, &program);
+    Command::from_arg_matches(&program.try_get_matches_from(argv)?)
 }
 
 /// Options of `train` may follow `lorabake demo` without a subject, which is penny then.

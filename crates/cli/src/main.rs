@@ -17,6 +17,7 @@ mod cmd {
     pub mod judge;
     pub mod man;
     pub mod plan;
+    pub mod reg;
     pub mod train;
 }
 mod command;
@@ -26,6 +27,7 @@ mod graph;
 mod jsonl;
 mod memory;
 mod option_reference;
+mod own_first;
 mod paint;
 mod picture_args;
 mod progress;
@@ -41,6 +43,9 @@ use command::Command;
 
 #[global_allocator]
 static ALLOCATOR: memory::Advising = memory::Advising;
+
+/// Commands whose results are files of their own, so that a report that is lost is no failure.
+const MAKE_FILES: &[&str] = &["train", "generate", "grid", "judge", "demo", "reg"];
 
 /// Lets GPUs be tried out by another process of this program, and keeps their drivers from complaining about a folder
 /// that a server or a container lacks.
@@ -73,8 +78,7 @@ fn main() -> ExitCode {
     lorabake_device::keep_memory();
     prepare_for_gpus();
     let argv: Vec<OsString> = std::env::args_os().collect();
-    let makes_files =
-        argv.get(1).is_some_and(|word| ["train", "generate", "grid", "demo"].iter().any(|one| word == one));
+    let makes_files = argv.get(1).is_some_and(|word| MAKE_FILES.iter().any(|command| word == command));
     let done = if argv.get(1).is_some_and(|word| word == "train") {
         // Its options are judged by the recipe, all at once, and not by clap.
         cmd::train::run(&argv[2..])
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
             Ok(Command::Import(args)) => cmd::import::run(&args),
             Ok(Command::Inspect(args)) => cmd::inspect::run(&args),
             Ok(Command::Judge(args)) => cmd::judge::run(&args),
+            Ok(Command::Reg(args)) => cmd::reg::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
             Ok(Command::Doctor(args)) => cmd::doctor::run(&args),
             Ok(Command::Completions(args)) => cmd::completions::run(&args),

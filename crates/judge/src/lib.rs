@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! features       a picture → what the base sees in it, and distances between pictures
+//! regularization folders and captions → what the base model has to paint as regularization images
 //! runs           a folder and a name → the snapshots of a run, in the order in which they were saved
 //! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone
 //! scenes         captions → prompts with the trigger that the set has no picture of
@@ -19,6 +20,7 @@ pub mod features;
 pub mod picture;
 pub mod grid;
 pub mod lettering;
+pub mod regularization;
 pub mod runs;
 pub mod sheet;
 

@@ -8,6 +8,7 @@ use lorabake_generate::easel::{Easel, ModelFacts};
 use lorabake_generate::open_for_painting;
 use lorabake_generate::painter::{Painter, Predicts};
 use lorabake_generate::sample::picture_dtypes;
+use lorabake_recipe::Parsed;
 use lorabake_recipe::model::Checkpoint as Which;
 use lorabake_recipe::train::Precision;
 use lorabake_recipe::train::device::Device;
@@ -56,6 +57,25 @@ pub struct OpenModel {
 }
 
 impl ModelArgs {
+    /// The model that a recipe trains from, computed as there.
+    pub fn of_recipe(parsed: &Parsed) -> Self {
+        let recipe = &parsed.recipe;
+        let raw = &parsed.raw.diffusion;
+        let says_velocity = raw.v_parameterization == Some(true);
+        Self {
+            pretrained_model_name_or_path: match &recipe.model.checkpoint {
+                Which::Embedded => None,
+                Which::File(path) => Some(path.clone()),
+            },
+            vae: recipe.model.vae.clone(),
+            v_parameterization: says_velocity,
+            zero_terminal_snr: says_velocity && raw.zero_terminal_snr == Some(true),
+            threads: recipe.train.threads.map(|threads| threads.min(usize::from(u16::MAX)) as u16),
+            mixed_precision: recipe.train.precision,
+            device: recipe.train.device,
+        }
+    }
+
     /// The checkpoint that is asked for.
     pub fn which(&self) -> Which {
         self.pretrained_model_name_or_path.clone().map_or(Which::Embedded, Which::File)

@@ -16,6 +16,7 @@
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
 //! | `prompt_files` | what files of prompts may ask for |
+//! | `reg` | regularization images that the model paints |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
@@ -29,5 +30,6 @@ mod models;
 mod program;
 mod prompt_files;
 mod recipes;
+mod reg;
 mod sandbox;
 mod terminal;

@@ -117,6 +117,16 @@ impl Easel {
         Ok(Finished { painted, fields: fields(&order.request, &told), told })
     }
 
+    /// The text that the picture of `order` will have, without painting it; waits for the hash of the checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub fn text_of(&mut self, order: &Order) -> Result<String> {
+        self.hold(order)?;
+        let told = self.told(order)?;
+        Ok(fields(&order.request, &told).text())
+    }
+
     /// What is told of a picture beside its request; waits for the hash of the checkpoint.
     fn told(&mut self, order: &Order) -> Result<Told> {
         let mut loras: Vec<NamedHash> = Vec::new();
