@@ -33,6 +33,8 @@ pub enum Command {
     Grid(Box<cmd::grid::Args>),
     /// Make regularization images with the model that is trained from: of a class prompt, or one for each training image
     Reg(Box<cmd::reg::Args>),
+    /// From one image to a LoRA: train a quick one, choose among its pictures, and again with them
+    Gachamax(Box<cmd::gachamax::Args>),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
     /// List the devices of this machine: whether they work, how fast they are, what fits into them

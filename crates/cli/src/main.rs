@@ -10,6 +10,7 @@ mod cmd {
     pub mod completions;
     pub mod demo;
     pub mod doctor;
+    pub mod gachamax;
     pub mod generate;
     pub mod grid;
     pub mod import;
@@ -45,7 +46,7 @@ use command::Command;
 static ALLOCATOR: memory::Advising = memory::Advising;
 
 /// Commands whose results are files of their own, so that a report that is lost is no failure.
-const MAKE_FILES: &[&str] = &["train", "generate", "grid", "judge", "demo", "reg"];
+const MAKE_FILES: &[&str] = &["train", "generate", "grid", "judge", "demo", "reg", "gachamax"];
 
 /// Lets GPUs be tried out by another process of this program, and keeps their drivers from complaining about a folder
 /// that a server or a container lacks.
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
             Ok(Command::Inspect(args)) => cmd::inspect::run(&args),
             Ok(Command::Judge(args)) => cmd::judge::run(&args),
             Ok(Command::Reg(args)) => cmd::reg::run(&args),
+            Ok(Command::Gachamax(args)) => cmd::gachamax::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
             Ok(Command::Doctor(args)) => cmd::doctor::run(&args),
             Ok(Command::Completions(args)) => cmd::completions::run(&args),

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use clap::{Arg, Command};
 
 /// The commands that this is for.
-const COMMANDS: [&str; 1] = ["reg"];
+const COMMANDS: [&str; 2] = ["reg", "gachamax"];
 
 /// Puts the own options of a command that hands on the rest in front; `argv` begins with the name of the `program`.
 pub fn own_first(argv: Vec<OsString>, program: &Command) -> Vec<OsString> {

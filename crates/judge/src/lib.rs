@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! features       a picture → what the base sees in it, and distances between pictures
+//! gachamax       one image → rounds of a LoRA, candidates and a choice among them, as files
 //! regularization folders and captions → what the base model has to paint as regularization images
 //! runs           a folder and a name → the snapshots of a run, in the order in which they were saved
 //! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone
@@ -20,6 +21,7 @@ pub mod features;
 pub mod picture;
 pub mod grid;
 pub mod lettering;
+pub mod gachamax;
 pub mod regularization;
 pub mod runs;
 pub mod sheet;

@@ -12,6 +12,7 @@
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `elsewhere` | what users of other trainers bring along: files, words, paths |
 //! | `grids` | `lorabake grid`: what is written, how it goes on, what is refused |
+//! | `gachamax` | rounds from one image to a LoRA |
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
@@ -23,6 +24,7 @@ mod bad_input;
 mod data_sets;
 mod elsewhere;
 mod grids;
+mod gachamax;
 mod inspect;
 mod long_runs;
 mod lost_work;

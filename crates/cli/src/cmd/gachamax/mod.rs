@@ -1,0 +1,175 @@
+//! `lorabake gachamax`: from one image to a LoRA, in rounds of training, painting and choosing.
+
+mod choose;
+mod paint;
+mod start;
+mod train;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lorabake_diffusion::SamplerChoice;
+use lorabake_judge::gachamax::Workshop;
+use lorabake_recipe::count;
+
+use self::choose::{Choice, Pick};
+use super::train::refuse;
+use crate::picture_args::{strong_guidance, values};
+use crate::terminal::{self, Shown};
+use crate::{stop, words};
+
+/// The options; their comments are the texts of `--help`.
+#[derive(Debug, clap::Args)]
+#[command(rename_all = "verbatim")]
+pub struct Args {
+    /// Image to begin with; may be given several times. Its caption lies beside it as a text file, or is --caption. A run
+    /// that goes on needs none.
+    #[arg(long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+    /// Caption of images that have none: tags, the first of which calls the character up.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    caption: Option<String>,
+    /// What candidates show, in the web UI's form and without the LoRA itself; may be given several times. [default: the
+    /// caption, then with one thing changed at a time]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Vec<String>,
+    /// Tag that one candidate shows beside the caption, for instance "from side"; may be given several times. [default:
+    /// twelve poses and views]
+    #[arg(long, value_name = "TAG", conflicts_with = "prompt")]
+    vary: Vec<String>,
+    /// Folder of the run: all pictures, LoRAs and what is known of them.
+    #[arg(long, value_name = "FOLDER", default_value = "gachamax")]
+    out: PathBuf,
+    /// Rounds of training, painting and choosing; a last training follows.
+    #[arg(long, value_name = "ROUNDS", default_value = "3", value_parser = clap::value_parser!(u8).range(1..=50))]
+    rounds: u8,
+    /// Candidates per round.
+    #[arg(long, value_name = "PICTURES", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    candidates: u16,
+    /// Who chooses: folder (you, by deleting from the folder of candidates and giving the same command again), ask (you, in
+    /// the terminal), best (the most alike, without you) or all.
+    #[arg(long, value_name = "folder|ask|best|all", default_value = "folder")]
+    pick: Pick,
+    /// Candidates that --pick best keeps. [default: 1 in the first round, then 2]
+    #[arg(long, value_name = "PICTURES", value_parser = clap::value_parser!(u16).range(1..))]
+    keep: Option<u16>,
+    /// Strength of the LoRA in candidates.
+    #[arg(long, value_name = "STRENGTH", default_value = "1", value_parser = values::number)]
+    strength: f64,
+    /// Begins each candidate with an original and changes so much of it, from 0 to 1; 0.6 is usual. [default: from noise]
+    #[arg(long, value_name = "SHARE", value_parser = values::share)]
+    denoising_strength: Option<f64>,
+    /// What candidates should not show.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    negative_prompt: Option<String>,
+    /// How closely the prompt is followed; above 7 contrast and saturation carry over into what is trained.
+    #[arg(long, value_name = "SCALE", default_value = "6", value_parser = values::scale)]
+    cfg_scale: f64,
+    /// Sampling steps.
+    #[arg(long, value_name = "STEPS", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: u16,
+    /// Way from noise to picture, by the names of `lorabake generate`.
+    #[arg(long, value_name = "NAME", default_value = "DPM++ 2M")]
+    sampler: SamplerChoice,
+    /// Folder in which LoRAs that --prompt names are looked up; may be given several times.
+    #[arg(long, value_name = "FOLDER")]
+    lora_dir: Vec<PathBuf>,
+    /// A recipe, and options of `lorabake train`. [default: a quick one that is written into the folder of the run:
+    /// Prodigy, rank 16, 10 epochs, mirrored]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RECIPE, TRAIN OPTIONS")]
+    more: Vec<OsString>,
+}
+
+/// Begins a run, or goes on with it.
+///
+/// # Errors
+/// Whatever is wrong with options, images or files.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(warning) = strong_guidance(args.cfg_scale) {
+        terminal::say(&warning);
+    }
+    let mut workshop = start::open_or_begin(args)?;
+    for index in 0..=usize::from(args.rounds) {
+        let is_last = index == usize::from(args.rounds);
+        if index >= workshop.run.rounds.len() {
+            workshop.begin_round(train::words(args, &workshop))?;
+        }
+        let recipe = match train::recipe(args, &workshop, index) {
+            Ok(recipe) => recipe,
+            Err(problems) => return Ok(refuse(&problems)),
+        };
+        if recipe.recipe.data.config.is_some() {
+            bail!("--dataset_config: each round has images of its own; leave it out");
+        }
+        if workshop.run.rounds[index].steps == 0 {
+            let images = count(workshop.run.rounds[index].images.len(), "image");
+            let what = if is_last { "the last LoRA".to_owned() } else { format!("round {}", index + 1) };
+            terminal::say_lines(&format!("\n{what}: training on {images}"));
+            if !train::train(&mut workshop, index, &recipe)? {
+                return Ok(stopped());
+            }
+        }
+        if is_last {
+            break;
+        }
+        if let Some(code) = candidates(args, &mut workshop, index, &recipe)? {
+            return Ok(code);
+        }
+    }
+    terminal::result(&done(args, &workshop));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Paints the candidates of a round and has them chosen; the exit code if the command ends with that.
+fn candidates(
+    args: &Args,
+    workshop: &mut Workshop,
+    index: usize,
+    recipe: &lorabake_recipe::Parsed,
+) -> Result<Option<ExitCode>> {
+    while !workshop.run.rounds[index].chosen {
+        let is_new = !workshop.run.rounds[index].painted;
+        if is_new && !paint::paint(args, workshop, index, recipe)? {
+            return Ok(Some(stopped()));
+        }
+        match choose::choose(args, workshop, index, is_new)? {
+            Choice::Made => {}
+            Choice::None => {
+                terminal::say("no candidate is left, so others are painted");
+                let round = &mut workshop.run.rounds[index];
+                round.tries += 1;
+                round.painted = false;
+                round.candidates.clear();
+                workshop.save()?;
+            }
+            Choice::Later => return Ok(Some(ExitCode::SUCCESS)),
+        }
+    }
+    Ok(None)
+}
+
+fn stopped() -> ExitCode {
+    terminal::say("stopped; the same command goes on");
+    ExitCode::from(stop::INTERRUPTED as u8)
+}
+
+/// How it ended.
+fn done(args: &Args, workshop: &Workshop) -> String {
+    let last = workshop.run.rounds.len() - 1;
+    let name = workshop.lora_name(last);
+    let folder = workshop.round_folder(last);
+    let file = folder.join(format!("{name}.safetensors"));
+    let images = workshop.run.rounds[last].images.len();
+    format!(
+        "{}  trained on {} of {}\nTo use it:  lorabake generate --lora_dir {} --prompt {}\nTo go on:  the same command \
+         with --rounds {}",
+        Shown(file.display()),
+        count(images, "image"),
+        count(last, "round"),
+        Shown(words::quoted(&folder.to_string_lossy())),
+        Shown(words::quoted(&format!("YOUR WORDS <lora:{name}:1>"))),
+        args.rounds + 1,
+    )
+}

@@ -1,0 +1,163 @@
+//! The candidates of a round: painted, and ranked by how alike they are to the originals.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use lorabake_diffusion::Scheduler;
+use lorabake_generate::easel::{Easel, Order, Ordered};
+use lorabake_generate::from_settings::{Library, Originals};
+use lorabake_generate::picture_file::{read_text, save};
+use lorabake_generate::png_text::PictureSettings;
+use lorabake_generate::resize_mode::ResizeMode;
+use lorabake_judge::gachamax::{Candidate, PlannedPrompt, VIEWS, Workshop, caption_of, likeness, variations};
+use lorabake_pixels::Rgb;
+use lorabake_pixels::decode::decode_rgba;
+use lorabake_pixels::pillow::flattened;
+use lorabake_recipe::Parsed;
+use lorabake_weights::whole_file;
+
+use super::Args;
+use crate::paint::{self, Stopped};
+use crate::picture_args::model::ModelArgs;
+use crate::terminal::{self, Shown};
+
+/// Paints and ranks the candidates of round `index`; whether it came to its end.
+///
+/// # Errors
+/// When a prompt, a file or the LoRA cannot be used, or a picture cannot be written.
+pub fn paint(args: &Args, workshop: &mut Workshop, index: usize, recipe: &Parsed) -> Result<bool> {
+    if workshop.run.rounds[index].candidates.is_empty() {
+        let prompts = prompts(args, workshop)?;
+        workshop.plan(index, &prompts);
+        workshop.save()?;
+    }
+    let model = ModelArgs::of_recipe(recipe);
+    let opened = model.open_model()?;
+    let side = opened.side;
+    let mut easel = model.easel(opened, false, &[])?;
+    let originals = pictures(workshop)?;
+    let candidates = workshop.run.rounds[index].candidates.clone();
+    let folder = workshop.candidates(index);
+    for (place, candidate) in candidates.iter().enumerate() {
+        let original = &originals[place % originals.len()];
+        let order = order(args, workshop, Wanted { index, recipe, candidate, original, side })?;
+        let path = folder.join(&candidate.file);
+        if is_painted(&path, &mut easel, &order)? {
+            continue;
+        }
+        let name = format!("candidate {} of {}", place + 1, candidates.len());
+        let finished = match paint::paint(&mut easel, &order, &name, None) {
+            Err(error) if error.is::<Stopped>() => return Ok(false),
+            finished => finished?,
+        };
+        // The caption first: a picture that is there is done.
+        let text = path.with_extension("txt");
+        whole_file::write(&text, |out| writeln!(out, "{}", candidate.caption))
+            .with_context(|| format!("cannot write {}", text.display()))?;
+        save(&path, &finished.pixels(), &finished.fields.text())?;
+    }
+    terminal::say("comparing the candidates with the originals");
+    let mut painted = Vec::new();
+    for candidate in &candidates {
+        painted.push(read(&folder.join(&candidate.file))?);
+    }
+    let found = likeness(&easel.painter, side, &originals, &painted)?;
+    let round = &mut workshop.run.rounds[index];
+    for (candidate, likeness) in round.candidates.iter_mut().zip(found) {
+        candidate.likeness = Some(likeness);
+    }
+    round.painted = true;
+    workshop.save()?;
+    Ok(true)
+}
+
+/// What candidates show, one prompt for each.
+fn prompts(args: &Args, workshop: &Workshop) -> Result<Vec<PlannedPrompt>> {
+    let count = usize::from(args.candidates);
+    let mut all = Vec::new();
+    if !args.prompt.is_empty() {
+        for prompt in args.prompt.iter().cycle().take(count) {
+            all.push(PlannedPrompt { prompt: prompt.clone(), caption: caption_of(prompt).context("--prompt")? });
+        }
+        return Ok(all);
+    }
+    let views = if args.vary.is_empty() { VIEWS.map(str::to_owned).to_vec() } else { args.vary.clone() };
+    let originals = &workshop.run.originals;
+    let each = count.div_ceil(originals.len());
+    for original in originals {
+        for caption in variations(&original.caption, &views, each) {
+            all.push(PlannedPrompt::of_caption(caption));
+        }
+    }
+    all.truncate(count);
+    Ok(all)
+}
+
+/// A candidate that is to be painted.
+struct Wanted<'a> {
+    index: usize,
+    recipe: &'a Parsed,
+    candidate: &'a Candidate,
+    original: &'a Rgb,
+    side: usize,
+}
+
+/// What is asked of the painter.
+fn order(args: &Args, workshop: &Workshop, wanted: Wanted<'_>) -> Result<Order> {
+    let Wanted { index, recipe, candidate, original, side } = wanted;
+    let recipe = &recipe.recipe;
+    let given = recipe.data.resolution;
+    let tag = format!("<lora:{}:{}>", workshop.lora_name(index), args.strength);
+    let mut settings = PictureSettings {
+        prompt: Some(format!("{} {tag}", candidate.prompt)),
+        negative_prompt: args.negative_prompt.clone(),
+        width: Some((given.0 / 8 * 8) as usize),
+        height: Some((given.1 / 8 * 8) as usize),
+        clip_skip: Some(recipe.model.clip_skip as usize),
+        denoising_strength: args.denoising_strength,
+        ..PictureSettings::default()
+    };
+    settings.sampling.steps = Some(args.steps.into());
+    settings.sampling.cfg_scale = Some(args.cfg_scale);
+    settings.sampling.sampler = Some(args.sampler.sampler.to_string());
+    if args.sampler.scheduler != Scheduler::Automatic {
+        settings.sampling.scheduler = Some(args.sampler.scheduler.to_string());
+    }
+    settings.sampling.seed = Some(candidate.seed);
+    let mut folders = vec![workshop.round_folder(index)];
+    folders.extend(args.lora_dir.iter().cloned());
+    let image = if args.denoising_strength.is_some() { Some(original.clone()) } else { None };
+    let originals = Originals { image, resize_mode: ResizeMode::CropAndResize, ..Originals::default() };
+    let Ordered { order, notes } = Order::of(&settings, &Library::of_loras(folders), &originals, side)?;
+    notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
+    Ok(order)
+}
+
+/// Whether a candidate is there, of just these settings; other pictures under its name are not painted over.
+fn is_painted(path: &Path, easel: &mut Easel, order: &Order) -> Result<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let text = read_text(path).unwrap_or_default();
+    if text == easel.text_of(order)? {
+        return Ok(true);
+    }
+    bail!(
+        "{}: made with other options than those of this command; repeat that as it was, or move the file away",
+        Shown(path.display())
+    );
+}
+
+/// The images that the run began with.
+fn pictures(workshop: &Workshop) -> Result<Vec<Rgb>> {
+    let mut all = Vec::new();
+    for original in workshop.originals() {
+        all.push(read(&original.path)?);
+    }
+    Ok(all)
+}
+
+/// A picture; what is transparent is white.
+fn read(path: &Path) -> Result<Rgb> {
+    Ok(flattened(&decode_rgba(path)?, [255; 3]))
+}

@@ -1,0 +1,81 @@
+//! Begins a run with the user's images, or finds the one that is there.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use lorabake_data::caption;
+use lorabake_judge::gachamax::{Taken, Workshop};
+use lorabake_pixels::probe::size;
+use lorabake_recipe::data::captions::CaptionRules;
+
+use super::{Args, train};
+use crate::terminal::{self, Shown};
+
+/// The run of `--out`, begun if there is none.
+///
+/// # Errors
+/// When there is neither a run nor an image, or an image has no caption.
+pub fn open_or_begin(args: &Args) -> Result<Workshop> {
+    if let Some(workshop) = Workshop::open(&args.out)? {
+        let round = workshop.run.rounds.len().max(1);
+        terminal::say(&format!("{}: going on with round {round}", Shown(args.out.display())));
+        if !args.image.is_empty() && args.image.len() != workshop.run.originals.len() {
+            bail!("--image: the run in {} began with other images; name another --out", args.out.display());
+        }
+        return Ok(workshop);
+    }
+    if args.image.is_empty() {
+        bail!("--image: name the image to begin with; there is no run in {} that could go on", args.out.display());
+    }
+    let mut images = Vec::new();
+    for path in &args.image {
+        size(path).context("--image")?;
+        images.push(Taken { path: path.clone(), caption: caption_of(args, path)? });
+    }
+    let words = images[0].caption.split(',').next().unwrap_or_default().to_owned();
+    let name = file_name(&words);
+    let workshop = Workshop::begin(&args.out, &name, train::SEED, &images)?;
+    train::write_recipe(args, &workshop)?;
+    Ok(workshop)
+}
+
+/// The caption of an image: that of the file beside it, or the one that is typed.
+fn caption_of(args: &Args, image: &Path) -> Result<String> {
+    let file = image.with_extension("txt");
+    let text = if file.is_file() {
+        caption::read(&file, &CaptionRules::default())?.text
+    } else {
+        args.caption.clone().unwrap_or_default()
+    };
+    let text = text.trim();
+    if text.is_empty() {
+        bail!(
+            "--caption: {} has no caption; give tags, first the word that is to call the character up, or write {}",
+            image.display(),
+            file.display()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Words as part of a file's name: letters, digits and what joins them.
+fn file_name(words: &str) -> String {
+    let mut name = String::new();
+    for symbol in words.trim().chars().take(40) {
+        name.push(if symbol.is_alphanumeric() || symbol == '-' { symbol } else { '_' });
+    }
+    let name = name.trim_matches('_');
+    if name.is_empty() { "character".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_names_everywhere() {
+        assert_eq!(file_name(" penny: (a/b) "), "penny___a_b");
+        assert_eq!(file_name("猫-2"), "猫-2");
+        assert_eq!(file_name("..."), "character");
+    }
+}

@@ -1,0 +1,93 @@
+//! Which candidates look like the originals, and which of them are worth training on.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use lorabake_generate::painter::Painter;
+use lorabake_pixels::Rgb;
+
+use super::Candidate;
+use crate::features::{FeatureMaker, Features, Yardstick};
+
+/// How alike each of `candidates` is to the nearest of `originals`: the cosine between what the base sees in both, every
+/// channel in its spread over all of them. 1 = the same; around 0 = no more alike than any two of them.
+///
+/// Misleads: a copy of an original has 1. What is common to all pictures counts nothing, so that numbers of different
+/// rounds are no measure of progress.
+///
+/// # Errors
+/// As [`FeatureMaker::features`].
+pub fn likeness(painter: &Painter, side: usize, originals: &[Rgb], candidates: &[Rgb]) -> Result<Vec<f64>> {
+    let maker = FeatureMaker::new(painter, side)?;
+    let mut all: Vec<Arc<Features>> = Vec::new();
+    for picture in originals.iter().chain(candidates) {
+        all.push(maker.features(picture)?);
+    }
+    let set: Vec<&Features> = all.iter().map(Arc::as_ref).collect();
+    if set.is_empty() {
+        return Ok(Vec::new());
+    }
+    let yardstick = Yardstick::of(&set);
+    let (known, others) = set.split_at(originals.len());
+    let mut found = Vec::new();
+    for candidate in others {
+        let mut nearest = f64::INFINITY;
+        for original in known {
+            nearest = nearest.min(yardstick.subject(candidate, original));
+        }
+        found.push(1.0 - nearest);
+    }
+    Ok(found)
+}
+
+/// The `count` candidates to train on: the most alike of each caption first, so that they differ, then the rest.
+///
+/// `captions` are those of the images that are trained on already; a candidate with one of them comes behind the others.
+pub fn best(candidates: &[Candidate], captions: &[String], count: usize) -> Vec<String> {
+    let mut order: Vec<&Candidate> = candidates.iter().collect();
+    let worth = |candidate: &Candidate| candidate.likeness.unwrap_or(f64::NEG_INFINITY);
+    order.sort_by(|one, other| worth(other).total_cmp(&worth(one)));
+    let mut said: Vec<&str> = captions.iter().map(String::as_str).collect();
+    let mut chosen: Vec<String> = Vec::new();
+    let mut rest = Vec::new();
+    for candidate in order {
+        if said.contains(&candidate.caption.as_str()) {
+            rest.push(candidate.file.clone());
+        } else {
+            said.push(&candidate.caption);
+            chosen.push(candidate.file.clone());
+        }
+    }
+    chosen.extend(rest);
+    chosen.truncate(count);
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(file: &str, caption: &str, likeness: f64) -> Candidate {
+        Candidate {
+            file: file.to_owned(),
+            prompt: String::new(),
+            caption: caption.to_owned(),
+            seed: 0,
+            likeness: Some(likeness),
+        }
+    }
+
+    #[test]
+    fn the_most_alike_of_each_caption_comes_first() {
+        let candidates = [
+            candidate("1", "a", 0.9),
+            candidate("2", "b", 0.5),
+            candidate("3", "b", 0.8),
+            candidate("4", "c", f64::NAN),
+            candidate("5", "d", 0.95),
+        ];
+        let trained = ["d".to_owned()];
+        assert_eq!(best(&candidates[..3], &[], 2), ["1", "3"]);
+        assert_eq!(best(&[&candidates[..3], &candidates[4..]].concat(), &trained, 9), ["1", "3", "5", "2"]);
+    }
+}

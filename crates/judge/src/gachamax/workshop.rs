@@ -1,0 +1,381 @@
+//! The folder of a run: what lies where, and the steps from one state to the next.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use lorabake_weights::whole_file;
+
+use super::prompts::prompt_of;
+use super::state::{Candidate, Original, Round, Run, is_name};
+
+/// Uses of images per epoch that a quick LoRA should have at least.
+const FEWEST_USES: usize = 40;
+/// Repeats of each image, where there are many.
+const FEWEST_REPEATS: usize = 10;
+/// The state's name.
+const STATE: &str = "gachamax.json";
+/// The recipe's name.
+const RECIPE: &str = "gachamax.toml";
+const ORIGINALS: &str = "originals";
+
+/// An image that is trained on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The file.
+    pub path: PathBuf,
+    /// What its caption says.
+    pub caption: String,
+}
+
+/// A run and its folder.
+#[derive(Debug)]
+pub struct Workshop {
+    folder: PathBuf,
+    /// What is known of it.
+    pub run: Run,
+}
+
+impl Workshop {
+    /// The run in `folder`, if there is one.
+    ///
+    /// # Errors
+    /// When its state cannot be read.
+    pub fn open(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(STATE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        Ok(Some(Self { folder: folder.to_owned(), run: Run::read(&path)? }))
+    }
+
+    /// Begins a run in `folder` with copies of `images`.
+    ///
+    /// # Errors
+    /// When there is something else in the folder, or files cannot be copied.
+    pub fn begin(folder: &Path, name: &str, seed: u64, images: &[Taken]) -> Result<Self> {
+        if let Ok(entries) = std::fs::read_dir(folder) {
+            for entry in entries {
+                let entry = entry?.file_name();
+                if entry != ORIGINALS && entry != RECIPE {
+                    let entry = entry.to_string_lossy();
+                    bail!("--out {}: there is {entry} in it; name a new folder", folder.display());
+                }
+            }
+        }
+        let mut originals = Vec::new();
+        for (index, image) in images.iter().enumerate() {
+            let name = image.path.file_name().unwrap_or_default().to_string_lossy();
+            let file = format!("{}-{name}", index + 1);
+            if !is_name(&file) {
+                bail!("--image {}: rename the file; its name is none on every system", image.path.display());
+            }
+            copy(image, &folder.join(ORIGINALS).join(&file))?;
+            originals.push(Original { file, caption: image.caption.clone() });
+        }
+        let workshop = Self { folder: folder.to_owned(), run: Run::new(name.to_owned(), seed, originals) };
+        workshop.save()?;
+        Ok(workshop)
+    }
+
+    /// Writes down what is known.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self) -> Result<()> {
+        self.run.write(&self.folder.join(STATE))
+    }
+
+    /// The recipe of the quick LoRAs.
+    pub fn recipe(&self) -> PathBuf {
+        self.folder.join(RECIPE)
+    }
+
+    /// The folder of round `index`, counted from 0.
+    pub fn round_folder(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("round-{}", index + 1))
+    }
+
+    /// What the LoRA of a round is called.
+    pub fn lora_name(&self, index: usize) -> String {
+        format!("{}-round{}", self.run.name, index + 1)
+    }
+
+    /// The folder of a round's candidates.
+    pub fn candidates(&self, index: usize) -> PathBuf {
+        self.round_folder(index).join("candidates")
+    }
+
+    /// The images that the run began with.
+    pub fn originals(&self) -> Vec<Taken> {
+        let mut all = Vec::new();
+        for original in &self.run.originals {
+            let path = self.folder.join(ORIGINALS).join(&original.file);
+            all.push(Taken { path, caption: original.caption.clone() });
+        }
+        all
+    }
+
+    /// The originals, and what is left of the candidates of all rounds whose choice is made.
+    ///
+    /// # Errors
+    /// When a folder or a caption cannot be read.
+    pub fn images(&self) -> Result<Vec<Taken>> {
+        let mut all = self.originals();
+        for (index, round) in self.run.rounds.iter().enumerate() {
+            if round.chosen {
+                all.extend(self.left(index)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The images in a round's folder of candidates, also edited and new ones, in the order of their names.
+    ///
+    /// # Errors
+    /// When the folder or a caption cannot be read.
+    pub fn left(&self, index: usize) -> Result<Vec<Taken>> {
+        let folder = self.candidates(index);
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let suffix = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+            if ["png", "jpg", "jpeg", "webp", "bmp"].contains(&suffix.as_str()) {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        let planned = &self.run.rounds[index].candidates;
+        let mut all = Vec::new();
+        for path in paths {
+            let text = path.with_extension("txt");
+            let stem = |name: &str| Path::new(name).file_stem() == path.file_stem();
+            let caption = if text.is_file() {
+                let text = std::fs::read_to_string(&text)
+                    .with_context(|| format!("{}: it cannot be read as UTF-8; save it so", text.display()))?;
+                text.trim().to_owned()
+            } else if let Some(candidate) = planned.iter().find(|candidate| stem(&candidate.file)) {
+                candidate.caption.clone()
+            } else {
+                bail!("{}: it has no caption; write one into {}", path.display(), text.display());
+            };
+            all.push(Taken { path, caption });
+        }
+        Ok(all)
+    }
+
+    /// Begins the next round with all images that there are; `options` are the words that its training takes.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or the state cannot be written.
+    pub fn begin_round(&mut self, options: Vec<String>) -> Result<()> {
+        let mut images = Vec::new();
+        for image in self.images()? {
+            images.push(self.inside(&image).join("/"));
+        }
+        self.run.rounds.push(Round { images, options, ..Round::default() });
+        self.save()
+    }
+
+    /// Fills the folder that round `index` is trained on, for `--train_data_dir`.
+    ///
+    /// # Errors
+    /// When a file cannot be copied, or a folder cannot be read.
+    pub fn fill(&self, index: usize) -> Result<PathBuf> {
+        let images = &self.run.rounds[index].images;
+        let repeats = FEWEST_USES.div_ceil(images.len().max(1)).max(FEWEST_REPEATS);
+        let folder = self.round_folder(index).join("images");
+        let concept = folder.join(format!("{repeats}_{}", self.run.name));
+        for image in &self.images()? {
+            let mut inside = self.inside(image);
+            if images.contains(&inside.join("/")) {
+                // `round-1/candidates/03.png` becomes `round-1-03.png`.
+                inside.retain(|part| part != "candidates" && part != ORIGINALS);
+                copy(image, &concept.join(inside.join("-")))?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The parts of an image's path in the run's folder.
+    fn inside(&self, image: &Taken) -> Vec<String> {
+        let inside = image.path.strip_prefix(&self.folder).unwrap_or(&image.path);
+        inside.iter().map(|part| part.to_string_lossy().into_owned()).collect()
+    }
+
+    /// Plans the candidates of round `index`, one of each of `prompts`; later tries have other seeds and names.
+    pub fn plan(&mut self, index: usize, prompts: &[PlannedPrompt]) {
+        let first = self.run.rounds[index].tries as usize * prompts.len();
+        let seed = self.run.seed + 1000 * (index as u64 + 1);
+        let mut candidates = Vec::new();
+        for (place, planned) in prompts.iter().enumerate() {
+            let number = first + place;
+            candidates.push(Candidate {
+                file: format!("{:02}.png", number + 1),
+                prompt: planned.prompt.clone(),
+                caption: planned.caption.clone(),
+                seed: (seed + number as u64) & u64::from(u32::MAX),
+                likeness: None,
+            });
+        }
+        self.run.rounds[index].candidates = candidates;
+    }
+
+    /// Keeps the candidates `keep` of round `index`, and moves the others to `rejected`.
+    ///
+    /// # Errors
+    /// When a file cannot be moved; the same call goes on then.
+    pub fn choose(&mut self, index: usize, keep: &[String]) -> Result<()> {
+        self.run.rounds[index].kept = keep.to_vec();
+        self.save()?;
+        self.reject_all_but(index, keep)?;
+        self.run.rounds[index].chosen = true;
+        self.save()
+    }
+
+    /// Moves the candidates of round `index` but for `keep` to `rejected`.
+    ///
+    /// # Errors
+    /// When a file cannot be moved; the same call goes on then.
+    pub fn reject_all_but(&self, index: usize, keep: &[String]) -> Result<()> {
+        let rejected = self.round_folder(index).join("rejected");
+        for image in self.left(index)? {
+            let name = image.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if keep.contains(&name) {
+                continue;
+            }
+            std::fs::create_dir_all(&rejected).with_context(|| rejected.display().to_string())?;
+            // The caption first, since it is by the picture that a later call finds both.
+            for path in [image.path.with_extension("txt"), image.path.clone()] {
+                let place = free_place(&rejected, &path);
+                if path.exists() {
+                    std::fs::rename(&path, &place).with_context(|| format!("cannot move {}", path.display()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A prompt, and the caption of its picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedPrompt {
+    /// In the web UI's form.
+    pub prompt: String,
+    /// Its words.
+    pub caption: String,
+}
+
+impl PlannedPrompt {
+    /// The prompt that says a caption.
+    pub fn of_caption(caption: String) -> Self {
+        Self { prompt: prompt_of(&caption), caption }
+    }
+}
+
+/// Copies an image, and writes its caption beside it.
+fn copy(image: &Taken, to: &Path) -> Result<()> {
+    let mut from = std::fs::File::open(&image.path)
+        .with_context(|| format!("{}: it cannot be opened; correct the name", image.path.display()))?;
+    let written = whole_file::write(to, |out| std::io::copy(&mut from, out).map(|_| ()));
+    written.with_context(|| format!("cannot write {}", to.display()))?;
+    let caption = to.with_extension("txt");
+    let written = whole_file::write(&caption, |out| writeln!(out, "{}", image.caption));
+    written.with_context(|| format!("cannot write {}", caption.display()))
+}
+
+/// A name in `folder` like that of `path` that is not taken.
+fn free_place(folder: &Path, path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let suffix = path.extension().unwrap_or_default().to_string_lossy();
+    let mut place = folder.join(format!("{stem}.{suffix}"));
+    let mut number = 2;
+    while place.exists() {
+        place = folder.join(format!("{stem}-{number}.{suffix}"));
+        number += 1;
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(folder: &Path) -> Workshop {
+        let image = folder.join("me.png");
+        std::fs::write(&image, "an image").unwrap();
+        let taken = Taken { path: image, caption: "penny, hat".to_owned() };
+        Workshop::begin(&folder.join("out"), "penny", 7, &[taken]).unwrap()
+    }
+
+    fn prompts(count: usize) -> Vec<PlannedPrompt> {
+        (0..count).map(|index| PlannedPrompt::of_caption(format!("penny, ({index})"))).collect()
+    }
+
+    /// Puts a round's candidates into their folder.
+    fn paint(workshop: &Workshop, index: usize) {
+        std::fs::create_dir_all(workshop.candidates(index)).unwrap();
+        for candidate in &workshop.run.rounds[index].candidates {
+            let path = workshop.candidates(index).join(&candidate.file);
+            std::fs::write(path.with_extension("txt"), &candidate.caption).unwrap();
+            std::fs::write(path, "a picture").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_round_goes_from_images_to_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut workshop = begun(folder.path());
+        workshop.begin_round(vec!["--seed=1".to_owned()]).unwrap();
+        assert_eq!(workshop.run.rounds[0].images, ["originals/1-me.png"]);
+        let images = workshop.fill(0).unwrap().join("40_penny");
+        assert_eq!(std::fs::read_to_string(images.join("1-me.txt")).unwrap(), "penny, hat\n");
+        workshop.plan(0, &prompts(3));
+        assert_eq!(workshop.run.rounds[0].candidates[1].seed, 1008);
+        assert_eq!(workshop.run.rounds[0].candidates[1].prompt, "penny, \\(1\\)");
+        paint(&workshop, 0);
+        workshop.choose(0, &["02.png".to_owned()]).unwrap();
+        let rejected = folder.path().join("out/round-1/rejected");
+        assert!(rejected.join("01.png").is_file() && rejected.join("03.txt").is_file());
+        // What somebody added goes into the next round, and what went later does not.
+        std::fs::write(workshop.candidates(0).join("mine.jpg"), "").unwrap();
+        assert!(workshop.images().unwrap_err().to_string().contains("mine.jpg: it has no caption; write one into"));
+        std::fs::write(workshop.candidates(0).join("mine.txt"), "penny, mine\n").unwrap();
+        let mut again = Workshop::open(&folder.path().join("out")).unwrap().unwrap();
+        again.begin_round(Vec::new()).unwrap();
+        let wanted = ["originals/1-me.png", "round-1/candidates/02.png", "round-1/candidates/mine.jpg"];
+        assert_eq!(again.run.rounds[1].images, wanted);
+        let images = again.fill(1).unwrap().join("14_penny");
+        assert_eq!(std::fs::read_to_string(images.join("round-1-mine.txt")).unwrap(), "penny, mine\n");
+        assert_eq!(again.lora_name(1), "penny-round2");
+    }
+
+    #[test]
+    fn a_choice_that_was_cut_off_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut workshop = begun(folder.path());
+        workshop.begin_round(Vec::new()).unwrap();
+        workshop.plan(0, &prompts(2));
+        paint(&workshop, 0);
+        let rejected = folder.path().join("out/round-1/rejected");
+        std::fs::create_dir_all(&rejected).unwrap();
+        // The caption is there already, its picture is not.
+        std::fs::rename(workshop.candidates(0).join("01.txt"), rejected.join("01.txt")).unwrap();
+        workshop.choose(0, &["02.png".to_owned()]).unwrap();
+        assert!(rejected.join("01.png").is_file() && !rejected.join("01-2.txt").exists());
+        assert_eq!(workshop.left(0).unwrap().len(), 1);
+        // Another try has other names and seeds.
+        workshop.run.rounds[0].tries = 1;
+        workshop.plan(0, &prompts(2));
+        let next = &workshop.run.rounds[0].candidates[0];
+        assert_eq!((next.file.as_str(), next.seed), ("03.png", 1009));
+    }
+
+    #[test]
+    fn a_folder_with_something_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("out")).unwrap();
+        std::fs::write(folder.path().join("out/notes.txt"), "").unwrap();
+        let error = Workshop::begin(&folder.path().join("out"), "penny", 7, &[]).unwrap_err().to_string();
+        assert!(error.ends_with("there is notes.txt in it; name a new folder"), "{error}");
+    }
+}
