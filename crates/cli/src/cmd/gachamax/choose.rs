@@ -59,9 +59,13 @@ pub fn choose(args: &Args, workshop: &mut Workshop, index: usize, is_new: bool) 
             let usual = if index == 0 { 1 } else { 2 };
             let keep = args.keep.map_or(usual, usize::from);
             let mut there = round.candidates.clone();
-            let names = names(&left);
-            there.retain(|candidate| names.contains(&candidate.file));
-            best(&there, &captions, keep)
+            let mut own = names(&left);
+            there.retain(|candidate| own.contains(&candidate.file));
+            let mut keep = best(&there, &captions, keep);
+            // What the user has put there stays.
+            own.retain(|name| there.iter().all(|candidate| candidate.file != *name));
+            keep.extend(own);
+            keep
         }
         Pick::Folder => {
             let all_there = is_untouched(&round.candidates, &left);

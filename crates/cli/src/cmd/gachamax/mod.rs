@@ -96,9 +96,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if index >= workshop.run.rounds.len() {
             workshop.begin_round(train::words(args, &workshop))?;
         }
-        let recipe = match train::recipe(args, &workshop, index) {
-            Ok(recipe) => recipe,
+        let stages = match train::recipe(args, &workshop, index) {
+            Ok(stages) => stages,
             Err(problems) => return Ok(refuse(&problems)),
+        };
+        let [recipe] = stages.as_slice() else {
+            bail!(
+                "--config_file: the recipe has {} stages, and a round trains once; leave [[stage]] out",
+                stages.len()
+            );
         };
         if recipe.recipe.data.config.is_some() {
             bail!("--dataset_config: each round has images of its own; leave it out");
@@ -107,14 +113,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let images = count(workshop.run.rounds[index].images.len(), "image");
             let what = if is_last { "the last LoRA".to_owned() } else { format!("round {}", index + 1) };
             terminal::say_lines(&format!("\n{what}: training on {images}"));
-            if !train::train(&mut workshop, index, &recipe)? {
+            if !train::train(&mut workshop, index, recipe)? {
                 return Ok(stopped());
             }
         }
         if is_last {
             break;
         }
-        if let Some(code) = candidates(args, &mut workshop, index, &recipe)? {
+        if let Some(code) = candidates(args, &mut workshop, index, recipe)? {
             return Ok(code);
         }
     }

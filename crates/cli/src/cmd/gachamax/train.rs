@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Context, Result};
 use lorabake_judge::gachamax::Workshop;
-use lorabake_recipe::{ParseError, Parsed, parse_train};
+use lorabake_recipe::{ParseError, Parsed, parse_run};
 use lorabake_weights::whole_file;
 
 use super::Args;
@@ -85,22 +85,22 @@ pub fn words(args: &Args, workshop: &Workshop) -> Vec<String> {
     words
 }
 
-/// The recipe of round `index`.
+/// The recipe of round `index`; several if it has stages.
 ///
 /// # Errors
 /// What `lorabake train` has to say about the options.
-pub fn recipe(args: &Args, workshop: &Workshop, index: usize) -> Result<Parsed, ParseError> {
+pub fn recipe(args: &Args, workshop: &Workshop, index: usize) -> Result<Vec<Parsed>, ParseError> {
     let mut argv: Vec<OsString> = words(args, workshop).into_iter().map(OsString::from).collect();
     let folder = workshop.round_folder(index);
     argv.push(format!("--train_data_dir={}", folder.join("images").display()).into());
     argv.push(format!("--output_dir={}", folder.display()).into());
     argv.push(format!("--output_name={}", workshop.lora_name(index)).into());
-    let parsed = parse_train(&argv)?;
-    if parsed.raw.train.seed.is_some() {
-        return Ok(parsed);
+    let stages = parse_run(&argv)?;
+    if stages.iter().all(|stage| stage.raw.train.seed.is_some()) {
+        return Ok(stages);
     }
     argv.push(format!("--seed={}", workshop.run.seed).into());
-    parse_train(&argv)
+    parse_run(&argv)
 }
 
 /// Trains round `index`; whether it came to its end.
