@@ -18,7 +18,7 @@ use lorabake_pixels::Rgb;
 use lorabake_weights::{Checkpoint, Family, Part, checkpoint};
 
 use crate::conditioning::chunks::COMMA_BACKTRACK;
-use crate::conditioning::{Encoders, KeptTexts, TextOptions};
+use crate::conditioning::{Encoders, KeptTexts, TextOptions, ToldSizes};
 use crate::control::{ActiveControl, ControlUnit, MapFor};
 use crate::embedding::EmbeddingTable;
 use crate::file_hashes;
@@ -178,7 +178,12 @@ impl Painter {
             bundle: &self.bundle,
             adapters: &Attached::default(),
             embeddings: &self.embeddings,
-            options: TextOptions { clip_skip: 1, emphasis: Emphasis::default(), comma_backtrack: COMMA_BACKTRACK },
+            options: TextOptions {
+                clip_skip: 1,
+                emphasis: Emphasis::default(),
+                comma_backtrack: COMMA_BACKTRACK,
+                sizes: ToldSizes::default(),
+            },
             device: &self.device,
         };
         Ok(encoders.encode(&[text], size, false)?.remove(0))

@@ -15,7 +15,7 @@ use lorabake_ops::give_memory_back;
 use lorabake_weights::Part;
 
 use crate::conditioning::chunks::COMMA_BACKTRACK;
-use crate::conditioning::{Encoders, TextOptions};
+use crate::conditioning::{Encoders, TextOptions, ToldSizes};
 use crate::painter::Painter;
 use crate::prompt::emphasis::Emphasis;
 
@@ -88,7 +88,12 @@ impl Painter {
         clip_skip: usize,
         attached: &Attached,
     ) -> Result<Vec<Conditioning>> {
-        let options = TextOptions { clip_skip, emphasis: Emphasis::None, comma_backtrack: COMMA_BACKTRACK };
+        let options = TextOptions {
+            clip_skip,
+            emphasis: Emphasis::None,
+            comma_backtrack: COMMA_BACKTRACK,
+            sizes: ToldSizes::default(),
+        };
         let encoders = Encoders {
             bundle: &self.bundle,
             adapters: attached,

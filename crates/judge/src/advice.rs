@@ -130,7 +130,8 @@ fn overcooked(judged: &Judged, response: Option<&Response>, facts: &RunFacts, ad
     let mut is_too_strong = false;
     for finding in &judged.findings {
         is_by_heart |= matches!(finding, Finding::ByHeart(_) | Finding::Copies(_));
-        is_too_strong |= matches!(finding, Finding::BestBelow(..) | Finding::WorseThanBase(_) | Finding::PastItsBest(..));
+        is_too_strong |=
+            matches!(finding, Finding::BestBelow(..) | Finding::WorseThanBase(_) | Finding::PastItsBest(..));
     }
     if is_too_strong {
         // A strength of 0 says only that it is far too much.

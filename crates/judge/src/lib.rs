@@ -12,19 +12,23 @@
 //! bootstrap      how sure a number is; paired: that of a difference; wilson: that of a share
 //! rules          Measures, PictureMeasures, RunFacts → Judgement; advice: → what the next bake should change
 //! grid           settings and axes → a grid of pictures: one file a picture, a sheet with labels, an HTML page
-//! sheet          pictures and labels → one picture; lettering: text → labels on it
+//! html           what pages have in common; sheet: pictures and labels → one picture; lettering: text → labels on it
 //! ```
 //!
 //! What is found out is plain data; words for a screen are made in `cli`. Not here: painting (`generate`), training.
 
+pub mod runs;
+
 pub mod features;
 pub mod picture;
+
 pub mod grid;
+pub mod html;
 pub mod lettering;
+pub mod sheet;
+
 pub mod gachamax;
 pub mod regularization;
-pub mod runs;
-pub mod sheet;
 
 pub mod material;
 pub mod plain;

@@ -45,6 +45,30 @@ pub struct Gallery {
     pub plain: Vec<Painting>,
 }
 
+/// Pictures beside each other, for people to look at.
+#[derive(Debug, Clone, Default)]
+pub struct ContactSheet {
+    /// Numbers of the snapshots that were painted with.
+    pub snapshots: Vec<usize>,
+    /// Scenes with the trigger, then prompts without it.
+    pub rows: Vec<SheetRow>,
+}
+
+/// Pictures of one prompt.
+#[derive(Debug, Clone)]
+pub struct SheetRow {
+    /// The prompt.
+    pub prompt: String,
+    /// Whether the trigger is in it.
+    pub has_trigger: bool,
+    /// By the checkpoint alone.
+    pub base: Rgb,
+    /// By each snapshot.
+    pub pictures: Vec<Rgb>,
+    /// The training image that is most like the last one; none without the trigger.
+    pub nearest: Option<Rgb>,
+}
+
 /// Paints scenes.
 #[derive(Debug)]
 pub struct Studio<'a> {
@@ -175,6 +199,36 @@ impl<'a> Comparison<'a> {
         Ok(Self { eye, yardstick, training, held_out, set_looks, base, plain, images })
     }
 
+    /// Pictures beside each other; `plain` are the checkpoint's own of prompts without trigger.
+    pub fn sheet(&self, galleries: &[(usize, Gallery)], plain: &[PlainPicture]) -> ContactSheet {
+        let mut sheet = ContactSheet::default();
+        sheet.snapshots.extend(galleries.iter().map(|(index, _)| *index));
+        for (place, base) in self.base.scenes.iter().enumerate() {
+            let own: Vec<&Painting> = galleries.iter().map(|(_, gallery)| &gallery.scenes[place][0]).collect();
+            let Some(last) = own.last() else { continue };
+            let far = |one: &Arc<Features>, other: &Arc<Features>| self.yardstick.subject(one, other);
+            let near = nearest(&[Arc::clone(&last.features)], &self.training, far);
+            sheet.rows.push(SheetRow {
+                prompt: last.prompt.clone(),
+                has_trigger: true,
+                base: base[0].image.clone(),
+                nearest: near.first().map(|near| self.images[near.index].clone()),
+                pictures: own.into_iter().map(|painting| painting.image.clone()).collect(),
+            });
+        }
+        for (place, base) in plain.iter().enumerate() {
+            let own = galleries.iter().map(|(_, gallery)| gallery.plain[place].image.clone());
+            sheet.rows.push(SheetRow {
+                prompt: base.prompt.clone(),
+                has_trigger: false,
+                base: base.image.clone(),
+                pictures: own.collect(),
+                nearest: None,
+            });
+        }
+        sheet
+    }
+
     /// What is measured of a snapshot's pictures.
     ///
     /// # Errors
@@ -191,7 +245,8 @@ impl<'a> Comparison<'a> {
         let held_out = nearest(&self.held_out, &self.training, |one, other| far(one, other));
         let real = if held_out.is_empty() { distances(&fellows) } else { distances(&held_out) };
         let bootstrap = Bootstrap::default();
-        let found = likeness(&ToTraining { base: &distances(&of_base), lora: &distances(&own), real: &real }, &bootstrap);
+        let found =
+            likeness(&ToTraining { base: &distances(&of_base), lora: &distances(&own), real: &real }, &bootstrap);
         let seeds: Vec<BetweenSeeds> = gallery
             .scenes
             .iter()

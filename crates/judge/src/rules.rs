@@ -240,7 +240,8 @@ fn past_its_best(measures: &Measures, index: usize) -> Option<Finding> {
     let own = &measures.snapshots[index];
     for (number, earlier) in measures.snapshots[..index].iter().enumerate() {
         let Mean { mean, error } = Mean::of_differences(&own.held_out, &earlier.held_out);
-        if own.held_out.len() >= AT.few && mean > 2.0 * error && mean > AT.worse && score_of(measures, index) > AT.idle {
+        if own.held_out.len() >= AT.few && mean > 2.0 * error && mean > AT.worse && score_of(measures, index) > AT.idle
+        {
             return Some(Finding::PastItsBest(number, mean));
         }
     }
@@ -330,9 +331,8 @@ fn keep(measures: &Measures, judged: &[Judged], pictures: &[(usize, PictureMeasu
     };
     let first = judged.iter().map(|judged| rank(judged.verdict)).min()?;
     let among: Vec<usize> = (0..judged.len()).filter(|index| rank(judged[*index].verdict) == first).collect();
-    let likeness = |index: usize| {
-        pictures.iter().find(|(number, _)| *number == index).and_then(|(_, painted)| painted.likeness)
-    };
+    let likeness =
+        |index: usize| pictures.iter().find(|(number, _)| *number == index).and_then(|(_, painted)| painted.likeness);
     let alike: Vec<(usize, f64)> = among.iter().filter_map(|index| Some((*index, likeness(*index)?))).collect();
     if alike.len() > 1 && first < rank(Verdict::Overcooked) {
         let best = alike.iter().map(|(_, likeness)| *likeness).fold(f64::NEG_INFINITY, f64::max);

@@ -88,8 +88,14 @@ mod tests {
 
     #[test]
     fn scenes_are_combinations_that_no_caption_has() {
-        let captions: Vec<String> = ["penny, standing, red background", "penny, running, blue background",
-            "penny, sitting, green background", "penny, jumping, pink background"].map(str::to_owned).to_vec();
+        let captions: Vec<String> = [
+            "penny, standing, red background",
+            "penny, running, blue background",
+            "penny, sitting, green background",
+            "penny, jumping, pink background",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         let words = Words { trigger: Some("penny"), class: Some("girl") };
         let found = scenes(&captions, words, 2);
         assert_eq!(found[0].prompt, "penny, standing, blue background");

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// From this share of captions on a tag is one with the trigger.
 const FUSED: f64 = 0.85;
-/// From this share on a tag may be what calls up the LoRA.
-const EVERYWHERE: f64 = 0.95;
 /// From this share on it comes along strongly.
 const STRONG: f64 = 0.6;
 /// Fewer captions than this say nothing.
@@ -26,7 +24,7 @@ pub struct TagShare {
 /// The tags of a data set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TagReport {
-    /// The words that call up the LoRA: as the recipe says, the tag that captions begin with, or one that is in all of them.
+    /// The words that call up the LoRA: as the recipe says, or the tag that captions begin or end with.
     pub trigger: Option<String>,
     /// Tags that are one with the trigger.
     pub fused: Vec<TagShare>,
@@ -51,12 +49,8 @@ impl TagReport {
             }
         }
         let count = captions.len().max(1) as f64;
-        let mut trigger = trigger.map(str::to_owned).or_else(|| first_tag(captions));
-        if trigger.is_none() {
-            // A style's word may stand behind the tags.
-            let all = counts.iter().rev().find(|(_, number)| **number as f64 >= EVERYWHERE * count);
-            trigger = all.filter(|_| captions.len() >= FEWEST).map(|(tag, _)| (*tag).to_owned());
-        }
+        let trigger =
+            trigger.map(str::to_owned).or_else(|| end_tag(captions, false)).or_else(|| end_tag(captions, true));
         let mut report = Self { trigger, ..Self::default() };
         let mut different: Vec<&String> = captions.iter().collect();
         different.sort();
@@ -86,11 +80,12 @@ impl TagReport {
     }
 }
 
-/// The tag that four captions in five begin with.
-fn first_tag(captions: &[String]) -> Option<String> {
+/// The tag that four captions in five begin with, or end with.
+fn end_tag(captions: &[String], is_last: bool) -> Option<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for caption in captions {
-        *counts.entry(caption.split(',').next().unwrap_or_default().trim()).or_default() += 1;
+        let tag = if is_last { caption.rsplit(',').next() } else { caption.split(',').next() };
+        *counts.entry(tag.unwrap_or_default().trim()).or_default() += 1;
     }
     let (tag, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
     // A caption without commas is a sentence, whose whole is no trigger.
@@ -111,6 +106,8 @@ mod tests {
         assert_eq!(report.fused, [TagShare { tag: "hat".into(), share: 1.0 }]);
         assert_eq!(report.strong, [TagShare { tag: "bag".into(), share: 0.7 }]);
         assert_eq!((report.variety, report.without_trigger), (0.2, 0.0));
+        let style: Vec<String> = (0..10).map(|n| format!("name {n}, white background, inked style")).collect();
+        assert_eq!(TagReport::of(&style, None).trigger.as_deref(), Some("inked style"));
         let mixed: Vec<String> = ["a, b", "b, c", "c, d", "d, e", "e, f"].map(str::to_owned).to_vec();
         assert_eq!(TagReport::of(&mixed, None).trigger, None);
         assert_eq!(TagReport::of(&mixed, Some("zz")).without_trigger, 1.0);

@@ -163,7 +163,8 @@ fn depths(picture: &Rgb, wide: usize, high: usize) -> Vec<usize> {
         let pixel = &picture.data[3 * at..3 * at + 3];
         pixel.iter().zip(ground).all(|(own, of)| own.abs_diff(of) < 26)
     };
-    let edge = |at: usize| at < wide || at >= wide * (high - 1) || at.is_multiple_of(wide) || (at + 1).is_multiple_of(wide);
+    let edge =
+        |at: usize| at < wide || at >= wide * (high - 1) || at.is_multiple_of(wide) || (at + 1).is_multiple_of(wide);
     let mut depth = vec![usize::MAX; wide * high];
     let mut queue: VecDeque<usize> = (0..wide * high).filter(|at| edge(*at) && is_ground(*at)).collect();
     queue.iter().for_each(|at| depth[*at] = 0);

@@ -23,8 +23,8 @@
 mod bad_input;
 mod data_sets;
 mod elsewhere;
-mod grids;
 mod gachamax;
+mod grids;
 mod inspect;
 mod long_runs;
 mod lost_work;

@@ -26,5 +26,5 @@ mod text_file;
 pub use find_network::{Search, find_lora, find_network, find_within};
 pub(crate) use length::MOST_BYTES;
 pub use length::check_length;
-pub use strengths::with_strengths;
 pub use literal::{literal, literal_but_weights};
+pub use strengths::with_strengths;

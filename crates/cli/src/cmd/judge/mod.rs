@@ -1,5 +1,6 @@
 //! `lorabake judge`: which snapshot of a run is the best, what is wrong with it, and what the next bake should change.
 
+mod page;
 mod recipe;
 mod table;
 mod words;
@@ -19,7 +20,7 @@ use lorabake_judge::facts::RunFacts;
 use lorabake_judge::losses::{ALL_TIMESTEPS, FEW_TIMESTEPS, LossMeter};
 use lorabake_judge::material::{Counts, Material};
 use lorabake_judge::measure::{Bench, Effort, Measures, Progress, Work};
-use lorabake_judge::paintings::{Comparison, RawGallery, Studio};
+use lorabake_judge::paintings::{Comparison, ContactSheet, RawGallery, Studio};
 use lorabake_judge::pictures::PictureMeasures;
 use lorabake_judge::plain::{PaintPlan, PlainPicture, TextKind};
 use lorabake_judge::rules::judge;
@@ -31,7 +32,8 @@ use lorabake_recipe::model::Checkpoint;
 use lorabake_weights::whole_file;
 
 use crate::progress::Counter;
-use crate::{stop, terminal};
+use crate::stop;
+use crate::terminal::{self, Shown};
 
 /// The options; their comments are the texts of `--help`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +50,10 @@ pub struct Args {
     /// Seed of the noise that is measured with.
     #[arg(long, value_name = "NUMBER", default_value = "0")]
     judge_seed: u64,
+    /// The page that is written, which needs no network; one that is there is replaced. [default: RUN.judge.html beside
+    /// the LoRAs]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_html")]
+    html: Option<PathBuf>,
     /// Writes no page.
     #[arg(long)]
     no_html: bool,
@@ -70,14 +76,22 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global().context("--threads cannot be set")?;
     }
-    let Measured { measures, pictures, facts } = measure(args, &run, &recipe)?;
+    let Measured { measures, pictures, sheet, facts } = measure(args, &run, &recipe)?;
     let judgement = judge(&measures, &pictures, &facts);
     let advice = advise(&measures, &judgement, &facts);
     let report = Report { run: run.name.clone(), facts, measures, pictures, judgement, advice };
     tell(&report);
+    if !args.no_html {
+        let path = args.html.clone().unwrap_or_else(|| run.folder.join(format!("{}.judge.html", run.name)));
+        let page = page::page(&report, &sheet);
+        whole_file::write(&path, |file| file.write_all(page.as_bytes()))
+            .with_context(|| format!("--html {}", path.display()))?;
+        terminal::result(&Shown(path.display()).to_string());
+    }
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&report)?;
-        whole_file::write(path, |file| file.write_all(text.as_bytes())).with_context(|| format!("--json {}", path.display()))?;
+        whole_file::write(path, |file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("--json {}", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -103,6 +117,7 @@ fn tell(report: &Report) {
 struct Measured {
     measures: Measures,
     pictures: Vec<(usize, PictureMeasures)>,
+    sheet: ContactSheet,
     facts: RunFacts,
 }
 
@@ -125,6 +140,7 @@ fn measure(args: &Args, run: &Run, recipe: &Recipe) -> Result<Measured> {
     let measures = losses(args, run, recipe, Seen { easel: &easel, material: &material, plain: &plain })?;
     let seen = |easel| Seen { easel, material: &material, plain: &plain };
     let mut pictures = Vec::new();
+    let mut sheet = ContactSheet::default();
     if args.budget != "quick" {
         let scenes = scenes(&material.captions, words, if args.budget == "full" { 8 } else { 4 });
         let studio = Studio { plan: &plan, scenes: &scenes, plain: &plain };
@@ -134,9 +150,13 @@ fn measure(args: &Args, run: &Run, recipe: &Recipe) -> Result<Measured> {
         };
         let painted = paint(&mut easel, &studio, run, &chosen)?;
         let comparison = Comparison::new(&easel.painter, size[0].max(size[1]), &material, painted.base, &plain)?;
+        let mut galleries = Vec::new();
         for (index, raw) in chosen.into_iter().zip(painted.snapshots) {
-            pictures.push((index, comparison.measure(raw)?.0));
+            let (measured, gallery) = comparison.measure(raw)?;
+            pictures.push((index, measured));
+            galleries.push((index, gallery));
         }
+        sheet = comparison.sheet(&galleries, &plain);
     }
     let mut measures = measures;
     if let Some(keep) = judge(&measures, &pictures, &facts).keep {
@@ -144,7 +164,7 @@ fn measure(args: &Args, run: &Run, recipe: &Recipe) -> Result<Measured> {
         chosen.dedup();
         apart(args, recipe, seen(&easel), &mut measures, &chosen)?;
     }
-    Ok(Measured { measures, pictures, facts })
+    Ok(Measured { measures, pictures, sheet, facts })
 }
 
 /// Pictures of the checkpoint alone, and of snapshots.

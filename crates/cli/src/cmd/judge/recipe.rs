@@ -8,7 +8,6 @@ use lorabake_judge::runs::Run;
 use lorabake_recipe::import::import;
 use lorabake_recipe::{ParseError, Recipe, parse_train};
 
-
 /// Where the run's settings are found.
 #[derive(Debug, Clone, clap::Args)]
 #[command(rename_all = "verbatim", next_help_heading = "The run's recipe")]
@@ -50,7 +49,12 @@ impl RecipeArgs {
             }
         }
         // What is only judged is written nowhere.
-        argv.extend(["--output_dir".into(), run.folder.clone().into(), "--output_name".into(), run.name.clone().into()]);
+        argv.extend([
+            "--output_dir".into(),
+            run.folder.clone().into(),
+            "--output_name".into(),
+            run.name.clone().into(),
+        ]);
         match parse_train(&argv) {
             Ok(parsed) => Ok(parsed.recipe),
             Err(ParseError::Unusable(problems)) => Err(problems.into()),

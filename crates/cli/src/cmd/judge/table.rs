@@ -9,16 +9,8 @@ use super::words;
 
 /// One line a snapshot.
 pub fn text(measures: &Measures, pictures: &[(usize, PictureMeasures)], judgement: &Judgement) -> String {
-    let head = ["snapshot", "verdict", "held out", "gap", "s*", "s* UNet", "s* TE", "plain", "trigger", "like", "copies", "variety", "bleed"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for (index, (snapshot, judged)) in measures.snapshots.iter().zip(&judgement.snapshots).enumerate() {
-        let mut row = row(snapshot, judged);
-        if let Some((_, painted)) = pictures.iter().find(|(number, _)| *number == index) {
-            row.extend(of_pictures(painted));
-        }
-        rows.push(row);
-    }
-    let mut widths = vec![0; head.len()];
+    let rows = rows(measures, pictures, judgement);
+    let mut widths = vec![0; rows[0].len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -30,6 +22,23 @@ pub fn text(measures: &Measures, pictures: &[(usize, PictureMeasures)], judgemen
         lines.push(cells.join("  ").trim_end().to_owned());
     }
     lines.join("\n")
+}
+
+/// The cells of the table, the names of the columns first.
+pub fn rows(measures: &Measures, pictures: &[(usize, PictureMeasures)], judgement: &Judgement) -> Vec<Vec<String>> {
+    let mut head = vec!["snapshot", "verdict", "held out", "gap", "s*", "s* UNet", "s* TE", "plain", "trigger"];
+    if !pictures.is_empty() {
+        head.extend(["like", "copies", "variety", "bleed"]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
+    for (index, (snapshot, judged)) in measures.snapshots.iter().zip(&judgement.snapshots).enumerate() {
+        let mut row = row(snapshot, judged);
+        if let Some((_, painted)) = pictures.iter().find(|(number, _)| *number == index) {
+            row.extend(of_pictures(painted));
+        }
+        rows.push(row);
+    }
+    rows
 }
 
 fn row(snapshot: &SnapshotMeasures, judged: &Judged) -> Vec<String> {

@@ -76,10 +76,16 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
     match finding {
         Finding::NotFinite => "what it computes is not a number".to_owned(),
         Finding::Noise(drift) => {
-            format!("without its trigger it changes what is predicted by {}: nothing of the picture is left", percent(*drift))
+            format!(
+                "without its trigger it changes what is predicted by {}: nothing of the picture is left",
+                percent(*drift)
+            )
         }
         Finding::WorseThanBase(score) => {
-            format!("the checkpoint alone knows the held-out images better: errors are {} larger with it", times(*score))
+            format!(
+                "the checkpoint alone knows the held-out images better: errors are {} larger with it",
+                times(*score)
+            )
         }
         Finding::BestBelow(best, interval) => format!("it is best at strength {best:.2} ({})", range(*interval)),
         Finding::BestAbove(best, interval) => format!("it is best at strength {best:.2} ({})", range(*interval)),
@@ -95,7 +101,9 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
             format!("it knows its training images by heart: errors on them are {} smaller with it", less(*score))
         }
         Finding::Copies(share) => format!("{} of its pictures are copies of training images", percent(*share)),
-        Finding::Fried(what, z) => format!("{what} of its pictures is {z:.1} spreads beyond the checkpoint's and the set's"),
+        Finding::Fried(what, z) => {
+            format!("{what} of its pictures is {z:.1} spreads beyond the checkpoint's and the set's")
+        }
         Finding::TextStrength(best, interval) => {
             format!("the text encoder is best at strength {best:.2} ({})", range(*interval))
         }

@@ -6,9 +6,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::html::{escaped, png_address};
+
 use anyhow::{Context, Result};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use lorabake_generate::picture_file::read_text;
 use lorabake_generate::xyz::Cell;
 use lorabake_pixels::probe;
@@ -163,11 +163,8 @@ impl Writer<'_> {
             write!(out, "<div class=\"failed\">{}</div>", escaped(why))?;
             return Ok(why.to_owned());
         }
-        let source = if self.is_alone {
-            format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&path)?))
-        } else {
-            format!("cells/{}", picture.file)
-        };
+        let source =
+            if self.is_alone { png_address(&std::fs::read(&path)?) } else { format!("cells/{}", picture.file) };
         let size = probe::size(&path).unwrap_or((1, 1));
         write!(
             out,
@@ -182,22 +179,6 @@ impl Writer<'_> {
         let json = serde_json::to_string(&self.known)?;
         Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
     }
-}
-
-/// Text as it stands in HTML, between tags or in quotation marks.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for sign in text.chars() {
-        match sign {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            sign => escaped.push(sign),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
