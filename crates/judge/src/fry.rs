@@ -52,6 +52,20 @@ pub const LOOKS: [Look; 10] = [
 ];
 
 impl Look {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CutOff => "cut off at black or full",
+            Self::Saturation => "saturation",
+            Self::Contrast => "contrast",
+            Self::Sharpness => "sharpness",
+            Self::FineDetail => "fine detail",
+            Self::LatentExtremes => "extremes of latents",
+            Self::LatentMean(0) => "brightness of latents",
+            Self::LatentMean(_) => "tint of latents",
+        }
+    }
+
     /// The least spread that counts, in the value's unit: a base whose few pictures agree by chance is no measure.
     fn least_spread(self) -> f64 {
         match self {
@@ -187,5 +201,64 @@ impl Beyond {
             None => [self.base, self.base],
         };
         (value - value.clamp(low, high)) / self.unit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks whose saturation alone differs.
+    fn saturated(values: &[f64]) -> Vec<Looks> {
+        let mut all = Vec::new();
+        for value in values {
+            let mut looks = [0.5; LOOKS.len()];
+            looks[1] = *value;
+            all.push(Looks(looks));
+        }
+        all
+    }
+
+    fn z(lora: &[f64], set: &[f64]) -> f64 {
+        let found = fry(&saturated(lora), &saturated(&[0.4, 0.5, 0.6]), &saturated(set)).unwrap();
+        let shift = found.shifts.iter().find(|shift| shift.look == Look::Saturation).unwrap();
+        assert!(found.shifts.iter().all(|other| other.look == Look::Saturation || other.z == 0.0));
+        shift.z
+    }
+
+    #[test]
+    fn more_than_the_base_counts_in_its_spreads() {
+        let spread = (0.02_f64 / 3.0).sqrt();
+        assert!((z(&[0.8, 0.9], &[]) - 0.35 / spread).abs() < 1e-9);
+        assert!((z(&[0.3], &[]) + 0.2 / spread).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_the_set_has_is_no_fault() {
+        assert_eq!(z(&[0.8, 0.9], &[0.9, 0.9]), 0.0);
+        // Beyond the set it counts from there, and a set on the other side changes nothing.
+        assert!((z(&[0.95], &[0.85, 0.85]) - z(&[0.6], &[])).abs() < 1e-9);
+        assert!((z(&[0.9], &[0.4]) - z(&[0.9], &[])).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_worst_three_are_named() {
+        let lora = saturated(&[0.5, 0.99, 0.6, 0.1, 0.7]);
+        let found = fry(&lora, &saturated(&[0.4, 0.6]), &[]).unwrap();
+        assert_eq!(found.worst, [1, 3, 4]);
+        assert_eq!(found.shifts[0].look, Look::Saturation);
+        assert_eq!(fry(&[], &lora, &[]), None);
+        assert_eq!(fry(&lora, &[], &[]), None);
+    }
+
+    #[test]
+    fn latents_are_looked_at_channel_by_channel() {
+        let picture = Rgb::filled((8, 8), [255, 0, 0]);
+        let looks = Looks::of(&picture, &[1.0, 3.0, -1.0, -1.0, 0.0, 0.0, 0.5, -4.0]);
+        let means = [0, 1, 2, 3].map(|channel| looks.get(Look::LatentMean(channel)));
+        assert_eq!(means, [2.0, -1.0, 0.0, -1.75]);
+        assert!(looks.get(Look::LatentExtremes) > 3.9);
+        assert_eq!([looks.get(Look::CutOff), looks.get(Look::Saturation)], [1.0, 1.0]);
+        assert!(looks.get(Look::Contrast) < 1e-12);
     }
 }

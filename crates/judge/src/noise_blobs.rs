@@ -123,3 +123,55 @@ fn is_broken(texture: &Texture, ranges: &[Interval; 4]) -> bool {
     }
     out >= OUT_OF_RANGE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURES: [[f64; 4]; 5] = [
+        [0.10, -2.0, 0.95, 0.50],
+        [0.12, -2.2, 0.97, 0.55],
+        [0.11, -1.9, 0.96, 0.52],
+        [0.13, -2.4, 0.94, 0.48],
+        [0.10, -2.1, 0.98, 0.51],
+    ];
+    const NOISE: [f64; 4] = [0.9, -0.1, 0.05, 0.93];
+
+    fn of(all: &[[f64; 4]]) -> Vec<Texture> {
+        all.iter().copied().map(Texture::Of).collect()
+    }
+
+    #[test]
+    fn noise_is_out_of_range_and_one_odd_value_is_not() {
+        let mut own = PICTURES;
+        own[0] = NOISE;
+        own[1][3] = 0.99;
+        let found = noise_blobs(&of(&own), &of(&PICTURES)).unwrap();
+        assert_eq!(found.broken, [0]);
+        assert!((found.share - 0.2).abs() < 1e-12 && !found.is_broken && found.interval.holds(0.2));
+        own[1] = NOISE;
+        assert!(noise_blobs(&of(&own), &of(&PICTURES)).unwrap().is_broken);
+    }
+
+    #[test]
+    fn no_numbers_and_one_colour_are_broken() {
+        let own = [Texture::NoNumbers, Texture::Flat, Texture::Of(PICTURES[0]), Texture::Of([f64::NAN; 4])];
+        assert_eq!(noise_blobs(&own, &of(&PICTURES)).unwrap().broken, [0, 1, 3]);
+        let gray = Rgb::filled((64, 64), [100, 100, 100]);
+        assert_eq!(Texture::of(&gray, &gray), Texture::Flat);
+    }
+
+    #[test]
+    fn a_base_without_pictures_is_no_measure() {
+        assert_eq!(noise_blobs(&of(&PICTURES), &of(&PICTURES[..3])), None);
+        assert_eq!(noise_blobs(&of(&PICTURES), &[Texture::Flat; 9]), None);
+        assert_eq!(noise_blobs(&[], &of(&PICTURES)), None);
+    }
+
+    #[test]
+    fn the_round_trip_is_in_units_of_the_picture() {
+        let picture = Rgb { width: 2, height: 1, data: vec![0, 0, 0, 100, 100, 100] };
+        let again = Rgb { width: 2, height: 1, data: vec![10, 10, 10, 110, 110, 110] };
+        assert!((round_trip(&picture, &again) - 0.2).abs() < 1e-12);
+    }
+}

@@ -39,10 +39,12 @@ pub fn paired(first: &[f64], second: &[f64], level: f64) -> Option<Difference> {
     let error = (squares / (count - 1) as f64 / count as f64).sqrt();
     let t = StudentsT::new(0.0, 1.0, (count - 1) as f64).expect("one degree of freedom or more");
     let reach = error * t.inverse_cdf(0.5 + level / 2.0);
-    let p = match error > 0.0 {
-        true => 2.0 * t.cdf(-(middle / error).abs()),
-        false if middle == 0.0 => 1.0,
-        false => 0.0,
+    let p = if error > 0.0 {
+        2.0 * t.cdf(-(middle / error).abs())
+    } else if middle == 0.0 {
+        1.0
+    } else {
+        0.0
     };
     Some(Difference { mean: middle, error, interval: Interval { low: middle - reach, high: middle + reach }, p, count })
 }

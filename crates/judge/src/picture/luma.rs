@@ -115,8 +115,9 @@ impl Luma {
                 let across = (self.at(column + 1, row) - self.at(column - 1, row)) / 2.0;
                 let down = (self.at(column, row + 1) - self.at(column, row - 1)) / 2.0;
                 let angle = down.atan2(across).rem_euclid(std::f64::consts::PI);
-                let direction = (angle / std::f64::consts::PI * DIRECTIONS as f64) as usize;
-                strengths[direction.min(DIRECTIONS - 1)] += across.hypot(down);
+                // Upright and level edges lie in the middle of their directions, so that rounding moves none.
+                let direction = (angle / std::f64::consts::PI * DIRECTIONS as f64).round() as usize;
+                strengths[direction % DIRECTIONS] += across.hypot(down);
             }
         }
         strengths
