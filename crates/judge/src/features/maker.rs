@@ -1,4 +1,5 @@
-//! Features of pictures by the networks of a painter. Each picture is looked at once, however often it is asked for.
+//! Features of pictures by the networks of a painter. Each picture is looked at once, however often it is asked for: what was
+//! seen stays in memory, 1.7 MB a picture for SD1.x, SD2.x and SDXL.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use lorabake_pixels::{Rgb, Size};
 use lorabake_recipe::seed::Seed;
 use sha2::{Digest, Sha256};
 
-use super::{Dift, Features, LAYOUT, NOISES, Patches, moments, pooled};
+use super::{COARSE, Dift, Features, GRID, LAYOUT, NOISES, Patches, moments, pooled};
 
 /// Sides of pictures are multiples of this many pixels, so that every level of the UNet is whole.
 const UNIT: f64 = 64.0;
@@ -99,7 +100,8 @@ impl<'a> FeatureMaker<'a> {
         let activation = to_f32_vec(activation);
         Ok(Features {
             global: moments(&activation, [width, high, wide]),
-            patches: Patches::of(&activation, [width, high, wide]),
+            patches: Patches::of(&activation, [width, high, wide], GRID),
+            coarse: Patches::of(&activation, [width, high, wide], COARSE),
             layout: pooled(&to_f32_vec(latents), [channels, rows, columns], LAYOUT),
         })
     }

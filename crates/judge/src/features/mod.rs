@@ -1,5 +1,5 @@
-//! What a checkpoint itself sees in a picture, as numbers by which pictures are compared: what is shown (`global`), where
-//! (`patches`), and how colours lie (`layout`).
+//! What a checkpoint itself sees in a picture, as numbers by which pictures are compared: what is shown (`coarse`, `global`),
+//! where (`patches`), and how colours lie (`layout`).
 //!
 //! ```text
 //! maker      picture → Features, by the base's VAE and UNet, never by the LoRA that is judged
@@ -17,16 +17,18 @@ mod yardstick;
 
 pub use dift::{Dift, NOISES};
 pub use maker::FeatureMaker;
-pub use pool::{GRID, LAYOUT, Patches, moments, pooled};
-pub use yardstick::Yardstick;
+pub use pool::{COARSE, GRID, LAYOUT, Patches, moments, pooled};
+pub use yardstick::{Patchwork, Yardstick};
 
 /// What the networks see in a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     /// The mean of each channel of the activation over all positions, then the standard deviation of each.
     pub global: Vec<f32>,
-    /// The activation as a grid of patches.
+    /// The activation as 16 × 16 patches, for where things are.
     pub patches: Patches,
+    /// The activation as 8 × 8 patches, for what is shown.
+    pub coarse: Patches,
     /// The picture's latents in the UNet's scale, 4 channels of 8 × 8 means: its colours and where they are. Blind to
     /// what is shown.
     pub layout: Vec<f32>,

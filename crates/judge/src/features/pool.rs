@@ -2,14 +2,18 @@
 
 use std::ops::Range;
 
-/// Patches on a side of the grid.
+/// Patches on a side of the fine grid.
 pub const GRID: usize = 16;
+/// Patches on a side of the coarse grid.
+pub const COARSE: usize = 8;
 /// Cells on a side of the layout.
 pub const LAYOUT: usize = 8;
 
-/// A grid of vectors, [`GRID`] × [`GRID`] row by row.
+/// A square grid of vectors, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patches {
+    /// Vectors on a side.
+    pub side: usize,
     /// Numbers in a vector.
     pub width: usize,
     /// All vectors, one after another.
@@ -17,15 +21,15 @@ pub struct Patches {
 }
 
 impl Patches {
-    /// The patches of an activation of `[channels, rows, columns]`.
-    pub fn of(values: &[f32], shape: [usize; 3]) -> Self {
+    /// `side` × `side` patches of an activation of `[channels, rows, columns]`.
+    pub fn of(values: &[f32], shape: [usize; 3], side: usize) -> Self {
         let width = shape[0];
-        let cells = pooled(values, shape, GRID);
+        let cells = pooled(values, shape, side);
         let mut vectors = Vec::with_capacity(cells.len());
-        for cell in 0..GRID * GRID {
-            vectors.extend(cells.iter().skip(cell).step_by(GRID * GRID));
+        for cell in 0..side * side {
+            vectors.extend(cells.iter().skip(cell).step_by(side * side));
         }
-        Self { width, values: vectors }
+        Self { side, width, values: vectors }
     }
 
     /// The vectors, row by row.
@@ -103,7 +107,7 @@ mod tests {
         let mut values = vec![1.0; 256];
         values.extend(vec![2.0; 256]);
         values[17] = 9.0;
-        let patches = Patches::of(&values, [2, 16, 16]);
+        let patches = Patches::of(&values, [2, 16, 16], 16);
         let vectors: Vec<_> = patches.vectors().collect();
         assert_eq!(vectors.len(), 256);
         assert_eq!(vectors[0], [1.0, 2.0]);

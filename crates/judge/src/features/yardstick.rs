@@ -1,5 +1,10 @@
 //! Distances between pictures in which every channel counts alike.
 //!
+//! What two pictures show is compared patch by patch, each with the most alike one of the other picture (a bag of patches).
+//! With the embedded model that told Penny's 16 drawings from 16 emoji in 91 of 100 pairs, means over whole pictures in 67; of
+//! 56 drawings 13 were nearest to the same one in another style and not 5, of 34 painted names 19 and not 14. A grid of
+//! 8 × 8 did as well as one of 16 × 16.
+//!
 //! Channels of an activation differ in size by orders, and most of what they hold is common to all pictures. So each is
 //! taken relative to its mean and spread over a set of pictures that is given: many of the base, or the training set.
 //! The distance is 1 − cosine: 0 = the same, 1 = nothing in common, up to 2.
@@ -8,7 +13,7 @@
 
 use std::borrow::Borrow;
 
-use super::{Features, GRID};
+use super::{Features, Patches};
 
 /// A spread below this share of the largest is no spread at all: the channel is dead in these pictures.
 const DEAD: f64 = 1e-6;
@@ -76,8 +81,16 @@ impl Yardstick {
         Self { global, patches, layout: layout_spread(all()) }
     }
 
-    /// How far apart what two pictures show is, wherever it is: 1 − cosine of the global vectors.
+    /// How far apart what two pictures show is, wherever it is: the mean of 1 − cosine of each coarse patch to the most
+    /// alike one of the other picture, both ways.
     pub fn subject(&self, first: &Features, second: &Features) -> f64 {
+        let [first, second] = [first, second].map(|features| self.patchwork_of(&features.coarse));
+        (first.anywhere(&second) + second.anywhere(&first)) / 2.0
+    }
+
+    /// How far apart two pictures are as wholes: 1 − cosine of the means and spreads over each picture. Blunter than
+    /// [`Self::subject`].
+    pub fn whole(&self, first: &Features, second: &Features) -> f64 {
         1.0 - cosine(&self.global.whitened(&first.global), &self.global.whitened(&second.global))
     }
 
@@ -92,43 +105,57 @@ impl Yardstick {
         (sum / first.layout.len() as f64).sqrt()
     }
 
-    /// How far the patches of `picture` are from the most alike ones of `other`, wherever these are: the mean of 1 − cosine.
-    pub fn patches_anywhere(&self, picture: &Features, other: &Features) -> f64 {
-        self.patches_within(GRID, picture, other)
+    /// A picture's patches, ready to be compared with those of others.
+    pub fn patchwork(&self, features: &Features) -> Patchwork {
+        self.patchwork_of(&features.patches)
     }
 
-    /// The same if a patch may be two rows and columns away at most. Where this is as small as
-    /// [`Self::patches_anywhere`], pose and composition are those of the other picture.
-    pub fn patches_at_place(&self, picture: &Features, other: &Features) -> f64 {
-        self.patches_within(SAME_PLACE, picture, other)
-    }
-
-    fn patches_within(&self, reach: usize, picture: &Features, other: &Features) -> f64 {
-        let own = self.unit_patches(picture);
-        let others = self.unit_patches(other);
-        let mut sum = 0.0;
-        for (place, patch) in own.iter().enumerate() {
-            let [row, column] = [place / GRID, place % GRID];
-            let mut best = -1.0_f32;
-            for other_row in row.saturating_sub(reach)..(row + reach + 1).min(GRID) {
-                for other_column in column.saturating_sub(reach)..(column + reach + 1).min(GRID) {
-                    best = best.max(dot(patch, &others[other_row * GRID + other_column]));
-                }
-            }
-            sum += 1.0 - f64::from(best);
-        }
-        sum / own.len() as f64
-    }
-
-    fn unit_patches(&self, features: &Features) -> Vec<Vec<f32>> {
-        let mut patches = Vec::with_capacity(GRID * GRID);
-        for vector in features.patches.vectors() {
+    fn patchwork_of(&self, of: &Patches) -> Patchwork {
+        let mut patches = Vec::with_capacity(of.side * of.side);
+        for vector in of.vectors() {
             let mut patch = self.patches.whitened(vector);
             let length = dot(&patch, &patch).sqrt().max(f32::MIN_POSITIVE);
             patch.iter_mut().for_each(|value| *value /= length);
             patches.push(patch);
         }
-        patches
+        Patchwork { side: of.side, patches }
+    }
+}
+
+/// The patches of a picture, each channel in its spread and each patch of length 1.
+#[derive(Debug, Clone)]
+pub struct Patchwork {
+    side: usize,
+    patches: Vec<Vec<f32>>,
+}
+
+impl Patchwork {
+    /// How far the patches are from the most alike ones of `other`, wherever these are: the mean of 1 − cosine. What they
+    /// show is compared so, whatever its size and place.
+    pub fn anywhere(&self, other: &Self) -> f64 {
+        self.within(self.side, other)
+    }
+
+    /// The same if a patch may be two rows and columns away at most. Where this is as small as [`Self::anywhere`], pose
+    /// and composition are those of the other picture.
+    pub fn at_place(&self, other: &Self) -> f64 {
+        self.within(SAME_PLACE, other)
+    }
+
+    fn within(&self, reach: usize, other: &Self) -> f64 {
+        let side = self.side;
+        let mut sum = 0.0;
+        for (place, patch) in self.patches.iter().enumerate() {
+            let [row, column] = [place / side, place % side];
+            let mut best = -1.0_f32;
+            for other_row in row.saturating_sub(reach)..(row + reach + 1).min(side) {
+                for other_column in column.saturating_sub(reach)..(column + reach + 1).min(side) {
+                    best = best.max(dot(patch, &other.patches[other_row * side + other_column]));
+                }
+            }
+            sum += 1.0 - f64::from(best);
+        }
+        sum / self.patches.len() as f64
     }
 }
 
@@ -186,8 +213,9 @@ fn dot(first: &[f32], second: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Patches;
     use super::*;
+
+    const GRID: usize = 16;
 
     /// Features of two channels: all of a common size, but for `own` in the global vector and at one patch.
     fn features(own: [f32; 2], place: usize) -> Features {
@@ -198,39 +226,42 @@ mod tests {
         values[2 * place..][..2].copy_from_slice(&own);
         let mut layout = vec![0.0; 256];
         layout[place] = own[0];
-        Features { global: own.to_vec(), patches: Patches { width: 2, values }, layout }
+        let patches = Patches { side: GRID, width: 2, values };
+        Features { global: own.to_vec(), coarse: patches.clone(), patches, layout }
     }
 
     #[test]
     fn what_all_share_counts_nothing() {
         let set = [features([100.0, 5.0], 0), features([101.0, 6.0], 1), features([102.0, 4.0], 2)];
         let yardstick = Yardstick::of(&set);
-        assert!(yardstick.subject(&set[0], &set[0]).abs() < 1e-6);
+        assert!(yardstick.whole(&set[0], &set[0]).abs() < 1e-6);
         // The mean is [101, 5].
         let same_way = features([102.0, 6.0], 0);
         let other_way = features([100.0, 4.0], 0);
-        assert!((yardstick.subject(&same_way, &other_way) - 2.0).abs() < 1e-6);
+        assert!((yardstick.whole(&same_way, &other_way) - 2.0).abs() < 1e-6);
         let aside = features([102.0, 4.0], 0);
-        assert!((yardstick.subject(&same_way, &aside) - 1.0).abs() < 1e-6);
+        assert!((yardstick.whole(&same_way, &aside) - 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn a_dead_channel_says_nothing() {
         let set = [features([1.0, 5.0], 0), features([1.0, 6.0], 0)];
         let yardstick = Yardstick::of(&set);
-        assert!((yardstick.subject(&set[0], &set[1]) - 2.0).abs() < 1e-6);
-        assert!(yardstick.subject(&features([99.0, 6.0], 0), &set[1]).abs() < 1e-6);
+        assert!((yardstick.whole(&set[0], &set[1]) - 2.0).abs() < 1e-6);
+        assert!(yardstick.whole(&features([99.0, 6.0], 0), &set[1]).abs() < 1e-6);
     }
 
     #[test]
     fn a_thing_that_moved_is_found_anywhere_but_not_at_its_place() {
         let set = [features([30.0, -10.0], 0), features([30.0, -10.0], 100)];
         let yardstick = Yardstick::of(&set);
-        let anywhere = yardstick.patches_anywhere(&set[0], &set[1]);
-        let at_place = yardstick.patches_at_place(&set[0], &set[1]);
+        let [first, second] = [0, 1].map(|index| yardstick.patchwork(&set[index]));
+        let anywhere = first.anywhere(&second);
+        let at_place = first.at_place(&second);
         assert!(anywhere < 1e-3, "{anywhere}");
         assert!(at_place > anywhere + 1.0 / 256.0, "{at_place}");
-        assert!(yardstick.patches_at_place(&set[0], &set[0]) < 1e-6);
+        assert!(first.at_place(&first) < 1e-6);
+        assert!(yardstick.subject(&set[0], &set[1]) < 1e-3);
     }
 
     #[test]

@@ -5,3 +5,13 @@
 
 mod features;
 mod grids;
+//! - `features`: what models see in pictures, against diffusers, and which pictures they find alike.
+//! - `pictures`: what is measured on pixels, against numpy, scipy and Pillow.
+//! - `given`: what these begin with.
+//!
+//! The recorded values lie in `tests/golden`; `oracle/judge_golden.py` wrote them.
+
+mod given;
+
+mod features;
+mod pictures;
