@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// Endings of files of embeddings; of two files of one name that with the earlier ending counts.
-const ENDINGS: [&str; 3] = ["safetensors", "pt", "bin"];
+const ENDINGS: [&str; 5] = ["safetensors", "pt", "bin", "png", "webp"];
+/// How many of them are those of tensors; the others are those of pictures.
+const OF_TENSORS: usize = 3;
 /// How deep folders are looked into: a link may lead in a circle.
 const DEPTH: usize = 8;
 /// The most files that are looked at.
@@ -39,6 +41,11 @@ fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is a picture, which may hold an embedding.
+pub(super) fn is_picture(path: &Path) -> bool {
+    ending(path).is_some_and(|ending| ending >= OF_TENSORS)
 }
 
 /// The number of a file's ending in [`ENDINGS`].

@@ -5,6 +5,7 @@
 
 mod folder;
 mod name;
+mod picture;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,13 +68,18 @@ impl EmbeddingTable {
         Self { encoders, names, ..Self::default() }
     }
 
-    /// Adds the embeddings of a folder and the folders in it. A name is that of its file without the ending.
+    /// Adds the embeddings of a folder and the folders in it. A name is that of its file without the ending; pictures may
+    /// give one of their own, and those without an embedding are passed over.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn add_folder(&mut self, dir: &Path) -> anyhow::Result<()> {
         for path in folder::files(dir)? {
             let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
+            if folder::is_picture(&path) {
+                self.add_picture(path, name);
+                continue;
+            }
             match Embedding::open(&path) {
                 Ok(embedding) => {
                     let label = path.display().to_string();
@@ -83,6 +89,25 @@ impl EmbeddingTable {
             }
         }
         Ok(())
+    }
+
+    /// Adds the embedding in a picture, if there is one. Previews of other files have none, which the web UI calls so.
+    fn add_picture(&mut self, path: PathBuf, name: String) {
+        if name.to_lowercase().ends_with(".preview") {
+            return;
+        }
+        let label = path.display().to_string();
+        match picture::open(&path) {
+            Ok(None) => {}
+            Ok(Some(picture::Pictured { name: own, embedding })) => {
+                let name = own.unwrap_or(name);
+                self.add(Entry { name, embedding, path: Some(path), file: label.clone() }, &label);
+            }
+            Err(reason) => {
+                let reason = format!("{label}: the embedding in it cannot be used: {reason}; it is left out");
+                self.skipped.push(Skipped { name, reason });
+            }
+        }
     }
 
     /// Adds the embeddings that lie in the file of a LoRA; one whose name is here already is left out, so those of a folder

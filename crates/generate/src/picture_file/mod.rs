@@ -17,7 +17,7 @@ use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use lorabake_weights::{metadata, whole_file};
 
-pub use read::read_text;
+pub use read::{read_png_text, read_text};
 pub use target::Target;
 
 /// Quality of JPEG files, of 100.

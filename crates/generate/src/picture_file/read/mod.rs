@@ -28,7 +28,7 @@ pub fn read_text(path: &Path) -> Result<String> {
     let length = file.metadata().with_context(|| format!("{name}: it cannot be read; name a picture"))?.len();
     let mut picture = Bytes { file: BufReader::new(file), length };
     let found = match picture.at(0, length.min(12))?.as_slice() {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => png::find(&mut picture)?,
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => png::find(&mut picture, "parameters")?,
         [0xff, 0xd8, 0xff, ..] => jpeg::find(&mut picture)?,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => webp::find(&mut picture)?,
         _ => bail!("{name}: it is no PNG, JPEG or WebP; name a picture of one of these formats"),
@@ -44,6 +44,25 @@ pub fn read_text(path: &Path) -> Result<String> {
             )
         }
         Found::TooLong => bail!("{name}: its text is longer than 4 MB; name another picture"),
+    }
+}
+
+/// The text of `keyword` in the PNG at `path`; `None` if it is no PNG, or has none.
+///
+/// # Errors
+/// When it cannot be read, or the text is too long.
+pub fn read_png_text(path: &Path, keyword: &str) -> Result<Option<String>> {
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("{name}: it cannot be read"))?;
+    let length = file.metadata().with_context(|| format!("{name}: it cannot be read"))?.len();
+    let mut picture = Bytes { file: BufReader::new(file), length };
+    if !picture.at(0, length.min(8))?.starts_with(b"\x89PNG\r\n\x1a\n") {
+        return Ok(None);
+    }
+    match png::find(&mut picture, keyword)? {
+        Found::Text(text) => Ok(Some(text)),
+        Found::TooLong => bail!("{name}: its text is longer than 4 MB"),
+        Found::Nothing | Found::Graph => Ok(None),
     }
 }
 

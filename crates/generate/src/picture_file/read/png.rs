@@ -11,8 +11,8 @@ use super::{Bytes, Found, MOST_BYTES};
 const HEAD: u64 = 8;
 const SUM: u64 = 4;
 
-/// Looks through the chunks, which may stand behind the pixels too.
-pub(super) fn find(file: &mut Bytes) -> Result<Found> {
+/// Looks through the chunks, which may stand behind the pixels too, for the text of `keyword`.
+pub(super) fn find(file: &mut Bytes, keyword: &str) -> Result<Found> {
     let mut at = 8;
     let mut else_found = Found::Nothing;
     while file.has(at, HEAD) {
@@ -29,7 +29,7 @@ pub(super) fn find(file: &mut Bytes) -> Result<Found> {
                 else_found = Found::TooLong;
             } else {
                 let content = file.at(begin, length)?;
-                match text(name, &content) {
+                match text(name, &content, keyword) {
                     Found::Text(text) => return Ok(Found::Text(text)),
                     Found::Nothing => {}
                     other => else_found = other,
@@ -42,13 +42,13 @@ pub(super) fn find(file: &mut Bytes) -> Result<Found> {
 }
 
 /// What a chunk says.
-fn text(name: &[u8], content: &[u8]) -> Found {
+fn text(name: &[u8], content: &[u8], wanted: &str) -> Found {
     if name == b"eXIf" {
         return Found::exif(content);
     }
     let Some((keyword, rest)) = split_at_zero(content) else { return Found::Nothing };
     match keyword {
-        b"parameters" => {}
+        _ if keyword == wanted.as_bytes() => {}
         b"workflow" => return Found::Graph,
         _ => return Found::Nothing,
     }
