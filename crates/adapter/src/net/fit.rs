@@ -19,6 +19,8 @@ const INPAINTING: usize = 5;
 
 /// Names of a module's tensors that say how its weight is changed, as beginnings.
 const CHANGES: [&str; 9] = ["lora_", "hada_", "lokr_", "weight", "oft_", "a1.weight", "diff", "diff_b", "on_input"];
+/// Names of the small tensor in the middle of the Tucker form.
+const CORES: [&str; 4] = ["lora_mid.weight", "hada_t1", "hada_t2", "lokr_t2"];
 /// Names of a module's other tensors.
 const ASIDE: [&str; 7] = ["alpha", "scale", "dora_scale", "rescale", "a2.weight", "b1.weight", "b2.weight"];
 
@@ -130,6 +132,15 @@ impl<'v> Reader<'_, 'v> {
         };
         let method = Method::of_tensors(self.layer, alpha, &shapes)?;
         let parameters = method.parameters(self.layer);
+        for core in CORES {
+            let Some(tensor) = self.tensors.get(core) else { continue };
+            let Some(parameter) = parameters.iter().find(|parameter| parameter.name == core) else {
+                return Err(format!("{core} is for convolutions wider than one pixel, which this layer is not"));
+            };
+            if tensor.shape != parameter.shape {
+                return Err(format!("{core} has shape {:?}, this layer needs {:?}", tensor.shape, parameter.shape));
+            }
+        }
         let read = |name: &str| self.tensors.get(name).map(|tensor| tensor.values);
         let values = method.kind().of_file(self.layer, &parameters, &read);
         let values = values.map_err(|name| format!("{name} is of another size"))?;

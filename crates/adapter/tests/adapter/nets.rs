@@ -276,6 +276,9 @@ fn what_does_not_fit_is_refused() {
     assert!(refused(&[("weight", &[8])]).contains("on_input is missing"));
     assert!(refused(&[("alpha", &[1])]).contains("nothing that changes the layer"));
     assert!(refused(&[("lora_up.weights", &[8, 2]), ("mystery", &[1])]).contains("unknown tensor mystery"));
+    let plain: [(&'static str, &[usize]); 2] = [("lora_up.weight", &[8, 2]), ("lora_down.weight", &[2, 12])];
+    let middle: (&'static str, &[usize]) = ("lora_mid.weight", &[2, 2, 1, 1]);
+    assert!(refused(&[plain[0], plain[1], middle]).starts_with("lora_mid.weight is for convolutions"));
     assert!(refused(&[("diff_b", &[7])]).contains("this layer needs 8 values"));
     let mut lora = lora(LINEAR);
     lora.0[0].2[3] = f32::NAN;
