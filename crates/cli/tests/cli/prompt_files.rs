@@ -36,3 +36,32 @@ fn files_of_windows_editors_are_read_or_named() {
     sandbox.write("prompts.txt", b"a fox\na caf\xe9");
     run("prompts.txt").refused(1, &["it is not UTF-8 (byte 0xE9 in line 2", "; save it as UTF-8"]);
 }
+
+#[test]
+fn lines_of_other_programs_are_painted() {
+    let sandbox = Sandbox::new();
+    let lines = "a {e$$fox|cat} --d 5 --f beast.png --nl 2\n--prompt \"a fox, {red|blue}\" --n_iter 2 --seed 9\n";
+    sandbox.write("prompts.txt", lines);
+    let run = |file: &str| {
+        sandbox.run(&["generate", "--width=64", "--steps=2", "--seed=1", "--out=pictures", "--from_file", file])
+    };
+    let done = run("prompts.txt");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let names = ["beast_0.png", "beast_1.png", "00001-9.png", "00002-10.png"];
+    assert_eq!(done.stdout, names.map(|name| format!("pictures/{name}\n")).concat());
+    sandbox.write("prompts.txt", "a fox --am 0.5\n--steps 3\na fox --c x\n");
+    let refused = run("prompts.txt");
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    for told in ["line 1: --am 0.5: ", "line 2: it has no prompt; ", "line 3: --c: guidance by CLIP is not built in; "]
+    {
+        assert!(refused.stderr.contains(&format!("error: --from_file prompts.txt: {told}")), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn tokens_of_a_prompt_are_told_with_their_weights() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(&["generate", "--explain", "--prompt=a (red:1.2) fox BREAK hat"]);
+    let told = "  chunk 1: 3 tokens, 72 of padding\n    1: a 320\n    1.2: red 736\n    1: fox 3240\n  chunk 2: 1 token, 74 of padding\n";
+    assert!(done.stdout.contains(told), "{}", done.stdout);
+}
