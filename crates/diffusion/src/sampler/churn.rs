@@ -6,7 +6,7 @@ use crate::options::set;
 use crate::sampler::contract::Walk;
 
 /// How the levels of a run are raised.
-pub(super) struct Churn {
+struct Churn {
     /// The level before each step and the raised one.
     raised: Vec<[f64; 2]>,
     noise: f64,
@@ -14,8 +14,24 @@ pub(super) struct Churn {
     drawn: usize,
 }
 
+/// Walks through the noise levels, each of which is raised before its step: `step` is given its number, and the levels from
+/// and to which it leads.
+pub(super) fn churned_steps<E>(
+    mut x: Tensor<4>,
+    mut walk: Walk<'_, E>,
+    step: impl Fn(Tensor<4>, &mut Walk<'_, E>, usize, [f64; 2]) -> Result<Tensor<4>, E>,
+) -> Result<Tensor<4>, E> {
+    let sigmas = walk.sigmas();
+    let churn = Churn::new(&walk, &sigmas);
+    for index in 0..sigmas.len() - 1 {
+        x = churn.raise(x, index, &mut walk);
+        x = step(x, &mut walk, index, [churn.level(index), sigmas[index + 1].into()])?;
+    }
+    Ok(x)
+}
+
 impl Churn {
-    pub(super) fn new<E>(walk: &Walk<'_, E>, sigmas: &[f32]) -> Self {
+    fn new<E>(walk: &Walk<'_, E>, sigmas: &[f32]) -> Self {
         let options = walk.run.options;
         let steps = sigmas.len() - 1;
         let most = 2.0_f64.sqrt() - 1.0;
@@ -34,12 +50,12 @@ impl Churn {
     }
 
     /// The level at which step `index` begins.
-    pub(super) fn level(&self, index: usize) -> f64 {
+    fn level(&self, index: usize) -> f64 {
         self.raised[index][1]
     }
 
     /// `x` raised to [`Self::level`] of step `index`.
-    pub(super) fn raise<E>(&self, x: Tensor<4>, index: usize, walk: &mut Walk<'_, E>) -> Tensor<4> {
+    fn raise<E>(&self, x: Tensor<4>, index: usize, walk: &mut Walk<'_, E>) -> Tensor<4> {
         if index >= self.drawn {
             return x;
         }

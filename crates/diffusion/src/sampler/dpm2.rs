@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::sampler::churn::Churn;
+use crate::sampler::churn::churned_steps;
 use crate::sampler::contract::{Method, Walk};
 use crate::sampler::slope::euler;
 
@@ -10,15 +10,8 @@ use crate::sampler::slope::euler;
 pub(super) struct Dpm2;
 
 impl Method for Dpm2 {
-    fn sample<E>(&self, mut x: Tensor<4>, mut walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
-        let sigmas = walk.sigmas();
-        let churn = Churn::new(&walk, &sigmas);
-        for index in 0..sigmas.len() - 1 {
-            let levels = [churn.level(index), sigmas[index + 1].into()];
-            x = churn.raise(x, index, &mut walk);
-            x = midpoint_step(x, &mut walk, index, levels)?;
-        }
-        Ok(x)
+    fn sample<E>(&self, x: Tensor<4>, walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
+        churned_steps(x, walk, midpoint_step)
     }
 }
 

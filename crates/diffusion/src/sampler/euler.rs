@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::sampler::churn::Churn;
+use crate::sampler::churn::churned_steps;
 use crate::sampler::contract::{Method, Walk};
 use crate::sampler::slope::euler;
 
@@ -10,16 +10,15 @@ use crate::sampler::slope::euler;
 pub(super) struct Euler;
 
 impl Method for Euler {
-    fn sample<E>(&self, mut x: Tensor<4>, mut walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
-        let sigmas = walk.sigmas();
-        let churn = Churn::new(&walk, &sigmas);
-        for index in 0..sigmas.len() - 1 {
-            let sigma = churn.level(index);
-            x = churn.raise(x, index, &mut walk);
-            let denoised = walk.denoised(x.clone(), sigma)?;
-            walk.step_seen(index);
-            x = euler(x, denoised, sigma, sigmas[index + 1].into());
-        }
-        Ok(x)
+    fn sample<E>(&self, x: Tensor<4>, walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
+        churned_steps(x, walk, straight_step)
     }
+}
+
+/// One step, the number `index` of the run, from the first of `levels` to the second.
+fn straight_step<E>(x: Tensor<4>, walk: &mut Walk<'_, E>, index: usize, levels: [f64; 2]) -> Result<Tensor<4>, E> {
+    let [sigma, next] = levels;
+    let denoised = walk.denoised(x.clone(), sigma)?;
+    walk.step_seen(index);
+    Ok(euler(x, denoised, sigma, next))
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::sampler::churn::Churn;
+use crate::sampler::churn::churned_steps;
 use crate::sampler::contract::{Method, Walk};
 use crate::sampler::slope::slope;
 
@@ -10,14 +10,8 @@ use crate::sampler::slope::slope;
 pub(super) struct Heun;
 
 impl Method for Heun {
-    fn sample<E>(&self, mut x: Tensor<4>, mut walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
-        let sigmas = walk.sigmas();
-        let churn = Churn::new(&walk, &sigmas);
-        for index in 0..sigmas.len() - 1 {
-            x = churn.raise(x, index, &mut walk);
-            x = heun_step(x, &mut walk, index, [churn.level(index), sigmas[index + 1].into()])?;
-        }
-        Ok(x)
+    fn sample<E>(&self, x: Tensor<4>, walk: Walk<'_, E>) -> Result<Tensor<4>, E> {
+        churned_steps(x, walk, heun_step)
     }
 }
 
