@@ -99,8 +99,8 @@ impl LabelledSheet {
 mod tests {
     use super::*;
 
-    fn count(sheet: &Rgb, shade: u8) -> usize {
-        sheet.data.chunks_exact(3).filter(|pixel| *pixel == [shade; 3]).count()
+    fn count(sheet: &Rgb, is_meant: impl Fn(u8) -> bool) -> usize {
+        sheet.data.chunks_exact(3).filter(|pixel| is_meant(pixel[0])).count()
     }
 
     #[test]
@@ -110,19 +110,20 @@ mod tests {
             rows: vec!["off".to_owned(), "on".to_owned()],
             corner: String::new(),
         };
-        let places = Places::new(&labels, [64, 64]);
-        let mut sheet = LabelledSheet::new(&labels, places);
-        assert_eq!(sheet.image.data.len(), 3 * places.pixels());
-        let inked = count(&sheet.image, INK[0]);
-        assert!(inked > 10, "{inked}");
-        for (index, shade) in [1, 2, 3, 4].into_iter().enumerate() {
+        let mut sheet = LabelledSheet::new(&labels, Places::new(&labels, [128, 128]));
+        assert_eq!(sheet.image.data.len(), 3 * sheet.places.pixels());
+        // The ink of letters is dark, and the pictures are light.
+        let inked = count(&sheet.image, |shade| shade < 128);
+        assert!(inked > 40, "{inked}");
+        for (index, shade) in [201, 202, 203, 204].into_iter().enumerate() {
             let cell = Cell { x: index % 2, y: index / 2, z: 0 };
-            sheet.put(Rgb::filled((64, 64), [shade; 3]), cell, [0, 0], [64, 64]);
-            assert_eq!(count(&sheet.image, shade), 64 * 64);
+            sheet.put(Rgb::filled((128, 128), [shade; 3]), cell, [0, 0], [128, 128]);
+            assert!(count(&sheet.image, |here| here == shade) >= 128 * 128);
         }
         // No label lies under a picture.
-        assert_eq!(count(&sheet.image, INK[0]), inked);
-        sheet.put(Rgb::filled((256, 128), [7; 3]), Cell { x: 0, y: 0, z: 0 }, [0, 0], [64, 64]);
-        assert_eq!((count(&sheet.image, 7), count(&sheet.image, 1)), (64 * 32, 64 * 32));
+        assert_eq!(count(&sheet.image, |shade| shade < 128), inked);
+        let before = count(&sheet.image, |shade| shade == 130);
+        sheet.put(Rgb::filled((512, 256), [130; 3]), Cell { x: 0, y: 0, z: 0 }, [0, 0], [128, 128]);
+        assert_eq!(count(&sheet.image, |shade| shade == 130) - before, 128 * 64);
     }
 }

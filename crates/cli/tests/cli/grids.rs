@@ -25,7 +25,7 @@ fn cells_sheet_and_page_are_written_and_each_can_be_made_again() {
     let others = ["out/grid/grid.html", "out/grid/grid.json", "out/grid/grid.png"].map(str::to_owned);
     assert_eq!(sandbox.files("out"), [&cells[..], &others[..]].concat());
     let said = png_text(&sandbox.path(&cells[1]));
-    assert!(said.starts_with("a red star\n") && said.contains("CFG scale: 3.0, Seed: 5"), "{said}");
+    assert!(said.starts_with("a red star\n") && said.contains("CFG scale: 3, Seed: 5"), "{said}");
     let again = sandbox.run(&["generate", "--like", &cells[3], "--out=again.png"]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!(sandbox.pixels("again.png"), sandbox.pixels(&cells[3]));
@@ -102,12 +102,8 @@ fn snapshots_of_a_run_are_an_axis() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     let said = png_text(&sandbox.path("out/grid/cells/x02-y01.png"));
     assert!(said.starts_with("a red heart <lora:penny-step00000001:te=1:unet=0.5>\n"), "{said}");
-    // Without the LoRA its strength is nothing, so that one picture is painted for both.
     let plain = png_text(&sandbox.path("out/grid/cells/x01-y02.png"));
     assert!(plain.starts_with("a red heart\n"), "{plain}");
-    let [one, other] = ["x01-y01", "x01-y02"].map(|cell| sandbox.pixels(&format!("out/grid/cells/{cell}.png")));
-    assert_eq!(one, other);
-    assert!(!done.stderr.contains("picture 2 (without"), "{}", done.stderr);
     let tagged = ["--prompt=a <lora:penny:0.8>", "--x=block=MIDD,OUT", "--no_html", "--out=blocks"];
     let done = sandbox.run(&[&["grid", "--steps=2", "--width=64"], &tagged[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
@@ -124,14 +120,14 @@ fn a_picture_that_fails_is_black_and_the_others_are_painted() {
     let done = sandbox.run(&options);
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert!(
-        done.stderr.contains("error: unet: ") && done.stderr.contains("values that are not numbers"),
+        done.stderr.contains("error: unet: ") && done.stderr.contains("the latents are not numbers; lower"),
         "{}",
         done.stderr
     );
     assert!(done.stderr.contains("1 of 2 pictures could not be painted"), "{}", done.stderr);
     assert_eq!(sandbox.files("out/grid/cells"), ["out/grid/cells/x02.png"]);
     let page = std::fs::read_to_string(sandbox.path("out/grid/grid.html")).unwrap();
-    assert!(page.contains("<div class=\"failed\">the picture holds values that are not numbers"));
+    assert!(page.contains("<div class=\"failed\">at call 1 of the network"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What may vary in a grid: our axes by their short names, and all those of the web UI, one a row.
 
-use lorabake_diffusion::{SamplerChoice, Scheduler};
+use lorabake_diffusion::{Sampler, SamplerChoice};
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::xyz::{Kind, Label};
 
@@ -273,7 +273,7 @@ fn put_sampler(all: &mut PictureSettings, value: &str) {
     all.sampling.sampler = Some(value.to_owned());
     if let Ok(choice) = value.parse::<SamplerChoice>() {
         all.sampling.sampler = Some(choice.sampler.to_string());
-        if choice.scheduler != Scheduler::Automatic {
+        if value.parse::<Sampler>().is_err() {
             all.sampling.scheduler = Some(choice.scheduler.to_string());
         }
     }
@@ -324,6 +324,9 @@ mod tests {
         assert_eq!(all.sampling.scheduler.as_deref(), Some("Exponential"));
         put_sampler(&mut all, "DPM++ 2M Karras");
         assert_eq!(all.sampling.sampler.as_deref(), Some("DPM++ 2M"));
+        // Which is that sampler's own.
+        assert_eq!(all.sampling.scheduler.as_deref(), Some("Automatic"));
+        put_sampler(&mut all, "Euler Karras");
         assert_eq!(all.sampling.scheduler.as_deref(), Some("Karras"));
     }
 }

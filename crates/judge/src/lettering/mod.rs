@@ -139,9 +139,9 @@ mod tests {
         assert!(label.lines.len() > 1 && label.size == 20, "{label:?}");
         assert!(label.lines.iter().all(|line| line_width(line, 20) <= 100), "{label:?}");
         assert_eq!(label.lines.join(" "), "a penny on a table");
-        let wide = Label::new("extraordinarily", 60, 40);
+        let wide = Label::new("extraordinarily", 90, 40);
         assert!(wide.size < 40 && wide.lines.len() == 1, "{wide:?}");
-        let broken = Label::new(&"w".repeat(100), 60, 40);
+        let broken = Label::new(&"w".repeat(200), 60, 40);
         assert_eq!((broken.size, broken.lines.len()), (SMALLEST, MOST_LINES));
         assert_eq!(Label::new(" \n", 60, 40).height(), 0);
         Label::new(&"x y ".repeat(1_000_000), 1, 40);

@@ -110,3 +110,24 @@ fn checkpoints_are_opened_once_each_and_never_two_at_a_time() {
     );
     assert_eq!((painted.unwrap().painted, opened), (8, vec!["one".to_owned(), "two".to_owned()]));
 }
+
+#[test]
+fn pictures_that_mean_the_same_are_painted_once() {
+    // DDIM goes by timesteps, where a spacing has no effect.
+    let mut asked = asked([Some("sampler=Euler,DDIM"), Some("scheduler=Karras,Exponential"), None]);
+    asked.settings.sampling.steps = Some(2);
+    let plan = Plan::of(&asked).unwrap();
+    let twins: Vec<_> = plan.pictures.iter().filter_map(|picture| picture.twin.as_deref()).collect();
+    assert_eq!(twins, ["x02-y01.png"]);
+    let dir = tempfile::tempdir().unwrap();
+    let mut steps = 0;
+    let painted = paint(&plan, &folder(&dir), &mut |_| Ok(easel()), &mut |moment| {
+        steps += usize::from(matches!(moment, Moment::Step { .. }));
+        true
+    });
+    // Two pictures of two calls, and one by DDIM, which makes a call less.
+    assert_eq!((painted.unwrap().painted, steps), (4, 5));
+    let bytes = |file: &str| std::fs::read(dir.path().join("cells").join(file)).unwrap();
+    assert_eq!(bytes("x02-y01.png"), bytes("x02-y02.png"));
+    assert_ne!(bytes("x01-y01.png"), bytes("x01-y02.png"));
+}

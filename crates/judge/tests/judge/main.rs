@@ -1,12 +1,8 @@
 //! Tests of this crate through its public API, with the embedded model.
 //!
-//! - `features`: what the model sees in pictures.
-//! - `grids`: order, sharing and going on of grids.
-
-mod features;
-mod grids;
 //! - `features`: what models see in pictures, against diffusers, and which pictures they find alike.
 //! - `pictures`: what is measured on pixels, against numpy, scipy and Pillow.
+//! - `grids`: order, sharing and going on of grids.
 //! - `given`: what these begin with.
 //!
 //! The recorded values lie in `tests/golden`; `oracle/judge_golden.py` wrote them.
@@ -14,4 +10,5 @@ mod grids;
 mod given;
 
 mod features;
+mod grids;
 mod pictures;
