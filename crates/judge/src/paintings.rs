@@ -274,10 +274,10 @@ impl<'a> Comparison<'a> {
             })
             .collect();
         let looks = |gallery: &Gallery| -> Vec<Looks> {
-            gallery.scenes.iter().flatten().map(|painting| painting.looks.clone()).collect()
+            gallery.scenes.iter().flatten().map(|painting| painting.looks).collect()
         };
         let textures = |gallery: &Gallery| -> Vec<Texture> {
-            gallery.scenes.iter().flatten().map(|painting| painting.texture.clone()).collect()
+            gallery.scenes.iter().flatten().map(|painting| painting.texture).collect()
         };
         let fried = fry(&looks(&gallery), &looks(&self.base), &self.set_looks);
         let noise = noise_blobs(&textures(&gallery), &textures(&self.base));

@@ -63,7 +63,7 @@ fn rare_tags<'a>(lists: &[Vec<&'a str>]) -> Vec<&'a str> {
 fn varied(lists: &[Vec<&str>], index: usize, rare: &[&str]) -> String {
     let own = &lists[index];
     let is_rare = |tag: &&str| rare.contains(tag);
-    let Some(at) = own.iter().rposition(|tag| is_rare(tag)) else { return own.join(", ") };
+    let Some(at) = own.iter().rposition(is_rare) else { return own.join(", ") };
     for step in 1..lists.len() {
         let other = &lists[(index + step) % lists.len()];
         if let Some(tag) = other.iter().rev().find(|tag| is_rare(tag) && !own.contains(tag)) {
