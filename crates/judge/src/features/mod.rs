@@ -8,6 +8,10 @@
 //! yardstick  Features of a set of pictures → distances that mean the same for all channels
 //! ```
 //!
+//! A picture takes 0.15 processor seconds with the embedded model, 13 with SD1.5 in bf16 at 512 × 512 (a third of it the
+//! VAE), a distance of what two pictures show 0.2 and 2.5 milliseconds; the VAE's round trip for `noise_blobs` takes as long
+//! again. Values of pixels (`fry`, `noise_blobs`) take 3 and 30 milliseconds.
+//!
 //! No network of Stable Diffusion was trained to compare pictures, and none sees faces or hands well.
 
 mod dift;
