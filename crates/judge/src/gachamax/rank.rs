@@ -9,8 +9,8 @@ use lorabake_pixels::Rgb;
 use super::Candidate;
 use crate::features::{FeatureMaker, Features, Yardstick};
 
-/// How alike each of `candidates` is to the nearest of `originals`: the cosine between what the base sees in both, every
-/// channel in its spread over all of them. 1 = the same; around 0 = no more alike than any two of them.
+/// How alike each of `candidates` is to the nearest of `originals`: 1 − [`Yardstick::subject`], every channel in its spread
+/// over all of them. 1 = the same; around 0 = no more alike than any two of them.
 ///
 /// Misleads: a copy of an original has 1. What is common to all pictures counts nothing, so that numbers of different
 /// rounds are no measure of progress.

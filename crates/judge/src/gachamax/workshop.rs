@@ -163,16 +163,16 @@ impl Workshop {
         Ok(all)
     }
 
-    /// Begins the next round with all images that there are; `options` are the words that its training takes.
+    /// Begins the next round with all images that there are.
     ///
     /// # Errors
     /// When a folder cannot be read, or the state cannot be written.
-    pub fn begin_round(&mut self, options: Vec<String>) -> Result<()> {
+    pub fn begin_round(&mut self) -> Result<()> {
         let mut images = Vec::new();
         for image in self.images()? {
             images.push(self.inside(&image).join("/"));
         }
-        self.run.rounds.push(Round { images, options, ..Round::default() });
+        self.run.rounds.push(Round { images, ..Round::default() });
         self.save()
     }
 
@@ -325,7 +325,7 @@ mod tests {
     fn a_round_goes_from_images_to_images() {
         let folder = tempfile::tempdir().unwrap();
         let mut workshop = begun(folder.path());
-        workshop.begin_round(vec!["--seed=1".to_owned()]).unwrap();
+        workshop.begin_round().unwrap();
         assert_eq!(workshop.run.rounds[0].images, ["originals/1-me.png"]);
         let images = workshop.fill(0).unwrap().join("40_penny");
         assert_eq!(std::fs::read_to_string(images.join("1-me.txt")).unwrap(), "penny, hat\n");
@@ -341,7 +341,7 @@ mod tests {
         assert!(workshop.images().unwrap_err().to_string().contains("mine.jpg: it has no caption; write one into"));
         std::fs::write(workshop.candidates(0).join("mine.txt"), "penny, mine\n").unwrap();
         let mut again = Workshop::open(&folder.path().join("out")).unwrap().unwrap();
-        again.begin_round(Vec::new()).unwrap();
+        again.begin_round().unwrap();
         let wanted = ["originals/1-me.png", "round-1/candidates/02.png", "round-1/candidates/mine.jpg"];
         assert_eq!(again.run.rounds[1].images, wanted);
         let images = again.fill(1).unwrap().join("14_penny");
@@ -353,7 +353,7 @@ mod tests {
     fn a_choice_that_was_cut_off_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let mut workshop = begun(folder.path());
-        workshop.begin_round(Vec::new()).unwrap();
+        workshop.begin_round().unwrap();
         workshop.plan(0, &prompts(2));
         paint(&workshop, 0);
         let rejected = folder.path().join("out/round-1/rejected");

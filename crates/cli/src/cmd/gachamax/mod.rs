@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for index in 0..=usize::from(args.rounds) {
         let is_last = index == usize::from(args.rounds);
         if index >= workshop.run.rounds.len() {
-            workshop.begin_round(train::words(args, &workshop))?;
+            workshop.begin_round()?;
         }
         let stages = match train::recipe(args, &workshop, index) {
             Ok(stages) => stages,
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let images = count(workshop.run.rounds[index].images.len(), "image");
             let what = if is_last { "the last LoRA".to_owned() } else { format!("round {}", index + 1) };
             terminal::say_lines(&format!("\n{what}: training on {images}"));
-            if !train::train(&mut workshop, index, recipe)? {
+            if !train::train(args, &mut workshop, index, recipe)? {
                 return Ok(stopped());
             }
         }

@@ -22,6 +22,7 @@ pub fn open_or_begin(args: &Args) -> Result<Workshop> {
         if !args.image.is_empty() && args.image.len() != workshop.run.originals.len() {
             bail!("--image: the run in {} began with other images; name another --out", args.out.display());
         }
+        train::write_recipe(args, &workshop)?;
         return Ok(workshop);
     }
     if args.image.is_empty() {

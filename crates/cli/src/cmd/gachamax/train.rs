@@ -75,8 +75,8 @@ pub fn write_recipe(args: &Args, workshop: &Workshop) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The words that the next round's training takes, but for its folders.
-pub fn words(args: &Args, workshop: &Workshop) -> Vec<String> {
+/// The words that a round's training takes, but for its folders.
+fn words(args: &Args, workshop: &Workshop) -> Vec<String> {
     let mut words = Vec::new();
     if !names_recipe(args) {
         words.push(format!("--config_file={}", workshop.recipe().display()));
@@ -107,8 +107,10 @@ pub fn recipe(args: &Args, workshop: &Workshop, index: usize) -> Result<Vec<Pars
 ///
 /// # Errors
 /// What ended the bake.
-pub fn train(workshop: &mut Workshop, index: usize, recipe: &Parsed) -> Result<bool> {
+pub fn train(args: &Args, workshop: &mut Workshop, index: usize, recipe: &Parsed) -> Result<bool> {
     workshop.fill(index)?;
+    workshop.run.rounds[index].options = words(args, workshop);
+    workshop.save()?;
     let outcome = bake(recipe)?;
     if outcome.steps < outcome.planned {
         return Ok(false);
