@@ -72,7 +72,7 @@ const CHORES: [Chore; 11] = [
     },
     Chore {
         name: "judge-check",
-        takes: "[FOLDER] [--pictures] [--tuning] [--made_only] [--only PART]",
+        takes: "[FOLDER] [--pictures] [--tuning] [--made_only | --rules_only] [--only PART]",
         about: "judges good bakes and such as are spoilt on purpose, which takes most of an hour; the confusion matrix",
         run: |args| judge_check::run(args, &root()),
     },

@@ -95,6 +95,9 @@ impl<'a> LossMeter<'a> {
 
     /// What the UNet is told of a caption of a picture with these latents; one.
     ///
+    /// # Shapes
+    /// - latents: [1, 4, H, W]
+    ///
     /// # Errors
     /// When the caption is much too long.
     pub fn condition(&self, caption: &str, latents: &Tensor<4>, texts: &Attached) -> Result<Vec<Conditioning>> {
@@ -109,7 +112,10 @@ impl<'a> LossMeter<'a> {
         exam.predictor.each(&jobs, |(sample, condition)| exam.losses(sample, condition, adapters))
     }
 
-    /// What is predicted for each of `jobs` at each timestep, one after the other, [T, 4, H, W].
+    /// What is predicted for each of `jobs` at each timestep.
+    ///
+    /// # Shapes
+    /// - each: [T, 4, H, W], the timesteps one after the other
     pub fn predictions(&self, jobs: &[Job<'_>], adapters: &Adapters) -> Vec<Tensor<4>> {
         let exam = &self.exam;
         exam.predictor.each(jobs, |job| exam.predictions(job, adapters))

@@ -13,10 +13,10 @@ use crate::bootstrap::Bootstrap;
 use crate::copies::{Training, copies};
 use crate::diversity::{BetweenSeeds, diversity};
 use crate::features::{FeatureMaker, Features, Yardstick};
-use crate::fry::{Look, Looks, fry};
+use crate::fry::{Looks, fry};
 use crate::likeness::{Fidelity, ToTraining, likeness};
 use crate::material::{HeldOut, Material};
-use crate::nearest::{distances, leave_one_out, nearest};
+use crate::nearest::{Nearest, distances, leave_one_out, nearest};
 use crate::noise_blobs::{Texture, noise_blobs};
 use crate::pictures::PictureMeasures;
 use crate::plain::{PaintPlan, PlainPicture};
@@ -33,7 +33,8 @@ pub struct Painting {
     pub image: Rgb,
     features: Arc<Features>,
     looks: Looks,
-    texture: Texture,
+    /// Of the first seed of each scene; it takes the VAE twice.
+    texture: Option<Texture>,
 }
 
 /// The pictures of one snapshot.
@@ -153,9 +154,8 @@ impl Studio<'_> {
 pub struct Comparison<'a> {
     eye: Eye<'a>,
     yardstick: Yardstick,
+    references: References,
     training: Vec<Arc<Features>>,
-    /// Images that were really held out.
-    held_out: Vec<Arc<Features>>,
     set_looks: Vec<Looks>,
     /// The checkpoint's own pictures.
     pub base: Gallery,
@@ -194,9 +194,10 @@ impl<'a> Comparison<'a> {
         let mut known: Vec<Arc<Features>> = training.clone();
         known.extend(base.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)));
         let yardstick = Yardstick::of(&known);
+        let references = References::new(&yardstick, &training, &held_out, &base);
         let plain = plain.iter().map(|picture| eye.maker.features(&picture.image)).collect::<Result<_>>()?;
         let images = material.training.iter().map(|sample| sample.view.image.clone()).collect();
-        Ok(Self { eye, yardstick, training, held_out, set_looks, base, plain, images })
+        Ok(Self { eye, yardstick, references, training, set_looks, base, plain, images })
     }
 
     /// Pictures beside each other; `plain` are the checkpoint's own of prompts without trigger.
@@ -206,8 +207,7 @@ impl<'a> Comparison<'a> {
         for (place, base) in self.base.scenes.iter().enumerate() {
             let own: Vec<&Painting> = galleries.iter().map(|(_, gallery)| &gallery.scenes[place][0]).collect();
             let Some(last) = own.last() else { continue };
-            let far = |one: &Arc<Features>, other: &Arc<Features>| self.yardstick.subject(one, other);
-            let near = nearest(&[Arc::clone(&last.features)], &self.training, far);
+            let near = self.yardstick.near(&[Arc::clone(&last.features)], &self.training);
             sheet.rows.push(SheetRow {
                 prompt: last.prompt.clone(),
                 has_trigger: true,
@@ -235,66 +235,113 @@ impl<'a> Comparison<'a> {
     /// When a network cannot be read.
     pub fn measure(&self, raw: RawGallery) -> Result<(PictureMeasures, Gallery)> {
         let gallery = self.eye.look(raw)?;
-        let far = |one: &Features, other: &Features| self.yardstick.subject(one, other);
-        let features = |gallery: &Gallery| -> Vec<Arc<Features>> {
-            gallery.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)).collect()
-        };
-        let own = nearest(&features(&gallery), &self.training, |one, other| far(one, other));
-        let of_base = nearest(&features(&self.base), &self.training, |one, other| far(one, other));
-        let fellows = leave_one_out(&self.training, |one, other| far(one, other));
-        let held_out = nearest(&self.held_out, &self.training, |one, other| far(one, other));
-        let real = if held_out.is_empty() { distances(&fellows) } else { distances(&held_out) };
         let bootstrap = Bootstrap::default();
+        let own = self.yardstick.near(&gallery.features(), &self.training);
+        let References { fellows, held_out, of_base, copied_by_base, .. } = &self.references;
+        let real = distances(if held_out.is_empty() { fellows } else { held_out });
         let found =
-            likeness(&ToTraining { base: &distances(&of_base), lora: &distances(&own), real: &real }, &bootstrap);
-        let seeds: Vec<BetweenSeeds> = gallery
-            .scenes
-            .iter()
-            .zip(&self.base.scenes)
-            .map(|(own, base)| BetweenSeeds {
-                lora: far(&own[0].features, &own[1].features),
-                base: far(&base[0].features, &base[1].features),
-            })
-            .collect();
-        let training = Training {
-            fellows: &fellows,
-            held_out: &held_out,
-            images: self.training.len(),
-            seeds: mean(seeds.iter().map(|pair| pair.base)),
-        };
-        let copied = copies(&own, &training);
-        let plain: Vec<PlainPrompt> = gallery
-            .plain
-            .iter()
-            .zip(&self.plain)
-            .zip(&self.base.plain)
-            .map(|((own, base), other)| PlainPrompt {
-                moved: far(&own.features, base),
-                seeds: far(&other.features, base),
-            })
-            .collect();
-        let looks = |gallery: &Gallery| -> Vec<Looks> {
-            gallery.scenes.iter().flatten().map(|painting| painting.looks).collect()
-        };
-        let textures = |gallery: &Gallery| -> Vec<Texture> {
-            gallery.scenes.iter().flatten().map(|painting| painting.texture).collect()
-        };
-        let fried = fry(&looks(&gallery), &looks(&self.base), &self.set_looks);
-        let noise = noise_blobs(&textures(&gallery), &textures(&self.base));
+            likeness(&ToTraining { base: &distances(of_base), lora: &distances(&own), real: &real }, &bootstrap);
+        let copied = copies(&own, &self.references.training()).map_or(0.0, |copies| copies.share);
+        let fried = fry(&gallery.looks(), &self.base.looks(), &self.set_looks);
+        let noise = noise_blobs(&gallery.textures(), &self.base.textures());
         let measures = PictureMeasures {
             likeness: match found.fidelity {
                 Fidelity::Of(share, _) => Some(share),
                 Fidelity::NoWay | Fidelity::NoPictures => None,
             },
-            copies: copied.map_or(0.0, |copies| copies.share),
-            diversity: diversity(&seeds, &bootstrap).map(|diversity| diversity.ratio),
-            bleed: bleed(&plain, &bootstrap).map(|bleed| bleed.ratio),
+            // What the checkpoint itself paints as near is no copy.
+            copies: (copied - copied_by_base).max(0.0),
+            diversity: diversity(&self.between_seeds(&gallery), &bootstrap).map(|diversity| diversity.ratio),
+            bleed: bleed(&self.moved(&gallery), &bootstrap).map(|bleed| bleed.ratio),
             fry: fried.map_or_else(Vec::new, |fry| {
-                fry.shifts.iter().map(|shift| (name(shift.look).to_owned(), shift.z)).collect()
+                fry.shifts.iter().map(|shift| (shift.look.name().to_owned(), shift.z)).collect()
             }),
             noise: noise.map_or(0.0, |noise| noise.share),
         };
         Ok((measures, gallery))
+    }
+
+    fn between_seeds(&self, gallery: &Gallery) -> Vec<BetweenSeeds> {
+        let mut all = Vec::new();
+        for (own, base) in gallery.scenes.iter().zip(&self.base.scenes) {
+            all.push(BetweenSeeds {
+                lora: self.yardstick.subject(&own[0].features, &own[1].features),
+                base: self.yardstick.subject(&base[0].features, &base[1].features),
+            });
+        }
+        all
+    }
+
+    /// How far pictures without the trigger have moved.
+    fn moved(&self, gallery: &Gallery) -> Vec<PlainPrompt> {
+        let mut all = Vec::new();
+        for (place, own) in gallery.plain.iter().enumerate() {
+            let base = &self.plain[place];
+            all.push(PlainPrompt {
+                moved: self.yardstick.subject(&own.features, base),
+                seeds: self.yardstick.subject(&self.base.plain[place].features, base),
+            });
+        }
+        all
+    }
+}
+
+impl Yardstick {
+    /// The nearest of `set` for each of `pictures`, by what they show.
+    fn near(&self, pictures: &[Arc<Features>], set: &[Arc<Features>]) -> Vec<Nearest> {
+        nearest(pictures, set, |one, other| self.subject(one, other))
+    }
+}
+
+/// Distances that do not depend on a snapshot.
+#[derive(Debug)]
+struct References {
+    /// Each training image's nearest fellow.
+    fellows: Vec<Nearest>,
+    /// Nearest training images of held-out ones.
+    held_out: Vec<Nearest>,
+    /// Nearest training images of the checkpoint's own pictures.
+    of_base: Vec<Nearest>,
+    /// Mean distance of two seeds of the checkpoint.
+    seeds: Option<f64>,
+    /// Share of the checkpoint's own pictures that are as near as copies.
+    copied_by_base: f64,
+    images: usize,
+}
+
+impl References {
+    fn new(yardstick: &Yardstick, training: &[Arc<Features>], held_out: &[Arc<Features>], base: &Gallery) -> Self {
+        let pairs = base.scenes.iter().map(|[first, second]| yardstick.subject(&first.features, &second.features));
+        let mut references = Self {
+            fellows: leave_one_out(training, |one, other| yardstick.subject(one, other)),
+            held_out: yardstick.near(held_out, training),
+            of_base: yardstick.near(&base.features(), training),
+            seeds: mean(pairs),
+            copied_by_base: 0.0,
+            images: training.len(),
+        };
+        let copied = copies(&references.of_base, &references.training());
+        references.copied_by_base = copied.map_or(0.0, |copies| copies.share);
+        references
+    }
+
+    fn training(&self) -> Training<'_> {
+        let Self { fellows, held_out, images, seeds, .. } = self;
+        Training { fellows, held_out, images: *images, seeds: *seeds }
+    }
+}
+
+impl Gallery {
+    fn features(&self) -> Vec<Arc<Features>> {
+        self.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)).collect()
+    }
+
+    fn looks(&self) -> Vec<Looks> {
+        self.scenes.iter().flatten().map(|painting| painting.looks).collect()
+    }
+
+    fn textures(&self) -> Vec<Texture> {
+        self.scenes.iter().filter_map(|pair| pair[0].texture).collect()
     }
 }
 
@@ -302,7 +349,7 @@ impl Eye<'_> {
     fn look(&self, raw: RawGallery) -> Result<Gallery> {
         let mut scenes = Vec::new();
         for [first, second] in raw.scenes {
-            scenes.push([self.look_at(first)?, self.look_at(second)?]);
+            scenes.push([self.look_closely(first)?, self.look_at(second)?]);
         }
         let mut plain = Vec::new();
         for picture in raw.plain {
@@ -311,29 +358,21 @@ impl Eye<'_> {
         Ok(Gallery { scenes, plain })
     }
 
-    fn look_at(&self, raw: Raw) -> Result<Painting> {
+    fn look_closely(&self, raw: Raw) -> Result<Painting> {
         let again = self.painter.decode(self.painter.encode(&raw.image))?.image;
+        let texture = Texture::of(&raw.image, &again);
+        Ok(Painting { texture: Some(texture), ..self.look_at(raw)? })
+    }
+
+    fn look_at(&self, raw: Raw) -> Result<Painting> {
         Ok(Painting {
             features: self.maker.features(&raw.image)?,
             looks: Looks::of(&raw.image, &raw.latents),
-            texture: Texture::of(&raw.image, &again),
+            texture: None,
             prompt: raw.prompt,
             seed: raw.seed,
             image: raw.image,
         })
-    }
-}
-
-/// What is measured, in a word or two.
-fn name(look: Look) -> &'static str {
-    match look {
-        Look::CutOff => "black and white",
-        Look::Saturation => "saturation",
-        Look::Contrast => "contrast",
-        Look::Sharpness => "sharpness",
-        Look::FineDetail => "fine detail",
-        Look::LatentExtremes => "extremes of the latents",
-        Look::LatentMean(_) => "mean of the latents",
     }
 }
 

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use lorabake_judge::Report;
+use lorabake_judge::advice::advise;
+use lorabake_judge::{Report, rules};
 
 use demonstration::Demonstration;
 use matrix::Matrix;
@@ -43,13 +44,17 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let mut outcomes = Vec::new();
     for (index, bake) in bakes.iter().enumerate() {
         let place = folder.join("runs").join(bake.name());
-        if !place.join("x.safetensors").is_file() {
-            if options.made_only {
+        let json = place.join("judge.json");
+        if !has_loras(&place) {
+            if options.made_only || options.rules_only {
                 continue;
             }
             train(&program, &folder, bake, &place)?;
         }
-        let report = judge(&program, &folder, bake, &place)?;
+        if !json.is_file() || !(options.rules_only || options.made_only) {
+            measure(&program, &folder, bake, &json)?;
+        }
+        let report = judged_anew(&json)?;
         let shown = match options.pictures && bake.kind.has_a_best() {
             true => Some(demonstrate(&program, &folder, bake, &report)?),
             false => None,
@@ -69,8 +74,10 @@ struct Options {
     folder: Option<PathBuf>,
     /// The seeds that rules are tuned on, rather than those of the proof.
     tuning: bool,
-    /// Only bakes that are there already.
+    /// Only bakes that are there already; what was measured of them is not measured again.
     made_only: bool,
+    /// Only bakes that were measured already, by the rules as they are now.
+    rules_only: bool,
     /// Paint with every snapshot, to see whether the one that was kept is the best.
     pictures: bool,
     only: Option<String>,
@@ -84,6 +91,7 @@ impl Options {
             match arg.as_str() {
                 "--tuning" => options.tuning = true,
                 "--made_only" => options.made_only = true,
+                "--rules_only" => options.rules_only = true,
                 "--pictures" => options.pictures = true,
                 "--only" => options.only = Some(rest.next().context("--only: give a part of a bake's name")?.clone()),
                 folder if !folder.starts_with('-') => options.folder = Some(PathBuf::from(folder)),
@@ -113,16 +121,30 @@ fn train(program: &Path, folder: &Path, bake: &Bake, place: &Path) -> Result<()>
     Ok(())
 }
 
-fn judge(program: &Path, folder: &Path, bake: &Bake, place: &Path) -> Result<Report> {
-    let json = place.join("judge.json");
+fn has_loras(place: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(place) else { return false };
+    entries.flatten().any(|entry| entry.path().extension().is_some_and(|suffix| suffix == "safetensors"))
+}
+
+fn measure(program: &Path, folder: &Path, bake: &Bake, json: &Path) -> Result<()> {
+    let place = json.parent().unwrap_or(folder);
     let mut command = Command::new(program);
     command.current_dir(folder).arg("judge").arg(place).args(["--train_data_dir", &bake.data()]);
-    command.arg("--json").arg(&json).arg("--no_html");
+    command.arg("--json").arg(json).arg("--no_html");
     let output = command.output()?;
     if !output.status.success() {
         bail!("{}: {}", bake.name(), String::from_utf8_lossy(&output.stderr));
     }
-    serde_json::from_slice(&std::fs::read(&json)?).with_context(|| json.display().to_string())
+    Ok(())
+}
+
+/// A report whose verdict is that of the rules as they are now.
+fn judged_anew(json: &Path) -> Result<Report> {
+    let text = std::fs::read(json).with_context(|| json.display().to_string())?;
+    let mut report: Report = serde_json::from_slice(&text).with_context(|| json.display().to_string())?;
+    report.judgement = rules::judge(&report.measures, &report.pictures, &report.facts);
+    report.advice = advise(&report.measures, &report.judgement, &report.facts);
+    Ok(report)
 }
 
 /// How much of the demonstration the pictures of each snapshot show.

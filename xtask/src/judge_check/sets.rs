@@ -34,7 +34,7 @@ min_timestep = 200
 mixed_precision = "bf16"
 validation_split = 0.2
 validate_every_n_epochs = 100
-save_every_n_epochs = 1
+save_every_n_epochs = 2
 save_precision = "fp16"
 "#;
 

@@ -13,6 +13,7 @@
 //! | `elsewhere` | what users of other trainers bring along: files, words, paths |
 //! | `grids` | `lorabake grid`: what is written, how it goes on, what is refused |
 //! | `gachamax` | rounds from one image to a LoRA |
+//! | `judging` | what is measured of a run, and what is refused |
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
@@ -26,6 +27,7 @@ mod elsewhere;
 mod gachamax;
 mod grids;
 mod inspect;
+mod judging;
 mod long_runs;
 mod lost_work;
 mod models;

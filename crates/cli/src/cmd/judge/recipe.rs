@@ -33,7 +33,7 @@ impl RecipeArgs {
     /// When there is none, or what is wrong with it.
     pub fn recipe(&self, run: &Run) -> Result<Recipe> {
         let mut argv: Vec<OsString> = Vec::new();
-        let kept = self.from_lora(run)?;
+        let kept = self.inside_lora(run)?;
         if let Some(path) = &self.config_file {
             argv.extend(["--config_file".into(), path.into()]);
         } else if let Some(file) = &kept {
@@ -63,7 +63,7 @@ impl RecipeArgs {
     }
 
     /// The recipe inside the last LoRA, as a file; none where a recipe is given.
-    fn from_lora(&self, run: &Run) -> Result<Option<tempfile::NamedTempFile>> {
+    fn inside_lora(&self, run: &Run) -> Result<Option<tempfile::NamedTempFile>> {
         if self.config_file.is_some() {
             return Ok(None);
         }
