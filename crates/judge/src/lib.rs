@@ -8,7 +8,7 @@
 //! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone
 //! scenes         captions → prompts with the trigger that the set has no picture of
 //! measure        snapshots → Measures: losses beside the checkpoint's own (losses), drift, text_drift, strength, tags
-//! paintings      a snapshot → its pictures and PictureMeasures: likeness, copies, diversity, bleed, fry, noise_blobs
+//! studio         a snapshot → its pictures; paintings: these → PictureMeasures: likeness, copies, diversity, bleed, fry, noise_blobs
 //! bootstrap      how sure a number is; paired: that of a difference; wilson: that of a share
 //! rules          Measures, PictureMeasures, RunFacts → Judgement; advice: → what the next bake should change
 //! grid           settings and axes → a grid of pictures: one file a picture, a sheet with labels, an HTML page
@@ -57,6 +57,7 @@ pub mod wilson;
 pub mod measure;
 pub mod paintings;
 pub mod pictures;
+pub mod studio;
 
 pub mod advice;
 pub mod facts;

@@ -1,10 +1,8 @@
 //! Pictures that snapshots paint, beside those of the checkpoint alone and the images of the set.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use lorabake_generate::easel::{Easel, Finished};
 use lorabake_generate::painter::Painter;
 use lorabake_pixels::Rgb;
 
@@ -19,8 +17,8 @@ use crate::material::{HeldOut, Material};
 use crate::nearest::{Nearest, distances, leave_one_out, nearest};
 use crate::noise_blobs::{Texture, noise_blobs};
 use crate::pictures::PictureMeasures;
-use crate::plain::{PaintPlan, PlainPicture};
-use crate::scenes::Scene;
+use crate::plain::PlainPicture;
+use crate::studio::{Raw, RawGallery};
 
 /// A picture, and what is measured of it alone.
 #[derive(Debug, Clone)]
@@ -70,83 +68,11 @@ pub struct SheetRow {
     pub nearest: Option<Rgb>,
 }
 
-/// Paints scenes.
-#[derive(Debug)]
-pub struct Studio<'a> {
-    /// How.
-    pub plan: &'a PaintPlan,
-    /// Which.
-    pub scenes: &'a [Scene],
-    /// Prompts without trigger.
-    pub plain: &'a [PlainPicture],
-}
-
 /// Sees what is in pictures.
 #[derive(Debug)]
 struct Eye<'a> {
     painter: &'a Painter,
     maker: FeatureMaker<'a>,
-}
-
-/// A picture before it is looked at.
-#[derive(Debug, Clone)]
-pub struct Raw {
-    prompt: String,
-    seed: u64,
-    image: Rgb,
-    latents: Vec<f32>,
-}
-
-/// The pictures of one snapshot, or of the checkpoint alone, before they are looked at.
-#[derive(Debug, Clone)]
-pub struct RawGallery {
-    scenes: Vec<[Raw; 2]>,
-    plain: Vec<Raw>,
-}
-
-/// How far seeds of one scene are apart.
-const SEEDS: u64 = 1000;
-
-impl Studio<'_> {
-    /// Paints with the LoRA at `lora`, or with the checkpoint alone; `done` is told after each picture.
-    ///
-    /// # Errors
-    /// As [`Easel::paint`], and what `done` returns.
-    pub fn paint(
-        &self,
-        easel: &mut Easel,
-        lora: Option<&Path>,
-        done: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<RawGallery> {
-        let mut scenes = Vec::new();
-        for scene in self.scenes {
-            let prompt = if lora.is_some() { &scene.prompt } else { &scene.class_prompt };
-            let first = self.one(easel, lora, prompt, scene.seed)?;
-            done()?;
-            let second = self.one(easel, lora, prompt, scene.seed + SEEDS)?;
-            done()?;
-            scenes.push([first, second]);
-        }
-        let mut plain = Vec::new();
-        for picture in self.plain {
-            // The checkpoint alone has another seed here, for the distance between two of its pictures.
-            let seed = if lora.is_some() { picture.seed } else { picture.seed + SEEDS };
-            plain.push(self.one(easel, lora, &picture.prompt, seed)?);
-            done()?;
-        }
-        Ok(RawGallery { scenes, plain })
-    }
-
-    /// Pictures that [`Self::paint`] paints.
-    pub fn count(&self) -> usize {
-        2 * self.scenes.len() + self.plain.len()
-    }
-
-    fn one(&self, easel: &mut Easel, lora: Option<&Path>, prompt: &str, seed: u64) -> Result<Raw> {
-        let order = self.plan.order(prompt, seed, lora)?;
-        let Finished { painted, .. } = easel.paint(&order, &mut |_| Ok(()))?;
-        Ok(Raw { prompt: prompt.to_owned(), seed, image: painted.image, latents: painted.latent })
-    }
 }
 
 /// What snapshots' pictures are held against.
@@ -237,18 +163,12 @@ impl<'a> Comparison<'a> {
         let gallery = self.eye.look(raw)?;
         let bootstrap = Bootstrap::default();
         let own = self.yardstick.near(&gallery.features(), &self.training);
-        let References { fellows, held_out, of_base, copied_by_base, .. } = &self.references;
-        let real = distances(if held_out.is_empty() { fellows } else { held_out });
-        let found =
-            likeness(&ToTraining { base: &distances(of_base), lora: &distances(&own), real: &real }, &bootstrap);
+        let copied_by_base = self.references.copied_by_base;
         let copied = copies(&own, &self.references.training()).map_or(0.0, |copies| copies.share);
         let fried = fry(&gallery.looks(), &self.base.looks(), &self.set_looks);
         let noise = noise_blobs(&gallery.textures(), &self.base.textures());
         let measures = PictureMeasures {
-            likeness: match found.fidelity {
-                Fidelity::Of(share, _) => Some(share),
-                Fidelity::NoWay | Fidelity::NoPictures => None,
-            },
+            likeness: self.likeness(&gallery, &bootstrap),
             // What the checkpoint itself paints as near is no copy.
             copies: (copied - copied_by_base).max(0.0),
             diversity: diversity(&self.between_seeds(&gallery), &bootstrap).map(|diversity| diversity.ratio),
@@ -259,6 +179,21 @@ impl<'a> Comparison<'a> {
             noise: noise.map_or(0.0, |noise| noise.share),
         };
         Ok((measures, gallery))
+    }
+
+    /// By what pictures are as a whole, which tells styles and characters; by their patches where that tells nothing.
+    fn likeness(&self, gallery: &Gallery, bootstrap: &Bootstrap) -> Option<f64> {
+        let features = gallery.features();
+        let References { whole, subject, .. } = &self.references;
+        let by_whole = nearest(&features, &self.training, |one, other| self.yardstick.whole(one, other));
+        let by_subject = self.yardstick.near(&features, &self.training);
+        for (own, way) in [(by_whole, whole), (by_subject, subject)] {
+            let distances = ToTraining { base: &way.base, lora: &distances(&own), real: &way.real };
+            if let Fidelity::Of(share, _) = likeness(&distances, bootstrap).fidelity {
+                return Some(share);
+            }
+        }
+        None
     }
 
     fn between_seeds(&self, gallery: &Gallery) -> Vec<BetweenSeeds> {
@@ -300,8 +235,10 @@ struct References {
     fellows: Vec<Nearest>,
     /// Nearest training images of held-out ones.
     held_out: Vec<Nearest>,
-    /// Nearest training images of the checkpoint's own pictures.
-    of_base: Vec<Nearest>,
+    /// The way from the checkpoint's pictures to the set, by what pictures are as a whole.
+    whole: Way,
+    /// The same by their patches.
+    subject: Way,
     /// Mean distance of two seeds of the checkpoint.
     seeds: Option<f64>,
     /// Share of the checkpoint's own pictures that are as near as copies.
@@ -309,18 +246,44 @@ struct References {
     images: usize,
 }
 
+/// Distances to the nearest training image at both ends of the way.
+#[derive(Debug)]
+struct Way {
+    /// Of the checkpoint's own pictures.
+    base: Vec<f64>,
+    /// Of images that were held out, or of each training image to the nearest other one.
+    real: Vec<f64>,
+}
+
+impl Way {
+    fn new(
+        training: &[Arc<Features>],
+        held_out: &[Arc<Features>],
+        base: &[Arc<Features>],
+        far: impl Fn(&Arc<Features>, &Arc<Features>) -> f64,
+    ) -> Self {
+        let real = match held_out.is_empty() {
+            true => leave_one_out(training, &far),
+            false => nearest(held_out, training, &far),
+        };
+        Self { base: distances(&nearest(base, training, &far)), real: distances(&real) }
+    }
+}
+
 impl References {
     fn new(yardstick: &Yardstick, training: &[Arc<Features>], held_out: &[Arc<Features>], base: &Gallery) -> Self {
         let pairs = base.scenes.iter().map(|[first, second]| yardstick.subject(&first.features, &second.features));
+        let own = base.features();
         let mut references = Self {
+            whole: Way::new(training, held_out, &own, |one, other| yardstick.whole(one, other)),
+            subject: Way::new(training, held_out, &own, |one, other| yardstick.subject(one, other)),
             fellows: leave_one_out(training, |one, other| yardstick.subject(one, other)),
             held_out: yardstick.near(held_out, training),
-            of_base: yardstick.near(&base.features(), training),
             seeds: mean(pairs),
             copied_by_base: 0.0,
             images: training.len(),
         };
-        let copied = copies(&references.of_base, &references.training());
+        let copied = copies(&yardstick.near(&own, training), &references.training());
         references.copied_by_base = copied.map_or(0.0, |copies| copies.share);
         references
     }

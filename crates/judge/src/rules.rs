@@ -135,7 +135,7 @@ const AT: Thresholds = Thresholds {
     idle: -0.03,
     by_heart: -2.0,
     alike_by_heart: -1.2,
-    copies: 0.3,
+    copies: 0.5,
     fried: 3.0,
     selectivity: 2.0,
     rigid: 0.35,

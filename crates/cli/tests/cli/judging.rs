@@ -57,7 +57,11 @@ fn a_run_is_judged_and_the_next_recipe_written() {
     assert_eq!(again.code, 0);
     assert_eq!(read(&sandbox, "again.json"), read(&sandbox, "j.json"));
     let refused = judge(&sandbox, &["--apply=next.toml"]);
-    assert!(refused.code != 0 && refused.stderr.contains("--apply next.toml: it is there already"), "{}", refused.stderr);
+    assert!(
+        refused.code != 0 && refused.stderr.contains("--apply next.toml: it is there already"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
