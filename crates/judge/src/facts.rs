@@ -1,12 +1,16 @@
 //! What of a run's recipe decides which advice makes sense.
 
 use lorabake_recipe::Recipe;
+use lorabake_recipe::model::Checkpoint;
 use lorabake_recipe::train::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A run's settings as far as advice depends on them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFacts {
+    /// It was trained on the model inside the program, for which all thresholds were fitted.
+    #[serde(default)]
+    pub is_embedded: bool,
     /// The words that call up the LoRA, if the recipe or the captions tell them.
     pub trigger: Option<String>,
     /// Whether it is meant to act with a trigger only.
@@ -47,6 +51,7 @@ impl RunFacts {
             Duration::Steps(steps) => (None, Some(steps)),
         };
         Self {
+            is_embedded: recipe.model.checkpoint == Checkpoint::Embedded,
             has_trigger: trigger.is_some(),
             trigger,
             rank: recipe.network.linear.rank as u32,

@@ -43,6 +43,8 @@ pub enum Finding {
     StillFalling(f64),
     /// It hardly changes anything; the score.
     HardlyActs(f64),
+    /// It has hardly learned its own images; the score over them.
+    HardlyLearned(f64),
     /// Held-out images were known better before; score then and now, and the snapshot's number.
     PastItsBest(usize, f64),
     /// Training images are known by heart; the score over them.
@@ -95,6 +97,8 @@ struct Thresholds {
     worse: f64,
     /// Best strength below which it is overcooked …
     overcooked: f64,
+    /// … or below this, if alpha is above the rank …
+    overcooked_by_alpha: f64,
     /// … if the interval ends below this, too.
     overcooked_end: f64,
     /// Best strength above which it is undercooked …
@@ -103,6 +107,9 @@ struct Thresholds {
     undercooked_begin: f64,
     /// Score above which it hardly acts.
     idle: f64,
+    /// Score over training images above which it has hardly learned them. How far errors can fall depends on the model,
+    /// and was fitted for the one inside the program only.
+    hardly_learned: f64,
     /// Score over training images below which it knows them by heart, whatever else.
     by_heart: f64,
     /// The same, for a LoRA whose pictures are all alike.
@@ -129,17 +136,19 @@ const AT: Thresholds = Thresholds {
     noise: 1.0,
     worse: 0.05,
     overcooked: 0.65,
+    overcooked_by_alpha: 0.8,
     overcooked_end: 0.85,
     undercooked: 1.3,
     undercooked_begin: 1.05,
     idle: -0.03,
+    hardly_learned: -0.41,
     by_heart: -2.0,
     alike_by_heart: -1.2,
     copies: 0.5,
     fried: 3.0,
     selectivity: 2.0,
     rigid: 0.35,
-    alike: 0.5,
+    alike: 0.2,
     as_alike: 0.05,
     text: [0.6, 1.6],
     few: 3,
@@ -201,14 +210,17 @@ fn broken(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// Too much training, or too high a rate.
 fn overcooked(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let Evidence { measures, snapshot, index, painted, .. } = evidence;
+    let Evidence { measures, snapshot, index, painted, facts } = evidence;
     let mut findings = Vec::new();
     let score = shown(snapshot);
     if score.mean > AT.worse && score.mean > score.error {
         findings.push(Finding::WorseThanBase(score.mean));
     }
+    // With alpha above the rank less is needed to believe it: the guides never saw that end well.
+    let is_braked = facts.alpha <= f64::from(facts.rank);
+    let limit = if is_braked { AT.overcooked } else { AT.overcooked_by_alpha };
     if let Some(Response { best, interval, .. }) = &snapshot.whole
-        && *best < AT.overcooked
+        && *best < limit
         && interval[1] < AT.overcooked_end
     {
         findings.push(Finding::BestBelow(*best, *interval));
@@ -254,11 +266,14 @@ fn score_of(measures: &Measures, index: usize) -> f64 {
 
 /// Too little training, or too low a rate.
 fn undercooked(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let Evidence { snapshot, painted, .. } = evidence;
+    let Evidence { snapshot, painted, facts, .. } = evidence;
     let mut findings = Vec::new();
     let score = shown(snapshot);
-    if score.mean > AT.idle {
+    let training = Mean::of(&snapshot.training).mean;
+    if training > AT.idle {
         findings.push(Finding::HardlyActs(score.mean));
+    } else if facts.is_embedded && training > AT.hardly_learned {
+        findings.push(Finding::HardlyLearned(training));
     }
     if let Some(Response { best, interval, still_falling, .. }) = &snapshot.whole {
         if *still_falling {

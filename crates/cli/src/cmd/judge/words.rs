@@ -93,6 +93,9 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
         Finding::HardlyActs(score) => {
             format!("it hardly does anything: errors on held-out images are {} smaller with it", less(*score))
         }
+        Finding::HardlyLearned(score) => {
+            format!("it has hardly learned its own images: errors on them are {} smaller with it", less(*score))
+        }
         Finding::PastItsBest(number, more) => {
             let before = moment(measures.snapshots[*number].saved);
             format!("held-out images were known better at {before}: errors have grown by {} since", times(*more))
