@@ -28,7 +28,7 @@ pub enum Command {
     /// Make pictures from prompts, with or without LoRAs
     Generate(Box<cmd::generate::Args>),
     /// Tell which snapshot of a run is the best, what is wrong with it, and what to change
-    Judge(cmd::judge::Args),
+    Judge(Box<cmd::judge::Args>),
     /// Make a grid of pictures that differ in two or three things: epochs, strengths, samplers, prompts and so on
     Grid(Box<cmd::grid::Args>),
     /// Make regularization images with the model that is trained from: of a class prompt, or one for each training image

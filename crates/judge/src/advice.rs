@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::RunFacts;
 use crate::measure::Measures;
-use crate::rules::{Finding, Judged, Judgement, Verdict};
 use crate::strength::Response;
+use crate::verdict::{Finding, Judged, Judgement, Verdict};
 
 /// Most pieces of advice at once: what is changed together cannot be told apart.
 const MOST: usize = 3;

@@ -62,6 +62,7 @@ pub mod studio;
 pub mod advice;
 pub mod facts;
 pub mod rules;
+pub mod verdict;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,7 @@ pub struct Report {
     /// What was measured of pictures, by the snapshots' numbers.
     pub pictures: Vec<(usize, pictures::PictureMeasures)>,
     /// The verdict.
-    pub judgement: rules::Judgement,
+    pub judgement: verdict::Judgement,
     /// What to change.
     pub advice: Vec<advice::Advice>,
 }

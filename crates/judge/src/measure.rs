@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lorabake_generate::easel::Easel;
 use lorabake_generate::painter::Painter;
 use lorabake_generate::probe::Strengths;
@@ -41,8 +41,11 @@ pub struct SnapshotMeasures {
     pub unet: Option<Response>,
     /// Response to the text encoders' strength, with the UNet at 1, if it was measured.
     pub te: Option<Response>,
-    /// Something that was computed with it is not finite.
+    /// Something that was computed with it is not finite, or it cannot be used.
     pub is_broken: bool,
+    /// Why it cannot be used.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// Estimates of a mean.
@@ -72,6 +75,22 @@ impl Mean {
 }
 
 impl SnapshotMeasures {
+    fn unusable(snapshot: &Snapshot, why: &anyhow::Error) -> Self {
+        Self {
+            path: snapshot.path.clone(),
+            saved: snapshot.saved,
+            held_out: Vec::new(),
+            training: Vec::new(),
+            drift: Drift { plain: 0.0, trigger: 0.0 },
+            text_drift: None,
+            whole: None,
+            unet: None,
+            te: None,
+            is_broken: true,
+            problem: Some(format!("{why:#}")),
+        }
+    }
+
     /// The score over held-out images.
     pub fn score(&self) -> Mean {
         Mean::of(&self.held_out)
@@ -159,7 +178,17 @@ impl Bench<'_> {
         let mut measured = Vec::new();
         for (index, snapshot) in snapshots.iter().enumerate() {
             done(Progress { what: Work::Losses, done: index, total: snapshots.len() })?;
-            measured.push(self.losses(snapshot, &base)?);
+            measured.push(match self.losses(snapshot, &base) {
+                Ok(measures) => measures,
+                // One that cannot be used among others is told as such; where all are, it is an error.
+                Err(why) if snapshots.len() > 1 => SnapshotMeasures::unusable(snapshot, &why),
+                Err(why) => return Err(why),
+            });
+        }
+        if let Some(why) = measured.iter().find_map(|own| own.problem.as_ref())
+            && measured.iter().all(|own| own.problem.is_some())
+        {
+            bail!("{why}");
         }
         let chosen = worth_a_response(&measured, effort.responses);
         for (number, index) in chosen.iter().enumerate() {
@@ -250,6 +279,7 @@ impl Bench<'_> {
             unet: None,
             te: None,
             is_broken,
+            problem: None,
         })
     }
 

@@ -3,91 +3,15 @@
 //! The thresholds were fitted on bakes of the model inside the program that were spoilt on purpose; docs/judging.md has the
 //! numbers. Those on strengths and ratios to the checkpoint's own losses should carry over to other models.
 
-use serde::{Deserialize, Serialize};
-
 use crate::facts::RunFacts;
 use crate::material::HeldOut;
 use crate::measure::{Mean, Measures, SnapshotMeasures};
 use crate::pictures::PictureMeasures;
 use crate::strength::Response;
+use crate::verdict::{Finding, Judged, Judgement, Verdict};
 
-/// What a snapshot is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
-    /// It paints noise, or nothing that is a number.
-    Broken,
-    /// It needs more training.
-    Undercooked,
-    /// It is good at strength 1.
-    Fine,
-    /// It reproduces its images, or is good only when it is weakened.
-    Overcooked,
-    /// What was measured does not decide.
-    CannotTell,
-}
-
-/// Something that points to a verdict, or is to be known beside it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Finding {
-    /// Something that was computed is not finite.
-    NotFinite,
-    /// It changes predictions for texts without its trigger by more than their own size; drift.
-    Noise(f64),
-    /// Held-out images are known worse than by the checkpoint alone; the score.
-    WorseThanBase(f64),
-    /// It is best below strength 1: the best strength, and from where to where it may lie.
-    BestBelow(f64, [f64; 2]),
-    /// It is best above strength 1.
-    BestAbove(f64, [f64; 2]),
-    /// The score still falls at the largest strength that was tried.
-    StillFalling(f64),
-    /// It hardly changes anything; the score.
-    HardlyActs(f64),
-    /// It has hardly learned its own images; the score over them.
-    HardlyLearned(f64),
-    /// Held-out images were known better before; score then and now, and the snapshot's number.
-    PastItsBest(usize, f64),
-    /// Training images are known by heart; the score over them.
-    ByHeart(f64),
-    /// This share of pictures is a copy of a training image.
-    Copies(f64),
-    /// Pictures are less saturated or contrasted than fits: the measure's name, and z.
-    Fried(String, f64),
-    /// The text encoders are best at this strength.
-    TextStrength(f64, [f64; 2]),
-    /// It acts without its trigger, too: how much more it acts with it.
-    Bleeds(f64),
-    /// All pictures of a prompt are alike; diversity beside the checkpoint's.
-    Rigid(f64),
-    /// A likeness this low, 0 = none, 1 = as alike as the set itself.
-    NotAlike(f64),
-    /// Fewer held-out images than this decide little.
-    FewImages(usize),
-    /// Nothing was held out, so that mirror images stood in, or training images.
-    NothingHeldOut,
-}
-
-/// The verdict on a snapshot with what points to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What points to it first, then the rest.
-    pub findings: Vec<Finding>,
-}
-
-/// The verdict on a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
-    /// Of each snapshot, in their order.
-    pub snapshots: Vec<Judged>,
-    /// The number of the snapshot to keep.
-    pub keep: Option<usize>,
-    /// Snapshots that are as good by the measures; the earliest is kept, which is the least cooked.
-    pub ties: Vec<usize>,
-    /// The run's verdict: that of the snapshot to keep.
-    pub verdict: Verdict,
-}
+/// Drift of a LoRA that changes nothing.
+const NOTHING: f64 = 1e-6;
 
 /// Where verdicts change.
 struct Thresholds {
@@ -130,6 +54,8 @@ struct Thresholds {
     text: [f64; 2],
     /// Held-out images below which their number is mentioned.
     few: usize,
+    /// Held-out images from which they tell something.
+    enough: usize,
 }
 
 const AT: Thresholds = Thresholds {
@@ -152,6 +78,7 @@ const AT: Thresholds = Thresholds {
     as_alike: 0.05,
     text: [0.6, 1.6],
     few: 3,
+    enough: 5,
 };
 
 /// Judges a run by its measures; `pictures` are those of snapshots that were painted with, by their number.
@@ -183,6 +110,7 @@ fn judge_one(evidence: Evidence<'_>) -> Judged {
     let mut notes = notes(&evidence);
     for (verdict, rule) in [
         (Verdict::Broken, broken as fn(&Evidence<'_>) -> Vec<Finding>),
+        (Verdict::Undercooked, idle),
         (Verdict::Overcooked, overcooked),
         (Verdict::Undercooked, undercooked),
         (Verdict::CannotTell, undecided),
@@ -193,19 +121,44 @@ fn judge_one(evidence: Evidence<'_>) -> Judged {
             return Judged { verdict, findings };
         }
     }
-    Judged { verdict: Verdict::Fine, findings: notes }
+    let mut findings = reasons(&evidence);
+    findings.append(&mut notes);
+    Judged { verdict: Verdict::Fine, findings }
+}
+
+/// What speaks for a LoRA that is fine.
+fn reasons(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(Response { best, interval, .. }) = &evidence.snapshot.whole {
+        findings.push(Finding::BestNear(*best, *interval));
+    }
+    if let Some(likeness) = evidence.painted.and_then(|painted| painted.likeness) {
+        findings.push(Finding::Alike(likeness));
+    }
+    findings
 }
 
 /// Noise in place of pictures.
 fn broken(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if evidence.snapshot.is_broken {
+    if let Some(why) = &evidence.snapshot.problem {
+        findings.push(Finding::Unusable(why.clone()));
+    } else if evidence.snapshot.is_broken {
         findings.push(Finding::NotFinite);
     }
     if evidence.snapshot.drift.plain > AT.noise {
         findings.push(Finding::Noise(evidence.snapshot.drift.plain));
     }
     findings
+}
+
+/// Nothing is changed at all: the best strength of such a LoRA means nothing.
+fn idle(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let drift = evidence.snapshot.drift;
+    if drift.plain < NOTHING && drift.trigger < NOTHING {
+        return vec![Finding::HardlyActs(shown(evidence.snapshot).mean)];
+    }
+    Vec::new()
 }
 
 /// Too much training, or too high a rate.
@@ -294,7 +247,8 @@ fn undercooked(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn undecided(evidence: &Evidence<'_>) -> Vec<Finding> {
     let Evidence { measures, snapshot, painted, .. } = evidence;
     let mut findings = Vec::new();
-    if snapshot.whole.is_none() && painted.is_none() {
+    let is_alone = shown(snapshot).error.is_infinite();
+    if painted.is_none() && (snapshot.whole.is_none() || is_alone) {
         findings.push(Finding::FewImages(measures.held_out_images));
     }
     findings
@@ -320,7 +274,7 @@ fn notes(evidence: &Evidence<'_>) -> Vec<Finding> {
         findings.push(Finding::Rigid(diversity));
     }
     match measures.held_out {
-        HeldOut::Split if measures.held_out_images < AT.few => {
+        HeldOut::Split if measures.held_out_images < AT.enough => {
             findings.push(Finding::FewImages(measures.held_out_images));
         }
         HeldOut::Split => {}

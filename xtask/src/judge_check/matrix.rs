@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lorabake_judge::rules::{Finding, Verdict};
+use lorabake_judge::verdict::{Finding, Verdict};
 use lorabake_judge::wilson::wilson;
 
 use super::spoil::{Kind, Truth};

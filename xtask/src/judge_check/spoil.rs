@@ -1,6 +1,6 @@
 //! The bakes: good ones, and each way in which one is spoilt, with what it is in truth.
 
-use lorabake_judge::rules::Verdict;
+use lorabake_judge::verdict::Verdict;
 
 use super::sets::Set;
 

@@ -50,13 +50,18 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line for every problem.
+/// One line for every problem of `lorabake train`.
 pub fn refuse(error: &ParseError) -> ExitCode {
+    refuse_for("train", error)
+}
+
+/// One line for every problem, of a command that takes the options of training.
+pub fn refuse_for(command: &str, error: &ParseError) -> ExitCode {
     match error {
         ParseError::Unusable(problems) => errors::tell(&problems.clone().into()),
         ParseError::Asked(text) => terminal::say_lines(text),
     }
-    terminal::say("All options are explained by: lorabake train --help");
+    terminal::say(&format!("All options are explained by: lorabake {command} --help"));
     ExitCode::from(error.exit_code())
 }
 

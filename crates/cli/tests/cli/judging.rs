@@ -6,7 +6,7 @@ use crate::sandbox::{Done, Sandbox, png};
 fn baked(sandbox: &Sandbox) {
     for index in 0..6 {
         sandbox.write(&format!("data/2_dot/{index}.png"), png(40 * index));
-        sandbox.write(&format!("data/2_dot/{index}.txt"), &format!("zork, thing {index}, white background"));
+        sandbox.write(&format!("data/2_dot/{index}.txt"), format!("zork, thing {index}, white background"));
     }
     let done = sandbox.run(&[
         "train",

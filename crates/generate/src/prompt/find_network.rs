@@ -85,13 +85,18 @@ fn deeper(name: &str, search: Search<'_>) -> Result<PathBuf> {
         }
     }
     let stems: Vec<String> = files.iter().filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
-    let folders: Vec<_> = search.folders.iter().map(|folder| folder.display().to_string()).collect();
+    let mut folders: Vec<_> = search.folders.iter().map(|folder| folder.display().to_string()).collect();
+    folders.dedup();
+    let near = match stems.is_empty() {
+        true => String::new(),
+        false => format!(" the nearest there are {};", nearest(name, stems.iter().map(String::as_str))),
+    };
     bail!(
-        "no {} `{}` in {}; the nearest there are {}; name another folder with {}",
+        "no {} `{}` in {};{} name another folder with {}",
         search.what,
         shortened(name),
         folders.join(" or "),
-        nearest(name, stems.iter().map(String::as_str)),
+        near,
         search.option
     )
 }
@@ -244,6 +249,6 @@ mod tests {
         let hypernetworks =
             Search { what: "hypernetwork", option: "--hypernetwork_dir", folders: &places, suffixes: &["pt"] };
         let error = find_network("x", hypernetworks).unwrap_err().to_string();
-        assert!(error.ends_with("the nearest there are none; name another folder with --hypernetwork_dir"), "{error}");
+        assert!(error.ends_with("; name another folder with --hypernetwork_dir"), "{error}");
     }
 }

@@ -92,6 +92,9 @@ impl Run {
         if read.form != FORM {
             bail!("{}: it was written by another version of lorabake; take that, or another --out", path.display());
         }
+        if read.originals.is_empty() {
+            bail!("{}: it names no image to begin with; move the file away", path.display());
+        }
         let names = read.rounds.iter().flat_map(|round| round.candidates.iter().map(|candidate| &candidate.file));
         let originals = read.originals.iter().map(|original| &original.file);
         for name in names.chain(originals).chain([&read.name]) {

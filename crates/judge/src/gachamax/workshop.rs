@@ -62,6 +62,12 @@ impl Workshop {
                 }
             }
         }
+        let kept = folder.join(ORIGINALS);
+        let is_empty = std::fs::read_dir(&kept).map_or(true, |mut entries| entries.next().is_none());
+        if !is_empty {
+            // What a run leaves there that was killed at its very beginning is no loss; what is the user's would be.
+            bail!("--out {}: there are files in it and no run; name a new folder", kept.display());
+        }
         let mut originals = Vec::new();
         for (index, image) in images.iter().enumerate() {
             let name = image.path.file_name().unwrap_or_default().to_string_lossy();

@@ -286,7 +286,7 @@ fn read_axes(
     if axes.iter().flatten().filter(|axis| is_lora(axis)).count() > 1 {
         problems.push("--y: epoch and lora both say which LoRA it is; leave one of them out".to_owned());
     }
-    if run.is_some() && !axes.iter().flatten().any(|axis| axis.axis.name == "epoch") {
+    if problems.is_empty() && run.is_some() && !axes.iter().flatten().any(|axis| axis.axis.name == "epoch") {
         problems.push("--run: no axis asks for its snapshots; give for instance --x epoch=all".to_owned());
     }
     if !problems.is_empty() {

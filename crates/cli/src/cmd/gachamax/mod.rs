@@ -76,7 +76,7 @@ pub struct Args {
     /// Folder in which LoRAs that --prompt names are looked up; may be given several times.
     #[arg(long, value_name = "FOLDER")]
     lora_dir: Vec<PathBuf>,
-    /// A recipe, and options of `lorabake train`. [default: a quick one that is written into the folder of the run:
+    /// A recipe, and options of `lorabake train`. [default: a quick one in the folder of the run:
     /// Prodigy, rank 16, 10 epochs, mirrored]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RECIPE, TRAIN OPTIONS")]
     more: Vec<OsString>,

@@ -1,6 +1,6 @@
 //! Begins a run with the user's images, or finds the one that is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use lorabake_data::caption;
@@ -19,7 +19,7 @@ pub fn open_or_begin(args: &Args) -> Result<Workshop> {
     if let Some(workshop) = Workshop::open(&args.out)? {
         let round = workshop.run.rounds.len().max(1);
         terminal::say(&format!("{}: going on with round {round}", Shown(args.out.display())));
-        if !args.image.is_empty() && args.image.len() != workshop.run.originals.len() {
+        if !args.image.is_empty() && !began_with(&workshop, &args.image)? {
             bail!("--image: the run in {} began with other images; name another --out", args.out.display());
         }
         train::write_recipe(args, &workshop)?;
@@ -38,6 +38,22 @@ pub fn open_or_begin(args: &Args) -> Result<Workshop> {
     let workshop = Workshop::begin(&args.out, &name, train::SEED, &images)?;
     train::write_recipe(args, &workshop)?;
     Ok(workshop)
+}
+
+/// Whether these are the images that a run began with, byte by byte.
+fn began_with(workshop: &Workshop, images: &[PathBuf]) -> Result<bool> {
+    if images.len() != workshop.run.originals.len() {
+        return Ok(false);
+    }
+    for (image, original) in images.iter().zip(workshop.originals()) {
+        // An original that is gone is told by what needs it.
+        let Ok(kept) = std::fs::read(&original.path) else { continue };
+        let given = std::fs::read(image).with_context(|| format!("--image: {}", image.display()))?;
+        if given != kept {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The caption of an image: that of the file beside it, or the one that is typed.

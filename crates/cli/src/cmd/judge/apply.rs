@@ -1,20 +1,29 @@
 //! The next recipe: that of the run with what the advice changes, each change marked.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lorabake_judge::advice::{Advice, Change};
 use lorabake_recipe::Recipe;
+use lorabake_weights::whole_file;
+
+/// Refuses a file that is there, before anything is measured.
+///
+/// # Errors
+/// Names it.
+pub fn check(path: &Path) -> Result<()> {
+    if path.exists() {
+        bail!("--apply {}: it is there already; name a new file", path.display());
+    }
+    Ok(())
+}
 
 /// Writes the next recipe to `path`, which must not exist yet; what was changed.
 ///
 /// # Errors
 /// When the file is there already or cannot be written.
 pub fn apply(path: &Path, recipe: &Recipe, advice: &[Advice]) -> Result<Vec<Change>> {
-    if path.exists() {
-        bail!("--apply {}: it is there already; name a new file", path.display());
-    }
+    check(path)?;
     let mut changes: Vec<Change> = Vec::new();
     for change in advice.iter().flat_map(|piece| &piece.changes) {
         // The first piece of advice is the most important one.
@@ -25,10 +34,8 @@ pub fn apply(path: &Path, recipe: &Recipe, advice: &[Advice]) -> Result<Vec<Chan
     let name = &recipe.output.name;
     let renamed = Change { option: "output_name".to_owned(), from: name.clone(), to: format!("{name}-next") };
     let text = changed(&recipe.to_toml()?, changes.iter().chain([&renamed]));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("--apply {}", path.display()))?;
-    file.write_all(text.as_bytes())?;
-    file.persist_noclobber(path).with_context(|| format!("--apply {}", path.display()))?;
+    whole_file::write(path, |file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("--apply {}", path.display()))?;
     Ok(changes)
 }
 
@@ -58,7 +65,8 @@ fn value(text: &str) -> String {
     }
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => format!("{number:?}"),
-        _ => format!("{text:?}"),
+        // A string of JSON is one of TOML.
+        _ => serde_json::Value::from(text).to_string(),
     }
 }
 

@@ -66,7 +66,7 @@ pub fn measure(args: &Args, run: &Run, recipe: &Recipe) -> Result<Measured> {
         let scenes = scenes(&material.captions, words, if args.budget == "full" { 8 } else { 4 });
         let studio = Studio { plan: &plan, scenes: &scenes, plain: &plain };
         let chosen: Vec<usize> = match is_small {
-            true => (0..run.snapshots.len()).collect(),
+            true => (0..run.snapshots.len()).filter(|index| !measures.snapshots[*index].is_broken).collect(),
             false => worth_pictures(&measures),
         };
         looked = look(&mut easel, &studio, run, &chosen, &material)?;
@@ -204,10 +204,12 @@ fn tell_progress(counter: &mut Option<(Work, Counter)>) -> impl FnMut(Progress) 
 
 /// The best two snapshots by their losses, and the last.
 fn worth_pictures(measures: &Measures) -> Vec<usize> {
-    let mut by_score: Vec<usize> = (0..measures.snapshots.len()).collect();
+    let mut by_score: Vec<usize> =
+        (0..measures.snapshots.len()).filter(|index| !measures.snapshots[*index].is_broken).collect();
+    let last = by_score.last().copied();
     by_score.sort_by(|a, b| measures.snapshots[*a].score().mean.total_cmp(&measures.snapshots[*b].score().mean));
     by_score.truncate(2);
-    by_score.push(measures.snapshots.len() - 1);
+    by_score.extend(last);
     by_score.sort_unstable();
     by_score.dedup();
     by_score

@@ -7,14 +7,16 @@ mod recipe;
 mod table;
 mod words;
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lorabake_judge::Report;
 use lorabake_judge::advice::advise;
-use lorabake_judge::rules::{Verdict, judge};
+use lorabake_judge::rules::judge;
 use lorabake_judge::runs::Run;
+use lorabake_judge::verdict::Verdict;
 use lorabake_weights::whole_file;
 
 use crate::terminal::{self, Shown};
@@ -62,6 +64,16 @@ pub struct Args {
 /// Whatever is wrong with options, snapshots, images or the checkpoint.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let run = Run::find(&args.run)?;
+    let page = args.html.clone().unwrap_or_else(|| run.folder.join(format!("{}.judge.html", run.name)));
+    if !args.no_html {
+        check_place("--html", &page, &["html", "htm"])?;
+    }
+    if let Some(path) = &args.json {
+        check_place("--json", path, &["json"])?;
+    }
+    if let Some(path) = &args.apply {
+        apply::check(path)?;
+    }
     let recipe = args.recipe.recipe(&run)?;
     if let Some(threads) = args.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
@@ -73,19 +85,22 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let report = Report { run: run.name.clone(), facts, measures, pictures, judgement, advice };
     tell(&report);
     if !args.no_html {
-        let path = args.html.clone().unwrap_or_else(|| run.folder.join(format!("{}.judge.html", run.name)));
-        let page = page::page(&report, &sheet);
-        whole_file::write(&path, |file| file.write_all(page.as_bytes()))
-            .with_context(|| format!("--html {}", path.display()))?;
-        terminal::result(&Shown(path.display()).to_string());
+        let text = page::page(&report, &sheet);
+        whole_file::write(&page, |file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("--html {}", page.display()))?;
+        terminal::result(&Shown(page.display()).to_string());
     }
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&report)?;
         whole_file::write(path, |file| file.write_all(text.as_bytes()))
             .with_context(|| format!("--json {}", path.display()))?;
+        terminal::result(&Shown(path.display()).to_string());
     }
     if let Some(path) = &args.apply {
         let changes = apply::apply(path, &recipe, &report.advice)?;
+        if changes.is_empty() {
+            terminal::say(&format!("{}: nothing is changed but the name of the result", path.display()));
+        }
         for change in &changes {
             terminal::say(&format!("{}: {}", path.display(), words::change(change)));
         }
@@ -94,6 +109,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let is_fine = report.judgement.verdict == Verdict::Fine;
     Ok(if args.gate && !is_fine { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
+
+/// Refuses a place that is no report's before anything is measured.
+fn check_place(option: &str, path: &Path, suffixes: &[&str]) -> Result<()> {
+    let suffix = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    if !suffixes.contains(&suffix.as_str()) {
+        bail!("{option} {}: name a .{} file", path.display(), suffixes[0]);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("{option} {}: there is no folder {}; make it or correct the name", path.display(), folder.display());
+    }
+    // A report of ours may be replaced.
+    let mut start = Vec::new();
+    if let Ok(file) = std::fs::File::open(path) {
+        file.take(OURS_WITHIN).read_to_end(&mut start)?;
+        let text = String::from_utf8_lossy(&start);
+        if !text.contains("lorabake judge") && !text.contains("\"is_embedded\"") {
+            bail!("{option} {}: it is there already and no report; name another file", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Bytes at the beginning of a report that tell it.
+const OURS_WITHIN: u64 = 1000;
 
 /// The table, the verdict, and what to change.
 fn tell(report: &Report) {
@@ -105,6 +145,9 @@ fn tell(report: &Report) {
         for finding in &judgement.snapshots[keep].findings {
             terminal::result(&format!("  - {}", words::finding(finding, measures)));
         }
+    }
+    if pictures.is_empty() {
+        terminal::result("  - no picture was painted; losses alone mislead on small sets (--budget normal)");
     }
     if !advice.is_empty() {
         terminal::result("Next time:");

@@ -3,8 +3,8 @@
 use lorabake_judge::Report;
 use lorabake_judge::html::{escaped, picture_address};
 use lorabake_judge::paintings::ContactSheet;
-use lorabake_judge::rules::Verdict;
 use lorabake_judge::strength::Response;
+use lorabake_judge::verdict::Verdict;
 
 use super::{table, words};
 
@@ -41,7 +41,7 @@ pub fn page(report: &Report, sheet: &ContactSheet) -> String {
     body += &pictures(report, sheet);
     body += &format!("<h2>How to read it</h2>\n{}", include_str!("reading.html"));
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"lorabake judge\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
          </head>\n<body>\n{body}</body>\n</html>\n"
     )
@@ -50,7 +50,7 @@ pub fn page(report: &Report, sheet: &ContactSheet) -> String {
 /// The table of the terminal.
 fn numbers(report: &Report) -> String {
     let rows = table::rows(&report.measures, &report.pictures, &report.judgement);
-    let mut html = String::from("<table>\n");
+    let mut html = String::from("<div class=\"scroll\"><table class=\"numbers\">\n");
     for (index, row) in rows.iter().enumerate() {
         let tag = if index == 0 { "th" } else { "td" };
         let kept = index > 0 && report.judgement.keep == Some(index - 1);
@@ -60,7 +60,7 @@ fn numbers(report: &Report) -> String {
         }
         html += "</tr>\n";
     }
-    html + "</table>\n"
+    html + "</table></div>\n"
 }
 
 /// The response to strength of the snapshot to keep.

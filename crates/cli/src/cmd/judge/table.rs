@@ -2,8 +2,8 @@
 
 use lorabake_judge::measure::{Measures, SnapshotMeasures};
 use lorabake_judge::pictures::PictureMeasures;
-use lorabake_judge::rules::{Judged, Judgement};
 use lorabake_judge::strength::Response;
+use lorabake_judge::verdict::{Judged, Judgement};
 
 use super::words;
 
@@ -46,7 +46,8 @@ fn row(snapshot: &SnapshotMeasures, judged: &Judged) -> Vec<String> {
     let held_out = if snapshot.held_out.is_empty() {
         "-".to_owned()
     } else {
-        format!("{:+.0} % ± {:.0}", percent(score.mean), score.error * 100.0)
+        let error = if score.error.is_finite() { format!(" ± {:.0}", score.error * 100.0) } else { String::new() };
+        format!("{:+.0} %{error}", percent(score.mean))
     };
     vec![
         words::moment(snapshot.saved),

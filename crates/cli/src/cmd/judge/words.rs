@@ -4,8 +4,8 @@ use std::path::Path;
 
 use lorabake_judge::advice::{Advice, Change, Reason};
 use lorabake_judge::measure::{Measures, SnapshotMeasures};
-use lorabake_judge::rules::{Finding, Judgement, Verdict};
 use lorabake_judge::runs::Saved;
+use lorabake_judge::verdict::{Finding, Judgement, Verdict};
 use lorabake_recipe::count;
 
 /// One word.
@@ -74,6 +74,7 @@ fn are(names: &[String]) -> String {
 pub fn finding(finding: &Finding, measures: &Measures) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match finding {
+        Finding::Unusable(why) => why.clone(),
         Finding::NotFinite => "what it computes is not a number".to_owned(),
         Finding::Noise(drift) => {
             format!(
@@ -106,6 +107,10 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
         Finding::Copies(share) => format!("{} of its pictures are copies of training images", percent(*share)),
         Finding::Fried(what, z) => {
             format!("{what} of its pictures is {z:.1} spreads beyond the checkpoint's and the set's")
+        }
+        Finding::BestNear(best, interval) => format!("it is best at strength {best:.2} ({})", range(*interval)),
+        Finding::Alike(likeness) => {
+            format!("its pictures are {} of the way from the checkpoint's to the set's", percent(*likeness))
         }
         Finding::TextStrength(best, interval) => {
             format!("the text encoder is best at strength {best:.2} ({})", range(*interval))

@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "PICTURES", requires = "class_prompt", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     number: Option<u32>,
     /// What captions say otherwise, for instance penny=girl; may be given several times. [default: --trigger_class in place
-    /// of --trigger_word, where the recipe or the command line has them]
+    /// of --trigger_word, where there is one]
     #[arg(long, value_name = "WORDS=WORDS", conflicts_with = "class_prompt", value_parser = replacement)]
     replace: Vec<Replacement>,
     /// Makes each picture as large as its training image's bucket (--enable_bucket), not as --resolution.
@@ -83,8 +83,9 @@ fn replacement(text: &str) -> Result<Replacement, String> {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let training = match Training::read(args) {
         Ok(training) => training?,
-        Err(problems) => return Ok(train::refuse(&problems)),
+        Err(problems) => return Ok(train::refuse_for("reg", &problems)),
     };
+    check_places(args, &training)?;
     let pictures = match &args.class_prompt {
         Some(prompt) => class_pictures(args, prompt, &training)?,
         None => pairs(args, &training)?,
@@ -94,6 +95,33 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     terminal::say(&format!("note: the seed is {}, {}", training.seed, training.seed_from));
     paint::all(args, training, &pictures)
+}
+
+/// Refuses to paint where training would take the pictures for its own, and captions that are no files beside them.
+///
+/// # Errors
+/// Names the option.
+fn check_places(args: &Args, training: &Training) -> Result<()> {
+    let data = &training.parsed.recipe.data;
+    if let Some(suffix) = &data.caption_extension {
+        let is_picture = [".png", ".jpg", ".jpeg", ".webp", ".bmp"].iter().any(|own| suffix.eq_ignore_ascii_case(own));
+        if is_picture || suffix.contains(['/', '\\']) || suffix.contains("..") {
+            bail!("--caption_extension {suffix}: it is no suffix of captions; give for instance .txt");
+        }
+    }
+    if args.class_prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty()) {
+        bail!("--class_prompt: it is empty; say what the pictures should show, for instance \"1girl, solo\"");
+    }
+    let [out, train] = [&args.out, &data.train_dir].map(|path| std::fs::canonicalize(path).ok());
+    if let (Some(out), Some(train)) = (out, train)
+        && out.starts_with(&train)
+    {
+        bail!(
+            "--out {}: it lies in the training folder, and training would learn from it; name another folder",
+            args.out.display()
+        );
+    }
+    Ok(())
 }
 
 impl Args {
