@@ -84,7 +84,9 @@ pub fn forgotten_command(argv: &[OsString]) -> Option<String> {
         let name = option.split('=').next().unwrap_or(option).replace('-', "_");
         let program = program();
         let has_it = |command: &&clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some(&name));
-        let command = program.get_subcommands().find(has_it)?.get_name().to_owned();
+        // Several commands take options of training.
+        let train = program.get_subcommands().find(|command| command.get_name() == "train").filter(has_it);
+        let command = train.or_else(|| program.get_subcommands().find(has_it))?.get_name().to_owned();
         return Some(format!("--{name}: it belongs to a command; begin with `lorabake {command}`"));
     }
     let suffix = Path::new(word).extension()?;

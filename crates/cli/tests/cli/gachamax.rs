@@ -99,7 +99,8 @@ fn a_run_that_was_killed_goes_on() {
     let slow = ["--image=me.png", "--pick=all", "--rounds=1", "--candidates=4", "--steps=60"];
     let options = [&["gachamax"], &QUICK[3..], &slow[..]].concat();
     let mut child = sandbox.start(&options);
-    sandbox.wait_for(&mut child, "candidate 2 of 4 in");
+    // What is said of a picture comes before its file.
+    sandbox.wait_for(&mut child, "candidate 3 of 4 in");
     sandbox.signal(&child, "-KILL");
     sandbox.finish(child);
     let lora = std::fs::read(sandbox.path("gachamax/round-1/penny-round1.safetensors")).unwrap();

@@ -62,12 +62,6 @@ impl Workshop {
                 }
             }
         }
-        let kept = folder.join(ORIGINALS);
-        let is_empty = std::fs::read_dir(&kept).map_or(true, |mut entries| entries.next().is_none());
-        if !is_empty {
-            // What a run leaves there that was killed at its very beginning is no loss; what is the user's would be.
-            bail!("--out {}: there are files in it and no run; name a new folder", kept.display());
-        }
         let mut originals = Vec::new();
         for (index, image) in images.iter().enumerate() {
             let name = image.path.file_name().unwrap_or_default().to_string_lossy();
@@ -75,7 +69,14 @@ impl Workshop {
             if !is_name(&file) {
                 bail!("--image {}: rename the file; its name is none on every system", image.path.display());
             }
-            copy(image, &folder.join(ORIGINALS).join(&file))?;
+            let place = folder.join(ORIGINALS).join(&file);
+            // What a run leaves there that was killed at its very beginning is the same; what is the user's is not.
+            if let Ok(kept) = std::fs::read(&place)
+                && std::fs::read(&image.path).is_ok_and(|given| given != kept)
+            {
+                bail!("--out {}: there is another file in it, {file}; name a new folder", folder.display());
+            }
+            copy(image, &place)?;
             originals.push(Original { file, caption: image.caption.clone() });
         }
         let workshop = Self { folder: folder.to_owned(), run: Run::new(name.to_owned(), seed, originals) };

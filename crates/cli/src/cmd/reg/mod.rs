@@ -113,11 +113,9 @@ fn check_places(args: &Args, training: &Training) -> Result<()> {
         bail!("--class_prompt: it is empty; say what the pictures should show, for instance \"1girl, solo\"");
     }
     let [out, train] = [&args.out, &data.train_dir].map(|path| std::fs::canonicalize(path).ok());
-    if let (Some(out), Some(train)) = (out, train)
-        && out.starts_with(&train)
-    {
+    if args.class_prompt.is_none() && out.is_some() && out == train {
         bail!(
-            "--out {}: it lies in the training folder, and training would learn from it; name another folder",
+            "--out {}: it is the training folder, and training would learn from them; name another folder",
             args.out.display()
         );
     }
