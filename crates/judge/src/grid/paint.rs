@@ -1,8 +1,11 @@
 //! Paints the pictures of a plan that are not there yet, and writes each as soon as it is done.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use lorabake_generate::easel::{Easel, Finished};
-use lorabake_generate::picture_file::save;
+use lorabake_generate::picture_file::{read_text, save};
+use lorabake_generate::png_text::{self, PictureSettings};
 use lorabake_weights::whole_file;
 
 use super::plan::{Model, Picture, Plan};
@@ -119,6 +122,13 @@ pub fn paint(
     for (index, picture) in plan.pictures.iter().enumerate() {
         let path = folder.picture(&picture.file);
         if path.is_file() {
+            if !may_be_of(&path, picture) {
+                let why = format!("{}: it is another picture; move it away, and give the same command", path.display());
+                let failure = Failure { picture: picture.clone(), why };
+                watch(Moment::Failed(&failure));
+                outcome.failed.push(failure);
+                continue;
+            }
             outcome.found += 1;
             watch(Moment::Found(picture));
             continue;
@@ -149,6 +159,13 @@ pub fn paint(
     studio.close();
     outcome.texts = studio.texts;
     Ok(outcome)
+}
+
+/// Whether the file at `path` can be `picture` from an earlier run: it has a text, and its seed.
+fn may_be_of(path: &Path, picture: &Picture) -> bool {
+    let Ok(text) = read_text(path) else { return false };
+    let told = PictureSettings::of(&png_text::parse(&text)).sampling.seed;
+    told.is_some() && told == picture.settings.sampling.seed
 }
 
 /// Writes a picture from one that means the same, if that is there.
