@@ -17,6 +17,8 @@ const NOTHING: f64 = 1e-6;
 struct Thresholds {
     /// Drift without trigger from which a LoRA paints noise.
     noise: f64,
+    /// Share of its pictures that look like noise.
+    noisy_pictures: f64,
     /// Score from which it is no better than nothing, and clearly so.
     worse: f64,
     /// Best strength below which it is overcooked …
@@ -60,6 +62,7 @@ struct Thresholds {
 
 const AT: Thresholds = Thresholds {
     noise: 1.0,
+    noisy_pictures: 0.3,
     worse: 0.05,
     overcooked: 0.65,
     overcooked_by_alpha: 0.8,
@@ -148,6 +151,9 @@ fn broken(evidence: &Evidence<'_>) -> Vec<Finding> {
     }
     if evidence.snapshot.drift.plain > AT.noise {
         findings.push(Finding::Noise(evidence.snapshot.drift.plain));
+    }
+    if let Some(share) = evidence.painted.map(|painted| painted.noise).filter(|share| *share > AT.noisy_pictures) {
+        findings.push(Finding::NoisyPictures(share));
     }
     findings
 }

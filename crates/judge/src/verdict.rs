@@ -26,6 +26,8 @@ pub enum Finding {
     NotFinite,
     /// It changes predictions for texts without its trigger by more than their own size; drift.
     Noise(f64),
+    /// This share of its pictures looks like noise.
+    NoisyPictures(f64),
     /// Held-out images are known worse than by the checkpoint alone; the score.
     WorseThanBase(f64),
     /// It is best below strength 1: the best strength, and from where to where it may lie.

@@ -82,6 +82,7 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
                 percent(*drift)
             )
         }
+        Finding::NoisyPictures(share) => format!("{} of its pictures look like noise", percent(*share)),
         Finding::WorseThanBase(score) => {
             format!(
                 "the checkpoint alone knows the held-out images better: errors are {} larger with it",
