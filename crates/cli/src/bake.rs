@@ -10,12 +10,16 @@ use lorabake_generate::easel::model_name;
 use lorabake_generate::picture_file::{self, Pixels};
 use lorabake_generate::png_text::{Fields, Value};
 use lorabake_generate::sample::Request;
+use lorabake_judge::while_training::{Examined, Examiner};
 use lorabake_recipe::output::Output;
-use lorabake_recipe::{Parsed, count};
+use lorabake_recipe::{Parsed, Recipe, count};
 use lorabake_train::event::{Command, Event, Outcome, Painted};
 
 use lorabake_train::Milestone;
+use lorabake_train::onlooker::Onlooker;
 
+use crate::judging;
+use crate::paint::Stopped;
 use crate::progress::Progress;
 use crate::stop;
 use crate::tensorboard::Log;
@@ -35,9 +39,17 @@ pub fn bake(parsed: &Parsed) -> Result<Outcome> {
     if !quiet {
         parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
     }
+    let (found_in, found) = channel();
+    let mut examiner = match quiet {
+        true => None,
+        false => watch.examiner(&parsed.recipe, found_in)?,
+    };
     std::thread::scope(|scope| {
-        let worker = scope.spawn(move || lorabake_train::bake(parsed, &events_in, &commands));
-        watch.until_end(&events, parsed);
+        let worker = scope.spawn(move || {
+            let onlooker = examiner.as_mut().map(|examiner| examiner as &mut dyn Onlooker);
+            lorabake_train::bake_before(parsed, &events_in, &commands, onlooker)
+        });
+        watch.until_end(&events, &found, parsed);
         worker.join().unwrap_or_else(|_| Err(anyhow!("lorabake itself has failed, see above; please report it")))
     })
 }
@@ -49,9 +61,13 @@ pub fn is_quiet() -> bool {
 
 /// How it ended, for stdout: the file, and what to do with it.
 pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
-    let Outcome { file, steps, planned, average, seconds } = outcome;
+    let Outcome { file, steps, planned, average, seconds, best_epoch } = outcome;
     let (name, folder) = (file.file_stem().unwrap_or_default().to_string_lossy(), file.parent().unwrap_or(file));
-    let stopped = if steps < planned { format!(" of {planned}, stopped early") } else { String::new() };
+    let stopped = match best_epoch {
+        Some(_) => format!(" of {planned}, ended as overcooked,"),
+        None if steps < planned => format!(" of {planned}, stopped early"),
+        None => String::new(),
+    };
     let time = words::duration(*seconds);
     let mut next = "lorabake generate".to_owned();
     if let Some(model) = &parsed.raw.model.pretrained_model_name_or_path {
@@ -66,8 +82,11 @@ pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
     let folder = words::quoted(&folder.to_string_lossy());
     next +=
         &format!(" --lora_dir {folder} --compare --prompt {}", words::quoted(&format!("YOUR WORDS <lora:{name}:1>")));
+    let went_back = best_epoch.map_or(String::new(), |epoch| {
+        format!("It is the LoRA of epoch {epoch}, the best that was judged; the last one is kept beside it.\n")
+    });
     format!(
-        "{}  {}{stopped} in {time}, average loss {average:.4}\n\
+        "{}  {}{stopped} in {time}, average loss {average:.4}\n{went_back}\
          To use it, write <lora:{}:1> in a prompt. For instance:\n  {}",
         Shown(file.display()),
         count(*steps, "step"),
@@ -86,11 +105,31 @@ struct Watch {
 }
 
 impl Watch {
-    fn until_end(&mut self, events: &Receiver<Event>, parsed: &Parsed) {
+    /// One who judges the run, if `recipe` asks for that.
+    fn examiner(&mut self, recipe: &Recipe, found: Sender<Examined>) -> Result<Option<Examiner>> {
+        match judging::examiner(recipe, found) {
+            Err(error) if error.is::<Stopped>() => self.stopped_before(),
+            result => result,
+        }
+    }
+
+    /// Ends the program, which has not begun to train.
+    fn stopped_before(&mut self) -> ! {
+        self.progress.clear();
+        self.progress.say("stopped before the first step; nothing was written");
+        std::process::exit(stop::INTERRUPTED);
+    }
+
+    fn until_end(&mut self, events: &Receiver<Event>, found: &Receiver<Examined>, parsed: &Parsed) {
         let output = &parsed.recipe.output;
         let (mut training, mut told) = (false, false);
         loop {
-            match events.recv_timeout(Duration::from_millis(100)) {
+            let event = events.recv_timeout(Duration::from_millis(100));
+            for examined in found.try_iter() {
+                self.progress.say(&judging::line(&examined));
+                self.log(|log| log.show_judged(&examined));
+            }
+            match event {
                 Ok(event) => {
                     self.progress.show(&event);
                     if matches!(event, Event::Started(_)) {
@@ -100,7 +139,7 @@ impl Watch {
                     if let Event::Painted(painted) = &event {
                         self.keep_picture(painted, parsed);
                     }
-                    self.log(&event);
+                    self.log(|log| log.show(&event));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.progress.clear(),
@@ -108,9 +147,7 @@ impl Watch {
             if self.asked.load(Ordering::Relaxed) && !told {
                 told = true;
                 if !training && !self.quiet {
-                    self.progress.clear();
-                    self.progress.say("stopped before the first step; nothing was written");
-                    std::process::exit(stop::INTERRUPTED);
+                    self.stopped_before();
                 }
                 // Before anything is said: the wish counts whether or not somebody hears the answer. If the bake has
                 // ended by itself there is nothing left to stop.
@@ -145,9 +182,9 @@ impl Watch {
         self.log = Log::begin(output, folder).map_err(|error| self.without_charts(&error)).ok();
     }
 
-    fn log(&mut self, event: &Event) {
+    fn log(&mut self, write: impl FnOnce(&mut Log) -> std::io::Result<()>) {
         let Some(log) = &mut self.log else { return };
-        if let Err(error) = log.show(event) {
+        if let Err(error) = write(log) {
             self.without_charts(&error);
             self.log = None;
         }

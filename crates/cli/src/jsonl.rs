@@ -1,4 +1,4 @@
-//! The log of a bake as JSON lines, beside TensorBoard's file: one object for each step, epoch and validation, for
+//! The log of a bake as JSON lines, beside TensorBoard's file: one object for each step, epoch, validation and verdict, for
 //! programs.
 //!
 //! Numbers, names that we choose and nothing else go in, so the JSON is written by hand.
@@ -7,7 +7,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use lorabake_judge::while_training::Examined;
 use lorabake_train::event::{Event, Step, Validated};
+
+use crate::cmd::judge::words;
+use crate::judging;
 
 /// Name of the file in the folder of the run.
 const FILE: &str = "steps.jsonl";
@@ -41,6 +45,27 @@ impl Lines {
         };
         self.file.write_all(line.as_bytes())
     }
+
+    /// Writes what was found by judging, as [`Self::show`].
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn show_judged(&mut self, examined: &Examined) -> io::Result<()> {
+        self.file.write_all(of_judging(examined).as_bytes())
+    }
+}
+
+fn of_judging(examined: &Examined) -> String {
+    let Examined { epoch, step, judged, best, .. } = examined;
+    let verdict = words::verdict(judged.verdict);
+    let mut line =
+        format!("{{\"event\":\"judge\",\"epoch\":{epoch},\"step\":{step},\"verdict\":\"{verdict}\",\"best\":{best}");
+    for (name, value) in judging::numbers(examined) {
+        if name != "verdict" {
+            line += &format!(",\"{name}\":{}", number(value));
+        }
+    }
+    line + "}\n"
 }
 
 fn of_validation(validated: &Validated) -> String {

@@ -26,6 +26,7 @@ mod dataset_words;
 mod errors;
 mod graph;
 mod jsonl;
+mod judging;
 mod memory;
 mod option_reference;
 mod own_first;

@@ -9,10 +9,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lorabake_judge::while_training::Examined;
 use lorabake_recipe::output::Output;
 use lorabake_train::event::{Event, Validated};
 
 use crate::jsonl::Lines;
+use crate::judging;
 
 /// An open event file, with the same as JSON lines beside it.
 pub struct Log {
@@ -75,6 +77,16 @@ impl Log {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Writes what was found by judging, as charts over epochs.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn show_judged(&mut self, examined: &Examined) -> io::Result<()> {
+        self.lines.show_judged(examined)?;
+        let numbers = judging::numbers(examined);
+        numbers.into_iter().try_for_each(|(name, value)| self.scalar(&format!("judge/{name}"), value, examined.epoch))
     }
 
     fn scalar(&mut self, tag: &str, value: f64, step: u64) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_device::ThreadGroups;
-use lorabake_diffusion::{NoiseTable, Prediction};
+use lorabake_diffusion::{NoiseTable, Prediction, Schedule};
 use lorabake_lora::Attached;
 use lorabake_model::control::ControlNet;
 use lorabake_model::vae::{Decoder, Encoder, FACTOR};
@@ -41,6 +41,8 @@ pub struct Painter {
     pub(crate) decoder: Decoder,
     pub(crate) prediction: Prediction,
     pub(crate) table: NoiseTable,
+    /// The noise levels that the checkpoint was trained with.
+    pub(crate) schedule: Schedule,
     pub(crate) threads: ThreadGroups,
     pub(crate) device: Device,
     /// Names that stand for vectors.
@@ -89,8 +91,10 @@ impl Painter {
             Predicts::Velocity => (Prediction::V, said.1),
             Predicts::VelocityZeroTerminalSnr => (Prediction::V, true),
         };
+        let mut schedule = Schedule::stable_diffusion();
         let mut table = NoiseTable::stable_diffusion();
         if zero_terminal_snr {
+            schedule = schedule.zero_terminal_snr();
             table = table.zero_terminal_snr();
         }
         if bundle.family == Family::Sdxl {
@@ -105,6 +109,7 @@ impl Painter {
             decoder,
             prediction,
             table,
+            schedule,
             threads,
             device,
             embeddings,

@@ -4,18 +4,19 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_adapter::Adapters;
 use lorabake_device::ThreadGroups;
 use lorabake_diffusion::{Prediction, Schedule, add_noise};
 use lorabake_lora::{Attached, Net, NetStrength};
-use lorabake_model::Conditioning;
 use lorabake_model::unet::UNet;
+use lorabake_model::{Bundle, Conditioning};
 use lorabake_ops::give_memory_back;
 use lorabake_weights::Part;
 
 use crate::conditioning::chunks::COMMA_BACKTRACK;
 use crate::conditioning::{Encoders, TextOptions, ToldSizes};
+use crate::embedding::EmbeddingTable;
 use crate::painter::Painter;
 use crate::prompt::emphasis::Emphasis;
 
@@ -39,16 +40,34 @@ pub struct NoisyLatents {
     pub timesteps: Vec<usize>,
 }
 
-impl Painter {
-    /// The noise levels that the checkpoint was trained with.
-    pub fn training_schedule(&self) -> Schedule {
-        let schedule = Schedule::stable_diffusion();
-        if self.table.ends_in_noise() { schedule.zero_terminal_snr() } else { schedule }
-    }
+/// A checkpoint's networks to measure with, whoever holds them: a painter, or a run that trains.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe<'a> {
+    /// The networks.
+    pub bundle: &'a Bundle,
+    /// Names in captions that stand for vectors.
+    pub embeddings: &'a EmbeddingTable,
+    /// What the UNet predicts.
+    pub prediction: Prediction,
+    /// The noise levels that it was trained with.
+    pub schedule: &'a Schedule,
+    /// Threads that take samples side by side.
+    pub threads: &'a ThreadGroups,
+    /// Where the networks are computed.
+    pub device: &'a Device,
+}
 
-    /// Whether nothing of a picture is left at the last timestep.
-    pub fn ends_in_noise(&self) -> bool {
-        self.table.ends_in_noise()
+impl Painter {
+    /// Its networks, to measure with.
+    pub fn probe(&self) -> Probe<'_> {
+        Probe {
+            bundle: &self.bundle,
+            embeddings: &self.embeddings,
+            prediction: self.prediction,
+            schedule: &self.schedule,
+            threads: &self.threads,
+            device: &self.device,
+        }
     }
 
     /// Values on the device of the networks.
@@ -59,12 +78,28 @@ impl Painter {
         Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 
+    /// Brings the text encoders into memory, for many texts.
+    ///
+    /// # Errors
+    /// When the file no longer has them.
+    pub fn hold_text_encoders(&self) -> Result<()> {
+        Ok(self.bundle.read(|part, _| part.is_text())?)
+    }
+
+    /// Takes the text encoders out of memory again.
+    pub fn let_text_encoders_go(&self) {
+        self.bundle.forget(Part::is_text);
+        give_memory_back();
+    }
+}
+
+impl<'a> Probe<'a> {
     /// Reads a net for these networks.
     ///
     /// # Errors
     /// When the file cannot be read, is no net, or does not fit.
     pub fn open_net(&self, path: &Path) -> Result<Net> {
-        Net::open(path, &self.bundle)
+        Net::open(path, self.bundle)
     }
 
     /// A net at these strengths, alone.
@@ -72,12 +107,12 @@ impl Painter {
         let mut attached = Attached::default();
         let plain = |_: &str| 1.0;
         let strength = NetStrength { text: strengths.te, unet: strengths.unet, ranks: None, ratio: &plain };
-        net.attach(strength, &self.bundle, &self.device, &mut attached);
+        net.attach(strength, self.bundle, self.device, &mut attached);
         attached
     }
 
-    /// What the UNet is told of captions, which have no syntax, for pictures of `size` [width, height]; the text encoders
-    /// are read for it and go again.
+    /// What the UNet is told of captions, which have no syntax, for pictures of `size` [width, height]. Text encoders that
+    /// are not in memory are read for it and go again.
     ///
     /// # Errors
     /// When one is much too long.
@@ -95,40 +130,26 @@ impl Painter {
             sizes: ToldSizes::default(),
         };
         let encoders = Encoders {
-            bundle: &self.bundle,
+            bundle: self.bundle,
             adapters: attached,
-            embeddings: &self.embeddings,
+            embeddings: self.embeddings,
             options,
-            device: &self.device,
+            device: self.device,
         };
         encoders.encode(captions, size, false)
-    }
-
-    /// Brings the text encoders into memory, for many calls of [`Self::captions`].
-    ///
-    /// # Errors
-    /// When the file no longer has them.
-    pub fn hold_text_encoders(&self) -> Result<()> {
-        Ok(self.bundle.read(|part, _| part.is_text())?)
-    }
-
-    /// Takes the text encoders out of memory again.
-    pub fn let_text_encoders_go(&self) {
-        self.bundle.forget(Part::is_text);
-        give_memory_back();
     }
 
     /// The UNet as a predictor of noise.
     ///
     /// # Errors
     /// When the file no longer has the UNet.
-    pub fn noise_predictor(&self) -> Result<NoisePredictor<'_>> {
-        self.bring_unet()?;
+    pub fn noise_predictor(&self) -> Result<NoisePredictor<'a>> {
+        self.bundle.read(|part, _| part == Part::Unet)?;
         Ok(NoisePredictor {
             unet: &self.bundle.unet,
             prediction: self.prediction,
-            schedule: self.training_schedule(),
-            threads: &self.threads,
+            schedule: self.schedule,
+            threads: self.threads,
         })
     }
 }
@@ -139,7 +160,7 @@ pub struct NoisePredictor<'a> {
     unet: &'a UNet,
     prediction: Prediction,
     /// The noise levels that it was trained with.
-    pub schedule: Schedule,
+    pub schedule: &'a Schedule,
     threads: &'a ThreadGroups,
 }
 
@@ -151,7 +172,7 @@ impl NoisePredictor<'_> {
     /// - output: [B, 4, H, W]
     pub fn predict(&self, noisy: &NoisyLatents, conditioning: Conditioning, adapters: &Adapters) -> Tensor<4> {
         let NoisyLatents { latents, noise, timesteps } = noisy;
-        let x = add_noise(&self.schedule, latents.clone(), noise.clone(), timesteps);
+        let x = add_noise(self.schedule, latents.clone(), noise.clone(), timesteps);
         let times: Vec<f32> = timesteps.iter().map(|t| *t as f32).collect();
         let answer = self.unet.forward(x.clone(), &times, conditioning, adapters);
         if self.prediction == Prediction::Epsilon {

@@ -24,23 +24,31 @@ impl Drift {
         self.trigger / self.plain.max(1e-12)
     }
 
-    /// Measures a LoRA, as it is attached, beside what the checkpoint alone predicts.
+    /// Measures a LoRA, as it is attached, on what `base` was measured on.
     ///
     /// # Errors
     /// When a text is much too long.
-    pub fn measure(meter: &LossMeter<'_>, base: &BasePredictions<'_>, attached: &Attached) -> Result<Self> {
-        let [plain, trigger] = [&base.plain, &base.trigger].map(|views| -> Result<f64> {
-            let predicted = predictions(meter, views.iter().map(|view| view.told), attached)?;
+    pub fn measure(meter: &LossMeter<'_>, told: Told<'_>, base: &BasePredictions, attached: &Attached) -> Result<Self> {
+        let moved = |views: Vec<ToldLatents<'_>>, of_base: &[Tensor<4>]| -> Result<f64> {
             let mut moved = 0.0;
             let mut size = 0.0;
-            for (own, view) in predicted.into_iter().zip(views) {
-                moved += square(own - view.predicted.clone());
-                size += square(view.predicted.clone());
+            for (own, before) in predictions(meter, views, attached)?.into_iter().zip(of_base) {
+                moved += square(own - before.clone());
+                size += square(before.clone());
             }
             Ok(if size > 0.0 { moved / size } else { 0.0 })
-        });
-        Ok(Self { plain: plain?, trigger: trigger? })
+        };
+        Ok(Self { plain: moved(told.plain(), &base.plain)?, trigger: moved(told.trigger(), &base.trigger)? })
     }
+}
+
+/// What predictions are looked at for.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// Pictures without trigger.
+    pub plain: &'a [PlainPicture],
+    /// Images with their captions.
+    pub samples: &'a [Sample],
 }
 
 /// Latents with the text that is told of them.
@@ -51,47 +59,46 @@ struct ToldLatents<'a> {
     key: u64,
 }
 
-/// What the checkpoint alone predicts for latents.
-#[derive(Debug)]
-struct BaseView<'a> {
-    told: ToldLatents<'a>,
-    predicted: Tensor<4>,
+impl<'a> Told<'a> {
+    fn plain(&self) -> Vec<ToldLatents<'a>> {
+        let mut told = Vec::new();
+        for PlainPicture { prompt, latents, key, .. } in self.plain {
+            told.push(ToldLatents { text: prompt, latents, key: *key });
+        }
+        told
+    }
+
+    fn trigger(&self) -> Vec<ToldLatents<'a>> {
+        let mut told = Vec::new();
+        for Sample { caption, latents, key, .. } in self.samples {
+            told.push(ToldLatents { text: caption, latents, key: *key });
+        }
+        told
+    }
 }
 
 /// What the checkpoint alone predicts, for pictures without trigger and for images with it.
 #[derive(Debug)]
-pub struct BasePredictions<'a> {
-    plain: Vec<BaseView<'a>>,
-    trigger: Vec<BaseView<'a>>,
+pub struct BasePredictions {
+    plain: Vec<Tensor<4>>,
+    trigger: Vec<Tensor<4>>,
 }
 
-impl<'a> BasePredictions<'a> {
+impl BasePredictions {
     /// Of pictures without trigger, and of images with their captions.
     ///
     /// # Errors
     /// When a text is much too long.
-    pub fn new(meter: &LossMeter<'_>, plain: &'a [PlainPicture], samples: &'a [Sample]) -> Result<Self> {
-        let mut plain_told = Vec::new();
-        for PlainPicture { prompt, latents, key, .. } in plain {
-            plain_told.push(ToldLatents { text: prompt, latents, key: *key });
-        }
-        let mut trigger_told = Vec::new();
-        for Sample { caption, latents, key, .. } in samples {
-            trigger_told.push(ToldLatents { text: caption, latents, key: *key });
-        }
-        let [plain, trigger] = [plain_told, trigger_told].map(|told| -> Result<Vec<BaseView<'a>>> {
-            let predicted = predictions(meter, told.iter().copied(), &Attached::default())?;
-            Ok(told.into_iter().zip(predicted).map(|(told, predicted)| BaseView { told, predicted }).collect())
-        });
-        Ok(Self { plain: plain?, trigger: trigger? })
+    pub fn new(meter: &LossMeter<'_>, told: Told<'_>) -> Result<Self> {
+        let none = Attached::default();
+        Ok(Self {
+            plain: predictions(meter, told.plain(), &none)?,
+            trigger: predictions(meter, told.trigger(), &none)?,
+        })
     }
 }
 
-fn predictions<'a>(
-    meter: &LossMeter<'_>,
-    told: impl Iterator<Item = ToldLatents<'a>>,
-    attached: &Attached,
-) -> Result<Vec<Tensor<4>>> {
+fn predictions(meter: &LossMeter<'_>, told: Vec<ToldLatents<'_>>, attached: &Attached) -> Result<Vec<Tensor<4>>> {
     let mut jobs = Vec::new();
     for ToldLatents { text, latents, key } in told {
         let condition = meter.condition(text, latents, attached)?.remove(0);

@@ -7,10 +7,12 @@
 //! runs           a folder and a name → the snapshots of a run, in the order in which they were saved
 //! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone
 //! scenes         captions → prompts with the trigger that the set has no picture of
-//! measure        snapshots → Measures: losses beside the checkpoint's own (losses), drift, text_drift, strength, tags
+//! setup          recipe → what a run is measured by: material, plain, how pictures are painted
+//! bench          snapshots → Measures (measure): losses beside the checkpoint's own (losses), drift, text_drift, strength, tags
 //! studio         a snapshot → its pictures; paintings: these → PictureMeasures: likeness, copies, diversity, bleed, fry, noise_blobs
 //! bootstrap      how sure a number is; paired: that of a difference; wilson: that of a share
 //! rules          Measures, PictureMeasures, RunFacts → Judgement; advice: → what the next bake should change
+//! while_training a run that trains → a verdict behind each epoch, and whether the run should end
 //! grid           settings and axes → a grid of pictures: one file a picture, a sheet with labels, an HTML page
 //! html           what pages have in common; sheet: pictures and labels → one picture; lettering: text → labels on it
 //! ```
@@ -54,6 +56,7 @@ pub mod paired;
 pub mod quantile;
 pub mod wilson;
 
+pub mod bench;
 pub mod measure;
 pub mod paintings;
 pub mod pictures;
@@ -62,7 +65,9 @@ pub mod studio;
 pub mod advice;
 pub mod facts;
 pub mod rules;
+pub mod setup;
 pub mod verdict;
+pub mod while_training;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,7 @@ use anyhow::Result;
 use burn::tensor::{Tensor, TensorData};
 use lorabake_adapter::Adapters;
 use lorabake_diffusion::unit_normal;
-use lorabake_generate::painter::Painter;
-use lorabake_generate::probe::{NoisePredictor, NoisyLatents};
+use lorabake_generate::probe::{NoisePredictor, NoisyLatents, Probe};
 use lorabake_lora::Attached;
 use lorabake_model::Conditioning;
 use lorabake_recipe::seed::Seed;
@@ -28,7 +27,7 @@ const SMALL: usize = 4 * 64 * 64;
 /// Measures losses with fixed noise.
 #[derive(Debug)]
 pub struct LossMeter<'a> {
-    painter: &'a Painter,
+    probe: Probe<'a>,
     clip_skip: usize,
     exam: Exam<'a>,
 }
@@ -61,19 +60,19 @@ impl<'a> LossMeter<'a> {
     /// # Errors
     /// When the UNet cannot be read.
     pub fn new(
-        painter: &'a Painter,
+        probe: Probe<'a>,
         timesteps: &[usize],
         trained: std::ops::Range<usize>,
         seed: u64,
         clip_skip: usize,
     ) -> Result<Self> {
-        let last = if painter.ends_in_noise() { LAST_WITH_ZERO_SNR } else { usize::MAX };
+        let last = if probe.schedule.ends_in_noise() { LAST_WITH_ZERO_SNR } else { usize::MAX };
         let mut kept: Vec<usize> = timesteps.iter().copied().filter(|t| trained.contains(t) && *t <= last).collect();
         if kept.is_empty() {
             kept.push((trained.start + trained.end.max(trained.start + 1) - 1) / 2);
         }
-        let predictor = painter.noise_predictor()?;
-        Ok(Self { painter, clip_skip, exam: Exam { predictor, timesteps: kept, seed: Seed(seed) } })
+        let predictor = probe.noise_predictor()?;
+        Ok(Self { probe, clip_skip, exam: Exam { predictor, timesteps: kept, seed: Seed(seed) } })
     }
 
     /// Timesteps at which it measures.
@@ -102,7 +101,7 @@ impl<'a> LossMeter<'a> {
     /// When the caption is much too long.
     pub fn condition(&self, caption: &str, latents: &Tensor<4>, texts: &Attached) -> Result<Vec<Conditioning>> {
         let [_, _, rows, columns] = latents.dims();
-        self.painter.captions(&[caption], [columns * 8, rows * 8], self.clip_skip, texts)
+        self.probe.captions(&[caption], [columns * 8, rows * 8], self.clip_skip, texts)
     }
 
     /// The loss of each of `samples` at each timestep, told `conditions`, with `adapters` in the UNet.

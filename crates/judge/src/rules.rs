@@ -297,19 +297,12 @@ fn shown(snapshot: &SnapshotMeasures) -> Mean {
 /// The best snapshot: fine ones before others, then the most alike one, or that with the best score where none was painted
 /// with. Of those that are as good the earliest, which is the least cooked.
 fn keep(measures: &Measures, judged: &[Judged], pictures: &[(usize, PictureMeasures)]) -> Option<Kept> {
-    let rank = |verdict: Verdict| match verdict {
-        Verdict::Fine => 0,
-        Verdict::CannotTell => 1,
-        Verdict::Undercooked => 2,
-        Verdict::Overcooked => 3,
-        Verdict::Broken => 4,
-    };
-    let first = judged.iter().map(|judged| rank(judged.verdict)).min()?;
-    let among: Vec<usize> = (0..judged.len()).filter(|index| rank(judged[*index].verdict) == first).collect();
+    let first = judged.iter().map(|judged| judged.verdict.rank()).min()?;
+    let among: Vec<usize> = (0..judged.len()).filter(|index| judged[*index].verdict.rank() == first).collect();
     let likeness =
         |index: usize| pictures.iter().find(|(number, _)| *number == index).and_then(|(_, painted)| painted.likeness);
     let alike: Vec<(usize, f64)> = among.iter().filter_map(|index| Some((*index, likeness(*index)?))).collect();
-    if alike.len() > 1 && first < rank(Verdict::Overcooked) {
+    if alike.len() > 1 && first < Verdict::Overcooked.rank() {
         let best = alike.iter().map(|(_, likeness)| *likeness).fold(f64::NEG_INFINITY, f64::max);
         let as_good: Vec<usize> =
             alike.iter().filter(|(_, likeness)| best - likeness <= AT.as_alike).map(|(index, _)| *index).collect();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::Tensor;
-use lorabake_generate::painter::Painter;
+use lorabake_generate::probe::Probe;
 use lorabake_lora::Attached;
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +20,13 @@ impl TextDrift {
     ///
     /// # Errors
     /// When a text is much too long.
-    pub fn measure(painter: &Painter, texts: [&[&str]; 2], clip_skip: usize, attached: &Attached) -> Result<Self> {
+    pub fn measure(probe: Probe<'_>, texts: [&[&str]; 2], clip_skip: usize, attached: &Attached) -> Result<Self> {
         let mut means = [0.0; 2];
         for (mean, texts) in means.iter_mut().zip(texts) {
             let mut sum = 0.0;
             for text in texts {
                 let states = |own: &Attached| -> Result<Tensor<3>> {
-                    Ok(painter.captions(&[text], [512, 512], clip_skip, own)?.remove(0).context)
+                    Ok(probe.captions(&[text], [512, 512], clip_skip, own)?.remove(0).context)
                 };
                 sum += distance(states(&Attached::default())?, states(attached)?);
             }

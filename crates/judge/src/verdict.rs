@@ -17,6 +17,19 @@ pub enum Verdict {
     CannotTell,
 }
 
+impl Verdict {
+    /// Its place among verdicts, the best first.
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::CannotTell => 1,
+            Self::Undercooked => 2,
+            Self::Overcooked => 3,
+            Self::Broken => 4,
+        }
+    }
+}
+
 /// Something that points to a verdict, or is to be known beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Finding {

@@ -20,6 +20,8 @@ pub mod train;
 
 pub mod output;
 
+pub mod judging;
+
 mod recipe;
 mod report;
 mod resolve;

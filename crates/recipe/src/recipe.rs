@@ -7,6 +7,7 @@ use crate::data::options::RawData;
 use crate::data::validation::{RawValidation, Validation};
 use crate::diffusion::prior::{Prior, RawPrior};
 use crate::diffusion::{Diffusion, RawDiffusion};
+use crate::judging::{Judging, RawJudging};
 use crate::model::{Model, RawModel};
 use crate::network::Network;
 use crate::network::options::RawNetwork;
@@ -37,6 +38,8 @@ pub struct Recipe {
     pub train: Train,
     /// How often the loss over held-out images is measured.
     pub validation: Option<Validation>,
+    /// When the LoRA is judged while it trains.
+    pub judging: Option<Judging>,
     /// Where results and logs go.
     pub output: Output,
     /// Pictures while it trains.
@@ -87,6 +90,9 @@ pub struct RawRecipe {
     /// Held-out images.
     #[command(flatten)]
     pub validation: RawValidation,
+    /// Judging while it trains.
+    #[command(flatten)]
+    pub judging: RawJudging,
     /// Where results and logs go.
     #[command(flatten)]
     pub output: RawOutput,
@@ -123,6 +129,7 @@ impl From<&Recipe> for RawRecipe {
             prior: (&recipe.prior).into(),
             train: (&recipe.train).into(),
             validation: RawValidation::of(recipe.data.hold_out, recipe.validation),
+            judging: recipe.judging.map(Into::into).unwrap_or_default(),
             output: (&recipe.output).into(),
             samples: recipe.samples.as_ref().map(Into::into).unwrap_or_default(),
         }

@@ -48,9 +48,10 @@ impl RawRecipe {
         let train = self.train.resolve(report);
         let output = self.output.resolve(report);
         let validation = self.validation.resolve(&data, report);
+        let judging = self.judging.resolve(data.holds_out(), report);
         let samples = self.samples.resolve(report);
         data.split_by(train.seed);
-        Recipe { model, data, caches, network, diffusion, prior, optim, train, validation, output, samples }
+        Recipe { model, data, caches, network, diffusion, prior, optim, train, validation, judging, output, samples }
     }
 
     fn resolve_data(&self, model: &Model, report: &mut Report) -> Data {

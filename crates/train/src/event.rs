@@ -178,4 +178,6 @@ pub struct Outcome {
     pub average: f64,
     /// Seconds from the first step to the end of the last.
     pub seconds: f64,
+    /// The epoch whose LoRA is the result, where the onlooker has ended the run.
+    pub best_epoch: Option<u64>,
 }

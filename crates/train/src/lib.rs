@@ -6,6 +6,7 @@
 pub mod session;
 
 pub mod event;
+pub mod onlooker;
 mod run;
 pub mod stages;
 
@@ -24,5 +25,5 @@ pub mod estimate;
 mod precision;
 mod swap;
 
-pub use run::bake;
+pub use run::{bake, bake_before};
 pub use watch::Milestone;

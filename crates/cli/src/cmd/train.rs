@@ -42,7 +42,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         if !is_quiet() {
             terminal::result(&summary(parsed, &outcome));
         }
-        if outcome.steps < outcome.planned {
+        if outcome.steps < outcome.planned && outcome.best_epoch.is_none() {
             break; // Ctrl-C ends the whole run.
         }
     }

@@ -58,6 +58,7 @@ fn merge(run: Recipe, again: Recipe) -> Recipe {
         optim,
         train: _,
         validation: _,
+        judging: _,
         output: _,
         samples: _,
     } = again;
@@ -74,6 +75,7 @@ fn merge(run: Recipe, again: Recipe) -> Recipe {
         optim,
         train: run.train,
         validation: run.validation,
+        judging: run.judging,
         output: run.output,
         samples: run.samples,
     }

@@ -79,7 +79,8 @@ fn the_effective_recipe_is_written_and_read_back_unchanged() {
         --save_n_epoch_ratio=4 --sample_prompts=p.txt --sample_every_n_epochs=2 --sample_at_first \
         --sample_sampler=euler_a --reg_pairing=same_name --masked_loss --conditioning_data_dir=masks \
          --weighted_captions --cache_latents_to_disk --skip_cache_check --validation_split=0.2 --validation_seed=3 \
-         --validate_every_n_steps=50 --validate_every_n_epochs=2 --max_validation_steps=4 --ema_decay=0.99";
+         --validate_every_n_steps=50 --validate_every_n_epochs=2 --max_validation_steps=4 --ema_decay=0.99 \
+         --judge_every_n_epochs=2 --stop_when_overcooked=3";
     let other = "--max_train_steps=100 --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 \
         --lr_warmup_steps=0.25 --network_weights=a.safetensors --dim_from_weights --random_crop \
         --color_aug --face_crop_aug_range=2.0,4.5 --alpha_mask \
@@ -150,6 +151,8 @@ max_train_epochs = 8
 seed = 420
 
 [validation]
+
+[judging]
 
 [output]
 output_dir = "out"

@@ -1,5 +1,6 @@
 //! The loop.
 
+mod consult;
 mod failure;
 mod optimize;
 mod rescue;
@@ -22,8 +23,9 @@ use crate::caught::caught;
 use crate::distributed::ProcessGroup;
 use crate::estimate::{block_plan, disk};
 use crate::event::{self, Command, Event, Outcome};
+use crate::onlooker::Onlooker;
 use crate::output::claim::Claim;
-use crate::output::save::Saver;
+use crate::output::save::{Progress, Saver};
 use crate::output::state;
 use crate::precision::training_dtypes;
 use crate::session::{Prepared, Session, prepare};
@@ -36,6 +38,7 @@ use crate::update::loss_scale::LossScale;
 use crate::watch::Milestone;
 use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
+use consult::Consulted;
 use failure::chain;
 use resume::{Resuming, check_position, with_seed_of};
 use save::SavedState;
@@ -45,6 +48,19 @@ use save::SavedState;
 /// # Errors
 /// Bad input, named, before anything is written; a loss that is not finite; a file that cannot be written.
 pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command>) -> Result<Outcome> {
+    bake_before(parsed, events, commands, None)
+}
+
+/// [`bake`] before an onlooker, who may end the run.
+///
+/// # Errors
+/// As [`bake`].
+pub fn bake_before(
+    parsed: &Parsed,
+    events: &Sender<Event>,
+    commands: &Receiver<Command>,
+    onlooker: Option<&mut dyn Onlooker>,
+) -> Result<Outcome> {
     if let Some(threads) = parsed.recipe.train.threads {
         // Fails only where the pool exists already, as in a test that bakes twice.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
@@ -52,10 +68,14 @@ pub fn bake(parsed: &Parsed, events: &Sender<Event>, commands: &Receiver<Command
     let processes = ProcessGroup::join()?;
     let (silent, _) = channel();
     let events = if processes.is_first() { events } else { &silent };
-    bake_with(RunChannels { processes: &processes, events, commands }, parsed)
+    let onlooker = match onlooker {
+        Some(onlooker) if processes.is_first() => Some(Consulted::new(onlooker)),
+        _ => None,
+    };
+    bake_with(RunChannels { processes: &processes, events, commands }, parsed, onlooker)
 }
 
-fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
+fn bake_with<'a>(channels: RunChannels<'a>, parsed: &Parsed, onlooker: Option<Consulted<'a>>) -> Result<Outcome> {
     let resumed = parsed.recipe.output.resume.as_deref().map(state::load).transpose()?;
     let mut parsed = with_seed_of(parsed, resumed.as_ref())?;
     let train = &mut parsed.recipe.train;
@@ -88,6 +108,8 @@ fn bake_with(channels: RunChannels<'_>, parsed: &Parsed) -> Result<Outcome> {
         session,
         sampling,
         validation,
+        onlooker,
+        shown: None,
         threads,
         scale,
         updater,
@@ -133,6 +155,10 @@ struct Bake<'a> {
     sampling: Option<Sampling>,
     /// The loss over images that are held out.
     validation: Option<Validation>,
+    /// Who looks at the LoRA while it is trained.
+    onlooker: Option<Consulted<'a>>,
+    /// What is saved in place of what was trained last, with where it stands.
+    shown: Option<(LoraNetwork, Progress)>,
     threads: ThreadGroups,
     scale: LossScale,
     updater: Updater,
@@ -170,6 +196,7 @@ impl Bake<'_> {
         if self.step == 0 {
             self.paint(Milestone::Step(0));
         }
+        self.consult(0);
         let started = Instant::now();
         let mut epoch = self.step / length.steps_per_epoch;
         let mut stopped = false;
@@ -201,14 +228,19 @@ impl Bake<'_> {
             if !stopped {
                 self.validate(Milestone::Epoch(epoch));
                 self.paint(Milestone::Epoch(epoch));
+                self.consult(epoch);
+                // Several processes end together, behind their next step.
+                stopped = self.is_ended() && self.channels.processes.count() == 1;
             }
         }
         let seconds = started.elapsed().as_secs_f64();
         if self.step == self.first_step && self.step < length.steps {
             bail!("no step was made, so nothing is saved");
         }
+        let best_epoch = self.go_back_to_best(epoch);
         let file = self.save_result(epoch)?;
-        Ok(Outcome { file, steps: self.step, planned: length.steps, average: self.average.mean(), seconds })
+        let average = self.average.mean();
+        Ok(Outcome { file, steps: self.step, planned: length.steps, average, seconds, best_epoch })
     }
 
     /// What the run has to show: what was trained, or its average.

@@ -93,7 +93,7 @@ impl Bake<'_> {
         // The other processes wait for this share, whatever became of it.
         let mut error = None;
         let share = match own {
-            Ok(share) => Share { stop: wants_stop(self.channels.commands), ..share },
+            Ok(share) => Share { stop: self.is_ended() || wants_stop(self.channels.commands), ..share },
             Err(failed) => {
                 error = Some(failed);
                 Share { losses: vec![0.0; group.len()], failed: true, ..Share::default() }

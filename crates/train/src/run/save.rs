@@ -58,10 +58,13 @@ impl Bake<'_> {
         if !self.channels.processes.is_first() {
             return Ok(());
         }
-        let network = result(&self.session, self.ema.as_ref());
-        let progress = Progress { epoch, steps: self.step };
+        let trained = result(&self.session, self.ema.as_ref());
+        let (network, progress) = match &self.shown {
+            Some((network, progress)) => (network, *progress),
+            None => (trained.as_ref(), Progress { epoch, steps: self.step }),
+        };
         let emit = |event| self.channels.events.send(event).unwrap_or_default();
-        self.saver.save(&network, &path, progress, &emit)
+        self.saver.save(network, &path, progress, &emit)
     }
 
     /// Saves the state that belongs to the file `name`.

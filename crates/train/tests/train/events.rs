@@ -114,5 +114,12 @@ fn every_event_goes_to_json_and_comes_back() {
 #[test]
 fn commands_and_outcomes_are_data_too() {
     assert_round_trip(&Command::Stop);
-    assert_round_trip(&Outcome { file: "out/a".into(), steps: 1, planned: 2, average: 0.5, seconds: 0.25 });
+    assert_round_trip(&Outcome {
+        file: "out/a".into(),
+        steps: 1,
+        planned: 2,
+        average: 0.5,
+        seconds: 0.25,
+        best_epoch: Some(1),
+    });
 }

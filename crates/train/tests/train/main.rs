@@ -38,6 +38,7 @@ mod kinds;
 mod lost_work;
 mod lycoris_sdxl;
 mod memory;
+mod onlookers;
 mod optimizers;
 mod render;
 mod sandbox;

@@ -13,8 +13,9 @@ use lorabake_ops::WeightDtype;
 use lorabake_recipe::{Parsed, Recipe, parse_train};
 use lorabake_testkit::relative_error;
 use lorabake_testkit::tiny::{SD15, USE_SD15};
-use lorabake_train::bake;
 use lorabake_train::event::{Command, Event, Outcome, Painted, RunInfo, Stage, Step, Validated};
+use lorabake_train::onlooker::Onlooker;
+use lorabake_train::{bake, bake_before};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::lora::LoraFile;
@@ -101,6 +102,16 @@ impl Sandbox {
         self.try_bake(out, options, Some(Command::Stop)).unwrap_or_else(|error| panic!("{options}: {error:#}"))
     }
 
+    /// Trains before an onlooker.
+    pub fn bake_before(&self, out: &str, options: &str, onlooker: &mut dyn Onlooker) -> Baked {
+        let parsed = self.parse(out, options);
+        let (events, heard) = channel();
+        let (_orders, commands) = channel();
+        let outcome = bake_before(&parsed, &events, &commands, Some(onlooker)).unwrap();
+        drop(events);
+        Baked::read(outcome, heard.iter().collect())
+    }
+
     /// Why training ends with an error, with all its causes.
     pub fn error(&self, out: &str, options: &str) -> String {
         match self.try_bake(out, options, None) {
@@ -118,9 +129,7 @@ impl Sandbox {
         }
         let outcome = bake(&parsed, &events, &commands)?;
         drop(events);
-        let lora = LoraFile::open(&outcome.file).unwrap();
-        let tensors = tensors(&outcome.file);
-        Ok(Baked { outcome, events: heard.iter().collect(), lora, tensors })
+        Ok(Baked::read(outcome, heard.iter().collect()))
     }
 
     fn with_folder(&self, text: &str) -> String {
@@ -139,6 +148,12 @@ pub struct Baked {
 }
 
 impl Baked {
+    fn read(outcome: Outcome, events: Vec<Event>) -> Self {
+        let lora = LoraFile::open(&outcome.file).unwrap();
+        let tensors = tensors(&outcome.file);
+        Self { outcome, events, lora, tensors }
+    }
+
     /// All optimizer steps.
     pub fn steps(&self) -> Vec<&Step> {
         let mut steps = Vec::new();
@@ -211,7 +226,7 @@ impl Baked {
 }
 
 /// The bytes of each tensor of a file.
-fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = TensorFile::open(path).unwrap();
     file.names().into_iter().map(|name| (name.clone(), file.bytes(&name).unwrap().to_vec())).collect()
 }

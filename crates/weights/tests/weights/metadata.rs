@@ -123,6 +123,7 @@ fn recipe(name: &str) -> Recipe {
             log_prefix: None,
         },
         validation: None,
+        judging: None,
         samples: None,
     }
 }

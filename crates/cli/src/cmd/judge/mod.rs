@@ -5,7 +5,7 @@ mod measuring;
 mod page;
 mod recipe;
 mod table;
-mod words;
+pub mod words;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

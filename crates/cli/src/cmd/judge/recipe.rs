@@ -43,7 +43,12 @@ impl RecipeArgs {
     pub fn recipe(&self, run: &Run) -> Result<Recipe> {
         let last = &run.snapshots.last().context("a run has snapshots")?.path;
         let given = match &self.config_file {
-            Some(path) => Some(parsed(&[&["--config_file".into(), path.into()], self.places().as_slice()].concat())?),
+            Some(path) => {
+                let mut argv: Vec<OsString> = vec!["--config_file".into(), path.into()];
+                argv.extend(self.places());
+                argv.extend(output_of(run));
+                Some(parsed(&argv)?)
+            }
             None if self.train_data_dir.is_none() => {
                 bail!("--config_file: give the recipe of the run, or its images by --train_data_dir")
             }
@@ -64,12 +69,7 @@ impl RecipeArgs {
         std::fs::write(file.path(), imported.to_toml())?;
         let mut argv: Vec<OsString> = vec!["--config_file".into(), file.path().into()];
         argv.extend(given.as_ref().map_or_else(|| self.places(), places_of));
-        // In one word each, since a run may be called `-x`.
-        for (option, value) in [("--output_dir=", run.folder.as_os_str()), ("--output_name=", run.name.as_ref())] {
-            let mut word = OsString::from(option);
-            word.push(value);
-            argv.push(word);
-        }
+        argv.extend(output_of(run));
         let recipe = parsed(&argv)?;
         if given.is_some_and(|given| given.data.hold_out != recipe.data.hold_out) {
             terminal::say(
@@ -100,6 +100,18 @@ impl RecipeArgs {
         }
         argv
     }
+}
+
+/// Where the run's files are, as options; the recipe may leave that to the command line.
+fn output_of(run: &Run) -> Vec<OsString> {
+    let mut argv = Vec::new();
+    // In one word each, since a run may be called `-x`.
+    for (option, value) in [("--output_dir=", run.folder.as_os_str()), ("--output_name=", run.name.as_ref())] {
+        let mut word = OsString::from(option);
+        word.push(value);
+        argv.push(word);
+    }
+    argv
 }
 
 /// The places that a recipe names, as options.

@@ -1,0 +1,93 @@
+//! Judging while a LoRA trains: prepares it, and shows what was found on the terminal and in the logs.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
+
+use anyhow::{Context, Result, bail};
+use lorabake_judge::setup::{Setup, easel};
+use lorabake_judge::verdict::Verdict;
+use lorabake_judge::while_training::{Examined, Examiner};
+use lorabake_recipe::Recipe;
+
+use crate::cmd::judge::words;
+use crate::paint::Stopped;
+use crate::{stop, terminal};
+
+/// One who judges the run of `recipe`, if it asks for that; what is found goes to `found`.
+///
+/// # Errors
+/// When the checkpoint or images cannot be read, and [`Stopped`] on Ctrl-C.
+pub fn examiner(recipe: &Recipe, found: Sender<Examined>) -> Result<Option<Examiner>> {
+    let Some(settings) = recipe.judging else { return Ok(None) };
+    let wished = stop::wished()?;
+    terminal::say("judging: looking at images and painting with the checkpoint alone, before training begins");
+    let mut done = |_| {
+        if wished.load(Ordering::Relaxed) {
+            bail!(Stopped);
+        }
+        Ok(())
+    };
+    let mut easel = easel(recipe)?;
+    let setup = Setup::of(recipe, &mut easel, &mut done).context("--judge_every_n_epochs")?;
+    // Nobody listening is no reason to stop.
+    let tell = move |examined| found.send(examined).unwrap_or_default();
+    Ok(Some(Examiner::new(setup, settings, Box::new(tell))))
+}
+
+/// What was found, in a line.
+pub fn line(examined: &Examined) -> String {
+    let Examined { epoch, measures, judged, best, ends_run, seconds, .. } = examined;
+    let mut parts = Vec::new();
+    if let Some(problem) = &measures.problem {
+        parts.push(problem.clone());
+    }
+    let shown = if measures.held_out.is_empty() { &measures.training } else { &measures.held_out };
+    let score = lorabake_judge::measure::Mean::of(shown).mean;
+    parts.push(format!("errors {:+.0} %", (score.exp() - 1.0) * 100.0));
+    if let Some(response) = &measures.whole {
+        let [from, to] = response.interval;
+        parts.push(format!("best at strength {:.2} ({from:.2} to {to:.2})", response.best));
+    }
+    let verdict = words::verdict(judged.verdict);
+    let which = if best == epoch { "the best so far".to_owned() } else { format!("the best is epoch {best}") };
+    let end = if *ends_run { "; overcooked too often, so the run ends here" } else { "" };
+    format!("judged: epoch {epoch} is {verdict}, {}; {which}{end} ({seconds:.0} s)", parts.join(", "))
+}
+
+/// What was found, as named numbers for charts.
+pub fn numbers(examined: &Examined) -> Vec<(&'static str, f64)> {
+    let measures = &examined.measures;
+    let mut numbers = Vec::new();
+    if !measures.held_out.is_empty() {
+        let score = measures.score();
+        numbers.push(("held_out", score.mean));
+        if score.error.is_finite() {
+            numbers.push(("held_out_error", score.error));
+        }
+        numbers.push(("gap", measures.gap()));
+    }
+    numbers.push(("training", lorabake_judge::measure::Mean::of(&measures.training).mean));
+    numbers.push(("drift_plain", measures.drift.plain));
+    numbers.push(("drift_trigger", measures.drift.trigger));
+    if let Some(text) = measures.text_drift {
+        numbers.push(("text_drift_plain", text.plain));
+        numbers.push(("text_drift_trigger", text.trigger));
+    }
+    if let Some(response) = &measures.whole {
+        numbers.push(("best_strength", response.best));
+        numbers.push(("best_strength_low", response.interval[0]));
+        numbers.push(("best_strength_high", response.interval[1]));
+    }
+    numbers.push(("verdict", level(examined.judged.verdict)));
+    numbers
+}
+
+/// A verdict as a height in a chart.
+fn level(verdict: Verdict) -> f64 {
+    match verdict {
+        Verdict::Undercooked => -1.0,
+        Verdict::Fine | Verdict::CannotTell => 0.0,
+        Verdict::Overcooked => 1.0,
+        Verdict::Broken => 2.0,
+    }
+}
