@@ -63,7 +63,8 @@ pub fn problems(settings: &PictureSettings) -> Vec<String> {
     found.check("--hr_resize", whole(hires.width), 0.0..=LARGEST_SIDE);
     found.check("--hr_resize", whole(hires.height), 0.0..=LARGEST_SIDE);
     found.check("--hr_steps", whole(hires.steps), 0.0..=MOST_STEPS);
-    let larger = settings.width.unwrap_or(0).max(settings.height.unwrap_or(0)) as f64 * hires.upscale.unwrap_or(1.0);
+    let side = settings.width.unwrap_or(0).max(settings.height.unwrap_or(0));
+    let larger = side as f64 * hires.upscale.unwrap_or(0.0);
     if larger > LARGEST_SIDE {
         found.0.push(format!("--hr_scale leads to a side of {larger:.0} pixels; {LARGEST_SIDE} are the most"));
     }
@@ -76,14 +77,41 @@ impl Found {
     fn check(&mut self, option: &str, value: Option<f64>, range: RangeInclusive<f64>) {
         let Some(value) = value.filter(|value| !range.contains(value)) else { return };
         let (least, most) = (range.start(), range.end());
-        self.0.push(format!("{option} {value:e} is out of range; use {least} to {most}"));
+        self.0.push(format!("{option} {} is out of range; use {least} to {most}", plain(value)));
     }
+}
+
+/// A number as people write it; with an exponent only where it would have many digits.
+fn plain(value: f64) -> String {
+    let is_long = value != 0.0 && !(1e-6..1e16).contains(&value.abs());
+    if is_long { format!("{value:e}") } else { value.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::png_text::parse;
+
+    #[test]
+    fn numbers_are_told_as_people_write_them() {
+        for (value, text) in
+            [(4_294_967_296.0, "4294967296"), (700.0, "700"), (-0.5, "-0.5"), (1e300, "1e300"), (1e-300, "1e-300")]
+        {
+            let mut settings = PictureSettings::default();
+            settings.sampling.cfg_scale = Some(value);
+            settings.sampling.sigma_max = Some(-value.abs());
+            let told = problems(&settings);
+            assert!(
+                told.contains(&format!(
+                    "--sigma_max -{} is out of range; use 0 to 100000",
+                    text.trim_start_matches('-')
+                ))
+            );
+            if !(0.0..=100.0).contains(&value) {
+                assert!(told.contains(&format!("--cfg_scale {text} is out of range; use 0 to 100")), "{told:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_strangers_text_asks_for_no_more_than_a_command_line() {

@@ -7,7 +7,6 @@ use burn::tensor::Tensor;
 use lorabake_generate::easel::{Easel, Order};
 use lorabake_generate::from_settings::{Library, Originals};
 use lorabake_generate::png_text::PictureSettings;
-use lorabake_generate::prompt::block_weights::{Elements, Presets};
 use lorabake_pixels::Rgb;
 use sha2::{Digest, Sha256};
 
@@ -130,13 +129,7 @@ impl PaintPlan {
         settings.sampling.seed = Some(seed);
         settings.sampling.steps = Some(self.steps);
         settings.sampling.cfg_scale = Some(self.cfg_scale);
-        let library = Library {
-            loras: folders,
-            hypernetworks: Vec::new(),
-            upscalers: Vec::new(),
-            presets: Presets::built_in(),
-            elements: Elements::read(""),
-        };
+        let library = Library::of_loras(folders);
         Ok(Order::of(&settings, &library, &Originals::default(), self.size[0])?.order)
     }
 

@@ -6,6 +6,7 @@
 
 pub mod counting_allocator;
 mod distance;
+mod stripes;
 pub mod tiny;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 pub use distance::{assert_close, assert_close_max, relative_change_error, relative_error, relative_max_error};
 use safetensors::{Dtype, SafeTensors};
+pub use stripes::stripes;
 
 /// A golden file: named tensors as f32 with their shapes.
 pub struct Golden {

@@ -85,7 +85,7 @@ impl EmbeddingTable {
                     let label = path.display().to_string();
                     self.add(Entry { name, embedding, path: Some(path), file: label.clone() }, &label);
                 }
-                Err(error) => self.skipped.push(Skipped { name, reason: error.to_string() }),
+                Err(error) => self.skipped.push(Skipped { name, reason: format!("{error}; it is left out") }),
             }
         }
         Ok(())

@@ -42,9 +42,17 @@ pub struct Pixels {
 /// # Errors
 /// As [`write_over`].
 pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<Option<PathBuf>> {
-    let kept = earlier::keep_earlier(path, &metadata::local_date())?;
+    let kept = keep_earlier(path)?;
     write_over(path, pixels, parameters)?;
     Ok(kept)
+}
+
+/// Gives a file that is at `path` another name too, with the date in it, so that `path` may be written anew; returns that.
+///
+/// # Errors
+/// When it cannot be kept.
+pub fn keep_earlier(path: &Path) -> Result<Option<PathBuf>> {
+    earlier::keep_earlier(path, &metadata::local_date())
 }
 
 /// Writes a JPEG or lossless WebP if `path` has such a suffix, else a PNG; its folder is made if need be.

@@ -92,13 +92,25 @@ fn deeper(name: &str, search: Search<'_>) -> Result<PathBuf> {
         false => format!(" the nearest there are {};", nearest(name, stems.iter().map(String::as_str))),
     };
     bail!(
-        "no {} `{}` in {};{} name another folder with {}",
+        "no {} `{}` in {};{near}{} name another folder with {}",
         search.what,
         shortened(name),
         folders.join(" or "),
-        near,
+        damaged(&files),
         search.option
     )
+}
+
+/// Which of `files` do not tell under which name they were trained since they cannot be read: one of them may be meant.
+fn damaged(files: &[PathBuf]) -> String {
+    let is_damaged = |path: &&PathBuf| is_safetensors(path) && TensorFile::open(path).is_err();
+    let mut damaged = files.iter().filter(is_damaged);
+    let Some(first) = damaged.next() else { return String::new() };
+    let more = match damaged.count() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    format!(" {}{more} cannot be read;", first.display())
 }
 
 /// The file of that name in `folder` itself.
@@ -163,9 +175,13 @@ fn has_suffix(path: &Path, search: Search<'_>) -> bool {
     search.suffixes.iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
+fn is_safetensors(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix == "safetensors")
+}
+
 /// Whether a safetensors file says that it was trained under `name`; only its header is read.
 fn was_trained_as(path: &Path, name: &str) -> bool {
-    if path.extension().is_none_or(|suffix| suffix != "safetensors") {
+    if !is_safetensors(path) {
         return false;
     }
     let Ok(file) = TensorFile::open(path) else { return false };
@@ -190,7 +206,10 @@ mod tests {
         let error = find_lora("peny", &places).unwrap_err().to_string();
         assert!(error.contains("no LoRA `peny`"), "{error}");
         assert!(
-            error.contains("the nearest there are penny, penny-000001; name another folder with --lora_dir"),
+            error.contains("the nearest there are penny, penny-000001; ")
+                && error.contains(
+                    "penny-000001.safetensors and 1 more cannot be read; name another folder with --lora_dir"
+                ),
             "{error}"
         );
     }

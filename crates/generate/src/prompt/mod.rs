@@ -27,4 +27,5 @@ pub use find_network::{Search, find_lora, find_network, find_within};
 pub(crate) use length::MOST_BYTES;
 pub use length::check_length;
 pub use literal::{literal, literal_but_weights};
+pub use nearest::meant;
 pub use strengths::with_strengths;

@@ -144,6 +144,12 @@ impl Choice {
     }
 }
 
+/// Whether what stands where a separator may is a mistyped count: digits with signs, or with the `e` of `e$$`.
+fn is_like_a_count(separator: &str) -> bool {
+    let is_part = |symbol: char| symbol.is_ascii_digit() || " eE+-–.".contains(symbol);
+    separator.chars().all(is_part) && separator.contains(|symbol: char| symbol.is_ascii_digit())
+}
+
 /// Reads a prompt; braces without a partner are text.
 struct Reader<'a> {
     text: &'a str,
@@ -214,6 +220,7 @@ impl<'a> Reader<'a> {
             choice.is_every = true;
             head = rest;
         }
+        let mut has_count = false;
         if let Some((counts, rest)) = head.split_once("$$")
             && !counts.is_empty()
             && counts.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
@@ -223,12 +230,18 @@ impl<'a> Reader<'a> {
             let (least, most) = counts.split_once('-').unwrap_or((counts, counts));
             choice.least = number(least)?;
             choice.most = number(most)?;
+            has_count = true;
             head = rest;
         }
         if let Some((separator, rest)) = head.split_once("$$")
             && !separator.is_empty()
             && !separator.contains(['|', '{'])
         {
+            if !has_count && is_like_a_count(separator) {
+                return Err(format!(
+                    "{{{whole}}}: `{separator}` is no count; write 2 or 1-3, as in {{2$$a|b}} or {{e$$2$$a|b}}"
+                ));
+            }
             choice.separator = separator.to_owned();
             head = rest;
         }
@@ -277,6 +290,7 @@ mod tests {
             ("{e$$a|b}{e$$1|2}", &["a1", "a2", "b1", "b2"]),
             ("{e$$2$$a|b|c}", &["a, b", "a, c", "b, c"]),
             ("{e$$1-2$$ and $$a|b}", &["a", "b", "a and b"]),
+            ("{e$$2$$1$$a|b}", &["a1b"]),
             ("{e$$a{e$$1|2}|b}", &["a1", "a2", "b"]),
             (r"\{a|b\} {c}", &["{a|b} c"]),
             ("{a|b", &["{a|b"]),
@@ -306,6 +320,10 @@ mod tests {
         assert!(refused("{3$$a|b}").contains("so many cannot be chosen of 2"));
         assert!(refused("{2-1$$a|b}").contains("the smaller first"));
         assert!(refused("{1-$$a|b}").contains("is no count"));
+        for prompt in ["{e99999999999$$a|b}", "{2e$$a|b}", "{ 2 $$a|b}", "{1–2$$a|b}", "{99999999999999999999$$a|b}"]
+        {
+            assert!(refused(prompt).contains("is no count; write 2 or 1-3"), "{prompt}");
+        }
         let many = "{e$$0|1|2|3|4|5|6|7|8|9}".repeat(5);
         assert!(refused(&many).contains("more than 10000 prompts"));
         let combinations = format!("{{e$$20${}{}}}", "$", ["x"; 40].join("|"));

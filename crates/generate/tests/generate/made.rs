@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lorabake_pixels::{Gray, Rgb};
+use lorabake_testkit::stripes;
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Purpose;
 use safetensors::Dtype;
@@ -34,15 +35,7 @@ pub fn numbers(count: usize, size: f64, name: &str) -> Vec<f32> {
 
 /// A picture of stripes.
 pub fn picture(width: u32, height: u32) -> Rgb {
-    let mut data = Vec::new();
-    for y in 0..height {
-        for x in 0..width {
-            for channel in 0..3 {
-                data.push(((x * (3 + channel) + y * (5 + 2 * channel) + x * y / (7 + channel)) % 256) as u8);
-            }
-        }
-    }
-    Rgb { width, height, data }
+    Rgb { width, height, data: stripes(width, height) }
 }
 
 /// White is painted anew: a rectangle whose sides lie on multiples of 8.

@@ -3,24 +3,12 @@
 use lorabake_judge::fry::{LOOKS, Looks};
 use lorabake_judge::picture::{Luma, Spectrum};
 use lorabake_pixels::Rgb;
+use lorabake_testkit::stripes;
 
 use crate::given::{golden, picture};
 
 /// Both sides compute in f64; the file holds f32.
 const TOLERANCE: f64 = 1e-6;
-
-/// The picture that `oracle/pictures_golden.py` makes by a formula.
-fn stripes(width: u32, height: u32) -> Rgb {
-    let mut data = Vec::new();
-    for y in 0..height {
-        for x in 0..width {
-            for channel in 0..3 {
-                data.push(((x * (3 + channel) + y * (5 + 2 * channel) + x * y / (7 + channel)) % 256) as u8);
-            }
-        }
-    }
-    Rgb { width, height, data }
-}
 
 #[test]
 fn looks_and_textures_are_those_of_numpy_and_scipy() {
@@ -28,7 +16,7 @@ fn looks_and_textures_are_those_of_numpy_and_scipy() {
     let noise = golden.numbers("looks.noise.pixels").iter().map(|value| *value as u8).collect();
     let pictures = [
         ("penny", picture("penny/10_penny/00.png")),
-        ("stripes", stripes(104, 64)),
+        ("stripes", Rgb { width: 104, height: 64, data: stripes(104, 64) }),
         ("noise", Rgb { width: 72, height: 64, data: noise }),
     ];
     for (name, picture) in pictures {
