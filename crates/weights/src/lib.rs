@@ -17,6 +17,7 @@ pub mod hypernetwork;
 pub mod inspect;
 pub mod keys;
 pub mod loader;
+pub mod lock_file;
 pub mod lora;
 pub mod lora_size;
 pub mod metadata;

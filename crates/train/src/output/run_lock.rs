@@ -1,19 +1,17 @@
 //! A lock file in the output folder: two runs that write under one name notice each other.
 
-use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use lorabake_recipe::output::Output;
 use lorabake_weights::file_names::cut;
+use lorabake_weights::lock_file::{LockFile, Taking};
 
-/// The lock of the run that writes under a name. The system gives it up with the program, however that ends, so a file
-/// that a killed run left locks nobody out.
+/// The lock of the run that writes under a name.
 #[derive(Debug)]
 pub(crate) struct RunLock {
-    _file: File,
-    path: PathBuf,
+    _lock: LockFile,
 }
 
 impl RunLock {
@@ -22,20 +20,11 @@ impl RunLock {
     /// # Errors
     /// When another run has it.
     pub fn take(output: &Output) -> Result<Option<Self>> {
-        let path = path(output);
-        loop {
-            let file = File::options().write(true).create(true).truncate(false).open(&path);
-            let file = file.with_context(|| format!("--output_dir {}: cannot be written to", output.dir.display()))?;
-            match file.try_lock() {
-                // Else whoever had it has deleted it just now.
-                Ok(()) if path.exists() => return Ok(Some(Self { _file: file, path })),
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return taken(output),
-                Err(TryLockError::Error(_)) => {
-                    std::fs::remove_file(&path).ok();
-                    return Ok(None);
-                }
-            }
+        let lock = LockFile::take(&path(output));
+        match lock.with_context(|| format!("--output_dir {}: cannot be written to", output.dir.display()))? {
+            Taking::Taken(lock) => Ok(Some(Self { _lock: lock })),
+            Taking::Busy => taken(output),
+            Taking::Unknown => Ok(None),
         }
     }
 
@@ -44,17 +33,7 @@ impl RunLock {
     /// # Errors
     /// When one has.
     pub fn look(output: &Output) -> Result<()> {
-        let Ok(file) = File::options().write(true).open(path(output)) else { return Ok(()) };
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => taken(output),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.path).ok();
+        if LockFile::is_busy(&path(output)) { taken(output) } else { Ok(()) }
     }
 }
 
