@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::stop;
 use crate::tensorboard::Log;
 use crate::terminal::Shown;
+use crate::told::Told;
 use crate::words;
 
 /// Prints the notes of `parsed`, bakes it, and shows everything that happens.
@@ -31,13 +32,27 @@ use crate::words;
 /// # Errors
 /// What ended the bake.
 pub fn bake(parsed: &Parsed) -> Result<Outcome> {
+    watched(parsed, None)
+}
+
+/// As [`bake`], for one of several trainings: notes that were told of an earlier one are not repeated.
+///
+/// # Errors
+/// As there.
+pub fn bake_telling(parsed: &Parsed, told: &mut Told) -> Result<Outcome> {
+    watched(parsed, Some(told))
+}
+
+fn watched(parsed: &Parsed, told: Option<&mut Told>) -> Result<Outcome> {
     check_logging_dir(&parsed.recipe.output)?;
     let (events_in, events) = channel();
     let (commands_in, commands) = channel();
     let (progress, asked, quiet) = (Progress::default(), stop::wished()?, is_quiet());
-    let mut watch = Watch { progress, log: None, commands: commands_in, asked, quiet };
+    let mut watch = Watch { progress, log: None, commands: commands_in, asked, quiet, told };
     if !quiet {
-        parsed.notes.iter().for_each(|note| watch.progress.say(&format!("note: {note}")));
+        for note in &parsed.notes {
+            watch.note(&note.to_string());
+        }
     }
     let (found_in, found) = channel();
     let mut examiner = match quiet {
@@ -96,15 +111,24 @@ pub fn summary(parsed: &Parsed, outcome: &Outcome) -> String {
 }
 
 /// What watches a bake.
-struct Watch {
+struct Watch<'t> {
     progress: Progress,
     log: Option<Log>,
     commands: Sender<Command>,
     asked: &'static AtomicBool,
     quiet: bool,
+    /// What was told of earlier trainings, where that is not to be repeated.
+    told: Option<&'t mut Told>,
 }
 
-impl Watch {
+impl Watch<'_> {
+    /// Tells a note, unless it was told of an earlier training.
+    fn note(&mut self, note: &str) {
+        if self.told.as_mut().is_none_or(|told| told.is_new(note)) {
+            self.progress.say(&format!("note: {note}"));
+        }
+    }
+
     /// One who judges the run, if `recipe` asks for that.
     fn examiner(&mut self, recipe: &Recipe, found: Sender<Examined>) -> Result<Option<Examiner>> {
         match judging::examiner(recipe, found) {
@@ -131,7 +155,10 @@ impl Watch {
             }
             match event {
                 Ok(event) => {
-                    self.progress.show(&event);
+                    match &event {
+                        Event::Note(note) => self.note(note),
+                        event => self.progress.show(event),
+                    }
                     if matches!(event, Event::Started(_)) {
                         training = true;
                         self.begin_log(output);

@@ -25,6 +25,7 @@ mod command;
 mod dataset_words;
 mod errors;
 mod graph;
+mod held_folder;
 mod jsonl;
 mod judging;
 mod memory;
@@ -36,6 +37,7 @@ mod progress;
 mod stop;
 mod tensorboard;
 mod terminal;
+mod told;
 mod words;
 
 use std::ffi::OsString;

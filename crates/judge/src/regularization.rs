@@ -4,7 +4,7 @@
 //! each training image, of its caption, with the training seed and at the training size, under the same name, so that
 //! `--reg_pairing=same_name` finds the pairs. Not here: painting, and what is written.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ pub struct RegPicture {
     pub seed: u64,
     /// Width and height in pixels, multiples of 8.
     pub size: [usize; 2],
+    /// The data set of the `--dataset_config` that it is for, from 0; 0 without one.
+    pub dataset: usize,
 }
 
 /// Words of captions that stand for what is trained, and what regularization images have in their place.
@@ -75,7 +77,7 @@ pub struct PairsWish<'a> {
 pub struct Pairs {
     /// In the order of the training images.
     pub pictures: Vec<RegPicture>,
-    /// Training images whose name another one before has too, so that they share its picture.
+    /// Training images whose name another one of their data set has too, so that they share its picture.
     pub shared: Vec<PathBuf>,
     /// Words that are in no caption.
     pub not_found: Vec<Replacement>,
@@ -95,6 +97,7 @@ pub fn of_class(wish: &ClassWish<'_>) -> Vec<RegPicture> {
             prompt: wish.prompt.to_owned(),
             seed,
             size: sides(wish.resolution),
+            dataset: 0,
         });
     }
     pictures
@@ -103,14 +106,17 @@ pub fn of_class(wish: &ClassWish<'_>) -> Vec<RegPicture> {
 /// A picture for each training image of `dataset` that is not held out.
 pub fn of_images(dataset: &Dataset, layout: &Layout, data: &Data, wish: &PairsWish<'_>) -> Pairs {
     let mut pairs = Pairs::default();
-    let mut names: HashMap<PathBuf, usize> = HashMap::new();
+    let mut names: HashSet<(usize, PathBuf)> = HashSet::new();
+    // Names are paired within each data set, which may have the same images in another size.
+    let has_several = dataset.items.iter().any(|item| dataset.group(data, item) > 0);
     let mut found = vec![false; wish.replacements.len()];
     for (index, item) in dataset.items.iter().enumerate() {
         if item.is_reg || item.held_out {
             continue;
         }
         let stem = item.path.with_extension("").file_name().unwrap_or_default().to_owned();
-        if names.insert(comparable_path(Path::new(&stem)), index).is_some() {
+        let group = dataset.group(data, item);
+        if !names.insert((group, comparable_path(Path::new(&stem)))) {
             pairs.shared.push(item.path.clone());
             continue;
         }
@@ -123,7 +129,10 @@ pub fn of_images(dataset: &Dataset, layout: &Layout, data: &Data, wish: &PairsWi
             replacement.in_place(&mut caption, &rules.separator);
             replacement.in_place(&mut words, &rules.separator);
         }
-        let folder = folder_name(&words);
+        let mut folder = folder_name(&words);
+        if has_several {
+            folder = format!("dataset-{}/{folder}", group + 1);
+        }
         let resolution = if wish.bucket_size { layout.placements[index].bucket } else { settings.resolution };
         let suffix = settings.caption_extension.as_deref().unwrap_or(".txt");
         pairs.pictures.push(RegPicture {
@@ -133,6 +142,7 @@ pub fn of_images(dataset: &Dataset, layout: &Layout, data: &Data, wish: &PairsWi
             prompt: if rules.weighted { literal_but_weights(&prompt) } else { literal(&prompt) },
             seed: wish.seed,
             size: sides(resolution),
+            dataset: group,
         });
     }
     for (replacement, found) in wish.replacements.iter().zip(found) {

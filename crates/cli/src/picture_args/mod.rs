@@ -10,6 +10,7 @@ pub mod model;
 pub mod sampling;
 mod sizes;
 mod texts;
+pub mod trained_on;
 pub mod values;
 mod wanted;
 
@@ -68,20 +69,6 @@ pub struct PictureArgs {
     pub hires: hires::HiresArgs,
     #[command(flatten)]
     pub control: control::ControlArgs,
-}
-
-/// The guidance up to which pictures suit training, by the guides.
-const MILD_GUIDANCE: f64 = 7.0;
-
-/// A warning about guidance that is too strong for pictures to train on.
-pub fn strong_guidance(scale: f64) -> Option<String> {
-    if scale <= MILD_GUIDANCE {
-        return None;
-    }
-    Some(format!(
-        "warning: --cfg_scale {scale}: above {MILD_GUIDANCE} contrast and saturation carry over into what is trained; 5 to \
-         {MILD_GUIDANCE} is usual"
-    ))
 }
 
 impl PictureArgs {

@@ -15,7 +15,7 @@ use lorabake_recipe::train::device::Device;
 use lorabake_weights::{Checkpoint, Family};
 
 use super::values;
-use crate::terminal;
+use crate::told::Told;
 
 /// The model, and how it is computed.
 #[derive(Debug, Clone, clap::Args)]
@@ -95,10 +95,12 @@ impl ModelArgs {
     ///
     /// # Errors
     /// When it is none.
-    pub fn open_model(&self) -> Result<OpenModel> {
+    pub fn open_model(&self, told: &mut Told) -> Result<OpenModel> {
         let which = self.which();
         let checkpoint = open_for_painting(&which, self.vae.as_deref())?;
-        checkpoint.notes().iter().for_each(|note| terminal::say(&format!("note: {note}")));
+        for note in checkpoint.notes() {
+            told.say(&note.to_string());
+        }
         let side = if which == Which::Embedded { 128 } else { checkpoint.family().side() };
         Ok(OpenModel { which, checkpoint, side: side as usize })
     }
@@ -115,16 +117,19 @@ impl ModelArgs {
         Ok(())
     }
 
-    /// Reads the networks; with `tiling` pictures fit together at their edges. Embeddings are those of `embedding_dirs`.
+    /// Reads the networks; with `tiling` pictures fit together at their edges. Embeddings are those of `embedding_dirs`, and
+    /// what was `told` is not repeated.
     ///
     /// # Errors
     /// When the device does not work, or a network or a folder cannot be read.
-    pub fn easel(&self, model: OpenModel, tiling: bool, embedding_dirs: &[PathBuf]) -> Result<Easel> {
+    pub fn easel(&self, model: OpenModel, tiling: bool, embedding_dirs: &[PathBuf], told: &mut Told) -> Result<Easel> {
         let Opened { device, notes } = lorabake_device::open(self.device)?;
-        notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
+        for note in notes {
+            told.say(&note.to_string());
+        }
         if self.mixed_precision == Precision::Fp16 && lorabake_device::is_host(&device) {
-            terminal::say(
-                "note: --mixed_precision fp16: the processor computes in 32-bit floats then; bf16 takes half the memory",
+            told.say(
+                "--mixed_precision fp16: the processor computes in 32-bit floats then; bf16 takes half the memory",
             );
         }
         let OpenModel { which, checkpoint, .. } = model;
@@ -132,8 +137,8 @@ impl ModelArgs {
         let dtypes = picture_dtypes(self.mixed_precision, self.mixed_precision, &device);
         let mut painter = Painter::open(checkpoint, dtypes, self.predicts(), tiling, device)?;
         if says_nothing && self.predicts() == Predicts::AsFile {
-            terminal::say(
-                "note: this checkpoint of Stable Diffusion 2.x does not say what it predicts, so it is taken for one that \
+            told.say(
+                "this checkpoint of Stable Diffusion 2.x does not say what it predicts, so it is taken for one that \
                  predicts noise; those for 768 pixels predict v and need --v_parameterization",
             );
         }

@@ -81,6 +81,42 @@ fn the_user_chooses_by_a_folder_over_several_commands() {
 }
 
 #[test]
+fn what_has_gone_is_told_and_notes_are_told_once() {
+    let sandbox = sandbox();
+    let done = gachamax(&sandbox, &["--image=me.png", "--pick=best", "--rounds=2", "--keep=2"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stderr.matches("note: --pretrained_model_name_or_path: not given").count(), 1, "{}", done.stderr);
+    let kept = sandbox.files("gachamax/round-2/candidates").remove(0);
+    std::fs::remove_file(sandbox.path(&kept)).unwrap();
+    std::fs::remove_file(sandbox.path("gachamax/round-3/penny-round3.safetensors")).unwrap();
+    let done = gachamax(&sandbox, &["--pick=best", "--rounds=3"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let inside = kept.strip_prefix("gachamax/").unwrap();
+    for said in [
+        format!("note: {inside}: it is gone, so that this round does without it"),
+        "penny-round3.safetensors: it is gone, so that it is trained again".to_owned(),
+    ] {
+        assert_eq!(done.stderr.matches(&said).count(), 1, "{said}: {}", done.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_answer_that_is_no_text_is_asked_for_again() {
+    let sandbox = sandbox();
+    let program = env!("CARGO_BIN_EXE_lorabake");
+    let options = QUICK.join(" ");
+    let script = format!(
+        "printf '\\xff\\xfe 1\\n9\\n2\\n' | {program} gachamax --image=me.png --pick=ask --rounds=1 {options}",
+    );
+    let done = sandbox.bash(&script);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stderr.matches("Which to keep?").count(), 3, "{}", done.stderr);
+    assert!(done.stderr.contains("there is no picture `9`"), "{}", done.stderr);
+    assert_eq!(files(&sandbox, "candidates"), ["02.png", "02.txt"]);
+}
+
+#[test]
 fn no_candidate_at_all_means_others() {
     let sandbox = sandbox();
     gachamax(&sandbox, &["--image=me.png", "--rounds=1"]);

@@ -1,7 +1,5 @@
 //! `lorabake grid`: what is written, how it goes on, what is refused.
 
-use std::time::{Duration, Instant};
-
 use crate::sandbox::{Done, Sandbox, png_text};
 
 /// Options of small pictures.
@@ -55,6 +53,61 @@ fn the_same_command_goes_on_and_another_grid_gets_its_own_folder() {
     assert_eq!(grid(&sandbox, &axes).stdout, "out/grid/grid.png\n");
 }
 
+#[test]
+fn what_lies_in_the_folder_and_is_not_the_grids_stays() {
+    let sandbox = Sandbox::new();
+    let axes = ["--x=cfg=3,7", "--seed=1"];
+    assert_eq!(grid(&sandbox, &axes).code, 0);
+    // Written by the grid, and written again.
+    assert!(!grid(&sandbox, &axes).stderr.contains("kept"));
+    for file in ["grid.png", "grid.html"] {
+        sandbox.write(&format!("out/grid/{file}"), "mine");
+    }
+    // What a killed program left.
+    sandbox.write("out/grid/cells/.lorabake-x01.png-Ab12Xy.part", "half");
+    sandbox.write("out/grid/.lorabake-folder.lock", "");
+    let done = grid(&sandbox, &axes);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(
+        done.stderr.contains("note: out/grid: removed 1 half-written file that a killed run left"),
+        "{}",
+        done.stderr
+    );
+    assert!(!sandbox.files("out").iter().any(|file| file.contains(".lorabake-")));
+    let kept: Vec<&str> =
+        done.stderr.lines().filter_map(|line| line.rsplit_once("it is kept as ")).map(|pair| pair.1).collect();
+    assert_eq!(kept.len(), 2, "{}", done.stderr);
+    for path in kept {
+        assert_eq!(std::fs::read_to_string(sandbox.path(path)).unwrap(), "mine");
+    }
+    png_text(&sandbox.path("out/grid/grid.png"));
+    // A record that is damaged tells nothing: a folder beside it is taken, and that is told.
+    sandbox.write("out/grid/grid.json", "{\"lorabake_grid\":1,");
+    let done = grid(&sandbox, &axes);
+    assert!(done.stdout.starts_with("out/grid-2/grid.png\n"), "{}", done.stdout);
+    assert!(done.stderr.contains("note: out/grid/grid.json: it cannot be read ("), "{}", done.stderr);
+    assert!(done.stderr.contains("this grid is in out/grid-2"), "{}", done.stderr);
+    let done = grid(&sandbox, &[&axes[..], &["--out=.", "--no_html"]].concat());
+    assert_eq!((done.code, done.stdout.as_str()), (0, "./grid/grid.png\n"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("note: --out .: there is something else in it; this grid is in ./grid"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn two_do_not_paint_in_one_folder_at_once() {
+    let sandbox = Sandbox::new();
+    let axes = ["--x=seed=1-200", "--no_html"];
+    let options = [&SMALL[..], &axes].concat();
+    let mut first = sandbox.start(&options);
+    sandbox.wait_for_file("out/grid/grid.json");
+    sandbox.run(&options).refused(1, &["--out out/grid: another lorabake is writing there now; wait for it"]);
+    first.kill().unwrap();
+    sandbox.finish(first);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_is_painted() {
@@ -62,11 +115,7 @@ fn ctrl_c_keeps_what_is_painted() {
     let axes = ["--x=seed=1-200", "--steps=4", "--no_html"];
     let usual = ["grid", "--prompt=a red heart", "--width=64"];
     let child = sandbox.start(&[&usual[..], &axes].concat());
-    let began = Instant::now();
-    while !sandbox.path("out/grid/cells/x02.png").exists() {
-        assert!(began.elapsed() < Duration::from_secs(120));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    sandbox.wait_for_file("out/grid/cells/x02.png");
     sandbox.interrupt(&child);
     let done = sandbox.finish(child);
     assert_eq!((done.code, done.stdout.as_str()), (130, ""), "{}", done.stderr);
@@ -104,6 +153,20 @@ fn snapshots_of_a_run_are_an_axis() {
     assert!(said.starts_with("a red heart <lora:penny-step00000001:te=1:unet=0.5>\n"), "{said}");
     let plain = png_text(&sandbox.path("out/grid/cells/x01-y02.png"));
     assert!(plain.starts_with("a red heart\n"), "{plain}");
+    // Without that axis it is the last one, and without any all of them.
+    let last = grid(&sandbox, &["--run=out/penny", "--x=unet=0.5,1", "--seed=1", "--no_html", "--out=last"]);
+    assert_eq!(last.code, 0, "{}", last.stderr);
+    assert!(
+        last.stderr.contains("every picture has the last one (step 2 (end)); epoch=all shows all"),
+        "{}",
+        last.stderr
+    );
+    let said = png_text(&sandbox.path("last/cells/x01.png"));
+    assert!(said.starts_with("a red heart <lora:penny:te=1:unet=0.5>\n"), "{said}");
+    let all = grid(&sandbox, &["--run=out/penny", "--seed=1", "--dry_run"]);
+    assert!(all.stderr.contains("note: --x: not given, so that it is epoch=all"), "{}", all.stderr);
+    assert!(all.stdout.contains("x = epoch (3 values)"), "{}", all.stdout);
+    assert!(all.stdout.contains("read: 1 checkpoint, 3 LoRAs; texts are encoded 3 times"), "{}", all.stdout);
     let tagged = ["--prompt=a <lora:penny:0.8>", "--x=block=MIDD,OUT", "--no_html", "--out=blocks"];
     let done = sandbox.run(&[&["grid", "--steps=2", "--width=64"], &tagged[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
@@ -148,7 +211,7 @@ fn what_cannot_be_meant_is_one_line() {
     sandbox.write("a.safetensors", "no LoRA");
     for (options, said) in [
         (&["--x=strength=0.5,1"][..], "--x strength: there is no LoRA in the prompt; write <lora:NAME:1> into it"),
-        (&["--x=strenght=0.5,1"], "--x strenght: there is no such axis; use epoch, lora"),
+        (&["--x=strenght=0.5,1"], "--x strenght: there is no such axis; did you mean strength?"),
         (&["--x=cfg=7"], "--x cfg: a single value varies nothing"),
         (&["--x=denoise=0.3,0.5"], "--x denoise: it changes nothing; there is nothing to change; give --init_image"),
         (&["--x=prompt=cat,dog"], "--x prompt: `cat` is in neither prompt"),
@@ -163,7 +226,7 @@ fn what_cannot_be_meant_is_one_line() {
         (&["--x=sampler=Euler,Oiler"], "there is no sampler `Oiler`"),
         (&["--x=cfg=3,7", "--run=nowhere/x"], "nowhere"),
         (&[], "--x: it is not given"),
-        (&["--x=cfg=3,700"], "--cfg_scale 7e2 is out of range"),
+        (&["--x=cfg=3,700"], "--cfg_scale 700 is out of range"),
     ] {
         grid(&sandbox, options).refused(1, &[said]);
     }

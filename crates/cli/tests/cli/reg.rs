@@ -32,6 +32,52 @@ fn each_training_image_gets_a_picture_that_training_pairs_with_it() {
 }
 
 #[test]
+fn each_data_set_of_a_config_gets_pictures_of_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.images("penny", 2);
+    sandbox.images("hats", 1);
+    std::fs::rename(sandbox.path("hats/0.txt"), sandbox.path("hats/0.words")).unwrap();
+    sandbox.write(
+        "set.toml",
+        "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = 'penny'\nclass_tokens = 'penny'\n\
+         [[datasets.subsets]]\nimage_dir = 'reg/dataset-1/1_penny'\nis_reg = true\n\
+         [[datasets]]\nresolution = 128\n[[datasets.subsets]]\nimage_dir = 'penny'\nclass_tokens = 'penny'\n\
+         [[datasets.subsets]]\nimage_dir = 'hats'\ncaption_extension = '.words'\nclass_tokens = 'hat'\n",
+    );
+    sandbox.write("recipe.toml", "dataset_config = 'set.toml'\nseed = 7\n");
+    let done = sandbox.run(&["reg", "recipe.toml", "--steps=1", "--cfg_scale=5"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let names = ["1/1_penny/0.png", "1/1_penny/0.txt", "1/1_penny/1.png", "1/1_penny/1.txt"];
+    let others = ["2/1_penny/0.png", "2/1_penny/0.txt", "2/1_penny/1.png", "2/1_penny/1.txt"];
+    assert_eq!(
+        sandbox.files("reg"),
+        [names, others].as_flattened().iter().map(|name| format!("reg/dataset-{name}")).collect::<Vec<_>>()
+    );
+    let sizes = [1, 2].map(|set| sandbox.pixels(&format!("reg/dataset-{set}/1_penny/0.png")).0);
+    assert_eq!(sizes, [64, 128]);
+    // Of one name in one data set there is one picture.
+    assert!(
+        done.stderr.contains("hats/0.png: another image has its name, so that one picture serves both"),
+        "{}",
+        done.stderr
+    );
+    for said in [
+        "To use them, write into set.toml:\n  data set 1: a subset with image_dir = 'reg/dataset-1/1_penny' and is_reg = true\n",
+        "\n  data set 2: a subset with image_dir = 'reg/dataset-2/1_penny' and is_reg = true\nand train with:  --reg_pairing same_name",
+    ] {
+        assert!(done.stdout.contains(said), "{said} is missing in {}", done.stdout);
+    }
+    let plan = sandbox.run(&["plan", "recipe.toml", "--output_dir=out", "--reg_pairing=same_name"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    let again = sandbox.run(&["reg", "recipe.toml", "--steps=1", "--cfg_scale=5"]);
+    assert!(again.stdout.contains("4 pictures with captions, 4 of them from before"), "{}", again.stdout);
+    sandbox.write("here.toml", "[[datasets]]\n[[datasets.subsets]]\nimage_dir = '1_hat'\nclass_tokens = 'hat'\n");
+    sandbox.images("1_hat", 1);
+    reg(&sandbox, &["--dataset_config=here.toml", "--out=."])
+        .refused(1, &["--out .: pictures would lie among the training"]);
+}
+
+#[test]
 fn the_same_command_goes_on_and_another_one_paints_over_nothing() {
     let sandbox = Sandbox::new();
     let more = ["--class_prompt=girl, hat", "--number=2", "--negative_prompt=blur"];

@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -106,6 +107,15 @@ impl Sandbox {
         while !String::from_utf8_lossy(&seen).contains(text) {
             assert_eq!(stderr.read(&mut byte).unwrap(), 1, "it ended: {}", String::from_utf8_lossy(&seen));
             seen.push(byte[0]);
+        }
+    }
+
+    /// Waits until there is a file `name`.
+    pub fn wait_for_file(&self, name: &str) {
+        let began = Instant::now();
+        while !self.path(name).exists() {
+            assert!(began.elapsed() < Duration::from_secs(120), "{name} does not come");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -14,12 +14,15 @@
 //!
 //! Each step is done again where it was cut off. Not here: training, painting (`cli` has both done), words for a screen.
 
+mod choice;
+mod files;
 mod prompts;
 mod rank;
 mod state;
 mod workshop;
 
+pub use files::Taken;
 pub use prompts::{VIEWS, caption_of, variations};
-pub use rank::{best, likeness};
+pub use rank::{Best, best, likeness};
 pub use state::{Candidate, Original, Round, Run};
-pub use workshop::{PlannedPrompt, Taken, Workshop};
+pub use workshop::{PlannedPrompt, Workshop};

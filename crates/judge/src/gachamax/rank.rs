@@ -40,27 +40,47 @@ pub fn likeness(painter: &Painter, side: usize, originals: &[Rgb], candidates: &
     Ok(found)
 }
 
+/// What is chosen of candidates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Best {
+    /// Files to train on.
+    pub keep: Vec<String>,
+    /// Files that are more alike than one of those, and have the caption of another one or of an image that is trained on.
+    pub passed_over: Vec<String>,
+}
+
 /// The `count` candidates to train on: the most alike of each caption first, so that they differ, then the rest.
 ///
-/// `captions` are those of the images that are trained on already; a candidate with one of them comes behind the others.
-pub fn best(candidates: &[Candidate], captions: &[String], count: usize) -> Vec<String> {
+/// `captions` are those of the images that are trained on already; a candidate with one of them comes behind the others: it
+/// is alike since it was asked to be just that image, and teaches nothing new.
+pub fn best(candidates: &[Candidate], captions: &[String], count: usize) -> Best {
     let mut order: Vec<&Candidate> = candidates.iter().collect();
-    let worth = |candidate: &Candidate| candidate.likeness.unwrap_or(f64::NEG_INFINITY);
     order.sort_by(|one, other| worth(other).total_cmp(&worth(one)));
     let mut said: Vec<&str> = captions.iter().map(String::as_str).collect();
-    let mut chosen: Vec<String> = Vec::new();
-    let mut rest = Vec::new();
+    let mut chosen: Vec<&Candidate> = Vec::new();
+    let mut rest: Vec<&Candidate> = Vec::new();
     for candidate in order {
         if said.contains(&candidate.caption.as_str()) {
-            rest.push(candidate.file.clone());
+            rest.push(candidate);
         } else {
             said.push(&candidate.caption);
-            chosen.push(candidate.file.clone());
+            chosen.push(candidate);
         }
     }
+    let new = chosen.len().min(count);
+    let least = chosen[..new].iter().map(|candidate| worth(candidate)).fold(f64::INFINITY, f64::min);
+    let more = rest.len().min(count - new);
+    let passed = rest.split_off(more);
+    chosen.truncate(new);
     chosen.extend(rest);
-    chosen.truncate(count);
-    chosen
+    let files = |candidates: &[&Candidate]| candidates.iter().map(|candidate| candidate.file.clone()).collect();
+    let passed: Vec<&Candidate> = passed.into_iter().filter(|candidate| worth(candidate) > least).collect();
+    Best { keep: files(&chosen), passed_over: files(&passed) }
+}
+
+/// How alike it is; less than all others where nothing is known.
+fn worth(candidate: &Candidate) -> f64 {
+    candidate.likeness.unwrap_or(f64::NEG_INFINITY)
 }
 
 #[cfg(test)]
@@ -87,7 +107,12 @@ mod tests {
             candidate("5", "d", 0.95),
         ];
         let trained = ["d".to_owned()];
-        assert_eq!(best(&candidates[..3], &[], 2), ["1", "3"]);
-        assert_eq!(best(&[&candidates[..3], &candidates[4..]].concat(), &trained, 9), ["1", "3", "5", "2"]);
+        assert_eq!(best(&candidates[..3], &[], 2).keep, ["1", "3"]);
+        let known = [&candidates[..3], &candidates[4..]].concat();
+        assert_eq!(best(&known, &trained, 9).keep, ["1", "3", "5", "2"]);
+        // What is more alike and yet not kept is named.
+        let two = Best { keep: vec!["1".to_owned(), "3".to_owned()], passed_over: vec!["5".to_owned()] };
+        assert_eq!(best(&known, &trained, 2), two);
+        assert_eq!(best(&candidates[..3], &[], 9).passed_over, Vec::<String>::new());
     }
 }

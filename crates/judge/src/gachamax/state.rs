@@ -48,10 +48,16 @@ pub struct Round {
     pub candidates: Vec<Candidate>,
     /// How often other pictures were asked for, because none was chosen.
     pub tries: u32,
+    /// How many pictures were asked for in those tries.
+    #[serde(default)]
+    pub asked_before: usize,
     /// All candidates are painted and compared with the originals.
     pub painted: bool,
     /// Names of those that were chosen, in the folder of candidates.
     pub kept: Vec<String>,
+    /// Candidates that are more alike than one that was chosen without the user, and were passed over for their captions.
+    #[serde(default)]
+    pub passed_over: Vec<String>,
     /// The choice is made, and what was not chosen is out of the folder.
     pub chosen: bool,
 }

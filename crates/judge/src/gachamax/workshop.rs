@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lorabake_weights::whole_file;
 
+use super::files::{self, Taken};
 use super::prompts::prompt_of;
 use super::state::{Candidate, Original, Round, Run, is_name};
 
@@ -17,15 +17,6 @@ const STATE: &str = "gachamax.json";
 /// The recipe's name.
 const RECIPE: &str = "gachamax.toml";
 const ORIGINALS: &str = "originals";
-
-/// An image that is trained on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// The file.
-    pub path: PathBuf,
-    /// What its caption says.
-    pub caption: String,
-}
 
 /// A run and its folder.
 #[derive(Debug)]
@@ -56,8 +47,9 @@ impl Workshop {
         if let Ok(entries) = std::fs::read_dir(folder) {
             for entry in entries {
                 let entry = entry?.file_name();
-                if entry != ORIGINALS && entry != RECIPE {
-                    let entry = entry.to_string_lossy();
+                let entry = entry.to_string_lossy();
+                // Locks and half-written files are nobody's work.
+                if entry != ORIGINALS && entry != RECIPE && !entry.starts_with(".lorabake-") {
                     bail!("--out {}: there is {entry} in it; name a new folder", folder.display());
                 }
             }
@@ -76,7 +68,7 @@ impl Workshop {
             {
                 bail!("--out {}: there is another file in it, {file}; name a new folder", folder.display());
             }
-            copy(image, &place)?;
+            files::copy(image, &place)?;
             originals.push(Original { file, caption: image.caption.clone() });
         }
         let workshop = Self { folder: folder.to_owned(), run: Run::new(name.to_owned(), seed, originals) };
@@ -105,6 +97,11 @@ impl Workshop {
     /// What the LoRA of a round is called.
     pub fn lora_name(&self, index: usize) -> String {
         format!("{}-round{}", self.run.name, index + 1)
+    }
+
+    /// The file of a round's LoRA.
+    pub fn lora(&self, index: usize) -> PathBuf {
+        self.round_folder(index).join(format!("{}.safetensors", self.lora_name(index)))
     }
 
     /// The folder of a round's candidates.
@@ -141,16 +138,7 @@ impl Workshop {
     /// # Errors
     /// When the folder or a caption cannot be read.
     pub fn left(&self, index: usize) -> Result<Vec<Taken>> {
-        let folder = self.candidates(index);
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
-            let suffix = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-            if ["png", "jpg", "jpeg", "webp", "bmp"].contains(&suffix.as_str()) {
-                paths.push(path);
-            }
-        }
-        paths.sort();
+        let paths = files::images(&self.candidates(index))?;
         let planned = &self.run.rounds[index].candidates;
         let mut all = Vec::new();
         for path in paths {
@@ -170,37 +158,64 @@ impl Workshop {
         Ok(all)
     }
 
-    /// Begins the next round with all images that there are.
+    /// Begins the next round with all images that there are; those of the round before that have gone since.
     ///
     /// # Errors
     /// When a folder cannot be read, or the state cannot be written.
-    pub fn begin_round(&mut self) -> Result<()> {
+    pub fn begin_round(&mut self) -> Result<Vec<String>> {
         let mut images = Vec::new();
         for image in self.images()? {
             images.push(self.inside(&image).join("/"));
         }
+        let mut gone = Vec::new();
+        if let Some(last) = self.run.rounds.len().checked_sub(1) {
+            let before = &self.run.rounds[last];
+            let kept = before.kept.iter().map(|name| format!("round-{}/candidates/{name}", last + 1));
+            for image in before.images.iter().cloned().chain(kept) {
+                if !images.contains(&image) {
+                    gone.push(image);
+                }
+            }
+        }
         self.run.rounds.push(Round { images, ..Round::default() });
-        self.save()
+        self.save()?;
+        Ok(gone)
     }
 
-    /// Fills the folder that round `index` is trained on, for `--train_data_dir`.
+    /// Fills the folder that round `index` is trained on, `images` in the round's folder. Images of the round that have gone
+    /// before they were copied are left out, and returned.
     ///
     /// # Errors
     /// When a file cannot be copied, or a folder cannot be read.
-    pub fn fill(&self, index: usize) -> Result<PathBuf> {
-        let images = &self.run.rounds[index].images;
-        let repeats = FEWEST_USES.div_ceil(images.len().max(1)).max(FEWEST_REPEATS);
+    pub fn fill(&mut self, index: usize) -> Result<Vec<String>> {
         let folder = self.round_folder(index).join("images");
+        let earlier = files::concept(&folder, &self.run.name);
+        let there = self.images()?;
+        let mut gone = Vec::new();
+        let mut left = Vec::new();
+        for image in &self.run.rounds[index].images {
+            let is_there = there.iter().any(|taken| self.inside(taken).join("/") == *image);
+            let is_copied = earlier.as_ref().is_some_and(|folder| folder.join(copy_name(image)).is_file());
+            if is_there || is_copied { left.push(image.clone()) } else { gone.push(image.clone()) }
+        }
+        let repeats = FEWEST_USES.div_ceil(left.len().max(1)).max(FEWEST_REPEATS);
         let concept = folder.join(format!("{repeats}_{}", self.run.name));
-        for image in &self.images()? {
-            let mut inside = self.inside(image);
-            if images.contains(&inside.join("/")) {
-                // `round-1/candidates/03.png` becomes `round-1-03.png`.
-                inside.retain(|part| part != "candidates" && part != ORIGINALS);
-                copy(image, &concept.join(inside.join("-")))?;
+        if let Some(earlier) = earlier
+            && earlier != concept
+        {
+            std::fs::rename(&earlier, &concept).with_context(|| format!("cannot rename {}", earlier.display()))?;
+        }
+        for image in &there {
+            let inside = self.inside(image).join("/");
+            if left.contains(&inside) {
+                files::copy(image, &concept.join(copy_name(&inside)))?;
             }
         }
-        Ok(folder)
+        if !gone.is_empty() {
+            self.run.rounds[index].images = left;
+            self.save()?;
+        }
+        Ok(gone)
     }
 
     /// The parts of an image's path in the run's folder.
@@ -209,9 +224,22 @@ impl Workshop {
         inside.iter().map(|part| part.to_string_lossy().into_owned()).collect()
     }
 
+    /// Has other candidates planned for round `index`, since none was chosen.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn try_again(&mut self, index: usize) -> Result<()> {
+        let round = &mut self.run.rounds[index];
+        round.tries += 1;
+        round.asked_before += round.candidates.len();
+        round.candidates.clear();
+        round.painted = false;
+        self.save()
+    }
+
     /// Plans the candidates of round `index`, one of each of `prompts`; later tries have other seeds and names.
     pub fn plan(&mut self, index: usize, prompts: &[PlannedPrompt]) {
-        let first = self.run.rounds[index].tries as usize * prompts.len();
+        let first = self.run.rounds[index].asked_before;
         let seed = self.run.seed + 1000 * (index as u64 + 1);
         let mut candidates = Vec::new();
         for (place, planned) in prompts.iter().enumerate() {
@@ -226,41 +254,12 @@ impl Workshop {
         }
         self.run.rounds[index].candidates = candidates;
     }
+}
 
-    /// Keeps the candidates `keep` of round `index`, and moves the others to `rejected`.
-    ///
-    /// # Errors
-    /// When a file cannot be moved; the same call goes on then.
-    pub fn choose(&mut self, index: usize, keep: &[String]) -> Result<()> {
-        self.run.rounds[index].kept = keep.to_vec();
-        self.save()?;
-        self.reject_all_but(index, keep)?;
-        self.run.rounds[index].chosen = true;
-        self.save()
-    }
-
-    /// Moves the candidates of round `index` but for `keep` to `rejected`.
-    ///
-    /// # Errors
-    /// When a file cannot be moved; the same call goes on then.
-    pub fn reject_all_but(&self, index: usize, keep: &[String]) -> Result<()> {
-        let rejected = self.round_folder(index).join("rejected");
-        for image in self.left(index)? {
-            let name = image.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if keep.contains(&name) {
-                continue;
-            }
-            std::fs::create_dir_all(&rejected).with_context(|| rejected.display().to_string())?;
-            // The caption first, since it is by the picture that a later call finds both.
-            for path in [image.path.with_extension("txt"), image.path.clone()] {
-                let place = free_place(&rejected, &path);
-                if path.exists() {
-                    std::fs::rename(&path, &place).with_context(|| format!("cannot move {}", path.display()))?;
-                }
-            }
-        }
-        Ok(())
-    }
+/// What the copy of an image is called: `round-1/candidates/03.png` becomes `round-1-03.png`.
+fn copy_name(inside: &str) -> String {
+    let parts: Vec<&str> = inside.split('/').filter(|part| *part != "candidates" && *part != ORIGINALS).collect();
+    parts.join("-")
 }
 
 /// A prompt, and the caption of its picture.
@@ -277,30 +276,6 @@ impl PlannedPrompt {
     pub fn of_caption(caption: String) -> Self {
         Self { prompt: prompt_of(&caption), caption }
     }
-}
-
-/// Copies an image, and writes its caption beside it.
-fn copy(image: &Taken, to: &Path) -> Result<()> {
-    let mut from = std::fs::File::open(&image.path)
-        .with_context(|| format!("{}: it cannot be opened; correct the name", image.path.display()))?;
-    let written = whole_file::write(to, |out| std::io::copy(&mut from, out).map(|_| ()));
-    written.with_context(|| format!("cannot write {}", to.display()))?;
-    let caption = to.with_extension("txt");
-    let written = whole_file::write(&caption, |out| writeln!(out, "{}", image.caption));
-    written.with_context(|| format!("cannot write {}", caption.display()))
-}
-
-/// A name in `folder` like that of `path` that is not taken.
-fn free_place(folder: &Path, path: &Path) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let suffix = path.extension().unwrap_or_default().to_string_lossy();
-    let mut place = folder.join(format!("{stem}.{suffix}"));
-    let mut number = 2;
-    while place.exists() {
-        place = folder.join(format!("{stem}-{number}.{suffix}"));
-        number += 1;
-    }
-    place
 }
 
 #[cfg(test)]
@@ -334,7 +309,8 @@ mod tests {
         let mut workshop = begun(folder.path());
         workshop.begin_round().unwrap();
         assert_eq!(workshop.run.rounds[0].images, ["originals/1-me.png"]);
-        let images = workshop.fill(0).unwrap().join("40_penny");
+        assert_eq!(workshop.fill(0).unwrap(), Vec::<String>::new());
+        let images = workshop.round_folder(0).join("images/40_penny");
         assert_eq!(std::fs::read_to_string(images.join("1-me.txt")).unwrap(), "penny, hat\n");
         workshop.plan(0, &prompts(3));
         assert_eq!(workshop.run.rounds[0].candidates[1].seed, 1008);
@@ -348,10 +324,11 @@ mod tests {
         assert!(workshop.images().unwrap_err().to_string().contains("mine.jpg: it has no caption; write one into"));
         std::fs::write(workshop.candidates(0).join("mine.txt"), "penny, mine\n").unwrap();
         let mut again = Workshop::open(&folder.path().join("out")).unwrap().unwrap();
-        again.begin_round().unwrap();
+        assert_eq!(again.begin_round().unwrap(), Vec::<String>::new());
         let wanted = ["originals/1-me.png", "round-1/candidates/02.png", "round-1/candidates/mine.jpg"];
         assert_eq!(again.run.rounds[1].images, wanted);
-        let images = again.fill(1).unwrap().join("14_penny");
+        again.fill(1).unwrap();
+        let images = again.round_folder(1).join("images/14_penny");
         assert_eq!(std::fs::read_to_string(images.join("round-1-mine.txt")).unwrap(), "penny, mine\n");
         assert_eq!(again.lora_name(1), "penny-round2");
     }
@@ -371,8 +348,8 @@ mod tests {
         assert!(rejected.join("01.png").is_file() && !rejected.join("01-2.txt").exists());
         assert_eq!(workshop.left(0).unwrap().len(), 1);
         // Another try has other names and seeds.
-        workshop.run.rounds[0].tries = 1;
-        workshop.plan(0, &prompts(2));
+        workshop.try_again(0).unwrap();
+        workshop.plan(0, &prompts(1));
         let next = &workshop.run.rounds[0].candidates[0];
         assert_eq!((next.file.as_str(), next.seed), ("03.png", 1009));
     }

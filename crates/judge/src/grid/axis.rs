@@ -2,6 +2,7 @@
 
 use lorabake_diffusion::{Sampler, SamplerChoice};
 use lorabake_generate::png_text::PictureSettings;
+use lorabake_generate::prompt::meant;
 use lorabake_generate::xyz::{Kind, Label};
 
 /// Something that may vary.
@@ -293,7 +294,10 @@ impl Axis {
             return Err(refused.why.to_owned());
         }
         let names: Vec<&str> = AXES.iter().map(|axis| axis.name).collect();
-        Err(format!("there is no such axis; use {}", names.join(", ")))
+        match meant(&short, names.iter().copied()) {
+            Some(near) => Err(format!("there is no such axis; did you mean {near}?")),
+            None => Err(format!("there is no such axis; use {}", names.join(", "))),
+        }
     }
 }
 
@@ -312,8 +316,15 @@ mod tests {
             }
         }
         assert_eq!(Axis::named("clip-skip").ok().map(|axis| axis.web_ui), Some("Clip skip"));
-        let error = Axis::named("strenght").err().unwrap();
-        assert!(error.contains("epoch, lora, strength"), "{error}");
+        for (typed, said) in [
+            ("cgf", "did you mean cfg?"),
+            ("Strenght", "did you mean strength?"),
+            ("clip skips", "did you mean clip_skip?"),
+            ("colour", "use epoch, lora, strength, te"),
+        ] {
+            let error = Axis::named(typed).err().unwrap();
+            assert!(error.contains(said), "{typed}: {error}");
+        }
     }
 
     #[test]

@@ -184,22 +184,10 @@ impl Draft<'_> {
 
 #[cfg(test)]
 mod tests {
-    use lorabake_generate::prompt::block_weights::{Elements, Presets};
-
     use super::*;
 
-    fn library() -> Library {
-        Library {
-            loras: Vec::new(),
-            hypernetworks: Vec::new(),
-            upscalers: Vec::new(),
-            presets: Presets::built_in(),
-            elements: Elements::read(""),
-        }
-    }
-
     fn prompt_after(prompt: &str, adds_lora: bool, changes: &[Change]) -> Result<String, String> {
-        let library = library();
+        let library = Library::of_loras(Vec::new());
         let mut draft = Draft {
             settings: PictureSettings { prompt: Some(prompt.to_owned()), ..PictureSettings::default() },
             model: ModelChoice { checkpoint: Checkpoint::Embedded, vae: None },

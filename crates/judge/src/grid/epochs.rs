@@ -56,6 +56,11 @@ pub fn choose(run: &Run, list: &[String]) -> Result<Vec<Choice>, String> {
     Ok(chosen)
 }
 
+/// The last snapshot of a run.
+pub fn last(run: &Run) -> Option<Choice> {
+    numbered(run).last().map(choice)
+}
+
 /// Those of `5-10` or `2-10 (+2)` that are there.
 fn in_range(word: &str, all: &[Numbered<'_>]) -> Option<Vec<Choice>> {
     let (from, rest) = word.split_once('-')?;

@@ -15,6 +15,8 @@ pub struct Meaning {
     pub model: usize,
     /// Its networks and how they act.
     pub networks: String,
+    /// Its networks and how they act on the text encoders.
+    pub text_networks: String,
     /// What the text encoders are given.
     pub texts: String,
     /// All of it.
@@ -39,10 +41,13 @@ impl Meaning {
         forget_idle(&mut request);
         let mut loras = Vec::new();
         let mut files = Vec::new();
+        let mut text_networks = String::new();
         for network in &request.networks {
             files.push(network.path.clone());
             if network.used.kind == NetworkKind::Lora {
                 loras.push(network.path.clone());
+                let used = &network.used;
+                text_networks += &format!("{:?} {:?} {:?} {:?} ", network.path, used.te, used.dyn_dim, used.blocks);
             }
         }
         let texts = format!(
@@ -50,7 +55,7 @@ impl Meaning {
             request.prompt, request.negative_prompt, request.text, request.size, request.sampling.steps
         );
         let networks = format!("{:?}", request.networks);
-        Self { model, networks, texts, whole: format!("{request:?}"), loras, files }
+        Self { model, networks, text_networks, texts, whole: format!("{request:?}"), loras, files }
     }
 }
 

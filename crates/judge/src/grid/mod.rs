@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! axis           what may vary, by name; values, epochs, blocks: what is typed → labels and changes
-//! planning       what is asked for → Plan: all pictures with their settings, in the order that saves work
+//! planning       what is asked for → Plan: all pictures with their settings; sharing: in the order that saves work
 //! change         one value acts on a picture's settings; lora_tag: on the tag of its LoRA
 //! checks         axes that vary nothing, LoRAs of another family; meaning: which cells are the same, or share something
-//! record         grid.json: whose folder it is, and how an interrupted grid goes on
+//! folder         where a grid goes or goes on, and which files there are ours; record: grid.json, which says it
 //! paint          Plan → files, one a picture, each as soon as it is done; trial: how long that will take
 //! sheets         files → a sheet with labels for each z; page: → one HTML file
 //! ```
@@ -18,6 +18,7 @@ mod blocks;
 mod change;
 mod checks;
 mod epochs;
+mod folder;
 mod lora_tag;
 mod meaning;
 mod page;
@@ -25,16 +26,19 @@ mod paint;
 mod plan;
 mod planning;
 mod record;
+mod sharing;
 mod sheets;
 mod trial;
 mod values;
 
 pub use axis::{AXES, Acts, Axis, Put, REFUSED, Refused};
 pub use change::{Change, ModelChoice};
+pub use folder::Folder;
 pub use page::{Page, write_page};
 pub use paint::{Failure, Moment, Painted, paint};
-pub use plan::{Asked, Model, OPTIONS, Picture, Plan, Work};
-pub use record::{Folder, Seeds, identity};
+pub use plan::{Asked, Model, OPTIONS, Picture, Plan, Shares};
+pub use record::{Seeds, identity};
+pub use sharing::Work;
 pub use sheets::{Sheets, write_sheets};
 pub use trial::{Trial, try_out};
 pub use values::{AxisValue, AxisValues};

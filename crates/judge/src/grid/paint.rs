@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 use lorabake_generate::easel::{Easel, Finished};
 use lorabake_generate::picture_file::{read_text, save};
 use lorabake_generate::png_text::{self, PictureSettings};
+use lorabake_generate::problems::in_one_line;
 use lorabake_weights::whole_file;
 
+use super::folder::Folder;
 use super::plan::{Model, Picture, Plan};
-use super::record::Folder;
 
 /// What is told while a grid is painted. Where it is asked whether to go on, `false` stops.
 pub enum Moment<'a> {
@@ -93,7 +94,7 @@ impl Studio<'_> {
             match (self.open)(&self.plan.models[model]) {
                 Ok(easel) => self.working = Some(Working { model, easel }),
                 Err(error) => {
-                    self.closed.push((model, line(&error)));
+                    self.closed.push((model, in_one_line(&error)));
                     return Err(error);
                 }
             }
@@ -150,7 +151,7 @@ pub fn paint(
                 break;
             }
             Err(error) => {
-                let failure = Failure { picture: picture.clone(), why: line(&error) };
+                let failure = Failure { picture: picture.clone(), why: in_one_line(&error) };
                 watch(Moment::Failed(&failure));
                 outcome.failed.push(failure);
             }
@@ -193,9 +194,4 @@ fn one(easel: &mut Easel, plan: &Plan, index: usize, watch: &mut dyn FnMut(Momen
         }
         Ok(())
     })
-}
-
-/// An error with its causes in one line.
-fn line(error: &anyhow::Error) -> String {
-    format!("{error:#}").replace('\n', "; ")
 }

@@ -57,8 +57,6 @@ pub struct Plan {
     pub network_files: Vec<PathBuf>,
     /// What the user should know.
     pub notes: Vec<String>,
-    /// How often something has to be read or encoded.
-    pub work: Work,
     pub(super) originals: Originals,
     pub(super) control: Vec<String>,
 }
@@ -91,14 +89,18 @@ pub struct Picture {
     pub file: String,
     /// The file of an earlier picture that means the same, such as one without a LoRA at another strength.
     pub twin: Option<String>,
+    /// What it shares with others.
+    pub shares: Shares,
 }
 
-/// How often something has to be read or encoded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Times that networks are brought into memory.
-    pub network_loads: usize,
-    /// Times that texts are encoded, if none of them changes over the steps.
+/// Numbers that are the same for two pictures of one model where they share something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Shares {
+    /// Networks and how they act; 0 = there are none.
+    pub networks: usize,
+    /// Files of networks.
+    pub files: usize,
+    /// Texts, and what acts on the text encoders.
     pub texts: usize,
 }
 

@@ -1,23 +1,20 @@
-//! From what is asked for to a plan: axes are read, every cell gets its settings, and pictures are put in the order
-//! that reads least.
+//! From what is asked for to a plan: axes are read, and every cell gets its settings.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lorabake_generate::easel::{Order, model_name};
 use lorabake_generate::from_settings::Library;
 use lorabake_generate::open_for_painting;
 use lorabake_generate::png_text::PictureSettings;
-use lorabake_generate::problems::Problems;
+use lorabake_generate::problems::{Problems, in_one_line};
 use lorabake_generate::xyz::{Cell, Cells};
 use lorabake_recipe::model::Checkpoint;
 
 use super::change::{Change, Draft, ModelChoice};
 use super::checks;
+use super::epochs;
 use super::lora_tag::LoraTag;
 use super::meaning::Meaning;
-use super::plan::{Asked, Model, OPTIONS, Picture, Plan, Work};
+use super::plan::{Asked, Model, OPTIONS, Picture, Plan, Shares};
 use super::values::{AxisValues, Ground};
 use crate::runs::Run;
 
@@ -36,9 +33,16 @@ impl Plan {
     /// that varies nothing.
     pub fn of(asked: &Asked) -> Result<Self> {
         let mut library = asked.library.clone();
-        let run = asked.run.as_deref().map(Run::find).transpose()?;
-        let target = target(asked, run.as_ref())?;
+        let run = asked.run.as_deref().map(Run::find).transpose().context("--run")?;
+        let mut target = target(asked, run.as_ref())?;
         let axes = read_axes(asked, run.as_ref(), &target, &mut library)?;
+        let mut notes = Vec::new();
+        if let Some(run) = &run
+            && !axes.iter().flatten().any(|axis| axis.axis.name == "epoch")
+        {
+            notes.push(target.show_last(run));
+            library.loras.insert(0, run.folder.clone());
+        }
         let count = |axis: &Option<AxisValues>| axis.as_ref().map_or(1, |axis| axis.values.len());
         let cells = Cells { x: count(&axes[0]), y: count(&axes[1]), z: count(&axes[2]) };
         let pictures = cells.count().saturating_mul(asked.per_cell);
@@ -54,8 +58,7 @@ impl Plan {
             pictures: Vec::new(),
             library,
             network_files: Vec::new(),
-            notes: Vec::new(),
-            work: Work::default(),
+            notes,
             originals: asked.originals.clone(),
             control: asked.control.clone(),
         };
@@ -99,20 +102,22 @@ impl Plan {
             is_plain: false,
             library: &library,
         };
-        let mut changes: Vec<(usize, &AxisValues, &Change)> = Vec::new();
+        let mut changes: Vec<(String, &Change)> = Vec::new();
+        if let Some(shown) = &target.shown {
+            changes.push(("--run".to_owned(), shown));
+        }
         for (place, axis) in self.axes.iter().enumerate() {
             if let Some(axis) = axis {
                 let index = [cell.x, cell.y, cell.z][place];
-                changes.push((place, axis, &axis.values[index].change));
+                changes.push((format!("{} {}", OPTIONS[place], axis.axis.name), &axis.values[index].change));
             }
         }
-        changes.sort_by_key(|(_, _, change)| change.rank());
-        for (place, axis, change) in changes {
-            let say = |why| vec![format!("{} {}: {why}", OPTIONS[place], axis.axis.name)];
-            change.apply(&mut draft).map_err(say)?;
+        changes.sort_by_key(|(_, change)| change.rank());
+        for (option, change) in changes {
+            change.apply(&mut draft).map_err(|why| vec![format!("{option}: {why}")])?;
         }
         let Draft { settings, model, .. } = draft;
-        let model = self.model(model).map_err(|error| vec![format!("{error:#}")])?;
+        let model = self.model(model).map_err(|error| vec![in_one_line(&error)])?;
         Ok(Drafted { settings, model })
     }
 
@@ -132,7 +137,7 @@ impl Plan {
         let ordered = Order::of(&made.settings, &self.library, &self.originals, side);
         let ordered = ordered.map_err(|error| match error.downcast::<Problems>() {
             Ok(Problems(lines)) => lines,
-            Err(error) => vec![format!("{error:#}")],
+            Err(error) => vec![in_one_line(&error)],
         })?;
         for note in ordered.notes {
             if !self.notes.contains(&note) {
@@ -154,7 +159,15 @@ impl Plan {
             let seed = if varies { &mut sampling.variation_seed } else { &mut sampling.seed };
             *seed = Some(seed.unwrap_or(0).wrapping_add(number as u64));
             let file = self.file_name(cell, number);
-            self.pictures.push(Picture { cell, number, settings, model: made.model, file, twin: None });
+            self.pictures.push(Picture {
+                cell,
+                number,
+                settings,
+                model: made.model,
+                file,
+                twin: None,
+                shares: Shares::default(),
+            });
         }
     }
 
@@ -172,44 +185,6 @@ impl Plan {
         }
         format!("{}.png", parts.join("-"))
     }
-
-    /// Puts pictures of one checkpoint, then of the same networks, then of the same texts behind each other.
-    fn put_in_order(&mut self, meanings: &[Meaning]) {
-        let mut groups = Groups::default();
-        let mut keyed = Vec::new();
-        let pictures = std::mem::take(&mut self.pictures);
-        for (index, picture) in pictures.into_iter().enumerate() {
-            let meaning = &meanings[index / self.per_cell];
-            let model = &self.models[picture.model].choice;
-            let key = [
-                groups.number(&format!("{:?}", model.checkpoint)),
-                groups.number(&format!("{:?} {:?}", model.checkpoint, model.vae)),
-                groups.number(&format!("{:?}", meaning.files)),
-                groups.number(&meaning.networks),
-                groups.number(&meaning.texts),
-                index,
-            ];
-            keyed.push((key, picture));
-        }
-        keyed.sort_by_key(|(key, _)| *key);
-        let mut files: Vec<PathBuf> = meanings.iter().flat_map(|meaning| meaning.files.clone()).collect();
-        files.sort();
-        files.dedup();
-        let mut texts: Vec<[usize; 3]> = keyed.iter().map(|(key, _)| [key[1], key[3], key[4]]).collect();
-        texts.dedup();
-        let mut networks: Vec<[usize; 2]> = texts.iter().map(|key| [key[0], key[1]]).collect();
-        networks.dedup();
-        self.work = Work { network_loads: networks.len(), texts: texts.len() };
-        self.network_files = files;
-        let mut first: HashMap<(usize, &str, usize), String> = HashMap::new();
-        for (key, picture) in &mut keyed {
-            let meaning = &meanings[key[5] / self.per_cell];
-            let same = (picture.model, meaning.whole.as_str(), picture.number);
-            picture.twin = first.get(&same).cloned();
-            first.entry(same).or_insert_with(|| picture.file.clone());
-        }
-        self.pictures = keyed.into_iter().map(|(_, picture)| picture).collect();
-    }
 }
 
 /// The settings of a cell.
@@ -222,16 +197,19 @@ struct Drafted {
 struct Target {
     name: Option<String>,
     adds_lora: bool,
+    /// Has every picture show the same snapshot of `--run`, where no axis says which.
+    shown: Option<Change>,
 }
 
-/// Numbers of texts in the order in which they were first met.
-#[derive(Default)]
-struct Groups(HashMap<String, usize>);
-
-impl Groups {
-    fn number(&mut self, text: &str) -> usize {
-        let next = self.0.len();
-        *self.0.entry(text.to_owned()).or_insert(next)
+impl Target {
+    /// Has every picture show the last snapshot of `run`; what is to be told of that.
+    fn show_last(&mut self, run: &Run) -> String {
+        let Some(last) = epochs::last(run) else { return format!("--run: there is no snapshot of {}", run.name) };
+        self.shown = Some(Change::Lora(last.name));
+        format!(
+            "--run: no axis asks for its snapshots, so that every picture has the last one ({}); epoch=all shows all",
+            last.label
+        )
     }
 }
 
@@ -242,14 +220,14 @@ fn target(asked: &Asked, run: Option<&Run>) -> Result<Target> {
         if let Err(why) = LoraTag::find(prompt, Some(name)) {
             return Err(Problems(vec![format!("--axis_lora: {why}")]).into());
         }
-        return Ok(Target { name: asked.axis_lora.clone(), adds_lora: false });
+        return Ok(Target { name: asked.axis_lora.clone(), adds_lora: false, shown: None });
     }
-    let Some(run) = run else { return Ok(Target { name: None, adds_lora: false }) };
+    let Some(run) = run else { return Ok(Target { name: None, adds_lora: false, shown: None }) };
     let stems = run.snapshots.iter().filter_map(|snapshot| snapshot.path.file_stem());
     let mut names: Vec<String> = stems.map(|stem| stem.to_string_lossy().into_owned()).collect();
     names.push(run.name.clone());
     let found = LoraTag::all(prompt).into_iter().find(|tag| names.iter().any(|name| name == tag.name()));
-    Ok(Target { adds_lora: found.is_none(), name: found.map(|tag| tag.name().to_owned()) })
+    Ok(Target { adds_lora: found.is_none(), name: found.map(|tag| tag.name().to_owned()), shown: None })
 }
 
 fn read_axes(
@@ -286,8 +264,8 @@ fn read_axes(
     if axes.iter().flatten().filter(|axis| is_lora(axis)).count() > 1 {
         problems.push("--y: epoch and lora both say which LoRA it is; leave one of them out".to_owned());
     }
-    if problems.is_empty() && run.is_some() && !axes.iter().flatten().any(|axis| axis.axis.name == "epoch") {
-        problems.push("--run: no axis asks for its snapshots; give for instance --x epoch=all".to_owned());
+    if run.is_some() && axes.iter().flatten().any(|axis| axis.axis.name == "lora") {
+        problems.push("--run: an axis says which LoRA it is already; leave --run out, or take epoch=all".to_owned());
     }
     if !problems.is_empty() {
         return Err(Problems(problems).into());

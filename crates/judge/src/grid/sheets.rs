@@ -10,8 +10,8 @@ use lorabake_generate::png_text::quote;
 use lorabake_pixels::decode::decode;
 use lorabake_pixels::{Rgb, probe};
 
+use super::folder::Folder;
 use super::plan::Plan;
-use super::record::Folder;
 use crate::sheet::{LabelledSheet, Labels, Places};
 
 /// A picture that could not be painted.
@@ -24,6 +24,8 @@ const NO_SIZE: [usize; 2] = [64, 64];
 pub struct Sheets {
     /// Their files, one for each z.
     pub files: Vec<PathBuf>,
+    /// Other files that were in their places, under the names that they have now.
+    pub kept: Vec<PathBuf>,
     /// By how much pictures are scaled down, if they are.
     pub scale: Option<f64>,
 }
@@ -48,7 +50,7 @@ impl Block {
 /// Writes the sheets of `plan` into its folder, from the pictures that are there.
 ///
 /// # Errors
-/// When a picture cannot be read, or a sheet cannot be written.
+/// When a sheet cannot be written. A picture that cannot be read is black.
 pub fn write_sheets(plan: &Plan, folder: &Folder) -> Result<Sheets> {
     let largest = largest(plan, folder);
     let beside = (plan.per_cell as f64).sqrt().ceil() as usize;
@@ -61,14 +63,14 @@ pub fn write_sheets(plan: &Plan, folder: &Folder) -> Result<Sheets> {
         block.picture = largest.map(|side| ((side as f64 * scale) as usize).max(1));
         pixels = Places::new(&labels(plan, 0), block.cell()).pixels();
     }
-    let mut sheets = Sheets { files: Vec::new(), scale: if scale < 1.0 { Some(scale) } else { None } };
+    let mut sheets = Sheets { scale: if scale < 1.0 { Some(scale) } else { None }, ..Sheets::default() };
     let text = text(plan, folder);
     for z in 0..plan.cells.z {
         let name = if plan.axes[2].is_some() { format!("grid-{}.png", z + 1) } else { "grid.png".to_owned() };
-        let path = folder.path.join(name);
-        let Rgb { width, height, data } = compose(plan, folder, block, z)?;
-        write_over(&path, &Pixels { width: width as usize, height: height as usize, rgb: data }, &text)?;
-        sheets.files.push(path);
+        let Rgb { width, height, data } = compose(plan, folder, block, z);
+        let pixels = Pixels { width: width as usize, height: height as usize, rgb: data };
+        sheets.kept.extend(folder.replace(&name, |path| write_over(path, &pixels, &text))?);
+        sheets.files.push(folder.path.join(name));
     }
     Ok(sheets)
 }
@@ -94,21 +96,19 @@ fn labels(plan: &Plan, z: usize) -> Labels {
     Labels { columns: all(0), rows: all(1), corner: all(2)[z].clone() }
 }
 
-fn compose(plan: &Plan, folder: &Folder, block: Block, z: usize) -> Result<Rgb> {
+fn compose(plan: &Plan, folder: &Folder, block: Block, z: usize) -> Rgb {
     let labels = labels(plan, z);
     let mut sheet = LabelledSheet::new(&labels, Places::new(&labels, block.cell()));
     for picture in plan.pictures.iter().filter(|picture| picture.cell.z == z) {
         let x = picture.number % block.beside * block.picture[0];
         let y = picture.number / block.beside * block.picture[1];
-        let path = folder.picture(&picture.file);
-        let image = if path.is_file() {
-            decode(&path)?.image
-        } else {
-            Rgb::filled((block.picture[0] as u32, block.picture[1] as u32), FAILED)
+        let image = match decode(&folder.picture(&picture.file)) {
+            Ok(decoded) => decoded.image,
+            Err(_) => Rgb::filled((block.picture[0] as u32, block.picture[1] as u32), FAILED),
         };
         sheet.put(image, picture.cell, [x, y], block.picture);
     }
-    Ok(sheet.image)
+    sheet.image
 }
 
 /// The text of the first picture, and the axes as the web UI writes them.

@@ -13,7 +13,7 @@ use super::plan::{Picture, Plan};
 const STEPS: usize = 3;
 
 /// Measured times, in seconds, at the size of the first picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// A call of the network.
     pub call: f64,
@@ -21,6 +21,8 @@ pub struct Trial {
     pub rest: f64,
     /// Pixels of the picture.
     pub pixels: f64,
+    /// What is to be told of its networks and embeddings.
+    pub told: Vec<String>,
 }
 
 /// Measures the first picture of a plan whose model `easel` has.
@@ -31,7 +33,7 @@ pub fn try_out(plan: &Plan, easel: &mut Easel) -> Result<Trial> {
     let mut order = plan.order(&plan.pictures[0])?;
     order.request.hires = None;
     order.request.control.clear();
-    easel.hold(&order)?;
+    let told = easel.hold(&order)?;
     let pixels = (order.request.size[0] * order.request.size[1]) as f64;
     // What happens once, such as reading files, is not measured.
     paint(easel, &mut order, 1)?;
@@ -39,7 +41,7 @@ pub fn try_out(plan: &Plan, easel: &mut Easel) -> Result<Trial> {
     let long = paint(easel, &mut order, STEPS)?;
     let calls = (long.calls - short.calls).max(1) as f64;
     let call = ((long.seconds - short.seconds) / calls).max(0.0);
-    Ok(Trial { call, rest: (short.seconds - call * short.calls as f64).max(0.0), pixels })
+    Ok(Trial { call, rest: (short.seconds - call * short.calls as f64).max(0.0), pixels, told })
 }
 
 /// A try.

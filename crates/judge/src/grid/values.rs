@@ -55,11 +55,21 @@ impl AxisValues {
     /// A line that says what is wrong and what to do.
     pub fn read(option: &str, typed: &str, ground: &mut Ground<'_>) -> Result<Self, String> {
         let Some((name, list)) = typed.split_once('=') else {
-            return Err(format!("{option} {typed}: it has no values; write for instance {option} strength=0.5,0.8,1"));
+            let typed = if typed.is_empty() { String::new() } else { format!(" {typed}") };
+            return Err(format!("{option}{typed}: it has no values; write for instance {option} strength=0.5,0.8,1"));
         };
         let name = name.trim();
+        if name.is_empty() {
+            return Err(format!(
+                "{option} {}: it names no axis; write for instance {option} strength=0.5,0.8,1",
+                typed.trim()
+            ));
+        }
         let axis = Axis::named(name).map_err(|why| format!("{option} {name}: {why}"))?;
         let values = ground.values(axis, list).map_err(|why| format!("{option} {name}: {why}"))?;
+        if values.is_empty() {
+            return Err(format!("{option} {name}: it has no values; give two or more"));
+        }
         if values.len() == 1 {
             return Err(format!("{option} {name}: a single value varies nothing; give two or more"));
         }
@@ -245,8 +255,6 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 
 #[cfg(test)]
 mod tests {
-    use lorabake_generate::prompt::block_weights::{Elements, Presets};
-
     use super::*;
 
     fn read(typed: &str) -> Result<Vec<String>, String> {
@@ -254,13 +262,7 @@ mod tests {
         for name in ["a.safetensors", "a-000001.safetensors", "a-000002.safetensors"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let library = Library {
-            loras: vec![folder.path().to_owned()],
-            hypernetworks: Vec::new(),
-            upscalers: Vec::new(),
-            presets: Presets::built_in(),
-            elements: Elements::read(""),
-        };
+        let library = Library::of_loras(vec![folder.path().to_owned()]);
         let model = ModelChoice { checkpoint: Checkpoint::Embedded, vae: None };
         let prompt = "a cat <lora:a:1>";
         let mut ground =
@@ -289,8 +291,11 @@ mod tests {
     fn what_cannot_be_meant_is_one_line() {
         for (typed, said) in [
             ("strength", "--x strength: it has no values; write for instance --x strength=0.5,0.8,1"),
-            ("strenght=1,2", "--x strenght: there is no such axis; use epoch, lora, strength"),
+            ("strenght=1,2", "--x strenght: there is no such axis; did you mean strength?"),
             ("FP8 mode=a,b", "--x FP8 mode: weights of 8 bits are not built in"),
+            ("", "--x: it has no values; write for instance --x strength=0.5,0.8,1"),
+            (" =1,2", "--x =1,2: it names no axis; write for instance --x strength=0.5,0.8,1"),
+            ("lora=,,", "--x lora: it has no values; give two or more"),
             ("cfg=7", "--x cfg: a single value varies nothing; give two or more"),
             ("cfg=7,7.0", "--x cfg: `CFG Scale: 7.0` stands there twice"),
             ("cfg=", "--x cfg: `` gives no value at all"),

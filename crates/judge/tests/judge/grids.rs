@@ -1,24 +1,18 @@
 //! Grids by the embedded model: their order, what is shared, what is kept.
 
 use anyhow::bail;
-use burn::tensor::Device;
 use lorabake_generate::easel::{Easel, ModelFacts};
 use lorabake_generate::embedded;
 use lorabake_generate::from_settings::{Library, Originals};
-use lorabake_generate::painter::{Painter, Predicts};
 use lorabake_generate::png_text::PictureSettings;
-use lorabake_generate::prompt::block_weights::{Elements, Presets};
 use lorabake_judge::grid::{Asked, Folder, ModelChoice, Moment, Plan, paint};
-use lorabake_model::WeightDtypes;
-use lorabake_ops::WeightDtype;
 use lorabake_recipe::model::Checkpoint;
 use tempfile::TempDir;
 
+use crate::given::painter;
+
 fn easel() -> Easel {
-    let dtypes = WeightDtypes::all(WeightDtype::F32);
-    let checkpoint = embedded::checkpoint().unwrap();
-    let painter = Painter::open(checkpoint, dtypes, Predicts::AsFile, false, Device::flex()).unwrap();
-    Easel::new(painter, ModelFacts::of(&Checkpoint::Embedded, None))
+    Easel::new(painter("pocket"), ModelFacts::of(&Checkpoint::Embedded, None))
 }
 
 fn asked(axes: [Option<&str>; 3]) -> Asked {
@@ -32,13 +26,7 @@ fn asked(axes: [Option<&str>; 3]) -> Asked {
     settings.sampling.seed = Some(1);
     Asked {
         settings,
-        library: Library {
-            loras: Vec::new(),
-            hypernetworks: Vec::new(),
-            upscalers: Vec::new(),
-            presets: Presets::built_in(),
-            elements: Elements::read(""),
-        },
+        library: Library::of_loras(Vec::new()),
         originals: Originals::default(),
         control: Vec::new(),
         model: ModelChoice { checkpoint: Checkpoint::Embedded, vae: None },
@@ -50,7 +38,7 @@ fn asked(axes: [Option<&str>; 3]) -> Asked {
 }
 
 fn folder(dir: &TempDir) -> Folder {
-    Folder { path: dir.path().to_owned(), begun: None }
+    Folder { path: dir.path().to_owned(), begun: None, notes: Vec::new() }
 }
 
 #[test]
@@ -58,7 +46,7 @@ fn texts_are_encoded_once_for_all_pictures_that_share_them() {
     let mut asked = asked([Some("prompt=heart,star"), Some("cfg=3,7"), None]);
     asked.per_cell = 2;
     let plan = Plan::of(&asked).unwrap();
-    assert_eq!((plan.pictures.len(), plan.work.texts), (8, 2));
+    assert_eq!((plan.pictures.len(), plan.work(|_| false).texts), (8, 2));
     let prompts: Vec<_> = plan.pictures.iter().map(|picture| picture.settings.prompt.as_deref().unwrap()).collect();
     assert_eq!(prompts, [["a red heart"; 4], ["a red star"; 4]].concat());
     let dir = tempfile::tempdir().unwrap();

@@ -1,13 +1,16 @@
 //! The choice among the candidates of a round: by a folder, in the terminal, or by likeness.
 
-use std::io::BufRead;
+use std::io::{BufRead, ErrorKind, Read};
 
 use anyhow::Result;
-use lorabake_judge::gachamax::{Candidate, Taken, Workshop, best};
+use lorabake_judge::gachamax::{Best, Candidate, Taken, Workshop, best};
 use lorabake_recipe::count;
 
 use super::Args;
 use crate::terminal::{self, Shown};
+
+/// More bytes than any answer has.
+const LONGEST: u64 = 64 << 10;
 
 /// Who chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -50,18 +53,19 @@ pub fn choose(args: &Args, workshop: &mut Workshop, index: usize, is_new: bool) 
         return Ok(Choice::None);
     }
     if is_new || args.pick == Pick::Ask {
-        tell_ranking(&round.candidates);
+        tell_ranking(&round.candidates, &captions(workshop)?);
     }
     let keep = match args.pick {
         Pick::All => names(&left),
         Pick::Best => {
-            let captions: Vec<String> = workshop.images()?.into_iter().map(|image| image.caption).collect();
             let usual = if index == 0 { 1 } else { 2 };
             let keep = args.keep.map_or(usual, usize::from);
             let mut there = round.candidates.clone();
             let mut own = names(&left);
             there.retain(|candidate| own.contains(&candidate.file));
-            let mut keep = best(&there, &captions, keep);
+            let Best { mut keep, passed_over } = best(&there, &captions(workshop)?, keep);
+            tell_passed_over(index, &passed_over);
+            workshop.run.rounds[index].passed_over = passed_over;
             // What the user has put there stays.
             own.retain(|name| there.iter().all(|candidate| candidate.file != *name));
             keep.extend(own);
@@ -107,14 +111,33 @@ fn is_untouched(candidates: &[Candidate], left: &[Taken]) -> bool {
     names.len() == candidates.len() && candidates.iter().all(|candidate| names.contains(&candidate.file))
 }
 
-/// The candidates, the most alike first.
-fn tell_ranking(candidates: &[Candidate]) {
+/// Captions of the images that are trained on already.
+fn captions(workshop: &Workshop) -> Result<Vec<String>> {
+    Ok(workshop.images()?.into_iter().map(|image| image.caption).collect())
+}
+
+/// Which candidates were not kept though they are more alike than one that was.
+fn tell_passed_over(index: usize, files: &[String]) {
+    if files.is_empty() {
+        return;
+    }
+    let list = Shown(files.join(", ")).to_string();
+    terminal::say(&format!(
+        "round {}: passed over {list}: more alike, but of a caption that is kept or trained on already",
+        index + 1
+    ));
+}
+
+/// The candidates, the most alike first; `trained` are the captions of what is trained on already.
+fn tell_ranking(candidates: &[Candidate], trained: &[String]) {
     let mut order: Vec<&Candidate> = candidates.iter().collect();
     let worth = |candidate: &Candidate| candidate.likeness.unwrap_or(f64::NEG_INFINITY);
     order.sort_by(|one, other| worth(other).total_cmp(&worth(one)));
     let mut lines = String::from("likeness to the original:");
     for candidate in order {
-        lines += &format!("\n  {:>5.2}  {}  {}", worth(candidate), candidate.file, Shown(&candidate.caption));
+        let mark = if trained.contains(&candidate.caption) { "  (a caption that is trained on already)" } else { "" };
+        let caption = Shown(&candidate.caption);
+        lines += &format!("\n  {:>5.2}  {}  {caption}{mark}", worth(candidate), candidate.file);
     }
     terminal::say_lines(&lines);
 }
@@ -149,17 +172,27 @@ fn ask(workshop: &Workshop, index: usize, left: &[Taken]) -> Result<Answer> {
             "{}\nWhich to keep? Numbers of their names, such as 1 4 7; none for other ones; Enter to decide later:",
             Shown(&folder)
         ));
-        let mut line = String::new();
-        if std::io::stdin().lock().read_line(&mut line)? == 0 || line.trim().is_empty() {
-            return Ok(Answer::End);
-        }
+        let Some(line) = answer()?.filter(|line| !line.trim().is_empty()) else { return Ok(Answer::End) };
         if line.trim() == "none" {
             return Ok(Answer::Nothing);
         }
         match chosen(&line, &names) {
             Ok(keep) => return Ok(Answer::Keep(keep)),
-            Err(word) => terminal::say(&format!("there is no picture `{word}`")),
+            Err(word) => terminal::say(&format!("there is no picture `{}`", Shown(word))),
         }
+    }
+}
+
+/// A line of stdin, `None` at its end; what is no text in it names no picture.
+fn answer() -> Result<Option<String>> {
+    let mut line = Vec::new();
+    let read = std::io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line);
+    match read {
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+        // Windows' console refuses halves of characters.
+        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Some("\u{fffd}".to_owned())),
+        Err(error) => Err(error.into()),
     }
 }
 

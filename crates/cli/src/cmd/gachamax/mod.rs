@@ -12,12 +12,15 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use lorabake_diffusion::SamplerChoice;
 use lorabake_judge::gachamax::Workshop;
-use lorabake_recipe::count;
+use lorabake_recipe::{Parsed, count};
 
 use self::choose::{Choice, Pick};
 use super::train::refuse;
-use crate::picture_args::{strong_guidance, values};
+use crate::held_folder::HeldFolder;
+use crate::picture_args::trained_on::strong_guidance;
+use crate::picture_args::values;
 use crate::terminal::{self, Shown};
+use crate::told::Told;
 use crate::{stop, words};
 
 /// The options; their comments are the texts of `--help`.
@@ -90,11 +93,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(warning) = strong_guidance(args.cfg_scale) {
         terminal::say(&warning);
     }
+    // Nothing is made for a command that is refused.
+    let mut held = if args.out.is_dir() { Some(HeldFolder::take(&args.out)?) } else { None };
     let mut workshop = start::open_or_begin(args)?;
+    if held.is_none() {
+        held = Some(HeldFolder::take(&args.out)?);
+    }
+    let mut told = Told::default();
     for index in 0..=usize::from(args.rounds) {
-        let is_last = index == usize::from(args.rounds);
         if index >= workshop.run.rounds.len() {
-            workshop.begin_round()?;
+            tell_gone(&workshop.begin_round()?);
         }
         let stages = match train::recipe(args, &workshop, index) {
             Ok(stages) => stages,
@@ -109,51 +117,81 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if recipe.recipe.data.config.is_some() {
             bail!("--dataset_config: each round has images of its own; leave it out");
         }
-        if workshop.run.rounds[index].steps == 0 {
-            let images = count(workshop.run.rounds[index].images.len(), "image");
-            let what = if is_last { "the last LoRA".to_owned() } else { format!("round {}", index + 1) };
-            terminal::say_lines(&format!("\n{what}: training on {images}"));
-            if !train::train(args, &mut workshop, index, recipe)? {
-                return Ok(stopped());
-            }
+        let mut at = At { args, workshop: &mut workshop, index, told: &mut told };
+        if !at.train(recipe)? {
+            return Ok(stopped());
         }
-        if is_last {
+        if at.is_last() {
             break;
         }
-        if let Some(code) = candidates(args, &mut workshop, index, recipe)? {
+        if let Some(code) = at.candidates(recipe)? {
             return Ok(code);
         }
     }
+    drop(held);
     terminal::result(&done(args, &workshop));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Paints the candidates of a round and has them chosen; the exit code if the command ends with that.
-fn candidates(
-    args: &Args,
-    workshop: &mut Workshop,
+/// A round at work.
+struct At<'a> {
+    args: &'a Args,
+    workshop: &'a mut Workshop,
     index: usize,
-    recipe: &lorabake_recipe::Parsed,
-) -> Result<Option<ExitCode>> {
-    while !workshop.run.rounds[index].chosen {
-        let is_new = !workshop.run.rounds[index].painted;
-        if is_new && !paint::paint(args, workshop, index, recipe)? {
-            return Ok(Some(stopped()));
-        }
-        match choose::choose(args, workshop, index, is_new)? {
-            Choice::Made => {}
-            Choice::None => {
-                terminal::say("no candidate is left, so others are painted");
-                let round = &mut workshop.run.rounds[index];
-                round.tries += 1;
-                round.painted = false;
-                round.candidates.clear();
-                workshop.save()?;
-            }
-            Choice::Later => return Ok(Some(ExitCode::SUCCESS)),
-        }
+    /// Notes of all rounds.
+    told: &'a mut Told,
+}
+
+impl At<'_> {
+    /// Whether it is the training after the last round.
+    fn is_last(&self) -> bool {
+        self.index == usize::from(self.args.rounds)
     }
-    Ok(None)
+
+    /// Trains the round's LoRA, unless it is there; whether it came to its end.
+    fn train(&mut self, recipe: &Parsed) -> Result<bool> {
+        let lora = self.workshop.lora(self.index);
+        let is_needed = self.is_last() || !self.workshop.run.rounds[self.index].painted;
+        let round = &mut self.workshop.run.rounds[self.index];
+        if round.steps > 0 && is_needed && !lora.is_file() {
+            terminal::say(&format!("{}: it is gone, so that it is trained again", Shown(lora.display())));
+            round.steps = 0;
+        }
+        if round.steps > 0 {
+            return Ok(true);
+        }
+        tell_gone(&self.workshop.fill(self.index)?);
+        let images = count(self.workshop.run.rounds[self.index].images.len(), "image");
+        let what = if self.is_last() { "the last LoRA".to_owned() } else { format!("round {}", self.index + 1) };
+        terminal::say_lines(&format!("\n{what}: training on {images}"));
+        train::train(self, recipe)
+    }
+
+    /// Paints the candidates of the round and has them chosen; the exit code if the command ends with that.
+    fn candidates(&mut self, recipe: &Parsed) -> Result<Option<ExitCode>> {
+        while !self.workshop.run.rounds[self.index].chosen {
+            let is_new = !self.workshop.run.rounds[self.index].painted;
+            if is_new && !paint::paint(self, recipe)? {
+                return Ok(Some(stopped()));
+            }
+            match choose::choose(self.args, self.workshop, self.index, is_new)? {
+                Choice::Made => {}
+                Choice::None => {
+                    terminal::say("no candidate is left, so others are painted");
+                    self.workshop.try_again(self.index)?;
+                }
+                Choice::Later => return Ok(Some(ExitCode::SUCCESS)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// That images of earlier rounds are trained on no longer.
+fn tell_gone(gone: &[String]) {
+    for image in gone {
+        terminal::say(&format!("note: {}: it is gone, so that this round does without it", Shown(image)));
+    }
 }
 
 fn stopped() -> ExitCode {
@@ -166,7 +204,7 @@ fn done(args: &Args, workshop: &Workshop) -> String {
     let last = workshop.run.rounds.len() - 1;
     let name = workshop.lora_name(last);
     let folder = workshop.round_folder(last);
-    let file = folder.join(format!("{name}.safetensors"));
+    let file = workshop.lora(last);
     let images = workshop.run.rounds[last].images.len();
     format!(
         "{}  trained on {} of {}\nTo use it:  lorabake generate --lora_dir {} --prompt {}\nTo go on:  the same command \

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lorabake_diffusion::Scheduler;
 use lorabake_generate::easel::{Easel, Order, Ordered};
 use lorabake_generate::from_settings::{Library, Originals};
 use lorabake_generate::picture_file::{read_text, save};
@@ -16,31 +15,37 @@ use lorabake_pixels::pillow::flattened;
 use lorabake_recipe::Parsed;
 use lorabake_weights::whole_file;
 
-use super::Args;
+use super::{Args, At};
 use crate::paint::{self, Stopped};
 use crate::picture_args::model::ModelArgs;
+use crate::picture_args::trained_on::TrainedOn;
 use crate::terminal::{self, Shown};
 
 /// Paints and ranks the candidates of round `index`; whether it came to its end.
 ///
 /// # Errors
 /// When a prompt, a file or the LoRA cannot be used, or a picture cannot be written.
-pub fn paint(args: &Args, workshop: &mut Workshop, index: usize, recipe: &Parsed) -> Result<bool> {
+pub fn paint(at: &mut At<'_>, recipe: &Parsed) -> Result<bool> {
+    let At { args, workshop, index, told } = at;
+    let index = *index;
     if workshop.run.rounds[index].candidates.is_empty() {
         let prompts = prompts(args, workshop)?;
         workshop.plan(index, &prompts);
         workshop.save()?;
     }
     let model = ModelArgs::of_recipe(recipe);
-    let opened = model.open_model()?;
+    let opened = model.open_model(told)?;
     let side = opened.side;
-    let mut easel = model.easel(opened, false, &[])?;
+    let mut easel = model.easel(opened, false, &[], told)?;
     let originals = pictures(workshop)?;
     let candidates = workshop.run.rounds[index].candidates.clone();
     let folder = workshop.candidates(index);
     for (place, candidate) in candidates.iter().enumerate() {
         let original = &originals[place % originals.len()];
-        let order = order(args, workshop, Wanted { index, recipe, candidate, original, side })?;
+        let wanted = Wanted { index, recipe, candidate, original, side };
+        let Ordered { order, notes } = order(args, workshop, wanted)?;
+        notes.iter().for_each(|note| told.say(note));
+        paint::hold(&mut easel, &order)?;
         let path = folder.join(&candidate.file);
         if is_painted(&path, &mut easel, &order)? {
             continue;
@@ -103,34 +108,31 @@ struct Wanted<'a> {
 }
 
 /// What is asked of the painter.
-fn order(args: &Args, workshop: &Workshop, wanted: Wanted<'_>) -> Result<Order> {
+fn order(args: &Args, workshop: &Workshop, wanted: Wanted<'_>) -> Result<Ordered> {
     let Wanted { index, recipe, candidate, original, side } = wanted;
     let recipe = &recipe.recipe;
     let given = recipe.data.resolution;
     let tag = format!("<lora:{}:{}>", workshop.lora_name(index), args.strength);
+    let sampled = TrainedOn {
+        negative_prompt: args.negative_prompt.as_deref(),
+        clip_skip: recipe.model.clip_skip,
+        steps: args.steps,
+        cfg_scale: args.cfg_scale,
+        sampler: args.sampler,
+    };
     let mut settings = PictureSettings {
         prompt: Some(format!("{} {tag}", candidate.prompt)),
-        negative_prompt: args.negative_prompt.clone(),
         width: Some((given.0 / 8 * 8) as usize),
         height: Some((given.1 / 8 * 8) as usize),
-        clip_skip: Some(recipe.model.clip_skip as usize),
         denoising_strength: args.denoising_strength,
-        ..PictureSettings::default()
+        ..sampled.settings()
     };
-    settings.sampling.steps = Some(args.steps.into());
-    settings.sampling.cfg_scale = Some(args.cfg_scale);
-    settings.sampling.sampler = Some(args.sampler.sampler.to_string());
-    if args.sampler.scheduler != Scheduler::Automatic {
-        settings.sampling.scheduler = Some(args.sampler.scheduler.to_string());
-    }
     settings.sampling.seed = Some(candidate.seed);
     let mut folders = vec![workshop.round_folder(index)];
     folders.extend(args.lora_dir.iter().cloned());
     let image = if args.denoising_strength.is_some() { Some(original.clone()) } else { None };
     let originals = Originals { image, resize_mode: ResizeMode::CropAndResize, ..Originals::default() };
-    let Ordered { order, notes } = Order::of(&settings, &Library::of_loras(folders), &originals, side)?;
-    notes.iter().for_each(|note| terminal::say(&format!("note: {note}")));
-    Ok(order)
+    Order::of(&settings, &Library::of_loras(folders), &originals, side)
 }
 
 /// Whether a candidate is there, of just these settings; other pictures under its name are not painted over.

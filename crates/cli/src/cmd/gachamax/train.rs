@@ -7,8 +7,8 @@ use lorabake_judge::gachamax::Workshop;
 use lorabake_recipe::{ParseError, Parsed, parse_run};
 use lorabake_weights::whole_file;
 
-use super::Args;
-use crate::bake::bake;
+use super::{Args, At};
+use crate::bake::bake_telling;
 
 /// The seed of the guides.
 pub const SEED: u64 = 420;
@@ -103,19 +103,19 @@ pub fn recipe(args: &Args, workshop: &Workshop, index: usize) -> Result<Vec<Pars
     parse_run(&argv)
 }
 
-/// Trains round `index`; whether it came to its end.
+/// Trains a round, whose folder of images is filled; whether it came to its end.
 ///
 /// # Errors
 /// What ended the bake.
-pub fn train(args: &Args, workshop: &mut Workshop, index: usize, recipe: &Parsed) -> Result<bool> {
-    workshop.fill(index)?;
-    workshop.run.rounds[index].options = words(args, workshop);
-    workshop.save()?;
-    let outcome = bake(recipe)?;
+pub fn train(at: &mut At<'_>, recipe: &Parsed) -> Result<bool> {
+    let words = words(at.args, at.workshop);
+    at.workshop.run.rounds[at.index].options = words;
+    at.workshop.save()?;
+    let outcome = bake_telling(recipe, at.told)?;
     if outcome.steps < outcome.planned {
         return Ok(false);
     }
-    workshop.run.rounds[index].steps = outcome.steps;
-    workshop.save()?;
+    at.workshop.run.rounds[at.index].steps = outcome.steps;
+    at.workshop.save()?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::{Batch, Jobs};
+use crate::told::Told;
 
 /// The options; their comments are the texts of `--help`.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,8 @@ pub struct Args {
 /// Whatever is wrong with options, prompts or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let Args { picture, output } = args;
-    let model = picture.model.open_model()?;
+    let mut told = Told::default();
+    let model = picture.model.open_model(&mut told)?;
     let batch = Batch { count: output.count, skip: output.skip, out: &output.out };
     let jobs = Jobs::of(picture, batch, model.side)?;
     if picture.texts.explain {
@@ -37,6 +39,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let target = output.target(jobs.pictures.len())?;
     picture.model.set_threads()?;
     let tiling = jobs.pictures.iter().any(|picture| picture.order.request.tiling);
-    let easel = picture.model.easel(model, tiling, &picture.library.embedding_dir)?;
+    let easel = picture.model.easel(model, tiling, &picture.library.embedding_dir, &mut told)?;
     pictures::paint_all(output, easel, &jobs, &target)
 }

@@ -13,7 +13,8 @@ use crate::terminal;
 #[command(rename_all = "verbatim", next_help_heading = "Axes")]
 pub struct AxisArgs {
     /// What differs from column to column: epoch=all, strength=0.5-1.2 (+0.1), sampler=Euler a,DDIM, prompt=hat,crown
-    /// or any other axis; docs/grids.md lists them. [default: that of the plot that --like names]
+    /// or any other axis; docs/grids.md lists them. [default: that of the plot that --like names;
+    /// with --run epoch=all]
     #[arg(long, value_name = "AXIS=VALUES")]
     pub x: Option<String>,
     /// What differs from row to row.
@@ -25,8 +26,8 @@ pub struct AxisArgs {
     /// Pictures of each cell, with seeds that go up.
     #[arg(long, value_name = "PICTURES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub per_cell: u32,
-    /// The run whose snapshots the axis epoch shows: a LoRA of it, its name, or its folder. Without it that of the
-    /// prompt's LoRA.
+    /// The run whose snapshots the axis epoch shows: a LoRA of it, its name, or its folder. Without that axis pictures have
+    /// its last snapshot. [default: that of the prompt's LoRA]
     #[arg(long, value_name = "LORA|FOLDER")]
     pub run: Option<PathBuf>,
     /// Which LoRA of the prompt the axes epoch, lora, strength, te, unet and block act on, if it has several.
@@ -61,6 +62,10 @@ impl AxisArgs {
                 bail!("--like: the plot's axis {name} names a path, which is not opened; type it with --x");
             }
             found.push(axis);
+        }
+        if found.is_empty() && self.run.is_some() {
+            terminal::say("note: --x: not given, so that it is epoch=all, the snapshots of --run");
+            found.push("epoch=all".to_owned());
         }
         if found.is_empty() {
             bail!("--x: it is not given; say what varies, for instance --x strength=0.5,0.8,1");

@@ -13,11 +13,13 @@ use lorabake_judge::grid::{self, Asked, Folder, Model, ModelChoice, Painted, Pla
 use lorabake_recipe::count;
 use lorabake_recipe::model::Checkpoint;
 
+use crate::held_folder::HeldFolder;
 use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::{Batch, Single, Wishes};
 use crate::picture_args::model::ModelArgs;
 use crate::stop;
 use crate::terminal::{self, Shown};
+use crate::told::Told;
 
 /// The options; their comments are the texts of `--help`.
 #[derive(Debug, clap::Args)]
@@ -63,15 +65,17 @@ struct Planned {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let planned = planned(args)?;
     let Planned { plan, folder, identity, seeds } = &planned;
-    for note in &plan.notes {
+    for note in plan.notes.iter().chain(&folder.notes) {
         terminal::say(&format!("note: {note}"));
     }
     args.picture.model.set_threads()?;
     let tiling = plan.pictures.iter().any(|picture| picture.settings.tiling == Some(true));
-    let mut open = |model: &Model| easel(args, model, tiling);
+    let mut told = Told::default();
+    let mut open = |model: &Model| easel(args, model, tiling, &mut told);
     if args.output.dry_run {
         return outlook::tell(plan, folder, &mut open);
     }
+    let _held = HeldFolder::take(&folder.path)?;
     folder.claim(plan, identity, *seeds)?;
     let painted = progress::paint(plan, folder, &mut open)?;
     if painted.is_stopped {
@@ -104,11 +108,17 @@ fn finish(args: &Args, planned: &Planned, painted: &Painted) -> Result<ExitCode>
             Shown(folder.path.join("cells").display())
         ));
     }
+    for kept in &sheets.kept {
+        tell_kept(kept);
+    }
     for sheet in &sheets.files {
         terminal::result(&Shown(sheet.display()).to_string());
     }
     if !args.output.no_html {
         let page = grid::write_page(plan, folder, &painted.failed)?;
+        if let Some(kept) = &page.kept {
+            tell_kept(kept);
+        }
         if !page.is_alone {
             terminal::say(
                 "note: grid.html would have more than 100 MB, so it shows the pictures of the folder cells; pass both on",
@@ -125,6 +135,14 @@ fn finish(args: &Args, planned: &Planned, painted: &Painted) -> Result<ExitCode>
         count(plan.pictures.len(), "picture")
     ));
     Ok(ExitCode::FAILURE)
+}
+
+/// That another file lay where a sheet or the page belongs.
+fn tell_kept(kept: &Path) {
+    terminal::say(&format!(
+        "note: a file that this grid has not written lay in its place; it is kept as {}",
+        Shown(kept.display())
+    ));
 }
 
 fn planned(args: &Args) -> Result<Planned> {
@@ -181,7 +199,7 @@ fn acts_besides(model: &ModelArgs) -> String {
 }
 
 /// Opens a checkpoint of the grid, with the options of the command line.
-fn easel(args: &Args, model: &Model, tiling: bool) -> Result<Easel> {
+fn easel(args: &Args, model: &Model, tiling: bool, told: &mut Told) -> Result<Easel> {
     let own = ModelArgs {
         pretrained_model_name_or_path: match &model.choice.checkpoint {
             Checkpoint::Embedded => None,
@@ -190,6 +208,6 @@ fn easel(args: &Args, model: &Model, tiling: bool) -> Result<Easel> {
         vae: model.choice.vae.clone(),
         ..args.picture.model.clone()
     };
-    let opened = own.open_model()?;
-    own.easel(opened, tiling, &args.picture.library.embedding_dir)
+    let opened = own.open_model(told)?;
+    own.easel(opened, tiling, &args.picture.library.embedding_dir, told)
 }

@@ -30,23 +30,22 @@ pub fn tell(plan: &Plan, folder: &Folder, open: &mut dyn FnMut(&Model) -> Result
     let already = if there > 0 { format!(", {there} of them are there") } else { String::new() };
     let pictures = count(plan.pictures.len(), "picture");
     terminal::result(&format!("pictures: {pictures}{already}, in {}", Shown(folder.path.display())));
-    let loras = match plan.network_files.len() {
-        0 => String::new(),
-        loras => format!(", {} ({} into memory)", count(loras, "LoRA"), count(plan.work.network_loads, "time")),
-    };
-    terminal::result(&format!(
-        "read: {}{loras}; texts are encoded {}",
-        count(plan.models.len(), "checkpoint"),
-        count(plan.work.texts, "time")
-    ));
     if missing.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
+    let work = plan.work(|picture| folder.picture(&picture.file).is_file());
+    terminal::result(&format!(
+        "read: {}{}; texts are encoded {}",
+        count(work.models, "checkpoint"),
+        loras(plan.network_files.len(), work.network_reads),
+        count(work.texts, "time")
+    ));
     let began = Instant::now();
     let mut easel = open(&plan.models[plan.pictures[0].model])?;
     let opening = began.elapsed().as_secs_f64();
     let free = free_memory();
     let trial = grid::try_out(plan, &mut easel)?;
+    trial.told.iter().for_each(|line| terminal::say(line));
     let to_paint: Vec<&Picture> = missing.into_iter().filter(|picture| picture.twin.is_none()).collect();
     let seconds = trial.seconds(plan, &to_paint)? + opening * plan.models.len() as f64;
     let measured = if plan.models.len() > 1 { "the first checkpoint was measured" } else { "measured here" };
@@ -63,6 +62,15 @@ pub fn tell(plan: &Plan, folder: &Folder, open: &mut dyn FnMut(&Model) -> Result
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many LoRAs there are, and how often they are read: each time that another one, or another strength, follows.
+fn loras(files: usize, reads: usize) -> String {
+    if reads == 0 {
+        return String::new();
+    }
+    let often = if reads > files { format!(", {reads} reads in all") } else { String::new() };
+    format!(", {}{often}", count(files, "LoRA"))
 }
 
 /// Most bytes of memory that this process had so far, where the system tells.

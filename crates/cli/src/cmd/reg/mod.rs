@@ -3,6 +3,7 @@
 mod paint;
 mod training;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,14 +11,15 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use lorabake_data::bucket::Layout;
 use lorabake_data::{Dataset, scan};
-use lorabake_diffusion::{SamplerChoice, Scheduler};
+use lorabake_diffusion::SamplerChoice;
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::prompt::tags;
 use lorabake_judge::regularization::{ClassWish, PairsWish, RegPicture, Replacement, of_class, of_images};
 
 use self::training::Training;
 use super::train;
-use crate::picture_args::{strong_guidance, values};
+use crate::picture_args::trained_on::{TrainedOn, strong_guidance};
+use crate::picture_args::values;
 use crate::terminal::{self, Shown};
 
 /// The seed of the guides, where neither the recipe nor the command line has one.
@@ -103,7 +105,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// Names the option.
 fn check_places(args: &Args, training: &Training) -> Result<()> {
     let data = &training.parsed.recipe.data;
-    if let Some(suffix) = &data.caption_extension {
+    let subsets = data.config.iter().flat_map(|config| &config.subsets);
+    let suffixes = subsets.map(|subset| &subset.settings.caption_extension).chain([&data.caption_extension]);
+    for suffix in suffixes.flatten() {
         let is_picture = [".png", ".jpg", ".jpeg", ".webp", ".bmp"].iter().any(|own| suffix.eq_ignore_ascii_case(own));
         if is_picture || suffix.contains(['/', '\\']) || suffix.contains("..") {
             bail!("--caption_extension {suffix}: it is no suffix of captions; give for instance .txt");
@@ -125,18 +129,14 @@ fn check_places(args: &Args, training: &Training) -> Result<()> {
 impl Args {
     /// What all pictures have in common.
     fn settings(&self, training: &Training) -> PictureSettings {
-        let mut settings = PictureSettings {
-            negative_prompt: self.negative_prompt.clone(),
-            clip_skip: Some(training.parsed.recipe.model.clip_skip as usize),
-            ..PictureSettings::default()
+        let sampled = TrainedOn {
+            negative_prompt: self.negative_prompt.as_deref(),
+            clip_skip: training.parsed.recipe.model.clip_skip,
+            steps: self.steps,
+            cfg_scale: self.cfg_scale,
+            sampler: self.sampler,
         };
-        settings.sampling.steps = Some(self.steps.into());
-        settings.sampling.cfg_scale = Some(self.cfg_scale);
-        settings.sampling.sampler = Some(self.sampler.sampler.to_string());
-        if self.sampler.scheduler != Scheduler::Automatic {
-            settings.sampling.scheduler = Some(self.sampler.scheduler.to_string());
-        }
-        settings
+        sampled.settings()
     }
 }
 
@@ -188,10 +188,21 @@ fn pairs(args: &Args, training: &Training) -> Result<Vec<RegPicture>> {
         let path = Shown(path.display());
         terminal::say(&format!("note: {path}: another image has its name, so that one picture serves both"));
     }
+    let trained = true_folders(dataset.items.iter().map(|item| item.path.clone()));
+    let painted = true_folders(pairs.pictures.iter().map(|picture| args.out.join(&picture.picture)));
+    if trained.intersection(&painted).next().is_some() {
+        bail!("--out {}: pictures would lie among the training images; name another folder", args.out.display());
+    }
     if args.bucket_size && !layout.bucketing {
         terminal::say("note: --bucket_size: without --enable_bucket all pictures have the size of --resolution");
     }
     Ok(pairs.pictures)
+}
+
+/// The folders of files, those that there are, without links.
+fn true_folders(files: impl Iterator<Item = PathBuf>) -> BTreeSet<PathBuf> {
+    let folders: BTreeSet<PathBuf> = files.filter_map(|file| Some(file.parent()?.to_owned())).collect();
+    folders.iter().filter_map(|folder| std::fs::canonicalize(folder).ok()).collect()
 }
 
 /// What is odd about the training images.

@@ -15,9 +15,11 @@ use lorabake_weights::whole_file;
 
 use super::Args;
 use super::training::Training;
+use crate::held_folder::HeldFolder;
 use crate::paint::{Stopped, paint};
 use crate::picture_args::model::ModelArgs;
 use crate::terminal::{self, Shown};
+use crate::told::Told;
 use crate::{stop, words};
 
 /// A picture with all that is needed to paint it.
@@ -36,7 +38,8 @@ struct Job<'a> {
 /// When there are other files in the way, and whatever keeps a picture from being painted or written.
 pub fn all(args: &Args, training: Training, pictures: &[RegPicture]) -> Result<ExitCode> {
     let model = ModelArgs::of_recipe(&training.parsed);
-    let opened = model.open_model()?;
+    let mut told = Told::default();
+    let opened = model.open_model(&mut told)?;
     let settings = args.settings(&training);
     let mut jobs = Vec::new();
     for wish in pictures {
@@ -44,9 +47,9 @@ pub fn all(args: &Args, training: Training, pictures: &[RegPicture]) -> Result<E
         let picture = args.out.join(&wish.picture);
         jobs.push(Job { wish, order, picture, caption: args.out.join(&wish.caption_file), is_there: false });
     }
-    std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: it cannot be made", args.out.display()))?;
+    let _held = HeldFolder::take(&args.out)?;
     model.set_threads()?;
-    let mut easel = model.easel(opened, false, &[])?;
+    let mut easel = model.easel(opened, false, &[], &mut told)?;
     look(&mut jobs, &mut easel)?;
     let there = jobs.iter().filter(|job| job.is_there).count();
     if there > 0 && there < jobs.len() {
@@ -132,16 +135,32 @@ fn done(args: &Args, training: &Training, pictures: &[RegPicture], there: usize)
     let out = args.out.display().to_string();
     let earlier = if there > 0 { format!(", {there} of them from before") } else { String::new() };
     let text = format!("{}  {} with captions{earlier}\n", Shown(&out), count(pictures.len(), "picture"));
-    if let Some(config) = &training.parsed.recipe.data.config {
-        let folder = pictures.first().and_then(|picture| picture.picture.parent()).unwrap_or(Path::new(""));
-        let folder = args.out.join(folder);
-        return text
-            + &format!(
-                "To use them, give {} a subset with image_dir = '{}' and is_reg = true",
-                Shown(config.file.display()),
-                Shown(folder.display())
-            );
-    }
     let pairing = if args.class_prompt.is_none() { " --reg_pairing same_name" } else { "" };
+    if let Some(config) = &training.parsed.recipe.data.config {
+        let mut lines = format!("{text}To use them, write into {}:", Shown(config.file.display()));
+        for subset in subsets(args, pictures) {
+            lines += &format!("\n  {}", Shown(subset));
+        }
+        if !pairing.is_empty() {
+            lines += &format!("\nand train with: {pairing}");
+        }
+        return lines;
+    }
     text + &format!("To use them, train with:  --reg_data_dir {}{pairing}", Shown(words::quoted(&out)))
+}
+
+/// The subsets of a `--dataset_config` that take the pictures, a line each.
+fn subsets(args: &Args, pictures: &[RegPicture]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for RegPicture { picture, dataset, .. } in pictures {
+        let folder = args.out.join(picture.parent().unwrap_or(Path::new("")));
+        let folder = folder.display().to_string();
+        // What stands between single marks is taken as it is.
+        let quoted = if folder.contains('\'') { format!("{folder:?}") } else { format!("'{folder}'") };
+        let line = format!("data set {}: a subset with image_dir = {quoted} and is_reg = true", dataset + 1);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }

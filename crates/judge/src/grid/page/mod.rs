@@ -15,10 +15,12 @@ use lorabake_pixels::probe;
 use lorabake_weights::whole_file;
 use serde::Serialize;
 
+use super::folder::Folder;
 use super::paint::Failure;
 use super::plan::{Picture, Plan};
-use super::record::Folder;
 
+/// The page's name.
+const FILE: &str = "grid.html";
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
 const JS: &str = include_str!("page.js");
@@ -32,6 +34,8 @@ const SIDES: std::ops::RangeInclusive<usize> = 96..=384;
 pub struct Page {
     /// Its file.
     pub path: PathBuf,
+    /// Another file that was in its place, under the name that it has now.
+    pub kept: Option<PathBuf>,
     /// Whether the pictures are in it; else it needs the files beside it.
     pub is_alone: bool,
 }
@@ -58,16 +62,17 @@ struct Writer<'a> {
 /// # Errors
 /// When a picture cannot be read, or the page cannot be written.
 pub fn write_page(plan: &Plan, folder: &Folder, failed: &[Failure]) -> Result<Page> {
-    let path = folder.path.join("grid.html");
     let mut bytes = 0;
     for picture in &plan.pictures {
         bytes += std::fs::metadata(folder.picture(&picture.file)).map_or(0, |data| data.len()) * 4 / 3;
     }
     let is_alone = bytes <= MOST_BYTES;
     let mut writer = Writer { plan, folder, failed, is_alone, known: Vec::new() };
-    let written = whole_file::write(&path, |out| writer.write(out));
-    written.with_context(|| format!("cannot save {}", path.display()))?;
-    Ok(Page { path, is_alone })
+    let kept = folder.replace(FILE, |path| {
+        let written = whole_file::write(path, |out| writer.write(out));
+        written.with_context(|| format!("cannot save {}", path.display()))
+    })?;
+    Ok(Page { path: folder.path.join(FILE), kept, is_alone })
 }
 
 impl Writer<'_> {
