@@ -29,6 +29,9 @@ impl HeldFolder {
     /// When another program holds it, or nothing can be written there.
     pub fn take(folder: &Path) -> Result<Self> {
         let shown = folder.display();
+        if folder.exists() && !folder.is_dir() {
+            bail!("--out {shown}: it is a file; name a folder");
+        }
         let refused = || format!("--out {shown}: cannot write there; name another folder");
         std::fs::create_dir_all(folder).with_context(refused)?;
         let lock = match LockFile::take(&folder.join(LOCK)).with_context(refused)? {

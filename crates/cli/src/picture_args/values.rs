@@ -69,3 +69,15 @@ pub fn number(text: &str) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
     value.ok_or_else(|| "it is not a number of 0 or more".to_owned())
 }
+
+/// Words, at least one.
+///
+/// # Errors
+/// What it should be.
+pub fn words(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("it is empty; write what pictures should show".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}

@@ -154,12 +154,19 @@ fn what_cannot_be_is_one_line() {
     let sandbox = sandbox();
     sandbox.write("bare.png", png(1));
     sandbox.write("used/notes.txt", "mine");
-    let cases: [(&[&str], i32, &[&str]); 5] = [
+    let cases: [(&[&str], i32, &[&str]); 11] = [
         (&[], 1, &["--image: name the image to begin with"]),
         (&["--image=nix.png"], 1, &["--image", "nix.png"]),
         (&["--image=bare.png"], 1, &["--caption: bare.png has no caption; give tags"]),
         (&["--image=me.png", "--out=used"], 1, &["--out used: there is notes.txt in it; name a new folder"]),
         (&["--image=me.png", "--pick=some"], 2, &["--pick"]),
+        (&["--image=me.png", "--out=me.txt"], 1, &["--out me.txt: it is a file; name a folder"]),
+        (&["--image=used"], 1, &["--image used: it is a folder; name an image"]),
+        (&["--image=me.png", "--vary="], 2, &["--vary", "it is empty"]),
+        (&["--image=me.png", "--strength=1e9"], 2, &["--strength", "a number from 0 to 10"]),
+        (&["--image=me.png", "--output_dir=x"], 1, &["--output_dir: each round has its own; leave it out"]),
+        // What would keep candidates from being painted is told before the training.
+        (&["--image=me.png", "--out=g", "--prompt=a <lora:nope:1>"], 1, &["no LoRA `nope` in g/round-1"]),
     ];
     for (more, code, said) in cases {
         gachamax(&sandbox, more).refused(code, said);

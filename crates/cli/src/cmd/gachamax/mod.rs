@@ -36,11 +36,11 @@ pub struct Args {
     caption: Option<String>,
     /// What candidates show, in the web UI's form and without the LoRA itself; may be given several times. [default: the
     /// caption, then with one thing changed at a time]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = values::words)]
     prompt: Vec<String>,
     /// Tag that one candidate shows beside the caption, for instance "from side"; may be given several times. [default:
     /// twelve poses and views]
-    #[arg(long, value_name = "TAG", conflicts_with = "prompt")]
+    #[arg(long, value_name = "TAG", conflicts_with = "prompt", value_parser = values::words)]
     vary: Vec<String>,
     /// Folder of the run: all pictures, LoRAs and what is known of them.
     #[arg(long, value_name = "FOLDER", default_value = "gachamax")]
@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "PICTURES", value_parser = clap::value_parser!(u16).range(1..))]
     keep: Option<u16>,
     /// Strength of the LoRA in candidates.
-    #[arg(long, value_name = "STRENGTH", default_value = "1", value_parser = values::number)]
+    #[arg(long, value_name = "STRENGTH", default_value = "1", value_parser = strength)]
     strength: f64,
     /// Begins each candidate with an original and changes so much of it, from 0 to 1; 0.6 is usual. [default: from noise]
     #[arg(long, value_name = "SHARE", value_parser = values::share)]
@@ -85,6 +85,12 @@ pub struct Args {
     more: Vec<OsString>,
 }
 
+/// The strength of a LoRA; more leads to no picture.
+fn strength(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| (0.0..=10.0).contains(value));
+    value.ok_or_else(|| "it is not a number from 0 to 10".to_owned())
+}
+
 /// Begins a run, or goes on with it.
 ///
 /// # Errors
@@ -93,6 +99,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(warning) = strong_guidance(args.cfg_scale) {
         terminal::say(&warning);
     }
+    train::check(args)?;
     // Nothing is made for a command that is refused.
     let mut held = if args.out.is_dir() { Some(HeldFolder::take(&args.out)?) } else { None };
     let mut workshop = start::open_or_begin(args)?;
@@ -159,6 +166,9 @@ impl At<'_> {
         }
         if round.steps > 0 {
             return Ok(true);
+        }
+        if !self.is_last() {
+            paint::check(self, recipe)?;
         }
         tell_gone(&self.workshop.fill(self.index)?);
         let images = count(self.workshop.run.rounds[self.index].images.len(), "image");

@@ -89,13 +89,64 @@ fn prompts(args: &Args, workshop: &Workshop) -> Result<Vec<PlannedPrompt>> {
     let views = if args.vary.is_empty() { VIEWS.map(str::to_owned).to_vec() } else { args.vary.clone() };
     let originals = &workshop.run.originals;
     let each = count.div_ceil(originals.len());
-    for original in originals {
-        for caption in variations(&original.caption, &views, each) {
-            all.push(PlannedPrompt::of_caption(caption));
-        }
+    let captions: Vec<_> = originals.iter().map(|original| variations(&original.caption, &views, each)).collect();
+    // In turn, as the originals are that pictures may begin with.
+    for place in 0..count {
+        let caption = &captions[place % originals.len()][place / originals.len()];
+        all.push(PlannedPrompt::of_caption(caption.clone()));
     }
-    all.truncate(count);
     Ok(all)
+}
+
+/// Looks whether candidates can be painted once there is a LoRA: better now than after an hour of training.
+///
+/// # Errors
+/// What is wrong with a prompt, or a LoRA that it names.
+pub fn check(at: &At<'_>, recipe: &Parsed) -> Result<()> {
+    prompts(at.args, at.workshop)?;
+    let image = at.args.denoising_strength.map(|_| Rgb::filled((64, 64), [0; 3]));
+    let originals = Originals { image, ..Originals::default() };
+    let mut all = at.args.prompt.clone();
+    if all.is_empty() {
+        all.push(String::new());
+    }
+    for prompt in all {
+        let settings = settings(at.args, recipe, prompt);
+        Order::of(
+            &settings,
+            &library(at.args, at.workshop, at.index),
+            &originals,
+            recipe.recipe.data.resolution.0 as usize,
+        )?;
+    }
+    Ok(())
+}
+
+/// What a candidate of this prompt is to be, but for its seed.
+fn settings(args: &Args, recipe: &Parsed, prompt: String) -> PictureSettings {
+    let recipe = &recipe.recipe;
+    let given = recipe.data.resolution;
+    let sampled = TrainedOn {
+        negative_prompt: args.negative_prompt.as_deref(),
+        clip_skip: recipe.model.clip_skip,
+        steps: args.steps,
+        cfg_scale: args.cfg_scale,
+        sampler: args.sampler,
+    };
+    PictureSettings {
+        prompt: Some(prompt),
+        width: Some((given.0 / 8 * 8) as usize),
+        height: Some((given.1 / 8 * 8) as usize),
+        denoising_strength: args.denoising_strength,
+        ..sampled.settings()
+    }
+}
+
+/// Where LoRAs of a round's prompts are found: its own first.
+fn library(args: &Args, workshop: &Workshop, index: usize) -> Library {
+    let mut folders = vec![workshop.round_folder(index)];
+    folders.extend(args.lora_dir.iter().cloned());
+    Library::of_loras(folders)
 }
 
 /// A candidate that is to be painted.
@@ -110,29 +161,12 @@ struct Wanted<'a> {
 /// What is asked of the painter.
 fn order(args: &Args, workshop: &Workshop, wanted: Wanted<'_>) -> Result<Ordered> {
     let Wanted { index, recipe, candidate, original, side } = wanted;
-    let recipe = &recipe.recipe;
-    let given = recipe.data.resolution;
     let tag = format!("<lora:{}:{}>", workshop.lora_name(index), args.strength);
-    let sampled = TrainedOn {
-        negative_prompt: args.negative_prompt.as_deref(),
-        clip_skip: recipe.model.clip_skip,
-        steps: args.steps,
-        cfg_scale: args.cfg_scale,
-        sampler: args.sampler,
-    };
-    let mut settings = PictureSettings {
-        prompt: Some(format!("{} {tag}", candidate.prompt)),
-        width: Some((given.0 / 8 * 8) as usize),
-        height: Some((given.1 / 8 * 8) as usize),
-        denoising_strength: args.denoising_strength,
-        ..sampled.settings()
-    };
+    let mut settings = settings(args, recipe, format!("{} {tag}", candidate.prompt));
     settings.sampling.seed = Some(candidate.seed);
-    let mut folders = vec![workshop.round_folder(index)];
-    folders.extend(args.lora_dir.iter().cloned());
     let image = if args.denoising_strength.is_some() { Some(original.clone()) } else { None };
     let originals = Originals { image, resize_mode: ResizeMode::CropAndResize, ..Originals::default() };
-    Order::of(&settings, &Library::of_loras(folders), &originals, side)
+    Order::of(&settings, &library(args, workshop, index), &originals, side)
 }
 
 /// Whether a candidate is there, of just these settings; other pictures under its name are not painted over.

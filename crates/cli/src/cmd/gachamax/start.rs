@@ -16,6 +16,9 @@ use crate::terminal::{self, Shown};
 /// # Errors
 /// When there is neither a run nor an image, or an image has no caption.
 pub fn open_or_begin(args: &Args) -> Result<Workshop> {
+    if args.out.exists() && !args.out.is_dir() {
+        bail!("--out {}: it is a file; name a folder", args.out.display());
+    }
     if let Some(workshop) = Workshop::open(&args.out)? {
         let round = workshop.run.rounds.len().max(1);
         terminal::say(&format!("{}: going on with round {round}", Shown(args.out.display())));
@@ -30,6 +33,9 @@ pub fn open_or_begin(args: &Args) -> Result<Workshop> {
     }
     let mut images = Vec::new();
     for path in &args.image {
+        if path.is_dir() {
+            bail!("--image {}: it is a folder; name an image", path.display());
+        }
         size(path).context("--image")?;
         images.push(Taken { path: path.clone(), caption: caption_of(args, path)? });
     }

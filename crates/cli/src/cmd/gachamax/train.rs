@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lorabake_judge::gachamax::Workshop;
 use lorabake_recipe::{ParseError, Parsed, parse_run};
 use lorabake_weights::whole_file;
@@ -55,6 +55,19 @@ fn names_recipe(args: &Args) -> bool {
 fn has(args: &Args, name: &str) -> bool {
     let is_it = |word: &OsString| word.to_string_lossy().split('=').next() == Some(name);
     args.more.iter().any(is_it)
+}
+
+/// Refuses options of training that each round has its own of.
+///
+/// # Errors
+/// Names the option.
+pub fn check(args: &Args) -> Result<()> {
+    for option in ["--train_data_dir", "--dataset_config", "--output_dir", "--output_name", "--resume"] {
+        if has(args, option) {
+            bail!("{option}: each round has its own; leave it out, and name the folder of the run with --out");
+        }
+    }
+    Ok(())
 }
 
 /// Writes the recipe of quick LoRAs into the run's folder, unless the user has one.

@@ -77,17 +77,27 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let _held = HeldFolder::take(&folder.path)?;
     folder.claim(plan, identity, *seeds)?;
-    let painted = progress::paint(plan, folder, &mut open)?;
+    let painted = match progress::paint(plan, folder, &mut open) {
+        Err(error) => {
+            tell_there("note", &planned);
+            return Err(error);
+        }
+        Ok(painted) => painted,
+    };
     if painted.is_stopped {
-        let there = painted.painted + painted.found;
-        terminal::say(&format!(
-            "stopped: {there} of {} pictures are in {}; the same command goes on",
-            plan.pictures.len(),
-            Shown(folder.path.display())
-        ));
+        tell_there("stopped", &planned);
         return Ok(ExitCode::from(stop::INTERRUPTED as u8));
     }
     finish(args, &planned, &painted)
+}
+
+/// How many pictures there are, and how they become more.
+fn tell_there(why: &str, planned: &Planned) {
+    let Planned { plan, folder, .. } = planned;
+    let there = plan.pictures.iter().filter(|picture| folder.picture(&picture.file).is_file()).count();
+    let all = plan.pictures.len();
+    let folder = Shown(folder.path.display());
+    terminal::say(&format!("{why}: {there} of {all} pictures are in {folder}; the same command goes on"));
 }
 
 /// Writes sheets and page.

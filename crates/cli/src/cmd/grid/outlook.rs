@@ -40,6 +40,7 @@ pub fn tell(plan: &Plan, folder: &Folder, open: &mut dyn FnMut(&Model) -> Result
         loras(plan.network_files.len(), work.network_reads),
         count(work.texts, "time")
     ));
+    terminal::say("the first picture is tried with few steps, to tell the time");
     let began = Instant::now();
     let mut easel = open(&plan.models[plan.pictures[0].model])?;
     let opening = began.elapsed().as_secs_f64();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use lorabake_generate::easel::{Easel, Order};
+use lorabake_generate::easel::{Easel, Finished, Order};
 use lorabake_generate::from_settings::{Library, Originals};
 use lorabake_generate::picture_file::{read_text, write_over};
 use lorabake_generate::png_text::PictureSettings;
@@ -59,12 +59,15 @@ pub fn all(args: &Args, training: Training, pictures: &[RegPicture]) -> Result<E
         if !job.is_there {
             let name = format!("picture {} of {}", index + 1, jobs.len());
             match paint(&mut easel, &job.order, &name, None) {
-                Err(error) if error.is::<Stopped>() => return Ok(stopped(&jobs[..index], jobs.len())),
+                Err(error) if error.is::<Stopped>() => {
+                    tell_there("stopped", &jobs);
+                    return Ok(ExitCode::from(stop::INTERRUPTED as u8));
+                }
                 Err(error) => return Err(error),
-                Ok(finished) => write_over(&job.picture, &finished.pixels(), &finished.fields.text())?,
+                Ok(finished) => write(job, &finished).inspect_err(|_| tell_there("note", &jobs))?,
             }
         }
-        write_caption(job)?;
+        write_caption(job).inspect_err(|_| tell_there("note", &jobs))?;
     }
     terminal::result(&done(args, &training, pictures, there));
     Ok(ExitCode::SUCCESS)
@@ -125,9 +128,14 @@ fn write_caption(job: &Job<'_>) -> Result<()> {
     written.with_context(|| format!("cannot write {}", job.caption.display()))
 }
 
-fn stopped(before: &[Job<'_>], all: usize) -> ExitCode {
-    terminal::say(&format!("stopped: {} of {all} pictures are there; the same command goes on", before.len()));
-    ExitCode::from(stop::INTERRUPTED as u8)
+fn write(job: &Job<'_>, finished: &Finished) -> Result<()> {
+    write_over(&job.picture, &finished.pixels(), &finished.fields.text())
+}
+
+/// How many pictures there are, and how they become more.
+fn tell_there(why: &str, jobs: &[Job<'_>]) {
+    let there = jobs.iter().filter(|job| job.picture.is_file()).count();
+    terminal::say(&format!("{why}: {there} of {} pictures are there; the same command goes on", jobs.len()));
 }
 
 /// What there is now, and what to do with it.
