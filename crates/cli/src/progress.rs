@@ -42,9 +42,13 @@ impl Counter {
             return;
         }
         if self.said.elapsed() >= PATIENCE {
-            let left = self.began.elapsed().as_secs_f64() / done.max(1) as f64 * self.total.saturating_sub(done) as f64;
-            let line = format!("{} {done}/{}  {} left  {message}", self.what, self.total, words::duration(left));
-            terminal::say(line.trim_end());
+            let mut line = format!("{} {done}/{}", self.what, self.total);
+            // Nothing is known of the time before something is done.
+            if done > 0 {
+                let left = self.began.elapsed().as_secs_f64() / done as f64 * self.total.saturating_sub(done) as f64;
+                line += &format!("  {} left", words::duration(left));
+            }
+            terminal::say(format!("{line}  {message}").trim_end());
             self.said = Instant::now();
         }
     }

@@ -116,6 +116,21 @@ fn an_answer_that_is_no_text_is_asked_for_again() {
     assert_eq!(files(&sandbox, "candidates"), ["02.png", "02.txt"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_question() {
+    let sandbox = sandbox();
+    let options = [&["gachamax"], &QUICK[..], &["--image=me.png", "--pick=ask", "--rounds=1"]].concat();
+    let mut child = sandbox.start_asking(&options);
+    sandbox.wait_for(&mut child, "Which to keep?");
+    sandbox.interrupt(&child);
+    let stdin = child.stdin.take();
+    let done = sandbox.finish(child);
+    drop(stdin);
+    assert_eq!((done.code, done.stdout.as_str()), (130, ""), "{}", done.stderr);
+    assert!(done.stderr.contains("stopped; the same command goes on"), "{}", done.stderr);
+}
+
 #[test]
 fn no_candidate_at_all_means_others() {
     let sandbox = sandbox();

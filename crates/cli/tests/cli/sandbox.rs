@@ -88,6 +88,11 @@ impl Sandbox {
         self.command(env!("CARGO_BIN_EXE_lorabake"), arguments).spawn().unwrap()
     }
 
+    /// Starts it with a stdin that says nothing yet.
+    pub fn start_asking(&self, arguments: &[&str]) -> Child {
+        self.command(env!("CARGO_BIN_EXE_lorabake"), arguments).stdin(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Runs it with files of at most `blocks` × 512 bytes: the system refuses to write more, as if the disk were full.
     pub fn run_on_full_disk(&self, blocks: usize, arguments: &[&str]) -> Done {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");

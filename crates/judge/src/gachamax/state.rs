@@ -88,7 +88,11 @@ impl Run {
     /// # Errors
     /// When it is none of ours, or names files that lead elsewhere.
     pub fn read(path: &Path) -> Result<Self> {
-        let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+        let data = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+        let size = data.len();
+        if !data.is_file() {
+            bail!("{}: it is no file; move it away", path.display());
+        }
         if size > MOST_BYTES {
             bail!("{}: {size} bytes are no state of a run; move it away", path.display());
         }

@@ -240,15 +240,15 @@ impl Workshop {
     /// Plans the candidates of round `index`, one of each of `prompts`; later tries have other seeds and names.
     pub fn plan(&mut self, index: usize, prompts: &[PlannedPrompt]) {
         let first = self.run.rounds[index].asked_before;
-        let seed = self.run.seed + 1000 * (index as u64 + 1);
+        let seed = self.run.seed.wrapping_add(1000 * (index as u64 + 1));
         let mut candidates = Vec::new();
         for (place, planned) in prompts.iter().enumerate() {
-            let number = first + place;
+            let number = first.wrapping_add(place);
             candidates.push(Candidate {
-                file: format!("{:02}.png", number + 1),
+                file: format!("{:02}.png", number.wrapping_add(1)),
                 prompt: planned.prompt.clone(),
                 caption: planned.caption.clone(),
-                seed: (seed + number as u64) & u64::from(u32::MAX),
+                seed: seed.wrapping_add(number as u64) & u64::from(u32::MAX),
                 likeness: None,
             });
         }

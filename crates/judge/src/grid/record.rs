@@ -101,7 +101,9 @@ impl Record {
     pub fn find(folder: &Path) -> Found {
         let path = folder.join(FILE);
         let size = match std::fs::metadata(&path) {
-            Ok(data) => data.len(),
+            Ok(data) if data.is_file() => data.len(),
+            // A pipe would never end.
+            Ok(_) => return Found::Damaged("it is no file".to_owned()),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Found::Nothing;
             }

@@ -1,16 +1,23 @@
 //! The choice among the candidates of a round: by a folder, in the terminal, or by likeness.
 
 use std::io::{BufRead, ErrorKind, Read};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use anyhow::Result;
 use lorabake_judge::gachamax::{Best, Candidate, Taken, Workshop, best};
 use lorabake_recipe::count;
 
 use super::Args;
+use crate::stop;
 use crate::terminal::{self, Shown};
 
 /// More bytes than any answer has.
 const LONGEST: u64 = 64 << 10;
+
+/// How often it is looked for Ctrl-C.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -34,6 +41,8 @@ pub enum Choice {
     None,
     /// The user is to look at them first.
     Later,
+    /// The user has stopped the program.
+    Stopped,
 }
 
 /// Has the candidates of round `index` chosen; `is_new` if they were painted just now.
@@ -85,6 +94,7 @@ pub fn choose(args: &Args, workshop: &mut Workshop, index: usize, is_new: bool) 
                 workshop.reject_all_but(index, &[])?;
                 return Ok(Choice::None);
             }
+            Answer::Stop => return Ok(Choice::Stopped),
             Answer::End => {
                 tell_folder(workshop, index, true);
                 return Ok(Choice::Later);
@@ -161,6 +171,8 @@ enum Answer {
     Nothing,
     /// The user said nothing, or nobody is there.
     End,
+    /// Ctrl-C.
+    Stop,
 }
 
 /// Asks in the terminal.
@@ -172,7 +184,11 @@ fn ask(workshop: &Workshop, index: usize, left: &[Taken]) -> Result<Answer> {
             "{}\nWhich to keep? Numbers of their names, such as 1 4 7; none for other ones; Enter to decide later:",
             Shown(&folder)
         ));
-        let Some(line) = answer()?.filter(|line| !line.trim().is_empty()) else { return Ok(Answer::End) };
+        let line = match line()? {
+            Line::Text(line) if !line.trim().is_empty() => line,
+            Line::Text(_) | Line::Nothing => return Ok(Answer::End),
+            Line::Stop => return Ok(Answer::Stop),
+        };
         if line.trim() == "none" {
             return Ok(Answer::Nothing);
         }
@@ -183,16 +199,39 @@ fn ask(workshop: &Workshop, index: usize, left: &[Taken]) -> Result<Answer> {
     }
 }
 
-/// A line of stdin, `None` at its end; what is no text in it names no picture.
-fn answer() -> Result<Option<String>> {
-    let mut line = Vec::new();
-    let read = std::io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line);
-    match read {
-        Ok(0) => Ok(None),
-        Ok(_) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
-        // Windows' console refuses halves of characters.
-        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Some("\u{fffd}".to_owned())),
-        Err(error) => Err(error.into()),
+/// What came from stdin.
+enum Line {
+    Text(String),
+    /// Its end.
+    Nothing,
+    /// Ctrl-C.
+    Stop,
+}
+
+/// Waits for a line of stdin, or for Ctrl-C; what is no text in it names no picture.
+fn line() -> Result<Line> {
+    let wished = stop::wished()?;
+    let (send, lines) = channel();
+    // A thread of its own, since what waits for a line hears no Ctrl-C.
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        let read = std::io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line);
+        // Nobody listens any longer after Ctrl-C.
+        let _ = send.send(read.map(|_| line));
+    });
+    loop {
+        let read = match lines.recv_timeout(PAUSE) {
+            Ok(read) => read,
+            Err(_) if wished.load(Ordering::Relaxed) => return Ok(Line::Stop),
+            Err(_) => continue,
+        };
+        return match read {
+            Ok(line) if line.is_empty() => Ok(Line::Nothing),
+            Ok(line) => Ok(Line::Text(String::from_utf8_lossy(&line).into_owned())),
+            // Windows' console refuses halves of characters.
+            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Line::Text("\u{fffd}".to_owned())),
+            Err(error) => Err(error.into()),
+        };
     }
 }
 

@@ -191,6 +191,7 @@ impl At<'_> {
                     self.workshop.try_again(self.index)?;
                 }
                 Choice::Later => return Ok(Some(ExitCode::SUCCESS)),
+                Choice::Stopped => return Ok(Some(stopped())),
             }
         }
         Ok(None)
