@@ -14,6 +14,8 @@ const LOCK: &str = ".lorabake-folder.lock";
 
 /// Folders within folders that hold what is painted.
 const DEEPEST: usize = 3;
+/// More folders than painting makes; beyond them nothing is looked for.
+const MOST_FOLDERS: usize = 1000;
 
 /// A folder that is held until this is dropped.
 #[derive(Debug)]
@@ -57,7 +59,7 @@ fn half_written(folder: &Path) -> Vec<PathBuf> {
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         found.extend(abandoned(&folder, |_| true));
-        if depth == DEEPEST {
+        if depth == DEEPEST || folders.len() > MOST_FOLDERS {
             continue;
         }
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {

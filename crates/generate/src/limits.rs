@@ -14,6 +14,9 @@ const MOST_STEPS: f64 = 1000.0;
 /// Noise levels far above those of any model.
 const LARGEST_SIGMA: f64 = 100_000.0;
 
+/// How many times as large the second pass may be.
+const UPSCALE: RangeInclusive<f64> = 1.0..=16.0;
+
 /// What is wrong with `settings`, a line each.
 pub fn problems(settings: &PictureSettings) -> Vec<String> {
     let whole = |value: Option<usize>| value.map(|value| value as f64);
@@ -59,12 +62,13 @@ pub fn problems(settings: &PictureSettings) -> Vec<String> {
     found.check("--extra_noise", sampling.extra_noise, 0.0..=10.0);
     found.check("--mask_blur", settings.mask.blur, 0.0..=64.0);
     found.check("--inpaint_padding", whole(settings.mask.padding), 0.0..=256.0);
-    found.check("--hr_scale", hires.upscale, 1.0..=16.0);
+    found.check("--hr_scale", hires.upscale, UPSCALE);
     found.check("--hr_resize", whole(hires.width), 0.0..=LARGEST_SIDE);
     found.check("--hr_resize", whole(hires.height), 0.0..=LARGEST_SIDE);
     found.check("--hr_steps", whole(hires.steps), 0.0..=MOST_STEPS);
     let side = settings.width.unwrap_or(0).max(settings.height.unwrap_or(0));
-    let larger = side as f64 * hires.upscale.unwrap_or(0.0);
+    let times = hires.upscale.filter(|times| UPSCALE.contains(times)).unwrap_or(0.0);
+    let larger = side as f64 * times;
     if larger > LARGEST_SIDE {
         found.0.push(format!("--hr_scale leads to a side of {larger:.0} pixels; {LARGEST_SIDE} are the most"));
     }
@@ -134,7 +138,8 @@ mod tests {
             ("Clip skip: 1000000000000", "--clip_skip"),
         ] {
             let told = told(settings);
-            assert!(told.iter().any(|line| line.starts_with(option)), "{settings}: {told:?}");
+            let lines = told.iter().filter(|line| line.starts_with(option)).count();
+            assert_eq!(lines, 1, "{settings}: {told:?}");
         }
     }
 }

@@ -9,6 +9,7 @@ use lorabake_model::control::Mode;
 use lorabake_pixels::decode::decode;
 use lorabake_weights::metadata::ModelHashes;
 
+use super::values::there;
 use crate::terminal;
 
 /// ControlNets, which act together.
@@ -94,7 +95,7 @@ impl ControlArgs {
         for index in 0..count {
             let said = like.get(index).map(|text| UnitText::read(text));
             let Some(Found { model, settings }) = self.found(index, said.as_ref())? else { continue };
-            let image = decode(&self.control_image[index]).context("--control_image")?.image;
+            let image = decode(there("--control_image", &self.control_image[index])?).context("--control_image")?.image;
             let unit = settings.unit(model, image).map_err(|why| anyhow!(why))?;
             let name = unit.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let hash = ModelHashes::legacy_of(&unit.model).ok().filter(|hash| !is_of_nothing(hash));

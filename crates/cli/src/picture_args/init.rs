@@ -12,6 +12,7 @@ use lorabake_generate::resize_mode::ResizeMode;
 use lorabake_pixels::decode::decode_rgba;
 use lorabake_pixels::pillow::flattened;
 
+use super::values::there;
 use crate::terminal;
 
 /// The picture to begin with.
@@ -129,12 +130,12 @@ impl InitArgs {
             ..Originals::default()
         };
         let Some(path) = &self.init_image else { return Ok(originals) };
-        let image = decode_rgba(path).context("--init_image")?;
+        let image = decode_rgba(there("--init_image", path)?).context("--init_image")?;
         let size = image.size();
         // The web UI puts what is transparent on white.
         originals.image = Some(flattened(&image, [255; 3]));
         if let Some(path) = &self.mask {
-            let picture = decode_rgba(path).context("--mask")?;
+            let picture = decode_rgba(there("--mask", path)?).context("--mask")?;
             if picture.size() != size && self.inpaint_only_masked {
                 bail!(
                     "--mask {}: it is {} × {} pixels and --init_image {} × {}; make both alike",

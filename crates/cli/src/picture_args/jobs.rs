@@ -9,6 +9,7 @@ use lorabake_generate::picture_file::read_text;
 use lorabake_generate::png_text::{self, PictureSettings};
 use lorabake_generate::prompt::tags;
 use lorabake_generate::read_noise;
+use lorabake_recipe::count as count_of;
 
 use super::model::folder_of;
 use super::{PictureArgs, effect, wanted};
@@ -109,7 +110,8 @@ impl Jobs {
         let wishes = Wishes::of(args, batch)?;
         let count = wishes.singles.len();
         if batch.skip as usize >= count {
-            bail!("--skip {}: there are {count} pictures in all; leave --skip out", batch.skip);
+            let all = count_of(count, "picture");
+            bail!("--skip {}: it is {all} in all; leave --skip out", batch.skip);
         }
         if wishes.like.as_ref().is_some_and(|like| !like.plot.is_empty()) {
             terminal::say(

@@ -1,5 +1,8 @@
 //! How single values on the command line are read.
 
+use std::path::Path;
+
+use anyhow::bail;
 use lorabake_generate::request::LARGEST_SCALE;
 use lorabake_recipe::train::Precision;
 
@@ -23,6 +26,7 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
         Some([width, height])
     });
     match sides {
+        Some([0, 0]) => Err("both sides are 0, which changes nothing; leave it out".to_owned()),
         Some([width, height]) if width <= 8192 && height <= 8192 => Ok([width, height]),
         _ => Err("it is not a size; write for instance 512x768".to_owned()),
     }
@@ -79,5 +83,30 @@ pub fn words(text: &str) -> Result<String, String> {
         Err("it is empty; write what pictures should show".to_owned())
     } else {
         Ok(text.to_owned())
+    }
+}
+
+/// The file that an option names.
+///
+/// # Errors
+/// When there is none.
+pub fn there<'p>(option: &str, path: &'p Path) -> anyhow::Result<&'p Path> {
+    if !path.exists() {
+        bail!("{option} {}: there is no such file; correct the name", path.display());
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_do_nothing_are_refused() {
+        assert_eq!(size("512X768"), Ok([512, 768]));
+        assert_eq!(size("0x768"), Ok([0, 768]));
+        assert!(size("0x0").unwrap_err().contains("leave it out"));
+        assert!(size("9000x8").is_err() && words(" ").is_err());
+        assert!(there("--mask", Path::new("nowhere.png")).unwrap_err().to_string().starts_with("--mask nowhere.png: "));
     }
 }

@@ -71,6 +71,14 @@ fn each_data_set_of_a_config_gets_pictures_of_its_own() {
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     let again = sandbox.run(&["reg", "recipe.toml", "--steps=1", "--cfg_scale=5"]);
     assert!(again.stdout.contains("4 pictures with captions, 4 of them from before"), "{}", again.stdout);
+    sandbox.write("stages.toml", "train_data_dir = 'set'\nseed = 7\n[[stage]]\n[[stage]]\nresolution = 128\n");
+    sandbox.images("set/1_fox", 1);
+    let stages = reg(&sandbox, &["stages.toml", "--out=stages"]);
+    assert!(
+        stages.stderr.contains("note: the recipe has 2 stages; pictures are for the images of the first"),
+        "{}",
+        stages.stderr
+    );
     sandbox.write("here.toml", "[[datasets]]\n[[datasets.subsets]]\nimage_dir = '1_hat'\nclass_tokens = 'hat'\n");
     sandbox.images("1_hat", 1);
     reg(&sandbox, &["--dataset_config=here.toml", "--out=."])

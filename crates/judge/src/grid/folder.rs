@@ -168,6 +168,8 @@ fn look(path: &Path, identity: &str) -> Result<Use> {
 
 #[cfg(test)]
 mod tests {
+    use lorabake_weights::whole_file;
+
     use super::*;
     use crate::grid::record::FORM;
 
@@ -233,7 +235,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         begin(folder.path(), "a");
         let found = Folder::find(folder.path(), "a").unwrap();
-        let write = |text: &str| found.replace("grid.html", |path| Ok(std::fs::write(path, text)?)).unwrap();
+        let whole = |path: &Path, text: &str| whole_file::write(path, |out| out.write_all(text.as_bytes()));
+        let write = |text: &str| found.replace("grid.html", |path| Ok(whole(path, text)?)).unwrap();
         assert_eq!(write("one"), None);
         assert_eq!(write("two"), None);
         std::fs::write(folder.path().join("grid.html"), "my notes").unwrap();

@@ -9,6 +9,7 @@ use lorabake_pixels::probe::size;
 use lorabake_recipe::data::captions::CaptionRules;
 
 use super::{Args, train};
+use crate::picture_args::values;
 use crate::terminal::{self, Shown};
 
 /// The run of `--out`, begun if there is none.
@@ -36,7 +37,7 @@ pub fn open_or_begin(args: &Args) -> Result<Workshop> {
         if path.is_dir() {
             bail!("--image {}: it is a folder; name an image", path.display());
         }
-        size(path).context("--image")?;
+        size(values::there("--image", path)?).context("--image")?;
         images.push(Taken { path: path.clone(), caption: caption_of(args, path)? });
     }
     let words = images[0].caption.split(',').next().unwrap_or_default().to_owned();

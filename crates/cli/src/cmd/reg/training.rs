@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use anyhow::Result;
 use lorabake_generate::open_model;
 use lorabake_judge::regularization::Replacement;
-use lorabake_recipe::{ParseError, Parsed, parse_train};
+use lorabake_recipe::{ParseError, Parsed, parse_run};
 use lorabake_train::session::settled;
 
 use super::{Args, SEED};
+use crate::terminal;
 
 /// The recipe of a training, and where its seed comes from.
 pub struct Training {
@@ -32,7 +33,12 @@ impl Training {
         if args.class_prompt.is_some() {
             argv.push(option("--train_data_dir", args.out.as_os_str().to_owned()));
         }
-        Ok(Self::settled(parse_train(&argv)?))
+        let mut stages = parse_run(&argv)?;
+        if stages.len() > 1 {
+            let count = stages.len();
+            terminal::say(&format!("note: the recipe has {count} stages; pictures are for the images of the first"));
+        }
+        Ok(Self::settled(stages.swap_remove(0)))
     }
 
     fn settled(parsed: Parsed) -> Result<Self> {
