@@ -72,8 +72,9 @@ const CHORES: [Chore; 11] = [
     },
     Chore {
         name: "judge-check",
-        takes: "[FOLDER] [--pictures] [--tuning] [--made_only | --rules_only] [--only PART]",
-        about: "judges good bakes and such as are spoilt on purpose, which takes most of an hour; the confusion matrix",
+        takes: "[FOLDER] [--pictures] [--shown] [--tuning] [--made_only | --rules_only] [--only NAME] [--part PART]...",
+        about: "judges good bakes and such as are spoilt on purpose, which takes most of an hour; the confusion matrix. \
+                Parts: scale, controls, noise, advice, ablation",
         run: |args| judge_check::run(args, &root()),
     },
     Chore {

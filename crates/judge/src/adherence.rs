@@ -7,11 +7,21 @@
 //! Misleads: a tag that the base does not know is seen in no picture; there is no measure then. The trigger is unknown to
 //! the base, so it must be in neither text.
 
-use crate::bootstrap::{Bootstrap, Interval, mean};
-use crate::paired::paired;
+use std::collections::BTreeMap;
 
-/// How sure it must be that the base sees the tag in its own pictures.
-const LEVEL: f64 = 0.95;
+use anyhow::Result;
+use burn::tensor::Tensor;
+use lorabake_lora::Attached;
+
+use crate::bootstrap::{Bootstrap, Interval, mean};
+use crate::losses::{Job, LossMeter};
+use crate::measure::Mean;
+use crate::pictures::TagHeed;
+
+/// Standard errors by which the base must see the tag in its own pictures.
+const SURE: f64 = 2.0;
+/// Pictures that a tag must have been asked for in.
+const FEWEST: usize = 4;
 
 /// Losses of pictures told the prompt with and without a tag, picture by picture.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +46,9 @@ pub struct Adherence {
 /// # Panics
 /// If there are not as many losses with as without the tag.
 pub fn adherence(lora: &TagLosses<'_>, base: &TagLosses<'_>, bootstrap: &Bootstrap) -> Option<Adherence> {
-    let seen = paired(base.without, base.with, LEVEL)?;
-    if lora.with.is_empty() || seen.interval.low <= 0.0 {
+    assert_eq!(base.with.len(), base.without.len(), "pairs");
+    let seen = Mean::of_differences(base.without, base.with);
+    if lora.with.is_empty() || seen.mean.is_nan() || seen.mean <= SURE * seen.error {
         return None;
     }
     let [ours, theirs] = [gains(lora), gains(base)];
@@ -48,6 +59,73 @@ pub fn adherence(lora: &TagLosses<'_>, base: &TagLosses<'_>, bootstrap: &Bootstr
 fn gains(losses: &TagLosses<'_>) -> Vec<f64> {
     assert_eq!(losses.with.len(), losses.without.len(), "pairs");
     losses.without.iter().zip(losses.with).map(|(without, with)| without - with).collect()
+}
+
+/// A picture with what it was asked to show.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The prompt without the trigger.
+    pub prompt: &'a str,
+    /// Its latents in the UNet's scale, [1, 4, H, W].
+    pub latents: &'a Tensor<4>,
+    /// The number by which its noise is drawn.
+    pub key: u64,
+}
+
+/// How well each tag that only some prompts have is heeded, of those that the base shows; the least heeded first. `lora`
+/// and `base` are pictures of the same prompts.
+///
+/// # Errors
+/// When a prompt is much too long.
+pub fn heeded(meter: &LossMeter<'_>, lora: &[Asked<'_>], base: &[Asked<'_>]) -> Result<Vec<TagHeed>> {
+    let mut all = Vec::new();
+    for tag in some_tags(base) {
+        let [own, theirs] = [tag_losses(meter, &tag, lora)?, tag_losses(meter, &tag, base)?];
+        let own = TagLosses { with: &own.with, without: &own.without };
+        let theirs = TagLosses { with: &theirs.with, without: &theirs.without };
+        if let Some(found) = adherence(&own, &theirs, &Bootstrap::default()) {
+            // Where the interval reaches up to what is usual, nothing is known.
+            let share = found.interval.map_or(found.ratio, |interval| interval.high.min(1.0));
+            all.push(TagHeed { tag, share });
+        }
+    }
+    all.sort_by(|one, other| one.share.total_cmp(&other.share));
+    Ok(all)
+}
+
+/// Tags of some prompts, but not of all.
+fn some_tags(asked: &[Asked<'_>]) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for picture in asked {
+        for tag in tags(picture.prompt) {
+            *counts.entry(tag).or_default() += 1;
+        }
+    }
+    let is_some = |count: usize| count >= FEWEST && count < asked.len();
+    counts.into_iter().filter(|(_, count)| is_some(*count)).map(|(tag, _)| tag.to_owned()).collect()
+}
+
+fn tags(prompt: &str) -> impl Iterator<Item = &str> {
+    prompt.split(',').map(str::trim).filter(|tag| !tag.is_empty())
+}
+
+/// Losses of all pictures whose prompts have a tag.
+struct OfTag {
+    with: Vec<f64>,
+    without: Vec<f64>,
+}
+
+fn tag_losses(meter: &LossMeter<'_>, tag: &str, asked: &[Asked<'_>]) -> Result<OfTag> {
+    let none = Attached::default();
+    let [mut with, mut without] = [Vec::new(), Vec::new()];
+    for Asked { prompt, latents, key } in asked.iter().filter(|picture| tags(picture.prompt).any(|own| own == tag)) {
+        let rest: Vec<&str> = tags(prompt).filter(|own| *own != tag).collect();
+        for (jobs, text) in [(&mut with, (*prompt).to_owned()), (&mut without, rest.join(", "))] {
+            let condition = meter.condition(&text, latents, &none)?.remove(0);
+            jobs.push(Job { latents, key: *key, condition });
+        }
+    }
+    Ok(OfTag { with: meter.log_losses(&with), without: meter.log_losses(&without) })
 }
 
 #[cfg(test)]

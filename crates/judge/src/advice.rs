@@ -16,6 +16,14 @@ const MOST: usize = 3;
 const STEP: f64 = 4.0;
 /// What the UNet's rate is divided by when pictures are noise.
 const MUCH: f64 = 8.0;
+/// The guide's usual rate of the UNet, and that of the demonstrations of the model inside the program.
+const USUAL: [f64; 2] = [1e-4, 3e-3];
+/// A noise offset above this is more than anybody means.
+const MUCH_OFFSET: f64 = 0.2;
+/// What the guide gives for a noise offset.
+const USUAL_OFFSET: f64 = 0.1;
+/// "Rank 64 does most characters; 16 to 32 simple ones."
+const RANKS: [u32; 2] = [64, 32];
 
 /// A change of one option.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +54,8 @@ pub enum Reason {
     FarTooHigh,
     /// Alpha is above the rank.
     AlphaAboveRank,
+    /// The rank is larger than most things need, and it is overcooked.
+    RankTooLarge,
     /// It is best below strength 1.
     RateTooHigh,
     /// It is best above strength 1 and has not been trained to its end.
@@ -64,6 +74,14 @@ pub enum Reason {
     Tags,
     /// Captions lack the trigger.
     MissingTrigger,
+    /// Captions have no word in common that calls it up.
+    NoTrigger,
+    /// Captions do not fit their images.
+    Captions,
+    /// A tag is no longer heeded.
+    Deaf,
+    /// The set's looks come along without the trigger.
+    LooksAlong,
     /// Pictures are saturated, and the noise offset was on.
     NoiseOffset,
     /// Pictures of a prompt are all alike.
@@ -87,10 +105,16 @@ pub fn advise(measures: &Measures, judgement: &Judgement, facts: &RunFacts) -> V
         Verdict::Fine | Verdict::CannotTell => {}
         Verdict::Broken => broken(facts, &mut advice),
         Verdict::Overcooked => overcooked(judged, response, facts, &mut advice),
-        Verdict::Undercooked => undercooked(response, facts, &mut advice),
+        Verdict::Undercooked => undercooked(judged, response, facts, &mut advice),
     }
-    for finding in &judged.findings {
-        advice.extend(of_note(finding, facts));
+    if facts.alpha > f64::from(facts.rank) {
+        advice.push(alpha_to_rank(facts));
+    }
+    // What is noise says nothing about bleeding or variety.
+    if judged.verdict != Verdict::Broken {
+        for finding in &judged.findings {
+            advice.extend(of_note(finding, facts));
+        }
     }
     if facts.has_trigger && measures.tags.without_trigger > 0.2 {
         advice.push(plain(Reason::MissingTrigger));
@@ -116,27 +140,39 @@ fn changed(reason: Reason, changes: Vec<Change>) -> Advice {
 }
 
 fn broken(facts: &RunFacts, advice: &mut Vec<Advice>) {
-    if facts.alpha > f64::from(facts.rank) {
+    let by_alpha = facts.alpha / f64::from(facts.rank.max(1));
+    if by_alpha > 1.0 {
         advice.push(alpha_to_rank(facts));
     }
-    advice.push(rates_by(1.0 / MUCH, Reason::FarTooHigh, facts));
+    // Changes grow with alpha, so that much of the eighth may be done by that.
+    if by_alpha < MUCH {
+        advice.push(rates_by(by_alpha.max(1.0) / MUCH, Reason::FarTooHigh, facts));
+    }
 }
 
 fn overcooked(judged: &Judged, response: Option<&Response>, facts: &RunFacts, advice: &mut Vec<Advice>) {
-    if facts.alpha > f64::from(facts.rank) {
-        advice.push(alpha_to_rank(facts));
-    }
     let mut is_by_heart = false;
     let mut is_too_strong = false;
+    let mut is_text_lost = false;
     for finding in &judged.findings {
         is_by_heart |= matches!(finding, Finding::ByHeart(_) | Finding::Copies(_));
+        is_text_lost |= matches!(finding, Finding::TextLost(_));
         is_too_strong |=
             matches!(finding, Finding::BestBelow(..) | Finding::WorseThanBase(_) | Finding::PastItsBest(..));
     }
-    if is_too_strong {
-        // A strength of 0 says only that it is far too much.
-        let factor = response.map_or(1.0 / STEP, |response| response.best.max(1.0 / STEP));
-        advice.push(rates_by(factor, Reason::RateTooHigh, facts));
+    if facts.noise_offset > MUCH_OFFSET {
+        // It has learned the offset, which no rate mends.
+        let lower = change("noise_offset", facts.noise_offset, USUAL_OFFSET);
+        advice.push(changed(Reason::NoiseOffset, vec![lower]));
+    } else if facts.alpha > f64::from(facts.rank) {
+        // As good as a rate so many times as high; both at once would be too much.
+        advice.push(alpha_to_rank(facts));
+    } else if is_too_strong {
+        advice.push(rates_by(weaker(response), Reason::RateTooHigh, facts));
+    } else if is_text_lost {
+        let to = rounded(facts.text_encoder_lr / STEP);
+        let lower = change("text_encoder_lr", rate(facts.text_encoder_lr), rate(to));
+        advice.push(changed(Reason::TextTooHigh, vec![lower]));
     }
     if is_by_heart {
         let mut changes = Vec::new();
@@ -145,20 +181,45 @@ fn overcooked(judged: &Judged, response: Option<&Response>, facts: &RunFacts, ad
         }
         advice.push(changed(Reason::ByHeart, changes));
     }
+    let enough = RANKS[usize::from(is_by_heart)];
+    if facts.rank > enough {
+        let mut changes = vec![change("network_dim", facts.rank, enough)];
+        if facts.alpha > f64::from(enough) {
+            changes.push(change("network_alpha", facts.alpha, enough));
+        }
+        advice.push(changed(Reason::RankTooLarge, changes));
+    }
 }
 
-fn undercooked(response: Option<&Response>, facts: &RunFacts, advice: &mut Vec<Advice>) {
-    let best = response.map_or(2.0, |response| response.best).clamp(1.25, STEP);
-    let is_far = response.is_none_or(|response| response.still_falling);
-    if is_far {
-        advice.push(rates_by(STEP, Reason::RateTooLow, facts));
+/// By how much a rate is lowered: to the best strength. Where that is as good as none, it says only that the rate is far
+/// too high, and the guide's eighth is taken.
+fn weaker(response: Option<&Response>) -> f64 {
+    match response {
+        Some(response) if response.best < 1.0 / MUCH => 1.0 / MUCH,
+        Some(response) => response.best.clamp(1.0 / STEP, 1.0),
+        None => 1.0 / STEP,
+    }
+}
+
+fn undercooked(judged: &Judged, response: Option<&Response>, facts: &RunFacts, advice: &mut Vec<Advice>) {
+    let mut is_far = response.is_none_or(|response| response.still_falling);
+    for finding in &judged.findings {
+        is_far |= matches!(finding, Finding::HardlyLearned(_) | Finding::HardlyActs(_));
+    }
+    let factor = match response {
+        Some(response) if !is_far => response.best.clamp(1.25, STEP),
+        _ => STEP,
+    };
+    let usual = USUAL[usize::from(facts.is_embedded)];
+    if !facts.finds_rates && facts.unet_lr < usual / 2.0 {
+        advice.push(rates_by(factor, Reason::RateTooLow, facts));
         return;
     }
     let mut changes = Vec::new();
     if let Some(epochs) = facts.epochs {
-        changes.push(change("max_train_epochs", epochs, (epochs as f64 * best).ceil() as u64));
+        changes.push(change("max_train_epochs", epochs, (epochs as f64 * factor).ceil() as u64));
     } else if let Some(steps) = facts.steps {
-        changes.push(change("max_train_steps", steps, (steps as f64 * best).ceil() as u64));
+        changes.push(change("max_train_steps", steps, (steps as f64 * factor).ceil() as u64));
     }
     advice.push(changed(Reason::MoreSteps, changes));
 }
@@ -171,7 +232,11 @@ fn of_note(finding: &Finding, facts: &RunFacts) -> Option<Advice> {
             let to = rounded(facts.text_encoder_lr * best.clamp(1.0 / STEP, STEP));
             Some(changed(reason, vec![change("text_encoder_lr", rate(facts.text_encoder_lr), rate(to))]))
         }
-        Finding::Bleeds(_) if !facts.keeps_prior => {
+        Finding::TextMoved(_) => {
+            let to = rate(rounded(facts.text_encoder_lr / 2.0));
+            Some(changed(Reason::TextTooHigh, vec![change("text_encoder_lr", rate(facts.text_encoder_lr), to)]))
+        }
+        Finding::Bleeds(_) | Finding::Moved(_) if !facts.keeps_prior => {
             let mut changes = vec![change("prior_prediction", false, true)];
             if let Some(trigger) = &facts.trigger {
                 changes.push(change("trigger_word", "", trigger));
@@ -179,12 +244,16 @@ fn of_note(finding: &Finding, facts: &RunFacts) -> Option<Advice> {
             }
             Some(changed(Reason::Bleeds, changes))
         }
-        Finding::Bleeds(_) => Some(plain(Reason::Bleeds)),
+        Finding::Bleeds(_) | Finding::Moved(_) => Some(plain(Reason::Bleeds)),
+        Finding::LooksAlong(_) => Some(plain(Reason::LooksAlong)),
+        Finding::CaptionsDoNotFit(_) => Some(plain(Reason::Captions)),
+        Finding::NoTrigger => Some(plain(Reason::NoTrigger)),
+        Finding::Deaf(..) => Some(plain(Reason::Deaf)),
         Finding::Fried(..) if facts.noise_offset > 0.0 => Some(changed(
             Reason::NoiseOffset,
             vec![change("noise_offset", facts.noise_offset, rounded(facts.noise_offset / 2.0))],
         )),
-        Finding::Rigid(_) => Some(plain(Reason::Rigid)),
+        Finding::Rigid(_) | Finding::Posed(_) => Some(plain(Reason::Rigid)),
         Finding::NothingHeldOut => Some(changed(Reason::HoldOut, vec![change("validation_split", 0, 0.15)])),
         _ => None,
     }

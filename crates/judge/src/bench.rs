@@ -6,9 +6,10 @@ use lorabake_generate::probe::{Probe, Strengths};
 use lorabake_lora::{Attached, LoraNetwork, Net, Strength};
 use lorabake_weights::Part;
 
+use crate::captions::caption_gains;
 use crate::drift::{BasePredictions, Drift, Told};
 use crate::losses::{LossMeter, Losses, scores};
-use crate::material::{Material, Sample};
+use crate::material::{HeldOut, Material, Sample};
 use crate::measure::{Measures, SnapshotMeasures};
 use crate::plain::PlainPicture;
 use crate::runs::Snapshot;
@@ -105,12 +106,25 @@ impl Bench<'_> {
                 measured[*index].whole = Some(self.whole_response(&worn, &base)?);
             }
         }
-        Ok(self.measures(measured))
+        Ok(self.measures(measured, self.caption_gains()?))
+    }
+
+    /// What captions explain of their images to the checkpoint alone, image by image.
+    ///
+    /// # Errors
+    /// When a caption is much too long.
+    pub fn caption_gains(&self) -> Result<Vec<f64>> {
+        let mut samples: Vec<&Sample> = self.material.training.iter().collect();
+        if self.material.kind == HeldOut::Split {
+            samples.extend(&self.material.held_out);
+        }
+        caption_gains(self.meter, &samples)
     }
 
     /// Measures of snapshots with what they were measured by.
-    pub fn measures(&self, snapshots: Vec<SnapshotMeasures>) -> Measures {
+    pub fn measures(&self, snapshots: Vec<SnapshotMeasures>, caption_gains: Vec<f64>) -> Measures {
         Measures {
+            caption_gains,
             held_out: self.material.kind,
             held_out_images: self.material.held_out.len(),
             training_images: self.material.training.len(),

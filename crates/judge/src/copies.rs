@@ -8,7 +8,10 @@
 //! seeds of the base stands in. Flat backgrounds make all pictures alike. Features of a small model are blunt: where
 //! held-out images come nearer than 0.7, `blunt` says so, and little is to be concluded.
 
+use std::borrow::Borrow;
+
 use crate::bootstrap::{Interval, mean};
+use crate::features::{Features, Yardstick};
 use crate::nearest::{Nearest, distances};
 use crate::quantile::{median, quantile};
 use crate::wilson::wilson;
@@ -94,19 +97,34 @@ fn scale(training: &Training<'_>) -> Option<f64> {
     if scale > 0.0 { Some(scale) } else { None }
 }
 
+/// How much of the composition of `pictures` is that of the nearest image of `set`, which `near` has the numbers of.
+pub fn composition<F: Borrow<Features>>(
+    yardstick: &Yardstick,
+    pictures: &[F],
+    near: &[Nearest],
+    set: &[F],
+) -> Option<f64> {
+    let mut distances = Vec::with_capacity(pictures.len());
+    for (picture, near) in pictures.iter().zip(near) {
+        let [own, other] = [picture, &set[near.index]].map(|features| yardstick.patchwork(features.borrow()));
+        distances.push(PatchDistances { anywhere: own.anywhere(&other), at_place: own.at_place(&other) });
+    }
+    composition_copied(&distances)
+}
+
 /// How far a picture's patches are from those of its nearest training image.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PatchDistances {
+struct PatchDistances {
     /// Wherever the most alike patch is.
-    pub anywhere: f64,
+    anywhere: f64,
     /// At the same place.
-    pub at_place: f64,
+    at_place: f64,
 }
 
 /// How much of the composition is that of the nearest training image, a mean over pictures: the distance of patches
 /// anywhere divided by that at their places. 1 = each thing is where it was. Compare with held-out images. `None` without
 /// pictures.
-pub fn composition_copied(pictures: &[PatchDistances]) -> Option<f64> {
+fn composition_copied(pictures: &[PatchDistances]) -> Option<f64> {
     if pictures.is_empty() {
         return None;
     }

@@ -177,6 +177,28 @@ pub fn fry(lora: &[Looks], base: &[Looks], set: &[Looks]) -> Option<Fry> {
     Some(Fry { shifts, worst })
 }
 
+/// Looks of the set that are so many units beyond the base's tell whether they come along.
+const MARKED: f64 = 2.0;
+
+/// How far the looks of pictures have gone from the base's for the same prompts to the training set's, 0 = nowhere, 1 = all
+/// the way: the mean over values in which the set differs from the base. `None` where there are none, or no pictures.
+/// Of prompts without the trigger it tells whether the set's style comes along.
+pub fn way_to_set(lora: &[Looks], base: &[Looks], set: &[Looks]) -> Option<f64> {
+    if lora.is_empty() || base.is_empty() || set.is_empty() {
+        return None;
+    }
+    let mut shares = Vec::new();
+    for look in LOOKS {
+        let middle = |all: &[Looks]| mean(&all.iter().map(|looks| looks.get(look)).collect::<Vec<f64>>());
+        let [own, from, to] = [middle(lora), middle(base), middle(set)];
+        let unit = Beyond::of(look, &base.iter().map(|looks| looks.get(look)).collect::<Vec<f64>>(), &[]).unit;
+        if (to - from).abs() > MARKED * unit {
+            shares.push((own - from) / (to - from));
+        }
+    }
+    if shares.is_empty() { None } else { Some(mean(&shares)) }
+}
+
 /// What is usual for a value, and the unit of what is beyond.
 struct Beyond {
     base: f64,
@@ -249,6 +271,15 @@ mod tests {
         assert_eq!(found.shifts[0].look, Look::Saturation);
         assert_eq!(fry(&[], &lora, &[]), None);
         assert_eq!(fry(&lora, &[], &[]), None);
+    }
+
+    #[test]
+    fn the_way_to_the_set_counts_where_the_set_differs() {
+        let base = saturated(&[0.1, 0.11]);
+        let way = |own: f64| way_to_set(&saturated(&[own]), &base, &saturated(&[0.905]));
+        assert!((way(0.505).unwrap() - 0.5).abs() < 1e-9 && way(0.105).unwrap().abs() < 1e-9);
+        assert_eq!(way_to_set(&base, &base, &saturated(&[0.12])), None);
+        assert_eq!(way_to_set(&base, &base, &[]), None);
     }
 
     #[test]

@@ -8,10 +8,10 @@
 //! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone
 //! scenes         captions → prompts with the trigger that the set has no picture of
 //! setup          recipe → what a run is measured by: material, plain, how pictures are painted
-//! bench          snapshots → Measures (measure): losses beside the checkpoint's own (losses), drift, text_drift, strength, tags
+//! bench          snapshots → Measures (measure): losses beside the checkpoint's own (losses), drift, text_drift, strength, tags, captions
 //! studio         a snapshot → its pictures; paintings: these → PictureMeasures: likeness, copies, diversity, bleed, fry, noise_blobs
-//! bootstrap      how sure a number is; paired: that of a difference; wilson: that of a share
-//! rules          Measures, PictureMeasures, RunFacts → Judgement; advice: → what the next bake should change
+//! bootstrap      how sure a number is; wilson: that of a share
+//! rules          Measures, PictureMeasures, RunFacts → Judgement (thresholds, keep); advice: → what to change next
 //! while_training a run that trains → a verdict behind each epoch, and whether the run should end
 //! grid           settings and axes → a grid of pictures: one file a picture, a sheet with labels, an HTML page
 //! html           what pages have in common; sheet: pictures and labels → one picture; lettering: text → labels on it
@@ -36,6 +36,7 @@ pub mod material;
 pub mod plain;
 pub mod scenes;
 
+pub mod captions;
 pub mod drift;
 pub mod losses;
 pub mod strength;
@@ -52,7 +53,6 @@ pub mod noise_blobs;
 
 pub mod bootstrap;
 pub mod nearest;
-pub mod paired;
 pub mod quantile;
 pub mod wilson;
 
@@ -64,8 +64,10 @@ pub mod studio;
 
 pub mod advice;
 pub mod facts;
+mod keep;
 pub mod rules;
 pub mod setup;
+mod thresholds;
 pub mod verdict;
 pub mod while_training;
 

@@ -108,7 +108,20 @@ impl<'a> LossMeter<'a> {
     pub fn losses(&self, samples: &[Sample], conditions: &[Conditioning], adapters: &Adapters) -> Losses {
         let jobs: Vec<(&Sample, &Conditioning)> = samples.iter().zip(conditions).collect();
         let exam = &self.exam;
-        exam.predictor.each(&jobs, |(sample, condition)| exam.losses(sample, condition, adapters))
+        exam.predictor.each(&jobs, |(sample, condition)| {
+            let Sample { latents, key, mask, .. } = sample;
+            exam.losses(&Seen { latents, key: *key, mask: mask.as_ref() }, condition, adapters)
+        })
+    }
+
+    /// The mean over timesteps of the logarithm of the checkpoint's own loss, of each of `jobs`.
+    pub fn log_losses(&self, jobs: &[Job<'_>]) -> Vec<f64> {
+        let exam = &self.exam;
+        let none = Attached::default();
+        let losses = exam.predictor.each(jobs, |job| exam.losses(&Seen::of(job), &job.condition, &none.unet));
+        let mean =
+            |own: &Vec<f64>| own.iter().map(|loss| loss.max(f64::MIN_POSITIVE).ln()).sum::<f64>() / own.len() as f64;
+        losses.iter().map(mean).collect()
     }
 
     /// What is predicted for each of `jobs` at each timestep.
@@ -121,14 +134,27 @@ impl<'a> LossMeter<'a> {
     }
 }
 
+/// What losses are measured of.
+struct Seen<'a> {
+    latents: &'a Tensor<4>,
+    key: u64,
+    mask: Option<&'a Tensor<4>>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(job: &Job<'a>) -> Self {
+        Self { latents: job.latents, key: job.key, mask: None }
+    }
+}
+
 impl Exam<'_> {
-    fn losses(&self, sample: &Sample, condition: &Conditioning, adapters: &Adapters) -> Vec<f64> {
+    fn losses(&self, seen: &Seen<'_>, condition: &Conditioning, adapters: &Adapters) -> Vec<f64> {
         let mut losses = Vec::with_capacity(self.timesteps.len());
-        for timesteps in self.together(&sample.latents) {
-            let noisy = self.noisy(&sample.latents, sample.key, timesteps);
+        for timesteps in self.together(seen.latents) {
+            let noisy = self.noisy(seen.latents, seen.key, timesteps);
             let predicted = self.predictor.predict(&noisy, condition.repeat(timesteps.len()), adapters);
             let error = (predicted - noisy.noise).powi_scalar(2);
-            losses.extend(means(error, sample.mask.as_ref()));
+            losses.extend(means(error, seen.mask));
         }
         losses
     }

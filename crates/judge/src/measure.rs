@@ -107,6 +107,9 @@ pub struct Measures {
     pub timesteps: Vec<usize>,
     /// What the captions say.
     pub tags: TagReport,
+    /// How much better they explain their images to the checkpoint alone than those of other images do.
+    #[serde(default)]
+    pub caption_gains: Vec<f64>,
     /// The snapshots in their order.
     pub snapshots: Vec<SnapshotMeasures>,
 }

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use burn::tensor::Tensor;
 use lorabake_generate::painter::Painter;
 use lorabake_pixels::Rgb;
 
+use crate::adherence::{Asked, heeded};
 use crate::bleed::{PlainPrompt, bleed};
 use crate::bootstrap::Bootstrap;
-use crate::copies::{Training, copies};
+use crate::copies::{Training, composition, copies};
 use crate::diversity::{BetweenSeeds, diversity};
 use crate::features::{FeatureMaker, Features, Yardstick};
-use crate::fry::{Looks, fry};
+use crate::fry::{Looks, fry, way_to_set};
 use crate::likeness::{Fidelity, ToTraining, likeness};
+use crate::losses::LossMeter;
 use crate::material::{HeldOut, Material};
 use crate::nearest::{Nearest, distances, leave_one_out, nearest};
 use crate::noise_blobs::{Texture, noise_blobs};
-use crate::pictures::PictureMeasures;
+use crate::pictures::{PictureMeasures, TagHeed};
 use crate::plain::PlainPicture;
 use crate::studio::{Raw, RawGallery};
 
@@ -86,6 +89,7 @@ pub struct Comparison<'a> {
     /// The checkpoint's own pictures.
     pub base: Gallery,
     plain: Vec<Arc<Features>>,
+    plain_looks: Vec<Looks>,
     /// Training images by number, for the report.
     pub images: Vec<Rgb>,
 }
@@ -121,9 +125,14 @@ impl<'a> Comparison<'a> {
         known.extend(base.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)));
         let yardstick = Yardstick::of(&known);
         let references = References::new(&yardstick, &training, &held_out, &base);
+        let mut plain_looks = Vec::new();
+        for picture in plain {
+            let latents = picture.latents.clone().into_data().try_into_vec().context("latents are f32")?;
+            plain_looks.push(Looks::of(&picture.image, &latents));
+        }
         let plain = plain.iter().map(|picture| eye.maker.features(&picture.image)).collect::<Result<_>>()?;
         let images = material.training.iter().map(|sample| sample.view.image.clone()).collect();
-        Ok(Self { eye, yardstick, references, training, set_looks, base, plain, images })
+        Ok(Self { eye, yardstick, references, training, set_looks, base, plain, plain_looks, images })
     }
 
     /// Pictures beside each other; `plain` are the checkpoint's own of prompts without trigger.
@@ -155,6 +164,20 @@ impl<'a> Comparison<'a> {
         sheet
     }
 
+    /// How well the tags of the scenes are heeded in a snapshot's pictures.
+    ///
+    /// # Errors
+    /// When a prompt is much too long.
+    pub fn heed(&self, meter: &LossMeter<'_>, gallery: &Gallery) -> Result<Vec<TagHeed>> {
+        let latents = [&self.base, gallery].map(|own| self.eye.latents(own));
+        let prompts: Vec<&str> = self.base.scenes.iter().flatten().map(|painting| painting.prompt.as_str()).collect();
+        let [base, own] = latents.each_ref().map(|latents| {
+            let asked = prompts.iter().zip(latents).enumerate();
+            asked.map(|(key, (prompt, latents))| Asked { prompt, latents, key: key as u64 }).collect::<Vec<_>>()
+        });
+        heeded(meter, &own, &base)
+    }
+
     /// What is measured of a snapshot's pictures.
     ///
     /// # Errors
@@ -177,6 +200,9 @@ impl<'a> Comparison<'a> {
                 fry.shifts.iter().map(|shift| (shift.look.name().to_owned(), shift.z)).collect()
             }),
             noise: noise.map_or(0.0, |noise| noise.share),
+            looks_along: way_to_set(&gallery.plain_looks(), &self.plain_looks, &self.set_looks),
+            composition: self.composition(&gallery, &own),
+            tags: Vec::new(),
         };
         Ok((measures, gallery))
     }
@@ -194,6 +220,13 @@ impl<'a> Comparison<'a> {
             }
         }
         None
+    }
+
+    /// How much more of the composition is that of the nearest training image than in pictures that never saw it.
+    fn composition(&self, gallery: &Gallery, near: &[Nearest]) -> Option<f64> {
+        let usual = self.references.composition?;
+        let own = composition(&self.yardstick, &gallery.features(), near, &self.training)?;
+        if usual < 1.0 { Some((own - usual) / (1.0 - usual)) } else { None }
     }
 
     fn between_seeds(&self, gallery: &Gallery) -> Vec<BetweenSeeds> {
@@ -243,6 +276,9 @@ struct References {
     seeds: Option<f64>,
     /// Share of the checkpoint's own pictures that are as near as copies.
     copied_by_base: f64,
+    /// How much of their composition held-out images share with the nearest training image, or the checkpoint's pictures
+    /// if that is more.
+    composition: Option<f64>,
     images: usize,
 }
 
@@ -281,8 +317,14 @@ impl References {
             held_out: yardstick.near(held_out, training),
             seeds: mean(pairs),
             copied_by_base: 0.0,
+            composition: None,
             images: training.len(),
         };
+        for pictures in [held_out, own.as_slice()] {
+            if let Some(usual) = composition(yardstick, pictures, &yardstick.near(pictures, training), training) {
+                references.composition = Some(usual.max(references.composition.unwrap_or(0.0)));
+            }
+        }
         let copied = copies(&yardstick.near(&own, training), &references.training());
         references.copied_by_base = copied.map_or(0.0, |copies| copies.share);
         references
@@ -303,6 +345,10 @@ impl Gallery {
         self.scenes.iter().flatten().map(|painting| painting.looks).collect()
     }
 
+    fn plain_looks(&self) -> Vec<Looks> {
+        self.plain.iter().map(|painting| painting.looks).collect()
+    }
+
     fn textures(&self) -> Vec<Texture> {
         self.scenes.iter().filter_map(|pair| pair[0].texture).collect()
     }
@@ -319,6 +365,11 @@ impl Eye<'_> {
             plain.push(self.look_at(picture)?);
         }
         Ok(Gallery { scenes, plain })
+    }
+
+    /// The latents of the scenes, in their order.
+    fn latents(&self, gallery: &Gallery) -> Vec<Tensor<4>> {
+        gallery.scenes.iter().flatten().map(|painting| self.painter.encode(&painting.image)).collect()
     }
 
     fn look_closely(&self, raw: Raw) -> Result<Painting> {

@@ -1,88 +1,16 @@
-//! From measures to a verdict: one table of thresholds, one function a rule.
-//!
-//! The thresholds were fitted on bakes of the model inside the program that were spoilt on purpose; docs/judging.md has the
-//! numbers. Those on strengths and ratios to the checkpoint's own losses should carry over to other models.
+//! From measures to a verdict: one function a rule; the thresholds are those of [`crate::thresholds`].
 
 use crate::facts::RunFacts;
+use crate::keep::{Kept, keep, shown};
 use crate::material::HeldOut;
 use crate::measure::{Mean, Measures, SnapshotMeasures};
 use crate::pictures::PictureMeasures;
-use crate::strength::Response;
+use crate::strength::{Point, Response};
+use crate::thresholds::AT;
 use crate::verdict::{Finding, Judged, Judgement, Verdict};
 
 /// Drift of a LoRA that changes nothing.
 const NOTHING: f64 = 1e-6;
-
-/// Where verdicts change.
-struct Thresholds {
-    /// Drift without trigger from which a LoRA paints noise.
-    noise: f64,
-    /// Share of its pictures that look like noise.
-    noisy_pictures: f64,
-    /// Score from which it is no better than nothing, and clearly so.
-    worse: f64,
-    /// Best strength below which it is overcooked …
-    overcooked: f64,
-    /// … or below this, if alpha is above the rank …
-    overcooked_by_alpha: f64,
-    /// … if the interval ends below this, too.
-    overcooked_end: f64,
-    /// Best strength above which it is undercooked …
-    undercooked: f64,
-    /// … if the interval begins above this, too.
-    undercooked_begin: f64,
-    /// Score above which it hardly acts.
-    idle: f64,
-    /// Score over training images above which it has hardly learned them. How far errors can fall depends on the model,
-    /// and was fitted for the one inside the program only.
-    hardly_learned: f64,
-    /// Score over training images below which it knows them by heart, whatever else.
-    by_heart: f64,
-    /// The same, for a LoRA whose pictures are all alike.
-    alike_by_heart: f64,
-    /// Share of pictures that are copies.
-    copies: f64,
-    /// z of saturation, contrast, clipping and sharpness.
-    fried: f64,
-    /// How much more a LoRA should act with its trigger.
-    selectivity: f64,
-    /// Diversity beside the checkpoint's.
-    rigid: f64,
-    /// Likeness below which it is not there yet.
-    alike: f64,
-    /// Likenesses that differ by no more are the same.
-    as_alike: f64,
-    /// Best strength of the text encoders outside of which a note is made.
-    text: [f64; 2],
-    /// Held-out images below which their number is mentioned.
-    few: usize,
-    /// Held-out images from which they tell something.
-    enough: usize,
-}
-
-const AT: Thresholds = Thresholds {
-    noise: 1.0,
-    noisy_pictures: 0.3,
-    worse: 0.05,
-    overcooked: 0.65,
-    overcooked_by_alpha: 0.8,
-    overcooked_end: 0.85,
-    undercooked: 1.3,
-    undercooked_begin: 1.05,
-    idle: -0.03,
-    hardly_learned: -0.41,
-    by_heart: -2.0,
-    alike_by_heart: -1.2,
-    copies: 0.5,
-    fried: 3.0,
-    selectivity: 2.0,
-    rigid: 0.35,
-    alike: 0.2,
-    as_alike: 0.05,
-    text: [0.6, 1.6],
-    few: 3,
-    enough: 5,
-};
 
 /// Judges a run by its measures; `pictures` are those of snapshots that were painted with, by their number.
 pub fn judge(measures: &Measures, pictures: &[(usize, PictureMeasures)], facts: &RunFacts) -> Judgement {
@@ -178,11 +106,17 @@ fn overcooked(evidence: &Evidence<'_>) -> Vec<Finding> {
     // With alpha above the rank less is needed to believe it: the guides never saw that end well.
     let is_braked = facts.alpha <= f64::from(facts.rank);
     let limit = if is_braked { AT.overcooked } else { AT.overcooked_by_alpha };
-    if let Some(Response { best, interval, .. }) = &snapshot.whole
+    if let Some(response @ Response { best, interval, .. }) = &snapshot.whole
         && *best < limit
         && interval[1] < AT.overcooked_end
+        && (!is_braked || is_costly(response))
     {
         findings.push(Finding::BestBelow(*best, *interval));
+    }
+    if let Some(moved) = snapshot.text_drift.and_then(|drift| drift.of_apart())
+        && moved > AT.text_lost
+    {
+        findings.push(Finding::TextLost(moved));
     }
     let training = Mean::of(&snapshot.training).mean;
     let is_rigid = painted.and_then(|painted| painted.diversity).is_some_and(|diversity| diversity < AT.rigid);
@@ -206,21 +140,33 @@ fn overcooked(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Whether it matters that a LoRA is best below strength 1: where errors hardly depend on the strength, nobody sees that
+/// they are least at 0.5.
+fn is_costly(response: &Response) -> bool {
+    let Mean { mean, error } = cost(response);
+    mean > AT.cost && mean > error
+}
+
+/// How much larger errors are at strength 1 than at the best one that was measured, as a logarithm.
+fn cost(response: &Response) -> Mean {
+    let full = response.points.iter().find(|point| point.strength == 1.0);
+    let best = response.points.iter().min_by(|one, other| one.mean().total_cmp(&other.mean()));
+    match (full, best) {
+        (Some(full), Some(Point { scores, .. })) => Mean::of_differences(&full.scores, scores),
+        _ => Mean::of(&[]),
+    }
+}
+
 /// Whether an earlier snapshot knows held-out images better, by more than two standard errors.
 fn past_its_best(measures: &Measures, index: usize) -> Option<Finding> {
     let own = &measures.snapshots[index];
     for (number, earlier) in measures.snapshots[..index].iter().enumerate() {
         let Mean { mean, error } = Mean::of_differences(&own.held_out, &earlier.held_out);
-        if own.held_out.len() >= AT.few && mean > 2.0 * error && mean > AT.worse && score_of(measures, index) > AT.idle
-        {
+        if own.held_out.len() >= AT.few && mean > 2.0 * error && mean > AT.worse && shown(own).mean > AT.idle {
             return Some(Finding::PastItsBest(number, mean));
         }
     }
     None
-}
-
-fn score_of(measures: &Measures, index: usize) -> f64 {
-    shown(&measures.snapshots[index]).mean
 }
 
 /// Too little training, or too low a rate.
@@ -229,9 +175,10 @@ fn undercooked(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let score = shown(snapshot);
     let training = Mean::of(&snapshot.training).mean;
+    let acts_little = snapshot.drift.plain < AT.little && training > AT.little_learned;
     if training > AT.idle {
         findings.push(Finding::HardlyActs(score.mean));
-    } else if facts.is_embedded && training > AT.hardly_learned {
+    } else if facts.is_embedded && (training > AT.hardly_learned || acts_little) {
         findings.push(Finding::HardlyLearned(training));
     }
     if let Some(Response { best, interval, still_falling, .. }) = &snapshot.whole {
@@ -270,15 +217,18 @@ fn notes(evidence: &Evidence<'_>) -> Vec<Finding> {
     {
         findings.push(Finding::TextStrength(*best, *interval));
     }
-    let selectivity = snapshot.drift.selectivity();
-    if facts.has_trigger && selectivity < AT.selectivity && snapshot.drift.plain > 0.002 {
-        findings.push(Finding::Bleeds(selectivity));
-    }
-    if let Some(diversity) = painted.and_then(|painted| painted.diversity)
-        && diversity < AT.rigid
+    if let Some(moved) = snapshot.text_drift.and_then(|drift| drift.of_apart())
+        && moved > AT.text_moved
+        && moved <= AT.text_lost
     {
-        findings.push(Finding::Rigid(diversity));
+        findings.push(Finding::TextMoved(moved));
     }
+    if let Some(painted) = painted {
+        of_pictures(painted, facts, &mut findings);
+    } else if facts.has_trigger && snapshot.drift.selectivity() < AT.selectivity && snapshot.drift.plain > AT.acts {
+        findings.push(Finding::Bleeds(snapshot.drift.selectivity()));
+    }
+    of_captions(measures, facts, &mut findings);
     match measures.held_out {
         HeldOut::Split if measures.held_out_images < AT.enough => {
             findings.push(Finding::FewImages(measures.held_out_images));
@@ -289,43 +239,44 @@ fn notes(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The score over held-out images, or over training images where there are none.
-fn shown(snapshot: &SnapshotMeasures) -> Mean {
-    if snapshot.held_out.is_empty() { Mean::of(&snapshot.training) } else { snapshot.score() }
-}
-
-/// The best snapshot: fine ones before others, then the most alike one, or that with the best score where none was painted
-/// with. Of those that are as good the earliest, which is the least cooked.
-fn keep(measures: &Measures, judged: &[Judged], pictures: &[(usize, PictureMeasures)]) -> Option<Kept> {
-    let first = judged.iter().map(|judged| judged.verdict.rank()).min()?;
-    let among: Vec<usize> = (0..judged.len()).filter(|index| judged[*index].verdict.rank() == first).collect();
-    let likeness =
-        |index: usize| pictures.iter().find(|(number, _)| *number == index).and_then(|(_, painted)| painted.likeness);
-    let alike: Vec<(usize, f64)> = among.iter().filter_map(|index| Some((*index, likeness(*index)?))).collect();
-    if alike.len() > 1 && first < Verdict::Overcooked.rank() {
-        let best = alike.iter().map(|(_, likeness)| *likeness).fold(f64::NEG_INFINITY, f64::max);
-        let as_good: Vec<usize> =
-            alike.iter().filter(|(_, likeness)| best - likeness <= AT.as_alike).map(|(index, _)| *index).collect();
-        return Some(Kept { index: as_good[0], ties: as_good[1..].to_vec() });
+/// What pictures show beside the verdict.
+fn of_pictures(painted: &PictureMeasures, facts: &RunFacts, findings: &mut Vec<Finding>) {
+    if let Some(moved) = painted.bleed
+        && facts.has_trigger
+        && moved > AT.moved[usize::from(facts.is_embedded)]
+    {
+        findings.push(Finding::Moved(moved));
     }
-    let best = among.iter().copied().min_by(|a, b| score_of(measures, *a).total_cmp(&score_of(measures, *b)))?;
-    let mut as_good = Vec::new();
-    for index in among {
-        let Mean { mean, error } = Mean::of_differences(values(measures, index), values(measures, best));
-        if index == best || mean.abs() <= error {
-            as_good.push(index);
+    if let Some(way) = painted.looks_along
+        && facts.has_trigger
+        && way > AT.looks_along
+    {
+        findings.push(Finding::LooksAlong(way));
+    }
+    if let Some(diversity) = painted.diversity
+        && diversity < AT.rigid
+    {
+        findings.push(Finding::Rigid(diversity));
+    }
+    if let Some(posed) = painted.composition
+        && posed > AT.posed
+    {
+        findings.push(Finding::Posed(posed));
+    }
+    for deaf in &painted.tags {
+        if deaf.share < AT.deaf {
+            findings.push(Finding::Deaf(deaf.tag.clone(), deaf.share));
         }
     }
-    Some(Kept { index: as_good[0], ties: as_good[1..].to_vec() })
 }
 
-/// The snapshot to keep, and those that are as good.
-struct Kept {
-    index: usize,
-    ties: Vec<usize>,
-}
-
-fn values(measures: &Measures, index: usize) -> &[f64] {
-    let snapshot = &measures.snapshots[index];
-    if snapshot.held_out.is_empty() { &snapshot.training } else { &snapshot.held_out }
+/// What captions say beside the verdict.
+fn of_captions(measures: &Measures, facts: &RunFacts, findings: &mut Vec<Finding>) {
+    let gain = Mean::of(&measures.caption_gains);
+    if measures.caption_gains.len() >= AT.captions && gain.mean < AT.sure * gain.error {
+        findings.push(Finding::CaptionsDoNotFit(gain.mean));
+    }
+    if !facts.has_trigger {
+        findings.push(Finding::NoTrigger);
+    }
 }

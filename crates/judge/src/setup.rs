@@ -66,7 +66,8 @@ pub fn easel(recipe: &Recipe) -> Result<Easel> {
 /// Meters of losses, at many timesteps and at few.
 #[derive(Debug)]
 pub struct Meters<'a> {
-    meter: LossMeter<'a>,
+    /// At many.
+    pub meter: LossMeter<'a>,
     coarse: LossMeter<'a>,
 }
 

@@ -5,8 +5,9 @@
 //! lowest point at the best strength s*. A LoRA whose changes are k times as large is best at s* / k, which is exact.
 
 use lorabake_recipe::seed::Seed;
-use rand::Rng;
 use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::{Bootstrap, Interval};
 
 /// The scores at one strength.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub struct Response {
     pub points: Vec<Point>,
     /// The best strength.
     pub best: f64,
-    /// From where to where the best strength lies in 90 of 100 draws of other images.
+    /// From where to where the best strength lies in 90 of 100 draws of other images; for one image anywhere.
     pub interval: [f64; 2],
     /// It is still falling at the largest strength that was tried.
     pub still_falling: bool,
@@ -38,7 +39,8 @@ pub const BELOW: f64 = 0.25;
 pub const BEYOND: [f64; 2] = [2.0, 3.0];
 /// How far beyond the three lowest points the parabola is trusted.
 const BEYOND_POINTS: f64 = 0.25;
-const DRAWS: usize = 200;
+const DRAWS: u64 = 200;
+const LEVEL: f64 = 0.9;
 
 impl Response {
     /// Measures by `score`, which gives the score of each image at a strength.
@@ -69,10 +71,16 @@ impl Response {
         let strengths: Vec<f64> = points.iter().map(|point| point.strength).collect();
         let best = vertex(&strengths, &means);
         let images = points.first().map_or(0, |point| point.scores.len());
-        let interval = interval(images, |drawn| {
-            let means: Vec<f64> = points.iter().map(|point| point.mean_of(drawn)).collect();
+        let bootstrap = Bootstrap { seed: Seed(0), rounds: DRAWS, level: LEVEL };
+        let found = bootstrap.interval_of_indices(&[images], |drawn| {
+            let means: Vec<f64> = points.iter().map(|point| point.mean_of(&drawn[0])).collect();
             vertex(&strengths, &means)
         });
+        // One image tells nothing of others.
+        let interval = match found {
+            Some(Interval { low, high }) => [low, high],
+            None => [0.0, strengths.last().copied().unwrap_or(0.0) + BEYOND_POINTS],
+        };
         let still_falling = lowest(&points) + 1 == points.len();
         Self { points, best, interval, still_falling }
     }
@@ -118,21 +126,6 @@ fn vertex(strengths: &[f64], scores: &[f64]) -> f64 {
     }
     let at = (x0 + x1) / 2.0 - a / (2.0 * b);
     at.clamp((x0 - BEYOND_POINTS).max(0.0), x2 + BEYOND_POINTS)
-}
-
-/// From the 5th to the 95th of 100 values of `statistic` over images drawn with replacement.
-fn interval(images: usize, statistic: impl Fn(&[usize]) -> f64) -> [f64; 2] {
-    if images == 0 {
-        return [f64::NEG_INFINITY, f64::INFINITY];
-    }
-    let mut rng = Seed(0).stream("strength interval", &[]);
-    let mut values = Vec::with_capacity(DRAWS);
-    for _ in 0..DRAWS {
-        let drawn: Vec<usize> = (0..images).map(|_| rng.random_range(0..images)).collect();
-        values.push(statistic(&drawn));
-    }
-    values.sort_by(f64::total_cmp);
-    [values[DRAWS / 20], values[DRAWS - 1 - DRAWS / 20]]
 }
 
 #[cfg(test)]

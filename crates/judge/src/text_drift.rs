@@ -6,6 +6,8 @@ use lorabake_generate::probe::Probe;
 use lorabake_lora::Attached;
 use serde::{Deserialize, Serialize};
 
+use crate::nearest::mean_pairwise;
+
 /// 1 − cosine of text states with the LoRA and without, 0 = as before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TextDrift {
@@ -13,6 +15,9 @@ pub struct TextDrift {
     pub plain: f64,
     /// Mean over captions.
     pub trigger: f64,
+    /// Mean over pairs of different texts without trigger, both without the LoRA; 0 = unknown.
+    #[serde(default)]
+    pub apart: f64,
 }
 
 impl TextDrift {
@@ -21,20 +26,34 @@ impl TextDrift {
     /// # Errors
     /// When a text is much too long.
     pub fn measure(probe: Probe<'_>, texts: [&[&str]; 2], clip_skip: usize, attached: &Attached) -> Result<Self> {
-        let mut means = [0.0; 2];
-        for (mean, texts) in means.iter_mut().zip(texts) {
-            let mut sum = 0.0;
-            for text in texts {
-                let states = |own: &Attached| -> Result<Tensor<3>> {
-                    Ok(probe.captions(&[text], [512, 512], clip_skip, own)?.remove(0).context)
-                };
-                sum += distance(states(&Attached::default())?, states(attached)?);
-            }
-            *mean = sum / texts.len().max(1) as f64;
-        }
-        let [plain, trigger] = means;
-        Ok(Self { plain, trigger })
+        let states = |texts: &[&str], own: &Attached| -> Result<Vec<Tensor<3>>> {
+            let told = probe.captions(texts, [512, 512], clip_skip, own)?;
+            Ok(told.into_iter().map(|condition| condition.context).collect())
+        };
+        let [plain, captions] = texts;
+        let before = states(plain, &Attached::default())?;
+        let captions_before = states(captions, &Attached::default())?;
+        Ok(Self {
+            plain: mean_distance(&before, &states(plain, attached)?),
+            trigger: mean_distance(&captions_before, &states(captions, attached)?),
+            apart: mean_pairwise(&before, |one, other| distance(one.clone(), other.clone())).unwrap_or(0.0),
+        })
     }
+
+    /// How far texts without the trigger have moved, in units of the distance between two of them: at 1 they mean as much
+    /// as any other text.
+    pub fn of_apart(&self) -> Option<f64> {
+        if self.apart > 0.0 { Some(self.plain / self.apart) } else { None }
+    }
+}
+
+/// The mean distance of each state from what it was.
+fn mean_distance(before: &[Tensor<3>], after: &[Tensor<3>]) -> f64 {
+    let mut sum = 0.0;
+    for (one, other) in before.iter().zip(after) {
+        sum += distance(one.clone(), other.clone());
+    }
+    sum / before.len().max(1) as f64
 }
 
 /// 1 − cosine of all states of a text as one vector.

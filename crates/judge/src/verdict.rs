@@ -65,12 +65,28 @@ pub enum Finding {
     BestNear(f64, [f64; 2]),
     /// A likeness that is enough.
     Alike(f64),
+    /// Texts without the trigger have moved so far, in units of the distance between two texts.
+    TextLost(f64),
+    /// The same, where it is less.
+    TextMoved(f64),
     /// The text encoders are best at this strength.
     TextStrength(f64, [f64; 2]),
     /// It acts without its trigger, too: how much more it acts with it.
     Bleeds(f64),
+    /// Pictures without the trigger have moved so far, beside two seeds of the checkpoint.
+    Moved(f64),
+    /// Pictures without the trigger have gone this share of the way to the set's looks.
+    LooksAlong(f64),
     /// All pictures of a prompt are alike; diversity beside the checkpoint's.
     Rigid(f64),
+    /// Compositions are those of training images, by this share more than in pictures that were never trained on.
+    Posed(f64),
+    /// A tag that is hardly heeded any more: its name, and what is left of what it explains.
+    Deaf(String, f64),
+    /// Captions explain their images no better than those of other images do; the gain.
+    CaptionsDoNotFit(f64),
+    /// No word calls it up.
+    NoTrigger,
     /// A likeness this low, 0 = none, 1 = as alike as the set itself.
     NotAlike(f64),
     /// Fewer held-out images than this decide little.

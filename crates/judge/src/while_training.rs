@@ -38,6 +38,7 @@ pub struct Examiner {
     setup: Setup,
     settings: Judging,
     base: Option<Base>,
+    caption_gains: Vec<f64>,
     seen: Vec<SnapshotMeasures>,
     /// How often in a row it was overcooked.
     overcooked: u64,
@@ -47,7 +48,7 @@ pub struct Examiner {
 impl Examiner {
     /// One who judges as often as `settings` says, and tells what was found.
     pub fn new(setup: Setup, settings: Judging, tell: Box<dyn FnMut(Examined) + Send>) -> Self {
-        Self { setup, settings, base: None, seen: Vec::new(), overcooked: 0, tell }
+        Self { setup, settings, base: None, caption_gains: Vec::new(), seen: Vec::new(), overcooked: 0, tell }
     }
 }
 
@@ -85,13 +86,14 @@ impl Onlooker for Examiner {
         let bench = self.setup.bench(view.probe, &meters);
         if view.epoch == 0 {
             self.base = Some(bench.base()?);
+            self.caption_gains = bench.caption_gains()?;
             return Ok(Opinion::default());
         }
         let base = self.base.as_ref().context("the checkpoint alone could not be measured")?;
         let snapshot =
             Snapshot { path: PathBuf::from(format!("epoch {}", view.epoch)), saved: Saved::Epoch(view.epoch) };
         self.seen.push(bench.measure_one(&snapshot, &Worn::InTraining(view.network), base)?);
-        let measures = bench.measures(self.seen.clone());
+        let measures = bench.measures(self.seen.clone(), self.caption_gains.clone());
         let judgement = judge(&measures, &[], &self.setup.facts);
         let last = self.seen.len() - 1;
         let judged = judgement.snapshots[last].clone();

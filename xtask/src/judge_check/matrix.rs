@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lorabake_judge::verdict::{Finding, Verdict};
+use lorabake_judge::Report;
+use lorabake_judge::advice::Reason;
+use lorabake_judge::verdict::{Finding, Judgement, Verdict};
 use lorabake_judge::wilson::wilson;
 
 use super::spoil::{Kind, Truth};
@@ -29,6 +31,7 @@ pub struct Matrix {
     best: usize,
     with_best: usize,
     opposite: usize,
+    false_notes: usize,
 }
 
 /// One line of a bake.
@@ -68,6 +71,7 @@ impl Matrix {
             best: 0,
             with_best: 0,
             opposite: 0,
+            false_notes: 0,
         };
         for outcome in outcomes {
             matrix.add(outcome);
@@ -80,23 +84,22 @@ impl Matrix {
         let verdict = report.judgement.verdict;
         let column = VERDICTS.iter().position(|known| *known == verdict).unwrap_or(0);
         self.rows.entry(bake.kind).or_default()[column] += 1;
-        let truth = bake.kind.truth();
-        match truth {
+        self.judged += 1;
+        self.right += usize::from(is_right(bake.kind, report));
+        match bake.kind.truth() {
             Truth::Note => {
                 self.notes += 1;
-                self.noted += usize::from(is_noted(outcome) || verdict != Verdict::Fine);
-                return;
+                self.noted += usize::from(is_right(bake.kind, report));
             }
             Truth::Fine => {
                 self.good += 1;
                 let is_spoilt = matches!(verdict, Verdict::Undercooked | Verdict::Overcooked | Verdict::Broken);
                 self.wronged += usize::from(is_spoilt);
+                self.false_notes += usize::from(CAPTION_NOTES.into_iter().any(|kind| is_right(kind, report)));
             }
             Truth::Under => self.opposite += usize::from(matches!(verdict, Verdict::Overcooked | Verdict::Broken)),
             Truth::Over => self.opposite += usize::from(verdict == Verdict::Undercooked),
         }
-        self.judged += 1;
-        self.right += usize::from(truth.agrees(verdict));
         if let (Some(shown), Some(keep)) = (shown, report.judgement.keep) {
             self.with_best += 1;
             let better = shown.iter().filter(|value| **value > shown[keep]).count();
@@ -116,7 +119,12 @@ impl Matrix {
         lines.push(share("right verdicts", self.right, self.judged));
         lines.push(share("good bakes called spoilt", self.wronged, self.good));
         lines.push(share("opposite verdicts", self.opposite, self.judged));
-        lines.push(share("spoilt otherwise, with a note or not called fine", self.noted, self.notes));
+        lines.push(share(
+            "captions, trigger or noise offset are named where they are at fault",
+            self.noted,
+            self.notes,
+        ));
+        lines.push(share("good bakes whose captions or trigger are named", self.false_notes, self.good));
         if self.with_best > 0 {
             lines.push(share("kept snapshot is the best or the second best", self.best, self.with_best));
         }
@@ -130,20 +138,25 @@ impl Matrix {
     }
 }
 
-/// Whether something is found beside the verdict that names what is wrong.
-fn is_noted(outcome: &Outcome) -> bool {
-    let report = &outcome.report;
-    let Some(keep) = report.judgement.keep else { return false };
-    let findings = &report.judgement.snapshots[keep].findings;
-    let is_told = |finding: &Finding| match outcome.bake.kind {
-        Kind::NoTrigger => matches!(finding, Finding::Bleeds(_)),
-        Kind::Noise => matches!(finding, Finding::Fried(..)),
-        _ => matches!(finding, Finding::NotAlike(_) | Finding::Bleeds(_)),
-    };
-    findings.iter().any(is_told) || !report.advice.is_empty()
+/// Kinds that notes on captions tell.
+const CAPTION_NOTES: [Kind; 2] = [Kind::BadTags, Kind::NoTrigger];
+
+/// Whether the verdict is right, or what is wrong beside the verdict is named.
+pub fn is_right(kind: Kind, report: &Report) -> bool {
+    let Judgement { keep, verdict, snapshots, .. } = &report.judgement;
+    let findings = keep.map_or(&[][..], |keep| snapshots[keep].findings.as_slice());
+    match (kind.truth(), kind) {
+        (Truth::Fine, _) => *verdict == Verdict::Fine,
+        (Truth::Under, _) => *verdict == Verdict::Undercooked,
+        (Truth::Over, _) => matches!(verdict, Verdict::Overcooked | Verdict::Broken),
+        (Truth::Note, Kind::NoTrigger) => findings.iter().any(|finding| matches!(finding, Finding::NoTrigger)),
+        (Truth::Note, Kind::Noise) => report.advice.iter().any(|advice| advice.reason == Reason::NoiseOffset),
+        (Truth::Note, _) => findings.iter().any(|finding| matches!(finding, Finding::CaptionsDoNotFit(_))),
+    }
 }
 
-fn share(what: &str, part: usize, all: usize) -> String {
+/// A share in words, with its interval.
+pub fn share(what: &str, part: usize, all: usize) -> String {
     let interval = wilson(part, all, 0.95);
     format!(
         "{what}: {part} of {all}, {:.0} % (95 % interval {:.0} to {:.0} %)",

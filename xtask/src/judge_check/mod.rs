@@ -1,24 +1,26 @@
 //! `cargo xtask judge-check`: bakes that are spoilt on purpose and good ones, each judged by `lorabake judge`, which is not
 //! told which is which; the confusion matrix of truth and verdict.
 //!
-//! Bakes are kept in the folder, so that another run judges them again without baking. Seeds 1 and 2 are those that the
-//! rules were tuned on; the proof is by seeds from 3 on. Without pictures (`--budget quick`), which take five times as long.
+//! Bakes are kept in the folder, so that another run judges them again without baking. Seeds below 10 are those that the
+//! rules were tuned on; the proof is by seeds from 10 on. Without `--pictures` by `--budget quick`, which takes a fifth of
+//! the time.
 
 mod demonstration;
+mod kitchen;
 mod matrix;
+mod parts;
 mod sets;
 mod spoil;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use lorabake_judge::advice::advise;
-use lorabake_judge::{Report, rules};
+use lorabake_judge::Report;
 
 use demonstration::Demonstration;
+use kitchen::{Kitchen, Look, has_loras};
 use matrix::Matrix;
-use spoil::{Bake, Kind};
+use spoil::Bake;
 
 /// A judged bake.
 struct Outcome {
@@ -40,26 +42,26 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         bail!("{}: build it first: cargo build --release --workspace --bin lorabake", program.display());
     }
     sets::prepare(&root.join("examples"), &folder)?;
-    let bakes: Vec<Bake> = spoil::bakes().into_iter().filter(|bake| options.wants(bake)).collect();
+    let kitchen = Kitchen { program, folder };
+    let mut bakes = Vec::new();
+    for bake in spoil::bakes(options.tuning) {
+        let is_wanted = options.only.as_ref().is_none_or(|part| bake.name().contains(part.as_str()));
+        if is_wanted && (options.bakes() || has_loras(&kitchen.place(&bake))) {
+            bakes.push(bake);
+        }
+    }
     let mut outcomes = Vec::new();
     for (index, bake) in bakes.iter().enumerate() {
-        let place = folder.join("runs").join(bake.name());
-        let json = place.join("judge.json");
-        if !has_loras(&place) {
-            if options.made_only || options.rules_only {
-                continue;
-            }
-            train(&program, &folder, bake, &place)?;
+        kitchen.train(bake)?;
+        let json = kitchen.place(bake).join(if options.pictures { "pictures.json" } else { "judge.json" });
+        if options.rules_only && !json.is_file() {
+            continue;
         }
-        if !json.is_file() || !(options.rules_only || options.made_only) {
-            if options.rules_only {
-                continue;
-            }
-            measure(&program, &folder, bake, &json)?;
-        }
-        let report = judged_anew(&json)?;
-        let shown = match options.pictures && bake.kind.has_a_best() {
-            true => Some(demonstrate(&program, &folder, bake, &report)?),
+        let budget: &[&str] = if options.pictures { &[] } else { &["--budget", "quick"] };
+        let report =
+            kitchen.judge(&Look { run: &kitchen.place(bake), data: &bake.data(), json: &json, more: budget })?;
+        let shown = match options.shown && bake.kind.has_a_best() {
+            true => Some(demonstrate(&kitchen, bake, &report)?),
             false => None,
         };
         let outcome = Outcome { bake: *bake, report, shown };
@@ -68,7 +70,24 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     }
     let matrix = Matrix::of(&outcomes);
     println!("\n{}", matrix.text());
+    for part in &options.parts {
+        println!("\n{part}");
+        println!("{}", part_of(part, &kitchen, &outcomes, &options)?);
+    }
     Ok(matrix.holds())
+}
+
+/// Another part of the proof.
+fn part_of(part: &str, kitchen: &Kitchen, outcomes: &[Outcome], options: &Options) -> Result<String> {
+    let bakes: Vec<Bake> = outcomes.iter().map(|outcome| outcome.bake).collect();
+    match part {
+        "scale" => parts::scale_law(kitchen, &bakes),
+        "controls" => parts::controls(kitchen, &bakes),
+        "noise" => parts::other_noise(kitchen, outcomes),
+        "advice" => parts::advice_followed(kitchen, outcomes, options),
+        "ablation" => Ok(parts::ablation(outcomes)),
+        other => bail!("--part {other}: there is none; take scale, controls, noise, advice or ablation"),
+    }
 }
 
 /// What is typed behind the chore's name.
@@ -77,13 +96,18 @@ struct Options {
     folder: Option<PathBuf>,
     /// The seeds that rules are tuned on, rather than those of the proof.
     tuning: bool,
-    /// Only bakes that are there already; what was measured of them is not measured again.
+    /// Only bakes that are there already.
     made_only: bool,
     /// Only bakes that were measured already, by the rules as they are now.
     rules_only: bool,
-    /// Paint with every snapshot, to see whether the one that was kept is the best.
+    /// Judge with pictures.
     pictures: bool,
+    /// Paint with every snapshot, to see whether the one that was kept is the best.
+    shown: bool,
+    /// Only bakes in whose names this is.
     only: Option<String>,
+    /// What is proved beside.
+    parts: Vec<String>,
 }
 
 impl Options {
@@ -96,7 +120,9 @@ impl Options {
                 "--made_only" => options.made_only = true,
                 "--rules_only" => options.rules_only = true,
                 "--pictures" => options.pictures = true,
+                "--shown" => options.shown = true,
                 "--only" => options.only = Some(rest.next().context("--only: give a part of a bake's name")?.clone()),
+                "--part" => options.parts.push(rest.next().context("--part: give its name")?.clone()),
                 folder if !folder.starts_with('-') => options.folder = Some(PathBuf::from(folder)),
                 other => bail!("{other}: there is no such option; see cargo xtask"),
             }
@@ -104,64 +130,28 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, bake: &Bake) -> bool {
-        let is_named = self.only.as_ref().is_none_or(|part| bake.name().contains(part.as_str()));
-        is_named && self.tuning == (bake.seed <= 2)
+    /// Whether what is not there yet is baked.
+    fn bakes(&self) -> bool {
+        !self.made_only && !self.rules_only
     }
-}
-
-fn train(program: &Path, folder: &Path, bake: &Bake, place: &Path) -> Result<()> {
-    std::fs::create_dir_all(place)?;
-    let log = std::fs::File::create(place.join("log"))?;
-    let mut command = Command::new(program);
-    command.current_dir(folder).arg("train").args(["--config_file", "base.toml"]);
-    command.args(bake.options()).arg("--output_dir").arg(place).args(["--output_name", "x"]);
-    let status = command.stdout(Stdio::null()).stderr(log).status()?;
-    // A bake that ends because its loss is no number any more is a spoilt one; what it saved before is judged.
-    if !status.success() && !bake.kind.may_end_early() {
-        bail!("{}: the bake failed, see its log", bake.name());
-    }
-    Ok(())
-}
-
-fn has_loras(place: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(place) else { return false };
-    entries.flatten().any(|entry| entry.path().extension().is_some_and(|suffix| suffix == "safetensors"))
-}
-
-fn measure(program: &Path, folder: &Path, bake: &Bake, json: &Path) -> Result<()> {
-    let place = json.parent().unwrap_or(folder);
-    let mut command = Command::new(program);
-    command.current_dir(folder).arg("judge").arg(place).args(["--train_data_dir", &bake.data()]);
-    command.arg("--json").arg(json).args(["--no_html", "--budget", "quick"]);
-    let output = command.output()?;
-    if !output.status.success() {
-        bail!("{}: {}", bake.name(), String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
-}
-
-/// A report whose verdict is that of the rules as they are now.
-fn judged_anew(json: &Path) -> Result<Report> {
-    let text = std::fs::read(json).with_context(|| json.display().to_string())?;
-    let mut report: Report = serde_json::from_slice(&text).with_context(|| json.display().to_string())?;
-    report.facts.is_embedded = true;
-    report.judgement = rules::judge(&report.measures, &report.pictures, &report.facts);
-    report.advice = advise(&report.measures, &report.judgement, &report.facts);
-    Ok(report)
 }
 
 /// How much of the demonstration the pictures of each snapshot show.
-fn demonstrate(program: &Path, folder: &Path, bake: &Bake, report: &Report) -> Result<Vec<f64>> {
-    let demonstration = Demonstration::of(bake.set, folder)?;
+fn demonstrate(kitchen: &Kitchen, bake: &Bake, report: &Report) -> Result<Vec<f64>> {
+    let kept = kitchen.place(bake).join("shown.json");
+    if let Ok(text) = std::fs::read(&kept) {
+        return Ok(serde_json::from_slice(&text)?);
+    }
+    let demonstration = Demonstration::of(bake.set, &kitchen.folder)?;
     let mut shown = Vec::new();
     for snapshot in &report.measures.snapshots {
-        shown.push(demonstration.measure(program, &snapshot.path)?);
+        shown.push(demonstration.measure(&kitchen.program, &kitchen.folder.join(&snapshot.path))?);
     }
+    std::fs::write(kept, serde_json::to_vec(&shown)?)?;
     Ok(shown)
 }
 
 /// What a kind's bakes are in truth.
-fn truth(kind: Kind) -> &'static str {
+fn truth(kind: spoil::Kind) -> &'static str {
     kind.truth().name()
 }

@@ -1,7 +1,5 @@
 //! The bakes: good ones, and each way in which one is spoilt, with what it is in truth.
 
-use lorabake_judge::verdict::Verdict;
-
 use super::sets::Set;
 
 /// How a bake is made.
@@ -54,16 +52,6 @@ impl Truth {
             Self::Note => "a note",
         }
     }
-
-    /// Whether a verdict is right.
-    pub fn agrees(self, verdict: Verdict) -> bool {
-        match self {
-            Self::Fine => verdict == Verdict::Fine,
-            Self::Under => verdict == Verdict::Undercooked,
-            Self::Over => matches!(verdict, Verdict::Overcooked | Verdict::Broken),
-            Self::Note => true,
-        }
-    }
 }
 
 impl Kind {
@@ -97,6 +85,11 @@ impl Kind {
     /// Whether one of its snapshots is the best.
     pub fn has_a_best(self) -> bool {
         matches!(self, Self::Good | Self::Long)
+    }
+
+    /// Whether a change of options can make it good.
+    pub fn can_be_mended(self) -> bool {
+        matches!(self, Self::Short | Self::Weak | Self::Hot | Self::Alpha | Self::Noise)
     }
 
     /// Whether its loss may stop being a number.
@@ -170,29 +163,35 @@ impl Bake {
     }
 }
 
-/// How many seeds of a kind, from 3 on.
-const COUNTS: [(Kind, [u32; 3]); 11] = [
-    (Kind::Good, [7, 7, 6]),
-    (Kind::Short, [3, 3, 3]),
-    (Kind::Weak, [2, 2, 2]),
-    (Kind::Hot, [2, 2, 2]),
-    (Kind::Fire, [2, 1, 1]),
-    (Kind::Alpha, [2, 1, 2]),
-    (Kind::OneImage, [2, 2, 2]),
-    (Kind::BadTags, [1, 1, 0]),
-    (Kind::NoTrigger, [0, 1, 1]),
-    (Kind::Noise, [1, 1, 0]),
-    (Kind::Long, [1, 0, 0]),
+/// Seeds below this are those that the rules were tuned on.
+const PROOF: u32 = 10;
+
+/// How many seeds of a kind, of each set: for tuning from 3 on, beside seeds 1 and, of good ones, 2; and for the proof.
+const COUNTS: [(Kind, [u32; 3], [u32; 3]); 11] = [
+    (Kind::Good, [7, 7, 6], [7, 7, 7]),
+    (Kind::Short, [3, 3, 3], [2, 2, 2]),
+    (Kind::Weak, [2, 2, 2], [2, 2, 2]),
+    (Kind::Hot, [2, 2, 2], [2, 2, 2]),
+    (Kind::Fire, [2, 1, 1], [1, 1, 1]),
+    (Kind::Alpha, [2, 1, 2], [2, 2, 2]),
+    (Kind::OneImage, [2, 2, 2], [2, 2, 2]),
+    (Kind::BadTags, [1, 1, 0], [2, 2, 2]),
+    (Kind::NoTrigger, [0, 1, 1], [2, 2, 2]),
+    (Kind::Noise, [1, 1, 0], [2, 2, 2]),
+    (Kind::Long, [1, 0, 0], [1, 0, 0]),
 ];
 
-/// All bakes: seeds 1 of every kind for tuning, and 2 of the good ones; then those of the proof.
-pub fn bakes() -> Vec<Bake> {
+/// The bakes of the proof, or those that the rules were tuned on.
+pub fn bakes(for_tuning: bool) -> Vec<Bake> {
     let mut bakes = Vec::new();
-    for (kind, counts) in COUNTS {
-        for (set, count) in Set::ALL.into_iter().zip(counts) {
-            let tuning = if kind == Kind::Good { 2 } else { 1 };
-            bakes.extend((1..=tuning).map(|seed| Bake { set, kind, seed }));
-            bakes.extend((3..3 + count).map(|seed| Bake { set, kind, seed }));
+    for (kind, tuning, proof) in COUNTS {
+        for (place, set) in Set::ALL.into_iter().enumerate() {
+            if for_tuning {
+                let first = if kind == Kind::Good { 2 } else { 1 };
+                bakes.extend((1..=first).chain(3..3 + tuning[place]).map(|seed| Bake { set, kind, seed }));
+            } else {
+                bakes.extend((PROOF..PROOF + proof[place]).map(|seed| Bake { set, kind, seed }));
+            }
         }
     }
     bakes

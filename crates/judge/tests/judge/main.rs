@@ -3,6 +3,7 @@
 //! - `features`: what models see in pictures, against diffusers, and which pictures they find alike.
 //! - `pictures`: what is measured on pixels, against numpy, scipy and Pillow.
 //! - `grids`: order, sharing and going on of grids.
+//! - `verdicts`: what rules make of measures, and which advice follows.
 //! - `given`: what these begin with.
 //!
 //! The recorded values lie in `tests/golden`; `oracle/judge_golden.py` wrote them.
@@ -12,3 +13,4 @@ mod given;
 mod features;
 mod grids;
 mod pictures;
+mod verdicts;

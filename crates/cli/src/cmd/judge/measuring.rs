@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use lorabake_generate::easel::Easel;
 use lorabake_judge::bench::{Effort, Progress, Work};
 use lorabake_judge::facts::RunFacts;
-use lorabake_judge::material::Material;
 use lorabake_judge::measure::Measures;
 use lorabake_judge::paintings::{Comparison, ContactSheet};
 use lorabake_judge::pictures::PictureMeasures;
@@ -53,7 +52,7 @@ pub fn measure(args: &Args, run: &Run, recipe: &Recipe) -> Result<Measured> {
             true => (0..run.snapshots.len()).filter(|index| !measures.snapshots[*index].is_broken).collect(),
             false => worth_pictures(&measures),
         };
-        looked = look(&mut easel, &studio, run, &chosen, &setup.material)?;
+        looked = look(&mut easel, &studio, Wish { args, run, setup: &setup, chosen: &chosen })?;
     }
     if let Some(keep) = judge(&measures, &looked.pictures, &setup.facts).keep {
         let mut chosen = vec![keep, run.snapshots.len() - 1];
@@ -72,15 +71,27 @@ struct Looked {
     sheet: ContactSheet,
 }
 
-/// Paints with the snapshots `chosen`, and measures what they painted.
-fn look(easel: &mut Easel, studio: &Studio<'_>, run: &Run, chosen: &[usize], material: &Material) -> Result<Looked> {
+/// Which snapshots are painted with.
+struct Wish<'a> {
+    args: &'a Args,
+    run: &'a Run,
+    setup: &'a Setup,
+    chosen: &'a [usize],
+}
+
+/// Paints with the snapshots that are wished, and measures what they painted.
+fn look(easel: &mut Easel, studio: &Studio<'_>, wish: Wish<'_>) -> Result<Looked> {
+    let Wish { args, run, setup, chosen } = wish;
     let painted = paint(easel, studio, run, chosen)?;
     let side = studio.plan.size[0].max(studio.plan.size[1]);
-    let comparison = Comparison::new(&easel.painter, side, material, painted.base, studio.plain)?;
+    let comparison = Comparison::new(&easel.painter, side, &setup.material, painted.base, studio.plain)?;
     let mut looked = Looked::default();
     let mut galleries = Vec::new();
     for (index, raw) in chosen.iter().zip(painted.snapshots) {
-        let (measured, gallery) = comparison.measure(raw)?;
+        let (mut measured, gallery) = comparison.measure(raw)?;
+        if args.budget == "full" {
+            measured.tags = comparison.heed(&setup.meters(easel.painter.probe(), args.judge_seed)?.meter, &gallery)?;
+        }
         looked.pictures.push((*index, measured));
         galleries.push((*index, gallery));
     }

@@ -72,7 +72,6 @@ fn are(names: &[String]) -> String {
 
 /// A finding as a sentence without its full stop.
 pub fn finding(finding: &Finding, measures: &Measures) -> String {
-    let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match finding {
         Finding::Unusable(why) => why.clone(),
         Finding::NotFinite => "what it computes is not a number".to_owned(),
@@ -113,15 +112,6 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
         Finding::Alike(likeness) => {
             format!("its pictures are {} of the way from the checkpoint's to the set's", percent(*likeness))
         }
-        Finding::TextStrength(best, interval) => {
-            format!("the text encoder is best at strength {best:.2} ({})", range(*interval))
-        }
-        Finding::Bleeds(selectivity) => {
-            format!("it acts without its trigger, too: only {selectivity:.1} times as much with it")
-        }
-        Finding::Rigid(diversity) => {
-            format!("pictures of one prompt are all alike: {} of the checkpoint's variety", percent(*diversity))
-        }
         Finding::NotAlike(likeness) => {
             format!("its pictures are {} of the way from the checkpoint's to the set's", percent(likeness.max(0.0)))
         }
@@ -129,7 +119,55 @@ pub fn finding(finding: &Finding, measures: &Measures) -> String {
         Finding::NothingHeldOut => {
             "nothing was held out of training, so that mirror images of the training images stood in".to_owned()
         }
+        Finding::TextLost(_) | Finding::TextMoved(_) | Finding::TextStrength(..) => beside(finding),
+        Finding::Bleeds(_) | Finding::Moved(_) | Finding::LooksAlong(_) | Finding::Posed(_) => beside(finding),
+        Finding::Rigid(_) | Finding::Deaf(..) | Finding::CaptionsDoNotFit(_) | Finding::NoTrigger => beside(finding),
     }
+}
+
+/// A finding on texts, captions, and what is there beside the subject.
+fn beside(finding: &Finding) -> String {
+    match finding {
+        Finding::TextLost(moved) | Finding::TextMoved(moved) => {
+            format!(
+                "texts without its trigger mean something else to the text encoder: they have moved by {} of the distance \
+                 between two texts",
+                percent(*moved)
+            )
+        }
+        Finding::TextStrength(best, interval) => {
+            format!("the text encoder is best at strength {best:.2} ({})", range(*interval))
+        }
+        Finding::Bleeds(selectivity) => {
+            format!("it acts without its trigger, too: only {selectivity:.1} times as much with it")
+        }
+        Finding::Moved(moved) => {
+            format!("pictures without its trigger have moved, {moved:.1} times as far as with another seed")
+        }
+        Finding::LooksAlong(way) => {
+            format!("pictures without its trigger have gone {} of the way to the set's looks", percent(*way))
+        }
+        Finding::Posed(more) => {
+            format!("composition and poses are those of the training images ({} more than by chance)", percent(*more))
+        }
+        Finding::Deaf(tag, share) => {
+            format!("`{tag}` is hardly heeded any more: {} of what it does without it", percent(share.max(0.0)))
+        }
+        Finding::CaptionsDoNotFit(_) => {
+            "captions explain their images no better than those of other images do, to the checkpoint".to_owned()
+        }
+        Finding::NoTrigger => {
+            "captions have no word in common: nothing calls it up, it acts in every picture".to_owned()
+        }
+        Finding::Rigid(diversity) => {
+            format!("pictures of one prompt are all alike: {} of the checkpoint's variety", percent(*diversity))
+        }
+        _ => String::new(),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 fn are_images(images: usize) -> String {
@@ -158,18 +196,25 @@ pub fn advice(advice: &Advice, measures: &Measures) -> String {
             "The UNet's rate was far too high: divide it by at least 8; a zero may be missing.".to_owned()
         }
         Reason::AlphaAboveRank => "Alpha should never be higher than the rank.".to_owned(),
-        Reason::RateTooHigh => {
-            "The rate was too high for this set, or take an adaptive optimizer (--optimizer_type Prodigy).".to_owned()
+        Reason::RankTooLarge => {
+            "Rank 64 does most characters, 16 to 32 simple ones: less rank learns less by heart.".to_owned()
         }
-        Reason::MoreSteps => "It still gets better above strength 1: train longer.".to_owned(),
-        Reason::RateTooLow => "It hardly learns: the rate was too low, or the run far too short.".to_owned(),
+        Reason::RateTooHigh => {
+            "The rate was too high for this set, or take an adaptive optimizer (--optimizer_type Prodigy). If that does \
+             not help and the checkpoint is a mix, train on the one that mixes come from."
+                .to_owned()
+        }
+        Reason::MoreSteps => {
+            "It still gets better: train longer, or go on from this one (--network_weights FILE).".to_owned()
+        }
+        Reason::RateTooLow => "It hardly learns: the rate is low.".to_owned(),
         Reason::ByHeart => {
             "It has learned its images by heart: more or more varied images, mirrored ones (--flip_aug), fewer repeats or \
              epochs, regularization images."
                 .to_owned()
         }
-        Reason::TextTooHigh => "The text encoder was trained too much: lower its rate.".to_owned(),
-        Reason::TextTooLow => "The text encoder could do with more: raise its rate.".to_owned(),
+        Reason::TextTooHigh => "The text encoder was trained too much, which brings unwanted objects: lower its rate.".to_owned(),
+        Reason::TextTooLow => "The text encoder could do with more, so that things need no weight in the prompt: raise its rate.".to_owned(),
         Reason::Bleeds => {
             "Keep what the model knew: prior prediction or regularization images, trigger dropout, or fewer steps."
                 .to_owned()
@@ -181,7 +226,20 @@ pub fn advice(advice: &Advice, measures: &Measures) -> String {
                 measures.tags.without_trigger * 100.0
             )
         }
-        Reason::NoiseOffset => "Pictures are saturated: lower the noise offset.".to_owned(),
+        Reason::NoTrigger => {
+            "Put one word that the checkpoint does not know first in all captions, or say --trigger_word WORD.".to_owned()
+        }
+        Reason::Captions => {
+            "Look whether captions lie beside the images that they belong to, and are in words that the checkpoint knows."
+                .to_owned()
+        }
+        Reason::Deaf => "Tag it where it is there, and show it in more images; or train fewer steps.".to_owned(),
+        Reason::LooksAlong => {
+            "The set's style comes along. For a character: try the OUT blocks lower in a picture, then train so \
+             (--block_lr_weight)."
+                .to_owned()
+        }
+        Reason::NoiseOffset => "The noise offset is too much for this set: lower it.".to_owned(),
         Reason::Rigid => "Pictures are all alike: more poses and scenes, with tags for them.".to_owned(),
         Reason::HoldOut => "Hold a few images out, so that more can be told next time.".to_owned(),
     };
