@@ -10,16 +10,15 @@ use lorabake_generate::easel::model_name;
 use lorabake_generate::picture_file::{self, Pixels};
 use lorabake_generate::png_text::{Fields, Value};
 use lorabake_generate::sample::Request;
-use lorabake_judge::while_training::{Examined, Examiner};
+use lorabake_judge::while_training::Examined;
 use lorabake_recipe::output::Output;
-use lorabake_recipe::{Parsed, Recipe, count};
+use lorabake_recipe::{Parsed, count};
 use lorabake_train::event::{Command, Event, Outcome, Painted};
 
 use lorabake_train::Milestone;
 use lorabake_train::onlooker::Onlooker;
 
 use crate::judging;
-use crate::paint::Stopped;
 use crate::progress::Progress;
 use crate::stop;
 use crate::tensorboard::Log;
@@ -57,7 +56,7 @@ fn watched(parsed: &Parsed, told: Option<&mut Told>) -> Result<Outcome> {
     let (found_in, found) = channel();
     let mut examiner = match quiet {
         true => None,
-        false => watch.examiner(&parsed.recipe, found_in)?,
+        false => judging::examiner(&parsed.recipe, found_in),
     };
     std::thread::scope(|scope| {
         let worker = scope.spawn(move || {
@@ -126,14 +125,6 @@ impl Watch<'_> {
     fn note(&mut self, note: &str) {
         if self.told.as_mut().is_none_or(|told| told.is_new(note)) {
             self.progress.say(&format!("note: {note}"));
-        }
-    }
-
-    /// One who judges the run, if `recipe` asks for that.
-    fn examiner(&mut self, recipe: &Recipe, found: Sender<Examined>) -> Result<Option<Examiner>> {
-        match judging::examiner(recipe, found) {
-            Err(error) if error.is::<Stopped>() => self.stopped_before(),
-            result => result,
         }
     }
 

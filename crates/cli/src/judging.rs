@@ -1,37 +1,19 @@
-//! Judging while a LoRA trains: prepares it, and shows what was found on the terminal and in the logs.
+//! Judging while a LoRA trains: what was found, on the terminal and in the logs.
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
-use anyhow::{Context, Result, bail};
-use lorabake_judge::setup::{Setup, easel};
 use lorabake_judge::verdict::Verdict;
 use lorabake_judge::while_training::{Examined, Examiner};
 use lorabake_recipe::Recipe;
 
 use crate::cmd::judge::words;
-use crate::paint::Stopped;
-use crate::{stop, terminal};
 
 /// One who judges the run of `recipe`, if it asks for that; what is found goes to `found`.
-///
-/// # Errors
-/// When the checkpoint or images cannot be read, and [`Stopped`] on Ctrl-C.
-pub fn examiner(recipe: &Recipe, found: Sender<Examined>) -> Result<Option<Examiner>> {
-    let Some(settings) = recipe.judging else { return Ok(None) };
-    let wished = stop::wished()?;
-    terminal::say("judging: looking at images and painting with the checkpoint alone, before training begins");
-    let mut done = |_| {
-        if wished.load(Ordering::Relaxed) {
-            bail!(Stopped);
-        }
-        Ok(())
-    };
-    let mut easel = easel(recipe)?;
-    let setup = Setup::of(recipe, &mut easel, &mut done).context("--judge_every_n_epochs")?;
+pub fn examiner(recipe: &Recipe, found: Sender<Examined>) -> Option<Examiner> {
+    let settings = recipe.judging?;
     // Nobody listening is no reason to stop.
     let tell = move |examined| found.send(examined).unwrap_or_default();
-    Ok(Some(Examiner::new(setup, settings, Box::new(tell))))
+    Some(Examiner::new(settings, Box::new(tell)))
 }
 
 /// What was found, in a line.

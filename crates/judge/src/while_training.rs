@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use lorabake_recipe::Recipe;
 use lorabake_recipe::judging::Judging;
 use lorabake_train::onlooker::{Onlooker, Opinion, View};
 
@@ -11,7 +12,7 @@ use crate::bench::{Base, Worn};
 use crate::measure::SnapshotMeasures;
 use crate::rules::judge;
 use crate::runs::{Saved, Snapshot};
-use crate::setup::Setup;
+use crate::setup::{Setup, easel};
 use crate::verdict::{Judged, Verdict};
 
 /// What was found behind an epoch.
@@ -35,7 +36,7 @@ pub struct Examined {
 
 /// Judges a LoRA while it is trained.
 pub struct Examiner {
-    setup: Setup,
+    setup: Option<Setup>,
     settings: Judging,
     base: Option<Base>,
     caption_gains: Vec<f64>,
@@ -47,8 +48,8 @@ pub struct Examiner {
 
 impl Examiner {
     /// One who judges as often as `settings` says, and tells what was found.
-    pub fn new(setup: Setup, settings: Judging, tell: Box<dyn FnMut(Examined) + Send>) -> Self {
-        Self { setup, settings, base: None, caption_gains: Vec::new(), seen: Vec::new(), overcooked: 0, tell }
+    pub fn new(settings: Judging, tell: Box<dyn FnMut(Examined) + Send>) -> Self {
+        Self { setup: None, settings, base: None, caption_gains: Vec::new(), seen: Vec::new(), overcooked: 0, tell }
     }
 }
 
@@ -76,14 +77,21 @@ fn best(seen: &[SnapshotMeasures], judged: &[Judged]) -> usize {
 }
 
 impl Onlooker for Examiner {
+    fn prepare(&mut self, recipe: &Recipe) -> Result<()> {
+        let mut easel = easel(recipe)?;
+        self.setup = Some(Setup::of(recipe, &mut easel, &mut |_| Ok(()))?);
+        Ok(())
+    }
+
     fn wants(&self, epoch: u64) -> bool {
         epoch.is_multiple_of(self.settings.every_epochs)
     }
 
     fn look(&mut self, view: &View<'_>) -> Result<Opinion> {
         let began = Instant::now();
-        let meters = self.setup.meters(view.probe, 0)?;
-        let bench = self.setup.bench(view.probe, &meters);
+        let setup = self.setup.as_ref().context("it is not prepared")?;
+        let meters = setup.meters(view.probe, 0)?;
+        let bench = setup.bench(view.probe, &meters);
         if view.epoch == 0 {
             self.base = Some(bench.base()?);
             self.caption_gains = bench.caption_gains()?;
@@ -94,7 +102,7 @@ impl Onlooker for Examiner {
             Snapshot { path: PathBuf::from(format!("epoch {}", view.epoch)), saved: Saved::Epoch(view.epoch) };
         self.seen.push(bench.measure_one(&snapshot, &Worn::InTraining(view.network), base)?);
         let measures = bench.measures(self.seen.clone(), self.caption_gains.clone());
-        let judgement = judge(&measures, &[], &self.setup.facts);
+        let judgement = judge(&measures, &[], &setup.facts);
         let last = self.seen.len() - 1;
         let judged = judgement.snapshots[last].clone();
         let is_spoilt = matches!(judged.verdict, Verdict::Overcooked | Verdict::Broken);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use lorabake_generate::probe::Probe;
 use lorabake_lora::LoraNetwork;
+use lorabake_recipe::Recipe;
 
 /// What an onlooker gets to see: the run as it stands behind an epoch.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,13 @@ pub struct Opinion {
 
 /// Looks at what is trained, in the run's own thread, between steps. It changes nothing of the run.
 pub trait Onlooker: Send {
+    /// Prepares itself for the run of `recipe`, whose images and options are known to be good. No network of the run is in
+    /// memory yet.
+    ///
+    /// # Errors
+    /// When it cannot look at this run, which then does not begin.
+    fn prepare(&mut self, recipe: &Recipe) -> Result<()>;
+
     /// Whether it wants to look behind this epoch, counted from 1.
     fn wants(&self, epoch: u64) -> bool;
 

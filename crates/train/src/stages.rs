@@ -58,7 +58,7 @@ fn goes_on_from(stages: &mut [Parsed], folder: &Path) -> Result<bool> {
     if !result(&recipe.output).is_file() || lacks_result(recipe) {
         return Ok(false);
     }
-    Ok(saved.position.step == look_ahead(&stages[0])?.steps)
+    Ok(saved.position.is_ended || saved.position.step == look_ahead(&stages[0])?.steps)
 }
 
 /// Plans all stages of a run; each curve has at most `points` values.

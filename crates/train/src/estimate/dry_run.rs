@@ -30,7 +30,7 @@ use crate::output::save::{self, RunData};
 use crate::output::state::{self, Saved};
 use crate::precision::training_dtypes;
 use crate::run::resume::{Resuming, check_position, with_seed_of};
-use crate::session::{long_warmup, make_network, settled};
+use crate::session::{idle_judging, long_warmup, make_network, settled};
 use crate::update::Updater;
 use crate::update::ema::Ema;
 use crate::update::groups::Groups;
@@ -103,6 +103,7 @@ fn plan(parsed: &Parsed, points: usize, before: Option<&Recipe>) -> Result<RunPl
     let curve = lr::curve(&optim.schedule, optim.learning_rate, length.steps, points);
     let mut notes = settled.notes.clone();
     notes.extend(long_warmup(&optim.schedule, length.steps));
+    notes.extend(idle_judging(&recipe, length.epochs));
     let report = DatasetReport::new(&dataset, &layout, &order, &recipe.data, recipe.train.duration, length);
 
     let pictures = sample_pictures::requests(&recipe, &|_| {})?;

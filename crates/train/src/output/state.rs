@@ -23,6 +23,9 @@ use lorabake_lora::LoraNetwork;
 /// The file inside a state folder.
 pub(crate) const FILE: &str = "lorabake_state.safetensors";
 
+/// Says that an onlooker has ended the run; left out where none has.
+const ENDED: &str = "ended";
+
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
@@ -38,6 +41,8 @@ pub struct Position {
     pub held_out: Vec<String>,
     /// Batches per epoch, to notice a changed data set.
     pub batches_per_epoch: u64,
+    /// An onlooker has ended the run here, before its planned end.
+    pub is_ended: bool,
 }
 
 /// A state that was read.
@@ -99,6 +104,9 @@ pub fn save(
         ("batches_per_epoch", position.batches_per_epoch.to_string()),
     ];
     let mut metadata = BTreeMap::from(metadata.map(|(key, value)| (key.to_string(), value)));
+    if position.is_ended {
+        metadata.insert(ENDED.to_owned(), "true".to_owned());
+    }
     metadata.extend(told);
     let mut entries = Vec::new();
     for RawTensor { name, dtype, shape, .. } in &tensors {
@@ -144,6 +152,7 @@ pub fn load(dir: &Path) -> Result<Saved> {
         split_seed: number("split_seed").or(number("seed"))?,
         held_out: held_out.lines().map(str::to_owned).collect(),
         batches_per_epoch: number("batches_per_epoch")?,
+        is_ended: file.metadata().contains_key(ENDED),
     };
     let (mut values, mut averaged) = (BTreeMap::new(), BTreeMap::new());
     let (mut optimizer, mut losses) = (State::default(), Vec::new());

@@ -1,9 +1,13 @@
 //! Shows the LoRA to the run's onlooker, and keeps the best one that it has seen.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use lorabake_data::epoch_order::Length;
 use lorabake_generate::embedding::EmbeddingTable;
 use lorabake_generate::probe::Probe;
 use lorabake_lora::LoraNetwork;
+use lorabake_recipe::Recipe;
 use lorabake_weights::file_names;
 
 use super::Bake;
@@ -11,18 +15,19 @@ use super::failure::chain;
 use crate::caught::caught;
 use crate::event::Event;
 use crate::onlooker::{Onlooker, Opinion, View};
-use crate::output::prune;
 use crate::output::save::Progress;
 use crate::session::Session;
 use crate::step::thread_groups;
 
 /// The run's onlooker with what it said.
-pub(super) struct Consulted<'a> {
+pub(crate) struct Consulted<'a> {
     onlooker: &'a mut dyn Onlooker,
+    /// It cannot look at this run, or need not.
+    is_idle: bool,
     /// The best one that was seen.
     best: Option<Best>,
     /// It wants the run to end, with the best one as its result.
-    pub ends_run: bool,
+    ends_run: bool,
 }
 
 /// A LoRA as it was at some epoch.
@@ -33,7 +38,19 @@ struct Best {
 
 impl<'a> Consulted<'a> {
     pub fn new(onlooker: &'a mut dyn Onlooker) -> Self {
-        Self { onlooker, best: None, ends_run: false }
+        Self { onlooker, is_idle: false, best: None, ends_run: false }
+    }
+
+    /// Lets it prepare itself, unless it will never look.
+    ///
+    /// # Errors
+    /// When it cannot look at this run.
+    pub fn prepare(&mut self, recipe: &Recipe, length: Length) -> Result<()> {
+        self.is_idle = !(1..=length.epochs).any(|epoch| self.onlooker.wants(epoch));
+        if self.is_idle {
+            return Ok(());
+        }
+        caught(|| self.onlooker.prepare(recipe))
     }
 
     fn look(&mut self, session: &Session, network: &LoraNetwork, progress: Progress) -> Result<Opinion> {
@@ -58,7 +75,7 @@ impl Bake<'_> {
     /// reason to end the run.
     pub(super) fn consult(&mut self, epoch: u64) {
         let Some(mut consulted) = self.onlooker.take() else { return };
-        if consulted.onlooker.wants(epoch) {
+        if !consulted.is_idle && consulted.onlooker.wants(epoch) {
             let progress = Progress { epoch, steps: self.step };
             let network = self.result();
             match consulted.look(&self.session, &network, progress) {
@@ -68,6 +85,11 @@ impl Bake<'_> {
                     if opinion.is_best {
                         consulted.best = Some(Best { network: network.into_owned(), progress });
                     }
+                }
+                // Without the checkpoint alone nothing can be told later either.
+                Err(error) if epoch == 0 => {
+                    consulted.is_idle = true;
+                    self.emit(Event::Note(format!("judging: {}; this run is not judged", chain(&error))));
                 }
                 Err(error) => self.emit(Event::Note(format!("judging: {}; training goes on", chain(&error)))),
             }
@@ -80,27 +102,51 @@ impl Bake<'_> {
         self.onlooker.as_ref().is_some_and(|consulted| consulted.ends_run)
     }
 
-    /// What the run's result is to be if the onlooker has ended it and an earlier LoRA is better than the last, which is
-    /// saved as a snapshot first. Returns the epoch of the result.
-    pub(super) fn go_back_to_best(&mut self, epoch: u64) -> Option<u64> {
-        let consulted = self.onlooker.as_mut().filter(|consulted| consulted.ends_run)?;
-        let best = consulted.best.take()?;
-        if best.progress.steps == self.step {
-            return Some(best.progress.epoch);
+    /// If the onlooker has ended the run: makes the best LoRA the result, with the last one as a snapshot beside it, and
+    /// returns the epoch of the result. If not: keeps the best one as a snapshot beside the result.
+    pub(super) fn settle_best(&mut self, epoch: u64) -> Option<u64> {
+        if !self.is_ended() {
+            self.save_best();
+            return None;
         }
-        let output = &self.session.recipe.output;
-        let every = prune::every_epochs(output, self.session.length.epochs);
-        let is_saved = every.is_some_and(|every| epoch.is_multiple_of(every)) && epoch < self.session.length.epochs;
-        if !is_saved {
-            let name = file_names::at_epoch(&output.name, epoch);
-            let path = output.dir.join(name);
-            if let Err(error) = self.save_network(path, epoch) {
-                // Without it the last LoRA must stay the result, or it would be lost.
-                self.emit(Event::Note(format!("{}; the result is the last LoRA", chain(&error))));
-                return None;
-            }
+        let best = self.onlooker.as_mut().and_then(|consulted| consulted.best.take());
+        let Some(best) = best.filter(|best| best.progress.steps != self.step) else { return Some(epoch) };
+        // The room that was held is for what was trained last.
+        if let Some(claim) = &mut self.claim {
+            claim.give_room();
         }
+        let path = self.epoch_file(epoch);
+        if !self.saved_epochs.contains(&epoch)
+            && let Err(error) = self.save_network(path, epoch)
+        {
+            // The last LoRA is the result then, or it would be lost.
+            self.emit(Event::Note(format!("{}; the result is the last LoRA", chain(&error))));
+            return Some(epoch);
+        }
+        let kept = best.progress.epoch;
         self.shown = Some((best.network, best.progress));
-        Some(best.progress.epoch)
+        Some(kept)
+    }
+
+    /// Saves the best LoRA that the onlooker has seen as a snapshot, unless it is the last one or there already; returns its
+    /// file.
+    pub(super) fn save_best(&mut self) -> Option<PathBuf> {
+        let best = self.onlooker.as_mut().and_then(|consulted| consulted.best.take())?;
+        let path = self.epoch_file(best.progress.epoch);
+        let is_there = self.saved_epochs.contains(&best.progress.epoch) && path.is_file();
+        if best.progress.steps == self.step || is_there {
+            return None;
+        }
+        let emit = |event| self.channels.events.send(event).unwrap_or_default();
+        if let Err(error) = self.saver.save(&best.network, &path, best.progress, &emit) {
+            emit(Event::Note(format!("{}; the best LoRA that was judged is lost", chain(&error))));
+            return None;
+        }
+        Some(path)
+    }
+
+    fn epoch_file(&self, epoch: u64) -> PathBuf {
+        let output = &self.session.recipe.output;
+        output.dir.join(file_names::at_epoch(&output.name, epoch))
     }
 }

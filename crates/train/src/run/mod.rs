@@ -1,6 +1,6 @@
 //! The loop.
 
-mod consult;
+pub(crate) mod consult;
 mod failure;
 mod optimize;
 mod rescue;
@@ -9,6 +9,7 @@ mod save;
 mod step_inputs;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
@@ -75,14 +76,14 @@ pub fn bake_before(
     bake_with(RunChannels { processes: &processes, events, commands }, parsed, onlooker)
 }
 
-fn bake_with<'a>(channels: RunChannels<'a>, parsed: &Parsed, onlooker: Option<Consulted<'a>>) -> Result<Outcome> {
+fn bake_with<'a>(channels: RunChannels<'a>, parsed: &Parsed, mut onlooker: Option<Consulted<'a>>) -> Result<Outcome> {
     let resumed = parsed.recipe.output.resume.as_deref().map(state::load).transpose()?;
     let mut parsed = with_seed_of(parsed, resumed.as_ref())?;
     let train = &mut parsed.recipe.train;
     train.seed = channels.processes.broadcast(train.seed);
     train.accumulation *= channels.processes.count();
     let parsed = &parsed;
-    let Prepared { mut session, sampling, validation } = prepare(parsed, channels.events)?;
+    let Prepared { mut session, sampling, validation } = prepare(parsed, channels.events, onlooker.as_mut())?;
     let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
     let mut updater = Updater::new(&session.recipe, groups);
     let mut ema = session.recipe.optim.ema_decay.map(|decay| Ema::new(&session.network, decay));
@@ -92,6 +93,11 @@ fn bake_with<'a>(channels: RunChannels<'a>, parsed: &Parsed, onlooker: Option<Co
         let resuming = Resuming { recipe: &session.recipe, dataset: &session.dataset, length: session.length };
         let emit = |event| channels.events.send(event).unwrap_or_default();
         step = check_position(resuming, &saved.position, &emit)?;
+        if session.recipe.judging.is_some() {
+            let ended = "the run was ended here as overcooked";
+            let earlier = if saved.position.is_ended { ended } else { "verdicts of the earlier run are not known" };
+            emit(Event::Note(format!("judge_every_n_epochs: {earlier}; judging begins anew")));
+        }
         average = saved.restore(&mut session.network, &mut updater, ema.as_mut())?;
     }
     if let Some(decay) = session.recipe.optim.ema_decay {
@@ -110,6 +116,7 @@ fn bake_with<'a>(channels: RunChannels<'a>, parsed: &Parsed, onlooker: Option<Co
         validation,
         onlooker,
         shown: None,
+        saved_epochs: BTreeSet::new(),
         threads,
         scale,
         updater,
@@ -159,6 +166,8 @@ struct Bake<'a> {
     onlooker: Option<Consulted<'a>>,
     /// What is saved in place of what was trained last, with where it stands.
     shown: Option<(LoraNetwork, Progress)>,
+    /// The epochs whose snapshots this run has written.
+    saved_epochs: BTreeSet<u64>,
     threads: ThreadGroups,
     scale: LossScale,
     updater: Updater,
@@ -237,7 +246,7 @@ impl Bake<'_> {
         if self.step == self.first_step && self.step < length.steps {
             bail!("no step was made, so nothing is saved");
         }
-        let best_epoch = self.go_back_to_best(epoch);
+        let best_epoch = self.settle_best(epoch);
         let file = self.save_result(epoch)?;
         let average = self.average.mean();
         Ok(Outcome { file, steps: self.step, planned: length.steps, average, seconds, best_epoch })

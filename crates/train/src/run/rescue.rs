@@ -81,6 +81,9 @@ impl Bake<'_> {
         if let Some(why) = placed.moved {
             text += &format!(" ({})", chain(&why));
         }
+        if let Some(best) = self.save_best() {
+            text += &format!(", and the best that was judged in {}", best.display());
+        }
         if can_go_on && let Err(why) = self.save_state(&name) {
             self.emit(Event::Note(format!("{}; the run cannot be gone on with from there", chain(&why))));
         }

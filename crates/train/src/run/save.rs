@@ -35,6 +35,11 @@ impl Bake<'_> {
     fn save_snapshot(&mut self, name: &str, epoch: u64, snapshot: Snapshot) {
         let path = self.session.recipe.output.dir.join(name);
         let mut saved = self.save_network(path, epoch);
+        if saved.is_ok()
+            && let Snapshot::Epoch(epoch, _) = snapshot
+        {
+            self.saved_epochs.insert(epoch);
+        }
         if saved.is_ok() && self.session.recipe.output.save_state == SaveState::Always {
             saved = self.save_state(name);
         }
@@ -80,6 +85,7 @@ impl Bake<'_> {
             split_seed: self.session.recipe.data.hold_out.run_seed,
             held_out: validate::names(&self.session.dataset),
             batches_per_epoch: self.session.length.batches_per_epoch,
+            is_ended: self.is_ended(),
         };
         state::save(&dir, &self.session.network, &self.updater, self.ema.as_ref(), &position, &self.average)?;
         self.saver.earlier.wrote(&dir.join(state::FILE));

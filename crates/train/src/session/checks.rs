@@ -9,7 +9,7 @@ use lorabake_model::tokenizer::Tokenizer;
 use lorabake_optim::lr;
 use lorabake_recipe::optim::{Schedule, ScheduleKind};
 use lorabake_recipe::train::{Fp8, Train};
-use lorabake_recipe::{CheckpointFacts, Note, Parsed, Recipe};
+use lorabake_recipe::{CheckpointFacts, Note, Parsed, Recipe, count};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Prediction;
 
@@ -42,6 +42,19 @@ pub fn long_warmup(schedule: &Schedule, steps: u64) -> Option<Note> {
          height; give for instance 0.1, a share of all steps"
     );
     Some(Note { option: "lr_warmup_steps".to_owned(), text })
+}
+
+/// A note about judging that a run of so many epochs never comes to.
+pub fn idle_judging(recipe: &Recipe, epochs: u64) -> Option<Note> {
+    let judging = recipe.judging?;
+    let times = epochs / judging.every_epochs;
+    if times == 0 {
+        let text = format!("has no effect: the run has {}", count(epochs, "epoch"));
+        return Some(Note { option: "judge_every_n_epochs".to_owned(), text });
+    }
+    let wanted = judging.stop_when_overcooked.filter(|wanted| *wanted > times)?;
+    let text = format!("{wanted} has no effect: the run is judged {} only", count(times, "time"));
+    Some(Note { option: "stop_when_overcooked".to_owned(), text })
 }
 
 /// Opens the device that is asked for, and tells what there is to tell of it.

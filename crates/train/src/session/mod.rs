@@ -20,7 +20,7 @@ use crate::cache::text_cache::TextCache;
 use crate::cache::{LatentCache, Tokens};
 use crate::objective::Objective;
 use crate::step::StepContext;
-pub use checks::{long_warmup, settled};
+pub use checks::{idle_judging, long_warmup, settled};
 pub(crate) use network::make_network;
 pub(crate) use prepare::{Prepared, look_ahead, prepare};
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::epoch_order::{EpochOrder, Length};
@@ -21,7 +21,7 @@ use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::{Checkpoint, Part};
 
 use super::Session;
-use super::checks::{choose_device, cut_captions, long_warmup, refuse_misfits, settled};
+use super::checks::{choose_device, cut_captions, idle_judging, long_warmup, refuse_misfits, settled};
 use super::network::make_network;
 use crate::cache::latent_files::LatentFiles;
 use crate::cache::text_cache::TextCache;
@@ -31,6 +31,7 @@ use crate::event::{Emit, Event, Stage};
 use crate::objective::Objective;
 use crate::output::{leftovers, names};
 use crate::precision::training_dtypes;
+use crate::run::consult::Consulted;
 use crate::step::prior::missing_triggers;
 use crate::swap;
 use crate::watch::sample_pictures::{self, Sampling};
@@ -52,10 +53,18 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// Whatever is wrong with images, captions, checkpoint, weights or output folder, naming file or option.
-pub(crate) fn prepare(parsed: &Parsed, events: &Sender<Event>) -> Result<Prepared> {
+pub(crate) fn prepare(
+    parsed: &Parsed,
+    events: &Sender<Event>,
+    onlooker: Option<&mut Consulted<'_>>,
+) -> Result<Prepared> {
     let emit: &Emit<'_> = &|event| events.send(event).unwrap_or_default();
     let mut clock = Clock { emit, since: Instant::now() };
     let images = Images::look_through(parsed, &mut clock)?;
+    if let Some(onlooker) = onlooker {
+        onlooker.prepare(&images.recipe, images.length).context("--judge_every_n_epochs")?;
+        clock.since = Instant::now();
+    }
     let mut networks = Networks::open(images, &mut clock)?;
     let latents = networks.make_latents(&mut clock)?;
     let texts = networks.read_the_rest(&mut clock)?;
@@ -116,8 +125,8 @@ impl Images {
         let order = EpochOrder::new(&dataset, &layout, &recipe.data, Seed(recipe.train.seed));
         let length = Length::new(order.batches_per_epoch(), recipe.train.accumulation, recipe.train.duration);
         lr::check(&recipe.optim.schedule, recipe.optim.learning_rate, length.steps)?;
-        if let Some(note) = long_warmup(&recipe.optim.schedule, length.steps) {
-            emit(Event::Note(note.to_string()));
+        for note in [long_warmup(&recipe.optim.schedule, length.steps), idle_judging(&recipe, length.epochs)] {
+            note.into_iter().for_each(|note| emit(Event::Note(note.to_string())));
         }
         let pictures = sample_pictures::requests(&recipe, emit)?;
         names::try_all(&recipe, length, &pictures)?;

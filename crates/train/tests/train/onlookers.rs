@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail};
 use lorabake_lora::{Attached, Strength};
+use lorabake_recipe::Recipe;
 use lorabake_train::onlooker::{Onlooker, Opinion, View};
 
 use crate::sandbox::{Sandbox, tensors};
@@ -23,6 +24,11 @@ impl Scripted {
 }
 
 impl Onlooker for Scripted {
+    fn prepare(&mut self, recipe: &Recipe) -> Result<()> {
+        assert_eq!(recipe.output.name, "cat");
+        Ok(())
+    }
+
     fn wants(&self, epoch: u64) -> bool {
         epoch != 2
     }
@@ -56,6 +62,8 @@ fn it_sees_the_run_and_changes_nothing() {
     assert!(before.tensors == alone.tensors, "other numbers");
     assert_eq!((before.outcome.steps, before.outcome.best_epoch), (24, None));
     assert!(before.notes().contains("judging: too dark; training goes on"), "{}", before.notes());
+    // The best one is kept beside the last.
+    assert_eq!(sandbox.files("before"), ["cat-000001.safetensors", "cat.safetensors"]);
 }
 
 #[test]
@@ -81,4 +89,56 @@ fn where_the_last_is_the_best_it_is_the_result() {
     let ended = sandbox.bake_before("ended", "", &mut onlooker);
     assert_eq!((ended.outcome.steps, ended.outcome.best_epoch), (6, Some(1)));
     assert_eq!(sandbox.files("ended"), ["cat.safetensors"]);
+}
+
+#[test]
+fn one_that_cannot_tell_of_the_checkpoint_alone_is_not_asked_again() {
+    let sandbox = Sandbox::with_images(OPTIONS, &[[64, 64]; 3]);
+    let mut onlooker = Scripted::saying(vec![Err("too dark")]);
+    let baked = sandbox.bake_before("out", "--max_train_epochs=1", &mut onlooker);
+    assert_eq!(onlooker.seen.len(), 1);
+    assert!(baked.notes().contains("judging: too dark; this run is not judged"), "{}", baked.notes());
+}
+
+#[test]
+fn a_state_says_that_its_run_was_ended() {
+    let sandbox = Sandbox::with_images(OPTIONS, &[[64, 64]; 3]);
+    let judged = "--save_state --judge_every_n_epochs=1";
+    let mut onlooker = Scripted::saying(vec![Ok(GOES_ON), Ok(ENDS)]);
+    let ended = sandbox.bake_before("out", judged, &mut onlooker);
+    assert_eq!((ended.outcome.steps, ended.outcome.best_epoch), (6, Some(1)));
+    let again = sandbox.bake("again", &format!("{judged} --resume=HERE/out/cat-state"));
+    assert_eq!(again.outcome.steps, 24);
+    assert!(again.notes().contains("the run was ended here as overcooked; judging begins anew"), "{}", again.notes());
+}
+
+#[test]
+fn judging_that_never_comes_is_told() {
+    let sandbox = Sandbox::with_images(OPTIONS, &[[64, 64]; 3]);
+    let mut onlooker = Never;
+    let rare = sandbox.bake_before("rare", "--max_train_epochs=1 --judge_every_n_epochs=2", &mut onlooker);
+    assert!(rare.notes().contains("judge_every_n_epochs: has no effect: the run has 1 epoch"), "{}", rare.notes());
+    let patient = sandbox.bake("patient", "--max_train_epochs=1 --stop_when_overcooked=2");
+    assert!(
+        patient.notes().contains("stop_when_overcooked: 2 has no effect: the run is judged 1 time only"),
+        "{}",
+        patient.notes()
+    );
+}
+
+/// Never wants to look, so that it is not prepared either.
+struct Never;
+
+impl Onlooker for Never {
+    fn prepare(&mut self, _: &Recipe) -> Result<()> {
+        panic!("for nothing")
+    }
+
+    fn wants(&self, _: u64) -> bool {
+        false
+    }
+
+    fn look(&mut self, _: &View<'_>) -> Result<Opinion> {
+        panic!("it does not want to")
+    }
 }
