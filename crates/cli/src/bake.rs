@@ -10,7 +10,7 @@ use lorabake_generate::easel::model_name;
 use lorabake_generate::picture_file::{self, Pixels};
 use lorabake_generate::png_text::{Fields, Value};
 use lorabake_generate::sample::Request;
-use lorabake_judge::while_training::Examined;
+use lorabake_judge::while_training::Told as Verdict;
 use lorabake_recipe::output::Output;
 use lorabake_recipe::{Parsed, count};
 use lorabake_train::event::{Command, Event, Outcome, Painted};
@@ -135,14 +135,19 @@ impl Watch<'_> {
         std::process::exit(stop::INTERRUPTED);
     }
 
-    fn until_end(&mut self, events: &Receiver<Event>, found: &Receiver<Examined>, parsed: &Parsed) {
+    fn until_end(&mut self, events: &Receiver<Event>, found: &Receiver<Verdict>, parsed: &Parsed) {
         let output = &parsed.recipe.output;
         let (mut training, mut told) = (false, false);
         loop {
             let event = events.recv_timeout(Duration::from_millis(100));
-            for examined in found.try_iter() {
-                self.progress.say(&judging::line(&examined));
-                self.log(|log| log.show_judged(&examined));
+            for told in found.try_iter() {
+                match told {
+                    Verdict::Preparing(news) => self.progress.prepare(news),
+                    Verdict::Examined(examined) => {
+                        self.progress.say(&judging::line(&examined));
+                        self.log(|log| log.show_judged(&examined));
+                    }
+                }
             }
             match event {
                 Ok(event) => {

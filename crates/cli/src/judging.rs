@@ -3,16 +3,16 @@
 use std::sync::mpsc::Sender;
 
 use lorabake_judge::verdict::Verdict;
-use lorabake_judge::while_training::{Examined, Examiner};
+use lorabake_judge::while_training::{Examined, Examiner, Told};
 use lorabake_recipe::Recipe;
 
 use crate::cmd::judge::words;
 
 /// One who judges the run of `recipe`, if it asks for that; what is found goes to `found`.
-pub fn examiner(recipe: &Recipe, found: Sender<Examined>) -> Option<Examiner> {
+pub fn examiner(recipe: &Recipe, found: Sender<Told>) -> Option<Examiner> {
     let settings = recipe.judging?;
     // Nobody listening is no reason to stop.
-    let tell = move |examined| found.send(examined).unwrap_or_default();
+    let tell = move |told| found.send(told).unwrap_or_default();
     Some(Examiner::new(settings, Box::new(tell)))
 }
 

@@ -6,9 +6,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lorabake_judge::progress::News;
 use lorabake_recipe::count;
 use lorabake_train::event::{Event, RunInfo, Stage, Step, Validated};
 
+use crate::cmd::judge::words::work as words_of_work;
 use crate::{blocks, dataset_words, memory, terminal, words};
 
 /// Time between two plain lines.
@@ -77,9 +79,24 @@ pub struct Progress {
     pace: Option<f64>,
     /// Loss of the validation before.
     validation: Option<f64>,
+    /// Passes through the UNet that judging was prepared with, and what is being done.
+    prepared: u64,
+    work: String,
 }
 
 impl Progress {
+    /// Shows how far judging is prepared, before training begins.
+    pub fn prepare(&mut self, news: News) {
+        match news {
+            News::Begins(work) => self.work = words_of_work(work),
+            News::Plans(passes) => self.counter = Some(Counter::new("preparing to judge", passes)),
+            News::Did(passes) => self.prepared += passes,
+        }
+        if let Some(counter) = &mut self.counter {
+            counter.set(self.prepared, self.work.clone());
+        }
+    }
+
     /// Shows one event.
     pub fn show(&mut self, event: &Event) {
         match event {

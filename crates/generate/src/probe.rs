@@ -78,6 +78,21 @@ impl Painter {
         Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 
+    /// As [`Probe::hold_text_encoders`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hold_text_encoders(&self) -> Result<()> {
+        self.probe().hold_text_encoders()
+    }
+
+    /// As [`Probe::let_text_encoders_go`].
+    pub fn let_text_encoders_go(&self) {
+        self.probe().let_text_encoders_go();
+    }
+}
+
+impl<'a> Probe<'a> {
     /// Brings the text encoders into memory, for many texts.
     ///
     /// # Errors
@@ -91,9 +106,7 @@ impl Painter {
         self.bundle.forget(Part::is_text);
         give_memory_back();
     }
-}
 
-impl<'a> Probe<'a> {
     /// Reads a net for these networks.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::bootstrap::{Bootstrap, Interval, mean};
 use crate::losses::{Job, LossMeter};
 use crate::measure::Mean;
 use crate::pictures::TagHeed;
+use crate::told::Caption;
 
 /// Standard errors by which the base must see the tag in its own pictures.
 const SURE: f64 = 2.0;
@@ -121,7 +122,9 @@ fn tag_losses(meter: &LossMeter<'_>, tag: &str, asked: &[Asked<'_>]) -> Result<O
     for Asked { prompt, latents, key } in asked.iter().filter(|picture| tags(picture.prompt).any(|own| own == tag)) {
         let rest: Vec<&str> = tags(prompt).filter(|own| *own != tag).collect();
         for (jobs, text) in [(&mut with, (*prompt).to_owned()), (&mut without, rest.join(", "))] {
-            let condition = meter.condition(&text, latents, &none)?.remove(0);
+            let [_, _, rows, columns] = latents.dims();
+            let told = Caption { text: &text, size: [columns * 8, rows * 8] };
+            let condition = meter.told(&[told], &none)?.remove(0);
             jobs.push(Job { latents, key: *key, condition });
         }
     }

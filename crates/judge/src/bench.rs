@@ -1,24 +1,32 @@
 //! Measures the snapshots of a run, in the order in which it is worth while: losses of all snapshots, then the response to
 //! strength of those that matter.
 
-use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 use lorabake_generate::probe::{Probe, Strengths};
 use lorabake_lora::{Attached, LoraNetwork, Net, Strength};
+use lorabake_model::Conditioning;
 use lorabake_weights::Part;
+use serde::{Deserialize, Serialize};
 
 use crate::captions::caption_gains;
-use crate::drift::{BasePredictions, Drift, Told};
+use crate::drift::{BasePredictions, Drift};
 use crate::losses::{LossMeter, Losses, scores};
 use crate::material::{HeldOut, Material, Sample};
 use crate::measure::{Measures, SnapshotMeasures};
 use crate::plain::PlainPicture;
-use crate::runs::Snapshot;
-use crate::strength::Response;
+use crate::progress::{News, Tell, Work};
+use crate::runs::{Saved, Snapshot};
+use crate::shelf::{Shelf, content};
+use crate::strength::{Response, TRIED};
 use crate::tags::TagReport;
 use crate::text_drift::TextDrift;
 
 /// Images that responses to strength and drift are measured on.
-const FEW: usize = 8;
+pub(crate) const FEW: usize = 8;
+/// Strengths that a response is measured at, usually.
+pub(crate) const USUALLY_TRIED: u64 = TRIED.len() as u64 + 1;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +51,25 @@ pub struct Bench<'a> {
     pub clip_skip: usize,
     /// The trigger, if the recipe names it.
     pub trigger: Option<&'a str>,
+    /// Where that is which was measured already.
+    pub shelf: &'a Shelf,
 }
 
 /// What is known of the checkpoint alone.
 #[derive(Debug)]
 pub struct Base {
-    held_out: Losses,
-    training: Losses,
-    /// As [`Self::held_out`], or training images where there are none, by the coarse meter.
-    coarse: Losses,
+    held_out: Known,
+    training: Known,
+    /// As the held-out images, or training images where there are none, by the coarse meter.
+    coarse: Known,
     predictions: BasePredictions,
+}
+
+/// Losses of the checkpoint alone, and what it is told without LoRA.
+#[derive(Debug)]
+struct Known {
+    losses: Losses,
+    conditions: Vec<Conditioning>,
 }
 
 /// A LoRA that is measured.
@@ -70,55 +87,68 @@ struct Fitted<'a> {
     worn: &'a Worn<'a>,
 }
 
-impl Bench<'_> {
-    /// Measures `snapshots`, and the response to strength of those that `effort` allows; `done` is told of each.
+impl<'a> Bench<'a> {
+    /// What the checkpoint alone does, measured unless it is known; `tell` is told of the work.
+    fn known<'b>(&self, base: &'b mut Option<Base>, tell: &mut Tell<'_>) -> Result<&'b Base> {
+        if base.is_none() {
+            *base = Some(self.base(tell)?);
+        }
+        base.as_ref().context("it was measured just now")
+    }
+
+    /// Measures the checkpoint alone.
     ///
     /// # Errors
-    /// When a file cannot be read or does not fit, and what `done` returns.
+    /// When a caption is much too long, and what `tell` returns.
+    pub fn base(&self, tell: &mut Tell<'_>) -> Result<Base> {
+        tell(News::Begins(Work::Checkpoint))?;
+        let none = Attached::default();
+        let mut known = |meter: &LossMeter<'_>, samples: &[Sample]| -> Result<Known> {
+            let conditions = meter.conditions(samples, &none)?;
+            let losses = meter.losses(samples, &conditions, &none.unet);
+            tell(News::Did(meter.passes(samples.len())))?;
+            Ok(Known { losses, conditions })
+        };
+        let held_out = known(self.meter, &self.material.held_out)?;
+        let training = known(self.meter, &self.material.training)?;
+        let coarse = known(self.coarse, self.few())?;
+        let predictions = BasePredictions::new(self.coarse, self.plain, self.few())?;
+        tell(News::Did(self.drift_passes()))?;
+        Ok(Base { held_out, training, coarse, predictions })
+    }
+
+    /// Measures `snapshots`, and the response to strength of those that `effort` allows; `tell` is told of the work. `base`
+    /// is what the checkpoint alone does: nothing at first, and filled where it is needed.
+    ///
+    /// # Errors
+    /// When a file cannot be read or does not fit, and what `tell` returns.
     pub fn measure(
         &self,
         snapshots: &[Snapshot],
         effort: Effort,
-        done: &mut dyn FnMut(Progress) -> Result<()>,
+        base: &mut Option<Base>,
+        tell: &mut Tell<'_>,
     ) -> Result<Measures> {
-        let base = self.base()?;
         let mut measured = Vec::new();
-        for (index, snapshot) in snapshots.iter().enumerate() {
-            done(Progress { what: Work::Losses, done: index, total: snapshots.len() })?;
-            let losses = self.open(snapshot).and_then(|worn| self.losses(snapshot, &worn, &base));
-            measured.push(match losses {
+        for snapshot in snapshots {
+            tell(News::Begins(Work::Losses(snapshot.saved)))?;
+            measured.push(match self.losses_kept(snapshot, base, tell) {
                 Ok(measures) => measures,
                 // One that cannot be used among others is told as such; where all are, it is an error.
                 Err(why) if snapshots.len() > 1 => SnapshotMeasures::unusable(snapshot, &why),
                 Err(why) => return Err(why),
             });
+            tell(News::Did(self.snapshot_passes()))?;
         }
         if let Some(why) = measured.iter().find_map(|own| own.problem.as_ref())
             && measured.iter().all(|own| own.problem.is_some())
         {
             bail!("{why}");
         }
-        let chosen = worth_a_response(&measured, effort.responses);
-        for (number, index) in chosen.iter().enumerate() {
-            done(Progress { what: Work::Strengths, done: number, total: chosen.len() })?;
-            if !measured[*index].is_broken {
-                let worn = self.open(&snapshots[*index])?;
-                measured[*index].whole = Some(self.whole_response(&worn, &base)?);
-            }
+        for index in worth_a_response(&measured, effort.responses) {
+            self.whole_response(&mut measured[index], base, tell)?;
         }
         Ok(self.measures(measured, self.caption_gains()?))
-    }
-
-    /// What captions explain of their images to the checkpoint alone, image by image.
-    ///
-    /// # Errors
-    /// When a caption is much too long.
-    pub fn caption_gains(&self) -> Result<Vec<f64>> {
-        let mut samples: Vec<&Sample> = self.material.training.iter().collect();
-        if self.material.kind == HeldOut::Split {
-            samples.extend(&self.material.held_out);
-        }
-        caption_gains(self.meter, &samples)
     }
 
     /// Measures of snapshots with what they were measured by.
@@ -134,14 +164,36 @@ impl Bench<'_> {
         }
     }
 
+    /// What captions explain of their images to the checkpoint alone, image by image.
+    ///
+    /// # Errors
+    /// When a caption is much too long.
+    pub fn caption_gains(&self) -> Result<Vec<f64>> {
+        const WHAT: &str = "captions";
+        if let Some(known) = self.shelf.read::<Gains>(WHAT) {
+            return Ok(known.gains);
+        }
+        let mut samples: Vec<&Sample> = self.material.training.iter().collect();
+        if self.material.kind == HeldOut::Split {
+            samples.extend(&self.material.held_out);
+        }
+        let gains = caption_gains(self.meter, &samples)?;
+        self.shelf.keep(WHAT, &Gains { gains: gains.clone() });
+        Ok(gains)
+    }
+
     /// Measures one LoRA: losses, drift, and the response to the strength of the whole, unless it is broken.
     ///
     /// # Errors
     /// When a caption is much too long.
-    pub fn measure_one(&self, snapshot: &Snapshot, worn: &Worn<'_>, base: &Base) -> Result<SnapshotMeasures> {
-        let mut measured = self.losses(snapshot, worn, base)?;
+    pub fn measure_one(&self, saved: Saved, worn: &Worn<'_>, base: &Base) -> Result<SnapshotMeasures> {
+        let snapshot = Snapshot { path: PathBuf::new(), saved };
+        let mut measured = self.losses(&snapshot, worn, base)?;
         if !measured.is_broken {
-            measured.whole = Some(self.whole_response(worn, base)?);
+            let fitted = Fitted { bench: self, worn };
+            measured.whole = Some(Response::measure(|strength| {
+                fitted.scores(self.coarse, &fitted.attached(strength, strength), self.few(), &base.coarse)
+            })?);
         }
         Ok(measured)
     }
@@ -154,22 +206,30 @@ impl Bench<'_> {
         &self,
         measures: &mut Measures,
         chosen: &[usize],
-        done: &mut dyn FnMut(Progress) -> Result<()>,
+        base: &mut Option<Base>,
+        tell: &mut Tell<'_>,
     ) -> Result<()> {
-        let base = self.base()?;
-        for (number, index) in chosen.iter().enumerate() {
-            done(Progress { what: Work::Apart, done: number, total: chosen.len() })?;
-            self.apart(&mut measures.snapshots[*index], &base)?;
+        for index in chosen {
+            self.apart(&mut measures.snapshots[*index], base, tell)?;
         }
         Ok(())
     }
 
-    fn open(&self, snapshot: &Snapshot) -> Result<Worn<'static>> {
-        Ok(Worn::File(Box::new(self.probe.open_net(&snapshot.path)?)))
+    fn snapshot_passes(&self) -> u64 {
+        let Material { held_out, training, .. } = self.material;
+        self.meter.passes(held_out.len() + training.len()) + self.drift_passes()
+    }
+
+    fn drift_passes(&self) -> u64 {
+        self.coarse.passes(self.plain.len() + self.few().len())
+    }
+
+    fn open(&self, path: &Path) -> Result<Worn<'static>> {
+        Ok(Worn::File(Box::new(self.probe.open_net(path)?)))
     }
 
     /// Held-out images, or training images where there are none: those that tell how it acts with its trigger.
-    fn shown(&self) -> &[Sample] {
+    fn shown(&self) -> &'a [Sample] {
         match self.material.held_out.as_slice() {
             [] => &self.material.training,
             held_out => held_out,
@@ -177,31 +237,26 @@ impl Bench<'_> {
     }
 
     /// Those of [`Self::shown`] that responses and drift are measured on.
-    fn few(&self) -> &[Sample] {
+    fn few(&self) -> &'a [Sample] {
         let shown = self.shown();
         &shown[..shown.len().min(FEW)]
     }
 
-    /// What drift is measured on.
-    fn told(&self) -> Told<'_> {
-        Told { plain: self.plain, samples: self.few() }
-    }
-
-    /// Measures the checkpoint alone.
-    ///
-    /// # Errors
-    /// When a caption is much too long.
-    pub fn base(&self) -> Result<Base> {
-        let none = Attached::default();
-        let losses = |meter: &LossMeter<'_>, samples: &[Sample]| -> Result<Losses> {
-            Ok(meter.losses(samples, &meter.conditions(samples, &none)?, &none.unet))
-        };
-        Ok(Base {
-            held_out: losses(self.meter, &self.material.held_out)?,
-            training: losses(self.meter, &self.material.training)?,
-            coarse: losses(self.coarse, self.few())?,
-            predictions: BasePredictions::new(self.coarse, self.told())?,
-        })
+    /// The losses of a snapshot, from the shelf if they were measured already.
+    fn losses_kept(
+        &self,
+        snapshot: &Snapshot,
+        base: &mut Option<Base>,
+        tell: &mut Tell<'_>,
+    ) -> Result<SnapshotMeasures> {
+        let what = format!("losses {}", content(&snapshot.path)?);
+        if let Some(known) = self.shelf.read::<SnapshotMeasures>(&what) {
+            return Ok(SnapshotMeasures { path: snapshot.path.clone(), saved: snapshot.saved, ..known });
+        }
+        let base = self.known(base, tell)?;
+        let measures = self.losses(snapshot, &self.open(&snapshot.path)?, base)?;
+        self.shelf.keep(&what, &measures);
+        Ok(measures)
     }
 
     fn losses(&self, snapshot: &Snapshot, worn: &Worn<'_>, base: &Base) -> Result<SnapshotMeasures> {
@@ -209,12 +264,15 @@ impl Bench<'_> {
         let full = fitted.attached(1.0, 1.0);
         let held_out = fitted.scores(self.meter, &full, &self.material.held_out, &base.held_out)?;
         let training = fitted.scores(self.meter, &full, &self.material.training, &base.training)?;
-        let drift = Drift::measure(self.coarse, self.told(), &base.predictions, &full)?;
+        let drift = Drift::measure(self.coarse, &base.predictions, &full)?;
         let mut text_drift = None;
         if fitted.has_text() {
             let plain: Vec<&str> = self.plain.iter().map(|picture| picture.prompt.as_str()).collect();
             let captions: Vec<&str> = self.few().iter().map(|sample| sample.caption.as_str()).collect();
-            text_drift = Some(TextDrift::measure(self.probe, [&plain, &captions], self.clip_skip, &full)?);
+            text_drift = Some(
+                self.coarse
+                    .with_texts(|| TextDrift::measure(self.probe, [&plain, &captions], self.clip_skip, &full))?,
+            );
         }
         let numbers = held_out.iter().chain(&training).chain([&drift.plain, &drift.trigger]);
         let is_broken = numbers.into_iter().any(|number| !number.is_finite());
@@ -234,35 +292,70 @@ impl Bench<'_> {
     }
 
     /// Measures the response to the strength of the whole LoRA.
-    fn whole_response(&self, worn: &Worn<'_>, base: &Base) -> Result<Response> {
-        let fitted = Fitted { bench: self, worn };
-        Response::measure(|strength| {
-            fitted.scores(self.coarse, &fitted.attached(strength, strength), self.few(), &base.coarse)
-        })
-    }
-
-    /// Measures the responses to the strengths of UNet and text encoders.
-    fn apart(&self, measures: &mut SnapshotMeasures, base: &Base) -> Result<()> {
+    fn whole_response(
+        &self,
+        measures: &mut SnapshotMeasures,
+        base: &mut Option<Base>,
+        tell: &mut Tell<'_>,
+    ) -> Result<()> {
         if measures.is_broken {
             return Ok(());
         }
-        let samples = self.few();
-        let worn = Worn::File(Box::new(self.probe.open_net(&measures.path)?));
+        let what = format!("strengths {}", content(&measures.path)?);
+        measures.whole = self.shelf.read(&what);
+        if measures.whole.is_some() {
+            return tell(News::Did(USUALLY_TRIED * self.coarse.passes(self.few().len())));
+        }
+        let base = self.known(base, tell)?;
+        let worn = self.open(&measures.path)?;
+        let fitted = Fitted { bench: self, worn: &worn };
+        tell(News::Begins(Work::Strengths(measures.saved)))?;
+        let response = Response::measure(|strength| {
+            tell(News::Did(self.coarse.passes(self.few().len())))?;
+            fitted.scores(self.coarse, &fitted.attached(strength, strength), self.few(), &base.coarse)
+        })?;
+        self.shelf.keep(&what, &response);
+        measures.whole = Some(response);
+        Ok(())
+    }
+
+    /// Measures the responses to the strengths of UNet and text encoders.
+    fn apart(&self, measures: &mut SnapshotMeasures, base: &mut Option<Base>, tell: &mut Tell<'_>) -> Result<()> {
+        if measures.is_broken {
+            return Ok(());
+        }
+        let passes = self.coarse.passes(self.few().len());
+        let what = format!("apart {}", content(&measures.path)?);
+        if let Some(Apart { unet, te }) = self.shelf.read(&what) {
+            [measures.unet, measures.te] = [Some(unet), Some(te)];
+            return tell(News::Did(2 * USUALLY_TRIED * passes));
+        }
+        let worn = self.open(&measures.path)?;
         let fitted = Fitted { bench: self, worn: &worn };
         if !fitted.has_text() {
             measures.unet = measures.whole.clone();
             return Ok(());
         }
-        let conditions = self.coarse.conditions(samples, &fitted.attached(1.0, 1.0))?;
-        measures.unet = Some(Response::measure(|strength| -> Result<Vec<f64>> {
-            let unet = fitted.attached(1.0, strength).unet;
-            Ok(scores(&self.coarse.losses(samples, &conditions, &unet), &base.coarse))
-        })?);
-        measures.te = Some(Response::measure(|strength| {
-            fitted.scores(self.coarse, &fitted.attached(strength, 1.0), samples, &base.coarse)
-        })?);
+        let base = &self.known(base, tell)?.coarse;
+        tell(News::Begins(Work::Apart(measures.saved)))?;
+        let apart = fitted.apart(base, tell)?;
+        self.shelf.keep(&what, &apart);
+        [measures.unet, measures.te] = [Some(apart.unet), Some(apart.te)];
         Ok(())
     }
+}
+
+/// What captions explain, as the shelf keeps it.
+#[derive(Serialize, Deserialize)]
+struct Gains {
+    gains: Vec<f64>,
+}
+
+/// Responses to the strengths of both parts.
+#[derive(Serialize, Deserialize)]
+struct Apart {
+    unet: Response,
+    te: Response,
 }
 
 impl Fitted<'_> {
@@ -285,38 +378,30 @@ impl Fitted<'_> {
         }
     }
 
-    fn scores(
-        &self,
-        meter: &LossMeter<'_>,
-        attached: &Attached,
-        samples: &[Sample],
-        base: &Losses,
-    ) -> Result<Vec<f64>> {
-        let conditions = meter.conditions(samples, attached)?;
-        Ok(scores(&meter.losses(samples, &conditions, &attached.unet), base))
+    fn apart(&self, base: &Known, tell: &mut Tell<'_>) -> Result<Apart> {
+        let (coarse, samples) = (self.bench.coarse, self.bench.few());
+        let passes = coarse.passes(samples.len());
+        let conditions = coarse.conditions(samples, &self.attached(1.0, 1.0))?;
+        let unet = Response::measure(|strength| -> Result<Vec<f64>> {
+            tell(News::Did(passes))?;
+            let unet = self.attached(1.0, strength).unet;
+            Ok(scores(&coarse.losses(samples, &conditions, &unet), &base.losses))
+        })?;
+        let te = Response::measure(|strength| {
+            tell(News::Did(passes))?;
+            self.scores(coarse, &self.attached(strength, 1.0), samples, base)
+        })?;
+        Ok(Apart { unet, te })
     }
-}
 
-/// What is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Losses of a snapshot.
-    Losses,
-    /// The response to strength of a snapshot.
-    Strengths,
-    /// The responses to UNet and text encoders apart.
-    Apart,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being done.
-    pub what: Work,
-    /// Snapshots done.
-    pub done: usize,
-    /// Snapshots in all.
-    pub total: usize,
+    fn scores(&self, meter: &LossMeter<'_>, attached: &Attached, samples: &[Sample], base: &Known) -> Result<Vec<f64>> {
+        // Texts that no LoRA acts on are those of the checkpoint.
+        let losses = match self.has_text() {
+            true => meter.losses(samples, &meter.conditions(samples, attached)?, &attached.unet),
+            false => meter.losses(samples, &base.conditions, &attached.unet),
+        };
+        Ok(scores(&losses, &base.losses))
+    }
 }
 
 /// The numbers of the last snapshot and of the `count` best ones, in order.

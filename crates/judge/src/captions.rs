@@ -11,6 +11,7 @@ use lorabake_lora::Attached;
 
 use crate::losses::{Job, LossMeter};
 use crate::material::Sample;
+use crate::told::Caption;
 
 /// Images whose captions are compared, where pictures are large, and where they are small.
 const IMAGES: [usize; 2] = [6, 12];
@@ -33,7 +34,8 @@ pub fn caption_gains(meter: &LossMeter<'_>, samples: &[&Sample]) -> Result<Vec<f
     for sample in samples {
         let mut jobs = Vec::with_capacity(samples.len());
         for other in samples {
-            let condition = meter.condition(&other.caption, &sample.latents, &Attached::default())?.remove(0);
+            let told = Caption { text: &other.caption, ..sample.told() };
+            let condition = meter.told(&[told], &Attached::default())?.remove(0);
             jobs.push(Job { latents: &sample.latents, key: sample.key, condition });
         }
         rows.push(meter.log_losses(&jobs));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::losses::{Job, LossMeter};
 use crate::material::Sample;
 use crate::plain::PlainPicture;
+use crate::told::Caption;
 
 /// Squared change of predictions over their size, 0 = none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -24,64 +25,47 @@ impl Drift {
         self.trigger / self.plain.max(1e-12)
     }
 
-    /// Measures a LoRA, as it is attached, on what `base` was measured on.
+    /// Measures a LoRA, as it is attached, beside what the checkpoint alone predicts.
     ///
     /// # Errors
     /// When a text is much too long.
-    pub fn measure(meter: &LossMeter<'_>, told: Told<'_>, base: &BasePredictions, attached: &Attached) -> Result<Self> {
-        let moved = |views: Vec<ToldLatents<'_>>, of_base: &[Tensor<4>]| -> Result<f64> {
+    pub fn measure(meter: &LossMeter<'_>, base: &BasePredictions, attached: &Attached) -> Result<Self> {
+        let [plain, trigger] = [&base.plain, &base.trigger].map(|views| -> Result<f64> {
             let mut moved = 0.0;
             let mut size = 0.0;
-            for (own, before) in predictions(meter, views, attached)?.into_iter().zip(of_base) {
-                moved += square(own - before.clone());
-                size += square(before.clone());
+            for (own, view) in predictions(meter, views, attached)?.into_iter().zip(views) {
+                let Some(of_base) = &view.predicted else { continue };
+                moved += square(own - of_base.clone());
+                size += square(of_base.clone());
             }
             Ok(if size > 0.0 { moved / size } else { 0.0 })
-        };
-        Ok(Self { plain: moved(told.plain(), &base.plain)?, trigger: moved(told.trigger(), &base.trigger)? })
+        });
+        Ok(Self { plain: plain?, trigger: trigger? })
     }
 }
 
-/// What predictions are looked at for.
-#[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
-    /// Pictures without trigger.
-    pub plain: &'a [PlainPicture],
-    /// Images with their captions.
-    pub samples: &'a [Sample],
-}
-
-/// Latents with the text that is told of them.
-#[derive(Debug, Clone, Copy)]
-struct ToldLatents<'a> {
-    text: &'a str,
-    latents: &'a Tensor<4>,
+/// Latents with what is told of them, and what the checkpoint alone predicts for them.
+#[derive(Debug)]
+struct BaseView {
+    text: String,
+    size: [usize; 2],
+    latents: Tensor<4>,
     key: u64,
-}
-
-impl<'a> Told<'a> {
-    fn plain(&self) -> Vec<ToldLatents<'a>> {
-        let mut told = Vec::new();
-        for PlainPicture { prompt, latents, key, .. } in self.plain {
-            told.push(ToldLatents { text: prompt, latents, key: *key });
-        }
-        told
-    }
-
-    fn trigger(&self) -> Vec<ToldLatents<'a>> {
-        let mut told = Vec::new();
-        for Sample { caption, latents, key, .. } in self.samples {
-            told.push(ToldLatents { text: caption, latents, key: *key });
-        }
-        told
-    }
+    predicted: Option<Tensor<4>>,
 }
 
 /// What the checkpoint alone predicts, for pictures without trigger and for images with it.
 #[derive(Debug)]
 pub struct BasePredictions {
-    plain: Vec<Tensor<4>>,
-    trigger: Vec<Tensor<4>>,
+    plain: Vec<BaseView>,
+    trigger: Vec<BaseView>,
+}
+
+impl BaseView {
+    fn new(caption: Caption<'_>, latents: &Tensor<4>, key: u64) -> Self {
+        let Caption { text, size } = caption;
+        Self { text: text.to_owned(), size, latents: latents.clone(), key, predicted: None }
+    }
 }
 
 impl BasePredictions {
@@ -89,20 +73,28 @@ impl BasePredictions {
     ///
     /// # Errors
     /// When a text is much too long.
-    pub fn new(meter: &LossMeter<'_>, told: Told<'_>) -> Result<Self> {
-        let none = Attached::default();
-        Ok(Self {
-            plain: predictions(meter, told.plain(), &none)?,
-            trigger: predictions(meter, told.trigger(), &none)?,
-        })
+    pub fn new(meter: &LossMeter<'_>, plain: &[PlainPicture], samples: &[Sample]) -> Result<Self> {
+        let plain = plain.iter().map(|picture| BaseView::new(picture.told(), &picture.latents, picture.key)).collect();
+        let trigger = samples.iter().map(|sample| BaseView::new(sample.told(), &sample.latents, sample.key)).collect();
+        let mut views = Self { plain, trigger };
+        for views in [&mut views.plain, &mut views.trigger] {
+            let predicted = predictions(meter, views, &Attached::default())?;
+            for (view, predicted) in views.iter_mut().zip(predicted) {
+                view.predicted = Some(predicted);
+            }
+        }
+        Ok(views)
     }
 }
 
-fn predictions(meter: &LossMeter<'_>, told: Vec<ToldLatents<'_>>, attached: &Attached) -> Result<Vec<Tensor<4>>> {
-    let mut jobs = Vec::new();
-    for ToldLatents { text, latents, key } in told {
-        let condition = meter.condition(text, latents, attached)?.remove(0);
-        jobs.push(Job { latents, key, condition });
+fn predictions(meter: &LossMeter<'_>, views: &[BaseView], attached: &Attached) -> Result<Vec<Tensor<4>>> {
+    let mut captions = Vec::with_capacity(views.len());
+    for BaseView { text, size, .. } in views {
+        captions.push(Caption { text, size: *size });
+    }
+    let mut jobs = Vec::with_capacity(views.len());
+    for (view, condition) in views.iter().zip(meter.told(&captions, attached)?) {
+        jobs.push(Job { latents: &view.latents, key: view.key, condition });
     }
     Ok(meter.predictions(&jobs, &attached.unet))
 }

@@ -14,6 +14,7 @@ use lorabake_model::Conditioning;
 use lorabake_recipe::seed::Seed;
 
 use crate::material::Sample;
+use crate::told::Caption;
 
 /// Timesteps of a full measurement, of 1000.
 pub const ALL_TIMESTEPS: [usize; 6] = [50, 200, 400, 600, 800, 950];
@@ -29,6 +30,8 @@ const SMALL: usize = 4 * 64 * 64;
 pub struct LossMeter<'a> {
     probe: Probe<'a>,
     clip_skip: usize,
+    /// The text encoders stay in memory from one call to the next.
+    keeps_texts: bool,
     exam: Exam<'a>,
 }
 
@@ -72,7 +75,12 @@ impl<'a> LossMeter<'a> {
             kept.push((trained.start + trained.end.max(trained.start + 1) - 1) / 2);
         }
         let predictor = probe.noise_predictor()?;
-        Ok(Self { probe, clip_skip, exam: Exam { predictor, timesteps: kept, seed: Seed(seed) } })
+        Ok(Self { probe, clip_skip, keeps_texts: false, exam: Exam { predictor, timesteps: kept, seed: Seed(seed) } })
+    }
+
+    /// The same, with the text encoders in memory from one call to the next: quick, where they are small.
+    pub fn keeping_texts(self, keeps_texts: bool) -> Self {
+        Self { keeps_texts, ..self }
     }
 
     /// Timesteps at which it measures.
@@ -80,28 +88,45 @@ impl<'a> LossMeter<'a> {
         &self.exam.timesteps
     }
 
+    /// Passes through the UNet that `images` take.
+    pub fn passes(&self, images: usize) -> u64 {
+        (images * self.exam.timesteps.len()) as u64
+    }
+
     /// What the UNet is told of each image's caption.
     ///
     /// # Errors
     /// When a caption is much too long.
     pub fn conditions(&self, samples: &[Sample], texts: &Attached) -> Result<Vec<Conditioning>> {
-        let mut all = Vec::with_capacity(samples.len());
-        for sample in samples {
-            all.extend(self.condition(&sample.caption, &sample.latents, texts)?);
-        }
-        Ok(all)
+        let captions: Vec<Caption<'_>> = samples.iter().map(Sample::told).collect();
+        self.told(&captions, texts)
     }
 
-    /// What the UNet is told of a caption of a picture with these latents; one.
-    ///
-    /// # Shapes
-    /// - latents: [1, 4, H, W]
+    /// What the UNet is told of each of `captions`.
     ///
     /// # Errors
-    /// When the caption is much too long.
-    pub fn condition(&self, caption: &str, latents: &Tensor<4>, texts: &Attached) -> Result<Vec<Conditioning>> {
-        let [_, _, rows, columns] = latents.dims();
-        self.probe.captions(&[caption], [columns * 8, rows * 8], self.clip_skip, texts)
+    /// When a caption is much too long.
+    pub fn told(&self, captions: &[Caption<'_>], texts: &Attached) -> Result<Vec<Conditioning>> {
+        self.with_texts(|| {
+            let mut all = Vec::with_capacity(captions.len());
+            for caption in captions {
+                all.extend(self.probe.captions(&[caption.text], caption.size, self.clip_skip, texts)?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// What `work` returns, with the text encoders in memory meanwhile.
+    ///
+    /// # Errors
+    /// When the file no longer has them, and those of `work`.
+    pub fn with_texts<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        self.probe.hold_text_encoders()?;
+        let result = work();
+        if !self.keeps_texts {
+            self.probe.let_text_encoders_go();
+        }
+        result
     }
 
     /// The loss of each of `samples` at each timestep, told `conditions`, with `adapters` in the UNet.

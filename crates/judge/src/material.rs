@@ -13,10 +13,14 @@ use lorabake_data::image::mask;
 use lorabake_data::image::view::{Source, View};
 use lorabake_data::{Dataset, caption, scan};
 use lorabake_generate::painter::Painter;
+use lorabake_pixels::pillow::{Filter, resize};
 use lorabake_recipe::data::Data;
 use lorabake_recipe::seed::Seed;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::loss_size::LossSize;
+use crate::told::Caption;
 
 /// An image that a LoRA is judged by.
 #[derive(Debug, Clone)]
@@ -27,12 +31,20 @@ pub struct Sample {
     pub caption: String,
     /// Its pixels as they are trained on.
     pub view: View,
-    /// Its latents in the UNet's scale, [1, 4, H, W].
+    /// Its latents in the UNet's scale, [1, 4, H, W], at the size at which errors are measured.
     pub latents: Tensor<4>,
     /// Where errors count, [1, 1, H, W], if the image has a mask.
     pub mask: Option<Tensor<4>>,
     /// The number by which its noise is drawn, which depends on its pixels alone.
     pub key: u64,
+}
+
+impl Sample {
+    /// Its caption, and its size in training.
+    pub fn told(&self) -> Caption<'_> {
+        let [width, height] = [self.view.image.width, self.view.image.height];
+        Caption { text: &self.caption, size: [width as usize, height as usize] }
+    }
 }
 
 /// Which images stand for those that were never trained on.
@@ -66,6 +78,8 @@ pub struct Counts {
     pub training: usize,
     /// Held-out images at most.
     pub held_out: usize,
+    /// At which size their errors are measured.
+    pub loss_size: LossSize,
 }
 
 impl Material {
@@ -76,7 +90,7 @@ impl Material {
     pub fn read(painter: &Painter, data: &Data, counts: Counts) -> Result<Self> {
         let dataset = scan(data)?;
         let layout = Layout::new(&dataset, data)?;
-        let reader = Reader { painter, data, dataset: &dataset, layout: &layout };
+        let reader = Reader { painter, data, dataset: &dataset, layout: &layout, loss_size: counts.loss_size };
         let trained: Vec<usize> = indices(&dataset, |item| item.uses > 0 && !item.is_reg);
         if trained.is_empty() {
             bail!("--train_data_dir: there is no training image; name the folder that the run was trained on");
@@ -121,6 +135,7 @@ struct Reader<'a> {
     data: &'a Data,
     dataset: &'a Dataset,
     layout: &'a Layout,
+    loss_size: LossSize,
 }
 
 impl Reader<'_> {
@@ -132,9 +147,12 @@ impl Reader<'_> {
         if is_mirrored {
             view = view.flip_horizontal();
         }
-        let latents = self.painter.encode(&view.image);
+        let latents = self.painter.encode(&self.loss_size.shrink(&view.image));
         let [_, _, rows, columns] = latents.dims();
-        let mask = view.mask.as_ref().map(|view| self.painter.tensor(mask::weights(view), [1, 1, rows, columns]));
+        let mask = view.mask.as_ref().map(|view| {
+            let view = resize(view, self.loss_size.of(view.size()), Filter::Box);
+            self.painter.tensor(mask::weights(&view), [1, 1, rows, columns])
+        });
         let digest = Sha256::digest(&view.image.data);
         let (key, _) = digest.split_first_chunk().context("a digest is longer than a number")?;
         Ok(Sample {

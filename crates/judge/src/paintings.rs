@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use burn::tensor::Tensor;
-use lorabake_generate::painter::Painter;
 use lorabake_pixels::Rgb;
 
 use crate::adherence::{Asked, heeded};
@@ -12,40 +10,17 @@ use crate::bleed::{PlainPrompt, bleed};
 use crate::bootstrap::Bootstrap;
 use crate::copies::{Training, composition, copies};
 use crate::diversity::{BetweenSeeds, diversity};
-use crate::features::{FeatureMaker, Features, Yardstick};
+use crate::features::{Features, Yardstick};
 use crate::fry::{Looks, fry, way_to_set};
+use crate::gallery::{Eye, Gallery, Painting};
 use crate::likeness::{Fidelity, ToTraining, likeness};
 use crate::losses::LossMeter;
 use crate::material::{HeldOut, Material};
 use crate::nearest::{Nearest, distances, leave_one_out, nearest};
-use crate::noise_blobs::{Texture, noise_blobs};
+use crate::noise_blobs::noise_blobs;
 use crate::pictures::{PictureMeasures, TagHeed};
 use crate::plain::PlainPicture;
-use crate::studio::{Raw, RawGallery};
-
-/// A picture, and what is measured of it alone.
-#[derive(Debug, Clone)]
-pub struct Painting {
-    /// Its prompt.
-    pub prompt: String,
-    /// Its seed.
-    pub seed: u64,
-    /// Its pixels.
-    pub image: Rgb,
-    features: Arc<Features>,
-    looks: Looks,
-    /// Of the first seed of each scene; it takes the VAE twice.
-    texture: Option<Texture>,
-}
-
-/// The pictures of one snapshot.
-#[derive(Debug, Clone)]
-pub struct Gallery {
-    /// The scenes with its trigger, each with two seeds.
-    pub scenes: Vec<[Painting; 2]>,
-    /// Prompts without its trigger.
-    pub plain: Vec<Painting>,
-}
+use crate::studio::RawGallery;
 
 /// Pictures beside each other, for people to look at.
 #[derive(Debug, Clone, Default)]
@@ -71,17 +46,9 @@ pub struct SheetRow {
     pub nearest: Option<Rgb>,
 }
 
-/// Sees what is in pictures.
-#[derive(Debug)]
-struct Eye<'a> {
-    painter: &'a Painter,
-    maker: FeatureMaker<'a>,
-}
-
 /// What snapshots' pictures are held against.
 #[derive(Debug)]
-pub struct Comparison<'a> {
-    eye: Eye<'a>,
+pub struct Comparison {
     yardstick: Yardstick,
     references: References,
     training: Vec<Arc<Features>>,
@@ -94,45 +61,38 @@ pub struct Comparison<'a> {
     pub images: Vec<Rgb>,
 }
 
-impl<'a> Comparison<'a> {
-    /// Looks at the set and at the checkpoint's own pictures; `side` is the usual one of its pictures in pixels.
+impl Comparison {
+    /// Looks at the set and at the checkpoint's own pictures.
     ///
     /// # Errors
     /// When a network cannot be read.
-    pub fn new(
-        painter: &'a Painter,
-        side: usize,
-        material: &Material,
-        base: RawGallery,
-        plain: &[PlainPicture],
-    ) -> Result<Self> {
-        let eye = Eye { painter, maker: FeatureMaker::new(painter, side)? };
+    pub fn new(eye: &Eye<'_>, material: &Material, base: RawGallery, plain: &[PlainPicture]) -> Result<Self> {
         let mut training = Vec::new();
         let mut set_looks = Vec::new();
         for sample in &material.training {
-            training.push(eye.maker.features(&sample.view.image)?);
+            training.push(eye.sight.features(&sample.view.image)?);
             let latents = sample.latents.clone().into_data().try_into_vec().context("latents are f32")?;
             set_looks.push(Looks::of(&sample.view.image, &latents));
         }
         let mut held_out = Vec::new();
         if material.kind == HeldOut::Split {
             for sample in &material.held_out {
-                held_out.push(eye.maker.features(&sample.view.image)?);
+                held_out.push(eye.sight.features(&sample.view.image)?);
             }
         }
         let base = eye.look(base)?;
         let mut known: Vec<Arc<Features>> = training.clone();
         known.extend(base.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)));
-        let yardstick = Yardstick::of(&known);
+        let yardstick = eye.sight.yardstick(&known);
         let references = References::new(&yardstick, &training, &held_out, &base);
         let mut plain_looks = Vec::new();
         for picture in plain {
             let latents = picture.latents.clone().into_data().try_into_vec().context("latents are f32")?;
             plain_looks.push(Looks::of(&picture.image, &latents));
         }
-        let plain = plain.iter().map(|picture| eye.maker.features(&picture.image)).collect::<Result<_>>()?;
+        let plain = plain.iter().map(|picture| eye.sight.features(&picture.image)).collect::<Result<_>>()?;
         let images = material.training.iter().map(|sample| sample.view.image.clone()).collect();
-        Ok(Self { eye, yardstick, references, training, set_looks, base, plain, plain_looks, images })
+        Ok(Self { yardstick, references, training, set_looks, base, plain, plain_looks, images })
     }
 
     /// Pictures beside each other; `plain` are the checkpoint's own of prompts without trigger.
@@ -168,8 +128,8 @@ impl<'a> Comparison<'a> {
     ///
     /// # Errors
     /// When a prompt is much too long.
-    pub fn heed(&self, meter: &LossMeter<'_>, gallery: &Gallery) -> Result<Vec<TagHeed>> {
-        let latents = [&self.base, gallery].map(|own| self.eye.latents(own));
+    pub fn heed(&self, eye: &Eye<'_>, meter: &LossMeter<'_>, gallery: &Gallery) -> Result<Vec<TagHeed>> {
+        let latents = [&self.base, gallery].map(|own| eye.latents(own));
         let prompts: Vec<&str> = self.base.scenes.iter().flatten().map(|painting| painting.prompt.as_str()).collect();
         let [base, own] = latents.each_ref().map(|latents| {
             let asked = prompts.iter().zip(latents).enumerate();
@@ -182,8 +142,8 @@ impl<'a> Comparison<'a> {
     ///
     /// # Errors
     /// When a network cannot be read.
-    pub fn measure(&self, raw: RawGallery) -> Result<(PictureMeasures, Gallery)> {
-        let gallery = self.eye.look(raw)?;
+    pub fn measure(&self, eye: &Eye<'_>, raw: RawGallery) -> Result<(PictureMeasures, Gallery)> {
+        let gallery = eye.look(raw)?;
         let bootstrap = Bootstrap::default();
         let own = self.yardstick.near(&gallery.features(), &self.training);
         let copied_by_base = self.references.copied_by_base;
@@ -333,60 +293,6 @@ impl References {
     fn training(&self) -> Training<'_> {
         let Self { fellows, held_out, images, seeds, .. } = self;
         Training { fellows, held_out, images: *images, seeds: *seeds }
-    }
-}
-
-impl Gallery {
-    fn features(&self) -> Vec<Arc<Features>> {
-        self.scenes.iter().flatten().map(|painting| Arc::clone(&painting.features)).collect()
-    }
-
-    fn looks(&self) -> Vec<Looks> {
-        self.scenes.iter().flatten().map(|painting| painting.looks).collect()
-    }
-
-    fn plain_looks(&self) -> Vec<Looks> {
-        self.plain.iter().map(|painting| painting.looks).collect()
-    }
-
-    fn textures(&self) -> Vec<Texture> {
-        self.scenes.iter().filter_map(|pair| pair[0].texture).collect()
-    }
-}
-
-impl Eye<'_> {
-    fn look(&self, raw: RawGallery) -> Result<Gallery> {
-        let mut scenes = Vec::new();
-        for [first, second] in raw.scenes {
-            scenes.push([self.look_closely(first)?, self.look_at(second)?]);
-        }
-        let mut plain = Vec::new();
-        for picture in raw.plain {
-            plain.push(self.look_at(picture)?);
-        }
-        Ok(Gallery { scenes, plain })
-    }
-
-    /// The latents of the scenes, in their order.
-    fn latents(&self, gallery: &Gallery) -> Vec<Tensor<4>> {
-        gallery.scenes.iter().flatten().map(|painting| self.painter.encode(&painting.image)).collect()
-    }
-
-    fn look_closely(&self, raw: Raw) -> Result<Painting> {
-        let again = self.painter.decode(self.painter.encode(&raw.image))?.image;
-        let texture = Texture::of(&raw.image, &again);
-        Ok(Painting { texture: Some(texture), ..self.look_at(raw)? })
-    }
-
-    fn look_at(&self, raw: Raw) -> Result<Painting> {
-        Ok(Painting {
-            features: self.maker.features(&raw.image)?,
-            looks: Looks::of(&raw.image, &raw.latents),
-            texture: None,
-            prompt: raw.prompt,
-            seed: raw.seed,
-            image: raw.image,
-        })
     }
 }
 

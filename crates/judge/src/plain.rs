@@ -10,6 +10,11 @@ use lorabake_generate::png_text::PictureSettings;
 use lorabake_pixels::Rgb;
 use sha2::{Digest, Sha256};
 
+use crate::loss_size::LossSize;
+use crate::progress::{News, Tell};
+use crate::shelf::{Kept, Shelf};
+use crate::told::Caption;
+
 /// A picture that the checkpoint alone has painted.
 #[derive(Debug, Clone)]
 pub struct PlainPicture {
@@ -19,10 +24,52 @@ pub struct PlainPicture {
     pub seed: u64,
     /// Its pixels.
     pub image: Rgb,
-    /// Its last latents, [1, 4, H, W].
+    /// Its latents, [1, 4, H, W], at the size at which errors are measured.
     pub latents: Tensor<4>,
     /// The number by which its noise is drawn.
     pub key: u64,
+}
+
+impl PlainPicture {
+    /// Its prompt, and its size.
+    pub fn told(&self) -> Caption<'_> {
+        Caption { text: &self.prompt, size: [self.image.width as usize, self.image.height as usize] }
+    }
+}
+
+/// A picture before it is looked at.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// Its prompt.
+    pub prompt: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Its pixels.
+    pub image: Rgb,
+    /// Its last latents, row-major.
+    pub latents: Vec<f32>,
+}
+
+/// What is to be painted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The prompt.
+    pub prompt: &'a str,
+    /// The seed.
+    pub seed: u64,
+    /// With which LoRA.
+    pub lora: Option<Applied<'a>>,
+    /// A hash of the LoRA's content; nothing without one.
+    pub content: &'a str,
+}
+
+/// A LoRA that is painted with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Applied<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// How strong it is, 1 = as it was trained.
+    pub strength: f64,
 }
 
 /// How pictures are painted for judging.
@@ -36,6 +83,8 @@ pub struct PaintPlan {
     pub cfg_scale: f64,
     /// As in training.
     pub clip_skip: usize,
+    /// At which size errors on its pictures are measured.
+    pub loss_size: LossSize,
 }
 
 /// What kind of texts a model is used to.
@@ -106,17 +155,22 @@ impl TextKind {
     }
 }
 
+/// The seed of the prompt without trigger with the number `index`.
+pub(crate) fn plain_seed(index: usize) -> u64 {
+    1 + index as u64
+}
+
 impl PaintPlan {
-    /// The picture of a prompt and a seed, with the LoRA at `lora` at strength 1.
+    /// The picture of a prompt and a seed, with a LoRA.
     ///
     /// # Errors
     /// When the prompt cannot be read, or there is no such LoRA.
-    pub fn order(&self, prompt: &str, seed: u64, lora: Option<&Path>) -> Result<Order> {
+    pub fn order(&self, prompt: &str, seed: u64, lora: Option<Applied<'_>>) -> Result<Order> {
         let mut folders = Vec::new();
         let mut text = prompt.to_owned();
-        if let Some(path) = lora {
+        if let Some(Applied { path, strength }) = lora {
             folders.extend(path.parent().map(Path::to_owned));
-            text += &format!(" <lora:{}:1>", path.file_stem().unwrap_or_default().to_string_lossy());
+            text += &format!(" <lora:{}:{strength}>", path.file_stem().unwrap_or_default().to_string_lossy());
         }
         let mut settings = PictureSettings {
             prompt: Some(text),
@@ -133,33 +187,62 @@ impl PaintPlan {
         Ok(Order::of(&settings, &library, &Originals::default(), self.size[0])?.order)
     }
 
-    /// Paints `prompts` with the checkpoint alone, each with the next seed; `done` is told after each.
+    /// Passes through the UNet that a step counts as: with the prompt and without, at the size of pictures.
+    pub fn step_passes(&self) -> u64 {
+        let [width, height] = self.size.map(|side| side as u64);
+        let (small_width, small_height) = self.loss_size.of((width as u32, height as u32));
+        2 * (width * height / u64::from(small_width * small_height)).max(1)
+    }
+
+    /// Paints one picture, or takes it from the shelf; `tell` is told after each step.
     ///
     /// # Errors
-    /// As [`Easel::paint`], and what `done` returns.
+    /// As [`Easel::paint`], and what `tell` returns.
+    pub fn paint(&self, easel: &mut Easel, wanted: Wanted<'_>, shelf: &Shelf, tell: &mut Tell<'_>) -> Result<Raw> {
+        let Wanted { prompt, seed, lora, content } = wanted;
+        let strength = lora.map_or(0.0, |lora| lora.strength);
+        let what = format!("{self:?} {seed} {content} {strength} {prompt}");
+        let step = News::Did(self.step_passes());
+        if let Some(Kept { image, latents }) = shelf.picture(&what) {
+            for _ in 0..self.steps {
+                tell(step)?;
+            }
+            return Ok(Raw { prompt: prompt.to_owned(), seed, image, latents });
+        }
+        let order = self.order(prompt, seed, lora)?;
+        let painted = easel.paint(&order, &mut |_| tell(step))?.painted;
+        let kept = Kept { image: painted.image, latents: painted.latent };
+        shelf.keep_picture(&what, &kept);
+        let Kept { image, latents } = kept;
+        Ok(Raw { prompt: prompt.to_owned(), seed, image, latents })
+    }
+
+    /// Paints `prompts` with the checkpoint alone, each with the next seed; `tell` is told after each step.
+    ///
+    /// # Errors
+    /// As [`Easel::paint`], and what `tell` returns.
     pub fn paint_plain(
         &self,
         easel: &mut Easel,
         prompts: &[&str],
-        done: &mut dyn FnMut(usize) -> Result<()>,
+        shelf: &Shelf,
+        tell: &mut Tell<'_>,
     ) -> Result<Vec<PlainPicture>> {
         let mut pictures = Vec::new();
         for (index, prompt) in prompts.iter().enumerate() {
-            let seed = 1 + index as u64;
-            let order = self.order(prompt, seed, None)?;
-            let painted = easel.paint(&order, &mut |_| Ok(()))?.painted;
-            let digest = Sha256::digest(&painted.image.data);
+            let wanted = Wanted { prompt, seed: plain_seed(index), lora: None, content: "" };
+            let Raw { prompt, seed, image, latents } = self.paint(easel, wanted, shelf, tell)?;
+            let digest = Sha256::digest(&image.data);
             let mut key = [0; 8];
             key.copy_from_slice(&digest[..8]);
-            let [width, height] = order.request.size;
-            pictures.push(PlainPicture {
-                prompt: (*prompt).to_owned(),
-                seed,
-                image: painted.image,
-                latents: easel.painter.tensor(painted.latent, [1, 4, height / 8, width / 8]),
-                key: u64::from_le_bytes(key),
-            });
-            done(index + 1)?;
+            let latents = match self.loss_size {
+                LossSize::Whole => {
+                    let [columns, rows] = self.size.map(|side| side / 8);
+                    easel.painter.tensor(latents, [1, 4, rows, columns])
+                }
+                LossSize::Half => easel.painter.encode(&self.loss_size.shrink(&image)),
+            };
+            pictures.push(PlainPicture { prompt, seed, image, latents, key: u64::from_le_bytes(key) });
         }
         Ok(pictures)
     }

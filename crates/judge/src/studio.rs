@@ -1,13 +1,12 @@
 //! Paints the scenes that snapshots are judged by, with them and with the checkpoint alone.
 
-use std::path::Path;
-
 use anyhow::Result;
-use lorabake_generate::easel::{Easel, Finished};
-use lorabake_pixels::Rgb;
+use lorabake_generate::easel::Easel;
 
-use crate::plain::{PaintPlan, PlainPicture};
+use crate::plain::{Applied, PaintPlan, Raw, Wanted, plain_seed};
+use crate::progress::Tell;
 use crate::scenes::Scene;
+use crate::shelf::{Shelf, content};
 
 /// Paints scenes.
 #[derive(Debug)]
@@ -17,20 +16,9 @@ pub struct Studio<'a> {
     /// Which.
     pub scenes: &'a [Scene],
     /// Prompts without trigger.
-    pub plain: &'a [PlainPicture],
-}
-
-/// A picture before it is looked at.
-#[derive(Debug, Clone)]
-pub struct Raw {
-    /// Its prompt.
-    pub prompt: String,
-    /// Its seed.
-    pub seed: u64,
-    /// Its pixels.
-    pub image: Rgb,
-    /// Its last latents, row-major.
-    pub latents: Vec<f32>,
+    pub plain: &'a [&'static str],
+    /// Where pictures are that were painted already.
+    pub shelf: &'a Shelf,
 }
 
 /// The pictures of one snapshot, or of the checkpoint alone, before they are looked at.
@@ -46,43 +34,37 @@ pub struct RawGallery {
 const SEEDS: u64 = 1000;
 
 impl Studio<'_> {
-    /// Paints with the LoRA at `lora`, or with the checkpoint alone; `done` is told after each picture.
+    /// Paints with a LoRA, or with the checkpoint alone; `tell` is told after each step.
     ///
     /// # Errors
-    /// As [`Easel::paint`], and what `done` returns.
-    pub fn paint(
-        &self,
-        easel: &mut Easel,
-        lora: Option<&Path>,
-        done: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<RawGallery> {
+    /// As [`Easel::paint`], and what `tell` returns.
+    pub fn paint(&self, easel: &mut Easel, lora: Option<Applied<'_>>, tell: &mut Tell<'_>) -> Result<RawGallery> {
+        let content = match lora {
+            Some(lora) => content(lora.path)?,
+            None => String::new(),
+        };
+        let mut paint = |prompt: &str, seed: u64| {
+            let wanted = Wanted { prompt, seed, lora, content: &content };
+            self.plan.paint(easel, wanted, self.shelf, tell)
+        };
         let mut scenes = Vec::new();
         for scene in self.scenes {
             let prompt = if lora.is_some() { &scene.prompt } else { &scene.class_prompt };
-            let first = self.one(easel, lora, prompt, scene.seed)?;
-            done()?;
-            let second = self.one(easel, lora, prompt, scene.seed + SEEDS)?;
-            done()?;
-            scenes.push([first, second]);
+            scenes.push([paint(prompt, scene.seed)?, paint(prompt, scene.seed + SEEDS)?]);
         }
         let mut plain = Vec::new();
-        for picture in self.plain {
+        for (index, prompt) in self.plain.iter().enumerate() {
             // The checkpoint alone has another seed here, for the distance between two of its pictures.
-            let seed = if lora.is_some() { picture.seed } else { picture.seed + SEEDS };
-            plain.push(self.one(easel, lora, &picture.prompt, seed)?);
-            done()?;
+            let first = plain_seed(index);
+            let seed = if lora.is_some() { first } else { first + SEEDS };
+            plain.push(paint(prompt, seed)?);
         }
         Ok(RawGallery { scenes, plain })
     }
 
-    /// Pictures that [`Self::paint`] paints.
-    pub fn count(&self) -> usize {
-        2 * self.scenes.len() + self.plain.len()
-    }
-
-    fn one(&self, easel: &mut Easel, lora: Option<&Path>, prompt: &str, seed: u64) -> Result<Raw> {
-        let order = self.plan.order(prompt, seed, lora)?;
-        let Finished { painted, .. } = easel.paint(&order, &mut |_| Ok(()))?;
-        Ok(Raw { prompt: prompt.to_owned(), seed, image: painted.image, latents: painted.latent })
+    /// Passes through the UNet that [`Self::paint`] takes.
+    pub fn passes(&self) -> u64 {
+        let pictures = 2 * self.scenes.len() + self.plain.len();
+        (pictures * self.plan.steps) as u64 * self.plan.step_passes()
     }
 }

@@ -1,6 +1,5 @@
 //! Judges a LoRA while it is trained: measures and rules of `lorabake judge --budget quick`, with the networks of the run.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -10,9 +9,11 @@ use lorabake_train::onlooker::{Onlooker, Opinion, View};
 
 use crate::bench::{Base, Worn};
 use crate::measure::SnapshotMeasures;
+use crate::progress::News;
 use crate::rules::judge;
-use crate::runs::{Saved, Snapshot};
-use crate::setup::{Setup, easel};
+use crate::runs::Saved;
+use crate::setting::{Amount, Budget, Found, Plan, Setting, home};
+use crate::shelf::Shelf;
 use crate::verdict::{Judged, Verdict};
 
 /// What was found behind an epoch.
@@ -34,22 +35,55 @@ pub struct Examined {
     pub seconds: f64,
 }
 
+/// What an examiner tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// How far the preparation is.
+    Preparing(News),
+    /// What was found behind an epoch.
+    Examined(Box<Examined>),
+}
+
 /// Judges a LoRA while it is trained.
 pub struct Examiner {
-    setup: Option<Setup>,
+    /// The run, once it is prepared.
+    run: Option<Prepared>,
     settings: Judging,
     base: Option<Base>,
     caption_gains: Vec<f64>,
     seen: Vec<SnapshotMeasures>,
     /// How often in a row it was overcooked.
     overcooked: u64,
-    tell: Box<dyn FnMut(Examined) + Send>,
+    tell: Box<dyn FnMut(Told) + Send>,
 }
 
+/// A run, and what it is measured by.
+struct Prepared {
+    recipe: Recipe,
+    found: Found,
+}
+
+/// Nothing that is measured on the way is kept for later.
+const NO_SHELF: &Shelf = &Shelf::NONE;
+
 impl Examiner {
-    /// One who judges as often as `settings` says, and tells what was found.
-    pub fn new(settings: Judging, tell: Box<dyn FnMut(Examined) + Send>) -> Self {
-        Self { setup: None, settings, base: None, caption_gains: Vec::new(), seen: Vec::new(), overcooked: 0, tell }
+    /// One who judges as often as `settings` says, and tells what is found.
+    pub fn new(settings: Judging, tell: Box<dyn FnMut(Told) + Send>) -> Self {
+        let (run, base) = (None, None);
+        Self { run, settings, base, caption_gains: Vec::new(), seen: Vec::new(), overcooked: 0, tell }
+    }
+}
+
+/// How a run is looked at on its way.
+fn plan(recipe: &Recipe) -> Plan<'_> {
+    Plan {
+        recipe,
+        budget: Budget::Quick,
+        seed: 0,
+        encoder: None,
+        shelf: NO_SHELF,
+        checkpoint: &recipe.model.checkpoint,
+        has_texts: !recipe.caches.text_outputs,
     }
 }
 
@@ -78,8 +112,16 @@ fn best(seen: &[SnapshotMeasures], judged: &[Judged]) -> usize {
 
 impl Onlooker for Examiner {
     fn prepare(&mut self, recipe: &Recipe) -> Result<()> {
-        let mut easel = easel(recipe)?;
-        self.setup = Some(Setup::of(recipe, &mut easel, &mut |_| Ok(()))?);
+        let plan = plan(recipe);
+        let mut easel = home(recipe)?;
+        let mut tell = |news| {
+            (self.tell)(Told::Preparing(news));
+            Ok(())
+        };
+        let mut setting = Setting::new(plan, &easel, &mut tell)?;
+        tell(News::Plans(setting.passes(Amount { snapshots: 0, responses: 0, galleries: 0 })))?;
+        setting.paint_plain(&mut easel, &mut tell)?;
+        self.run = Some(Prepared { recipe: recipe.clone(), found: setting.into_found() });
         Ok(())
     }
 
@@ -89,20 +131,20 @@ impl Onlooker for Examiner {
 
     fn look(&mut self, view: &View<'_>) -> Result<Opinion> {
         let began = Instant::now();
-        let setup = self.setup.as_ref().context("it is not prepared")?;
-        let meters = setup.meters(view.probe, 0)?;
-        let bench = setup.bench(view.probe, &meters);
+        let Prepared { recipe, found } = self.run.as_ref().context("it is not prepared")?;
+        let setting = Setting::of_found(plan(recipe), found.clone());
+        let meters = setting.meters(view.probe)?;
+        let bench = setting.bench(&meters);
         if view.epoch == 0 {
-            self.base = Some(bench.base()?);
+            self.base = Some(bench.base(&mut |_| Ok(()))?);
             self.caption_gains = bench.caption_gains()?;
             return Ok(Opinion::default());
         }
         let base = self.base.as_ref().context("the checkpoint alone could not be measured")?;
-        let snapshot =
-            Snapshot { path: PathBuf::from(format!("epoch {}", view.epoch)), saved: Saved::Epoch(view.epoch) };
-        self.seen.push(bench.measure_one(&snapshot, &Worn::InTraining(view.network), base)?);
+        let saved = Saved::Epoch(view.epoch);
+        self.seen.push(bench.measure_one(saved, &Worn::InTraining(view.network), base)?);
         let measures = bench.measures(self.seen.clone(), self.caption_gains.clone());
-        let judgement = judge(&measures, &[], &setup.facts);
+        let judgement = judge(&measures, &[], &setting.facts);
         let last = self.seen.len() - 1;
         let judged = judgement.snapshots[last].clone();
         let is_spoilt = matches!(judged.verdict, Verdict::Overcooked | Verdict::Broken);
@@ -110,7 +152,7 @@ impl Onlooker for Examiner {
         let ends_run = self.settings.stop_when_overcooked.is_some_and(|times| self.overcooked >= times);
         let keep = best(&self.seen, &judgement.snapshots);
         let Saved::Epoch(best) = self.seen[keep].saved else { unreachable!("all were seen behind epochs") };
-        (self.tell)(Examined {
+        (self.tell)(Told::Examined(Box::new(Examined {
             epoch: view.epoch,
             step: view.step,
             measures: self.seen[last].clone(),
@@ -118,13 +160,15 @@ impl Onlooker for Examiner {
             best,
             ends_run,
             seconds: began.elapsed().as_secs_f64(),
-        });
+        })));
         Ok(Opinion { is_best: keep == last, ends_run })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::drift::Drift;
     use crate::strength::{Point, Response};

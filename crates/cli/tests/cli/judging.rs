@@ -1,5 +1,9 @@
 //! `lorabake judge`: what is measured and written, and what is refused.
 
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+
 use crate::sandbox::{Done, Sandbox, png};
 
 fn images(sandbox: &Sandbox) {
@@ -57,9 +61,30 @@ fn a_run_is_judged_and_the_next_recipe_written() {
     let plan = sandbox.run(&["plan", "next.toml"]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     // The same measures again, whatever runs beside.
-    let again = judge(&sandbox, &["--json=again.json", "--no_html"]);
+    let again = judge(&sandbox, &["--json=again.json", "--no_html", "--again"]);
     assert_eq!(again.code, 0);
     assert_eq!(read(&sandbox, "again.json"), read(&sandbox, "j.json"));
+    // From what was kept: the whole, and where the whole is gone, its parts.
+    std::fs::remove_file(sandbox.path("out/x.judge.html")).unwrap();
+    let kept = judge(&sandbox, &["--json=kept.json"]);
+    assert!(kept.stderr.contains("nothing has changed since it was judged"), "{}", kept.stderr);
+    assert_eq!(read(&sandbox, "kept.json"), read(&sandbox, "j.json"));
+    assert_eq!(read(&sandbox, "out/x.judge.html"), page);
+    for entry in std::fs::read_dir(sandbox.path("out/x.judge")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.extension().unwrap() != "picture", "pictures are in the page: {}", path.display());
+        if std::fs::read_to_string(&path).unwrap().contains("<!doctype html>") {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+    let parts = judge(&sandbox, &["--json=parts.json", "--no_html"]);
+    assert!(!parts.stderr.contains("nothing has changed"), "{}", parts.stderr);
+    assert_eq!(read(&sandbox, "parts.json"), read(&sandbox, "j.json"));
+    // Another caption is another judgement.
+    sandbox.write("data/2_dot/0.txt", "zork, something else, white background");
+    let other = judge(&sandbox, &["--json=other.json", "--no_html"]);
+    assert!(!other.stderr.contains("nothing has changed") && other.code == 0, "{}", other.stderr);
+    assert_ne!(read(&sandbox, "other.json"), read(&sandbox, "j.json"));
     let refused = judge(&sandbox, &["--apply=next.toml"]);
     assert!(
         refused.code != 0 && refused.stderr.contains("--apply next.toml: it is there already"),
@@ -131,4 +156,94 @@ fn a_training_is_judged_on_the_way_and_ends_when_it_is_overcooked() {
     assert!(ended.stderr.contains("so the run ends here"), "{}", ended.stderr);
     assert!(ended.stdout.contains("ended as overcooked"), "{}", ended.stdout);
     assert!(ended.stdout.contains("the best that was judged"), "{}", ended.stdout);
+}
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")
+}
+
+/// The model inside the program as a file: the same one, and one whose UNet lacks its middle.
+fn checkpoints(sandbox: &Sandbox) {
+    let mut bytes = std::fs::read(models().join("pocket/pocket.safetensors")).unwrap();
+    sandbox.write("same.safetensors", &bytes);
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let data = header + 8;
+    let mut blanked = 0;
+    for (name, info) in metadata.tensors() {
+        if name.contains("middle_block") && name.ends_with("weight") {
+            let (start, end) = info.data_offsets;
+            bytes[data + start..data + end].fill(0);
+            blanked += 1;
+        }
+    }
+    assert!(blanked > 5, "only {blanked} tensors are in the middle");
+    sandbox.write("other.safetensors", &bytes);
+}
+
+#[test]
+fn a_lora_is_tried_on_other_checkpoints() {
+    let sandbox = Sandbox::new();
+    baked(&sandbox);
+    checkpoints(&sandbox);
+    let done = judge(&sandbox, &["--json=j.json", "--against", "same.safetensors", "other.safetensors"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("For the model card: "), "{}", done.stdout);
+    let report: serde_json::Value = serde_json::from_str(&read(&sandbox, "j.json")).unwrap();
+    let places = report["elsewhere"]["checkpoints"].as_array().unwrap();
+    let names: Vec<&str> = places.iter().map(|place| place["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["pocket", "same", "other"]);
+    assert_eq!((&places[0]["is_home"], &places[1]["is_home"]), (&true.into(), &false.into()));
+    // The same weights give the same numbers, others do not.
+    for measure in ["held_out", "training", "drift", "whole"] {
+        assert_eq!(places[1]["measures"][measure], places[0]["measures"][measure], "{measure}");
+        assert_ne!(places[2]["measures"][measure], places[0]["measures"][measure], "{measure}");
+    }
+    let page = read(&sandbox, "out/x.judge.html");
+    assert!(page.contains("<h2>Other checkpoints</h2>") && page.contains("pocket (trained on)"));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_tried_is_one_line() {
+    let sandbox = Sandbox::new();
+    baked(&sandbox);
+    let pocket = models().join("pocket/pocket.safetensors");
+    let other_family = models().join("tiny/sdxl_tiny.safetensors");
+    let [pocket, other_family] = [pocket, other_family].map(|path| path.to_string_lossy().into_owned());
+    let done = judge(&sandbox, &["--against", "missing", &pocket, &pocket, &other_family]);
+    assert_ne!(done.code, 0);
+    let lines: Vec<&str> = done.stderr.lines().filter(|line| line.contains("--against")).collect();
+    let said = [
+        "missing: there is no such file; write the paths of checkpoints",
+        "it is named twice; leave it out once",
+        "and the LoRA was trained for SD1.x; name checkpoints of the same family",
+    ];
+    assert_eq!(lines.len(), said.len(), "{}", done.stderr);
+    for (line, said) in lines.iter().zip(said) {
+        assert!(line.starts_with("error: --against ") && line.contains(said), "{line}");
+    }
+}
+
+#[test]
+fn pictures_are_compared_by_an_encoder() {
+    let sandbox = Sandbox::new();
+    baked(&sandbox);
+    let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/tests/golden");
+    let encoder = onnx.join("clip_vision.onnx").to_string_lossy().into_owned();
+    let args = ["judge", "out", "--train_data_dir=data", "--json=j.json", "--features", &encoder];
+    let done = sandbox.run(&args);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let report: serde_json::Value = serde_json::from_str(&read(&sandbox, "j.json")).unwrap();
+    assert_eq!(report["features"], "clip_vision.onnx");
+    assert!(report["pictures"][0][1]["diversity"].is_number(), "{}", report["pictures"]);
+    assert!(read(&sandbox, "out/x.judge.html").contains("compared by clip_vision.onnx"));
+    sandbox.write("page.onnx", "<!doctype html>");
+    for (file, said) in [
+        ("page.onnx", "error: --features: page.onnx: it is no ONNX file"),
+        ("missing.onnx", "error: --features: missing.onnx: "),
+        (&*onnx.join("unknown.onnx").to_string_lossy(), "Frobnicate"),
+    ] {
+        let done = judge(&sandbox, &["--features", file]);
+        assert!(done.code != 0 && done.stderr.contains(said), "{}", done.stderr);
+        assert_eq!(done.stderr.lines().filter(|line| line.starts_with("error:")).count(), 1, "{}", done.stderr);
+    }
 }

@@ -112,7 +112,7 @@ fn to_f32_vec(tensor: Tensor<4>) -> Vec<f32> {
 }
 
 /// SHA-256 of size and pixels.
-fn hash(picture: &Rgb) -> [u8; 32] {
+pub(super) fn hash(picture: &Rgb) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(picture.width.to_le_bytes());
     hash.update(picture.height.to_le_bytes());

@@ -1,10 +1,12 @@
-//! What a checkpoint itself sees in a picture, as numbers by which pictures are compared: what is shown (`coarse`, `global`),
+//! What a network sees in a picture, the checkpoint's own or one from an ONNX file, as numbers by which pictures are compared: what is shown (`coarse`, `global`),
 //! where (`patches`), and how colours lie (`layout`).
 //!
 //! ```text
 //! maker      picture → Features, by the base's VAE and UNet, never by the LoRA that is judged
 //! dift       latents, noise → an activation of the UNet (DIFT, Tang et al. 2023, arXiv 2306.03881)
 //! pool       an activation → its mean, its spread, a grid of patches
+//! encoder    picture → Features, by an ONNX file that the user brings; contract: what that wants of pictures
+//! sight      one of both
 //! yardstick  Features of a set of pictures → distances that mean the same for all channels
 //! ```
 //!
@@ -14,14 +16,20 @@
 //!
 //! No network of Stable Diffusion was trained to compare pictures, and none sees faces or hands well.
 
+mod contract;
 mod dift;
+mod encoder;
 mod maker;
 mod pool;
+mod sight;
 mod yardstick;
 
+pub use contract::{Contract, Fit, Pool};
 pub use dift::{Dift, NOISES};
+pub use encoder::ImageEncoder;
 pub use maker::FeatureMaker;
 pub use pool::{COARSE, GRID, LAYOUT, Patches, moments, pooled};
+pub use sight::Sight;
 pub use yardstick::{Patchwork, Yardstick};
 
 /// What the networks see in a picture.
@@ -34,6 +42,6 @@ pub struct Features {
     /// The activation as 8 × 8 patches, for what is shown.
     pub coarse: Patches,
     /// The picture's latents in the UNet's scale, 4 channels of 8 × 8 means: its colours and where they are. Blind to
-    /// what is shown.
+    /// what is shown. Nothing for an ONNX file, which has no latents, and one patch that is the whole.
     pub layout: Vec<f32>,
 }

@@ -59,6 +59,11 @@ impl Scale {
         Self { mean, per_spread }
     }
 
+    /// Leaves vectors of this width as they are.
+    fn none(width: usize) -> Self {
+        Self { mean: vec![0.0; width], per_spread: vec![1.0; width] }
+    }
+
     fn whitened(&self, vector: &[f32]) -> Vec<f32> {
         let mut white = Vec::with_capacity(vector.len());
         for (index, value) in vector.iter().enumerate() {
@@ -79,6 +84,12 @@ impl Yardstick {
         let global = Scale::of(all().map(|features| features.global.as_slice()), first.global.len());
         let patches = Scale::of(all().flat_map(|features| features.patches.vectors()), first.patches.width);
         Self { global, patches, layout: layout_spread(all()) }
+    }
+
+    /// The yardstick of features that were made for their cosine, and have the form of these.
+    pub fn as_they_are(form: &Features) -> Self {
+        let layout = layout_spread(std::iter::once(form));
+        Self { global: Scale::none(form.global.len()), patches: Scale::none(form.patches.width), layout }
     }
 
     /// How far apart what two pictures show is, wherever it is: the mean of 1 − cosine of each coarse patch to the most
@@ -165,7 +176,7 @@ fn layout_spread<'a>(set: impl Iterator<Item = &'a Features>) -> Vec<f64> {
     let mut channels: Vec<Vec<f64>> = vec![Vec::new(); CHANNELS];
     for features in set {
         let cells = features.layout.len() / CHANNELS;
-        for (channel, values) in features.layout.chunks_exact(cells).enumerate() {
+        for (channel, values) in features.layout.chunks_exact(cells.max(1)).enumerate() {
             channels[channel].extend(values.iter().copied().map(f64::from));
         }
     }

@@ -37,6 +37,7 @@ pub use folder::Folder;
 pub use page::{Page, write_page};
 pub use paint::{Failure, Moment, Painted, paint};
 pub use plan::{Asked, Model, OPTIONS, Picture, Plan, Shares};
+pub(crate) use record::stamp;
 pub use record::{Seeds, identity};
 pub use sharing::Work;
 pub use sheets::{Sheets, write_sheets};

@@ -201,7 +201,7 @@ pub fn identity(asked: &Asked, plan: &Plan, has_drawn_seeds: bool, more: &str) -
 }
 
 /// A file's name, size and time; a folder's or a lost file's name alone.
-fn stamp(path: &Path) -> String {
+pub(crate) fn stamp(path: &Path) -> String {
     let data = std::fs::metadata(path).ok();
     let length = data.as_ref().map(std::fs::Metadata::len);
     let time = data.and_then(|data| data.modified().ok());

@@ -1,5 +1,6 @@
 //! Tests of this crate through its public API, with the embedded model.
 //!
+//! - `encoders`: pictures seen by encoders from ONNX files.
 //! - `features`: what models see in pictures, against diffusers, and which pictures they find alike.
 //! - `pictures`: what is measured on pixels, against numpy, scipy and Pillow.
 //! - `grids`: order, sharing and going on of grids.
@@ -10,6 +11,7 @@
 
 mod given;
 
+mod encoders;
 mod features;
 mod grids;
 mod pictures;

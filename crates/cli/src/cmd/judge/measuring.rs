@@ -1,158 +1,153 @@
-//! Opens checkpoint and images of a run, measures its snapshots and paints with them, and shows how far it is.
+//! Opens checkpoints, measures with them one after the other, and shows how far it is.
 
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail};
-use lorabake_generate::easel::Easel;
-use lorabake_judge::bench::{Effort, Progress, Work};
-use lorabake_judge::facts::RunFacts;
-use lorabake_judge::measure::Measures;
-use lorabake_judge::paintings::{Comparison, ContactSheet};
-use lorabake_judge::pictures::PictureMeasures;
+use lorabake_generate::easel::{Easel, ModelFacts, model_name};
+use lorabake_generate::open_checkpoint;
+use lorabake_generate::painter::Predicts;
+use lorabake_judge::Report;
+use lorabake_judge::advice::advise;
+use lorabake_judge::appraisal::Appraisal;
+use lorabake_judge::elsewhere::{Tried, at_home, elsewhere};
+use lorabake_judge::paintings::ContactSheet;
+use lorabake_judge::progress::{News, Tell};
 use lorabake_judge::rules::judge;
-use lorabake_judge::runs::Run;
-use lorabake_judge::scenes::scenes;
-use lorabake_judge::setup::{Setup, easel};
-use lorabake_judge::studio::{RawGallery, Studio};
-use lorabake_recipe::Recipe;
+use lorabake_judge::runs::{Run, Snapshot};
+use lorabake_judge::setting::{Plan, home, on_easel};
+use lorabake_judge::standing::Elsewhere;
 
+use super::against::Other;
+use super::words;
 use crate::progress::Counter;
 use crate::stop;
+use crate::terminal::{self, Shown};
 
-use super::Args;
-
-/// What is measured of a run, and of its snapshots' pictures.
-pub struct Measured {
-    /// Losses, strengths, drift.
-    pub measures: Measures,
-    /// What pictures tell, by the snapshots' numbers.
-    pub pictures: Vec<(usize, PictureMeasures)>,
-    /// The pictures.
+/// The verdict with its pictures.
+pub struct Judged {
+    /// All that is known.
+    pub report: Report,
+    /// Pictures of the snapshots.
     pub sheet: ContactSheet,
-    /// What of the recipe matters.
-    pub facts: RunFacts,
+    /// Pictures of the snapshot to keep on each checkpoint.
+    pub places: Vec<Tried>,
 }
 
-/// Measures the run.
+/// Measures the run on its own checkpoint, and the snapshot to keep on `others`; one checkpoint is in memory at a time.
 ///
 /// # Errors
-/// When a snapshot, an image or the checkpoint cannot be read, or on Ctrl-C.
-pub fn measure(args: &Args, run: &Run, recipe: &Recipe) -> Result<Measured> {
-    let mut easel = easel(recipe)?;
-    let setup = Setup::of(recipe, &mut easel, &mut |_| Ok(()))?;
-    let effort = Effort { responses: if setup.is_small { usize::MAX } else { 1 } };
-    let probe = easel.painter.probe();
-    let meters = setup.meters(probe, args.judge_seed)?;
-    let mut measures = setup.bench(probe, &meters).measure(&run.snapshots, effort, &mut tell_progress(&mut None))?;
-    let mut looked = Looked::default();
-    if args.budget != "quick" {
-        let scenes = scenes(&setup.material.captions, setup.words(), if args.budget == "full" { 8 } else { 4 });
-        let studio = Studio { plan: &setup.plan, scenes: &scenes, plain: &setup.plain };
-        let chosen: Vec<usize> = match setup.is_small {
-            true => (0..run.snapshots.len()).filter(|index| !measures.snapshots[*index].is_broken).collect(),
-            false => worth_pictures(&measures),
-        };
-        looked = look(&mut easel, &studio, Wish { args, run, setup: &setup, chosen: &chosen })?;
+/// When a snapshot, an image or a checkpoint cannot be read, or on Ctrl-C.
+pub fn measure(plan: Plan<'_>, run: &Run, others: &[Other]) -> Result<Judged> {
+    let telling = stop::Telling::begin(stop::wished()?);
+    let judged = measure_all(plan, run, others);
+    telling.end();
+    judged
+}
+
+fn measure_all(plan: Plan<'_>, run: &Run, others: &[Other]) -> Result<Judged> {
+    let recipe = plan.recipe;
+    if !others.is_empty() {
+        terminal::say(&format!("checkpoint: {}", Shown(model_name(plan.checkpoint))));
     }
-    if let Some(keep) = judge(&measures, &looked.pictures, &setup.facts).keep {
-        let mut chosen = vec![keep, run.snapshots.len() - 1];
-        chosen.dedup();
-        let probe = easel.painter.probe();
-        let meters = setup.meters(probe, args.judge_seed)?;
-        setup.bench(probe, &meters).measure_apart(&mut measures, &chosen, &mut tell_progress(&mut None))?;
-    }
-    Ok(Measured { measures, pictures: looked.pictures, sheet: looked.sheet, facts: setup.facts })
-}
-
-/// What is seen in pictures.
-#[derive(Default)]
-struct Looked {
-    pictures: Vec<(usize, PictureMeasures)>,
-    sheet: ContactSheet,
-}
-
-/// Which snapshots are painted with.
-struct Wish<'a> {
-    args: &'a Args,
-    run: &'a Run,
-    setup: &'a Setup,
-    chosen: &'a [usize],
-}
-
-/// Paints with the snapshots that are wished, and measures what they painted.
-fn look(easel: &mut Easel, studio: &Studio<'_>, wish: Wish<'_>) -> Result<Looked> {
-    let Wish { args, run, setup, chosen } = wish;
-    let painted = paint(easel, studio, run, chosen)?;
-    let side = studio.plan.size[0].max(studio.plan.size[1]);
-    let comparison = Comparison::new(&easel.painter, side, &setup.material, painted.base, studio.plain)?;
-    let mut looked = Looked::default();
-    let mut galleries = Vec::new();
-    for (index, raw) in chosen.iter().zip(painted.snapshots) {
-        let (mut measured, gallery) = comparison.measure(raw)?;
-        if args.budget == "full" {
-            measured.tags = comparison.heed(&setup.meters(easel.painter.probe(), args.judge_seed)?.meter, &gallery)?;
-        }
-        looked.pictures.push((*index, measured));
-        galleries.push((*index, gallery));
-    }
-    looked.sheet = comparison.sheet(&galleries, studio.plain);
-    Ok(looked)
-}
-
-/// Pictures of the checkpoint alone, and of snapshots.
-struct Pictures {
-    base: RawGallery,
-    snapshots: Vec<RawGallery>,
-}
-
-fn paint(easel: &mut Easel, studio: &Studio<'_>, run: &Run, chosen: &[usize]) -> Result<Pictures> {
-    let mut counter = Counter::new("painting", ((chosen.len() + 1) * studio.count()) as u64);
-    let mut painted = 0;
-    let wished = stop::wished()?;
-    let mut done = || {
-        painted += 1;
-        counter.set(painted, String::new());
-        if wished.load(Ordering::Relaxed) {
-            bail!("stopped; nothing was written");
-        }
-        Ok(())
+    let mut easel = held(plan, home(recipe)?)?;
+    let mut screen = Screen::default();
+    let appraisal = Appraisal::of(plan, run, &mut easel, &mut screen.tell()?)?;
+    let Appraisal { setting, measures, pictures, .. } = &appraisal;
+    let judgement = judge(measures, pictures, &setting.facts);
+    let advice = advise(measures, &judgement, &setting.facts);
+    let keep = judgement.keep;
+    let mut report = Report {
+        run: run.name.clone(),
+        facts: setting.facts.clone(),
+        measures: measures.clone(),
+        pictures: pictures.clone(),
+        judgement,
+        advice,
+        budget: Some(plan.budget),
+        features: plan.encoder.map(|encoder| encoder.name()),
+        elsewhere: None,
     };
-    let base = studio.paint(easel, None, &mut done)?;
-    let mut snapshots = Vec::new();
-    for index in chosen {
-        snapshots.push(studio.paint(easel, Some(&run.snapshots[*index].path), &mut done)?);
+    let sheet = appraisal.sheet();
+    let mut places = Vec::new();
+    if let (Some(keep), false) = (keep, others.is_empty()) {
+        places.push(at_home(&appraisal, keep, model_name(plan.checkpoint), &mut easel, &mut screen.tell()?)?);
+        let snapshot = run.snapshots[keep].clone();
+        // The first checkpoint goes before the second one comes.
+        drop((appraisal, easel));
+        screen.clear();
+        for other in others {
+            places.push(on_other(plan, &snapshot, other)?);
+        }
+        let measured = places.iter().map(|tried| tried.place.clone()).collect();
+        report.elsewhere = Some(Elsewhere::of(keep, measured));
     }
-    counter.clear();
-    Ok(Pictures { base, snapshots })
+    screen.clear();
+    Ok(Judged { report, sheet, places })
 }
 
-/// Shows how far measuring is.
-fn tell_progress(counter: &mut Option<(Work, Counter)>) -> impl FnMut(Progress) -> Result<()> + '_ {
-    move |Progress { what, done, total }| {
-        let name = match what {
-            Work::Losses => "losses",
-            Work::Strengths => "strengths",
-            Work::Apart => "UNet and text encoder apart",
-        };
-        if counter.as_ref().is_none_or(|(before, _)| *before != what) {
-            *counter = Some((what, Counter::new(name, total as u64)));
-        }
-        if let Some((_, counter)) = counter {
-            counter.set(done as u64, String::new());
-        }
-        Ok(())
-    }
+/// Measures a snapshot on another checkpoint.
+fn on_other(plan: Plan<'_>, snapshot: &Snapshot, other: &Other) -> Result<Tried> {
+    terminal::say(&format!("checkpoint: {}", Shown(&other.name)));
+    let file = open_checkpoint(&other.checkpoint, None)?;
+    let model = ModelFacts::of(&other.checkpoint, None);
+    let plan = Plan { checkpoint: &other.checkpoint, ..plan };
+    let mut easel = held(plan, on_easel(plan.recipe, file, Predicts::AsFile, model)?)?;
+    let mut screen = Screen::default();
+    let tried = elsewhere(plan, snapshot, other.name.clone(), &mut easel, &mut screen.tell()?)?;
+    screen.clear();
+    Ok(tried)
 }
 
-/// The best two snapshots by their losses, and the last.
-fn worth_pictures(measures: &Measures) -> Vec<usize> {
-    let mut by_score: Vec<usize> =
-        (0..measures.snapshots.len()).filter(|index| !measures.snapshots[*index].is_broken).collect();
-    let last = by_score.last().copied();
-    by_score.sort_by(|a, b| measures.snapshots[*a].score().mean.total_cmp(&measures.snapshots[*b].score().mean));
-    by_score.truncate(2);
-    by_score.extend(last);
-    by_score.sort_unstable();
-    by_score.dedup();
-    by_score
+/// The same with the text encoders in memory, where they are small.
+fn held(plan: Plan<'_>, easel: Easel) -> Result<Easel> {
+    if plan.is_small() {
+        easel.painter.hold_text_encoders()?;
+    }
+    Ok(easel)
+}
+
+/// Shows how far it is.
+#[derive(Default)]
+struct Screen {
+    counter: Option<Counter>,
+    planned: u64,
+    done: u64,
+    work: String,
+}
+
+impl Screen {
+    /// What is told news; it ends the measurement on Ctrl-C.
+    fn tell(&mut self) -> Result<Box<Tell<'_>>> {
+        let wished = stop::wished()?;
+        Ok(Box::new(move |news| {
+            self.show(news);
+            if wished.load(Ordering::Relaxed) {
+                bail!("stopped; what was measured is kept, and the same command goes on");
+            }
+            Ok(())
+        }))
+    }
+
+    fn show(&mut self, news: News) {
+        match news {
+            News::Plans(passes) => {
+                self.planned = passes;
+                self.counter = Some(Counter::new("judging", passes));
+            }
+            News::Begins(work) => self.work = words::work(work),
+            // Where less was foreseen, the end is not passed before it is there.
+            News::Did(passes) => self.done = (self.done + passes).min(self.planned),
+        }
+        match &mut self.counter {
+            Some(counter) => counter.set(self.done, self.work.clone()),
+            None => terminal::say(&self.work),
+        }
+    }
+
+    /// Takes the bar away.
+    fn clear(&mut self) {
+        if let Some(counter) = self.counter.take() {
+            counter.clear();
+        }
+    }
 }

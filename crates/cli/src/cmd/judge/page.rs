@@ -1,12 +1,16 @@
-//! The verdict as one page that needs no network: words, table, the response to strength as a chart, pictures.
+//! The verdict as one page that needs no network: words, table, the response to strength as a chart, pictures; the same of
+//! other checkpoints.
 
 use lorabake_judge::Report;
-use lorabake_judge::html::{escaped, picture_address};
+use lorabake_judge::elsewhere::Tried;
+use lorabake_judge::html::{escaped, small_picture_address};
 use lorabake_judge::paintings::ContactSheet;
+use lorabake_judge::standing::Elsewhere;
 use lorabake_judge::strength::Response;
 use lorabake_judge::verdict::Verdict;
+use lorabake_pixels::Rgb;
 
-use super::{table, words};
+use super::{card, table, words};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -14,7 +18,7 @@ const STYLE: &str = include_str!("page.css");
 const CHART: [f64; 2] = [420.0, 220.0];
 
 /// The page of a report.
-pub fn page(report: &Report, sheet: &ContactSheet) -> String {
+pub fn page(report: &Report, sheet: &ContactSheet, places: &[Tried]) -> String {
     let Report { run, measures, judgement, advice, .. } = report;
     let title = escaped(run);
     let mut body = format!("<h1>{title}: {}</h1>\n", words::verdict(judgement.verdict));
@@ -39,7 +43,15 @@ pub fn page(report: &Report, sheet: &ContactSheet) -> String {
     body += &numbers(report);
     body += &charts(report);
     body += &pictures(report, sheet);
+    if let Some(elsewhere) = &report.elsewhere {
+        body += &other_checkpoints(elsewhere, places);
+    }
     body += &format!("<h2>How to read it</h2>\n{}", include_str!("reading.html"));
+    let by = match &report.features {
+        Some(file) => format!("compared by {}", escaped(file)),
+        None => "compared by the checkpoint's own UNet".to_owned(),
+    };
+    body += &format!("<p>Not looked at: faces, hands, taste. Pictures are {by}.</p>\n");
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"lorabake judge\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
@@ -50,17 +62,63 @@ pub fn page(report: &Report, sheet: &ContactSheet) -> String {
 /// The table of the terminal.
 fn numbers(report: &Report) -> String {
     let rows = table::rows(&report.measures, &report.pictures, &report.judgement);
+    html_table(&rows, report.judgement.keep)
+}
+
+/// A table whose row `marked` is the important one.
+fn html_table(rows: &[Vec<String>], marked: Option<usize>) -> String {
     let mut html = String::from("<div class=\"scroll\"><table class=\"numbers\">\n");
     for (index, row) in rows.iter().enumerate() {
         let tag = if index == 0 { "th" } else { "td" };
-        let kept = index > 0 && report.judgement.keep == Some(index - 1);
-        html += if kept { "<tr class=\"kept\">" } else { "<tr>" };
+        let is_marked = index > 0 && marked == Some(index - 1);
+        html += if is_marked { "<tr class=\"kept\">" } else { "<tr>" };
         for cell in row {
             html += &format!("<{tag}>{}</{tag}>", escaped(cell));
         }
         html += "</tr>\n";
     }
     html + "</table></div>\n"
+}
+
+/// The snapshot to keep on several checkpoints: numbers, the line for the model card, pictures side by side.
+fn other_checkpoints(elsewhere: &Elsewhere, places: &[Tried]) -> String {
+    let mut html = String::from("<h2>Other checkpoints</h2>\n");
+    html += &format!("<p>For the model card: <b>{}</b></p>\n", escaped(&card::line(elsewhere)));
+    html += &html_table(&card::rows(elsewhere), elsewhere.best);
+    let rows = places.iter().map(|tried| tried.rows.len()).max().unwrap_or(0);
+    if rows == 0 {
+        return html;
+    }
+    html += "<div class=\"scroll\"><table class=\"pictures\">\n<tr><th></th>";
+    for (index, place) in elsewhere.checkpoints.iter().enumerate() {
+        let wide = 1 + place.pictures.len();
+        let word = card::word(place.standing, elsewhere.best == Some(index));
+        html += &format!("<th colspan=\"{wide}\">{}<br>{word}</th>", escaped(&place.name));
+    }
+    html += "</tr>\n<tr><th></th>";
+    for place in &elsewhere.checkpoints {
+        html += "<th>without LoRA</th>";
+        for at in &place.pictures {
+            html += &format!("<th>at {}</th>", at.strength);
+        }
+    }
+    html += "</tr>\n";
+    for index in 0..rows {
+        let prompt = places.iter().find_map(|tried| tried.rows.get(index)).map_or("", |row| &row.prompt);
+        html += &format!("<tr><th>{}</th>", escaped(prompt));
+        for tried in places {
+            match tried.rows.get(index) {
+                Some(row) => std::iter::once(&row.base).chain(&row.pictures).for_each(|picture| html += &cell(picture)),
+                None => html += "<td></td>",
+            }
+        }
+        html += "</tr>\n";
+    }
+    html + "</table></div>\n"
+}
+
+fn cell(picture: &Rgb) -> String {
+    format!("<td><img src=\"{}\" alt=\"\" loading=\"lazy\"></td>", small_picture_address(picture))
 }
 
 /// The response to strength of the snapshot to keep.
@@ -123,7 +181,7 @@ fn pictures(report: &Report, sheet: &ContactSheet) -> String {
         html += &format!("<tr><th>{}</th>", escaped(&row.prompt));
         let nearest = row.nearest.iter();
         for picture in std::iter::once(&row.base).chain(&row.pictures).chain(nearest) {
-            html += &format!("<td><img src=\"{}\" alt=\"\" loading=\"lazy\"></td>", picture_address(picture));
+            html += &cell(picture);
         }
         html += "</tr>\n";
     }

@@ -9,15 +9,19 @@ use super::words;
 
 /// One line a snapshot.
 pub fn text(measures: &Measures, pictures: &[(usize, PictureMeasures)], judgement: &Judgement) -> String {
-    let rows = rows(measures, pictures, judgement);
-    let mut widths = vec![0; rows[0].len()];
-    for row in &rows {
+    aligned(&rows(measures, pictures, judgement))
+}
+
+/// Cells below each other.
+pub fn aligned(rows: &[Vec<String>]) -> String {
+    let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let mut lines = Vec::new();
-    for row in &rows {
+    for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         lines.push(cells.join("  ").trim_end().to_owned());
     }
@@ -63,16 +67,21 @@ fn row(snapshot: &SnapshotMeasures, judged: &Judged) -> Vec<String> {
 }
 
 fn of_pictures(painted: &PictureMeasures) -> [String; 4] {
-    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
     [share(painted.likeness), share(Some(painted.copies)), share(painted.diversity), share(painted.bleed)]
 }
 
+/// A number that may be unknown.
+pub fn share(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
 /// A difference of logarithms as a share in percent.
-fn percent(score: f64) -> f64 {
+pub fn percent(score: f64) -> f64 {
     (score.exp() - 1.0) * 100.0
 }
 
-fn response(response: Option<&Response>) -> String {
+/// The best strength and its range.
+pub fn response(response: Option<&Response>) -> String {
     let Some(Response { best, interval: [low, high], still_falling, .. }) = response else { return "-".to_owned() };
     let more = if *still_falling { "+" } else { "" };
     format!("{best:.2}{more} ({low:.2}-{high:.2})")

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lorabake_judge::advice::{Advice, Change, Reason};
 use lorabake_judge::measure::{Measures, SnapshotMeasures};
+use lorabake_judge::progress::Work;
 use lorabake_judge::runs::Saved;
 use lorabake_judge::verdict::{Finding, Judgement, Verdict};
 use lorabake_recipe::count;
@@ -25,6 +26,21 @@ pub fn moment(saved: Saved) -> String {
         Saved::Step(step) => format!("step {step}"),
         Saved::Epoch(epoch) => format!("epoch {epoch}"),
         Saved::End => "end".to_owned(),
+    }
+}
+
+/// What is being done.
+pub fn work(work: Work) -> String {
+    match work {
+        Work::Reading => "reading images".to_owned(),
+        Work::Plain => "pictures of other things, without the LoRA".to_owned(),
+        Work::Checkpoint => "errors of the checkpoint alone".to_owned(),
+        Work::Losses(saved) => format!("errors with {}", moment(saved)),
+        Work::Strengths(saved) => format!("strengths of {}", moment(saved)),
+        Work::Apart(saved) => format!("UNet and text encoder of {} apart", moment(saved)),
+        Work::PaintingAlone => "painting without the LoRA".to_owned(),
+        Work::Painting(saved) => format!("painting with {}", moment(saved)),
+        Work::Comparing => "comparing pictures".to_owned(),
     }
 }
 
