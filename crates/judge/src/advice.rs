@@ -110,9 +110,14 @@ pub fn advise(measures: &Measures, judgement: &Judgement, facts: &RunFacts) -> V
     if facts.alpha > f64::from(facts.rank) {
         advice.push(alpha_to_rank(facts));
     }
-    // What is noise says nothing about bleeding or variety.
-    if judged.verdict != Verdict::Broken {
-        for finding in &judged.findings {
+    for finding in &judged.findings {
+        // What was trained far too much acts everywhere, and noise is all alike.
+        let is_sign = match judged.verdict {
+            Verdict::Broken => false,
+            Verdict::Overcooked => !matches!(finding, Finding::Bleeds(_) | Finding::Moved(_)),
+            _ => true,
+        };
+        if is_sign {
             advice.extend(of_note(finding, facts));
         }
     }

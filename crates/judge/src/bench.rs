@@ -177,7 +177,7 @@ impl<'a> Bench<'a> {
         if self.material.kind == HeldOut::Split {
             samples.extend(&self.material.held_out);
         }
-        let gains = caption_gains(self.meter, &samples)?;
+        let gains = caption_gains(self.coarse, &samples)?;
         self.shelf.keep(WHAT, &Gains { gains: gains.clone() });
         Ok(gains)
     }

@@ -81,7 +81,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
 fn part_of(part: &str, kitchen: &Kitchen, outcomes: &[Outcome], options: &Options) -> Result<String> {
     let bakes: Vec<Bake> = outcomes.iter().map(|outcome| outcome.bake).collect();
     match part {
-        "scale" => parts::scale_law(kitchen, &bakes),
+        "scale" => parts::scale_law(kitchen, outcomes),
         "controls" => parts::controls(kitchen, &bakes),
         "noise" => parts::other_noise(kitchen, outcomes),
         "advice" => parts::advice_followed(kitchen, outcomes, options),

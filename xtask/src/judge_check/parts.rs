@@ -23,24 +23,18 @@ const FACTORS: [f64; 2] = [0.4, 2.5];
 ///
 /// # Errors
 /// When something cannot be judged.
-pub fn scale_law(kitchen: &Kitchen, bakes: &[Bake]) -> Result<String> {
+pub fn scale_law(kitchen: &Kitchen, outcomes: &[Outcome]) -> Result<String> {
     let mut near = 0;
     let mut all = 0;
-    for bake in bakes.iter().filter(|bake| bake.kind == Kind::Good) {
+    for Outcome { bake, report, .. } in outcomes.iter().filter(|outcome| outcome.bake.kind == Kind::Good) {
+        let last = report.measures.snapshots.last().and_then(|last| last.whole.as_ref());
+        let own = last.context("strengths were measured")?.best;
         for factor in FACTORS {
-            let [own, scaled] = [1.0, factor].map(|factor| -> Result<f64> {
-                let report = scaled(kitchen, bake, factor)?;
-                let response = report.measures.snapshots[0].whole.as_ref().context("strengths were measured")?;
-                Ok(response.best)
-            });
-            let [own, scaled] = [own?, scaled?];
-            let off = scaled * factor / own - 1.0;
-            println!(
-                "{:<18} x{factor}: s* {scaled:.2}, by the law {:.2} ({:+.0} %)",
-                bake.name(),
-                own / factor,
-                off * 100.0
-            );
+            let scaled = scaled(kitchen, bake, factor)?;
+            let found = scaled.measures.snapshots[0].whole.as_ref().context("strengths were measured")?.best;
+            let off = found * factor / own - 1.0;
+            let law = own / factor;
+            println!("{:<18} x{factor}: s* {found:.2}, by the law {law:.2} ({:+.0} %)", bake.name(), off * 100.0);
             all += 1;
             near += usize::from(off.abs() <= NEAR);
         }

@@ -145,10 +145,13 @@ impl Bake {
             ("seed", self.seed.to_string()),
             ("unet_lr", (unet * factor).to_string()),
             ("text_encoder_lr", (text * factor).to_string()),
-            ("max_train_epochs", epochs.to_string()),
         ];
+        // Epochs would override steps.
         match self.kind {
             Kind::Short => options.push(("max_train_steps", "20".to_owned())),
+            _ => options.push(("max_train_epochs", epochs.to_string())),
+        }
+        match self.kind {
             Kind::Alpha => options.push(("network_alpha", "128".to_owned())),
             Kind::OneImage => options.push(("validation_split", "0".to_owned())),
             Kind::Noise => options.push(("noise_offset", "1.0".to_owned())),
@@ -169,7 +172,7 @@ const PROOF: u32 = 10;
 /// How many seeds of a kind, of each set: for tuning from 3 on, beside seeds 1 and, of good ones, 2; and for the proof.
 const COUNTS: [(Kind, [u32; 3], [u32; 3]); 11] = [
     (Kind::Good, [7, 7, 6], [7, 7, 7]),
-    (Kind::Short, [3, 3, 3], [2, 2, 2]),
+    (Kind::Short, [3, 3, 3], [3, 3, 3]),
     (Kind::Weak, [2, 2, 2], [2, 2, 2]),
     (Kind::Hot, [2, 2, 2], [2, 2, 2]),
     (Kind::Fire, [2, 1, 1], [1, 1, 1]),
