@@ -81,6 +81,18 @@ pub fn say(line: &str) {
     say_lines(&format!("{begin} … {} bytes … {end}", line.len() - begin.len() - end.len()));
 }
 
+/// Lines of one kind that are printed at most.
+const SOME: usize = 10;
+
+/// Prints the first of `lines` on stderr, and how many more there are.
+pub fn say_some(lines: impl ExactSizeIterator<Item = String>) {
+    let count = lines.len();
+    lines.take(SOME).for_each(|line| say(&line));
+    if count > SOME {
+        say(&format!("… and {} more", count - SOME));
+    }
+}
+
 /// Prints lines of our own on stderr; what they hold from elsewhere went into them as [`Shown`].
 pub fn say_lines(text: &str) {
     let mut line = harmless(text);

@@ -373,7 +373,10 @@ fn upscaler(name: &str, folders: &[PathBuf]) -> Result<HiresUpscaler> {
         return Ok(HiresUpscaler::Resampler(resampler));
     }
     if folders.is_empty() {
-        bail!("--hr_upscaler: there is no `{name}` without a file; name its folder with --upscaler_dir, or use Latent");
+        bail!(
+            "--hr_upscaler: there is no `{name}` without a file; name its folder with --upscaler_dir, or use Latent, \
+             Lanczos, Nearest or None"
+        );
     }
     let suffixes = &["pth", "safetensors", "pt"];
     let search = Search { what: "upscaler", option: "--upscaler_dir", folders, suffixes };

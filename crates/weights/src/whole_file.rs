@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,61 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// When it cannot be written; no partial file is left, and what was at `path` before is still there.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write_with(path, fill, |beside| {
+        patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error))
+    })
+}
+
+/// As [`write`], but never over a file that is there, also if another program makes it in this very moment: that one is
+/// moved to the name that `elsewhere` finds for it, which is returned.
+///
+/// # Errors
+/// As [`write`], and when the other file cannot be moved.
+pub fn write_keeping(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    elsewhere: impl Fn() -> PathBuf,
+) -> io::Result<Option<PathBuf>> {
+    let mut kept = None;
+    write_with(path, fill, |beside| {
+        // Each round moves a file that somebody has put there since.
+        loop {
+            match link_new(beside, path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let old = elsewhere();
+                    match patiently(|| std::fs::rename(path, &old), is_held) {
+                        Ok(()) => kept = Some(old),
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                done => return done,
+            }
+        }
+    })?;
+    Ok(kept)
+}
+
+/// Gives `beside` the name `path`, unless there is a file of that name.
+fn link_new(beside: &Path, path: &Path) -> io::Result<()> {
+    match std::fs::hard_link(beside, path) {
+        Ok(()) => return std::fs::remove_file(beside).or(Ok(())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        // FAT and some shares have one name for a file only.
+        Err(_) => {}
+    }
+    if path.exists() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error))
+}
+
+/// Writes a file beside `path`, which `place` then puts there.
+fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = folder_of(path);
     faults::check()?;
     std::fs::create_dir_all(folder)?;
@@ -36,7 +91,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     // Closed before it is renamed; from here on its path alone is deleted if something fails.
     let mut beside = beside.into_temp_path();
     faults::check()?;
-    patiently(|| std::fs::rename(&beside, path), |error| !path.is_dir() && is_held(error))?;
+    place(&beside)?;
     beside.disable_cleanup(true);
     // The rename is on disk once its folder is; some systems cannot flush a folder, and the file is whole anyway.
     if let Ok(folder) = File::open(folder) {

@@ -136,7 +136,7 @@ impl InitArgs {
         originals.image = Some(flattened(&image, [255; 3]));
         if let Some(path) = &self.mask {
             let picture = decode_rgba(there("--mask", path)?).context("--mask")?;
-            if picture.size() != size && self.inpaint_only_masked {
+            if picture.size() != size {
                 bail!(
                     "--mask {}: it is {} × {} pixels and --init_image {} × {}; make both alike",
                     path.display(),

@@ -67,7 +67,7 @@ impl LibraryArgs {
         let mut presets = Presets::built_in();
         if let Some(path) = &self.lbw_presets {
             let read = Presets::open(path).context("--lbw_presets")?;
-            read.notes.iter().for_each(|note| terminal::say(&format!("note: --lbw_presets: {note}")));
+            terminal::say_some(read.notes.iter().map(|note| format!("note: --lbw_presets: {note}")));
             presets = read.or(presets);
         }
         let elements = match &self.lbw_elements {

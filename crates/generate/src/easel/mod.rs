@@ -128,7 +128,10 @@ impl Easel {
     }
 
     /// What is told of a picture beside its request; waits for the hash of the checkpoint.
-    fn told(&mut self, order: &Order) -> Result<Told> {
+    ///
+    /// # Errors
+    /// When a file, or a text, cannot be read.
+    pub fn told(&mut self, order: &Order) -> Result<Told> {
         let mut loras: Vec<NamedHash> = Vec::new();
         for network in order.request.networks.iter().chain(hires_networks(order).into_iter().flatten()) {
             let name = network.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -13,6 +13,14 @@ pub(super) fn keep_earlier(path: &Path, date: &str) -> Result<Option<PathBuf>> {
     if !path.is_file() {
         return Ok(None);
     }
+    let old = free_name(path, date);
+    let why = || format!("{}: the earlier picture cannot be kept as {}", path.display(), old.display());
+    whole_file::keep_as(path, &old).with_context(why)?;
+    Ok(Some(old))
+}
+
+/// A name with this date in it that no file beside `path` has.
+pub(super) fn free_name(path: &Path, date: &str) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let suffix = path.extension().unwrap_or_default().to_string_lossy();
     let mut end = format!(".old-{date}.{suffix}");
@@ -20,9 +28,7 @@ pub(super) fn keep_earlier(path: &Path, date: &str) -> Result<Option<PathBuf>> {
     loop {
         let old = path.with_file_name(format!("{}{end}", file_names::cut(&stem, LONGEST - end.len())));
         if !old.exists() {
-            let why = || format!("{}: the earlier picture cannot be kept as {}", path.display(), old.display());
-            whole_file::keep_as(path, &old).with_context(why)?;
-            return Ok(Some(old));
+            return old;
         }
         end = format!(".old-{date}-{number}.{suffix}");
         number += 1;

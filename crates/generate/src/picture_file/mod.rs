@@ -37,14 +37,16 @@ pub struct Pixels {
     pub rgb: Vec<u8>,
 }
 
-/// Writes a picture as [`write_over`] does. One that is there already is kept under another name, which is returned.
+/// Writes a picture as [`write_over`] does. One that is there already is kept under another name, which is returned, also
+/// if another program has just written it.
 ///
 /// # Errors
 /// As [`write_over`].
 pub fn save(path: &Path, pixels: &Pixels, parameters: &str) -> Result<Option<PathBuf>> {
-    let kept = keep_earlier(path)?;
-    write_over(path, pixels, parameters)?;
-    Ok(kept)
+    let date = metadata::local_date();
+    let written =
+        whole_file::write_keeping(path, |out| write(path, out, pixels, parameters), || earlier::free_name(path, &date));
+    written.with_context(|| format!("cannot save {}", path.display()))
 }
 
 /// Gives a file that is at `path` another name too, with the date in it, so that `path` may be written anew; returns that.
@@ -60,8 +62,14 @@ pub fn keep_earlier(path: &Path) -> Result<Option<PathBuf>> {
 /// # Errors
 /// When it cannot be written; what was at `path` before is still there.
 pub fn write_over(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> {
+    let written = whole_file::write(path, |out| write(path, out, pixels, parameters));
+    written.with_context(|| format!("cannot save {}", path.display()))
+}
+
+/// Writes a picture in the format that the suffix of `path` names.
+fn write(path: &Path, out: &mut dyn Write, pixels: &Pixels, parameters: &str) -> io::Result<()> {
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
-    let written = whole_file::write(path, |out| match suffix.as_deref() {
+    match suffix.as_deref() {
         Some("jpg" | "jpeg") => {
             let exif = exif::of_text(parameters);
             if exif.len() > LARGEST_SEGMENT {
@@ -71,8 +79,7 @@ pub fn write_over(path: &Path, pixels: &Pixels, parameters: &str) -> Result<()> 
         }
         Some("webp") => encode(WebPEncoder::new_lossless(out), pixels, exif::of_text(parameters)),
         _ => write_png(out, pixels, parameters),
-    });
-    written.with_context(|| format!("cannot save {}", path.display()))
+    }
 }
 
 fn write_png(out: &mut dyn Write, pixels: &Pixels, parameters: &str) -> io::Result<()> {

@@ -15,6 +15,10 @@ const MOST_BYTES: u64 = 4 << 20;
 /// When it cannot be read, is too large, or no UTF-8.
 pub(super) fn read(path: &Path) -> Result<String> {
     let name = path.display();
+    // A pipe would be waited for before it can be looked at.
+    if std::fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+        bail!("{name}: it is a device or a pipe; give a file");
+    }
     let file = File::open(path).with_context(|| format!("{name}: it cannot be read"))?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("{name}: it cannot be read"))?;

@@ -3,6 +3,7 @@
 //! In TOML and JSON the settings have long names, and lists may be lists. Deep Shrink, gradual latents and guidance by CLIP
 //! (which `gen_img.py` reads and no longer has) are refused.
 
+use lorabake_diffusion::SamplerChoice;
 use lorabake_recipe::Problem;
 
 use super::entry::{Entry, Fault, Known, Setting, scale, seed, short, side};
@@ -131,7 +132,7 @@ impl PicturePrompt {
             }
             "--nl" | "negative_scale" => self.negative_scale = NegativeScale::Own(scale(value)?),
             "--t" | "strength" => self.strength = Some(strength(value)?),
-            "--ss" | "sample_sampler" => self.sampler = Some(short(value)?),
+            "--ss" | "sample_sampler" => self.sampler = Some(sampler(value)?),
             "--am" | "network_multipliers" => self.network_multipliers = listed(value, multiplier)?,
             "--c" | "clip_prompt" => return Err(Fault::Missing("guidance by CLIP")),
             "--f" | "file_name" => self.file_name = Some(file_name(value)?),
@@ -181,6 +182,15 @@ fn strength(value: &str) -> Result<f64, Fault> {
     match value.parse() {
         Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
         _ => Err(Fault::Not("a strength; use a number from 0 to 1".to_owned())),
+    }
+}
+
+/// The name of a sampler, in quotes or without.
+fn sampler(value: &str) -> Result<String, Fault> {
+    let name = value.trim_matches('"');
+    match name.parse::<SamplerChoice>() {
+        Ok(_) => Ok(name.to_owned()),
+        Err(_) => Err(Fault::Not("the name of a sampler; use for instance Euler a or DPM++ 2M".to_owned())),
     }
 }
 

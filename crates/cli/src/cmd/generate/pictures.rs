@@ -35,15 +35,15 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, jobs: &Jobs, target: &Ta
     let count = jobs.pictures.len();
     for (index, picture) in jobs.pictures.iter().enumerate().skip(output.skip as usize) {
         paint::hold(&mut easel, &picture.order)?;
+        if let Some(like) = &jobs.like {
+            differs(like, &easel.told(&picture.order)?);
+        }
         let name = format!("picture {} of {count}", index + 1);
         let preview = output.preview.map(|every| Preview { every: usize::from(every), path: preview_path(target) });
         let finished = match paint::paint(&mut easel, &picture.order, &name, preview) {
             Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
             finished => finished?,
         };
-        if let Some(like) = &jobs.like {
-            differs(like, &finished.told);
-        }
         let pixels = finished.pixels();
         let path = place.path(target, index, picture, &finished.fields, &pixels);
         if let Some(kept) = save(&path, &pixels, &finished.fields.text())? {
@@ -51,8 +51,11 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, jobs: &Jobs, target: &Ta
         }
         terminal::result(&Shown(path.display()).to_string());
         if output.grid {
+            // The sheet tells of its first picture, as the web UI's.
+            if done.is_empty() {
+                text = finished.fields.text();
+            }
             done.push(pixels);
-            text = finished.fields.text();
         }
     }
     if output.grid {
@@ -136,7 +139,7 @@ fn compare(mut easel: Easel, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
 }
 
 /// Tells what of a picture that is painted like another one is not the same.
-fn differs(like: &PictureSettings, told: &Told) {
+pub fn differs(like: &PictureSettings, told: &Told) {
     if let (Some(wanted), Some(own)) = (&like.model_hash, &told.model_hash)
         && !file_hashes::agree(wanted, own)
     {
@@ -153,7 +156,5 @@ fn differs(like: &PictureSettings, told: &Told) {
             ));
         }
     }
-    for line in lines {
-        terminal::say(&format!("note: --like: {line}"));
-    }
+    terminal::say_some(lines.iter().map(|line| format!("note: --like: {line}")));
 }

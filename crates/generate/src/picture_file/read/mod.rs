@@ -21,6 +21,10 @@ const MOST_BYTES: u64 = 4 << 20;
 /// When it cannot be read, is of another format, or has no such text.
 pub fn read_text(path: &Path) -> Result<String> {
     let name = path.display();
+    // A pipe would be waited for before it can be looked at.
+    if std::fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+        bail!("{name}: it is a device or a pipe; name a picture");
+    }
     let file = File::open(path).with_context(|| format!("{name}: it cannot be read; name a picture"))?;
     if file.metadata().is_ok_and(|data| data.is_dir()) {
         bail!("{name}: it is a folder; name a picture");
