@@ -110,6 +110,10 @@ pub fn advise(measures: &Measures, judgement: &Judgement, facts: &RunFacts) -> V
     if facts.alpha > f64::from(facts.rank) {
         advice.push(alpha_to_rank(facts));
     }
+    // Whatever else is wrong may come from captions.
+    for finding in &judged.findings {
+        advice.extend(of_captions(finding));
+    }
     for finding in &judged.findings {
         // What was trained far too much acts everywhere, and noise is all alike.
         let is_sign = match judged.verdict {
@@ -229,9 +233,20 @@ fn undercooked(judged: &Judged, response: Option<&Response>, facts: &RunFacts, a
     advice.push(changed(Reason::MoreSteps, changes));
 }
 
+/// Advice on what captions lack.
+fn of_captions(finding: &Finding) -> Option<Advice> {
+    match finding {
+        Finding::CaptionsDoNotFit(_) => Some(plain(Reason::Captions)),
+        Finding::NoTrigger => Some(plain(Reason::NoTrigger)),
+        _ => None,
+    }
+}
+
 /// Advice on a finding that is beside the verdict.
 fn of_note(finding: &Finding, facts: &RunFacts) -> Option<Advice> {
     match finding {
+        // With its trigger it acts more, which is enough to be told and too little to train otherwise.
+        Finding::Bleeds(selectivity) if *selectivity > 1.0 => None,
         Finding::TextStrength(best, _) => {
             let reason = if *best < 1.0 { Reason::TextTooHigh } else { Reason::TextTooLow };
             let to = rounded(facts.text_encoder_lr * best.clamp(1.0 / STEP, STEP));
@@ -251,8 +266,6 @@ fn of_note(finding: &Finding, facts: &RunFacts) -> Option<Advice> {
         }
         Finding::Bleeds(_) | Finding::Moved(_) => Some(plain(Reason::Bleeds)),
         Finding::LooksAlong(_) => Some(plain(Reason::LooksAlong)),
-        Finding::CaptionsDoNotFit(_) => Some(plain(Reason::Captions)),
-        Finding::NoTrigger => Some(plain(Reason::NoTrigger)),
         Finding::Deaf(..) => Some(plain(Reason::Deaf)),
         Finding::Fried(..) if facts.noise_offset > 0.0 => Some(changed(
             Reason::NoiseOffset,

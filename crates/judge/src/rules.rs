@@ -211,9 +211,10 @@ fn undecided(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn notes(evidence: &Evidence<'_>) -> Vec<Finding> {
     let Evidence { measures, snapshot, painted, facts, .. } = evidence;
     let mut findings = Vec::new();
-    if let Some(Response { best, interval, .. }) = &snapshot.te
+    if let Some(response @ Response { best, interval, .. }) = &snapshot.te
         && !(AT.text[0]..=AT.text[1]).contains(best)
         && (interval[1] < AT.text[1] || interval[0] > AT.text[0])
+        && cost(response).mean > AT.text_cost
     {
         findings.push(Finding::TextStrength(*best, *interval));
     }

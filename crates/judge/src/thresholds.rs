@@ -67,8 +67,10 @@ pub(crate) struct Thresholds {
     pub alike: f64,
     /// Likenesses that differ by no more are the same.
     pub as_alike: f64,
-    /// Best strength of the text encoders outside of which a note is made.
+    /// Best strength of the text encoders outside of which a note is made, …
     pub text: [f64; 2],
+    /// … if errors at strength 1 are larger than at the best one by more than this.
+    pub text_cost: f64,
     /// Held-out images below which their number is mentioned.
     pub few: usize,
     /// Held-out images from which they tell something.
@@ -107,6 +109,7 @@ pub(crate) const AT: Thresholds = Thresholds {
     alike: 0.2,
     as_alike: 0.05,
     text: [0.6, 1.6],
+    text_cost: 0.05,
     few: 3,
     enough: 5,
 };
