@@ -15,12 +15,21 @@ use crate::features::{FeatureMaker, Features, Yardstick};
 /// Misleads: a copy of an original has 1. What is common to all pictures counts nothing, so that numbers of different
 /// rounds are no measure of progress.
 ///
+/// `watch` is told how many of all pictures were looked at, and may end it.
+///
 /// # Errors
-/// As [`FeatureMaker::features`].
-pub fn likeness(painter: &Painter, side: usize, originals: &[Rgb], candidates: &[Rgb]) -> Result<Vec<f64>> {
+/// As [`FeatureMaker::features`], and what `watch` ends it with.
+pub fn likeness(
+    painter: &Painter,
+    side: usize,
+    originals: &[Rgb],
+    candidates: &[Rgb],
+    watch: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<Vec<f64>> {
     let maker = FeatureMaker::new(painter, side)?;
     let mut all: Vec<Arc<Features>> = Vec::new();
     for picture in originals.iter().chain(candidates) {
+        watch(all.len())?;
         all.push(maker.features(picture)?);
     }
     let set: Vec<&Features> = all.iter().map(Arc::as_ref).collect();

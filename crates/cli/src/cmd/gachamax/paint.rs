@@ -1,10 +1,12 @@
 //! The candidates of a round: painted, and ranked by how alike they are to the originals.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use lorabake_generate::easel::{Easel, Order, Ordered};
 use lorabake_generate::from_settings::{Library, Originals};
+use lorabake_generate::painter::Painter;
 use lorabake_generate::picture_file::{read_text, save};
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::resize_mode::ResizeMode;
@@ -19,6 +21,8 @@ use super::{Args, At};
 use crate::paint::{self, Stopped};
 use crate::picture_args::model::ModelArgs;
 use crate::picture_args::trained_on::TrainedOn;
+use crate::progress::Counter;
+use crate::stop;
 use crate::terminal::{self, Shown};
 
 /// Paints and ranks the candidates of round `index`; whether it came to its end.
@@ -61,12 +65,14 @@ pub fn paint(at: &mut At<'_>, recipe: &Parsed) -> Result<bool> {
             .with_context(|| format!("cannot write {}", text.display()))?;
         save(&path, &finished.pixels(), &finished.fields.text())?;
     }
-    terminal::say("comparing the candidates with the originals");
     let mut painted = Vec::new();
     for candidate in &candidates {
         painted.push(read(&folder.join(&candidate.file))?);
     }
-    let found = likeness(&easel.painter, side, &originals, &painted)?;
+    let found = match compared(&easel.painter, side, &originals, &painted) {
+        Err(error) if error.is::<Stopped>() => return Ok(false),
+        found => found?,
+    };
     let round = &mut workshop.run.rounds[index];
     for (candidate, likeness) in round.candidates.iter_mut().zip(found) {
         candidate.likeness = Some(likeness);
@@ -74,6 +80,22 @@ pub fn paint(at: &mut At<'_>, recipe: &Parsed) -> Result<bool> {
     round.painted = true;
     workshop.save()?;
     Ok(true)
+}
+
+/// How alike each candidate is to the nearest original, with a line of how far it is: large models take minutes.
+fn compared(painter: &Painter, side: usize, originals: &[Rgb], painted: &[Rgb]) -> Result<Vec<f64>> {
+    terminal::say("comparing the candidates with the originals");
+    let wished = stop::wished()?;
+    let mut counter = Counter::new("comparing", (originals.len() + painted.len()) as u64);
+    let found = likeness(painter, side, originals, painted, &mut |done| {
+        if wished.load(Ordering::Relaxed) {
+            bail!(Stopped);
+        }
+        counter.set(done as u64, String::new());
+        Ok(())
+    });
+    counter.clear();
+    found
 }
 
 /// What candidates show, one prompt for each.
