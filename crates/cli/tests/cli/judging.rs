@@ -6,28 +6,40 @@ use safetensors::SafeTensors;
 
 use crate::sandbox::{Done, Sandbox, png};
 
+<<<<<<< ours
 fn images(sandbox: &Sandbox) {
+=======
+/// A bake of the embedded model that is judged in seconds.
+fn baked(sandbox: &Sandbox) {
+    bake(sandbox, &["--resolution=64", "--max_train_epochs=2"]);
+}
+
+fn bake(sandbox: &Sandbox, more: &[&str]) {
+>>>>>>> theirs
     for index in 0..6 {
         sandbox.write(&format!("data/2_dot/{index}.png"), png(40 * index));
         sandbox.write(&format!("data/2_dot/{index}.txt"), format!("zork, thing {index}, white background"));
     }
+<<<<<<< ours
 }
 
 /// A bake of the embedded model that is judged in seconds.
 fn baked(sandbox: &Sandbox) {
     images(sandbox);
     let done = sandbox.run(&[
+=======
+    let usual = [
+>>>>>>> theirs
         "train",
         "--train_data_dir=data",
         "--output_dir=out",
         "--output_name=x",
-        "--resolution=64",
         "--network_dim=2",
-        "--max_train_epochs=2",
         "--save_every_n_epochs=1",
         "--validation_split=0.34",
         "--unet_lr=1e-3",
-    ]);
+    ];
+    let done = sandbox.run(&[&usual[..], more].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
 }
 
@@ -246,4 +258,20 @@ fn pictures_are_compared_by_an_encoder() {
         assert!(done.code != 0 && done.stderr.contains(said), "{}", done.stderr);
         assert_eq!(done.stderr.lines().filter(|line| line.starts_with("error:")).count(), 1, "{}", done.stderr);
     }
+}
+
+#[test]
+fn errors_of_large_images_are_measured_at_half_their_size() {
+    let sandbox = Sandbox::new();
+    let tiny = models().join("tiny/sd15_tiny.safetensors").to_string_lossy().into_owned();
+    let model = ["--pretrained_model_name_or_path", &tiny];
+    bake(&sandbox, &[&model[..], &["--resolution=512", "--max_train_epochs=1"]].concat());
+    let done = judge(&sandbox, &[&model[..], &["--json=j.json", "--no_html"]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let report: serde_json::Value = serde_json::from_str(&read(&sandbox, "j.json")).unwrap();
+    assert_eq!(report["measures"]["timesteps"], serde_json::json!([200, 600, 900]));
+    let first = &report["measures"]["snapshots"][0]["whole"]["points"][0];
+    assert!(first["scores"].as_array().unwrap().iter().all(|score| score.as_f64() == Some(0.0)), "{first}");
+    let drift = report["measures"]["snapshots"][0]["drift"]["plain"].as_f64().unwrap();
+    assert!(drift > 0.0 && drift.is_finite(), "{drift}");
 }
