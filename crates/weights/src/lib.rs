@@ -23,6 +23,7 @@ pub mod lora_size;
 pub mod metadata;
 pub mod network_file;
 pub mod part_file;
+pub mod stream;
 pub mod tensors;
 pub mod whole_file;
 

@@ -172,6 +172,26 @@ impl Tensors {
         self.files.get(location.file)?.bytes(&location.name)
     }
 
+    /// A tensor's bytes in the order and shape that it has here, to be copied into another file.
+    ///
+    /// # Errors
+    /// When there is no such tensor, its file has changed, or its numbers are damaged.
+    pub fn copied(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let location = self.find(name)?;
+        let file = &self.files[location.file];
+        let bytes = file.copied(&location.name)?;
+        let ([rows, columns], true) = (&location.shape[..], location.transposed) else { return Ok(bytes) };
+        let width = file.dtype(&location.name).map_or(0, |dtype| dtype.bitsize() / 8);
+        let mut transposed = Vec::with_capacity(bytes.len());
+        for row in 0..*rows {
+            for column in 0..*columns {
+                let place = (column * rows + row) * width;
+                transposed.extend_from_slice(&bytes[place..place + width]);
+            }
+        }
+        Ok(transposed)
+    }
+
     /// Whether a tensor's numbers can be read, as far as is known without reading them.
     ///
     /// # Errors

@@ -206,6 +206,14 @@ impl Checkpoint {
         self.tensors.read_f32(name)
     }
 
+    /// A tensor's bytes, little-endian and row-major, by its name in the file; to be copied into another file.
+    ///
+    /// # Errors
+    /// When there is no such tensor, the file has changed, or its numbers are damaged.
+    pub fn copied(&self, name: &str) -> Result<Vec<u8>, Error> {
+        self.tensors.copied(name)
+    }
+
     /// The tensors, for whoever reads them later.
     pub(crate) fn tensors(&self) -> &Arc<Tensors> {
         &self.tensors

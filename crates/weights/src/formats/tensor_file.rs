@@ -19,8 +19,11 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::f8::f8_e4m3;
+use super::foreign::foreign_kind;
 use super::mapped_file::MappedFile;
 use super::stored_tensor::StoredTensor;
+use super::strides::{row_major, row_major_bytes};
 use super::torch_file::{self, Content, Sum};
 use super::torch_hypernetwork;
 use crate::Error;
@@ -205,6 +208,34 @@ impl TensorFile {
         self.bytes.as_slice().get(tensor.bytes.clone())
     }
 
+    /// A tensor's bytes as they are, little-endian and row-major, to be copied into another file.
+    ///
+    /// # Errors
+    /// When there is no such tensor, the file has changed, or a checksum says that its numbers are damaged.
+    pub fn copied(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let (tensor, bytes) = self.checked(name)?;
+        let copied = match &tensor.strides {
+            None => bytes.to_vec(),
+            Some(strides) => row_major_bytes(bytes, tensor.dtype.bitsize() / 8, &tensor.shape, strides),
+        };
+        self.bytes.release(tensor.bytes.clone());
+        Ok(copied)
+    }
+
+    /// Where a tensor is, and its bytes, which are what was written.
+    fn checked(&self, name: &str) -> Result<(&StoredTensor, &[u8]), Error> {
+        let missing = || Error::NoTensor { file: self.label.clone(), name: name.to_string() };
+        let tensor = self.tensors.get(name).ok_or_else(missing)?;
+        if let Bytes::Mapped(file) = &self.bytes
+            && !file.is_unchanged()
+        {
+            return Err(Error::Changed(self.label.clone()));
+        }
+        let bytes = self.bytes.as_slice().get(tensor.bytes.clone()).ok_or_else(missing)?;
+        self.check(&tensor.bytes)?;
+        Ok((tensor, bytes))
+    }
+
     /// A tensor's values, row-major, converted from F8, F16, BF16, F64 or I64 where need be.
     ///
     /// # Errors
@@ -218,15 +249,7 @@ impl TensorFile {
     /// # Errors
     /// As for [`Self::read_f32`].
     pub fn read(&self, name: &str) -> Result<Values, Error> {
-        let missing = || Error::NoTensor { file: self.label.clone(), name: name.to_string() };
-        let tensor = self.tensors.get(name).ok_or_else(missing)?;
-        if let Bytes::Mapped(file) = &self.bytes
-            && !file.is_unchanged()
-        {
-            return Err(Error::Changed(self.label.clone()));
-        }
-        let bytes = self.bytes.as_slice().get(tensor.bytes.clone()).ok_or_else(missing)?;
-        self.check(&tensor.bytes)?;
+        let (tensor, bytes) = self.checked(name)?;
         let mut read = self.convert(name, tensor.dtype, bytes)?;
         self.bytes.release(tensor.bytes.clone());
         if let Some(strides) = &tensor.strides {
@@ -254,6 +277,12 @@ impl TensorFile {
                     *to = *from as f32;
                 }
             })),
+            // Places of single numbers, in LyCORIS' sparse differences.
+            Dtype::I16 => Ok(read_values(bytes, i16::from_le_bytes, |from, to| {
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = f32::from(*from);
+                }
+            })),
             other => Err(self.unread_type(name, other)),
         }
     }
@@ -273,15 +302,6 @@ impl TensorFile {
     fn unread_type(&self, name: &str, dtype: Dtype) -> Error {
         Error::Dtype { file: self.label.clone(), name: name.to_string(), dtype: format!("{dtype:?}") }
     }
-}
-
-/// Brings numbers that lie in strides into row-major order.
-fn row_major(values: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
-    let mut places = vec![0];
-    for (extent, stride) in shape.iter().zip(strides) {
-        places = places.iter().flat_map(|place| (0..*extent).map(move |n| place + n * stride)).collect();
-    }
-    places.into_iter().map(|place| values[place]).collect()
 }
 
 /// Converts `bytes` to f32 with `convert`, by several threads when large. Tensors may start at any byte, so unaligned
@@ -329,18 +349,6 @@ fn read_bytes(bytes: &[u8], value: impl Fn(u8) -> f32) -> Values {
     Values { values, finite }
 }
 
-/// An 8-bit float of 4 bits exponent and 3 bits mantissa, without infinities (torch's `float8_e4m3fn`).
-fn f8_e4m3(byte: u8) -> f32 {
-    let exponent = i32::from(byte >> 3 & 15);
-    let mantissa = f32::from(byte & 7) / 8.0;
-    let size = match (exponent, byte & 7) {
-        (15, 7) => f32::NAN,
-        (0, _) => mantissa * 2f32.powi(-6),
-        _ => (1.0 + mantissa) * 2f32.powi(exponent - 7),
-    };
-    if byte & 0x80 == 0 { size } else { -size }
-}
-
 /// The tensors of a safetensors file, and the text in its header.
 fn read_safetensors(label: &str, bytes: &[u8]) -> Result<Content, Error> {
     let (header, data_start) = parse_header(label, bytes)?;
@@ -377,21 +385,4 @@ fn parse_header(label: &str, bytes: &[u8]) -> Result<(Metadata, usize), Error> {
         return Err(wrong_size((data_start + header.data_len()) as u64));
     }
     Ok((header, data_start))
-}
-
-/// What a file that is often mistaken for safetensors is, by its first bytes.
-fn foreign_kind(bytes: &[u8]) -> Option<&'static str> {
-    let head = &bytes[..bytes.len().min(512)];
-    let text = String::from_utf8_lossy(head).trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).to_lowercase();
-    match head {
-        _ if text.starts_with("<!doctype") || text.starts_with("<html") => {
-            Some("it is an HTML page, probably saved instead of the download; download the file itself")
-        }
-        _ if text.starts_with("version https://git-lfs") => {
-            Some("it is a git-lfs pointer, not the model; run `git lfs pull` or download the file itself")
-        }
-        _ if head.starts_with(b"GGUF") => Some("it is a GGUF file; use the model's .safetensors version"),
-        _ if text.starts_with('{') => Some("it is a JSON file"),
-        _ => None,
-    }
 }

@@ -72,7 +72,7 @@ pub struct FileReport {
     pub ignored: Vec<Ignored>,
     /// Names that nobody knows.
     pub unknown: Vec<String>,
-    /// The recipe that lorabake kept in it.
+    /// The recipe that lorabake kept in it: of a merge, or of a training.
     pub recipe: Option<String>,
 }
 
@@ -170,7 +170,7 @@ fn about(path: &Path, kind: FileKind, tensors: &Tensors) -> FileReport {
         hashes: None,
         ignored: Vec::new(),
         unknown: unknown(kind, tensors),
-        recipe: metadata.get("lorabake_recipe").cloned(),
+        recipe: metadata.get("lorabake_merge").or_else(|| metadata.get("lorabake_recipe")).cloned(),
     }
 }
 

@@ -11,6 +11,8 @@ pub mod control;
 pub mod diffusers;
 pub mod esrgan;
 pub mod kohya;
+pub mod layers;
+pub mod net_forms;
 pub mod peft;
 pub(crate) mod text;
 mod unet;

@@ -25,6 +25,18 @@ const ENDS: [(&str, &str); 15] = [
 const STARTS: [(&str, &str); 3] =
     [("unet.", "lora_unet"), ("text_encoder_2.", "lora_te2"), ("text_encoder.", "lora_te")];
 
+/// ComfyUI's own form: what stands before the path of a layer, our word for it, and what the path begins with.
+const COMFYUI: [(&str, &str, &[&str]); 4] = [
+    (
+        "diffusion_model.",
+        "diffusion_model",
+        &["input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out."],
+    ),
+    ("text_encoders.clip_l.transformer.", "lora_te", &["text_model."]),
+    ("text_encoders.clip_h.transformer.", "lora_te", &["text_model."]),
+    ("text_encoders.clip_g.transformer.", "lora_te2", &["text_model."]),
+];
+
 /// What the layers of a UNet's path begin with, in files that hold nothing else.
 const UNET: [&str; 7] =
     ["down_blocks.", "mid_block.", "up_blocks.", "conv_in", "conv_out", "time_embedding.", "add_embedding."];
@@ -36,7 +48,7 @@ const OLD_TEXT: [(&str, &str); 4] =
 /// A tensor's name in a file of diffusers or PEFT, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeftName {
-    /// What diffusers' settings call the network: `unet`, `text_encoder`, `text_encoder_2`.
+    /// What diffusers' settings call the network: `unet`, `text_encoder`, `text_encoder_2`; nothing in ComfyUI's form.
     pub network: &'static str,
     /// The layer's path in it.
     pub path: String,
@@ -52,7 +64,14 @@ pub fn parse(key: &str) -> Option<PeftName> {
     let (path, tensor) = ENDS.iter().find_map(|(end, tensor)| Some((key.strip_suffix(end)?, *tensor)))?;
     let named =
         STARTS.iter().find_map(|(start, word)| Some((path.strip_prefix(start)?, start.trim_end_matches('.'), *word)));
-    let (path, network, word) = named.or_else(|| match path {
+    let of_comfyui = || {
+        COMFYUI.iter().find_map(|(start, word, paths)| {
+            let rest = path.strip_prefix(start)?;
+            let known = paths.iter().any(|path| rest.starts_with(path));
+            if known { Some((rest, "", *word)) } else { None }
+        })
+    };
+    let (path, network, word) = named.or_else(of_comfyui).or_else(|| match path {
         _ if UNET.iter().any(|start| path.starts_with(start)) => Some((path, "unet", "lora_unet")),
         _ if path.starts_with("text_model.") => Some((path, "text_encoder", "lora_te")),
         _ => None,

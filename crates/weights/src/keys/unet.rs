@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use lorabake_recipe::model::Family;
+
 /// What each numbered block of a file is in diffusers' terms.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
@@ -66,6 +68,18 @@ impl Layout {
             at = after(at, upsamplers.iter().any(|sampler| keys_by_start.has(sampler)));
         }
         layout
+    }
+
+    /// The layout of a family's usual UNet: three blocks a level, attention on all levels but the deepest, of SDXL but the
+    /// finest.
+    pub fn usual(family: Family) -> Self {
+        let blocks = if family == Family::Sdxl { 9 } else { 12 };
+        let position = |index: usize| Position { level: index / 3, place: index % 3 };
+        Layout {
+            input: (0..blocks - 1).map(position).collect(),
+            output: (0..blocks).map(position).collect(),
+            output_attention: if family == Family::Sdxl { (0..6).collect() } else { (3..12).collect() },
+        }
     }
 
     /// Reads the layout off the names that diffusers gives the tensors of one UNet.

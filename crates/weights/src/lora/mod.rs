@@ -3,10 +3,12 @@
 
 mod file;
 mod net_file;
+mod net_tensors;
 pub(crate) mod peft;
 mod save;
 
 pub use file::{LoraFile, LoraModule, ModuleTensor, Problem, note, tensors};
 pub use net_file::{NetFile, NetFileModule};
-pub(crate) use save::header_bytes;
+pub use net_tensors::NetTensors;
+pub(crate) use save::{Place, header_bytes, header_of};
 pub use save::{RawTensor, Saved, TensorHashes, save, save_raw};

@@ -148,6 +148,14 @@ fn encode(values: &[f32], precision: SavePrecision) -> Encoded {
     }
 }
 
+/// A tensor's place in a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'t> {
+    pub name: &'t str,
+    pub dtype: Dtype,
+    pub shape: &'t [usize],
+}
+
 /// One line of the header.
 #[derive(serde::Serialize)]
 struct Entry<'t> {
@@ -158,10 +166,19 @@ struct Entry<'t> {
 
 /// Length prefix, JSON and padding, for tensors in file order.
 fn header<K: serde::Serialize>(tensors: &[RawTensor], metadata: &K) -> io::Result<Vec<u8>> {
+    let mut places = Vec::with_capacity(tensors.len());
+    for RawTensor { name, dtype, shape, .. } in tensors {
+        places.push(Place { name, dtype: *dtype, shape });
+    }
+    header_of(&places, metadata)
+}
+
+/// Length prefix, JSON and padding of a file with tensors at these places, in this order.
+pub(crate) fn header_of<K: serde::Serialize>(places: &[Place<'_>], metadata: &K) -> io::Result<Vec<u8>> {
     let mut json = format!("{{\"__metadata__\":{}", serde_json::to_string(metadata)?);
     let mut start = 0;
     let mut seen = std::collections::BTreeSet::new();
-    for RawTensor { name, dtype, shape, .. } in tensors {
+    for Place { name, dtype, shape } in places {
         if !seen.insert(name) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("two tensors are named {name}")));
         }
