@@ -38,7 +38,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
 }
 
 /// Prints the table; whether all passed.
-fn print(reports: &[Report]) -> bool {
+pub fn print(reports: &[Report]) -> bool {
     println!("{:<12} {:>6} {:>7} {:>7} {:>14}", "folder", "cases", "passed", "failed", "not supported");
     let mut sums = [0; 4];
     for report in reports {

@@ -3,6 +3,7 @@
 mod attack;
 mod conformance;
 mod conformance_gen;
+mod conformance_tools;
 mod docs;
 mod gpu_check;
 mod judge_check;
@@ -27,7 +28,7 @@ struct Chore {
     run: fn(&[String]) -> Result<bool>,
 }
 
-const CHORES: [Chore; 11] = [
+const CHORES: [Chore; 12] = [
     Chore {
         name: "tidy",
         takes: "[--counts]",
@@ -45,6 +46,12 @@ const CHORES: [Chore; 11] = [
         takes: "[DIR] [--models DIR]",
         about: "replays recorded behaviour of the web UI; without DIR what is in this repository",
         run: |args| conformance_gen::run(args, &root()),
+    },
+    Chore {
+        name: "conformance-tools",
+        takes: "DIR [--models DIR] [--only NAME]",
+        about: "replays what other programs' tools for weights wrote: merges, resizing, extraction, conversion",
+        run: |args| conformance_tools::run(args, &root()),
     },
     Chore {
         name: "docs",

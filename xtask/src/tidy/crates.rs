@@ -26,6 +26,7 @@ const MAY_USE: [(&str, May); 19] = [
     ("onnx", May::Use(&[])),
     ("data", May::Use(&["recipe", "pixels"])),
     ("weights", May::Use(&["recipe"])),
+    ("surgery", May::Use(&["recipe", "weights"])),
     ("ops", May::Use(&[])),
     ("device", May::Use(&["recipe", "ops"])),
     ("adapter", May::Use(&["recipe", "ops"])),
@@ -56,7 +57,7 @@ const MAY_USE: [(&str, May); 19] = [
     ("xtask", May::UseAllBefore),
 ];
 /// Crates whose tests take seconds, because they never build the engine.
-const WITHOUT_ENGINE: [&str; 5] = ["recipe", "pixels", "data", "weights", "optim"];
+const WITHOUT_ENGINE: [&str; 6] = ["recipe", "pixels", "data", "weights", "surgery", "optim"];
 const ENGINE: &str = "burn";
 
 /// A member of the workspace.

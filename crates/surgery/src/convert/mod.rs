@@ -1,0 +1,4 @@
+//! Conversion: nets from one naming to another, split, scaled; checkpoints to one pruned file.
+
+pub mod models;
+pub mod nets;
