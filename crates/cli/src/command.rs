@@ -35,6 +35,18 @@ pub enum Command {
     Reg(Box<cmd::reg::Args>),
     /// From one image to a LoRA: train a quick one, choose among its pictures, and again with them
     Gachamax(Box<cmd::gachamax::Args>),
+    /// Merge LoRAs into a model, LoRAs with each other, or models with each other
+    Merge(Box<cmd::merge::Args>),
+    /// Give a LoRA another rank or file size, or make a plain LoRA of any other kind
+    Resize(Box<cmd::resize::Args>),
+    /// Distil the difference of two models into a LoRA
+    Extract(Box<cmd::extract::Args>),
+    /// Rename, split or scale a LoRA; turn a model into one pruned file
+    Convert(Box<cmd::convert::Args>),
+    /// Show what differs between two models or two LoRAs, block by block
+    Diff(cmd::diff::Args),
+    /// Change what a file says of itself: title, trigger words, description, cover
+    Edit(Box<cmd::edit::Args>),
     /// Bake an example on the small model inside the program, and show the difference that it makes
     Demo(cmd::demo::Args),
     /// List the devices of this machine: whether they work, how fast they are, what fits into them

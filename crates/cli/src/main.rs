@@ -8,8 +8,12 @@ mod blocks;
 mod cmd {
     pub mod advise;
     pub mod completions;
+    pub mod convert;
     pub mod demo;
+    pub mod diff;
     pub mod doctor;
+    pub mod edit;
+    pub mod extract;
     pub mod gachamax;
     pub mod generate;
     pub mod grid;
@@ -17,8 +21,10 @@ mod cmd {
     pub mod inspect;
     pub mod judge;
     pub mod man;
+    pub mod merge;
     pub mod plan;
     pub mod reg;
+    pub mod resize;
     pub mod train;
 }
 mod command;
@@ -35,6 +41,7 @@ mod paint;
 mod picture_args;
 mod progress;
 mod stop;
+mod surgery_args;
 mod tensorboard;
 mod terminal;
 mod told;
@@ -49,7 +56,8 @@ use command::Command;
 static ALLOCATOR: memory::Advising = memory::Advising;
 
 /// Commands whose results are files of their own, so that a report that is lost is no failure.
-const MAKE_FILES: &[&str] = &["train", "generate", "grid", "judge", "demo", "reg", "gachamax"];
+const MAKE_FILES: &[&str] =
+    &["train", "generate", "grid", "judge", "demo", "reg", "gachamax", "merge", "resize", "extract", "convert", "edit"];
 
 /// Lets GPUs be tried out by another process of this program, and keeps their drivers from complaining about a folder
 /// that a server or a container lacks.
@@ -101,6 +109,12 @@ fn main() -> ExitCode {
             Ok(Command::Judge(args)) => cmd::judge::run(&args),
             Ok(Command::Reg(args)) => cmd::reg::run(&args),
             Ok(Command::Gachamax(args)) => cmd::gachamax::run(&args),
+            Ok(Command::Merge(args)) => cmd::merge::run(&args),
+            Ok(Command::Resize(args)) => cmd::resize::run(&args),
+            Ok(Command::Extract(args)) => cmd::extract::run(&args),
+            Ok(Command::Convert(args)) => cmd::convert::run(&args),
+            Ok(Command::Diff(args)) => cmd::diff::run(&args),
+            Ok(Command::Edit(args)) => cmd::edit::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
             Ok(Command::Doctor(args)) => cmd::doctor::run(&args),
             Ok(Command::Completions(args)) => cmd::completions::run(&args),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use lorabake_recipe::count;
+use lorabake_surgery::check::{Finding, check};
 use lorabake_weights::inspect::{AdapterReport, Change, FileReport, inspect};
 
 use crate::terminal::{self, Shown};
@@ -36,6 +37,13 @@ pub struct Args {
     /// Print the recipe that lorabake keeps in its LoRAs, and nothing else.
     #[arg(long, conflicts_with = "json")]
     recipe: bool,
+    /// Look at every number: values that are none, modules that do nothing or far too much, alphas above the rank, keys that no
+    /// program reads. The exit code is 1 if something is damaged.
+    #[arg(long, conflicts_with_all = ["json", "recipe"])]
+    check: bool,
+    /// The model that a LoRA was made for, which --check needs for the norms of some kinds.
+    #[arg(long, value_name = "MODEL", requires = "check")]
+    base: Option<PathBuf>,
     /// Print everything as JSON, an array with one object per file.
     #[arg(long)]
     json: bool,
@@ -48,6 +56,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let mut reports = Vec::new();
     let mut code = ExitCode::SUCCESS;
+    if args.check {
+        return Ok(checked(args));
+    }
     for file in &args.files {
         match inspect(file, args.hash) {
             Ok(report) => reports.push(report),
@@ -76,6 +87,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         terminal::result(&format!("{blank}{}", text(report, args.tags.unwrap_or(TAGS))));
     }
     Ok(code)
+}
+
+/// What is wrong with the files, or odd.
+fn checked(args: &Args) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for file in &args.files {
+        let shown = Shown(file.display()).to_string();
+        match check(file, args.base.as_deref()) {
+            Ok(findings) if findings.is_empty() => terminal::result(&format!("{shown}: nothing is wrong")),
+            Ok(findings) => {
+                for Finding { is_grave, what } in findings {
+                    let kind = if is_grave { "damaged" } else { "odd" };
+                    terminal::result(&format!("{shown}: {kind}: {}", Shown(what)));
+                    if is_grave {
+                        code = ExitCode::FAILURE;
+                    }
+                }
+            }
+            Err(error) => {
+                terminal::say(&format!("error: {error}"));
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
 }
 
 fn tag_count(text: &str) -> Result<usize, String> {
