@@ -6,30 +6,21 @@ use safetensors::SafeTensors;
 
 use crate::sandbox::{Done, Sandbox, png};
 
-<<<<<<< ours
 fn images(sandbox: &Sandbox) {
-=======
+    for index in 0..6 {
+        sandbox.write(&format!("data/2_dot/{index}.png"), png(40 * index));
+        sandbox.write(&format!("data/2_dot/{index}.txt"), format!("zork, thing {index}, white background"));
+    }
+}
+
 /// A bake of the embedded model that is judged in seconds.
 fn baked(sandbox: &Sandbox) {
     bake(sandbox, &["--resolution=64", "--max_train_epochs=2"]);
 }
 
 fn bake(sandbox: &Sandbox, more: &[&str]) {
->>>>>>> theirs
-    for index in 0..6 {
-        sandbox.write(&format!("data/2_dot/{index}.png"), png(40 * index));
-        sandbox.write(&format!("data/2_dot/{index}.txt"), format!("zork, thing {index}, white background"));
-    }
-<<<<<<< ours
-}
-
-/// A bake of the embedded model that is judged in seconds.
-fn baked(sandbox: &Sandbox) {
     images(sandbox);
-    let done = sandbox.run(&[
-=======
     let usual = [
->>>>>>> theirs
         "train",
         "--train_data_dir=data",
         "--output_dir=out",
