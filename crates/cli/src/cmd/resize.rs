@@ -16,7 +16,7 @@ use crate::terminal;
 #[command(rename_all = "verbatim")]
 pub struct Args {
     /// The LoRA, of any kind: LoHa, LoKr and others become plain LoRAs, exactly if the rank allows it.
-    #[arg(value_name = "FILE", alias = "model")]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The rank, or with --dynamic_method the highest one.
     #[arg(long, value_name = "RANK", alias = "new_rank", value_parser = clap::value_parser!(u32).range(1..=10_000))]

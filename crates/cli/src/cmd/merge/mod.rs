@@ -39,7 +39,7 @@ pub struct Args {
     pub like: Option<Like>,
     /// Runs a merge that a file says: TOML with these options, as a merged file keeps it (`lorabake inspect --recipe`).
     /// Options of the command line win.
-    #[arg(long, value_name = "FILE", exclusive = false)]
+    #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
     #[command(flatten)]
     pub nets: nets::NetArgs,
