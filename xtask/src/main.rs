@@ -7,6 +7,7 @@ mod conformance_tools;
 mod docs;
 mod gpu_check;
 mod judge_check;
+mod kernels;
 mod licences;
 mod mpi_check;
 mod processors;
@@ -28,7 +29,7 @@ struct Chore {
     run: fn(&[String]) -> Result<bool>,
 }
 
-const CHORES: [Chore; 12] = [
+const CHORES: [Chore; 14] = [
     Chore {
         name: "tidy",
         takes: "[--counts]",
@@ -89,6 +90,18 @@ const CHORES: [Chore; 12] = [
         takes: "[--minutes N] [--seed N] [--input READER FILE]",
         about: "tries to break readers and whole runs: changed files, kills, full disks, dead pipes",
         run: |args| attack::run(args, &root()),
+    },
+    Chore {
+        name: "kernels",
+        takes: "[--all] [--only WORD]",
+        about: "compiles the GPU kernels in kernels/ that have changed to PTX; makes itself a Python with Triton",
+        run: |args| kernels::compile(args, &root()),
+    },
+    Chore {
+        name: "kernels-check",
+        takes: "[--part interpret|ptxas|current] [--only WORD] [--planted]",
+        about: "checks the GPU kernels without a GPU: numbers, assembly, and that the PTX is that of the sources",
+        run: |args| kernels::check(args, &root()),
     },
     Chore {
         name: "processors",
