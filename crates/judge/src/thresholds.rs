@@ -102,7 +102,7 @@ pub(crate) const AT: Thresholds = Thresholds {
     moved: [1.0, 3.0],
     looks_along: 0.3,
     rigid: 0.35,
-    posed: 0.5,
+    posed: 0.7,
     deaf: 0.3,
     captions: 5,
     sure: 2.0,
