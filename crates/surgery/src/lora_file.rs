@@ -82,6 +82,17 @@ impl Ready {
     }
 }
 
+/// Bytes that the header of a LoRA takes at most: three tensors a module, the metadata, the hashes.
+pub fn header_room<'n>(modules: impl Iterator<Item = &'n str>, metadata: &BTreeMap<String, String>) -> usize {
+    // Type, shape, place and punctuation of an entry, with the end of its name.
+    const ENTRY: usize = 120;
+    const REST: usize = 512;
+    let entries: usize = modules.map(|name| 3 * (name.len() + ENTRY)).sum();
+    // Quotation marks in texts take two bytes.
+    let texts: usize = metadata.iter().map(|(key, value)| key.len() + 2 * value.len() + 8).sum();
+    entries + texts + REST
+}
+
 /// The type of a new LoRA's numbers: what was asked for, else f32 if a source has f32, else f16.
 pub fn dtype(output: &Output, sources: impl IntoIterator<Item = Dtype>) -> Dtype {
     if let Some(precision) = output.precision {

@@ -292,7 +292,8 @@ impl Work<'_> {
                 None => Offer { values: &[], bytes: 0, most: 0 },
             });
         }
-        let ranks = rank::within(&offers, bytes.saturating_sub(HEADER * names.len()));
+        let room = lora_file::header_room(names.iter().copied(), self.net.metadata());
+        let ranks = rank::within(&offers, bytes.saturating_sub(room));
         if ranks.iter().all(|rank| *rank == 0) && offers.iter().any(|offer| offer.most > 0) {
             let what = format!("{bytes} bytes are not enough for one rank of one module");
             return Err(Error::wrong("--size", what, "give more"));
@@ -300,9 +301,6 @@ impl Work<'_> {
         Ok(ranks)
     }
 }
-
-/// Bytes of the header that a module takes: three tensors with their names.
-const HEADER: usize = 400;
 
 impl Seen {
     fn resized(&self, name: &str, rank: usize) -> Resized {

@@ -30,8 +30,6 @@ pub use request::{Extract, Keep, Kind};
 
 /// Numbers of weights that are in the works at a time.
 const AT_A_TIME: usize = 32 << 20;
-/// Bytes of the header that a module takes.
-const HEADER: usize = 400;
 
 /// What became of a layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +72,7 @@ pub fn extract(
     watch: Watch<'_>,
 ) -> Result<Distilled> {
     output.check(&[&request.base, &request.tuned])?;
-    let work = Work::open(request, output)?;
+    let work = Work::open(request, output, &metadata)?;
     let mut report = Distilled { notes: work.notes(), ..Distilled::default() };
     let layers = work.layers(&mut report)?;
     if layers.is_empty() {
@@ -136,10 +134,11 @@ struct Work<'r> {
     tuned: Checkpoint,
     base_layers: Layers,
     dtype: Dtype,
+    metadata: &'r BTreeMap<String, String>,
 }
 
 impl<'r> Work<'r> {
-    fn open(request: &'r Extract, output: &Output) -> Result<Self> {
+    fn open(request: &'r Extract, output: &Output, metadata: &'r BTreeMap<String, String>) -> Result<Self> {
         let base = Checkpoint::open_for(Purpose::Painting, &request.base, None)?;
         let tuned = Checkpoint::open_for(Purpose::Painting, &request.tuned, None)?;
         if base.family() != tuned.family() {
@@ -148,7 +147,7 @@ impl<'r> Work<'r> {
         }
         let base_layers = Layers::of(&base);
         let dtype = output.precision.map_or(Dtype::F16, dtype_of);
-        Ok(Self { request, base, tuned, base_layers, dtype })
+        Ok(Self { request, base, tuned, base_layers, dtype, metadata })
     }
 
     fn weights(&self) -> Weights<'_> {
@@ -299,7 +298,9 @@ impl<'r> Work<'r> {
             let bytes = (layer.shape.outputs + layer.shape.columns()) * width;
             offers.push(Offer { values, bytes, most: most.min(values.len()) });
         }
-        let ranks = rank::within(&offers, bytes.saturating_sub(HEADER * layers.len() + whole));
+        let names = layers.iter().map(|layer| layer.keys.module.as_str());
+        let room = lora_file::header_room(names, self.metadata);
+        let ranks = rank::within(&offers, bytes.saturating_sub(room + whole));
         if ranks.iter().all(|rank| *rank == 0) {
             let what = format!("{bytes} bytes are not enough for one rank of one layer");
             return Err(Error::wrong("--size", what, "give more"));

@@ -130,7 +130,7 @@ pub fn merge_nets(
         None => None,
     };
     let open = OpenNets::open(&request.nets, base.as_ref().map(|base| base.checkpoint.family()))?;
-    let work = Work { request, open: &open, base: base.as_ref(), dtype: open.dtype(output) };
+    let work = Work { request, open: &open, base: base.as_ref(), dtype: open.dtype(output), metadata: &metadata };
     let count = open.layers.len();
     let ranks = match request.ranks {
         Ranks::Bytes(bytes) => Some(work.ranks_within(bytes, watch)?),
@@ -162,6 +162,7 @@ struct Work<'w> {
     open: &'w OpenNets,
     base: Option<&'w BaseModel>,
     dtype: Dtype,
+    metadata: &'w BTreeMap<String, String>,
 }
 
 impl Work<'_> {
@@ -270,7 +271,6 @@ impl Work<'_> {
 
     /// Ranks by which the factors take at most so many bytes.
     fn ranks_within(&self, bytes: usize, watch: Watch<'_>) -> Result<Vec<usize>> {
-        const HEADER: usize = 400;
         let width = self.dtype.bitsize() / 8;
         let count = self.open.layers.len();
         let seen: Result<Vec<(Vec<f64>, usize)>> = (0..count)
@@ -288,7 +288,9 @@ impl Work<'_> {
         let seen = seen?;
         let offers: Vec<Offer<'_>> =
             seen.iter().map(|(values, bytes)| Offer { values, bytes: *bytes, most: values.len() }).collect();
-        Ok(rank::within(&offers, bytes.saturating_sub(HEADER * count)))
+        let names = self.open.layers.iter().map(|layer| layer[0].1.as_str());
+        let room = lora_file::header_room(names, self.metadata);
+        Ok(rank::within(&offers, bytes.saturating_sub(room)))
     }
 }
 
