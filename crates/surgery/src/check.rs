@@ -262,7 +262,8 @@ fn tensor(model: &Checkpoint, name: &str) -> Result<TensorSeen> {
     let mut seen = TensorSeen { name: name.to_string(), not_finite: 0, beyond_half: 0, bent_positions: false };
     let Some(dtype) = model.dtype(name) else { return Ok(seen) };
     let is_positions = name.ends_with("embeddings.position_ids");
-    if !is_float(dtype) && !(is_positions && dtype == Dtype::I64) {
+    let is_read = is_float(dtype) || is_positions && dtype == Dtype::I64;
+    if !is_read {
         return Ok(seen);
     }
     let values = model.read_f32(name)?;

@@ -34,7 +34,7 @@ impl Matrix {
     /// A tensor as a matrix; one without axes has one row and column.
     pub fn of(tensor: &ModuleTensor) -> Self {
         let rows = tensor.shape.first().copied().unwrap_or(1);
-        let columns = if rows == 0 { 0 } else { tensor.values.len() / rows };
+        let columns = tensor.values.len().checked_div(rows).unwrap_or(0);
         Self { rows, columns, values: tensor.values.clone() }
     }
 

@@ -166,6 +166,16 @@ struct Work<'w> {
     watch: Watch<'w>,
 }
 
+/// What a module offers for a rank.
+struct Wanting {
+    /// Singular values at its strength.
+    values: Vec<f64>,
+    /// Bytes of a rank.
+    bytes: usize,
+    /// The most ranks.
+    side: usize,
+}
+
 impl Work<'_> {
     /// Reads a module; `None` for one that stays as it is: a norm, a bias alone.
     fn seen(&self, name: &str) -> Result<Option<Seen>> {
@@ -273,7 +283,7 @@ impl Work<'_> {
     /// Ranks by which the factors take at most so many bytes.
     fn ranks_within(&self, names: &[&str], bytes: usize) -> Result<Vec<usize>> {
         let width = self.dtype.bitsize() / 8;
-        let seen: Result<Vec<Option<(Vec<f64>, usize, usize)>>> = names
+        let seen: Result<Vec<Option<Wanting>>> = names
             .par_iter()
             .map(|name| {
                 if !(self.watch)(0, names.len() as u64) {
@@ -281,14 +291,14 @@ impl Work<'_> {
                 }
                 let Some(seen) = self.seen(name)? else { return Ok(None) };
                 let values = seen.spectrum.s.iter().map(|value| value * seen.scale.abs()).collect();
-                Ok(Some((values, seen.sizes * width, seen.side)))
+                Ok(Some(Wanting { values, bytes: seen.sizes * width, side: seen.side }))
             })
             .collect();
         let seen = seen?;
         let mut offers = Vec::new();
         for found in &seen {
             offers.push(match found {
-                Some((values, bytes, side)) => Offer { values, bytes: *bytes, most: *side },
+                Some(Wanting { values, bytes, side }) => Offer { values, bytes: *bytes, most: *side },
                 None => Offer { values: &[], bytes: 0, most: 0 },
             });
         }

@@ -39,7 +39,7 @@ pub fn case(pack: &Pack, name: &str, value: &Value) -> Result<Verdict> {
     let recorded = value["file"].as_str().map(|file| pack.file(file));
     let case = Replay { pack, words, family, recorded };
     match value["tool"].as_str().context("a tool")? {
-        "merge_lora" | "sdxl_merge_lora" if case.words.has("sd_model") => case.into_model(),
+        "merge_lora" | "sdxl_merge_lora" if case.words.has("sd_model") => case.merged_model(),
         "merge_lora" | "sdxl_merge_lora" => case.loras(value["error"].is_string()),
         "svd_merge_lora" => case.svd_merge(),
         "resize_lora" => case.resize(value),
@@ -115,7 +115,7 @@ impl Replay<'_> {
         Ok(nets)
     }
 
-    fn into_model(&self) -> Result<Verdict> {
+    fn merged_model(&self) -> Result<Verdict> {
         let model = self.pack.model(self.words.one("sd_model").context("a model")?)?;
         let precision = self.words.precision("save_precision").or(self.words.precision("precision"));
         let output = self.pack.output(precision);

@@ -144,12 +144,12 @@ impl Weights<'_> {
                 *values = values[third * count..(third + 1) * count].to_vec();
             }
         }
-        self.to_coarser(&layer.keys.weight, &mut both);
+        self.coarsen(&layer.keys.weight, &mut both);
         Ok(both)
     }
 
     /// If one of two tensors is in bf16, the other is rounded to it.
-    fn to_coarser(&self, key: &str, both: &mut [Vec<f32>; 2]) {
+    fn coarsen(&self, key: &str, both: &mut [Vec<f32>; 2]) {
         let types = [self.base.dtype(key), self.tuned.dtype(key)];
         if types[0] == types[1] || !types.contains(&Some(Dtype::BF16)) {
             return;
@@ -178,7 +178,7 @@ impl Weights<'_> {
             return Ok(None);
         }
         let mut both = [self.base.read_f32(key)?, self.tuned.read_f32(key)?];
-        self.to_coarser(key, &mut both);
+        self.coarsen(key, &mut both);
         let [base, mut tuned] = both;
         tuned.iter_mut().zip(&base).for_each(|(tuned, base)| *tuned -= base);
         Ok(if tuned.iter().all(|value| *value == 0.0) { None } else { Some(tuned) })
