@@ -4,15 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lorabake_generate::probe::{Probe, Strengths};
-use lorabake_lora::{Attached, LoraNetwork, Net, Strength};
-use lorabake_model::Conditioning;
-use lorabake_weights::Part;
+use lorabake_generate::probe::Probe;
+use lorabake_lora::Attached;
 use serde::{Deserialize, Serialize};
 
 use crate::captions::caption_gains;
 use crate::drift::{BasePredictions, Drift};
-use crate::losses::{LossMeter, Losses, scores};
+use crate::losses::LossMeter;
 use crate::material::{HeldOut, Material, Sample};
 use crate::measure::{Measures, SnapshotMeasures};
 use crate::plain::PlainPicture;
@@ -22,6 +20,7 @@ use crate::shelf::{Shelf, content};
 use crate::strength::{Response, TRIED};
 use crate::tags::TagReport;
 use crate::text_drift::TextDrift;
+use crate::worn::{Apart, Fitted, Known, Worn};
 
 /// Images that responses to strength and drift are measured on.
 pub(crate) const FEW: usize = 8;
@@ -63,28 +62,6 @@ pub struct Base {
     /// As the held-out images, or training images where there are none, by the coarse meter.
     coarse: Known,
     predictions: BasePredictions,
-}
-
-/// Losses of the checkpoint alone, and what it is told without LoRA.
-#[derive(Debug)]
-struct Known {
-    losses: Losses,
-    conditions: Vec<Conditioning>,
-}
-
-/// A LoRA that is measured.
-#[derive(Debug)]
-pub enum Worn<'a> {
-    /// One of a file.
-    File(Box<Net>),
-    /// One that is being trained.
-    InTraining(&'a LoraNetwork),
-}
-
-/// One LoRA on the bench.
-struct Fitted<'a> {
-    bench: &'a Bench<'a>,
-    worn: &'a Worn<'a>,
 }
 
 impl<'a> Bench<'a> {
@@ -190,7 +167,7 @@ impl<'a> Bench<'a> {
         let snapshot = Snapshot { path: PathBuf::new(), saved };
         let mut measured = self.losses(&snapshot, worn, base)?;
         if !measured.is_broken {
-            let fitted = Fitted { bench: self, worn };
+            let fitted = Fitted { probe: self.probe, worn };
             measured.whole = Some(Response::measure(|strength| {
                 fitted.scores(self.coarse, &fitted.attached(strength, strength), self.few(), &base.coarse)
             })?);
@@ -260,7 +237,7 @@ impl<'a> Bench<'a> {
     }
 
     fn losses(&self, snapshot: &Snapshot, worn: &Worn<'_>, base: &Base) -> Result<SnapshotMeasures> {
-        let fitted = Fitted { bench: self, worn };
+        let fitted = Fitted { probe: self.probe, worn };
         let full = fitted.attached(1.0, 1.0);
         let held_out = fitted.scores(self.meter, &full, &self.material.held_out, &base.held_out)?;
         let training = fitted.scores(self.meter, &full, &self.material.training, &base.training)?;
@@ -308,7 +285,7 @@ impl<'a> Bench<'a> {
         }
         let base = self.known(base, tell)?;
         let worn = self.open(&measures.path)?;
-        let fitted = Fitted { bench: self, worn: &worn };
+        let fitted = Fitted { probe: self.probe, worn: &worn };
         tell(News::Begins(Work::Strengths(measures.saved)))?;
         let response = Response::measure(|strength| {
             tell(News::Did(self.coarse.passes(self.few().len())))?;
@@ -331,14 +308,14 @@ impl<'a> Bench<'a> {
             return tell(News::Did(2 * USUALLY_TRIED * passes));
         }
         let worn = self.open(&measures.path)?;
-        let fitted = Fitted { bench: self, worn: &worn };
+        let fitted = Fitted { probe: self.probe, worn: &worn };
         if !fitted.has_text() {
             measures.unet = measures.whole.clone();
             return Ok(());
         }
         let base = &self.known(base, tell)?.coarse;
         tell(News::Begins(Work::Apart(measures.saved)))?;
-        let apart = fitted.apart(base, tell)?;
+        let apart = fitted.apart(self.coarse, self.few(), base, tell)?;
         self.shelf.keep(&what, &apart);
         [measures.unet, measures.te] = [Some(apart.unet), Some(apart.te)];
         Ok(())
@@ -349,59 +326,6 @@ impl<'a> Bench<'a> {
 #[derive(Serialize, Deserialize)]
 struct Gains {
     gains: Vec<f64>,
-}
-
-/// Responses to the strengths of both parts.
-#[derive(Serialize, Deserialize)]
-struct Apart {
-    unet: Response,
-    te: Response,
-}
-
-impl Fitted<'_> {
-    fn attached(&self, te: f64, unet: f64) -> Attached {
-        let probe = self.bench.probe;
-        match self.worn {
-            Worn::File(net) => probe.attached(net, Strengths { te, unet }),
-            Worn::InTraining(network) => {
-                let mut attached = Attached::default();
-                network.attach(Strength { text: te, unet }, probe.device, &mut attached);
-                attached
-            }
-        }
-    }
-
-    fn has_text(&self) -> bool {
-        match self.worn {
-            Worn::File(net) => net.count(Part::Unet) < net.modules.len(),
-            Worn::InTraining(network) => network.text_count() > 0,
-        }
-    }
-
-    fn apart(&self, base: &Known, tell: &mut Tell<'_>) -> Result<Apart> {
-        let (coarse, samples) = (self.bench.coarse, self.bench.few());
-        let passes = coarse.passes(samples.len());
-        let conditions = coarse.conditions(samples, &self.attached(1.0, 1.0))?;
-        let unet = Response::measure(|strength| -> Result<Vec<f64>> {
-            tell(News::Did(passes))?;
-            let unet = self.attached(1.0, strength).unet;
-            Ok(scores(&coarse.losses(samples, &conditions, &unet), &base.losses))
-        })?;
-        let te = Response::measure(|strength| {
-            tell(News::Did(passes))?;
-            self.scores(coarse, &self.attached(strength, 1.0), samples, base)
-        })?;
-        Ok(Apart { unet, te })
-    }
-
-    fn scores(&self, meter: &LossMeter<'_>, attached: &Attached, samples: &[Sample], base: &Known) -> Result<Vec<f64>> {
-        // Texts that no LoRA acts on are those of the checkpoint.
-        let losses = match self.has_text() {
-            true => meter.losses(samples, &meter.conditions(samples, attached)?, &attached.unet),
-            false => meter.losses(samples, &base.conditions, &attached.unet),
-        };
-        Ok(scores(&losses, &base.losses))
-    }
 }
 
 /// The numbers of the last snapshot and of the `count` best ones, in order.

@@ -8,7 +8,7 @@
 //! material       recipe → images that were trained on, and some that were not; plain: pictures of the checkpoint alone;
 //!                loss_size: at which size errors are measured; told: what the UNet is told meanwhile
 //! scenes         captions → prompts with the trigger that the set has no picture of
-//! bench          snapshots → Measures (measure): losses beside the checkpoint's own (losses), drift, text_drift, strength, tags, captions
+//! bench          snapshots (worn) → Measures (measure): losses beside the checkpoint's own (losses), drift, text_drift, strength, tags, captions
 //! studio         a snapshot → its pictures; gallery: what is seen in each; paintings: these → PictureMeasures (pictures):
 //!                likeness, copies, diversity, bleed, fry, noise_blobs
 //! setting        a checkpoint and a recipe → what LoRAs are measured with there; progress: how far that is;
@@ -69,6 +69,7 @@ pub mod measure;
 pub mod paintings;
 pub mod pictures;
 pub mod studio;
+pub mod worn;
 
 pub mod advice;
 pub mod facts;

@@ -7,7 +7,7 @@ use lorabake_recipe::Recipe;
 use lorabake_recipe::judging::Judging;
 use lorabake_train::onlooker::{Onlooker, Opinion, View};
 
-use crate::bench::{Base, Worn};
+use crate::bench::Base;
 use crate::measure::SnapshotMeasures;
 use crate::progress::News;
 use crate::rules::judge;
@@ -15,6 +15,7 @@ use crate::runs::Saved;
 use crate::setting::{Amount, Budget, Found, Plan, Setting, home};
 use crate::shelf::Shelf;
 use crate::verdict::{Judged, Verdict};
+use crate::worn::Worn;
 
 /// What was found behind an epoch.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,6 +5,7 @@
 
 pub mod session;
 
+mod consulted;
 pub mod event;
 pub mod onlooker;
 mod run;

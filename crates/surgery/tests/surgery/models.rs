@@ -1,7 +1,7 @@
 //! Checkpoints with each other: laws.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lorabake_surgery::like::Like;
 use lorabake_surgery::merge::into_model::Merged;
@@ -25,7 +25,7 @@ fn merged(bench: &Bench, name: &str, models: &[&PathBuf], mode: Mode, alpha: f64
 }
 
 /// Names of tensors whose bytes differ.
-fn differing(one: &PathBuf, other: &PathBuf) -> Vec<String> {
+fn differing(one: &Path, other: &Path) -> Vec<String> {
     let (one, other) = (open(one), open(other));
     let mut differing = one.names().to_vec();
     differing.retain(|name| one.read_f32(name).unwrap() != other.read_f32(name).unwrap());

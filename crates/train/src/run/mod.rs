@@ -1,6 +1,6 @@
 //! The loop.
 
-pub(crate) mod consult;
+mod consult;
 mod failure;
 mod optimize;
 mod rescue;
@@ -21,6 +21,7 @@ use lorabake_recipe::seed::BatchId;
 use lorabake_weights::Part;
 
 use crate::caught::caught;
+use crate::consulted::Consulted;
 use crate::distributed::ProcessGroup;
 use crate::estimate::{block_plan, disk};
 use crate::event::{self, Command, Event, Outcome};
@@ -39,7 +40,6 @@ use crate::update::loss_scale::LossScale;
 use crate::watch::Milestone;
 use crate::watch::sample_pictures::Sampling;
 use crate::watch::validate::Validation;
-use consult::Consulted;
 use failure::chain;
 use resume::{Resuming, check_position, with_seed_of};
 use save::SavedState;
@@ -83,7 +83,9 @@ fn bake_with<'a>(channels: RunChannels<'a>, parsed: &Parsed, mut onlooker: Optio
     train.seed = channels.processes.broadcast(train.seed);
     train.accumulation *= channels.processes.count();
     let parsed = &parsed;
-    let Prepared { mut session, sampling, validation } = prepare(parsed, channels.events, onlooker.as_mut())?;
+    let Prepared { mut session, sampling, validation } = prepare(parsed, channels.events, &mut |recipe, length| {
+        onlooker.as_mut().map_or(Ok(()), |onlooker| onlooker.prepare(recipe, length))
+    })?;
     let groups = Groups::new(&session.network, &session.recipe, &session.bundle);
     let mut updater = Updater::new(&session.recipe, groups);
     let mut ema = session.recipe.optim.ema_decay.map(|decay| Ema::new(&session.network, decay));

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::tensor::Device;
 use lorabake_data::bucket::Layout;
 use lorabake_data::epoch_order::{EpochOrder, Length};
@@ -31,7 +31,6 @@ use crate::event::{Emit, Event, Stage};
 use crate::objective::Objective;
 use crate::output::{leftovers, names};
 use crate::precision::training_dtypes;
-use crate::run::consult::Consulted;
 use crate::step::prior::missing_triggers;
 use crate::swap;
 use crate::watch::sample_pictures::{self, Sampling};
@@ -46,7 +45,7 @@ pub(crate) struct Prepared {
     pub validation: Option<Validation>,
 }
 
-/// Prepares a run; `events` hears notes, what the image folders hold and how long each stage took.
+/// Prepares a run; `known` is told of it once its images and options are known to be good, and `events` hears notes, what the image folders hold and how long each stage took.
 ///
 /// In memory, one stage after another: nothing large; the VAE's encoder, while images are encoded; the text encoders,
 /// which stay unless the states of captions are kept instead; the UNet.
@@ -56,15 +55,13 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(
     parsed: &Parsed,
     events: &Sender<Event>,
-    onlooker: Option<&mut Consulted<'_>>,
+    known: &mut dyn FnMut(&Recipe, Length) -> Result<()>,
 ) -> Result<Prepared> {
     let emit: &Emit<'_> = &|event| events.send(event).unwrap_or_default();
     let mut clock = Clock { emit, since: Instant::now() };
     let images = Images::look_through(parsed, &mut clock)?;
-    if let Some(onlooker) = onlooker {
-        onlooker.prepare(&images.recipe, images.length).context("--judge_every_n_epochs")?;
-        clock.since = Instant::now();
-    }
+    known(&images.recipe, images.length)?;
+    clock.since = Instant::now();
     let mut networks = Networks::open(images, &mut clock)?;
     let latents = networks.make_latents(&mut clock)?;
     let texts = networks.read_the_rest(&mut clock)?;
