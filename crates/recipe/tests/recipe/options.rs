@@ -26,10 +26,9 @@ fn every_option_but_a_few_is_one_of_sd_scripts() {
     let new: Vec<&str> = own.filter(|name| !SD_SCRIPTS.lines().any(|known| known == *name)).collect();
     let ours = ["like", "preset", "sdxl", "reg_pairing", "block_lr_weight", "ema_decay"];
     let kept = ["prior_prediction", "trigger_word", "trigger_class", "trigger_dropout_rate"];
-    assert_eq!(
-        new,
-        [&ours[..], &kept, &["gradient_checkpointing_blocks", "threads", "device", "no_overwrite"]].concat()
-    );
+    let run = ["gradient_checkpointing_blocks", "threads", "device"];
+    let judged = ["judge_every_n_epochs", "stop_when_overcooked"];
+    assert_eq!(new, [&ours[..], &kept, &run, &judged, &["no_overwrite"]].concat());
 }
 
 /// Options that say where the recipe is; their own tests are those of files, imports and presets.
