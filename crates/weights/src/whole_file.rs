@@ -27,11 +27,11 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     })
 }
 
-/// As [`write`], but never over a file that is there, also if another program makes it in this very moment: that one is
+/// As [`write()`], but never over a file that is there, also if another program makes it in this very moment: that one is
 /// moved to the name that `elsewhere` finds for it, which is returned.
 ///
 /// # Errors
-/// As [`write`], and when the other file cannot be moved.
+/// As [`write()`], and when the other file cannot be moved.
 pub fn write_keeping(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
