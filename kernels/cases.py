@@ -1,4 +1,4 @@
-"""Launches with their right results, by numpy in f64: for the interpreter (check.py).
+"""Launches with their right results, by numpy in f64: for the interpreter (check.py) and for a GPU (record.py).
 
 Sizes are those of SD1.5, SD2 and SDXL at 512x512, 512x448, 832x1216 and 1024x1024, where they are small; else `shrunk`:
 fewer whole tiles, the same rest. Each case has a batch of 1 or 3 and says its sizes.
