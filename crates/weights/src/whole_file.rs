@@ -28,7 +28,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 }
 
 /// As [`write()`], but never over a file that is there, also if another program makes it in this very moment: that one is
-/// moved to the name that `elsewhere` finds for it, which is returned.
+/// moved to the free name that `elsewhere` finds for it, which is returned.
 ///
 /// # Errors
 /// As [`write()`], and when the other file cannot be moved.
@@ -42,12 +42,24 @@ pub fn write_keeping(
         // Each round moves a file that somebody has put there since.
         loop {
             match link_new(beside, path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // A folder is nobody's earlier file.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {
                     let old = elsewhere();
+                    // An empty file holds the name, so that no two files are moved to it.
+                    match File::create_new(&old) {
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                        Err(error) => return Err(error),
+                    }
                     match patiently(|| std::fs::rename(path, &old), is_held) {
                         Ok(()) => kept = Some(old),
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(error) => return Err(error),
+                        Err(error) => {
+                            std::fs::remove_file(&old).ok();
+                            // Somebody else has moved it.
+                            if error.kind() != io::ErrorKind::NotFound {
+                                return Err(error);
+                            }
+                        }
                     }
                 }
                 done => return done,
@@ -173,6 +185,48 @@ mod tests {
 
     fn busy() -> io::Error {
         io::Error::new(io::ErrorKind::PermissionDenied, "busy")
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_moved_and_a_folder_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, old] = ["one.png", "one.old.png"].map(|name| folder.path().join(name));
+        let write = |text: &'static str| write_keeping(&path, |out| out.write_all(text.as_bytes()), || old.clone());
+        assert_eq!(write("first").unwrap(), None);
+        assert_eq!(write("second").unwrap(), Some(old.clone()));
+        assert_eq!([&path, &old].map(|path| std::fs::read_to_string(path).unwrap()), ["second", "first"]);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(write("third").is_err());
+        assert!(path.is_dir() && std::fs::read_to_string(&old).unwrap() == "first");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a part file is left");
+    }
+
+    /// Of several writers of one name each finds its file, under that name or another.
+    #[test]
+    fn files_that_are_written_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.png");
+        let number = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let (path, number) = (&path, &number);
+                scope.spawn(move || {
+                    let elsewhere = || {
+                        // Two ask for each name.
+                        let next = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed) / 2;
+                        path.with_extension(format!("old-{next}"))
+                    };
+                    write_keeping(path, |out| write!(out, "{writer}"), elsewhere).unwrap();
+                });
+            }
+        });
+        let mut found: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, ["0", "1", "2", "3", "4", "5", "6", "7"]);
     }
 
     #[test]
