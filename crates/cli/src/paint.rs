@@ -56,7 +56,7 @@ pub fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<Previ
     let telling = stop::Telling::begin(wished);
     let began = Instant::now();
     let mut counter: Option<Counter> = None;
-    let family = easel.painter.family();
+    let colors = easel.latent_colors();
     let finished = easel.paint(order, &mut |progress| {
         if wished.load(Ordering::Relaxed) {
             return Err(anyhow!(Stopped));
@@ -68,7 +68,7 @@ pub fn paint(easel: &mut Easel, order: &Order, name: &str, preview: Option<Previ
         if let Some(Preview { every, path }) = &preview
             && progress.done.is_multiple_of(*every)
         {
-            let rough = vae::preview(family, progress.denoised());
+            let rough = vae::preview(&colors, progress.denoised());
             write_over(path, &Pixels { width: rough.width, height: rough.height, rgb: rough.rgb }, "")?;
         }
         Ok(())

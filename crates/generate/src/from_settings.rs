@@ -16,7 +16,7 @@ use crate::hires::{Enlarge, LatentUpscaler};
 use crate::inpaint::soft::SoftInpainting;
 use crate::inpaint::{Area, Inpaint, MaskedContent};
 use crate::limits;
-use crate::nets::FoundNetwork;
+use crate::nets::{self, FoundNetwork};
 use crate::noise::Source;
 use crate::png_text::{HiresSettings, MaskSettings, PictureSettings, SamplingSettings};
 use crate::problems::Problems;
@@ -116,6 +116,9 @@ pub fn request(settings: &PictureSettings, library: &Library, originals: &Origin
     let sampling = sampling(&settings.sampling)?;
     if sampling.negative_scale.is_some() && sampling.negative_weight().is_none() {
         notes.push("--negative_scale has no effect without guidance, at --cfg_scale 1 or less".to_owned());
+    }
+    if !settings.hires.acts() {
+        notes.extend(nets::never_on(&prompt.networks, sampling.prompt_steps()));
     }
     let request = Request {
         prompt: prompt.text,

@@ -28,6 +28,7 @@ pub mod hires;
 pub mod hires_fix;
 pub mod img2img;
 pub mod inpaint;
+pub mod latent_shape;
 pub mod limits;
 pub mod nets;
 pub mod noise;

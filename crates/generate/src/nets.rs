@@ -1,5 +1,6 @@
 //! The networks of a prompt in memory, and how strong each is at a step.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use lorabake_weights::Part;
 
 use crate::embedding::EmbeddingTable;
 use crate::prompt::networks::{Multiplier, NetworkKind, NetworkUse, Pass, Window};
+
+/// Networks of one prompt. Far more than anybody means, and each takes memory and time at every step.
+const MOST_NETWORKS: usize = 256;
 
 /// A network with its file.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +69,9 @@ impl NetReport {
         if *kind == NetworkKind::Hypernet {
             return vec![format!("{name}: strength {unet} in attention")];
         }
+        if te.constant() == Some(0.0) && unet.constant() == Some(0.0) {
+            return vec![format!("note: {name}: its strength is 0, so it does nothing")];
+        }
         let by_block = if blocks.is_plain() { "" } else { ", weighted by block" };
         let mut lines = vec![format!(
             "{name}: strength {te} on {text_modules} modules of text encoders, {unet} on {unet_modules} of the UNet{by_block}"
@@ -77,6 +84,17 @@ impl NetReport {
         }
         lines
     }
+}
+
+/// Tags that begin after the last of `steps` or end before the first, with a note for each.
+pub fn never_on(networks: &[FoundNetwork], steps: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    for used in networks.iter().map(|network| &network.used) {
+        if !(0..steps).any(|counter| used.window.is_on(counter, Pass::First)) {
+            notes.push(format!("{}: it is never on in the UNet, whose steps are {steps}", used.tag));
+        }
+    }
+    notes
 }
 
 /// When a strength is asked for.
@@ -94,26 +112,39 @@ impl Nets {
     /// Reads the files of `networks` for `bundle`; embeddings that lie in them come behind `embeddings`.
     ///
     /// # Errors
-    /// When a file cannot be read, is none, or does not fit.
+    /// When a file cannot be read, is none, or does not fit, and when there are too many.
     pub fn open(
         networks: &[FoundNetwork],
         bundle: &Bundle,
         device: &Device,
         embeddings: EmbeddingTable,
     ) -> Result<Self> {
+        if networks.len() > MOST_NETWORKS {
+            bail!("the prompt names {} networks; {MOST_NETWORKS} are the most", networks.len());
+        }
         let mut nets = Self { embeddings, ..Self::default() };
-        for FoundNetwork { used, path } in networks {
+        // LoRAs that are named again further on.
+        let mut kept: BTreeMap<&Path, Net> = BTreeMap::new();
+        for (index, network) in networks.iter().enumerate() {
+            let FoundNetwork { used, path } = network;
             if used.kind == NetworkKind::Hypernet {
                 nets.add_hypernetwork(used, path, bundle, device)?;
                 continue;
             }
-            nets.add(used, path, bundle, device)?;
+            let net = match kept.remove(path.as_path()) {
+                Some(net) => net,
+                None => Net::open(path, bundle)?,
+            };
+            nets.add(network, &net, bundle, device)?;
+            if networks[index + 1..].iter().any(|later| later.path == *path) {
+                kept.insert(path, net);
+            }
         }
         Ok(nets)
     }
 
-    fn add(&mut self, used: &NetworkUse, path: &Path, bundle: &Bundle, device: &Device) -> Result<()> {
-        let net = Net::open(path, bundle)?;
+    fn add(&mut self, network: &FoundNetwork, net: &Net, bundle: &Bundle, device: &Device) -> Result<()> {
+        let FoundNetwork { used, path } = network;
         let label = path.display().to_string();
         self.embeddings.add_bundled(&net.embeddings, &label);
         let ratio = |name: &str| used.blocks.ratio(name);
@@ -139,7 +170,7 @@ impl Nets {
             path: path.to_owned(),
             text_modules: net.modules.len() - unet_modules,
             unet_modules,
-            unmet: net.unmet,
+            unmet: net.unmet.clone(),
             notes,
         });
         Ok(())

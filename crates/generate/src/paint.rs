@@ -9,9 +9,10 @@ use lorabake_diffusion::{GuidanceSkips, NoiseTable, Sampler, SamplerOptions, Sch
 use crate::conditioning::length::PadPrompts;
 use crate::conditioning::{Conditions, Encoders, KeptKey, PassTexts};
 use crate::control::ActiveControl;
+use crate::latent_shape::latent_shape;
 use crate::nets::Nets;
 use crate::noise::{ImageNoise, NoiseSeeds, SeedResize, Variation};
-use crate::painter::{Painter, latent_shape};
+use crate::painter::Painter;
 use crate::pass::{Kept, Pass, Randomness, Start, Watch};
 use crate::prompt::networks;
 use crate::prompt::schedule::Timeline;
@@ -132,11 +133,12 @@ impl Painter {
 
     /// The encoded texts of a pass, which may be those of an earlier picture.
     fn conditions(&self, request: &Request, plan: &PassPlan<'_>, encoders: &Encoders<'_>) -> Result<Arc<Conditions>> {
-        let total = |sampler: Sampler, steps: usize| if sampler.is_second_order() { 2 * steps } else { steps };
-        let first = total(request.sampling.sampler, request.sampling.steps);
+        let first = request.sampling.prompt_steps();
         let hires_steps = match plan.which {
             networks::Pass::First => None,
-            networks::Pass::Hires { .. } => Some(total(plan.sampler, plan.steps)),
+            networks::Pass::Hires { .. } => {
+                Some(if plan.sampler.is_second_order() { 2 * plan.steps } else { plan.steps })
+            }
         };
         let timeline = Timeline { steps: first, hires_steps, old: request.old_prompt_editing };
         let negative_weight = request.sampling.negative_weight();

@@ -338,18 +338,6 @@ pub struct Decoded {
     pub values: Vec<f32>,
 }
 
-/// Latents' rows and columns for a size in pixels [width, height].
-///
-/// # Errors
-/// When a side is no multiple of 8.
-pub(crate) fn latent_shape(size: [usize; 2]) -> Result<[usize; 2]> {
-    let [width, height] = size;
-    if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
-        bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
-    }
-    Ok([height / FACTOR, width / FACTOR])
-}
-
 /// (3, H, W) in −1..=1 to bytes, pixel by pixel. As the web UI, which cuts off and does not round.
 fn bytes(values: &[f32]) -> Vec<u8> {
     let plane = values.len() / 3;

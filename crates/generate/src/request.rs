@@ -89,6 +89,11 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// Steps over which schedules of prompts and networks are laid out.
+    pub fn prompt_steps(&self) -> usize {
+        if self.sampler.is_second_order() { 2 * self.steps } else { self.steps }
+    }
+
     /// The weight of the negative prompt beside the prompt, if it has a scale of its own; without guidance it has none.
     pub fn negative_weight(&self) -> Option<f64> {
         let scale = self.negative_scale?;

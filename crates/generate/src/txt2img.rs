@@ -4,9 +4,10 @@ use anyhow::Result;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::control::MapFor;
+use crate::latent_shape::latent_shape;
 use crate::nets::Nets;
 use crate::paint::PassPlan;
-use crate::painter::{Painter, latent_shape};
+use crate::painter::Painter;
 use crate::pass::{Start, Watch};
 use crate::prompt::networks;
 use crate::request::Request;

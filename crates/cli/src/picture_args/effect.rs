@@ -51,9 +51,9 @@ pub fn check(args: &PictureArgs, settings: &PictureSettings) -> Result<()> {
                 .push("--denoising_strength: there is nothing to change; give --init_image or --hr_scale".to_owned());
         }
     }
-    if args.init.mask.is_none() {
+    if !args.init.has_mask() {
         for option in args.init.typed_for_mask() {
-            problems.push(format!("{option}: there is no mask; give --mask"));
+            problems.push(format!("{option}: there is no mask; give --mask or --sketch"));
         }
     }
     if settings.sampling.variation_seed.is_some() && settings.sampling.variation_strength.unwrap_or(0.0) == 0.0 {

@@ -1,16 +1,17 @@
 //! Options of the commands that paint that begin with a picture: img2img and inpainting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use lorabake_diffusion::StepRule;
 use lorabake_generate::from_settings::Originals;
-use lorabake_generate::inpaint::mask;
 use lorabake_generate::inpaint::soft::SoftInpainting;
+use lorabake_generate::inpaint::{Inpaint, mask, sketch};
 use lorabake_generate::png_text::PictureSettings;
 use lorabake_generate::resize_mode::ResizeMode;
 use lorabake_pixels::decode::decode_rgba;
 use lorabake_pixels::pillow::flattened;
+use lorabake_pixels::{Gray, Rgba, Size};
 
 use super::values::there;
 use crate::terminal;
@@ -42,10 +43,17 @@ pub struct InitArgs {
     #[arg(long, requires = "init_image")]
     pub color_correction: bool,
     /// Picture of what is painted anew (inpainting): the white or opaque parts of it.
-    #[arg(long, value_name = "FILE", requires = "init_image")]
+    #[arg(long, value_name = "FILE", requires = "init_image", group = "masked")]
     pub mask: Option<PathBuf>,
+    /// The picture with colours drawn over it, or a transparent layer with them (inpaint sketch): what was drawn upon is the
+    /// mask, and painting begins with the colours.
+    #[arg(long, value_name = "FILE", requires = "init_image", group = "masked")]
+    pub sketch: Option<PathBuf>,
+    /// How much of the sketch is not seen, in percent. [default: 0]
+    #[arg(long, value_name = "PERCENT", requires = "sketch", value_parser = clap::value_parser!(u8).range(0..=100))]
+    mask_transparency: Option<u8>,
     /// Paints everything but the mask.
-    #[arg(long, requires = "mask")]
+    #[arg(long, requires = "masked")]
     inpainting_mask_invert: bool,
     /// Blur of the mask's edge in pixels. [default: 4]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u8).range(0..=64))]
@@ -54,7 +62,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "CONTENT", value_parser = ["original", "fill", "latent_noise", "latent_nothing"])]
     inpainting_fill: Option<String>,
     /// Paints the mask's surroundings at full size and puts them back ("only masked").
-    #[arg(long, requires = "mask")]
+    #[arg(long, requires = "masked")]
     inpaint_only_masked: bool,
     /// Pixels around the mask that are painted with it. [default: 32]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(0..=256))]
@@ -63,7 +71,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "SHARE", value_parser = super::values::share)]
     conditional_mask_weight: Option<f64>,
     /// Blends softly at the mask's edge, at every step (soft inpainting).
-    #[arg(long, requires = "mask")]
+    #[arg(long, requires = "masked")]
     pub soft_inpainting: bool,
 }
 
@@ -85,6 +93,11 @@ impl InitArgs {
     /// Whether noise is wanted on the picture that a pass begins with.
     pub fn has_extra_noise(&self) -> bool {
         self.extra_noise.is_some()
+    }
+
+    /// Whether only a part of the picture is painted anew.
+    pub fn has_mask(&self) -> bool {
+        self.mask.is_some() || self.sketch.is_some()
     }
 
     /// Options that were typed and need a picture to begin with.
@@ -117,11 +130,11 @@ impl InitArgs {
         typed
     }
 
-    /// The picture and its mask.
+    /// The picture and its mask; `mask_blur` in pixels is that of the settings.
     ///
     /// # Errors
     /// When a file cannot be read, or they differ in size.
-    pub fn originals(&self) -> Result<Originals> {
+    pub fn originals(&self, mask_blur: Option<f64>) -> Result<Originals> {
         let mut originals = Originals {
             resize_mode: self.resize_mode.unwrap_or_default(),
             step_rule: if self.exact_steps { StepRule::Exactly } else { StepRule::Share },
@@ -135,26 +148,61 @@ impl InitArgs {
         // The web UI puts what is transparent on white.
         originals.image = Some(flattened(&image, [255; 3]));
         if let Some(path) = &self.mask {
-            let picture = decode_rgba(there("--mask", path)?).context("--mask")?;
-            if picture.size() != size {
-                bail!(
-                    "--mask {}: it is {} × {} pixels and --init_image {} × {}; make both alike",
-                    path.display(),
-                    picture.width,
-                    picture.height,
-                    size.0,
-                    size.1
-                );
-            }
-            let mask = mask::read(&picture, self.soft_inpainting);
-            let kept = if self.inpainting_mask_invert { 255 } else { 0 };
-            if mask.data.iter().all(|shade| *shade == kept) {
-                let what =
-                    if self.inpaint_only_masked { "all of it is painted" } else { "nothing of it is painted anew" };
-                terminal::say(&format!("note: --mask: no part of the picture is masked, so {what}"));
-            }
+            let mask = mask::read(&self.drawn("--mask", path, size)?, self.soft_inpainting);
+            self.tell_empty("--mask", &mask);
             originals.mask = Some(mask);
         }
+        if let (Some(path), Some(original)) = (&self.sketch, &originals.image) {
+            let drawn = sketch::on_original(original, &self.drawn("--sketch", path, size)?);
+            let transparency = f32::from(self.mask_transparency.unwrap_or(0)) / 100.0;
+            let sketched = sketch::sketched(original, &drawn, sketch_blur(mask_blur), transparency);
+            self.tell_empty("--sketch", &sketched.mask);
+            tell_redrawn(&sketched.mask);
+            originals.image = Some(sketched.picture);
+            originals.mask = Some(sketched.mask);
+        }
         Ok(originals)
+    }
+
+    /// The file of a mask or sketch, which is of the picture's size.
+    fn drawn(&self, option: &str, path: &Path, size: Size) -> Result<Rgba> {
+        let picture = decode_rgba(there(option, path)?).context(option.to_owned())?;
+        if picture.size() != size {
+            bail!(
+                "{option} {}: it is {} × {} pixels and --init_image {} × {}; make both alike",
+                path.display(),
+                picture.width,
+                picture.height,
+                size.0,
+                size.1
+            );
+        }
+        Ok(picture)
+    }
+
+    fn tell_empty(&self, option: &str, mask: &Gray) {
+        let kept = if self.inpainting_mask_invert { 255 } else { 0 };
+        if mask.data.iter().all(|shade| *shade == kept) {
+            let what = if self.inpaint_only_masked { "all of it is painted" } else { "nothing of it is painted anew" };
+            terminal::say(&format!("note: {option}: no part of the picture is masked, so {what}"));
+        }
+    }
+}
+
+/// Standard deviation of a sketch's edge in pixels. A wider one than the options take comes from a picture's text, and is refused
+/// with the other settings.
+fn sketch_blur(mask_blur: Option<f64>) -> f32 {
+    mask_blur.unwrap_or(Inpaint::default().blur.0).clamp(0.0, 64.0) as f32
+}
+
+/// JPEG changes every pixel a little, so that a drawing saved as such is a mask of the whole picture.
+fn tell_redrawn(mask: &Gray) {
+    let drawn = mask.data.iter().filter(|shade| **shade > 0).count();
+    if drawn * 10 > mask.data.len() * 9 {
+        let percent = drawn * 100 / mask.data.len();
+        terminal::say(&format!(
+            "note: --sketch: {percent} % of its pixels differ from --init_image, so nearly all is painted anew; if less was \
+             drawn upon, save it as PNG"
+        ));
     }
 }

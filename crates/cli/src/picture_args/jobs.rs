@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use lorabake_generate::easel::{Order, Ordered};
 use lorabake_generate::from_settings::{Library, Originals};
+use lorabake_generate::limits;
 use lorabake_generate::picture_file::read_text;
 use lorabake_generate::png_text::{self, PictureSettings};
+use lorabake_generate::problems::Problems;
 use lorabake_generate::prompt::tags;
 use lorabake_generate::read_noise;
 use lorabake_recipe::count as count_of;
@@ -79,6 +81,9 @@ impl Wishes {
             Some(settings) => typed.over(settings),
             None => typed,
         };
+        if let Some(settings) = &like {
+            check_limits(settings, &base)?;
+        }
         effect::check(args, &base)?;
         let library = args.library.library(folder_of(batch.out))?;
         let mut singles = Vec::new();
@@ -86,7 +91,7 @@ impl Wishes {
             singles.extend(wanted.each_seed(batch.count));
         }
         let units = args.control.units(like.as_ref().map_or(&[], |like| &like.control))?;
-        let originals = Originals { control: units.control, ..args.init.originals()? };
+        let originals = Originals { control: units.control, ..args.init.originals(base.mask.blur)? };
         Ok(Self { singles, library, originals, control: units.texts, like })
     }
 
@@ -142,6 +147,17 @@ impl Jobs {
     }
 }
 
+/// Refuses what the text of the picture asks for and no picture may have, unless an option was typed in its place.
+fn check_limits(like: &PictureSettings, wanted: &PictureSettings) -> Result<()> {
+    let of_picture = limits::problems(like);
+    let mut problems = limits::problems(wanted);
+    problems.retain(|problem| of_picture.contains(problem));
+    for problem in &mut problems {
+        *problem = format!("--like: from the picture's text: {problem}");
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+}
+
 /// Settings of the picture at `path`.
 fn like(path: &Path) -> Result<PictureSettings> {
     let text = read_text(path).context("--like")?;
@@ -183,7 +199,7 @@ fn begins_with_picture(args: &PictureArgs, settings: &PictureSettings) {
     if settings.hires.acts() && args.init.init_image.is_some() {
         terminal::say("note: --like: its second pass is left out, which belongs to pictures without --init_image");
     }
-    if masks && args.init.mask.is_none() {
+    if masks && !args.init.has_mask() {
         terminal::say("note: --like: it was painted with a mask; give that by --mask, else all is painted");
     }
 }

@@ -147,6 +147,11 @@ impl ModelArgs {
         }
         Ok(Easel::new(painter, ModelFacts::of(&which, self.vae.as_deref())))
     }
+
+    /// What pictures tell of the checkpoint.
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts::of(&self.which(), self.vae.as_deref())
+    }
 }
 
 /// The folder of a path's file, or the path itself if it is a folder; this folder where nothing else is said.

@@ -17,6 +17,7 @@
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
+//! | `pictures` | `lorabake generate` from pictures, and tags that never act |
 //! | `prompt_files` | what files of prompts may ask for |
 //! | `reg` | regularization images that the model paints |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
@@ -31,6 +32,7 @@ mod judging;
 mod long_runs;
 mod lost_work;
 mod models;
+mod pictures;
 mod program;
 mod prompt_files;
 mod recipes;

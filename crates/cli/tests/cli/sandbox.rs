@@ -173,12 +173,17 @@ impl Sandbox {
 
 /// A PNG of 64 × 64 pixels.
 pub fn png(tint: u8) -> Vec<u8> {
+    let pixels: Vec<u8> = (0..64 * 64).flat_map(|i: u32| [(i % 64 * 4) as u8, (i / 64 * 4) as u8, tint]).collect();
+    png_of(&pixels)
+}
+
+/// A PNG of 64 × 64 pixels, red, green and blue of each.
+pub fn png_of(pixels: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 64, 64);
     encoder.set_color(png::ColorType::Rgb);
-    let pixels: Vec<u8> = (0..64 * 64).flat_map(|i: u32| [(i % 64 * 4) as u8, (i / 64 * 4) as u8, tint]).collect();
     let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&pixels).unwrap();
+    writer.write_image_data(pixels).unwrap();
     writer.finish().unwrap();
     bytes
 }

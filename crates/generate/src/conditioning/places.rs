@@ -11,6 +11,7 @@ use super::chunks::{CHUNK_TOKENS, Chunk};
 use super::encode::{Encoders, TextOptions};
 use crate::embedding::EmbeddingTable;
 use crate::nets::{FoundNetwork, Nets};
+use crate::prompt::emphasis::Emphasis;
 
 /// Reads texts for a checkpoint without any of its matrices.
 #[derive(Debug)]
@@ -92,19 +93,19 @@ impl TextReader {
         let mut all = Vec::new();
         for (encoder, texts) in encoders.chunks(&[text])?.iter().enumerate() {
             let chunks = texts.iter().flat_map(|text| &text.chunks);
-            all.push(chunks.map(|chunk| ReadChunk::of(chunk, &nets.embeddings, encoder)).collect());
+            all.push(chunks.map(|chunk| ReadChunk::of(chunk, &nets.embeddings, encoder, options.emphasis)).collect());
         }
         Ok(all)
     }
 }
 
 impl ReadChunk {
-    fn of(chunk: &Chunk, embeddings: &EmbeddingTable, encoder: usize) -> Self {
+    fn of(chunk: &Chunk, embeddings: &EmbeddingTable, encoder: usize, emphasis: Emphasis) -> Self {
         let tokenizer = Tokenizer::new();
         let mut places = Vec::new();
         let mut at = 0;
         while at < chunk.taken {
-            let weight = chunk.weights[at + 1];
+            let weight = emphasis.acting(chunk.weights[at + 1]);
             let what = match chunk.fixes.iter().find(|fix| fix.offset == at) {
                 Some(fix) => {
                     let vectors = embeddings.names(encoder)[fix.embedding].vectors;
@@ -146,7 +147,7 @@ mod tests {
         let pieces = parse("a (red:1.2) Cat BREAK photorealistically", Emphasis::Original).unwrap();
         let mut read = Vec::new();
         for chunk in lay_out(&pieces, &layout).chunks {
-            let chunk = ReadChunk::of(&chunk, &EmbeddingTable::default(), 0);
+            let chunk = ReadChunk::of(&chunk, &EmbeddingTable::default(), 0, Emphasis::Original);
             let mut told = Vec::new();
             for Place { what, weight } in &chunk.places {
                 let Placed::Token { text, .. } = what else { panic!("{what:?}") };

@@ -9,9 +9,11 @@ mod order;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use lorabake_model::vae::LatentColors;
 use lorabake_weights::Family;
 
 use crate::conditioning::ToldSizes;
+use crate::embedded;
 use crate::file_hashes;
 use crate::nets::{FoundNetwork, Nets};
 use crate::painter::Painter;
@@ -98,6 +100,11 @@ impl Easel {
             }
         }
         Ok(lines)
+    }
+
+    /// The colours of its latents, for previews.
+    pub fn latent_colors(&self) -> LatentColors {
+        if self.model.is_embedded { embedded::LATENT_COLORS } else { LatentColors::of(self.painter.family()) }
     }
 
     /// The networks that [`Self::hold`] brought into memory.

@@ -15,6 +15,8 @@ pub struct ModelFacts {
     pub name: String,
     /// File name of the VAE, if it is not the checkpoint's.
     pub vae: Option<String>,
+    /// Whether it is the model inside the program.
+    pub is_embedded: bool,
     hashing: Hashing,
 }
 
@@ -44,7 +46,13 @@ impl ModelFacts {
             vae: vae_path.and_then(hash_of),
         });
         let vae = vae.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-        Self { name: model_name(checkpoint), vae, hashing: Hashing::Running(running) }
+        let is_embedded = matches!(checkpoint, Checkpoint::Embedded);
+        Self { name: model_name(checkpoint), vae, is_embedded, hashing: Hashing::Running(running) }
+    }
+
+    /// First 10 hex digits of the checkpoint's SHA-256, waited for; none for a folder.
+    pub fn model_hash(&mut self) -> Option<String> {
+        self.hashes().model
     }
 
     /// Waits for the hashes.

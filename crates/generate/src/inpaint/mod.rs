@@ -5,6 +5,7 @@
 //!   mask        file or drawing   → grey mask, inverted, blurred
 //!   crop_region mask              → the part to be painted ("only masked")
 //!   fill        picture, mask     → the masked part filled with the colours around it
+//! sketch        picture, drawing → mask of what was drawn, the drawing blended in (inpaint sketch)
 //! latent        latent, mask      → what sampling starts from; what is kept of the original
 //! condition     picture, mask     → what networks trained for inpainting see beside the latent
 //! soft          settings          → soft inpainting: masks at each step, what is kept by what changed
@@ -20,6 +21,7 @@ pub mod latent;
 pub mod mask;
 pub mod overlay;
 mod prepare;
+pub mod sketch;
 pub mod soft;
 pub mod weighted_percentile;
 

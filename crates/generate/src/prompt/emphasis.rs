@@ -25,6 +25,16 @@ pub enum Emphasis {
 }
 
 /// All modes, in the web UI's order.
+impl Emphasis {
+    /// The weight that acts of one that is written.
+    pub fn acting(self, written: f64) -> f64 {
+        match self {
+            Self::Ignore => 1.0,
+            Self::None | Self::Original | Self::NoNorm => written,
+        }
+    }
+}
+
 const MODES: [Emphasis; 4] = [Emphasis::None, Emphasis::Ignore, Emphasis::Original, Emphasis::NoNorm];
 
 impl fmt::Display for Emphasis {

@@ -11,7 +11,7 @@ use lorabake_diffusion::{Answer, Call, NoiseTable, Prediction, Run, SamplerOptio
 use lorabake_lora::{Attached, LoraNetwork};
 use lorabake_model::family::paddings;
 use lorabake_model::tokenizer::{self, Tokenizer};
-use lorabake_model::vae::{Decoder, FACTOR};
+use lorabake_model::vae::Decoder;
 use lorabake_model::{Bundle, Conditioning, PromptChunks, VaeHalves, WeightDtypes};
 use lorabake_recipe::train::Precision;
 use lorabake_weights::Part;
@@ -19,6 +19,7 @@ use lorabake_weights::checkpoint::{self, Checkpoint};
 use lorabake_weights::lora::LoraFile;
 
 use super::request::{LoraUse, Picture, Request};
+use crate::latent_shape::latent_shape;
 use crate::noise::{ImageNoise, NoiseSeeds, Source};
 
 /// Tokens in a chunk, which a text encoder takes at once.
@@ -188,14 +189,12 @@ impl PipelineRef<'_> {
     /// Checks the request and returns the shape of its latents.
     fn check(&self, request: &Request) -> Result<[usize; 4]> {
         let (width, height) = (request.width, request.height);
-        if width == 0 || height == 0 || !width.is_multiple_of(FACTOR) || !height.is_multiple_of(FACTOR) {
-            bail!("--width {width} --height {height}: both must be multiples of {FACTOR} pixels, for instance 512");
-        }
+        let [rows, columns] = latent_shape([width, height])?;
         let depth = self.bundle.texts[0].depth();
         if !(1..=depth).contains(&request.clip_skip) {
             bail!("--clip_skip {}: this checkpoint's text encoder has layers 1 to {depth}", request.clip_skip);
         }
-        let shape = [1, 4, height / FACTOR, width / FACTOR];
+        let shape = [1, 4, rows, columns];
         let given = request.noise.as_ref().map_or(shape.iter().product(), Vec::len);
         if given != shape.iter().product::<usize>() {
             bail!(

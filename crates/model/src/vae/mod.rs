@@ -7,7 +7,7 @@ mod preview;
 
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Moments};
-pub use preview::{Preview, preview};
+pub use preview::{LatentColors, Preview, preview};
 
 /// Height and width of an image divided by those of its latents.
 pub const FACTOR: usize = 8;

@@ -8,13 +8,35 @@ use lorabake_weights::Family;
 
 /// Channels of latents.
 const CHANNELS: usize = 4;
-/// Red, green and blue of each channel.
-type Factors = [[f32; 3]; CHANNELS];
+/// The colours that latents about stand for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatentColors {
+    /// Red, green and blue of each channel.
+    pub factors: [[f32; 3]; CHANNELS],
+    /// Red, green and blue of zeros, in [-1, 1].
+    pub constant: [f32; 3],
+}
 
-const SD1_AND_2: Factors =
-    [[0.298, 0.207, 0.208], [0.187, 0.286, 0.173], [-0.158, 0.189, 0.264], [-0.184, -0.271, -0.473]];
-const SDXL: Factors =
-    [[0.3448, 0.4168, 0.4395], [-0.1953, -0.0290, 0.0250], [0.1074, 0.0886, -0.0163], [-0.3730, -0.2499, -0.2088]];
+impl LatentColors {
+    const SD1_AND_2: Self = Self {
+        factors: [[0.298, 0.207, 0.208], [0.187, 0.286, 0.173], [-0.158, 0.189, 0.264], [-0.184, -0.271, -0.473]],
+        constant: [0.0; 3],
+    };
+    const SDXL: Self = Self {
+        factors: [
+            [0.3448, 0.4168, 0.4395],
+            [-0.1953, -0.0290, 0.0250],
+            [0.1074, 0.0886, -0.0163],
+            [-0.3730, -0.2499, -0.2088],
+        ],
+        constant: [0.0; 3],
+    };
+
+    /// Those of models of `family`.
+    pub fn of(family: Family) -> Self {
+        if family == Family::Sdxl { Self::SDXL } else { Self::SD1_AND_2 }
+    }
+}
 
 /// A small picture of the first of some latents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +53,7 @@ pub struct Preview {
 ///
 /// # Shapes
 /// - latents: [B, 4, H, W], with the latent scale in them
-pub fn preview(family: Family, latents: Tensor<4>) -> Preview {
-    let factors = if family == Family::Sdxl { &SDXL } else { &SD1_AND_2 };
+pub fn preview(colors: &LatentColors, latents: Tensor<4>) -> Preview {
     let [_, _, height, width] = latents.dims();
     let first = latents.narrow(0, 0, 1).narrow(1, 0, CHANNELS);
     let numbers: Vec<f32> = first.into_data().try_into_vec().expect("latents are f32");
@@ -40,8 +61,8 @@ pub fn preview(family: Family, latents: Tensor<4>) -> Preview {
     let mut rgb = Vec::with_capacity(3 * plane);
     for pixel in 0..plane {
         for colour in 0..3 {
-            let mut sum = 0.0;
-            for (channel, factors) in factors.iter().enumerate() {
+            let mut sum = colors.constant[colour];
+            for (channel, factors) in colors.factors.iter().enumerate() {
                 sum += numbers[channel * plane + pixel] * factors[colour];
             }
             // Not a number becomes black.
@@ -61,10 +82,10 @@ mod tests {
     fn colours_are_sums_of_channels() {
         let numbers = vec![0.0, 1.0, 0.0, 0.0, 0.0, -9.0, 0.0, f32::NAN];
         let latents = Tensor::from_data(TensorData::new(numbers, [1, 4, 1, 2]), &Device::flex());
-        let Preview { width, height, rgb } = preview(Family::Sd1, latents);
+        let Preview { width, height, rgb } = preview(&LatentColors::of(Family::Sd1), latents);
         assert_eq!([width, height], [2, 1]);
         assert_eq!(rgb, [127, 127, 127, 0, 0, 0]);
         let bright = Tensor::full([1, 4, 1, 1], 0.5, &Device::flex());
-        assert_eq!(preview(Family::Sdxl, bright).rgb, [120, 141, 142]);
+        assert_eq!(preview(&LatentColors::of(Family::Sdxl), bright).rgb, [120, 141, 142]);
     }
 }

@@ -34,6 +34,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let batch = Batch { count: output.count, skip: output.skip, out: &output.out };
     let jobs = Jobs::of(picture, batch, model.side)?;
     if picture.texts.explain {
+        output.naming()?;
         return show::explain(picture, &model, &jobs);
     }
     let target = output.target(jobs.pictures.len())?;

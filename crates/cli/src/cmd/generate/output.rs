@@ -14,7 +14,7 @@ pub struct OutputArgs {
     #[arg(long, value_name = "PATH", default_value = "out")]
     pub out: PathBuf,
     /// Pictures per prompt, each with the next seed.
-    #[arg(long, alias = "n_iter", alias = "images_per_prompt", value_name = "PICTURES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10000))]
+    #[arg(long, alias = "n_iter", alias = "batch_count", alias = "batch_size", alias = "images_per_prompt", value_name = "PICTURES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10000))]
     pub count: u32,
     /// Leaves the first pictures out: to go on where a batch was stopped.
     #[arg(long, value_name = "PICTURES", default_value = "0")]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lorabake_generate::easel::{Easel, Order};
+use lorabake_generate::easel::{Easel, ModelFacts, Order};
 use lorabake_generate::file_hashes;
 use lorabake_generate::file_names::{Facts, next_number};
 use lorabake_generate::picture_file::{Pixels, Target, save};
@@ -138,14 +138,24 @@ fn compare(mut easel: Easel, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells what of a picture that is painted like another one is not the same.
-pub fn differs(like: &PictureSettings, told: &Told) {
-    if let (Some(wanted), Some(own)) = (&like.model_hash, &told.model_hash)
+/// Tells if a picture was painted with another model than `facts` tell of; waits for its hash.
+pub fn differs_in_model(like: &PictureSettings, facts: &mut ModelFacts) {
+    let own = facts.model_hash();
+    tell_other_model(like, &facts.name, own.as_deref());
+}
+
+fn tell_other_model(like: &PictureSettings, name: &str, own: Option<&str>) {
+    if let (Some(wanted), Some(own)) = (&like.model_hash, own)
         && !file_hashes::agree(wanted, own)
     {
-        let name = like.model.as_deref().unwrap_or("another model");
-        terminal::say(&format!("note: --like: it was painted with {name} [{wanted}], this is {} [{own}]", told.model));
+        let other = like.model.as_deref().unwrap_or("another model");
+        terminal::say(&format!("note: --like: it was painted with {other} [{wanted}], this is {name} [{own}]"));
     }
+}
+
+/// Tells what of a picture that is painted like another one is not the same.
+pub fn differs(like: &PictureSettings, told: &Told) {
+    tell_other_model(like, &told.model, told.model_hash.as_deref());
     let mut lines = file_hashes::differences("LoRA", &like.loras, &told.loras);
     lines.extend(file_hashes::differences("embedding", &like.embeddings, &told.embeddings));
     for said in &like.embeddings {

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use lorabake_generate::conditioning::places::TextReader;
 use lorabake_generate::easel::Order;
+use lorabake_generate::latent_shape::latent_shape;
 use lorabake_generate::prompt::explain::{Asked, ExplainedText, Explanation, explain as explained};
 use lorabake_generate::prompt::networks::Known;
 use lorabake_generate::prompt::schedule::Timeline;
 
+use super::pictures::differs_in_model;
 use super::tokens::Tokens;
 use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::Jobs;
@@ -27,9 +29,13 @@ pub fn explain(args: &PictureArgs, model: &OpenModel, jobs: &Jobs) -> Result<Exi
     for folder in &args.library.embedding_dir {
         reader.embeddings.add_folder(folder).with_context(|| format!("--embedding_dir {}", folder.display()))?;
     }
+    if let Some(like) = &jobs.like {
+        differs_in_model(like, &mut args.model.facts());
+    }
     let mut seen: Vec<[&str; 2]> = Vec::new();
     for picture in &jobs.pictures {
         let order = &picture.order;
+        latent_shape(order.request.size)?;
         let texts = [order.prompt.as_str(), order.negative_prompt.as_str()];
         if seen.contains(&texts) {
             continue;
@@ -46,11 +52,10 @@ pub fn explain(args: &PictureArgs, model: &OpenModel, jobs: &Jobs) -> Result<Exi
 
 fn explanation(order: &Order, jobs: &Jobs) -> Result<Explanation> {
     let sampling = &order.request.sampling;
-    let steps = if sampling.sampler.is_second_order() { 2 * sampling.steps } else { sampling.steps };
     let asked = Asked {
         prompt: &order.prompt,
         negative_prompt: &order.negative_prompt,
-        timeline: Timeline { steps, hires_steps: None, old: order.request.old_prompt_editing },
+        timeline: Timeline { steps: sampling.prompt_steps(), hires_steps: None, old: order.request.old_prompt_editing },
         calls: if sampling.sampler.is_second_order() { 2 * sampling.steps - 1 } else { sampling.steps },
         emphasis: order.request.text.emphasis,
     };

@@ -57,7 +57,7 @@ pub struct ExplainedText {
     pub calls: Vec<RangeInclusive<usize>>,
     /// The text as it was scheduled.
     pub text: String,
-    /// Its pieces with their weights.
+    /// Its pieces with the weights that act.
     pub pieces: Vec<Piece>,
 }
 
@@ -109,8 +109,13 @@ fn texts(prompt: &str, asked: &Asked<'_>, notes: &mut Vec<String>) -> Result<Vec
             continue;
         }
         by_text.insert(text, texts.len());
-        let pieces = emphasis::parse(text, asked.emphasis)?;
+        let mut pieces = emphasis::parse(text, asked.emphasis)?;
         not_understood::in_pieces(&pieces, notes);
+        for piece in &mut pieces {
+            if let Piece::Text { weight, .. } = piece {
+                *weight = asked.emphasis.acting(*weight);
+            }
+        }
         texts.push(ExplainedText { calls: vec![call..=call], text: text.to_owned(), pieces });
     }
     Ok(texts)
