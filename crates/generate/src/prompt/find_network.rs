@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use lorabake_weights::file_kind::{self, FileKind};
 use lorabake_weights::formats::tensor_file::TensorFile;
 
 use super::nearest::{nearest, shortened};
@@ -84,7 +85,8 @@ fn deeper(name: &str, search: Search<'_>) -> Result<PathBuf> {
             return Ok(found);
         }
     }
-    let stems: Vec<String> = files.iter().filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+    let meant = files.iter().filter(|file| !is_of_another_kind(file, search));
+    let stems: Vec<String> = meant.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
     let mut folders: Vec<_> = search.folders.iter().map(|folder| folder.display().to_string()).collect();
     folders.dedup();
     let near = match stems.is_empty() {
@@ -111,6 +113,15 @@ fn damaged(files: &[PathBuf]) -> String {
         count => format!(" and {count} more"),
     };
     format!(" {}{more} cannot be read;", first.display())
+}
+
+/// Whether a file that lies among LoRAs is known to be something else, an embedding for instance.
+fn is_of_another_kind(path: &Path, search: Search<'_>) -> bool {
+    if search.what != "LoRA" || !is_safetensors(path) {
+        return false;
+    }
+    let Ok(file) = TensorFile::open(path) else { return false };
+    !matches!(file_kind::kind(&file.into()), FileKind::Adapter | FileKind::Unknown)
 }
 
 /// The file of that name in `folder` itself.
@@ -212,6 +223,19 @@ mod tests {
                 ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn files_of_other_kinds_are_not_the_nearest() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("hat.safetensors"), "x");
+        let header = r#"{"emb_params":{"dtype":"F32","shape":[1,768],"data_offsets":[0,3072]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend([0; 3072]);
+        std::fs::write(folder.path().join("hats.safetensors"), bytes).unwrap();
+        let error = find_lora("hatss", &[folder.path().to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("the nearest there are hat; "), "{error}");
     }
 
     #[test]
