@@ -2,12 +2,14 @@
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
+use lorabake_ops::is_host;
 #[cfg(feature = "cube")]
 use lorabake_ops::multiplies_matrices;
 use lorabake_recipe::train::device::{Device as Wanted, Kind};
 
 use crate::driver_panic::guarded;
-use crate::gpu_memory;
+use crate::free_memory::free_memory;
+use crate::gpu_memory::{self, CardMemory};
 use crate::launcher::local_rank;
 use crate::subprocess::{Question, ask};
 use crate::trial::check;
@@ -28,6 +30,8 @@ pub struct DetectedDevice {
     pub cooperative: bool,
     /// Bytes of its own memory, where the system tells.
     pub memory: Option<u64>,
+    /// Bytes of that which are free.
+    pub free: Option<u64>,
     /// Where tensors go.
     pub device: Device,
 }
@@ -164,28 +168,47 @@ fn enumerate(kind: Kind) -> Option<fn() -> Vec<Device>> {
 #[cfg(feature = "cube")]
 fn describe(wanted: Wanted, device: Device) -> DetectedDevice {
     let identity = device.identity();
-    let card = identity.as_ref().and_then(|identity| identity.physical.clone());
-    let address = card.as_ref().and_then(|card| card.pci_address).map(|address| address.to_string());
+    let software = identity.as_ref().is_none_or(|identity| identity.physical.is_none());
+    let memory = card_memory(&device);
     DetectedDevice {
         wanted,
         name: identity.map_or_else(|| wanted.to_string(), |identity| identity.name),
-        software: card.is_none(),
+        software,
         cooperative: multiplies_matrices(&device),
-        memory: address.and_then(|address| gpu_memory::of_card(&address)),
+        memory: memory.map(|memory| memory.total),
+        free: memory.map(|memory| memory.free),
         device,
     }
 }
 
+/// Bytes that are free for what is computed on `device`: of main memory, or of the card's own; `None` where the system does
+/// not say.
+pub fn free_memory_of(device: &Device) -> Option<u64> {
+    if is_host(device) {
+        return free_memory();
+    }
+    card_memory(device).map(|memory| memory.free)
+}
+
+#[cfg(feature = "cube")]
+fn card_memory(device: &Device) -> Option<CardMemory> {
+    let address = device.identity()?.physical?.pci_address?;
+    gpu_memory::of_card(&address.to_string())
+}
+
+#[cfg(not(feature = "cube"))]
+fn card_memory(_: &Device) -> Option<CardMemory> {
+    gpu_memory::of_card("")
+}
+
 #[cfg(not(feature = "cube"))]
 fn describe(wanted: Wanted, device: Device) -> DetectedDevice {
-    let memory = gpu_memory::of_card("");
-    DetectedDevice { wanted, name: wanted.to_string(), software: false, cooperative: false, memory, device }
+    let name = wanted.to_string();
+    DetectedDevice { wanted, name, software: false, cooperative: false, memory: None, free: None, device }
 }
 
 #[cfg(test)]
 mod tests {
-    use lorabake_ops::is_host;
-
     use super::*;
 
     #[test]

@@ -15,7 +15,7 @@ mod thread_groups;
 mod trial;
 mod what_fits;
 
-pub use detect::{DetectedDevice, Opened, built_in, list, open};
+pub use detect::{DetectedDevice, Opened, built_in, free_memory_of, list, open};
 pub use free_memory::free_memory;
 pub use launcher::{launched, local_rank};
 pub use lorabake_ops::{is_host, keep_memory};

@@ -102,7 +102,9 @@ fn of_device(found: &DetectedDevice) -> Vec<String> {
     lines.push(format!("  {}; {matrices}", verdict(says)));
     match found.memory {
         Some(memory) => {
-            lines.push(format!("  {:.1} GB of memory; {}", memory as f64 / 1e9, what_fits(memory, false)));
+            let free = found.free.unwrap_or(memory);
+            let [memory, shown] = [memory, free].map(|bytes| bytes as f64 / 1e9);
+            lines.push(format!("  {memory:.1} GB of memory, {shown:.1} free; {}", what_fits(free, false)));
         }
         None if found.software => {}
         None => lines.push("  its memory is not told by the system".into()),

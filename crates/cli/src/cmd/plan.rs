@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lorabake_recipe::guide::dampening::{Dampening, dampening};
 use lorabake_recipe::network::Scope;
+use lorabake_recipe::train::device::Device;
 use lorabake_recipe::{ParseError, Parsed, RawRecipe, Recipe, count, parse_run};
 use lorabake_train::estimate::{LoraSize, MemoryReport, RunPlan};
 use lorabake_train::stages::{left_to_do, plan_all};
@@ -49,7 +50,7 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         terminal::result(&sections.join("\n"));
         let outlook = MemoryReport {
             peak: foresight.memory.peak(),
-            available: lorabake_device::free_memory(),
+            available: available(foresight.recipe.train.device),
             savings: foresight.savings,
         };
         if let Some(warning) = warning(&outlook) {
@@ -57,6 +58,16 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Bytes that are free where the run would be computed.
+fn available(wanted: Device) -> Option<u64> {
+    // Without GPUs nothing has to be tried out.
+    if lorabake_device::built_in().is_empty() {
+        return lorabake_device::free_memory();
+    }
+    let opened = lorabake_device::open(wanted).ok()?;
+    lorabake_device::free_memory_of(&opened.device)
 }
 
 fn tell_notes(parsed: &Parsed) {

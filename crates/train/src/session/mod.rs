@@ -1,5 +1,6 @@
 //! Recipe → the concrete objects of a run; everything that can be refused is refused here, before a file is written.
 
+mod card_memory;
 mod checks;
 mod network;
 mod prepare;

@@ -20,9 +20,9 @@ use lorabake_recipe::seed::Seed;
 use lorabake_recipe::{Parsed, Recipe};
 use lorabake_weights::{Checkpoint, Part};
 
-use super::Session;
 use super::checks::{choose_device, cut_captions, idle_judging, long_warmup, refuse_misfits, settled};
 use super::network::make_network;
+use super::{Session, card_memory};
 use crate::cache::latent_files::LatentFiles;
 use crate::cache::text_cache::TextCache;
 use crate::cache::{EncoderOn, LatentCache, PlacedImages};
@@ -163,9 +163,12 @@ impl Networks {
 
         let seed = Seed(recipe.train.seed);
         let network = make_network(recipe, &bundle, seed, emit)?;
+        let trained = network.parameters() as u64;
         if is_host(&device) {
-            let model = MemoryModel::of(checkpoint, network.parameters() as u64, recipe, pictures)?;
+            let model = MemoryModel::of(checkpoint, trained, recipe, pictures)?;
             emit(Event::Memory(model.report(recipe)));
+        } else {
+            card_memory::fit(recipe, card_memory::Run { checkpoint, trained, pictures, device: &device }, emit)?;
         }
         Ok(Self { images, device, vae_dtype: dtypes.vae, bundle, tokenizer, network })
     }
