@@ -33,7 +33,7 @@ pub mod report;
 
 pub use dataset::{Dataset, Folder, Item, LeftOut};
 pub use error::{Error, Errors};
-pub use paths::comparable_path;
+pub use paths::{comparable_path, full as full_path};
 pub use problem::{Problem, Reason};
 pub use report::DatasetReport;
 pub use scan::scan;

@@ -31,8 +31,8 @@ pub fn comparable_path(path: &Path) -> PathBuf {
     path.with_file_name(comparable(&name(path), IGNORES_CASE))
 }
 
-/// The whole path of a folder, as a user would write it.
-pub(crate) fn full(dir: &Path) -> PathBuf {
+/// The whole path of a folder, as a user would write it; as it is if the folder is not there.
+pub fn full(dir: &Path) -> PathBuf {
     match std::fs::canonicalize(dir) {
         Ok(path) => as_typed(path),
         Err(_) => dir.to_owned(),

@@ -57,6 +57,9 @@ pub enum Reason {
     /// A folder that a system or a network drive makes for itself.
     #[error("folder of the system's own")]
     SystemFolder,
+    /// A folder in which lorabake keeps its journal, or what was set aside.
+    #[error("folder of what lorabake keeps or has set aside")]
+    OwnFolder,
     /// A folder inside a concept folder.
     #[error("folder inside a concept folder ({}); move its content up into {into}", count(*.images, "image"))]
     Nested {

@@ -129,6 +129,26 @@ pub fn keep_as(path: &Path, other: &Path) -> io::Result<()> {
     write(other, |out| io::copy(&mut file, out).map(drop))
 }
 
+/// Gives a file or a folder another name, where nothing may be; the folder around that name is made if need be.
+///
+/// # Errors
+/// When there is something at `to`, or it cannot be moved.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    faults::check()?;
+    if to.symlink_metadata().is_ok() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    std::fs::create_dir_all(folder_of(to))?;
+    faults::check()?;
+    patiently(|| std::fs::rename(from, to), is_held)?;
+    for folder in [folder_of(from), folder_of(to)] {
+        if let Ok(folder) = File::open(folder) {
+            folder.sync_all().ok();
+        }
+    }
+    Ok(())
+}
+
 /// The folder that a file is in.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -281,6 +301,20 @@ mod tests {
         reader.read_to_string(&mut old).unwrap();
         assert_eq!((old.as_str(), std::fs::read(&path).unwrap().as_slice()), ("old", b"new".as_slice()));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_renamed_takes_no_place_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["one/a", "two/a"].map(|name| folder.path().join(name));
+        write(&from, |out| out.write_all(b"first")).unwrap();
+        rename(&from, &to).unwrap();
+        assert!(!from.exists() && std::fs::read(&to).unwrap() == b"first");
+        write(&from, |out| out.write_all(b"second")).unwrap();
+        assert_eq!(rename(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(std::fs::read(&to).unwrap() == b"first" && std::fs::read(&from).unwrap() == b"second");
+        rename(&folder.path().join("one"), &folder.path().join("three")).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("three/a")).unwrap(), b"second");
     }
 
     #[test]

@@ -20,12 +20,13 @@ enum May {
 }
 
 /// Which of our crates each of them may use, after design and data flow; what it does use stands in ARCHITECTURE.md.
-const MAY_USE: [(&str, May); 20] = [
+const MAY_USE: [(&str, May); 21] = [
     ("recipe", May::Use(&[])),
     ("pixels", May::Use(&[])),
     ("onnx", May::Use(&[])),
     ("data", May::Use(&["recipe", "pixels"])),
     ("weights", May::Use(&["recipe"])),
+    ("tags", May::Use(&["recipe", "pixels", "data", "weights"])),
     ("surgery", May::Use(&["recipe", "weights"])),
     ("ops", May::Use(&[])),
     ("device", May::Use(&["recipe", "ops"])),
@@ -57,7 +58,7 @@ const MAY_USE: [(&str, May); 20] = [
     ("xtask", May::UseAllBefore),
 ];
 /// Crates whose tests take seconds, because they never build the engine.
-const WITHOUT_ENGINE: [&str; 6] = ["recipe", "pixels", "data", "weights", "surgery", "optim"];
+const WITHOUT_ENGINE: [&str; 7] = ["recipe", "pixels", "data", "weights", "tags", "surgery", "optim"];
 const ENGINE: &str = "burn";
 
 /// A member of the workspace.

@@ -27,6 +27,9 @@ const SYSTEM_FOLDERS: [&str; 9] = [
     "__pycache__",
 ];
 
+/// How the names of folders end that lorabake makes beside a data set: its journal, and what was set aside.
+const OWN_ENDS: [&str; 2] = [".lorabake", ".set_aside"];
+
 /// A folder that an option names.
 #[derive(Clone, Copy)]
 pub(super) struct Root<'a> {
@@ -89,6 +92,9 @@ pub(super) fn leftover(name: &str) -> Option<Reason> {
     let lower = name.to_lowercase();
     if lower == "__macosx" {
         return Some(Reason::ArchiveFolder);
+    }
+    if OWN_ENDS.iter().any(|end| lower.ends_with(end)) {
+        return Some(Reason::OwnFolder);
     }
     if SYSTEM_FOLDERS.contains(&lower.as_str()) { Some(Reason::SystemFolder) } else { None }
 }

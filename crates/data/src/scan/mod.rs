@@ -14,6 +14,7 @@ mod hold_out;
 mod image_dir;
 mod masks;
 mod misplaced;
+pub mod pairs;
 pub mod regularization;
 
 use lorabake_recipe::data::Data;

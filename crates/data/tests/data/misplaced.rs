@@ -8,7 +8,7 @@ use lorabake_recipe::data::{Data, DatasetConfig, Mask, Subset};
 use crate::temp_folder::TempFolder;
 
 /// Folders that programs leave among those of users.
-const LEFTOVERS: [(&str, Reason); 9] = [
+const LEFTOVERS: [(&str, Reason); 11] = [
     (".ipynb_checkpoints", Reason::HiddenFolder),
     (".git", Reason::HiddenFolder),
     ("__MACOSX", Reason::ArchiveFolder),
@@ -18,6 +18,8 @@ const LEFTOVERS: [(&str, Reason); 9] = [
     ("System Volume Information", Reason::SystemFolder),
     ("lost+found", Reason::SystemFolder),
     ("__pycache__", Reason::SystemFolder),
+    ("2_penny.set_aside", Reason::OwnFolder),
+    ("train.lorabake", Reason::OwnFolder),
 ];
 
 #[test]
