@@ -15,10 +15,7 @@ use lorabake_recipe::text_file::decode;
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::journal::Edit;
-use crate::text::{folded, is_prose, parts_of};
-
-/// Most bytes of a caption file, as in training.
-pub const MOST_BYTES: u64 = 64 << 10;
+use crate::text::{MOST_BYTES, folded, is_prose, parts_of};
 
 const MARK: &str = "\u{feff}";
 
@@ -261,9 +258,11 @@ impl CaptionFile {
 
     fn order_first(&mut self, activation: &Activation, adds: bool) {
         let is_prose = self.kind() == Kind::Prose;
+        let begins = folded(&self.caption());
         let mut place = 0;
         for tag in activation.tags() {
             match self.position(tag) {
+                _ if is_prose && begins.starts_with(&folded(tag)) => continue,
                 Some(_) if is_prose => continue,
                 Some(at) => self.move_part(at, place),
                 None if adds => self.insert(place, tag),
@@ -292,7 +291,8 @@ impl CaptionFile {
         Some(Edit::Write { path: self.path.clone(), before: self.read.clone(), after })
     }
 
-    fn line(&self) -> String {
+    /// The first line, with the spaces around it.
+    pub(crate) fn line(&self) -> String {
         let mut line = String::new();
         for (gap, part) in self.gaps.iter().zip(&self.parts) {
             line += gap;

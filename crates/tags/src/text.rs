@@ -5,6 +5,9 @@
 /// What stands between the tags of a caption unless something else is asked for.
 pub const SEPARATOR: &str = ",";
 
+/// Most bytes of a caption file, as in training.
+pub const MOST_BYTES: u64 = 64 << 10;
+
 /// Words of a part of a caption beyond which it is no tag.
 const MOST_WORDS: usize = 6;
 

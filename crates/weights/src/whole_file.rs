@@ -27,6 +27,24 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     })
 }
 
+/// As [`write()`], but the new name may be lost in a power cut until [`sync_folder`] is called for its folder: one call does
+/// for many files.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_one_of_many(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write_unsynced(path, fill, |beside| {
+        patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error))
+    })
+}
+
+/// Brings the names of a folder's files to the disk. Some systems cannot, and the files are whole anyway.
+pub fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        folder.sync_all().ok();
+    }
+}
+
 /// As [`write()`], but never over a file that is there, also if another program makes it in this very moment: that one is
 /// moved to the free name that `elsewhere` finds for it, which is returned.
 ///
@@ -83,8 +101,19 @@ fn link_new(beside: &Path, path: &Path) -> io::Result<()> {
     patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error))
 }
 
-/// Writes a file beside `path`, which `place` then puts there.
+/// Writes a file beside `path`, which `place` then puts there; its name is on disk too.
 fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    write_unsynced(path, fill, place)?;
+    sync_folder(folder_of(path));
+    Ok(())
+}
+
+/// Writes a file beside `path`, which `place` then puts there.
+fn write_unsynced(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     place: impl FnOnce(&Path) -> io::Result<()>,
@@ -105,10 +134,6 @@ fn write_with(
     faults::check()?;
     place(&beside)?;
     beside.disable_cleanup(true);
-    // The rename is on disk once its folder is; some systems cannot flush a folder, and the file is whole anyway.
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().ok();
-    }
     Ok(())
 }
 
@@ -141,11 +166,8 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder_of(to))?;
     faults::check()?;
     patiently(|| std::fs::rename(from, to), is_held)?;
-    for folder in [folder_of(from), folder_of(to)] {
-        if let Ok(folder) = File::open(folder) {
-            folder.sync_all().ok();
-        }
-    }
+    sync_folder(folder_of(from));
+    sync_folder(folder_of(to));
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! Changes of files on disk: whether they are made, making one, taking one back.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,8 @@ const ORIGINALS: &str = ".originals";
 /// So many files are written one after the other; more are written by several threads, since most time goes into waiting
 /// for the disk.
 const FEW: usize = 32;
+/// How many files are written at a time then.
+const WRITERS: usize = 16;
 
 /// Where a change stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,9 @@ impl Files {
             if self.original_bytes(kept).is_err()
                 && let Some(bytes) = self.bytes(at)?
             {
-                write(&self.original(kept), &bytes)?;
+                let to = self.original(kept);
+                write(&to, &bytes)?;
+                whole_file::sync_folder(to.parent().unwrap_or(&to));
             }
         }
         Ok(())
@@ -116,9 +119,33 @@ impl Files {
             Change::Move { .. } => false,
         });
         if only_writes && are_apart && tasks.len() > FEW {
-            return tasks.par_iter().try_for_each(|task| self.make_one(task));
+            return self.make_at_once(tasks);
         }
-        tasks.iter().try_for_each(|task| self.make_one(task))
+        tasks.iter().try_for_each(|task| self.make_one(task))?;
+        self.sync(tasks);
+        Ok(())
+    }
+
+    fn make_at_once(&self, tasks: &[Task]) -> Result<(), Error> {
+        let cause = |error: rayon::ThreadPoolBuildError| {
+            Error::file(
+                self.home.root(),
+                format!("no threads can be started to write files ({error}); close other programs"),
+            )
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(WRITERS).build().map_err(cause)?;
+        pool.install(|| tasks.par_iter().try_for_each(|task| self.make_one(task)))?;
+        self.sync(tasks);
+        Ok(())
+    }
+
+    /// Brings the names of written files to the disk.
+    fn sync(&self, tasks: &[Task]) {
+        let mut folders = HashSet::new();
+        for task in tasks {
+            folders.extend(self.path_of(&task.change).parent().map(Path::to_owned));
+        }
+        folders.iter().for_each(|folder| whole_file::sync_folder(folder));
     }
 
     fn make_one(&self, task: &Task) -> Result<(), Error> {
@@ -155,7 +182,11 @@ impl Files {
             match self.state(&change)? {
                 State::Before => {}
                 State::Other => left.push(self.path_of(&change)),
-                State::After => self.make_one(&Task { change: change.inverse(), bytes: None })?,
+                State::After => {
+                    let task = Task { change: change.inverse(), bytes: None };
+                    self.make_one(&task)?;
+                    self.sync(&[task]);
+                }
             }
         }
         Ok(left)
@@ -219,17 +250,13 @@ impl Files {
     }
 }
 
+/// Writes a file; its name comes to the disk with its folder.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    whole_file::write(path, |out| out.write_all(bytes)).map_err(|error| Error::io(path, "written", &error))
+    let written = whole_file::write_one_of_many(path, |out| out.write_all(bytes));
+    written.map_err(|error| Error::io(path, "written", &error))
 }
 
 /// Removes a file whose content is in the journal or among the originals.
 fn remove(path: &Path) -> Result<(), Error> {
-    faults::check().and_then(|()| std::fs::remove_file(path)).map_err(|error| Error::io(path, "removed", &error))?;
-    if let Some(folder) = path.parent()
-        && let Ok(folder) = File::open(folder)
-    {
-        folder.sync_all().ok();
-    }
-    Ok(())
+    faults::check().and_then(|()| std::fs::remove_file(path)).map_err(|error| Error::io(path, "removed", &error))
 }

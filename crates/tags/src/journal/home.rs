@@ -82,6 +82,23 @@ impl Home {
         }
     }
 
+    /// As [`Self::set_aside`], under another name if something of that name was set aside already.
+    ///
+    /// # Errors
+    /// As [`Self::set_aside`].
+    pub fn free_set_aside(&self, path: &Path) -> Result<PathBuf, Error> {
+        let first = self.set_aside(path)?;
+        let mut free = first.clone();
+        let mut number = 2;
+        while free.symlink_metadata().is_ok() {
+            let stem = first.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let end = first.extension().map(|end| format!(".{}", end.to_string_lossy())).unwrap_or_default();
+            free = first.with_file_name(format!("{stem}.{number}{end}"));
+            number += 1;
+        }
+        Ok(free)
+    }
+
     /// How the journal names a file or folder.
     ///
     /// # Errors

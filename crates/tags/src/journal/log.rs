@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use lorabake_weights::faults;
+use lorabake_weights::{faults, whole_file};
 
 use super::record::{Change, Ended, Line, Step, sum};
 use crate::error::Error;
@@ -179,10 +179,10 @@ impl Log {
         file.write_all(text)?;
         faults::check()?;
         file.sync_all()?;
-        if let Some(folder) = self.path.parent()
-            && let Ok(folder) = File::open(folder)
+        if self.length == 0
+            && let Some(folder) = self.path.parent()
         {
-            folder.sync_all().ok();
+            whole_file::sync_folder(folder);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::home::Home;
 use super::spot::Spot;
-use crate::caption_file::MOST_BYTES;
 use crate::error::Error;
+use crate::text::MOST_BYTES;
 
 /// The snapshot's file in the folder of the journal.
 const NAME: &str = "captions_at_first.jsonl";

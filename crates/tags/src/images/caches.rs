@@ -1,0 +1,54 @@
+//! Latents that trainers keep beside an image in `.npz` files: sd-scripts takes them for those of the image as long as they have
+//! its name, so that they go when the image is edited.
+
+use std::path::{Path, PathBuf};
+
+/// The cache files of an image's latents: `a.npz`, `a_0512x0768_sd.npz` and the like. Cached texts are others.
+pub fn stale_caches(image: &Path) -> Vec<PathBuf> {
+    let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut caches = Vec::new();
+    for entry in image.parent().into_iter().flat_map(|folder| folder.read_dir().into_iter().flatten()).flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(rest) = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(".npz"))
+            && (rest.is_empty() || is_size(rest))
+        {
+            caches.push(entry.path());
+        }
+    }
+    caches.sort();
+    caches
+}
+
+/// Whether it is `_0512x0768`, with or without a family behind it.
+fn is_size(text: &str) -> bool {
+    let Some(text) = text.strip_prefix('_') else { return false };
+    let size = text.split('_').next().unwrap_or_default();
+    let Some((width, height)) = size.split_once('x') else { return false };
+    [width, height].iter().all(|side| !side.is_empty() && side.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_latents_of_the_image_are_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "a.png",
+            "a.npz",
+            "a_0512x0768_sd.npz",
+            "a_0512x0768.npz",
+            "a_te_outputs.npz",
+            "a_b.npz",
+            "ab.npz",
+            "b_0512x0768_sd.npz",
+            "a_b_0512x0768_sd.npz",
+        ] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let caches = stale_caches(&folder.path().join("a.png"));
+        let names: Vec<_> = caches.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.npz", "a_0512x0768.npz", "a_0512x0768_sd.npz"]);
+    }
+}

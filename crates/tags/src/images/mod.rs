@@ -1,0 +1,114 @@
+//! Edits of images: cut to the shape of a bucket, padded, freed of borders, flattened on a colour. An image becomes another
+//! content of the same file, which [`crate::Journal`] writes, so that the original is kept and comes back.
+//!
+//! What is written is upright, of 8 bits, in the format that the content had, and carries on what it said of itself: EXIF, colour
+//! profile, texts of PNG. A JPEG is compressed anew, a WebP becomes a lossless one.
+
+mod borders;
+mod caches;
+mod mask;
+mod picture;
+mod shape;
+
+use lorabake_pixels::{Rgba, pillow};
+
+pub use borders::{Borders, borders};
+pub use caches::stale_caches;
+pub use mask::mask;
+pub use picture::{JPEG_QUALITY, Picture};
+pub use shape::{Anchor, Shape};
+
+/// An edit of an image.
+#[derive(Debug, Clone)]
+pub enum ImageEdit {
+    /// Cuts off what the shape does not hold.
+    Crop {
+        /// The shape.
+        shape: Shape,
+        /// Which part stays.
+        anchor: Anchor,
+    },
+    /// Adds what is missing to the shape.
+    Pad {
+        /// The shape.
+        shape: Shape,
+        /// Where the image is in it.
+        anchor: Anchor,
+        /// What is added.
+        fill: Fill,
+    },
+    /// Cuts off lines of one colour at the sides.
+    RemoveBorders {
+        /// Also those at one side alone, which may be a plain background.
+        one_side: bool,
+    },
+    /// Puts a colour behind what is transparent.
+    Flatten([u8; 3]),
+}
+
+/// What is added around an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// A colour.
+    Color([u8; 3]),
+    /// The pixels at the edge, again and again.
+    Edge,
+}
+
+impl ImageEdit {
+    /// The edited pixels; `None` if there is nothing to do, or a shape has no place for the image.
+    pub fn act_on(&self, picture: &Picture) -> Option<Rgba> {
+        let pixels = picture.pixels();
+        match self {
+            Self::Crop { shape, anchor } => {
+                let size = shape.within(pixels.size())?;
+                if size == pixels.size() {
+                    return None;
+                }
+                let room = (pixels.width - size.0, pixels.height - size.1);
+                Some(pixels.crop(size, anchor.of(room)))
+            }
+            Self::Pad { shape, anchor, fill } => {
+                let size = shape.around(pixels.size())?;
+                if size == pixels.size() {
+                    return None;
+                }
+                let room = (size.0 - pixels.width, size.1 - pixels.height);
+                Some(padded(pixels, size, anchor.of(room), *fill))
+            }
+            Self::RemoveBorders { one_side } => {
+                let found = borders(pixels).chosen(pixels.size(), *one_side);
+                let size = (pixels.width - found.left - found.right, pixels.height - found.top - found.bottom);
+                if size == pixels.size() {
+                    return None;
+                }
+                Some(pixels.crop(size, (found.left, found.top)))
+            }
+            Self::Flatten(color) => {
+                if !picture.has_alpha() {
+                    return None;
+                }
+                let flat = pillow::flattened(pixels, *color);
+                Some(flat.map(|[red, green, blue]| [red, green, blue, u8::MAX]))
+            }
+        }
+    }
+}
+
+/// The image on a canvas of `size`, with its left upper corner `at`.
+fn padded(pixels: &Rgba, size: (u32, u32), at: (u32, u32), fill: Fill) -> Rgba {
+    if let Fill::Color([red, green, blue]) = fill {
+        let mut canvas = Rgba::filled(size, [red, green, blue, u8::MAX]);
+        pillow::paste(&mut canvas, pixels, (i64::from(at.0), i64::from(at.1)));
+        return canvas;
+    }
+    let mut data = Vec::with_capacity(size.0 as usize * size.1 as usize * 4);
+    for row in 0..size.1 {
+        let row = row.saturating_sub(at.1).min(pixels.height - 1) as usize;
+        for column in 0..size.0 {
+            let column = column.saturating_sub(at.0).min(pixels.width - 1) as usize;
+            data.extend_from_slice(&pixels.data[(row * pixels.width as usize + column) * 4..][..4]);
+        }
+    }
+    Rgba { width: size.0, height: size.1, data }
+}
