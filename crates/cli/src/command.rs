@@ -21,6 +21,8 @@ pub enum Command {
     Plan,
     /// Write a recipe for your subject, each value with its reason
     Advise(cmd::advise::Args),
+    /// Tell what is wrong with images, captions and tags before anything is trained
+    Check(Box<cmd::check::Args>),
     /// Turn a preset of the kohya GUI or OneTrainer, or the settings inside a LoRA, into a recipe file
     Import(cmd::import::Args),
     /// Show what a model or a LoRA is: family, blocks, ranks, training, tags, hashes

@@ -7,6 +7,7 @@ mod bake;
 mod blocks;
 mod cmd {
     pub mod advise;
+    pub mod check;
     pub mod completions;
     pub mod convert;
     pub mod demo;
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
             Ok(Command::Generate(args)) => cmd::generate::run(&args),
             Ok(Command::Grid(args)) => cmd::grid::run(&args),
             Ok(Command::Advise(args)) => cmd::advise::run(&args),
+            Ok(Command::Check(args)) => cmd::check::run(&args),
             Ok(Command::Import(args)) => cmd::import::run(&args),
             Ok(Command::Inspect(args)) => cmd::inspect::run(&args),
             Ok(Command::Judge(args)) => cmd::judge::run(&args),

@@ -50,8 +50,8 @@ pub struct Item {
     pub path: PathBuf,
     /// The caption, before the caption rules; with wildcards it may have several lines.
     pub caption: String,
-    /// The caption stands in a file of its own.
-    pub captioned: bool,
+    /// The file that the caption stands in; `None` if the folder's words stand in for it.
+    pub caption_file: Option<PathBuf>,
     /// The image that weighs its loss (`--conditioning_data_dir`).
     pub mask: Option<PathBuf>,
     /// The folder's repeats.
@@ -77,6 +77,13 @@ pub struct LeftOut {
     pub path: PathBuf,
     /// Why it takes no part.
     pub reason: Reason,
+}
+
+impl Item {
+    /// Whether the caption stands in a file of its own.
+    pub fn is_captioned(&self) -> bool {
+        self.caption_file.is_some()
+    }
 }
 
 impl Dataset {

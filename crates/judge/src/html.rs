@@ -45,14 +45,20 @@ const QUALITY: u8 = 90;
 /// The address of a picture that is only to be looked at: small ones as they are, large ones at 512 pixels as JPEG, since a
 /// page of fifty would else have 80 MB. Empty if it cannot be encoded.
 pub fn small_picture_address(picture: &Rgb) -> String {
-    let longest = picture.width.max(picture.height);
-    if longest < SHOWN {
+    if picture.width.max(picture.height) < SHOWN {
         return picture_address(picture);
     }
-    let length = |side: u32| (u64::from(side) * u64::from(SHOWN) / u64::from(longest)).max(1) as u32;
+    thumbnail_address(picture, SHOWN, QUALITY)
+}
+
+/// The address of a picture as JPEG, made smaller if its longer side has more than `side` pixels. Empty if it cannot be
+/// encoded.
+pub fn thumbnail_address(picture: &Rgb, side: u32, quality: u8) -> String {
+    let longest = picture.width.max(picture.height).max(side);
+    let length = |own: u32| (u64::from(own) * u64::from(side) / u64::from(longest)).max(1) as u32;
     let small = resize(picture, (length(picture.width), length(picture.height)), Filter::Lanczos);
     let mut file = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut file, QUALITY);
+    let encoder = JpegEncoder::new_with_quality(&mut file, quality);
     let written = encoder.write_image(&small.data, small.width, small.height, image::ExtendedColorType::Rgb8);
     if written.is_err() {
         return String::new();

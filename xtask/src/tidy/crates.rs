@@ -20,13 +20,14 @@ enum May {
 }
 
 /// Which of our crates each of them may use, after design and data flow; what it does use stands in ARCHITECTURE.md.
-const MAY_USE: [(&str, May); 21] = [
+const MAY_USE: [(&str, May); 22] = [
     ("recipe", May::Use(&[])),
     ("pixels", May::Use(&[])),
     ("onnx", May::Use(&[])),
     ("data", May::Use(&["recipe", "pixels"])),
     ("weights", May::Use(&["recipe"])),
     ("tags", May::Use(&["recipe", "pixels", "data", "weights"])),
+    ("check", May::Use(&["recipe", "pixels", "data", "tags"])),
     ("surgery", May::Use(&["recipe", "weights"])),
     ("ops", May::Use(&[])),
     ("device", May::Use(&["recipe", "ops"])),
@@ -58,7 +59,7 @@ const MAY_USE: [(&str, May); 21] = [
     ("xtask", May::UseAllBefore),
 ];
 /// Crates whose tests take seconds, because they never build the engine.
-const WITHOUT_ENGINE: [&str; 7] = ["recipe", "pixels", "data", "weights", "tags", "surgery", "optim"];
+const WITHOUT_ENGINE: [&str; 8] = ["recipe", "pixels", "data", "weights", "tags", "check", "surgery", "optim"];
 const ENGINE: &str = "burn";
 
 /// A member of the workspace.

@@ -9,6 +9,7 @@
 //! | `long_runs` | a run that is killed, goes on, keeps few snapshots, paints, ends with bad numbers |
 //! | `lost_work` | names tried before training, two runs of one name, a result whose folder is gone |
 //! | `bad_input` | one clear line for everything that is wrong, and nothing written |
+//! | `checks` | `lorabake check`: what is told, written, mended, refused |
 //! | `data_sets` | folders and captions that would train nothing, or not what is meant |
 //! | `elsewhere` | what users of other trainers bring along: files, words, paths |
 //! | `grids` | `lorabake grid`: what is written, how it goes on, what is refused |
@@ -23,6 +24,7 @@
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
+mod checks;
 mod data_sets;
 mod elsewhere;
 mod gachamax;

@@ -4,7 +4,7 @@ pub mod color;
 pub mod crop;
 pub mod face;
 pub mod mask;
-mod resize;
+pub mod resize;
 pub mod view;
 
 pub use lorabake_pixels::{Rgb, decode, probe};

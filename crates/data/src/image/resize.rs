@@ -6,7 +6,7 @@ use lorabake_pixels::{Rgb, opencv};
 use crate::size::Size;
 
 /// Resizes as sd-scripts does by default: area if no side grows, else Lanczos.
-pub(super) fn resize(source: &Rgb, size: Size) -> Rgb {
+pub fn resize(source: &Rgb, size: Size) -> Rgb {
     if source.width >= size.0 && source.height >= size.1 { opencv::area(source, size) } else { lanczos(source, size) }
 }
 

@@ -35,14 +35,17 @@ pub(super) struct Concept {
 }
 
 /// What the name of a concept folder says: `4_red_hat` is 4 repeats of `red_hat`.
-pub(super) struct ConceptName {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConceptName {
+    /// The number.
     pub repeats: i64,
+    /// What follows it.
     pub class_tokens: String,
 }
 
 impl ConceptName {
     /// `None` if the name does not begin with a number.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         let (number, words) = name.split_once('_').unwrap_or((name, ""));
         let repeats = number.trim().parse().ok()?;
         Some(Self { repeats, class_tokens: words.to_owned() })
@@ -103,29 +106,31 @@ fn loose_file(unused: Option<Reason>) -> Option<Reason> {
     }
 }
 
-/// Reads the images of a concept folder into the data set; `data` are the folder's settings.
+/// Reads the images of a concept folder into the data set; `data` are the folder's settings. What can be used is there also if
+/// errors are returned.
 pub(super) fn read(dataset: &mut Dataset, data: &Data, root: &Root, concept: Concept) -> Result<(), Errors> {
     let images = image_files(dataset, data, root, &concept)?;
     if images.is_empty() {
         dataset.left_out.push(LeftOut { path: concept.path, reason: Reason::EmptyFolder });
         return Ok(());
     }
-    let folder = Folder {
+    let mut folder = Folder {
         name: concept.name,
         path: concept.path,
         repeats: concept.repeats,
         class_tokens: concept.class_tokens,
         is_reg: root.is_reg,
         subset: concept.subset,
-        images: images.len(),
-        captioned: images.iter().filter(|image| image.caption.is_some()).count(),
+        images: 0,
+        captioned: 0,
     };
     let index = dataset.folders.len();
     let read: Vec<_> = images.par_iter().map(|image| read_item(image, &folder, index, &data.captions)).collect();
     let mut items = Vec::new();
     let mut errors = Vec::new();
     let mut cut_short = Vec::new();
-    for (result, image) in read.into_iter().zip(&images) {
+    let mut usable = Vec::with_capacity(images.len());
+    for (result, image) in read.into_iter().zip(images) {
         match result {
             Ok(ItemRead { item, has_unread_lines }) => {
                 // A caption without anything in its first line has a warning of its own.
@@ -133,16 +138,19 @@ pub(super) fn read(dataset: &mut Dataset, data: &Data, root: &Root, concept: Con
                     cut_short.extend(image.caption.as_deref().map(name));
                 }
                 items.push(item);
+                usable.push(image);
             }
             Err(found) => errors.extend(found.0),
         }
     }
+    let images = usable;
+    folder.images = images.len();
+    folder.captioned = images.iter().filter(|image| image.caption.is_some()).count();
     if let Some(Mask::Folder(masks)) = &data.mask
         && !folder.is_reg
     {
         errors.extend(masks::assign(masks, &folder, &mut items, &mut dataset.problems));
     }
-    Errors::check(errors)?;
     let by_partner = folder.is_reg && data.reg_pairing == RegPairing::SameName;
     dataset.problems.extend(warnings(&folder, &images, &items, by_partner));
     // The captions of a folder that is in another data set too count once.
@@ -152,7 +160,7 @@ pub(super) fn read(dataset: &mut Dataset, data: &Data, root: &Root, concept: Con
     }
     dataset.items.append(&mut items);
     dataset.folders.push(folder);
-    Ok(())
+    Errors::check(errors)
 }
 
 /// The images of a concept folder with their captions; everything else in it is noted as left out.
@@ -206,7 +214,7 @@ fn read_item(image: &ImageFile, folder: &Folder, index: usize, rules: &CaptionRu
     let item = Item {
         path: image.path.clone(),
         caption: caption.text,
-        captioned: image.caption.is_some(),
+        caption_file: image.caption.clone(),
         mask: None,
         repeats: folder.repeats,
         uses: folder.repeats,

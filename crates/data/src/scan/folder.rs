@@ -101,14 +101,14 @@ pub(super) fn leftover(name: &str) -> Option<Reason> {
 
 /// The folders directly in a folder, by name, without those that programs made for themselves; none if it cannot be
 /// listed.
-pub(super) fn folders_in(dir: &Path) -> Vec<PathBuf> {
+pub fn folders_in(dir: &Path) -> Vec<PathBuf> {
     let mut folders = read_sorted(dir).unwrap_or_default();
     folders.retain(|path| path.is_dir() && leftover(&name(path)).is_none());
     folders
 }
 
 /// Images directly in a folder.
-pub(super) fn images_in(dir: &Path) -> usize {
+pub fn images_in(dir: &Path) -> usize {
     let paths = read_sorted(dir).unwrap_or_default();
     paths.iter().filter(|path| path.is_file() && is_image(path)).count()
 }

@@ -20,9 +20,11 @@ pub mod regularization;
 use lorabake_recipe::data::Data;
 use lorabake_recipe::data::Subset;
 
+pub use self::concept::ConceptName;
 use self::concept::{Concept, DataFolder};
 use self::folder::{Root, images_below, unread_images_below};
-use crate::dataset::Dataset;
+pub use self::folder::{folders_in, images_in};
+use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Errors, IMAGE_DIR};
 use crate::paths::name;
 use crate::problem::Problem;
@@ -33,11 +35,28 @@ use crate::problem::Problem;
 /// Everything that keeps the run from starting, together: folders that are missing or hold no images, broken images and
 /// captions, missing masks.
 pub fn scan(data: &Data) -> Result<Dataset, Errors> {
+    let Survey { dataset, errors } = survey(data);
+    Errors::check(errors)?;
+    Ok(dataset)
+}
+
+/// What can be used of the folders, and everything that keeps a run from starting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Survey {
+    /// What can be used.
+    pub dataset: Dataset,
+    /// What is in the way of a run.
+    pub errors: Vec<Error>,
+}
+
+/// Reads the folders of a recipe's data section as [`scan()`] does, and goes on where that one stops.
+pub fn survey(data: &Data) -> Survey {
     let mut dataset = Dataset::default();
     let mut errors = Vec::new();
     if let Some(config) = &data.config {
         if config.subsets.iter().all(|subset| subset.is_reg) {
-            return Err(Error::OnlyRegularization { file: config.file.clone() }.into());
+            let error = Error::OnlyRegularization { file: config.file.clone() };
+            return Survey { dataset, errors: vec![error] };
         }
         for (index, subset) in config.subsets.iter().enumerate() {
             if let Err(found) = read_subset(&mut dataset, index, subset) {
@@ -55,18 +74,23 @@ pub fn scan(data: &Data) -> Result<Dataset, Errors> {
             }
         }
     }
-    Errors::check(errors)?;
+    let is_whole = errors.is_empty();
     dataset.problems.extend(no_captions(&dataset, data));
-    hold_out::hold_out(&mut dataset, data)?;
-    regularization::balance(&mut dataset, data)?;
-    Ok(dataset)
+    let settled = hold_out::hold_out(&mut dataset, data).and_then(|()| regularization::balance(&mut dataset, data));
+    // Without the files that were left out for their faults, this would tell nothing new.
+    if let Err(error) = settled
+        && is_whole
+    {
+        errors.push(error);
+    }
+    Survey { dataset, errors }
 }
 
 /// A warning if no training image has a caption of its own.
 fn no_captions(dataset: &Dataset, data: &Data) -> Option<Problem> {
     let trained = || dataset.items.iter().filter(|item| !item.is_reg);
     let first = trained().next()?;
-    if trained().any(|item| item.captioned) {
+    if trained().any(Item::is_captioned) {
         return None;
     }
     let suffix = data.caption_extension.as_deref().unwrap_or(".txt");
@@ -106,10 +130,9 @@ fn read_root(dataset: &mut Dataset, data: &Data, root: &Root) -> Result<(), Erro
             errors.extend(found.0);
         }
     }
-    Errors::check(errors)?;
-    if dataset.items.len() > before {
+    if dataset.items.len() > before || !errors.is_empty() {
         dataset.left_out.extend(found.left_out);
-        return Ok(());
+        return Errors::check(errors);
     }
     // The guides point --reg_data_dir at an empty folder when there is no regularization.
     if root.is_reg && images_below(root.dir) == 0 && unread_images_below(root.dir).is_none() {

@@ -131,7 +131,7 @@ fn by_name(dataset: &mut Dataset, members: &Members) -> Result<(), Error> {
             continue;
         };
         item.uses = partner.uses;
-        if !item.captioned {
+        if !item.is_captioned() {
             item.caption = partner.caption;
         }
     }

@@ -43,7 +43,7 @@ fn random_dataset(seed: u64) -> Dataset {
         dataset.items.push(Item {
             path: PathBuf::from(format!("{index}.png")),
             caption: String::new(),
-            captioned: true,
+            caption_file: Some(PathBuf::from(format!("{index}.txt"))),
             mask: None,
             repeats: 1,
             uses: rng.random_range(0..6),
