@@ -37,6 +37,10 @@ pub enum Command {
     Reg(Box<cmd::reg::Args>),
     /// From one image to a LoRA: train a quick one, choose among its pictures, and again with them
     Gachamax(Box<cmd::gachamax::Args>),
+    /// Write captions: the tags that a tagger (WD, JoyTag, cl_tagger, …) sees in each image
+    Tag(Box<cmd::tag::Args>),
+    /// Write where faces are into the names of images, for --face_crop_aug_range
+    Faces(cmd::faces::Args),
     /// Merge LoRAs into a model, LoRAs with each other, or models with each other
     Merge(Box<cmd::merge::Args>),
     /// Give a LoRA another rank or file size, or make a plain LoRA of any other kind

@@ -15,6 +15,7 @@ mod cmd {
     pub mod doctor;
     pub mod edit;
     pub mod extract;
+    pub mod faces;
     pub mod gachamax;
     pub mod generate;
     pub mod grid;
@@ -26,6 +27,7 @@ mod cmd {
     pub mod plan;
     pub mod reg;
     pub mod resize;
+    pub mod tag;
     pub mod train;
 }
 mod command;
@@ -57,8 +59,10 @@ use command::Command;
 static ALLOCATOR: memory::Advising = memory::Advising;
 
 /// Commands whose results are files of their own, so that a report that is lost is no failure.
-const MAKE_FILES: &[&str] =
-    &["train", "generate", "grid", "judge", "demo", "reg", "gachamax", "merge", "resize", "extract", "convert", "edit"];
+const MAKE_FILES: &[&str] = &[
+    "train", "generate", "grid", "judge", "demo", "reg", "gachamax", "tag", "faces", "merge", "resize", "extract",
+    "convert", "edit",
+];
 
 /// Lets GPUs be tried out by another process of this program, and keeps their drivers from complaining about a folder
 /// that a server or a container lacks.
@@ -111,6 +115,8 @@ fn main() -> ExitCode {
             Ok(Command::Judge(args)) => cmd::judge::run(&args),
             Ok(Command::Reg(args)) => cmd::reg::run(&args),
             Ok(Command::Gachamax(args)) => cmd::gachamax::run(&args),
+            Ok(Command::Tag(args)) => cmd::tag::run(&args),
+            Ok(Command::Faces(args)) => cmd::faces::run(&args),
             Ok(Command::Merge(args)) => cmd::merge::run(&args),
             Ok(Command::Resize(args)) => cmd::resize::run(&args),
             Ok(Command::Extract(args)) => cmd::extract::run(&args),

@@ -85,3 +85,14 @@ pub enum Error {
         why: String,
     },
 }
+
+/// On one line and not too long, whatever is in the file.
+pub(crate) fn one_line(text: &str) -> String {
+    const LONG: usize = 200;
+    let mut line: String =
+        text.chars().map(|symbol| if symbol.is_control() { ' ' } else { symbol }).take(LONG).collect();
+    if text.chars().count() > LONG {
+        line.push('…');
+    }
+    line
+}

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! network   .onnx file → Network: its inputs and outputs; values in → values out
+//! listing   what a file says of itself: operators, their versions, the program that made it
 //! error     what may be wrong with a file, one line each
 //! ```
 //!
@@ -9,7 +10,9 @@
 //! Not here: what values mean (pictures, tags), which the crate knows that asks.
 
 mod error;
+mod listing;
 mod network;
 
 pub use error::Error;
+pub use listing::Listing;
 pub use network::{Network, Port, Side, Values};

@@ -1,7 +1,8 @@
 //! A network of an ONNX file, with its inputs and outputs.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use rten::{
     DataType, Dimension, LoadError, LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value,
     ValueType,
 };
-use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
-use crate::error::Error;
+use crate::error::{Error, one_line};
+use crate::listing::{self, Listing};
 
 /// Files beyond this many GB are not read: encoders of pictures and taggers have 0.1 to 1.3.
 const MOST_GIGABYTES: u64 = 4;
@@ -26,6 +27,7 @@ pub struct Network {
     threads: Arc<ThreadPool>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    listing: Listing,
 }
 
 /// An input or an output.
@@ -64,6 +66,7 @@ impl Network {
     /// When the file cannot be read, is larger than 4 GB or no ONNX file, or has an operator that is not built in.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let bytes = read(path)?;
+        let listing = Listing::of(&bytes);
         let mut options = ModelOptions::with_all_ops();
         for suffix in [".data", "_data"] {
             let beside = with_suffix(path, suffix);
@@ -75,6 +78,9 @@ impl Network {
         let loaded = catch_unwind(AssertUnwindSafe(|| options.load(bytes)));
         let model = match loaded {
             Ok(Ok(model)) => model,
+            Ok(Err(error)) if matches!(error.kind(), LoadErrorKind::OperatorInvalid) => {
+                return Err(Error::Unsupported { path: path.to_owned(), why: all_unsupported(path, &error) });
+            }
             Ok(Err(error)) => return Err(refusal(path, &error)),
             Err(_) => return Err(Error::Invalid { path: path.to_owned(), why: "it cannot be taken apart".to_owned() }),
         };
@@ -82,7 +88,7 @@ impl Network {
         let inputs = ports(model.input_ids());
         let outputs = ports(model.output_ids());
         let threads = Arc::new(ThreadPool::with_num_threads(rayon::current_num_threads()));
-        Ok(Self { path: path.to_owned(), threads, inputs, outputs, model })
+        Ok(Self { path: path.to_owned(), threads, inputs, outputs, listing, model })
     }
 
     /// The file.
@@ -100,6 +106,16 @@ impl Network {
         &self.outputs
     }
 
+    /// What its file says of itself.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    /// What its file says under `name` beside the network, such as the names of classes.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.model.metadata().get(name)
+    }
+
     /// How many weights it has.
     pub fn weights(&self) -> usize {
         self.model.total_params()
@@ -113,19 +129,46 @@ impl Network {
     /// # Panics
     /// If there is no such output.
     pub fn run(&self, values: Values, output: usize) -> Result<Values, Error> {
-        let wanted = self.model.output_ids()[output];
+        Ok(self.run_all(values, &[output])?.remove(0))
+    }
+
+    /// What each of the outputs with these numbers is for `values` as the first input; whole numbers come as f32.
+    ///
+    /// # Errors
+    /// As for [`Network::run`].
+    ///
+    /// # Panics
+    /// If there is no such output.
+    pub fn run_all(&self, values: Values, outputs: &[usize]) -> Result<Vec<Values>, Error> {
+        let wanted: Vec<NodeId> = outputs.iter().map(|output| self.model.output_ids()[*output]).collect();
         let Some(input) = self.model.input_ids().first() else { return Err(self.failed("it has no input")) };
         self.check_shape(&values.shape)?;
         let given = Value::from_shape(&values.shape, values.values).map_err(|why| self.failed(&why.to_string()))?;
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
-        let run = || self.model.run(vec![(*input, given.into())], &[wanted], Some(options));
+        let run = || self.model.run(vec![(*input, given.into())], &wanted, Some(options));
         let results = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(results) => results.map_err(|why| self.failed(&why.to_string()))?,
             Err(_) => return Err(self.failed("the runtime gave up")),
         };
-        let Some(value) = results.into_iter().next() else { return Err(self.failed("it gave nothing")) };
-        let tensor: Tensor<f32> = value.try_into().map_err(|_| self.failed("what it gives are no f32 values"))?;
-        Ok(Values { shape: tensor.shape().to_vec(), values: tensor.to_vec() })
+        let mut all = Vec::with_capacity(results.len());
+        for value in results {
+            all.push(self.values_of(value)?);
+        }
+        if all.len() < outputs.len() {
+            return Err(self.failed("it gave nothing"));
+        }
+        Ok(all)
+    }
+
+    fn values_of(&self, value: Value) -> Result<Values, Error> {
+        match value {
+            Value::FloatTensor(tensor) => Ok(Values { shape: tensor.shape().to_vec(), values: tensor.to_vec() }),
+            Value::Int32Tensor(tensor) => {
+                let values = tensor.to_vec().into_iter().map(|number| number as f32).collect();
+                Ok(Values { shape: tensor.shape().to_vec(), values })
+            }
+            _ => Err(self.failed("what it gives are no f32 values")),
+        }
     }
 
     fn check_shape(&self, given: &[usize]) -> Result<(), Error> {
@@ -174,6 +217,16 @@ impl Port {
     }
 }
 
+impl Display for Port {
+    /// `name, 1 × 3 × 224 × 224`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let shape =
+            self.shape.as_ref().map_or_else(|| "of a shape that is not told".to_owned(), |shape| shape_in_words(shape));
+        let kind = if self.is_f32 { "" } else { ", whole numbers" };
+        write!(f, "{}, {shape}{kind}", one_line(&self.name))
+    }
+}
+
 /// A shape as people write it, `1 × 3 × 224 × 224`; a side that is free is `any`.
 pub(crate) fn shape_in_words(shape: &[Side]) -> String {
     let side = |side: &Side| match side {
@@ -208,7 +261,6 @@ fn refusal(path: &Path, error: &LoadError) -> Error {
             Error::NotOnnx { path, why: "it begins as another kind of file does".to_owned() }
         }
         LoadErrorKind::ParseError | LoadErrorKind::IoError => Error::NotOnnx { path, why },
-        LoadErrorKind::OperatorInvalid => Error::Unsupported { path, why },
         LoadErrorKind::ExternalDataError => {
             let data = with_suffix(&path, ".data").file_name().unwrap_or_default().to_string_lossy().into_owned();
             Error::WeightsElsewhere { path, data, why }
@@ -217,15 +269,33 @@ fn refusal(path: &Path, error: &LoadError) -> Error {
     }
 }
 
-/// On one line and not too long, whatever is in the file.
-fn one_line(text: &str) -> String {
-    const LONG: usize = 200;
-    let mut line: String =
-        text.chars().map(|symbol| if symbol.is_control() { ' ' } else { symbol }).take(LONG).collect();
-    if text.chars().count() > LONG {
-        line.push('…');
+/// Each operator that is not built in, once; `error` is what the runtime stumbled over first.
+fn all_unsupported(path: &Path, error: &LoadError) -> String {
+    const NAMED: usize = 8;
+    let first = one_line(&error.to_string());
+    let Ok(file) = read(path) else { return first };
+    let mut seen = BTreeSet::new();
+    let mut refused: Vec<String> = Vec::new();
+    for node in listing::nodes(&file) {
+        if !seen.insert(node.operator.clone()) {
+            continue;
+        }
+        let alone = node.alone(&file);
+        let loaded = catch_unwind(AssertUnwindSafe(|| ModelOptions::with_all_ops().load(alone)));
+        let is_refused = match loaded {
+            Ok(Err(error)) => matches!(error.kind(), LoadErrorKind::OperatorInvalid),
+            Ok(Ok(_)) => false,
+            Err(_) => true,
+        };
+        if is_refused {
+            refused.push(node.words);
+        }
     }
-    line
+    match refused.len() {
+        0 | 1 => first,
+        count if count > NAMED => format!("{} and {} more", refused[..NAMED].join(", "), count - NAMED),
+        _ => refused.join(", "),
+    }
 }
 
 #[cfg(test)]

@@ -20,10 +20,11 @@ enum May {
 }
 
 /// Which of our crates each of them may use, after design and data flow; what it does use stands in ARCHITECTURE.md.
-const MAY_USE: [(&str, May); 22] = [
+const MAY_USE: [(&str, May); 23] = [
     ("recipe", May::Use(&[])),
     ("pixels", May::Use(&[])),
     ("onnx", May::Use(&[])),
+    ("vision", May::Use(&["pixels", "onnx"])),
     ("data", May::Use(&["recipe", "pixels"])),
     ("weights", May::Use(&["recipe"])),
     ("tags", May::Use(&["recipe", "pixels", "data", "weights"])),
@@ -32,10 +33,13 @@ const MAY_USE: [(&str, May); 22] = [
     ("ops", May::Use(&[])),
     ("device", May::Use(&["recipe", "ops"])),
     ("adapter", May::Use(&["recipe", "ops"])),
-    ("model", May::Use(&["weights", "ops", "adapter"])),
+    ("model", May::Use(&["vision", "weights", "ops", "adapter"])),
     ("lora", May::Use(&["recipe", "weights", "adapter", "model"])),
     ("diffusion", May::Use(&["recipe"])),
-    ("generate", May::Use(&["recipe", "pixels", "weights", "ops", "device", "adapter", "model", "lora", "diffusion"])),
+    (
+        "generate",
+        May::Use(&["recipe", "pixels", "vision", "weights", "ops", "device", "adapter", "model", "lora", "diffusion"]),
+    ),
     ("optim", May::Use(&["recipe"])),
     ("train", May::UseAllBefore),
     ("judge", May::UseAllBefore),
@@ -59,7 +63,7 @@ const MAY_USE: [(&str, May); 22] = [
     ("xtask", May::UseAllBefore),
 ];
 /// Crates whose tests take seconds, because they never build the engine.
-const WITHOUT_ENGINE: [&str; 8] = ["recipe", "pixels", "data", "weights", "tags", "check", "surgery", "optim"];
+const WITHOUT_ENGINE: [&str; 9] = ["recipe", "pixels", "vision", "data", "weights", "tags", "check", "surgery", "optim"];
 const ENGINE: &str = "burn";
 
 /// A member of the workspace.

@@ -24,6 +24,8 @@ pub use super::wanted::Single;
 pub struct Picture {
     /// The picture.
     pub order: Order,
+    /// What it was ordered by.
+    pub settings: PictureSettings,
     /// Its file's name, if the prompt file gives one.
     pub file_name: Option<String>,
 }
@@ -35,6 +37,10 @@ pub struct Jobs {
     pub pictures: Vec<Picture>,
     /// Where what they name is found.
     pub library: Library,
+    /// What they begin with beside settings.
+    pub originals: Originals,
+    /// The checkpoint's usual side in pixels.
+    pub side: usize,
     /// Settings of the picture that `--like` names.
     pub like: Option<PictureSettings>,
 }
@@ -128,9 +134,12 @@ impl Jobs {
         let mut pictures = Vec::new();
         for wanted in &wishes.singles {
             let Ordered { mut order, notes } = wishes.order(&wanted.settings, side)?;
+            let mut settings = wanted.settings.clone();
             if let Some((values, [rows, columns])) = &noise {
                 order.request.size = [columns * 8, rows * 8];
                 order.request.noise = Some(values.clone());
+                settings.width = Some(columns * 8);
+                settings.height = Some(rows * 8);
             }
             for note in notes.into_iter().chain(effect::notes(args, order.request.sampling.sampler)) {
                 if !told.contains(&note) && !args.texts.explain {
@@ -138,12 +147,13 @@ impl Jobs {
                     told.push(note);
                 }
             }
-            pictures.push(Picture { order, file_name: wanted.file_name.clone() });
+            pictures.push(Picture { order, settings, file_name: wanted.file_name.clone() });
         }
         if noise.is_some() && pictures.len() > 1 {
             bail!("--latent: all pictures would begin with the same noise; ask for a single one");
         }
-        Ok(Self { pictures, library: wishes.library, like: wishes.like })
+        let Wishes { library, originals, like, .. } = wishes;
+        Ok(Self { pictures, library, originals, side, like })
     }
 }
 
@@ -182,7 +192,7 @@ fn like(path: &Path) -> Result<PictureSettings> {
         ));
     }
     if !settings.detailer.is_empty() {
-        terminal::say("note: --like: what ADetailer did is not repeated");
+        terminal::say("note: --like: what ADetailer did is not repeated by itself; give its detector by --detailer");
     }
     Ok(settings)
 }

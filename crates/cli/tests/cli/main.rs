@@ -21,11 +21,14 @@
 //! | `pictures` | `lorabake generate` from pictures, and tags that never act |
 //! | `prompt_files` | what files of prompts may ask for |
 //! | `reg` | regularization images that the model paints |
+//! | `tagging` | captions by taggers: what is written, what stays, sd-scripts' words |
+//! | `detailer` | what a detector finds and is painted again |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
 mod checks;
 mod data_sets;
+mod detailer;
 mod elsewhere;
 mod gachamax;
 mod grids;
@@ -40,4 +43,5 @@ mod prompt_files;
 mod recipes;
 mod reg;
 mod sandbox;
+mod tagging;
 mod terminal;

@@ -4,8 +4,8 @@
 use burn::tensor::Tensor;
 use lorabake_ops::FrozenConv;
 
+use super::Candidate;
 use super::blocks::Conv;
-use super::boxes::Candidate;
 use crate::nn::Builder;
 
 /// Distances in a distribution.

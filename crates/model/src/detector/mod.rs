@@ -1,9 +1,7 @@
 //! YOLOv8: where in a picture are faces, hands, people (Jocher et al., ultralytics 8; names as there).
 
 mod blocks;
-mod boxes;
 mod head;
-mod letterbox;
 
 use std::path::Path;
 
@@ -11,15 +9,14 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use lorabake_ops::WeightDtype;
+use lorabake_vision::detector::STRIDE;
 use lorabake_weights::network_file::detector;
 use lorabake_weights::{Error, NetworkFile};
 
 use crate::nn::{self, Builder};
 use blocks::{C2f, Conv, Sppf};
-pub use boxes::{Candidate, Detection, suppressed};
 use head::Head;
-use letterbox::STRIDE;
-pub use letterbox::{Pixels, Shape, letterboxed, placed};
+pub use lorabake_vision::detector::{Candidate, Detection, Pixels, Shape, letterboxed, placed, suppressed};
 
 /// How a picture is searched.
 #[derive(Debug, Clone, Copy, PartialEq)]

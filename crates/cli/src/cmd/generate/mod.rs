@@ -1,5 +1,6 @@
 //! `lorabake generate`: pictures from prompts, as the AUTOMATIC1111 web UI makes them.
 
+mod detailer;
 mod output;
 mod pictures;
 mod show;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::{Batch, Jobs};
 use crate::told::Told;
+use pictures::Work;
 
 /// The options; their comments are the texts of `--help`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +21,8 @@ use crate::told::Told;
 pub struct Args {
     #[command(flatten)]
     picture: PictureArgs,
+    #[command(flatten)]
+    detailer: detailer::DetailerArgs,
     #[command(flatten)]
     output: output::OutputArgs,
 }
@@ -28,7 +32,7 @@ pub struct Args {
 /// # Errors
 /// Whatever is wrong with options, prompts or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let Args { picture, output } = args;
+    let Args { picture, detailer, output } = args;
     let mut told = Told::default();
     let model = picture.model.open_model(&mut told)?;
     let batch = Batch { count: output.count, skip: output.skip, out: &output.out };
@@ -37,9 +41,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output.naming()?;
         return show::explain(picture, &model, &jobs);
     }
+    let units = detailer.units()?;
     let target = output.target(jobs.pictures.len())?;
     picture.model.set_threads()?;
     let tiling = jobs.pictures.iter().any(|picture| picture.order.request.tiling);
     let easel = picture.model.easel(model, tiling, &picture.library.embedding_dir, &mut told)?;
-    pictures::paint_all(output, easel, &jobs, &target)
+    pictures::paint_all(output, easel, &Work { jobs: &jobs, units: &units, target: &target })
 }

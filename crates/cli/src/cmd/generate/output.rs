@@ -30,7 +30,7 @@ pub struct OutputArgs {
     #[arg(long)]
     pub grid: bool,
     /// Paint every picture without and with its LoRAs, and write one labelled grid of them.
-    #[arg(long, conflicts_with_all = ["grid", "skip", "preview", "name", "format"])]
+    #[arg(long, conflicts_with_all = ["grid", "skip", "preview", "name", "format", "detailer"])]
     pub compare: bool,
     /// Writes a rough preview beside the picture every so many calls of the network, lorabake-preview.png or
     /// NAME.preview.png; it goes when the picture is done.

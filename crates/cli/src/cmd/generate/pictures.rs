@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lorabake_generate::easel::{Easel, ModelFacts, Order};
+use lorabake_generate::adetailer::{Base, OpenUnit, detail};
+use lorabake_generate::easel::{Easel, Finished, ModelFacts, Order};
 use lorabake_generate::file_hashes;
 use lorabake_generate::file_names::{Facts, next_number};
 use lorabake_generate::picture_file::{Pixels, Target, save};
@@ -18,11 +19,22 @@ use crate::picture_args::jobs::{Jobs, Picture};
 use crate::stop;
 use crate::terminal::{self, Shown};
 
+/// What is painted, and where it goes.
+pub struct Work<'a> {
+    /// The pictures.
+    pub jobs: &'a Jobs,
+    /// What of each is found and painted again.
+    pub units: &'a [OpenUnit],
+    /// Where they go.
+    pub target: &'a Target,
+}
+
 /// Paints everything; pictures with the same networks share them.
 ///
 /// # Errors
 /// As [`Easel::paint`], and when a picture cannot be written.
-pub fn paint_all(output: &OutputArgs, mut easel: Easel, jobs: &Jobs, target: &Target) -> Result<ExitCode> {
+pub fn paint_all(output: &OutputArgs, mut easel: Easel, work: &Work<'_>) -> Result<ExitCode> {
+    let Work { jobs, target, .. } = *work;
     if output.compare {
         return compare(easel, jobs, target);
     }
@@ -40,7 +52,8 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, jobs: &Jobs, target: &Ta
         }
         let name = format!("picture {} of {count}", index + 1);
         let preview = output.preview.map(|every| Preview { every: usize::from(every), path: preview_path(target) });
-        let finished = match paint::paint(&mut easel, &picture.order, &name, preview) {
+        let painted = paint::paint(&mut easel, &picture.order, &name, preview);
+        let finished = match painted.and_then(|finished| detailed(&mut easel, work, picture, &name, finished)) {
             Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
             finished => finished?,
         };
@@ -62,6 +75,32 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, jobs: &Jobs, target: &Ta
         save_grid(target, &done, &text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The picture with what the detectors find in it painted again.
+fn detailed(
+    easel: &mut Easel,
+    work: &Work<'_>,
+    picture: &Picture,
+    name: &str,
+    mut finished: Finished,
+) -> Result<Finished> {
+    if work.units.is_empty() {
+        return Ok(finished);
+    }
+    let Jobs { library, originals, side, .. } = work.jobs;
+    let base = Base { settings: &picture.settings, library, originals, side: *side };
+    let counts = detail(easel, work.units, base, &mut finished, &mut |easel, order, which| {
+        paint::hold(easel, order)?;
+        paint::paint(easel, order, &format!("{name}, detail {} of {}", which.area + 1, which.of), None)
+    })?;
+    for (count, OpenUnit { unit, .. }) in counts.into_iter().zip(work.units) {
+        if count == 0 {
+            let model = Shown(unit.model.display());
+            terminal::say(&format!("{name}: {model} found nothing that is painted again"));
+        }
+    }
+    Ok(finished)
 }
 
 /// Writes one sheet of all pictures beside them.

@@ -31,8 +31,22 @@ const APART: f32 = 7680.0;
 /// The boxes of more than this score, the likeliest first; of those of one class that overlap by more than `iou`
 /// (intersection over union) the likeliest stays.
 pub fn suppressed(candidates: &[Candidate], confidence: f32, iou: f32) -> Vec<Detection> {
+    kept(candidates, confidence, iou).into_iter().map(|kept| kept.detection).collect()
+}
+
+/// A box that stays, and the cell that it is from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Kept {
+    /// The box.
+    pub detection: Detection,
+    /// The candidate, by number.
+    pub candidate: usize,
+}
+
+/// As [`suppressed`], each with its candidate.
+pub(super) fn kept(candidates: &[Candidate], confidence: f32, iou: f32) -> Vec<Kept> {
     let mut found = Vec::new();
-    for candidate in candidates {
+    for (index, candidate) in candidates.iter().enumerate() {
         let mut class = 0;
         for (other, score) in candidate.scores.iter().enumerate() {
             if *score > candidate.scores[class] {
@@ -44,18 +58,18 @@ pub fn suppressed(candidates: &[Candidate], confidence: f32, iou: f32) -> Vec<De
             let [x, y] = candidate.center;
             let [width, height] = candidate.size;
             let sides = [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0];
-            found.push(Detection { sides, score, class });
+            found.push(Kept { detection: Detection { sides, score, class }, candidate: index });
         }
     }
-    found.sort_by(|one, other| other.score.total_cmp(&one.score));
+    found.sort_by(|one, other| other.detection.score.total_cmp(&one.detection.score));
     found.truncate(MOST_COMPARED);
-    let mut kept: Vec<Detection> = Vec::new();
-    for detection in found {
+    let mut kept: Vec<Kept> = Vec::new();
+    for one in found {
         if kept.len() == MOST_KEPT {
             break;
         }
-        if kept.iter().all(|better| overlap(better, &detection) <= iou) {
-            kept.push(detection);
+        if kept.iter().all(|better| overlap(&better.detection, &one.detection) <= iou) {
+            kept.push(one);
         }
     }
     kept

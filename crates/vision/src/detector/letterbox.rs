@@ -6,7 +6,7 @@ const COLOURS: usize = 3;
 /// The grey around the image.
 const GREY: u8 = 114;
 /// Sides of the input are multiples of this.
-pub(super) const STRIDE: usize = 32;
+pub const STRIDE: usize = 32;
 /// Weights of pixels are whole numbers of this share.
 const ONE: f32 = 2048.0;
 
