@@ -155,27 +155,58 @@ impl<'v> Reader<'_, 'v> {
         Ok(Trained { method, parameters: method.parameters(self.layer), values })
     }
 
+    /// LyCORIS' present form if it fits alone, else its first one.
     fn glora(&self) -> Result<Glora, String> {
-        if self.layer.kernel() != 1 {
-            return Err("GLoRA is for layers without a kernel".into());
+        let axis = |name: &str, axis: usize| self.tensors.get(name).and_then(|tensor| tensor.shape.get(axis)).copied();
+        let inputs = self.layer.inputs();
+        let outputs = self.layer.outputs();
+        let is_first = axis("a1.weight", 1) == Some(inputs) && axis("b2.weight", 0) == Some(outputs);
+        let is_present = axis("a1.weight", 0) == Some(inputs) && axis("b1.weight", 0) == Some(outputs);
+        if is_present && !is_first {
+            return self.present_glora();
         }
-        let rank = |name: &str, side: usize| match self.tensors.get(name) {
+        if self.layer.kernel() != 1 {
+            return Err("GLoRA in its first form is for layers without a kernel".into());
+        }
+        let of_a = self.rank("a1.weight", inputs)?;
+        let of_b = self.rank("b1.weight", inputs)?;
+        Ok(Glora {
+            a: self.sized("a2.weight", of_a * inputs)?.to_vec(),
+            after_a: self.sized("a1.weight", of_a * inputs)?.to_vec(),
+            b: self.sized("b2.weight", of_b * outputs)?.to_vec(),
+            after_b: self.sized("b1.weight", of_b * inputs)?.to_vec(),
+            taps: 1,
+            scale: self.scalar("scale")?.unwrap_or(1.0),
+        })
+    }
+
+    fn present_glora(&self) -> Result<Glora, String> {
+        let inputs = self.layer.inputs();
+        let of_a = self.rank("a1.weight", inputs)?;
+        let of_b = self.rank("b1.weight", self.layer.outputs())?;
+        let scale = match self.scalar("scale")? {
+            Some(scale) => scale,
+            None => self.scalar("alpha")?.unwrap_or(of_a as f64) / of_a as f64,
+        };
+        Ok(Glora {
+            a: self.sized("a1.weight", of_a * inputs)?.to_vec(),
+            after_a: self.sized("a2.weight", of_a * inputs)?.to_vec(),
+            b: self.sized("b1.weight", of_b * self.layer.outputs())?.to_vec(),
+            after_b: self.sized("b2.weight", of_b * self.columns())?.to_vec(),
+            taps: self.layer.kernel() * self.layer.kernel(),
+            scale,
+        })
+    }
+
+    /// The shorter side of a factor whose other one is `side`.
+    fn rank(&self, name: &str, side: usize) -> Result<usize, String> {
+        match self.tensors.get(name) {
             Some(tensor) if !tensor.values.is_empty() && tensor.values.len().is_multiple_of(side) => {
                 Ok(tensor.values.len() / side)
             }
             Some(tensor) => Err(format!("{name} has shape {:?}, which does not fit this layer", tensor.shape)),
             None => Err(format!("{name} is missing")),
-        };
-        let inputs = self.layer.inputs();
-        let of_a = rank("a1.weight", inputs)?;
-        let of_b = rank("b1.weight", inputs)?;
-        Ok(Glora {
-            a1: self.sized("a1.weight", of_a * inputs)?.to_vec(),
-            a2: self.sized("a2.weight", of_a * inputs)?.to_vec(),
-            b1: self.sized("b1.weight", of_b * inputs)?.to_vec(),
-            b2: self.sized("b2.weight", of_b * self.layer.outputs())?.to_vec(),
-            scale: self.scalar("scale")?.unwrap_or(1.0),
-        })
+        }
     }
 
     fn oft(&self) -> Result<Oft, String> {

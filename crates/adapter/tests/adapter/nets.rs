@@ -286,3 +286,53 @@ fn what_does_not_fit_is_refused() {
     let dora = Module::new(&[("diff", &[8, 12]), ("dora_scale", &[5, 1])]);
     assert!(dora.fit(LINEAR).unwrap_err().contains("dora_scale"));
 }
+
+/// Both forms of GLoRA that LyCORIS has written say the same change; the present one is scaled, and is for kernels too.
+#[test]
+fn glora_in_both_forms() {
+    let first = Module::new(&[
+        ("a1.weight", &[2, 12]),
+        ("a2.weight", &[12, 2]),
+        ("b1.weight", &[2, 12]),
+        ("b2.weight", &[8, 2]),
+    ]);
+    let names = ["a2.weight", "a1.weight", "b2.weight", "b1.weight"];
+    let mut present = Module(Vec::new());
+    for ((_, shape, values), name) in first.0.iter().zip(names) {
+        present.0.push((name, shape.clone(), values.clone()));
+    }
+    let present = present.with("alpha", 1.0);
+    let layer = Layer::new(LINEAR);
+    let changed = |module: &Module| {
+        let mut adapters = Adapters::default();
+        layer.attach(&mut adapters, module, FULL);
+        vec_of(layer.change(&adapters).weight)
+    };
+    let expected: Vec<f32> = changed(&first).iter().map(|value| value / 2.0).collect();
+    assert_near(&changed(&present), &expected, "present form, alpha ÷ rank of a half");
+
+    let layer = Layer::new(CONV);
+    let module = Module::new(&[
+        ("a1.weight", &[6, 2]),
+        ("a2.weight", &[2, 6]),
+        ("b1.weight", &[8, 2]),
+        ("b2.weight", &[2, 6, 3, 3]),
+    ]);
+    let mut adapters = Adapters::default();
+    layer.attach(&mut adapters, &module, FULL);
+    let [a1, a2, b1, b2] = [0, 1, 2, 3].map(|index| &module.0[index].2);
+    let weight = layer.sites.weight(layer.site).to_f32();
+    let mut expected = Vec::new();
+    for output in 0..8 {
+        for place in 0..54 {
+            let tap = place % 9;
+            let mut value: f32 = (0..2).map(|rank| b1[output * 2 + rank] * b2[rank * 54 + place]).sum();
+            for input in 0..6 {
+                let through: f32 = (0..2).map(|rank| a1[input * 2 + rank] * a2[rank * 6 + place / 9]).sum();
+                value += weight[output * 54 + input * 9 + tap] * through;
+            }
+            expected.push(value);
+        }
+    }
+    assert_near(&vec_of(layer.change(&adapters).weight), &expected, "a convolution");
+}
