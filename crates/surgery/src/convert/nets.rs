@@ -220,6 +220,9 @@ impl Module {
     fn comfyui(&self, family: Family, dtype: Dtype) -> std::result::Result<Ready, String> {
         let layer = self.layer.as_ref().ok_or("it is no layer that this form has")?;
         let name = layer.comfyui(family).ok_or("it is no layer that this form has")?;
+        if self.has("weight") {
+            return Err("ComfyUI reads no IA3".into());
+        }
         let mut ready = Ready::default();
         for (leaf, tensor) in &self.tensors {
             ready.push_same(format!("{name}.{leaf}"), tensor, dtype);

@@ -3,7 +3,7 @@
 //! Sources: diffusers' `utils/state_dict_utils.py`, which lists its older forms, and PEFT's `save_and_load.py`.
 
 /// Ends of names, and kohya's name for such a tensor; the longer of two that fit comes first.
-const ENDS: [(&str, &str); 15] = [
+const ENDS: [(&str, &str); 12] = [
     (".lora_linear_layer.down.weight", "lora_down.weight"),
     (".lora_linear_layer.up.weight", "lora_up.weight"),
     (".lora_magnitude_vector.weight", "dora_scale"),
@@ -16,9 +16,38 @@ const ENDS: [(&str, &str); 15] = [
     (".lora.up.weight", "lora_up.weight"),
     ("_lora.down.weight", "lora_down.weight"),
     ("_lora.up.weight", "lora_up.weight"),
-    (".lora_down.weight", "lora_down.weight"),
-    (".lora_up.weight", "lora_up.weight"),
-    (".alpha", "alpha"),
+];
+
+/// kohya's and LyCORIS' own names of tensors, which may stand behind a path with dots, as in ComfyUI's form.
+const OWN: [&str; 28] = [
+    "lora_down.weight",
+    "lora_up.weight",
+    "lora_mid.weight",
+    "alpha",
+    "dora_scale",
+    "hada_w1_a",
+    "hada_w1_b",
+    "hada_w2_a",
+    "hada_w2_b",
+    "hada_t1",
+    "hada_t2",
+    "lokr_w1",
+    "lokr_w1_a",
+    "lokr_w1_b",
+    "lokr_w2",
+    "lokr_w2_a",
+    "lokr_w2_b",
+    "lokr_t2",
+    "a1.weight",
+    "a2.weight",
+    "b1.weight",
+    "b2.weight",
+    "oft_blocks",
+    "rescale",
+    "diff",
+    "diff_b",
+    "w_norm",
+    "b_norm",
 ];
 
 /// What stands before the path of a layer, and kohya's word for it.
@@ -61,7 +90,9 @@ pub struct PeftName {
 /// Reads a name; `None` if it is none of these.
 pub fn parse(key: &str) -> Option<PeftName> {
     let key = key.strip_prefix("base_model.model.").unwrap_or(key);
-    let (path, tensor) = ENDS.iter().find_map(|(end, tensor)| Some((key.strip_suffix(end)?, *tensor)))?;
+    let of_others = || ENDS.iter().find_map(|(end, tensor)| Some((key.strip_suffix(end)?, *tensor)));
+    let own = OWN.iter().find_map(|tensor| Some((key.strip_suffix(tensor)?.strip_suffix('.')?, *tensor)));
+    let (path, tensor) = own.or_else(of_others)?;
     let named =
         STARTS.iter().find_map(|(start, word)| Some((path.strip_prefix(start)?, start.trim_end_matches('.'), *word)));
     let of_comfyui = || {
@@ -81,7 +112,9 @@ pub fn parse(key: &str) -> Option<PeftName> {
         if path.ends_with(".to_out") {
             path += ".0";
         }
-    } else if let Some((old, new)) = OLD_TEXT.iter().find(|(old, _)| path.ends_with(&format!(".{old}"))) {
+    } else if word.starts_with("lora_te")
+        && let Some((old, new)) = OLD_TEXT.iter().find(|(old, _)| path.ends_with(&format!(".{old}")))
+    {
         path = format!("{}{new}", path.strip_suffix(old)?);
     }
     Some(PeftName { network, module: format!("{word}_{}", path.replace('.', "_")), path, tensor })
