@@ -117,9 +117,10 @@ impl Spectrum {
         let place = (all.len() - 1) as f64 * quantile;
         let below = all[place.floor() as usize];
         let above = all[place.ceil() as usize];
-        let limit = (below + (above - below) * place.fract() as f32).abs();
+        let limit = below + (above - below) * place.fract() as f32;
         for value in up.values.iter_mut().chain(&mut down.values) {
-            *value = value.clamp(-limit, limit);
+            // As torch's `clamp`: where the limits cross, which small quantiles make them, all become the upper one.
+            *value = value.max(-limit).min(limit);
         }
         Factors { up, down, scale: 1.0 }
     }
