@@ -7,6 +7,7 @@ use std::fmt;
 
 use lorabake_recipe::model::Family;
 use lorabake_weights::Part;
+use lorabake_weights::keys::net_forms::ModuleLayer;
 use lorabake_weights::keys::{self, webui};
 
 /// Beginning of the UNet's keys.
@@ -103,6 +104,12 @@ impl Block {
 
 /// One name for a module, whatever a file calls it: the web UI's, in which the UNet's layers are called as in checkpoints.
 pub fn canonical(module: &str, family: Family) -> String {
+    if family == Family::Sdxl
+        && let Some(name) = ModuleLayer::of_kohya(module, family).and_then(|layer| layer.kohya(family))
+        && let Some(rest) = name.strip_prefix("lora_unet_")
+    {
+        return format!("diffusion_model_{rest}");
+    }
     let module = module.replacen("lora_te1_", "lora_te_", 1);
     let name = webui::module_name(&module, family == Family::Sd2);
     match name.strip_prefix("lora_unet_") {
@@ -257,6 +264,18 @@ mod tests {
             assert_eq!(Block::of_key(key, family).to_string(), block, "{key}");
             assert_eq!(Block::of_module(module, family).to_string(), block, "{module}");
             assert_eq!(Block::parse(block).map(|block| block.to_string()).as_deref(), Some(block));
+        }
+    }
+
+    /// diffusers' upsamplers stand third in a block with attention, which for SDXL the first two levels have.
+    #[test]
+    fn a_module_has_one_name_whatever_a_file_calls_it() {
+        for (one, other) in [
+            ("lora_unet_up_blocks_0_upsamplers_0_conv", "lora_unet_output_blocks_2_2_conv"),
+            ("lora_unet_up_blocks_1_upsamplers_0_conv", "diffusion_model_output_blocks_5_2_conv"),
+            ("lora_unet_down_blocks_1_attentions_0_proj_in", "lora_unet_input_blocks_4_1_proj_in"),
+        ] {
+            assert_eq!(canonical(one, Family::Sdxl), canonical(other, Family::Sdxl));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::kind::Module;
 use crate::lowered::BaseModel;
 use crate::matrix::norm;
+use crate::model::Model;
 use crate::output::is_float;
 
 /// The largest number of f16.
@@ -82,7 +83,7 @@ struct Seen {
 fn net(path: &Path, base: Option<&Path>) -> Result<Vec<Finding>> {
     let net = NetTensors::open(path)?;
     let base = match base {
-        Some(base) => Some(BaseModel::of(Checkpoint::open_for(Purpose::Painting, base, None)?)),
+        Some(base) => Some(BaseModel::of(Model::open(base, None)?)),
         None => None,
     };
     let names: Vec<&str> = net.modules().collect();

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lorabake_recipe::model::Family;
-use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::lora::NetTensors;
-use lorabake_weights::{Checkpoint, Part, keys};
+use lorabake_weights::{Part, keys};
 use rayon::prelude::*;
 
 use crate::block::{Block, canonical, is_unet};
@@ -14,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kind::Base;
 use crate::lowered::BaseModel;
 use crate::matrix::Matrix;
+use crate::model::Model;
 use crate::net;
 use crate::output::is_float;
 use crate::writer::Watch;
@@ -65,14 +65,14 @@ pub struct Compared {
 /// # Errors
 /// When they cannot be read, or are of different families.
 pub fn compare_models(first: &Path, second: &Path, watch: Watch<'_>) -> Result<Compared> {
-    let first = Checkpoint::open_for(Purpose::Painting, first, None)?;
-    let second = Checkpoint::open_for(Purpose::Painting, second, None)?;
+    let first = Model::open(first, None)?;
+    let second = Model::open(second, None)?;
     let family = first.family();
     if second.family() != family {
         let what = format!("it is of {}, {} of {}", second.family().name(), first.label(), family.name());
         return Err(Error::wrong(second.label(), what, "give models of one family"));
     }
-    let counts = |model: &Checkpoint, name: &str| {
+    let counts = |model: &Model, name: &str| {
         model.dtype(name).is_some_and(is_float) && !keys::is_average(name) && keys::part_of(name).is_some()
     };
     let mut compared = Compared::default();
@@ -121,7 +121,7 @@ pub fn compare_nets(first: &Path, second: &Path, base: Option<&Path>, watch: Wat
     let other = net::open(second, one.family())?;
     let family = one.family().or(other.family()).unwrap_or(Family::Sd1);
     let base = match base {
-        Some(base) => Some(BaseModel::of(Checkpoint::open_for(Purpose::Painting, base, None)?)),
+        Some(base) => Some(BaseModel::of(Model::open(base, None)?)),
         None => None,
     };
     let by_layer = |net: &NetTensors| -> BTreeMap<String, String> {

@@ -18,6 +18,7 @@ pub mod lora_file;
 pub mod lowered;
 pub mod matrix;
 pub mod merge;
+pub mod model;
 pub mod net;
 pub mod output;
 pub mod rank;

@@ -1,13 +1,13 @@
 //! Any module of a net as a change of a weight: two factors where it has such a form exactly, else the whole difference, for
 //! which the model may be needed.
 
-use lorabake_weights::Checkpoint;
 use lorabake_weights::lora::NetTensors;
 
 use crate::error::{Error, Result};
 use crate::kind::{Base, Factors, Module, WeightShape};
 use crate::lora_file::Form;
 use crate::matrix::Matrix;
+use crate::model::Model;
 use crate::net::{self, Layers};
 
 /// A change of a weight.
@@ -36,14 +36,15 @@ pub struct Changes {
 #[derive(Debug)]
 pub struct BaseModel {
     /// The checkpoint.
-    pub checkpoint: Checkpoint,
+    pub checkpoint: Model,
     /// Its layers.
     pub layers: Layers,
 }
 
 impl BaseModel {
     /// That of an open checkpoint.
-    pub fn of(checkpoint: Checkpoint) -> Self {
+    pub fn of(checkpoint: impl Into<Model>) -> Self {
+        let checkpoint = checkpoint.into();
         let layers = Layers::of(&checkpoint);
         Self { checkpoint, layers }
     }

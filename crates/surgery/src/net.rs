@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::model::Family;
-use lorabake_weights::Checkpoint;
 use lorabake_weights::keys::layers::{self, LayerKeys};
 use lorabake_weights::lora::NetTensors;
 
 use crate::block::{Block, BlockWeights, is_unet};
 use crate::error::{Error, Result};
 use crate::kind::{Module, WeightShape};
+use crate::model::Model;
 
 /// How strong a net is.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +90,7 @@ pub struct Layers {
 
 impl Layers {
     /// Those of a checkpoint.
-    pub fn of(checkpoint: &Checkpoint) -> Self {
+    pub fn of(checkpoint: &Model) -> Self {
         let names: Vec<&str> = checkpoint.names().iter().map(String::as_str).collect();
         let all = layers::layers(checkpoint.family(), &names);
         let by_module = layers::by_module(checkpoint.family(), &names, &all);
@@ -104,7 +104,7 @@ impl Layers {
 }
 
 /// The size of a layer's weight in a checkpoint; that of a third where three layers are one tensor.
-pub fn weight_shape(checkpoint: &Checkpoint, layer: &LayerKeys) -> Option<WeightShape> {
+pub fn weight_shape(checkpoint: &Model, layer: &LayerKeys) -> Option<WeightShape> {
     let shape = checkpoint.shape(&layer.weight)?;
     if let [channels] = shape {
         return Some(WeightShape { outputs: *channels, inputs: 1, taps: 1 });

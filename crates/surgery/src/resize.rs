@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lorabake_weights::Checkpoint;
-use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::lora::NetTensors;
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -20,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::kind::Factors;
 use crate::lora_file::{self, Form, Ready};
 use crate::lowered::{self, BaseModel, Changes, Lowered};
+use crate::model::Model;
 use crate::net;
 use crate::output::Output;
 use crate::rank::{self, Offer, RankRule};
@@ -105,7 +104,7 @@ pub fn resize(request: &Resize, output: &Output, watch: Watch<'_>) -> Result<Vec
     output.check(&inputs)?;
     let net = net::open(&request.path, None)?;
     let base = match &request.base {
-        Some(path) => Some(BaseModel::of(Checkpoint::open_for(Purpose::Painting, path, None)?)),
+        Some(path) => Some(BaseModel::of(Model::open(path, None)?)),
         None => None,
     };
     let work = Work { request, net: &net, base: base.as_ref(), dtype: dtype_of(&net, output), watch };

@@ -1,14 +1,17 @@
-//! `lorabake convert`: LoRAs in another naming or in part, models as one pruned file.
+//! `lorabake convert`: LoRAs in another naming or in part, models as one pruned file or a folder of diffusers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
+use lorabake_model::tokenizer::Tokenizer;
 use lorabake_recipe::count;
 use lorabake_recipe::model::Family;
 use lorabake_surgery::block::Block;
+use lorabake_surgery::convert::folder::convert_to_folder;
 use lorabake_surgery::convert::models::{Averages, ConvertModel, Pruned, convert_model};
 use lorabake_surgery::convert::nets::{Alpha, ConvertNet, Converted, Form, convert_net};
+use lorabake_surgery::convert::settings::Vocabulary;
 use lorabake_weights::Part;
 use lorabake_weights::file_kind::{self, FileKind};
 use lorabake_weights::formats::tensor_file::TensorFile;
@@ -23,6 +26,11 @@ pub struct Args {
     /// A LoRA; or a model: .safetensors, .ckpt, or a folder of diffusers, which becomes one file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Names of a LoRA's result: kohya (for web UIs), diffusers (for diffusers and PEFT; alphas go into the factors, as all of
+    /// its versions read them), comfyui. Of a model: diffusers makes a folder, for which --output is its name. [default: kohya,
+    /// one file]
+    #[arg(long, value_name = "kohya|diffusers|comfyui", value_parser = ["kohya", "diffusers", "comfyui"])]
+    to: Option<String>,
     /// Parts that stay: of a LoRA unet, te1, te2; of a model vae too. [default: all]
     #[arg(long, value_name = "unet,te1,te2,vae", value_delimiter = ',')]
     parts: Vec<String>,
@@ -38,10 +46,6 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[command(rename_all = "verbatim", next_help_heading = "LoRAs")]
 struct NetArgs {
-    /// Names of the result: kohya (for web UIs), diffusers (for diffusers and PEFT; alphas go into the factors, as all of its
-    /// versions read them), comfyui. [default: kohya]
-    #[arg(long, value_name = "kohya|diffusers|comfyui", value_parser = ["kohya", "diffusers", "comfyui"])]
-    to: Option<String>,
     /// The family, where the file does not tell it.
     #[arg(long, value_name = "sd1|sd2|sdxl", value_parser = ["sd1", "sd2", "sdxl"])]
     family: Option<String>,
@@ -118,9 +122,8 @@ fn parts(args: &Args, all: &[Part]) -> Result<Vec<Part>> {
 }
 
 fn model(args: &Args) -> Result<ExitCode> {
-    let NetArgs { to, family, blocks, scale, alpha, without_embeddings } = &args.net;
+    let NetArgs { family, blocks, scale, alpha, without_embeddings } = &args.net;
     let given = [
-        ("--to", to.is_some()),
         ("--family", family.is_some()),
         ("--blocks", !blocks.is_empty()),
         ("--scale", scale.is_some()),
@@ -142,7 +145,17 @@ fn model(args: &Args) -> Result<ExitCode> {
         },
     };
     let output = args.output.output();
-    let done = args.output.run("converting", |watch| convert_model(&request, &output, watch))?;
+    let done = match args.to.as_deref() {
+        None => args.output.run("converting", |watch| convert_model(&request, &output, watch))?,
+        Some("diffusers") => {
+            let own = Tokenizer::vocabulary();
+            let vocabulary = Vocabulary { tokens: &own.tokens, merges: &own.merges };
+            args.output.run("converting", |watch| convert_to_folder(&request, &output, vocabulary, watch))?
+        }
+        Some(other) => {
+            bail!("--to: {other} is for LoRAs, and this is a model; give diffusers for a folder, or leave it out")
+        }
+    };
     let Some(Pruned { tensors, left, notes }) = done else { return Ok(interrupted()) };
     terminal::say(&format!("{} written, {left} left out", count(tensors, "tensor")));
     Ok(args.output.told(&notes))
@@ -166,7 +179,7 @@ fn net(args: &Args) -> Result<ExitCode> {
     }
     let request = ConvertNet {
         path: args.file.clone(),
-        form: match own.to.as_deref() {
+        form: match args.to.as_deref() {
             Some("diffusers") => Form::Diffusers,
             Some("comfyui") => Form::Comfyui,
             _ => Form::Kohya,

@@ -47,6 +47,20 @@ impl Bpe {
         Self { bytes, merges, merged }
     }
 
+    /// All tokens as transformers' `vocab.json` spells them, in the order of their ids.
+    pub fn spellings() -> Vec<String> {
+        let letters: Vec<String> = alphabet().iter().map(|(_, letter)| letter.to_string()).collect();
+        let mut all = letters.clone();
+        all.extend(letters.iter().map(|letter| format!("{letter}</w>")));
+        all.extend(MERGES.lines().map(|line| line.replacen(' ', "", 1)));
+        all
+    }
+
+    /// The merges as transformers' `merges.txt` has them.
+    pub fn merges_file() -> String {
+        format!("#version: 0.2\n{MERGES}")
+    }
+
     /// Appends the ids of one word (not empty).
     ///
     /// The merge with the lowest id comes first, the leftmost of several, until there is none. Since a merge makes what

@@ -48,6 +48,15 @@ pub enum Cleaning {
     OpenClip,
 }
 
+/// A vocabulary as transformers' files have it.
+#[derive(Debug, Clone)]
+pub struct Vocabulary {
+    /// All tokens in the order of their ids, those at the end of words with `</w>`.
+    pub tokens: Vec<String>,
+    /// The text of `merges.txt`.
+    pub merges: String,
+}
+
 impl Tokenizer {
     /// The tokenizer; some tens of milliseconds at the first call, nothing after that.
     #[expect(clippy::new_without_default, reason = "a tokenizer is not a neutral value of anything")]
@@ -102,6 +111,13 @@ impl Tokenizer {
             text.push('…');
         }
         text
+    }
+
+    /// The vocabulary as transformers' files have it.
+    pub fn vocabulary() -> Vocabulary {
+        let mut tokens = Bpe::spellings();
+        tokens.extend(SPECIAL.map(str::to_owned));
+        Vocabulary { tokens, merges: Bpe::merges_file() }
     }
 
     /// Token ids of `text` by the rules of `cleaning`, see [`Self::encode`].

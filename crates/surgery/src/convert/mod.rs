@@ -1,4 +1,6 @@
-//! Conversion: nets from one naming to another, split, scaled; checkpoints to one pruned file.
+//! Conversion: nets from one naming to another, split, scaled; checkpoints to one pruned file, or to a folder of diffusers.
 
+pub mod folder;
 pub mod models;
 pub mod nets;
+pub mod settings;

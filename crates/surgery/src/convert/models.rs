@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lorabake_weights::checkpoint::Purpose;
-use lorabake_weights::keys::{self, net_forms};
+use lorabake_weights::Part;
+use lorabake_weights::keys;
 use lorabake_weights::stream::{self, PlannedTensor};
-use lorabake_weights::{Checkpoint, Part};
 use safetensors::Dtype;
 
 use crate::error::Result;
+use crate::model::Model;
 use crate::output::{Output, is_float};
 use crate::writer::{Content, Plan, Watch, written};
 
@@ -52,17 +52,23 @@ pub struct Pruned {
     pub notes: Vec<String>,
 }
 
+/// A tensor of the result, and where it comes from.
+pub(super) struct Planned {
+    /// The tensor.
+    pub tensor: PlannedTensor,
+    /// Where its numbers are.
+    pub source: Source,
+}
+
 /// Where a tensor of the result comes from.
-enum Source {
+pub(super) enum Source {
     /// One tensor.
     One(String),
-    /// Three, one under another: OpenCLIP's queries, keys and values.
-    Joined([String; 3]),
     /// The numbers 0, 1, 2, …
     Positions,
 }
 
-/// Converts.
+/// Converts to one file.
 ///
 /// # Errors
 /// When the model cannot be read, or the result cannot be written.
@@ -70,19 +76,10 @@ pub fn convert_model(request: &ConvertModel, output: &Output, watch: Watch<'_>) 
     let mut inputs: Vec<&Path> = vec![&request.path];
     inputs.extend(request.vae.as_deref());
     output.check(&inputs)?;
-    let model = Checkpoint::open_for(Purpose::Painting, &request.path, request.vae.as_deref())?;
+    let model = Model::open(&request.path, request.vae.as_deref())?;
     let mut pruned = Pruned::default();
-    let mut planned: BTreeMap<String, (PlannedTensor, Source)> = BTreeMap::new();
-    for name in model.names() {
-        if !stays(request, name) {
-            pruned.left += 1;
-            continue;
-        }
-        if let Some((tensor, source)) = plan(request, &model, output, name) {
-            planned.insert(tensor.name.clone(), (tensor, source));
-        }
-    }
-    let mut tensors: Vec<PlannedTensor> = planned.values().map(|(tensor, _)| tensor.clone()).collect();
+    let planned = planned(request, &model, output, &mut pruned);
+    let mut tensors: Vec<PlannedTensor> = planned.values().map(|planned| planned.tensor.clone()).collect();
     stream::in_order(&mut tensors);
     pruned.tensors = tensors.len();
     let mut metadata = model.metadata().clone();
@@ -90,9 +87,29 @@ pub fn convert_model(request: &ConvertModel, output: &Output, watch: Watch<'_>) 
     let plan = Plan { path: &output.path, tensors, metadata };
     plan.write(watch, |index| {
         let tensor = &plan.tensors[index];
-        content(&model, tensor, &planned[&tensor.name].1)
+        content(&model, tensor, &planned[&tensor.name].source)
     })?;
     Ok(pruned)
+}
+
+/// The tensors of the result as one file has them, by their keys.
+pub(super) fn planned(
+    request: &ConvertModel,
+    model: &Model,
+    output: &Output,
+    pruned: &mut Pruned,
+) -> BTreeMap<String, Planned> {
+    let mut all = BTreeMap::new();
+    for name in model.names() {
+        if !stays(request, name) {
+            pruned.left += 1;
+            continue;
+        }
+        if let Some((tensor, source)) = plan(request, model, output, name) {
+            all.insert(tensor.name.clone(), Planned { tensor, source });
+        }
+    }
+    all
 }
 
 fn stays(request: &ConvertModel, name: &str) -> bool {
@@ -112,30 +129,12 @@ fn is_left_over(name: &str) -> bool {
 }
 
 /// The tensor of the result that `name` becomes, or a part of; `None` if another name stands for it.
-fn plan(request: &ConvertModel, model: &Checkpoint, output: &Output, name: &str) -> Option<(PlannedTensor, Source)> {
+fn plan(request: &ConvertModel, model: &Model, output: &Output, name: &str) -> Option<(PlannedTensor, Source)> {
     let dtype = output.dtype(written(model.dtype(name)?));
     let shape = model.shape(name)?.to_vec();
     let planned = |name: String, shape, dtype| PlannedTensor { name, dtype, shape };
     if name.ends_with("embeddings.position_ids") {
         return Some((planned(name.to_string(), shape, Dtype::I64), Source::Positions));
-    }
-    // A folder's OpenCLIP has transformers' names behind the checkpoint's prefix.
-    let prefixes = ["cond_stage_model.model.", "conditioner.embedders.1.model."];
-    if let Some((prefix, rest)) = prefixes.iter().find_map(|prefix| Some((*prefix, name.strip_prefix(prefix)?)))
-        && (rest.starts_with("text_model.") || rest == "text_projection.weight")
-        && let Some((key, third)) = net_forms::open_clip_key(rest)
-    {
-        let key = format!("{prefix}{key}");
-        return match third {
-            None => Some((planned(key, shape, dtype), Source::One(name.to_string()))),
-            Some(0) => {
-                let of = |part: &str| name.replace(".q_proj.", &format!(".{part}."));
-                let mut joined = shape;
-                *joined.first_mut()? *= 3;
-                Some((planned(key, joined, dtype), Source::Joined(["q_proj", "k_proj", "v_proj"].map(of))))
-            }
-            Some(_) => None,
-        };
     }
     if request.averages == Averages::Use
         && let Some(rest) = name.strip_prefix("model.")
@@ -149,7 +148,8 @@ fn plan(request: &ConvertModel, model: &Checkpoint, output: &Output, name: &str)
     Some((planned(name.to_string(), shape, dtype), Source::One(name.to_string())))
 }
 
-fn content(model: &Checkpoint, tensor: &PlannedTensor, source: &Source) -> Result<Content> {
+/// The numbers of a tensor of the result.
+pub(super) fn content(model: &Model, tensor: &PlannedTensor, source: &Source) -> Result<Content> {
     match source {
         Source::Positions => {
             let count = tensor.shape.iter().product::<usize>() as i64;
@@ -161,19 +161,6 @@ fn content(model: &Checkpoint, tensor: &PlannedTensor, source: &Source) -> Resul
                 true => Content::Bytes(model.copied(name)?),
                 false => Content::Values(model.read_f32(name)?),
             })
-        }
-        Source::Joined(names) => {
-            let same = names.iter().all(|name| model.dtype(name) == Some(tensor.dtype));
-            let mut bytes = Vec::new();
-            let mut values = Vec::new();
-            for name in names {
-                if same {
-                    bytes.extend(model.copied(name)?);
-                } else {
-                    values.extend(model.read_f32(name)?);
-                }
-            }
-            Ok(if same { Content::Bytes(bytes) } else { Content::Values(values) })
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One layer of two models: how much it differs, and its difference as a module.
 
 use half::bf16;
+use lorabake_weights::Part;
 use lorabake_weights::keys::layers::LayerKeys;
-use lorabake_weights::{Checkpoint, Part};
 use safetensors::Dtype;
 
 use crate::error::Result;
@@ -10,6 +10,7 @@ use crate::kind::WeightShape;
 use crate::like::Like;
 use crate::lora_file::{Form, Ready};
 use crate::matrix::Matrix;
+use crate::model::Model;
 use crate::net;
 
 /// Which layers a LoRA of sd-scripts has.
@@ -68,8 +69,8 @@ impl Layer {
 /// Both models.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'c> {
-    pub base: &'c Checkpoint,
-    pub tuned: &'c Checkpoint,
+    pub base: &'c Model,
+    pub tuned: &'c Model,
 }
 
 impl Weights<'_> {
@@ -83,7 +84,7 @@ impl Weights<'_> {
             None => Ok(None),
             Some(other) if other == own => Ok(Some(own)),
             Some(_) => {
-                let shape = |model: &Checkpoint| model.shape(&keys.weight).map(<[usize]>::to_vec).unwrap_or_default();
+                let shape = |model: &Model| model.shape(&keys.weight).map(<[usize]>::to_vec).unwrap_or_default();
                 Err(format!("{} has shape {:?}, the base has {:?}", keys.weight, shape(self.tuned), shape(self.base)))
             }
         }

@@ -10,15 +10,15 @@ mod request;
 
 use std::collections::BTreeMap;
 
-use lorabake_weights::checkpoint::Purpose;
+use lorabake_weights::Part;
 use lorabake_weights::keys::layers::LayerKeys;
-use lorabake_weights::{Checkpoint, Part};
 use rayon::prelude::*;
 use safetensors::Dtype;
 
 use crate::error::{Error, Result};
 use crate::like::Like;
 use crate::lora_file::{self, Ready};
+use crate::model::Model;
 use crate::net::Layers;
 use crate::output::{Output, dtype_of};
 use crate::rank::{self, Offer};
@@ -130,8 +130,8 @@ fn batches(layers: &[Layer]) -> Vec<std::ops::Range<usize>> {
 
 struct Work<'r> {
     request: &'r Extract,
-    base: Checkpoint,
-    tuned: Checkpoint,
+    base: Model,
+    tuned: Model,
     base_layers: Layers,
     dtype: Dtype,
     metadata: &'r BTreeMap<String, String>,
@@ -139,8 +139,8 @@ struct Work<'r> {
 
 impl<'r> Work<'r> {
     fn open(request: &'r Extract, output: &Output, metadata: &'r BTreeMap<String, String>) -> Result<Self> {
-        let base = Checkpoint::open_for(Purpose::Painting, &request.base, None)?;
-        let tuned = Checkpoint::open_for(Purpose::Painting, &request.tuned, None)?;
+        let base = Model::open(&request.base, None)?;
+        let tuned = Model::open(&request.tuned, None)?;
         if base.family() != tuned.family() {
             let what = format!("it is of {}, {} of {}", tuned.family().name(), base.label(), base.family().name());
             return Err(Error::wrong(tuned.label(), what, "give models of one family"));
@@ -156,7 +156,7 @@ impl<'r> Work<'r> {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let of = |model: &Checkpoint| {
+        let of = |model: &Model| {
             let key = model.names().iter().find(|name| name.starts_with("model.diffusion_model.")).cloned();
             key.and_then(|key| model.dtype(&key))
         };

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::model::Family;
-use lorabake_weights::Checkpoint;
-use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::keys::{self, layers::LayerKeys};
 use lorabake_weights::lora::NetTensors;
 use lorabake_weights::stream::{self, PlannedTensor};
@@ -16,6 +14,7 @@ use lorabake_weights::stream::{self, PlannedTensor};
 use super::apply::{self, Place};
 use crate::error::{Error, Result};
 use crate::like::Like;
+use crate::model::Model;
 use crate::net::{self, Layers, NetUse};
 use crate::output::{Output, is_float};
 use crate::writer::{Content, Plan, Watch, written};
@@ -59,7 +58,7 @@ struct Step {
 
 /// All that is open.
 struct Open {
-    checkpoint: Checkpoint,
+    checkpoint: Model,
     nets: Vec<NetTensors>,
     /// Key → what changes it, in order.
     steps: BTreeMap<String, Vec<Step>>,
@@ -102,7 +101,7 @@ pub fn into_model(
 
 impl Open {
     fn new(request: &IntoModel, notes: &mut Vec<String>) -> Result<Self> {
-        let checkpoint = Checkpoint::open_for(Purpose::Painting, &request.model, request.vae.as_deref())?;
+        let checkpoint = Model::open(&request.model, request.vae.as_deref())?;
         let family = checkpoint.family();
         let layers = Layers::of(&checkpoint);
         let mut open = Self { checkpoint, nets: Vec::new(), steps: BTreeMap::new(), like: request.like };

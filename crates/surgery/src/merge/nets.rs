@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lorabake_recipe::model::Family;
-use lorabake_weights::Checkpoint;
-use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::lora::NetTensors;
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -21,6 +19,7 @@ use crate::kind::Factors;
 use crate::lora_file::{self, Form, Ready};
 use crate::lowered::{self, BaseModel, Lowered};
 use crate::matrix::Matrix;
+use crate::model::Model;
 use crate::net::{self, NetUse};
 use crate::output::Output;
 use crate::rank::{self, Offer};
@@ -126,7 +125,7 @@ pub fn merge_nets(
     inputs.extend(request.base.as_deref());
     output.check(&inputs)?;
     let base = match &request.base {
-        Some(path) => Some(BaseModel::of(Checkpoint::open_for(Purpose::Painting, path, None)?)),
+        Some(path) => Some(BaseModel::of(Model::open(path, None)?)),
         None => None,
     };
     let open = OpenNets::open(&request.nets, base.as_ref().map(|base| base.checkpoint.family()))?;

@@ -139,6 +139,16 @@ pub fn diffusers_names<'k>(part: Part, keys: &[&'k str]) -> Vec<(&'k str, Option
     }
 }
 
+/// The names of queries, keys and values, of which the tensor that [`diffusers_names`] calls so has the rows one under
+/// another; `None` for other tensors.
+pub fn unfused(name: &str) -> Option<[String; 3]> {
+    let fused = format!(".self_attn.{}.", text::FUSED);
+    if !name.contains(&fused) {
+        return None;
+    }
+    Some(text::JOINED.map(|part| name.replace(&fused, &format!(".self_attn.{part}."))))
+}
+
 /// The key that a tensor of this diffusers name has, or would have, in a file with these keys; `None` when no block of
 /// the file could hold it.
 pub fn file_key(part: Part, name: &str, keys: &[&str]) -> Option<String> {

@@ -14,8 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::model::Family;
-use lorabake_weights::Checkpoint;
-use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::keys::{self, Part};
 use lorabake_weights::stream::{self, PlannedTensor};
 use rayon::prelude::*;
@@ -30,6 +28,7 @@ use super::into_model::Merged;
 use crate::block::is_vae;
 use crate::error::{Error, Result};
 use crate::like::Like;
+use crate::model::Model;
 use crate::output::{Output, is_float};
 use crate::writer::{Content, Plan, Watch, written};
 
@@ -80,7 +79,7 @@ pub struct MergeModels {
 /// All that is open.
 struct Open<'r> {
     request: &'r MergeModels,
-    models: Vec<Checkpoint>,
+    models: Vec<Model>,
     family: Family,
     /// Tensors that are merged.
     merged: BTreeSet<String>,
@@ -139,7 +138,7 @@ impl<'r> Open<'r> {
         };
         let mut models = Vec::new();
         for (index, path) in request.models.iter().enumerate() {
-            let model = Checkpoint::open_for(Purpose::Painting, path, vae.filter(|_| index == 0))?;
+            let model = Model::open(path, vae.filter(|_| index == 0))?;
             models.push(model);
         }
         let Some(first) = models.first() else {
