@@ -1,14 +1,16 @@
 //! What all commands of surgery on weights share: where the result goes, and how far it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lorabake_recipe::output::SavePrecision;
 use lorabake_surgery::Error;
 use lorabake_surgery::output::Output;
+use lorabake_weights::file_kind::{self, FileKind};
+use lorabake_weights::formats::tensor_file::TensorFile;
 
 use crate::progress::Counter;
 use crate::stop;
@@ -58,6 +60,58 @@ pub fn size(text: &str) -> Result<usize, String> {
         _ => return Err("write a number with KB, MB or GB, such as 64MB".to_owned()),
     };
     if number > 0.0 && number * unit < 1e15 { Ok((number * unit) as usize) } else { Err("it is no size".to_owned()) }
+}
+
+/// Reads a number, which infinity and what is none are not.
+///
+/// # Errors
+/// When it is none.
+pub fn finite(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err("write a number, such as 0.5".to_owned()),
+    }
+}
+
+/// Reads a number above 0.
+///
+/// # Errors
+/// When it is none.
+pub fn above_zero(text: &str) -> Result<f64, String> {
+    match finite(text) {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err("write a number above 0, such as 0.5".to_owned()),
+    }
+}
+
+/// What kind of thing is in a file; `None` if it cannot be read, which whoever opens it then says.
+fn kind(path: &Path) -> Option<FileKind> {
+    if path.is_dir() {
+        return None;
+    }
+    Some(file_kind::kind(&TensorFile::open(path).ok()?.into()))
+}
+
+/// Refuses a LoRA where a model belongs, with what to type instead.
+///
+/// # Errors
+/// When it is one.
+pub fn no_net(option: &str, path: &Path, remedy: &str) -> Result<()> {
+    if kind(path) == Some(FileKind::Adapter) {
+        bail!("{option}: {} is a LoRA and no model; {remedy}", path.display());
+    }
+    Ok(())
+}
+
+/// Refuses a model where a LoRA belongs, with what to type instead.
+///
+/// # Errors
+/// When it is one.
+pub fn no_model(path: &Path, remedy: &str) -> Result<()> {
+    if path.is_dir() || kind(path) == Some(FileKind::Checkpoint) {
+        bail!("{}: it is a model and no LoRA; {remedy}", path.display());
+    }
+    Ok(())
 }
 
 impl OutputArgs {

@@ -12,7 +12,7 @@ use lorabake_weights::formats::tensor_file::TensorFile;
 use serde_json::json;
 
 use crate::stop;
-use crate::surgery_args::interrupted;
+use crate::surgery_args::{interrupted, no_net};
 use crate::terminal::{self, Shown};
 
 /// Width of the longest bar.
@@ -49,6 +49,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     if of_models[0] && args.base.is_some() {
         bail!("--base: it is for LoRAs, and these are models; leave it out");
+    }
+    if let Some(base) = &args.base {
+        no_net("--base", base, "give the model that the LoRAs were made for")?;
     }
     let wished = stop::wished()?;
     let watch = |_: u64, _: u64| !wished.load(Ordering::Relaxed);

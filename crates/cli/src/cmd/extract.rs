@@ -12,7 +12,7 @@ use lorabake_surgery::like::Like;
 use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::{Checkpoint, Part};
 
-use crate::surgery_args::{OutputArgs, interrupted, percent, size};
+use crate::surgery_args::{OutputArgs, above_zero, finite, interrupted, no_net, percent, size};
 use crate::terminal;
 
 /// What follows `lorabake extract`.
@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", conflicts_with_all = ["threshold", "size"])]
     ratio: Option<f64>,
     /// Keeps singular values above this, up to --rank.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "size")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "size", value_parser = above_zero)]
     threshold: Option<f64>,
     /// Ranks by which the file has this size, with the least error in all, up to --rank.
     #[arg(long, value_name = "64MB", value_parser = size)]
@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "QUANTILE")]
     clamp_quantile: Option<f64>,
     /// sd-scripts' test of text encoders: they count as the same if no entry differs by more (0.01 there).
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = finite)]
     min_diff: Option<f64>,
     #[command(flatten)]
     output: OutputArgs,
@@ -70,6 +70,8 @@ pub struct Args {
 /// # Errors
 /// Whatever is wrong with options or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    no_net("--base", &args.base, "give the model that was trained from")?;
+    no_net("--tuned", &args.tuned, "give the model that came of the training; to change a LoRA use `lorabake resize`")?;
     let family = Checkpoint::open_for(Purpose::Painting, &args.base, None)?.family();
     let request = request(args)?;
     let output = args.output.output();

@@ -8,6 +8,7 @@ use lorabake_recipe::count;
 use lorabake_surgery::check::{Finding, check};
 use lorabake_weights::inspect::{AdapterReport, Change, FileReport, inspect};
 
+use crate::surgery_args::no_net;
 use crate::terminal::{self, Shown};
 
 mod rows;
@@ -56,6 +57,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let mut reports = Vec::new();
     let mut code = ExitCode::SUCCESS;
+    if let Some(base) = &args.base {
+        no_net("--base", base, "give the model that the LoRA was made for")?;
+    }
     if args.check {
         return Ok(checked(args));
     }

@@ -8,7 +8,7 @@ use lorabake_surgery::rank::RankRule;
 use lorabake_surgery::resize::importance::Importance;
 use lorabake_surgery::resize::{DyloraScale, Resize, Resized, Target, cut_dylora, resize};
 
-use crate::surgery_args::{OutputArgs, interrupted, percent, size};
+use crate::surgery_args::{OutputArgs, above_zero, interrupted, no_model, no_net, percent, size};
 use crate::terminal;
 
 /// What follows `lorabake resize`.
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
     /// The largest norm that a module's change may have; larger ones are made smaller.
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", value_parser = above_zero)]
     max_norm: Option<f64>,
     /// Cuts a DyLoRA to its first ranks, which were trained for that. How strong they are then: train (as the training ran
     /// them), file (as inside the whole), kohya (as sd-scripts cuts them, R/r times as strong as inside).
@@ -61,6 +61,10 @@ pub struct Args {
 /// # Errors
 /// Whatever is wrong with options or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    no_model(&args.file, "a model is made smaller by `lorabake convert --save_precision fp16`")?;
+    if let Some(base) = &args.base {
+        no_net("--base", base, "give the model that the LoRA was made for")?;
+    }
     let output = args.output.output();
     if let Some(scale) = args.dylora {
         let Some(rank) = args.rank else { bail!("--dylora: it cuts to a rank; give it by --rank") };

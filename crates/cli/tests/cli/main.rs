@@ -23,6 +23,7 @@
 //! | `reg` | regularization images that the model paints |
 //! | `tagging` | captions by taggers: what is written, what stays, sd-scripts' words |
 //! | `detailer` | what a detector finds and is painted again |
+//! | `toolbox` | LoRAs and models merged, extracted, resized, converted, compared; what is refused |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
 mod bad_input;
@@ -45,3 +46,4 @@ mod reg;
 mod sandbox;
 mod tagging;
 mod terminal;
+mod toolbox;

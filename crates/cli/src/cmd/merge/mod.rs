@@ -13,7 +13,7 @@ use lorabake_surgery::like::Like;
 use lorabake_weights::file_kind::{self, FileKind};
 use lorabake_weights::formats::tensor_file::TensorFile;
 
-use crate::surgery_args::OutputArgs;
+use crate::surgery_args::{OutputArgs, finite, no_model, no_net};
 
 /// What follows `lorabake merge`.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", alias = "sd_model")]
     pub into: Option<PathBuf>,
     /// Strengths of all files, in their order, instead of those behind colons; of models their shares of a sum.
-    #[arg(long, value_name = "RATIO", num_args = 1.., allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATIO", num_args = 1.., allow_negative_numbers = true, value_parser = finite)]
     pub ratios: Vec<f64>,
     /// A file with presets of blocks, one a line: NAME:1,0.5,…
     #[arg(long, value_name = "FILE")]
@@ -58,7 +58,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(path) => recipe::with_recipe(args, path)?,
         None => args.clone(),
     };
-    if args.into.is_some() {
+    if let Some(model) = &args.into {
+        no_net("--into", model, "give the model here and LoRAs without an option in front")?;
+        for spec in files::specs(&args)? {
+            no_model(&spec.path, "with --into only LoRAs are merged; leave --into out to merge models")?;
+        }
         args.models.refuse_for_nets()?;
         return nets::into_model(&args);
     }
@@ -67,6 +71,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if models == 0 {
         args.models.refuse_for_nets()?;
         return nets::with_each_other(&args);
+    }
+    if specs.len() == 1 {
+        bail!("merge: there is one model and nothing to merge with it; give another, or LoRAs and the model by --into");
     }
     if models < specs.len() {
         bail!("merge: some of the files are models and some LoRAs; give the model by --into");

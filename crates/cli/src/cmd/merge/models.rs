@@ -18,7 +18,7 @@ use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Purpose;
 
 use super::{Args, files, recipe};
-use crate::surgery_args::interrupted;
+use crate::surgery_args::{finite, interrupted};
 use crate::terminal;
 
 /// Options of models alone.
@@ -31,13 +31,13 @@ pub struct ModelArgs {
     #[arg(long, value_name = "NAME")]
     pub mode: Option<ModeName>,
     /// α. [default: 0.5; 1 for add, train and smooth]
-    #[arg(long, value_name = "RATIO", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATIO", allow_negative_numbers = true, value_parser = finite)]
     pub alpha: Option<f64>,
     /// β. [default: 0]
-    #[arg(long, value_name = "RATIO", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATIO", allow_negative_numbers = true, value_parser = finite)]
     pub beta: Option<f64>,
     /// How much likeness counts in --mode extract. [default: 1]
-    #[arg(long, value_name = "POWER")]
+    #[arg(long, value_name = "POWER", value_parser = finite)]
     pub gamma: Option<f64>,
     /// α by block: 20 (SDXL) or 26 numbers, the text encoders' first, or a preset: GRAD_V, GRAD_A, FLAT_25, WRAP12, MID12_50,
     /// OUT07, SMOOTHSTEP and so on.
@@ -145,7 +145,7 @@ impl ModelArgs {
 
 /// Reads numbers with commas between.
 fn numbers(option: &str, text: &str) -> Result<Vec<f64>> {
-    let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(finite).collect();
     numbers.map_err(|_| anyhow!("{option}: `{text}` is no list of numbers; write them with commas"))
 }
 

@@ -18,7 +18,7 @@ use lorabake_weights::lora::NetTensors;
 
 use super::files::{presets, specs};
 use super::{Args, recipe};
-use crate::surgery_args::{interrupted, percent, size};
+use crate::surgery_args::{finite, interrupted, no_net, percent, size};
 use crate::terminal;
 
 /// Options of LoRAs alone.
@@ -26,10 +26,10 @@ use crate::terminal;
 #[command(rename_all = "verbatim", next_help_heading = "LoRAs")]
 pub struct NetArgs {
     /// Multiplies all strengths in the UNet.
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = finite)]
     pub unet_ratio: Option<f64>,
     /// Multiplies all strengths in the text encoders.
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = finite)]
     pub te_ratio: Option<f64>,
     /// Rank of LoRAs merged with each other, by singular values. Without it all ranks stand side by side, which is exact.
     #[arg(long, value_name = "RANK", alias = "new_rank", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -132,6 +132,9 @@ pub fn into_model(args: &Args) -> Result<ExitCode> {
 /// Whatever is wrong with options or files.
 pub fn with_each_other(args: &Args) -> Result<ExitCode> {
     let specs = specs(args)?;
+    if let Some(base) = &args.nets.base {
+        no_net("--base", base, "give the model that the LoRAs were made for")?;
+    }
     let mut family = None;
     for spec in &specs {
         family = family.or(NetTensors::open(&spec.path)?.family());
