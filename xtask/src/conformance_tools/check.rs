@@ -85,6 +85,30 @@ pub fn digest(
     Ok(Verdict::Same)
 }
 
+/// Compares a checkpoint with a digest, or with all tensors that another program changed, which have the keys of `before`.
+///
+/// # Errors
+/// When files cannot be read.
+pub fn model(ours: &Path, recorded: &Path, before: &Path, tolerance: f64) -> Result<Verdict> {
+    let theirs = TensorFile::open(recorded)?;
+    if theirs.metadata().contains_key("keys") {
+        return digest(ours, recorded, before, tolerance, &|name| Some(Key { name: name.to_string(), third: None }));
+    }
+    let ours = TensorFile::open(ours)?;
+    let before = TensorFile::open(before)?;
+    for name in ours.names() {
+        if before.check_numbers(&name).is_err() {
+            continue;
+        }
+        let want = if theirs.shape(&name).is_some() { theirs.read_f32(&name)? } else { before.read_f32(&name)? };
+        let error = apart(&ours.read_f32(&name)?, &want);
+        if error > tolerance {
+            return Ok(Verdict::Differs(format!("{name} is {error:.1e} apart, {tolerance:.0e} is allowed")));
+        }
+    }
+    Ok(Verdict::Same)
+}
+
 /// Where a tensor of a digest is in a checkpoint.
 pub struct Key {
     /// The key.
@@ -130,8 +154,8 @@ pub fn products(path: &Path) -> Result<BTreeMap<String, Product>> {
     let mut products = BTreeMap::new();
     for name in net.modules() {
         let mut tensors = net.read(name)?;
-        // What is left over of LyCORIS' factors is not compared.
-        tensors.retain(|leaf, _| !leaf.starts_with("bias_"));
+        // What is left over of LyCORIS' factors is not compared, nor are magnitudes here.
+        tensors.retain(|leaf, _| !leaf.starts_with("bias_") && leaf != "dora_scale");
         let rank = tensors.get("lora_down.weight").and_then(|down| down.shape.first()).copied().unwrap_or(0);
         let alpha = tensors.get("alpha").and_then(|alpha| alpha.values.first()).copied().unwrap_or(rank as f32);
         let module = Module::fit(&tensors, None).map_err(|reason| anyhow::anyhow!("{name}: {reason}"))?;
@@ -223,8 +247,32 @@ pub fn clamped(ours: &Path, recorded: &Path, quantile: f64, near: Nearness) -> R
         }
         spectrum.u = spectrum.u.transposed();
         product.delta = spectrum.clamped(other.rows, quantile).whole();
+        if other.values.iter().all(|value| *value == other.values[0]) {
+            // All was cut to one number, which tells no sign: that choice of signs is theirs which gives it.
+            product.delta = cut_to(&spectrum, other.values[0], other.rows, quantile).unwrap_or(product.delta.clone());
+        }
     }
     compare(&cut, &products(recorded)?, near)
+}
+
+/// The product of factors whose every entry is cut to one number: with signs by which that is `limit`.
+fn cut_to(spectrum: &Spectrum, limit: f32, rank: usize, quantile: f64) -> Option<Matrix> {
+    let count = spectrum.s.len().min(rank).min(12);
+    for choice in 0..1_u32 << count {
+        let mut turned = spectrum.clone();
+        for place in (0..count).filter(|place| choice >> place & 1 == 1) {
+            for row in turned.u.values.chunks_exact_mut(spectrum.u.columns) {
+                row[place] = -row[place];
+            }
+            let columns = spectrum.v.columns;
+            turned.v.values[place * columns..(place + 1) * columns].iter_mut().for_each(|value| *value = -*value);
+        }
+        let factors = turned.clamped(rank, quantile);
+        if factors.down.values.iter().all(|value| (value - limit).abs() <= 1e-4 * limit.abs()) {
+            return Some(factors.whole());
+        }
+    }
+    None
 }
 
 fn compare(ours: &BTreeMap<String, Product>, recorded: &BTreeMap<String, Product>, near: Nearness) -> Result<Verdict> {

@@ -40,7 +40,7 @@ pub fn case(pack: &Pack, _name: &str, value: &Value) -> Result<Verdict> {
         without_averages: false,
     };
     into_model(&request, &output, BTreeMap::new(), &|_, _| true)?;
-    let layers = Layers::of(&Checkpoint::open(&model)?);
+    let layers = Layers::of(&Checkpoint::open(&model)?.into());
     let named = |name: &str| {
         let (module, leaf) = name.rsplit_once('.')?;
         let layer = layers.find(module)?;

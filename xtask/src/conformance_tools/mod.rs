@@ -1,8 +1,10 @@
 //! Replays what other programs' tools for weights wrote, case by case, through the crate that does surgery here.
 
 mod check;
+mod diffusers;
 mod lycoris;
 mod pack;
+mod predictions;
 mod sd_scripts;
 mod spectral;
 mod supermerger;
@@ -30,18 +32,18 @@ pub enum Verdict {
     Differs(String),
 }
 
-const FOLDERS: [Folder; 4] = [
+const FOLDERS: [Folder; 6] = [
+    Folder { name: pack::PLAIN, case: sd_scripts::case },
     Folder { name: "sd_scripts", case: sd_scripts::case },
     Folder { name: "lycoris", case: lycoris::case },
     Folder { name: "supermerger", case: supermerger::case },
+    Folder { name: "diffusers", case: diffusers::case },
     Folder { name: "spectral", case: spectral::case },
 ];
 
-/// All that a pack may hold.
-const KNOWN: [&str; 5] = ["sd_scripts", "lycoris", "supermerger", "diffusers", "spectral"];
-
-/// Replays the pack in `args`; `false` unless every case came out as recorded. `--models DIR` has the tiny checkpoints;
-/// without it they are looked for in `../conformance/models` beside the pack. `--only NAME` replays cases whose name has it.
+/// Replays the pack in `args`, or the folder `tools` of one of sd-scripts' runs; `false` unless every case came out as
+/// recorded. `--models DIR` has the tiny checkpoints; without it they are looked for beside the pack. `--only NAME` replays
+/// cases whose name has it.
 ///
 /// # Errors
 /// If `args` are not understood, or the pack cannot be read.
@@ -63,18 +65,22 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
         }
     }
     let Some(dir) = dir else { bail!("give the folder with the recorded cases") };
-    let beside = dir.join("../conformance/models");
-    let own = root.join("models/tiny");
-    let pack = Pack::open(&dir, &models.unwrap_or(if beside.is_dir() { beside } else { own }))?;
+    let mut beside = root.join("models/tiny");
+    for place in ["../../models", "../conformance/models"] {
+        if dir.join(place).is_dir() {
+            beside = dir.join(place);
+        }
+    }
+    let pack = Pack::open(&dir, &models.unwrap_or(beside))?;
     let mut reports = Vec::new();
-    for name in KNOWN {
-        let Some(cases) = pack.cases(name)? else { continue };
-        let mut report = Report { folder: name, cases: Vec::new() };
+    for folder in &FOLDERS {
+        let Some(cases) = pack.cases(folder.name)? else { continue };
+        let mut report = Report { folder: folder.name, cases: Vec::new() };
         for (case, value) in cases {
             if !case.contains(&only) || case.starts_with('_') {
                 continue;
             }
-            report.cases.push(replayed(&pack, name, &case, &value));
+            report.cases.push(replayed(&pack, folder, &case, &value));
         }
         reports.push(report);
     }
@@ -84,10 +90,7 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     Ok(conformance_gen::print(&reports))
 }
 
-fn replayed(pack: &Pack, folder: &str, name: &str, value: &serde_json::Value) -> Case {
-    let Some(folder) = FOLDERS.iter().find(|own| own.name == folder) else {
-        return Case::unsupported(name, "nothing replays this folder yet");
-    };
+fn replayed(pack: &Pack, folder: &Folder, name: &str, value: &serde_json::Value) -> Case {
     match (folder.case)(pack, name, value) {
         Ok(Verdict::Same) => Case::of(name, Ok(())),
         Ok(Verdict::Differs(why)) => Case::of(name, Err(why)),

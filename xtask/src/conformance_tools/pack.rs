@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use lorabake_recipe::output::SavePrecision;
+use lorabake_replay::Tensors;
 use lorabake_surgery::output::{Output, dtype_of};
 use lorabake_weights::Checkpoint;
 use lorabake_weights::lora::{RawTensor, save_raw};
@@ -12,6 +13,9 @@ use lorabake_weights::stream;
 use safetensors::Dtype;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// The folder with runs of sd-scripts' tools in a pack of its trainings.
+pub const PLAIN: &str = "tools";
 
 /// An open pack.
 pub struct Pack {
@@ -32,7 +36,10 @@ impl Pack {
     /// # Errors
     /// When they cannot be read.
     pub fn cases(&self, folder: &str) -> Result<Option<BTreeMap<String, Value>>> {
-        let path = self.dir.join(folder).join("cases.json");
+        let mut path = self.dir.join(folder).join("cases.json");
+        if folder == PLAIN {
+            path = self.dir.join("info.json");
+        }
         if !path.is_file() {
             return Ok(None);
         }
@@ -42,8 +49,17 @@ impl Pack {
 
     /// A file of the pack by what a case calls it.
     pub fn file(&self, name: &str) -> PathBuf {
+        let name = name.trim_start_matches("pack/open/tools/");
         let name = if name.ends_with(".safetensors") { name.to_string() } else { format!("{name}.safetensors") };
         self.dir.join(name)
+    }
+
+    /// Recorded tensors.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn tensors(&self, name: &str) -> Result<Tensors> {
+        lorabake_replay::Pack::new(&self.dir, &self.models).tensors(name)
     }
 
     /// Where a result goes.
@@ -56,7 +72,8 @@ impl Pack {
     /// # Errors
     /// When it cannot be read or made.
     pub fn model(&self, name: &str) -> Result<PathBuf> {
-        let name = name.trim_start_matches("models/").trim_start_matches("inputs/");
+        let name = name.trim_start_matches("pack/").trim_start_matches("models/").trim_start_matches("inputs/");
+        let name = if name == "out/tuned.safetensors" { "sd15_tuned" } else { name.trim_end_matches(".safetensors") };
         let plain = self.models.join(format!("{name}.safetensors"));
         if plain.is_file() {
             return Ok(plain);
@@ -74,7 +91,10 @@ impl Pack {
             _ => (what, None),
         };
         let base = Checkpoint::open(&self.models.join(format!("{family}_tiny.safetensors")))?;
-        let patch = self.dir.join(format!("inputs/{family}_{what}.safetensors"));
+        let mut patch = self.dir.join(format!("inputs/{family}_{what}.safetensors"));
+        if !patch.is_file() {
+            patch = self.dir.join(format!("inputs/{what}_patch.safetensors"));
+        }
         let patch = if what == "A" || what == "tiny" {
             None
         } else {

@@ -21,7 +21,7 @@ use lorabake_weights::Part;
 use serde_json::Value;
 
 use super::Verdict;
-use super::check::{self, Key, Nearness};
+use super::check::{self, Nearness};
 use super::pack::Pack;
 use super::words::Words;
 
@@ -30,15 +30,19 @@ use super::words::Words;
 /// # Errors
 /// When files cannot be read, or what is done here is refused.
 pub fn case(pack: &Pack, name: &str, value: &Value) -> Result<Verdict> {
-    let words = Words::of(value["command"].as_str().context("a command")?);
+    let command = value["command"].as_str().context("a command")?;
+    let words = Words::of(command);
     let family = match value["family"].as_str() {
         Some("sdxl") => Family::Sdxl,
         Some("sd2") => Family::Sd2,
         _ => Family::Sd1,
     };
-    let recorded = value["file"].as_str().map(|file| pack.file(file));
+    let mut recorded = value["file"].as_str().map(|file| pack.file(file));
+    if recorded.is_none() && pack.file(name).is_file() {
+        recorded = Some(pack.file(name));
+    }
     let case = Replay { pack, words, family, recorded };
-    match value["tool"].as_str().context("a tool")? {
+    match command.split(' ').next().context("a tool")? {
         "merge_lora" | "sdxl_merge_lora" if case.words.has("sd_model") => case.merged_model(),
         "merge_lora" | "sdxl_merge_lora" => case.loras(value["error"].is_string()),
         "svd_merge_lora" => case.svd_merge(),
@@ -128,7 +132,7 @@ impl Replay<'_> {
         };
         into_model(&request, &output, BTreeMap::new(), &|_, _| true)?;
         let tolerance = self.tolerance(precision, 1e-6);
-        check::digest(&output.path, self.recorded()?, &model, tolerance, &as_it_is)
+        check::model(&output.path, self.recorded()?, &model, tolerance)
     }
 
     fn loras(&self, failed: bool) -> Result<Verdict> {
@@ -302,11 +306,6 @@ impl Replay<'_> {
             like: Like::SdScripts,
         };
         merge_models(&request, &output, BTreeMap::new(), &|_, _| true)?;
-        check::digest(&output.path, self.recorded()?, &before, self.tolerance(precision, 1e-6), &as_it_is)
+        check::model(&output.path, self.recorded()?, &before, self.tolerance(precision, 1e-6))
     }
-}
-
-/// The keys of a digest are those of the checkpoint.
-pub fn as_it_is(name: &str) -> Option<Key> {
-    Some(Key { name: name.to_string(), third: None })
 }

@@ -25,7 +25,6 @@ use serde_json::Value;
 use super::Verdict;
 use super::check::{self, Nearness};
 use super::pack::Pack;
-use super::sd_scripts::as_it_is;
 
 /// Replays a case.
 ///
@@ -123,10 +122,10 @@ fn models(pack: &Pack, value: &Value) -> Result<Verdict> {
     let Some(file) = value["file"].as_str() else {
         // Theirs ends in an error where ours has the formula's numbers, as the case without that option has them.
         let twin = pack.file("supermerger/add_difference_f16");
-        return check::digest(&output.path, &twin, &before, 1e-3, &as_it_is);
+        return check::model(&output.path, &twin, &before, 1e-3);
     };
     let tolerance = if is_half { 1e-3 } else { 1e-6 };
-    check::digest(&output.path, &pack.file(file), &before, tolerance, &as_it_is)
+    check::model(&output.path, &pack.file(file), &before, tolerance)
 }
 
 /// The strengths of the nets of a case, lists of 26.
@@ -156,7 +155,7 @@ fn plus_lora(pack: &Pack, value: &Value) -> Result<Verdict> {
     let output = pack.output(Some(SavePrecision::F32));
     let request = IntoModel { model: model.clone(), vae: None, nets, like: Like::Supermerger, without_averages: false };
     into_model(&request, &output, BTreeMap::new(), &|_, _| true)?;
-    check::digest(&output.path, &pack.file(value["file"].as_str().context("a file")?), &model, 1e-6, &as_it_is)
+    check::model(&output.path, &pack.file(value["file"].as_str().context("a file")?), &model, 1e-6)
 }
 
 fn loras(pack: &Pack, value: &Value) -> Result<Verdict> {
