@@ -1,15 +1,15 @@
-"""Merging, resizing and extracting LoRAs in lorabake and as sd-scripts does it in PyTorch, in turn: seconds, ratios, memory.
+"""Merging, resizing and extracting LoRAs in lorabake and as sd-scripts does it in PyTorch: seconds, ratios, memory.
 
 Usage: python benches/tools.py LORABAKE CHECKPOINT FOLDER [--rank 64] [--rounds 3] [--threads 2]
-CHECKPOINT is one of SD1.5's or SDXL's size in the original layout (oracle/full_size.py; oracle/sdxl.py, and `lorabake convert`).
-FOLDER takes what is made of it: a LoRA of random numbers, and the checkpoint with it and other changes of low rank, which
-are twice the checkpoint's size and deleted at the end.
+CHECKPOINT is one of SD1.5's or SDXL's size in the original layout (oracle/full_size.py; oracle/sdxl.py, and `lorabake
+convert`). FOLDER takes what is made of it: a LoRA of random numbers, and the checkpoint with a change of low rank,
+which are twice the checkpoint's size and deleted at the end.
 
-PyTorch's side is what networks/merge_lora.py, resize_lora.py and extract_lora_from_models.py of sd-scripts compute: all of
-a model in memory and one product a module for merging; one singular value decomposition of the whole product, or
-difference, a module for the others, with the whole second matrix as theirs asks for. Reading and writing files counts. Of
-matrices of one shape PyTorch decomposes one a round and counts it for all, since the rest would take an hour; merging is done
-whole.
+PyTorch's side is what merge_lora.py, resize_lora.py and extract_lora_from_models.py of sd-scripts compute: all of a
+model in memory and one product a module for merging; one singular value decomposition of the whole product, or
+difference, a module for the others, with the whole second matrix as theirs asks for. Reading and writing files
+counts. Of matrices of one shape PyTorch decomposes one a round and counts it for all, since the rest would take an
+hour; merging is done whole.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 UNET = "model.diffusion_model."
 TEXT = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
 LAYER = re.compile(
-    r"(proj_in|proj_out|attn[12]\.to_[qkv]|attn[12]\.to_out\.0|ff\.net\.0\.proj|ff\.net\.2|self_attn\.\w+|mlp\.fc[12])\.weight$"
+    r"(proj_(in|out)|attn[12]\.to_([qkv]|out\.0)|ff\.net\.(0\.proj|2)|self_attn\.\w+|mlp\.fc[12])\.weight$"
 )
 
 

@@ -27,14 +27,14 @@ use serde_json::Value;
 use super::Verdict;
 use super::check;
 use super::pack::Pack;
-use super::predictions::Predictions;
+use super::predictions::{Predictions, With};
 
 /// Of the change that a net makes.
 const TOLERANCE: f64 = 3e-4;
 /// Where that change is so small, of the prediction, that f32's rounding shows in it, and what it then may be.
 const SMALL: (f64, f64) = (1e-3, 2e-2);
-/// Such a change is proportional to the strength, so ours is taken at a larger one, where our rounding shows less.
-const LARGER: f64 = 16.0;
+/// Of how many predictions such a change is the mean, so that our rounding shows less.
+const TIMES: usize = 9;
 
 /// Replays a case.
 ///
@@ -151,13 +151,13 @@ impl Replay<'_> {
     }
 
     /// A model with a net in it.
-    fn merged(&self, net: &Path, weight: f64) -> Result<PathBuf> {
+    fn merged(&self, net: &Path) -> Result<PathBuf> {
         let mut output = self.pack.output(Some(SavePrecision::F32));
         output.path.set_file_name("merged.safetensors");
         let request = IntoModel {
             model: self.model.clone(),
             vae: None,
-            nets: vec![NetUse { path: net.to_path_buf(), strength: Strength::everywhere(weight) }],
+            nets: vec![NetUse { path: net.to_path_buf(), strength: Strength::everywhere(self.weight) }],
             like: Like::Ours,
             without_averages: false,
         };
@@ -171,17 +171,16 @@ impl Replay<'_> {
         let known = &self.predictions;
         let recorded = known.recorded(&format!("{name}.pred"))?;
         let base = known.recorded_base("pred")?;
-        let own_base = known.unet(&self.model, None)?;
         let change = less(&recorded, &base);
         let is_small = norm(&change) < SMALL.0 * norm(&base);
-        let (tolerance, factor) = if is_small { (SMALL.1, LARGER) } else { (TOLERANCE, 1.0) };
-        let weight = self.weight * factor;
-        for (how, ours) in [
-            ("merged", known.unet(&self.merged(&net, weight)?, None)?),
-            ("attached", known.unet(&self.model, Some((&net, weight)))?),
+        let (tolerance, times) = if is_small { (SMALL.1, TIMES) } else { (TOLERANCE, 1) };
+        let without = With { model: &self.model, net: None };
+        let merged = self.merged(&net)?;
+        for (how, with) in [
+            ("merged", With { model: &merged, net: None }),
+            ("attached", With { model: &self.model, net: Some((&net, self.weight)) }),
         ] {
-            let ours: Vec<f32> = less(&ours, &own_base).iter().map(|value| value / factor as f32).collect();
-            let error = check::apart(&ours, &change);
+            let error = check::apart(&known.change(&without, &with, times)?, &change);
             if error > tolerance {
                 return Ok(Verdict::Differs(format!("the UNet with the net {how} is {error:.1e} of its change apart")));
             }
@@ -191,10 +190,7 @@ impl Replay<'_> {
         }
         let recorded = known.normed(&self.model, &known.recorded(&format!("{name}.te0"))?)?;
         let base = known.normed(&self.model, &known.recorded_base("te0")?)?;
-        let ours = less(
-            &known.text_states(&self.merged(&net, self.weight)?, base.len())?,
-            &known.text_states(&self.model, base.len())?,
-        );
+        let ours = less(&known.text_states(&merged, base.len())?, &known.text_states(&self.model, base.len())?);
         let error = check::apart(&ours, &less(&recorded, &base));
         if error > TOLERANCE {
             return Ok(Verdict::Differs(format!("text states are {error:.1e} of their change apart")));
@@ -205,14 +201,15 @@ impl Replay<'_> {
     /// Our networks with the whole net merged, attached, and attached in diffusers' form: the same.
     fn our_predictions(&self) -> Result<Verdict> {
         let known = &self.predictions;
-        let base = known.unet(&self.model, None)?;
-        let merged = known.unet(&self.merged(&self.net, self.weight)?, None)?;
-        let change = less(&merged, &base);
-        let tolerance = if norm(&change) < SMALL.0 * norm(&base) { SMALL.1 } else { TOLERANCE };
+        let without = With { model: &self.model, net: None };
+        let merged = self.merged(&self.net)?;
+        let change = known.change(&without, &With { model: &merged, net: None }, TIMES)?;
+        let is_small = norm(&change) < SMALL.0 * norm(&known.recorded_base("pred")?);
+        let tolerance = if is_small { SMALL.1 } else { TOLERANCE };
         let in_form = self.converted(&self.net, Form::Diffusers, "form")?;
         for (how, net) in [("attached", &self.net), ("in diffusers' form", &in_form)] {
-            let ours = known.unet(&self.model, Some((net, self.weight)))?;
-            let error = check::apart(&less(&ours, &base), &change);
+            let with = With { model: &self.model, net: Some((net, self.weight)) };
+            let error = check::apart(&known.change(&without, &with, TIMES)?, &change);
             if error > tolerance {
                 return Ok(Verdict::Differs(format!("{how} it is {error:.1e} of its change from what it is merged")));
             }

@@ -26,6 +26,32 @@ pub struct Predictions {
     family: Family,
 }
 
+/// A checkpoint, perhaps with a net at a strength.
+pub struct With<'p> {
+    /// The checkpoint.
+    pub model: &'p Path,
+    /// The net and its strength.
+    pub net: Option<(&'p Path, f64)>,
+}
+
+struct Loaded {
+    bundle: Bundle,
+    attached: Attached,
+}
+
+impl With<'_> {
+    fn open(&self) -> Result<Loaded> {
+        let checkpoint = Checkpoint::open_for(Purpose::Painting, self.model, None)?;
+        let bundle = Bundle::load(&checkpoint, VaeHalves::Generating, WeightDtype::F32)?;
+        let mut attached = Attached::default();
+        if let Some((path, weight)) = self.net {
+            let strength = NetStrength { text: weight, unet: weight, ranks: None, ratio: &|_| 1.0 };
+            Net::open(path, &bundle)?.attach(strength, &bundle, &Device::flex(), &mut attached);
+        }
+        Ok(Loaded { bundle, attached })
+    }
+}
+
 impl Predictions {
     /// # Errors
     /// When they cannot be read.
@@ -55,18 +81,31 @@ impl Predictions {
         Ok(Tensor::from_data(TensorData::new(self.tensors.f32(&key)?, shape), &Device::flex()))
     }
 
-    /// What the UNet of a checkpoint predicts, with a net at a strength.
+    /// What the UNet of `with` predicts more than that of `without`, as the mean of several latents that differ by so little
+    /// that only the rounding differs.
     ///
     /// # Errors
     /// When files cannot be read.
-    pub fn unet(&self, model: &Path, net: Option<(&Path, f64)>) -> Result<Vec<f32>> {
-        let checkpoint = Checkpoint::open_for(Purpose::Painting, model, None)?;
-        let bundle = Bundle::load(&checkpoint, VaeHalves::Generating, WeightDtype::F32)?;
-        let mut attached = Attached::default();
-        if let Some((path, weight)) = net {
-            let strength = NetStrength { text: weight, unet: weight, ranks: None, ratio: &|_| 1.0 };
-            Net::open(path, &bundle)?.attach(strength, &bundle, &Device::flex(), &mut attached);
+    pub fn change(&self, without: &With<'_>, with: &With<'_>, times: usize) -> Result<Vec<f32>> {
+        const APART: f32 = 3e-7;
+        let without = without.open()?;
+        let with = with.open()?;
+        let latents: Tensor<4> = self.input("latents")?;
+        let mut mean: Vec<f32> = Vec::new();
+        for time in 0..times {
+            let factor = 1.0 + APART * (time as f32 - (times / 2) as f32);
+            let latents = latents.clone().mul_scalar(factor);
+            let before = self.predict(&without, latents.clone())?;
+            let after = self.predict(&with, latents)?;
+            mean.resize(after.len(), 0.0);
+            for ((mean, after), before) in mean.iter_mut().zip(&after).zip(&before) {
+                *mean += (after - before) / times as f32;
+            }
         }
+        Ok(mean)
+    }
+
+    fn predict(&self, loaded: &Loaded, latents: Tensor<4>) -> Result<Vec<f32>> {
         let mut added = None;
         if self.tensors.has(&format!("{}.pooled", self.name)) {
             let time_ids = self.tensors.f32(&format!("{}.time_ids", self.name))?.as_chunks().0.to_vec();
@@ -74,8 +113,7 @@ impl Predictions {
         }
         let conditioning = Conditioning { context: self.input("context")?, added };
         let times = self.tensors.f32(&format!("{}.timestep", self.name))?;
-        let predicted = bundle.unet.forward(self.input("latents")?, &times, conditioning, &attached.unet);
-        values(predicted)
+        values(loaded.bundle.unet.forward(latents, &times, conditioning, &loaded.attached.unet))
     }
 
     /// The first `count` numbers of the last states of a checkpoint's first text encoder, normed.

@@ -15,6 +15,7 @@ use safetensors::Dtype;
 use crate::block::Block;
 use crate::error::{Error, Result};
 use crate::lora_file::{self, Ready};
+use crate::matrix::norm;
 use crate::net;
 use crate::output::Output;
 use crate::resize::embeddings;
@@ -104,6 +105,10 @@ pub fn convert_net(request: &ConvertNet, output: &Output) -> Result<Converted> {
             let remedy = "make a plain LoRA of it by `lorabake resize` first, or leave this option out";
             Error::wrong(net.label(), format!("{name}: {what}"), remedy)
         };
+        if let Some((leaf, _)) = module.tensors.iter().find(|(_, tensor)| !norm(&tensor.values).is_finite()) {
+            let what = format!("{name}: {leaf} holds values that are infinite or not a number");
+            return Err(Error::wrong(net.label(), what, "the file is damaged; give another copy of it"));
+        }
         module.scale(request.scale).map_err(wrong)?;
         module.set_alpha(request.alpha).map_err(wrong)?;
         ready.push(match request.form {
