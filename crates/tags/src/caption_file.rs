@@ -304,16 +304,19 @@ impl CaptionFile {
         line
     }
 
-    /// What most often stands between two tags of this file, of several the shortest; the separator and a space if there is
-    /// nothing between.
+    /// What most often stands between two tags of this file; where that is not clear, the separator and a space, or else the
+    /// shortest.
     fn usual_gap(&self) -> String {
+        let usual = format!("{} ", self.separator);
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for gap in &self.gaps[1..self.gaps.len() - 1] {
             *counts.entry(gap).or_default() += 1;
         }
-        let key = |gap: &str, count: usize| (count, Reverse(gap.len()), gap.to_owned());
-        let most = counts.into_iter().max_by_key(|(gap, count)| key(gap, *count));
-        most.map_or_else(|| format!("{} ", self.separator), |(gap, _)| gap.to_owned())
+        let rank = |gap: &str, count: usize| (count, gap == usual, Reverse(gap.len()), gap.to_owned());
+        match counts.into_iter().max_by_key(|(gap, count)| rank(gap, *count)) {
+            Some((gap, _)) => gap.to_owned(),
+            None => usual,
+        }
     }
 }
 

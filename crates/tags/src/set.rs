@@ -69,8 +69,11 @@ impl CaptionSet {
     /// Reads the captions of all images below `folder`.
     ///
     /// # Errors
-    /// If the folder cannot be listed, or holds no image.
+    /// If it is no folder, cannot be listed, or holds no image.
     pub fn load(folder: &Path, reading: &Reading) -> Result<Self, Error> {
+        if folder.is_file() {
+            return Err(Error::file(folder, "it is a file; name the folder of your images"));
+        }
         let pairs = pairs_below(folder, reading.extension.as_deref());
         let pairs = pairs.map_err(|error| {
             Error::file(folder, format!("it cannot be listed ({error}); name the folder of your images"))
@@ -149,6 +152,20 @@ impl CaptionSet {
             return Activation::named(&folder.words, entry.caption.separator());
         }
         folder.activation.clone()
+    }
+
+    /// Takes in captions that were changed; activation tags are found out anew.
+    pub fn update(&mut self, changed: Vec<CaptionFile>, reading: &Reading) {
+        let mut by_path: HashMap<PathBuf, CaptionFile> = HashMap::new();
+        for caption in changed {
+            by_path.insert(caption.path().to_owned(), caption);
+        }
+        for entry in &mut self.entries {
+            if let Some(caption) = by_path.remove(entry.caption.path()) {
+                entry.caption = caption;
+            }
+        }
+        self.find_activation(reading);
     }
 
     /// How many captions that hold something lack an activation tag of their folder.

@@ -14,12 +14,18 @@ const LARGEST: usize = 1 << 20;
 /// A text to be replaced, and by what.
 #[derive(Debug, Clone)]
 pub struct Replacement {
-    /// What is looked for.
-    pub find: Find,
-    /// What is written instead; nothing takes a tag out. `$1` is the first group of a regular expression.
-    pub with: String,
-    /// Where it is looked for.
-    pub scope: Scope,
+    find: Find,
+    with: With,
+    scope: Scope,
+}
+
+/// What is written instead.
+#[derive(Debug, Clone)]
+enum With {
+    /// A text; nothing takes a tag out.
+    Text(String),
+    /// Texts and groups of the regular expression.
+    Groups(Vec<Piece>),
 }
 
 /// What is looked for.
@@ -54,6 +60,19 @@ impl Find {
 }
 
 impl Replacement {
+    /// Replaces `find` by `with` in `scope`. With a regular expression `$1`, `${1}`, `$name` and `${name}` are its groups, and
+    /// `$$` is a dollar sign.
+    ///
+    /// # Errors
+    /// If there is no such group.
+    pub fn new(find: Find, with: &str, scope: Scope) -> Result<Self, String> {
+        let with = match &find {
+            Find::Text(_) => With::Text(with.to_owned()),
+            Find::Regex(regex) => With::Groups(pieces(with, regex)?),
+        };
+        Ok(Self { find, with, scope })
+    }
+
     pub(super) fn act_on(&self, caption: &mut CaptionFile) {
         if self.scope != Scope::Caption {
             self.replace_tags(caption);
@@ -98,34 +117,100 @@ impl Replacement {
         if tag.is_empty() {
             return None;
         }
-        match (&self.find, self.scope) {
-            (Find::Text(text), Scope::Tag) => {
+        match (&self.find, &self.with, self.scope) {
+            (Find::Text(text), With::Text(with), Scope::Tag) => {
                 // A tag by itself, however it is written, stays.
-                let fits = folded(text) == folded(tag) && (text != &self.with);
-                if fits { Some(self.with.clone()) } else { None }
+                let fits = folded(text) == folded(tag) && text != with;
+                if fits { Some(with.clone()) } else { None }
             }
-            (Find::Regex(regex), Scope::Tag) => {
+            (Find::Regex(regex), With::Groups(pieces), Scope::Tag) => {
                 let found = regex.captures(tag)?;
                 let whole = found.get(0)?;
-                if whole.as_str().len() == tag.len() { Some(expanded(&found, &self.with)) } else { None }
+                if whole.as_str().len() == tag.len() { Some(joined(pieces, &found)) } else { None }
             }
             _ => Some(self.within(tag)),
         }
     }
 
     fn within(&self, text: &str) -> String {
-        match &self.find {
-            Find::Text(find) if find.is_empty() => text.to_owned(),
-            Find::Text(find) => text.replace(find, &self.with),
-            Find::Regex(regex) => regex.replace_all(text, |found: &Captures| expanded(found, &self.with)).into_owned(),
+        match (&self.find, &self.with) {
+            (Find::Text(find), With::Text(with)) if !find.is_empty() => text.replace(find, with),
+            (Find::Regex(regex), With::Groups(pieces)) => {
+                regex.replace_all(text, |found: &Captures| joined(pieces, found)).into_owned()
+            }
+            _ => text.to_owned(),
         }
     }
 }
 
-fn expanded(found: &Captures, with: &str) -> String {
+/// A part of what is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// The group of this number.
+    Group(usize),
+}
+
+fn joined(pieces: &[Piece], found: &Captures) -> String {
     let mut text = String::new();
-    found.expand(with, &mut text);
+    for piece in pieces {
+        match piece {
+            Piece::Text(own) => text += own,
+            Piece::Group(number) => text += found.get(*number).map_or("", |group| group.as_str()),
+        }
+    }
     text
+}
+
+/// Texts and groups of `with`. Unlike in the regex crate `$1st` is the first group and `st`: an unknown group would be empty
+/// there, and take the tag out.
+fn pieces(with: &str, regex: &Regex) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = with;
+    while let Some((before, after)) = rest.split_once('$') {
+        pieces.push(Piece::Text(before.to_owned()));
+        if let Some(behind) = after.strip_prefix('$') {
+            pieces.push(Piece::Text("$".to_owned()));
+            rest = behind;
+            continue;
+        }
+        let name = group_name(after);
+        if name.is_empty() {
+            pieces.push(Piece::Text("$".to_owned()));
+            rest = after;
+            continue;
+        }
+        let bare = name.trim_matches(['{', '}']);
+        let number = match bare.parse() {
+            Ok(number) => Some(number),
+            Err(_) => regex.capture_names().position(|known| known == Some(bare)),
+        };
+        match number {
+            Some(number) if number < regex.captures_len() => pieces.push(Piece::Group(number)),
+            _ => {
+                let groups = regex.captures_len() - 1;
+                return Err(format!(
+                    "${name} is no group of the {groups} of the expression; write $$ for a dollar sign"
+                ));
+            }
+        }
+        rest = &after[name.len()..];
+    }
+    pieces.push(Piece::Text(rest.to_owned()));
+    Ok(pieces)
+}
+
+/// The group that a text behind a `$` names: `1`, `name` or `{name}`; nothing if it names none.
+fn group_name(text: &str) -> &str {
+    if text.starts_with('{') {
+        return text.find('}').map_or("", |end| &text[..=end]);
+    }
+    let is_number = text.starts_with(|letter: char| letter.is_ascii_digit());
+    let belongs = |letter: char| {
+        if is_number { letter.is_ascii_digit() } else { letter.is_ascii_alphanumeric() || letter == '_' }
+    };
+    let end = text.find(|letter| !belongs(letter)).unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Takes out all but the first of each of these tags: one that has become another that was there is one with it.

@@ -13,7 +13,7 @@ mod shape;
 use lorabake_pixels::{Rgba, pillow};
 
 pub use borders::{Borders, borders};
-pub use caches::stale_caches;
+pub use caches::Caches;
 pub use mask::mask;
 pub use picture::{JPEG_QUALITY, Picture};
 pub use shape::{Anchor, Shape};

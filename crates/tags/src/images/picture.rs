@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::codecs::bmp::BmpEncoder;
 use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
 use image::metadata::Orientation;
 use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader};
@@ -57,7 +57,8 @@ impl Picture {
         let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|error| broken(&error))?;
         let format = reader.format().ok_or_else(|| broken(&"unknown format"))?;
         let mut decoder = reader.into_decoder().map_err(|error| broken(&error))?;
-        let profile = decoder.icc_profile().unwrap_or_default();
+        // Pixels are written as red, green and blue, which a profile of grey or of printing colours would misread.
+        let profile = decoder.icc_profile().unwrap_or_default().filter(|profile| profile.get(16..20) == Some(b"RGB "));
         let mut exif = decoder.exif_metadata().unwrap_or_default();
         if let Some(exif) = &mut exif {
             // The pixels are upright now; what they were is of no use.
@@ -108,7 +109,8 @@ impl Picture {
             ImageFormat::WebP => self.write(WebPEncoder::new_lossless(&mut bytes), pixels)?,
             ImageFormat::Bmp => self.write(BmpEncoder::new(&mut bytes), pixels)?,
             _ => {
-                self.write(PngEncoder::new(&mut bytes), pixels)?;
+                let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
+                self.write(encoder, pixels)?;
                 let texts = png_texts(&self.bytes);
                 let place = (PNG_BEGIN + PNG_HEADER).min(bytes.len());
                 bytes.splice(place..place, texts);

@@ -88,6 +88,11 @@ impl Files {
         let mut paths = Vec::new();
         for (change, state) in first.into_iter().zip(states) {
             if state? != State::Before {
+                if let Change::Move { to, .. } = change
+                    && self.is_there(to)
+                {
+                    return Err(self.taken(to));
+                }
                 paths.push(self.path_of(change));
             }
         }
@@ -153,9 +158,7 @@ impl Files {
             Change::Move { from, to } => {
                 let path = self.home.path(from);
                 whole_file::rename(&path, &self.home.path(to)).map_err(|error| match error.kind() {
-                    io::ErrorKind::AlreadyExists => {
-                        Error::file(&self.home.path(to), "it is there already; move it away, or choose another name")
-                    }
+                    io::ErrorKind::AlreadyExists => self.taken(to),
                     _ => Error::io(&path, "moved", &error),
                 })
             }
@@ -228,6 +231,10 @@ impl Files {
             _ => {}
         }
         std::fs::read(&path).map(Some).map_err(|error| Error::io(&path, "read", &error))
+    }
+
+    fn taken(&self, at: &Spot) -> Error {
+        Error::file(&self.home.path(at), "it is there already; move it away, or choose another name")
     }
 
     fn is_there(&self, at: &Spot) -> bool {

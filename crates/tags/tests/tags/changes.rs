@@ -19,7 +19,7 @@ fn changed(text: &str, change: &Change) -> String {
 }
 
 fn replaced(text: &str, find: Find, with: &str, scope: Scope) -> String {
-    changed(text, &Change::Replace(Replacement { find, with: with.to_owned(), scope }))
+    changed(text, &Change::Replace(Replacement::new(find, with, scope).unwrap()))
 }
 
 #[test]
@@ -73,6 +73,20 @@ fn texts_are_replaced_in_three_scopes() {
         (text("hat"), "a\nb", Scope::Tag, "penny, hat\nmore", "penny, a b\nmore"),
     ] {
         assert_eq!(replaced(before, find, with, scope), after, "{before}");
+    }
+    let groups = |with: &str| replaced("penny, red boots", regex("(?P<color>red) (.*)"), with, Scope::Tag);
+    for (with, after) in [
+        ("$1st", "redst"),
+        ("${2}2", "boots2"),
+        ("$color$$", "red$"),
+        ("${color}x$0", "redxred boots"),
+        ("a $ b", "a $ b"),
+    ] {
+        assert_eq!(groups(with), format!("penny, {after}"), "{with}");
+    }
+    for with in ["$3", "$colour", "${x}"] {
+        let error = Replacement::new(regex("(?P<color>red) (.*)"), with, Scope::Tag).unwrap_err();
+        assert!(error.contains("is no group of the 2 of the expression"), "{error}");
     }
     assert!(Find::regex("(").unwrap_err().contains("mend the regular expression"));
     // One that would take all memory.
@@ -184,7 +198,7 @@ fn a_tagger_touches_what_it_may() {
     for existing in [Existing::Keep, Existing::OnlyEmpty] {
         assert_eq!(written("a.txt", Some("x"), existing), None, "{existing:?}");
     }
-    assert_eq!(written("a.txt", Some("hat,x, penny"), Existing::Append).as_deref(), Some("penny,hat, x,1girl"));
+    assert_eq!(written("a.txt", Some("hat,x, penny"), Existing::Append).as_deref(), Some("penny,hat, x, 1girl"));
     assert_eq!(written("a.txt", Some("x, Penny"), Existing::Replace), all);
     assert_eq!(written("a.txt", Some("penny, 1girl, hat"), Existing::Append), None);
 }

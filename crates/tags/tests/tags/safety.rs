@@ -14,12 +14,11 @@ fn penny() -> Activation {
 
 /// One of every kind of change.
 fn changes() -> Vec<Change> {
-    let replacement = Replacement { find: Find::Text("hat".to_owned()), with: "cap".to_owned(), scope: Scope::Tag };
     vec![
         Change::Add { tags: vec!["new".to_owned()], place: Place::Front },
         Change::Add { tags: vec!["new".to_owned()], place: Place::At(1) },
         Change::Remove(vec![Pattern::new("hat")]),
-        Change::Replace(replacement),
+        replace("hat", "cap"),
         Change::MoveFirst(vec!["hat".to_owned()]),
         Change::Dedupe,
         Change::Sort { order: Order::Name, keep: 0 },
@@ -29,7 +28,7 @@ fn changes() -> Vec<Change> {
 }
 
 fn replace(text: &str, with: &str) -> Change {
-    Change::Replace(Replacement { find: Find::Text(text.to_owned()), with: with.to_owned(), scope: Scope::Tag })
+    Change::Replace(Replacement::new(Find::Text(text.to_owned()), with, Scope::Tag).unwrap())
 }
 
 fn done(set: &Set, name: &str, change: &Change) -> String {
@@ -167,7 +166,8 @@ fn rule_9_nothing_is_deleted_and_no_name_taken() {
     assert!(to.ends_with("img.set_aside/10_x/a.png"));
     journal.undo(None).unwrap();
     let taken = Edit::Move { from: set.path("10_x"), to: set.path("8_x") };
-    journal.apply("rename", &[taken]).unwrap_err();
+    let error = journal.apply("rename", &[taken]).unwrap_err().to_string();
+    assert!(error.ends_with("8_x: it is there already; move it away, or choose another name"), "{error}");
     journal.apply("rename", &[Edit::Move { from: set.path("10_x"), to: set.path("5_x") }]).unwrap();
     assert!(set.path("5_x/a.png").is_file() && !set.path("10_x").exists());
     journal.undo(None).unwrap();
