@@ -25,6 +25,10 @@ pub enum Command {
     Check(Box<cmd::check::Args>),
     /// Turn a preset of the kohya GUI or OneTrainer, or the settings inside a LoRA, into a recipe file
     Import(cmd::import::Args),
+    /// Look at the tags of captions and change them, with undo: add, remove, replace, sort, consolidate
+    Tags(Box<cmd::tags::Args>),
+    /// Edit the images of a data set, with undo: crop, pad, remove borders, flatten transparency, make masks
+    Images(Box<cmd::images::Args>),
     /// Show what a model or a LoRA is: family, blocks, ranks, training, tags, hashes
     Inspect(cmd::inspect::Args),
     /// Make pictures from prompts, with or without LoRAs
@@ -74,7 +78,8 @@ pub fn program() -> clap::Command {
         .mut_subcommand("plan", |short| plan(&short))
         .mut_subcommands(|command| {
             let paints = ["generate", "grid"].contains(&command.get_name());
-            with_home(if paints { command.mut_args(with_negative_numbers) } else { command })
+            let command = if paints { command.mut_args(with_negative_numbers) } else { command };
+            with_home(command).mut_subcommands(with_home)
         })
 }
 

@@ -19,6 +19,7 @@ mod cmd {
     pub mod gachamax;
     pub mod generate;
     pub mod grid;
+    pub mod images;
     pub mod import;
     pub mod inspect;
     pub mod judge;
@@ -28,6 +29,7 @@ mod cmd {
     pub mod reg;
     pub mod resize;
     pub mod tag;
+    pub mod tags;
     pub mod train;
 }
 mod command;
@@ -123,6 +125,8 @@ fn main() -> ExitCode {
             Ok(Command::Convert(args)) => cmd::convert::run(&args),
             Ok(Command::Diff(args)) => cmd::diff::run(&args),
             Ok(Command::Edit(args)) => cmd::edit::run(&args),
+            Ok(Command::Tags(args)) => cmd::tags::run(&args),
+            Ok(Command::Images(args)) => cmd::images::run(&args),
             Ok(Command::Demo(args)) => cmd::demo::run(&args),
             Ok(Command::Doctor(args)) => cmd::doctor::run(&args),
             Ok(Command::Completions(args)) => cmd::completions::run(&args),

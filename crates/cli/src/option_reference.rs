@@ -50,12 +50,21 @@ fn page(mut program: Command) -> String {
     }
     for command in commands {
         page += &Section { command, train }.text();
+        for inner in command.get_subcommands().filter(|inner| is_shown(inner)) {
+            page += &Section { command: inner, train }.text();
+        }
     }
     page
 }
 
 fn is_shown(command: &Command) -> bool {
     !command.is_hide_set() && command.get_name() != "help"
+}
+
+/// What is typed behind `lorabake` to call a command.
+fn words(command: &Command) -> String {
+    let typed = command.get_bin_name().unwrap_or(command.get_name());
+    typed.strip_prefix("lorabake ").unwrap_or(typed).to_owned()
 }
 
 fn about(command: &Command) -> String {
@@ -74,10 +83,18 @@ struct Section<'a> {
 
 impl Section<'_> {
     fn text(&self) -> String {
-        let name = self.command.get_name();
+        let name = words(self.command);
         let usage = self.command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ").trim();
         let mut text = format!("\n## lorabake {name}\n\n{}\n\n    {usage}\n", self.wrapped(&about(self.command)));
+        let inner: Vec<&Command> = self.command.get_subcommands().filter(|inner| is_shown(inner)).collect();
+        if !inner.is_empty() {
+            text += "\n| command | what it does |\n|---|---|\n";
+        }
+        for inner in inner {
+            let name = words(inner);
+            text += &format!("| [`lorabake {name}`](#lorabake-{}) | {} |\n", name.replace(' ', "-"), about(inner));
+        }
         let mut heading = None;
         let mut repeats_train = false;
         for arg in self.command.get_arguments().filter(|arg| is_described(arg)) {
@@ -129,7 +146,7 @@ impl Section<'_> {
 
     fn anchor(&self, arg: &Arg) -> String {
         let owner = if self.is_of_train(arg) { self.train } else { self.command };
-        format!("{}-{}", owner.get_name(), arg.get_id())
+        format!("{}-{}", words(owner).replace(' ', "-"), arg.get_id())
     }
 
     /// A sentence or several as Markdown, in lines of the page's width.

@@ -17,6 +17,7 @@
 //! | `judging` | what is measured of a run, and what is refused |
 //! | `inspect` | what `inspect` shows |
 //! | `models` | checkpoints and LoRAs of other programs, whole and damaged |
+//! | `tags` | changes of captions and images, and their way back |
 //! | `terminal` | what cannot be printed, what may not be printed as it is, and who may end a training |
 //! | `pictures` | `lorabake generate` from pictures, and tags that never act |
 //! | `prompt_files` | what files of prompts may ask for |
@@ -45,5 +46,6 @@ mod recipes;
 mod reg;
 mod sandbox;
 mod tagging;
+mod tags;
 mod terminal;
 mod toolbox;
