@@ -190,6 +190,53 @@ def main():
         row.append(f"{100 * len(said(whole, check, grave) & held_out) / len(held_out):.1f} %")
         print(" | ".join(row), flush=True)
     near(work, names, chosen, program)
+    tags(work, program)
+
+
+POSES = ["standing", "sitting", "walking", "from behind", "lying", "running", "arms up", "looking back", "portrait"]
+CLOTHES = ["red dress", "white shirt", "blue skirt", "hat", "scarf", "black boots", "jacket", "swimsuit", "glasses"]
+PLACES = ["beach", "forest", "street", "classroom", "night sky", "white background", "kitchen", "garden", "snow"]
+# What is done to a caption's tags, and the check that should speak of it.
+WRONG = {
+    "activation tag left out": (lambda t, r: t[1:], "act.first"),
+    "activation tag not first": (lambda t, r: t[1:3] + t[:1] + t[3:], "act.first"),
+    "activation tag with a wrong letter": (lambda t, r: ["laetitja"] + t[1:], "act.typo"),
+    "brown hair for blonde": (lambda t, r: ["brown hair" if x == "blonde hair" else x for x in t], "tag.outlier"),
+    "brown hair beside blonde": (lambda t, r: t + ["brown hair"], "tag.contra"),
+    "standing beside sitting": (lambda t, r: [x for x in t if x not in POSES] + ["standing", "sitting"], "tag.contra"),
+    "a tag twice": (lambda t, r: t + [r.choice(t[1:])], "tag.form"),
+    "two words for one thing": (lambda t, r: t + ["boots", "red footwear", "red boots"], "tag.redundant"),
+    "a tag of the site": (lambda t, r: t + [r.choice(["highres", "commentary request", "rating:safe"])], "tag.meta"),
+    "caption of another picture": (lambda t, r: ["laetitia", "1girl", "solo", "blonde hair"] + r.sample(POSES, 1)
+                                   + r.sample(CLOTHES, 2) + r.sample(PLACES, 1), "(none)"),
+}
+
+
+def tags(work, program):
+    """Made captions of one figure, a tenth of them wrong in each way."""
+    rng = random.Random(4)
+    folder = work / "tags"
+    wrong = {}
+    if not folder.exists():
+        folder.mkdir()
+        for path in sorted((work / "whole").glob("*.png")):
+            (folder / path.name).hardlink_to(path)
+    for path in sorted(folder.glob("*.png")):
+        caption = ["laetitia", "1girl", "solo", "blonde hair", "long hair", *rng.sample(POSES, 1), *rng.sample(CLOTHES, 2),
+                   *rng.sample(PLACES, 1)]
+        kind = rng.choice(list(WRONG) + [None] * (2 * len(WRONG)))
+        if kind:
+            caption = WRONG[kind][0](caption, rng)
+            wrong.setdefault(kind, set()).add(path.stem)
+        path.with_suffix(".txt").write_text(", ".join(caption))
+    report = run(program, folder, work / "numbers" / "tags")
+    for kind, (_, check) in WRONG.items():
+        same = set().union(*(wrong[k] for k in wrong if WRONG[k][1] == check))
+        found = said(report, check)
+        # Of act.first: a caption with a wrong letter lacks the tag too; of contradictions: brown hair for blonde is none.
+        others = {n for k in wrong if k != kind for n in wrong[k]}
+        false = found - same - others
+        print(f"tags: {kind} | {check} | {len(found & wrong[kind])} of {len(wrong[kind])} | said of right ones: {len(false)}")
 
 
 def near(work, names, chosen, program):

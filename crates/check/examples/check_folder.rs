@@ -1,5 +1,6 @@
-//! Checks a folder without the rest of the program: `check_folder FOLDER RESOLUTION NUMBERS`. Prints the report as JSON; the
-//! numbers of all images are kept in the folder NUMBERS. For calibration (`oracle/check/calibrate.py`) and for timing.
+//! Checks a folder without the rest of the program: `check_folder FOLDER RESOLUTION NUMBERS`. Prints the report as
+//! JSON; the numbers of all images are kept in the folder NUMBERS. For calibration (`oracle/check/calibrate.py`) and
+//! for timing.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

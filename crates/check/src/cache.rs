@@ -1,9 +1,9 @@
 //! Numbers of images that were measured before, by the content of their files, outside of the data set.
 //!
-//! One file for each folder of images, in the user's cache folder: a line of JSON for each image. A line is found by name, size
-//! and time of the file, without reading it, and else by the SHA-256 of what is in it, so a renamed file is not measured again.
-//! Lines are added while images are measured, so that what is done is kept whatever ends the program; a line that is not
-//! whole is as good as none.
+//! One file for each folder of images, in the user's cache folder: a line of JSON for each image. A line is found by
+//! name, size and time of the file, without reading it, and else by the SHA-256 of what is in it, so a renamed file
+//! is not measured again. Lines are added while images are measured, so that what is done is kept whatever ends the
+//! program; a line that is not whole is as good as none.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -163,8 +163,8 @@ fn replace(file: &Path, kept: &[Known]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The folder in which this system's programs keep what they can make again, with one for this program; `None` if the system
-/// tells none.
+/// The folder in which this system's programs keep what they can make again, with one for this program; `None` if the
+/// system tells none.
 pub fn user_folder() -> Option<PathBuf> {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = if cfg!(windows) {

@@ -67,7 +67,8 @@ pub fn folded(tag: &str) -> String {
     text::folded(tag).replace("\\(", "(").replace("\\)", ")")
 }
 
-/// Whether the words of `part` stand side by side in `whole`, which has more; whole words, so that `ear` is not in `earrings`.
+/// Whether the words of `part` stand side by side in `whole`, which has more; whole words, so that `ear` is not in
+/// `earrings`.
 pub fn is_within(part: &str, whole: &str) -> bool {
     let part: Vec<&str> = part.split(' ').collect();
     let whole: Vec<&str> = whole.split(' ').collect();

@@ -86,8 +86,8 @@ pub struct Progress {
     pub all: usize,
 }
 
-/// Reads folders, captions and images; `tell` is told after each image, from several threads, and `stop` asked before each:
-/// once it says so, no further image is measured, and `None` is returned. What was measured is kept.
+/// Reads folders, captions and images; `tell` is told after each image, from several threads, and `stop` asked before
+/// each: once it says so, no further image is measured, and `None` is returned. What was measured is kept.
 pub fn gather<'a>(
     wanted: &'a Wanted<'a>,
     tell: &(dyn Fn(Progress) + Sync),

@@ -1,7 +1,7 @@
 //! From folders that a user names to the data section that training would have.
 //!
-//! A folder of `N_name` folders is read as `--train_data_dir`; a folder of images by itself, and folders of any other names,
-//! as those of a `--dataset_config`, with 1 repeat unless their names say more.
+//! A folder of `N_name` folders is read as `--train_data_dir`; a folder of images by itself, and folders of any other
+//! names, as those of a `--dataset_config`, with 1 repeat unless their names say more.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub enum PlaceError {
     #[error("{}: there is no such folder; name the folder of your images", .0.display())]
     Missing(PathBuf),
     /// There are no images in it.
-    #[error("{}: no images; put .png, .jpg, .webp or .bmp files into it, or name the folder that holds them", .0.display())]
+    #[error("{}: no images; put .png, .jpg, .webp or .bmp files into it, or name another folder", .0.display())]
     NoImages(PathBuf),
 }
 

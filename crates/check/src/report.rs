@@ -131,8 +131,8 @@ fn not_checked(set: &Set<'_>) -> Vec<NotChecked> {
     }
     let why = "they need a model that sees them";
     list.push(NotChecked {
-        what: "writing, faces and hands that no tag tells of; things that are seen and not tagged, or tagged and not seen; \
-               crops of one picture and pictures alike in content",
+        what: "writing, faces and hands that no tag tells of; things that are seen and not tagged, or tagged and \
+               not seen; crops of one picture and pictures alike in content",
         why,
     });
     list

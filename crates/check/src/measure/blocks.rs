@@ -1,9 +1,9 @@
 //! The grid of 8 × 8 blocks that strong JPEG compression leaves, also in files that were saved as PNG afterwards.
 //!
-//! Mean step of luma between neighbours across the borders of blocks, divided by the largest of those at the seven other
-//! places within a block, and of rows and columns the smaller one: a drawing of a few edges has large steps at some place by
-//! chance, but hardly at the borders in both directions. The grid is that of the file, from its left upper corner; a picture
-//! that was cropped or resized after it was compressed shows none.
+//! Mean step of luma between neighbours across the borders of blocks, divided by the largest of those at the seven
+//! other places within a block, and of rows and columns the smaller one: a drawing of a few edges has large steps at
+//! some place by chance, but hardly at the borders in both directions. The grid is that of the file, from its left
+//! upper corner; a picture that was cropped or resized after it was compressed shows none.
 
 use lorabake_pixels::Gray;
 

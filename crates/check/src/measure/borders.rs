@@ -1,8 +1,9 @@
 //! Plain stripes along the sides: letterboxes and frames, which a LoRA learns like anything else.
 //!
-//! A line belongs to the stripe if its luma hardly varies (standard deviation below 3) and is that of the outermost line (mean
-//! within 6). A plain background makes such lines too; but behind a frame the picture begins along the whole line at once, and
-//! before a plain background a figure's tip does. So the share of the next line that differs is kept beside.
+//! A line belongs to the stripe if its luma hardly varies (standard deviation below 3) and is that of the outermost
+//! line (mean within 6). A plain background makes such lines too; but behind a frame the picture begins along the
+//! whole line at once, and before a plain background a figure's tip does. So the share of the next line that differs
+//! is kept beside.
 
 use lorabake_pixels::Gray;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! A colour over the whole picture: what should be grey, and is not.
 //!
-//! CIE L*a*b* as OpenCV has it on 8 bits. Near-grey pixels are those of a chroma below 20 and a lightness between 20 and 95; the
-//! cast is the distance of their mean a*, b* from zero. A stronger cast than that turns grey into a colour like any other.
+//! CIE L*a*b* as OpenCV has it on 8 bits. Near-grey pixels are those of a chroma below 20 and a lightness between 20
+//! and 95; the cast is the distance of their mean a*, b* from zero. A stronger cast than that turns grey into a
+//! colour like any other.
 
 use lorabake_pixels::Rgb;
 use lorabake_pixels::opencv::rgb_to_lab;

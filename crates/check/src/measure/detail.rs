@@ -1,9 +1,10 @@
 //! How much detail there is.
 //!
-//! The variance of the Laplacian (kernel 0 1 0 / 1 −4 1 / 0 1 0) is the usual measure of blur for photographs; it says more of
-//! what is shown than of its sharpness, so it is good for ranks only. The test by half the size asks what blur means for a
-//! trainer: halve by area, enlarge by Lanczos, compare. What has no detail above half its size stays as it is. Only blocks of
-//! 16 × 16 in which there is something to see take part, since a drawing on white would else always be like itself.
+//! The variance of the Laplacian (kernel 0 1 0 / 1 −4 1 / 0 1 0) is the usual measure of blur for photographs; it
+//! says more of what is shown than of its sharpness, so it is good for ranks only. The test by half the size asks
+//! what blur means for a trainer: halve by area, enlarge by Lanczos, compare. What has no detail above half its size
+//! stays as it is. Only blocks of 16 × 16 in which there is something to see take part, since a drawing on white
+//! would else always be like itself.
 
 use lorabake_pixels::pillow::{Filter, resize};
 use lorabake_pixels::{Gray, opencv};
@@ -42,8 +43,8 @@ pub fn laplacian_variance(luma: &Gray) -> f64 {
     squares as f64 / count - mean * mean
 }
 
-/// How like itself a picture is after it was made `factor` times smaller and enlarged again, in dB, over blocks with something
-/// to see; `None` where there are few of these.
+/// How like itself a picture is after it was made `factor` times smaller and enlarged again, in dB, over blocks with
+/// something to see; `None` where there are few of these.
 pub fn likeness(luma: &Gray, factor: u32) -> Option<f64> {
     let small = (luma.width / factor, luma.height / factor);
     if small.0 < BLOCK || small.1 < BLOCK {

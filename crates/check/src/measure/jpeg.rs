@@ -1,7 +1,7 @@
 //! How strongly a JPEG file was compressed, by its quantisation table.
 //!
-//! The table for luma is compared with that of the Independent JPEG Group at every quality (ITU T.81, table K.1, scaled as
-//! libjpeg does); the nearest is told. Programs with tables of their own are a few points off.
+//! The table for luma is compared with that of the Independent JPEG Group at every quality (ITU T.81, table K.1,
+//! scaled as libjpeg does); the nearest is told. Programs with tables of their own are a few points off.
 
 /// Table K.1 in the order of the file (zigzag).
 const LUMA: [u16; 64] = [

@@ -1,7 +1,7 @@
 //! The numbers of one image: of the file, of its pixels, and of the picture that the trainer makes of them.
 //!
-//! Luma is Pillow's mode `L` (0.299 R + 0.587 G + 0.114 B). The picture as it is trained is upright, without alpha, resized and
-//! cropped to its bucket by `data`'s own code.
+//! Luma is Pillow's mode `L` (0.299 R + 0.587 G + 0.114 B). The picture as it is trained is upright, without alpha,
+//! resized and cropped to its bucket by `data`'s own code.
 
 mod blocks;
 mod borders;

@@ -1,8 +1,9 @@
 //! Near copies: the perceptual hash of imagehash, and a small picture to confirm by.
 //!
-//! Source: imagehash 4.3.2 (`phash`), bit for bit: Pillow's grey, Lanczos to 32 × 32, DCT-II along both axes, the 8 × 8 of low
-//! frequencies, a bit each for what is above the median of all 64. (imagededup leaves the first one out of the median and so has
-//! other hashes.) What the hash cannot decide, as in drawings that are symmetrical, is left to rounding there as here.
+//! Source: imagehash 4.3.2 (`phash`), bit for bit: Pillow's grey, Lanczos to 32 × 32, DCT-II along both axes, the 8 ×
+//! 8 of low frequencies, a bit each for what is above the median of all 64. (imagededup leaves the first one out of
+//! the median and so has other hashes.) What the hash cannot decide, as in drawings that are symmetrical, is left to
+//! rounding there as here.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;
@@ -37,8 +38,8 @@ impl Signature {
         Self { hash: hash(&small.data), mirrored: hash(&small.flip_horizontal().data), luma: small.data }
     }
 
-    /// How alike the two small pictures are, −1 to 1; `mirrored` exchanges left and right of the other. A plain picture is like
-    /// nothing but another plain one.
+    /// How alike the two small pictures are, −1 to 1; `mirrored` exchanges left and right of the other. A plain
+    /// picture is like nothing but another plain one.
     pub fn correlation(&self, other: &Self, mirrored: bool) -> f64 {
         let mut sums = Sums::default();
         for (own, theirs) in self.luma.chunks_exact(SIDE).zip(other.luma.chunks_exact(SIDE)) {
@@ -50,8 +51,8 @@ impl Signature {
         sums.correlation()
     }
 
-    /// How much the two small pictures differ where they differ most, 0 to 255: the mean of 2 × 2 places, since one alone may be
-    /// the edge of something that hardly moved.
+    /// How much the two small pictures differ where they differ most, 0 to 255: the mean of 2 × 2 places, since one
+    /// alone may be the edge of something that hardly moved.
     pub fn largest_difference(&self, other: &Self, mirrored: bool) -> f64 {
         let mut largest = 0;
         for y in 0..SIDE - 1 {

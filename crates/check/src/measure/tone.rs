@@ -1,6 +1,7 @@
 //! Light, colours and their spread.
 //!
-//! Brightness is √(0.241 R² + 0.691 G² + 0.068 B²) ÷ 255 as in cleanvision, and so are its percentiles; saturation is that of HSV.
+//! Brightness is √(0.241 R² + 0.691 G² + 0.068 B²) ÷ 255 as in cleanvision, and so are its percentiles; saturation is
+//! that of HSV.
 
 use lorabake_pixels::{Gray, Rgb};
 
@@ -8,8 +9,8 @@ use lorabake_pixels::{Gray, Rgb};
 pub struct Tone {
     /// Mean saturation, 0 to 1.
     pub saturation: f64,
-    /// Share of pixels that have a channel at 0 or 255 and are coloured: what a too high CFG makes. White and black paper is
-    /// none.
+    /// Share of pixels that have a channel at 0 or 255 and are coloured: what a too high CFG makes. White and black
+    /// paper is none.
     pub clipped: f64,
     /// Brightness that 5 % of the pixels stay below.
     pub dark_end: f64,

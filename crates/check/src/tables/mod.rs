@@ -1,4 +1,5 @@
-//! What is known of tags: which exclude each other, what poses, framings and backgrounds are called, what tells nothing.
+//! What is known of tags: which exclude each other, what poses, framings and backgrounds are called, what tells
+//! nothing.
 
 pub mod groups;
 pub mod words;

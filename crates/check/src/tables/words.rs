@@ -1,6 +1,8 @@
 //! Lists of tags by what they tell. After the words of the guide and the categories of booru sites; the list of
 //! [`NO_SUBJECT`] is in part that of cyber-meow/anime_screenshot_pipeline (`blacklist_tags.txt`, MIT).
 
+// tidy: table
+
 /// How many are in the picture.
 pub const COUNTS: &[&str] = &[
     "1girl",

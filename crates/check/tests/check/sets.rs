@@ -82,8 +82,8 @@ fn repeats_of_one_folder_and_scattered_buckets_are_told() {
 fn what_is_meant_so_stays_listed_with_its_reason() {
     let mut folder = Folder::new();
     folder.captions("4_x", &["penny"; 3]);
-    let text = "[thresholds]\nimg.small.hint = 0.5\n[[intended]]\ncheck = 'set.repeats'\nreason = 'balance with another set'\n\
-                [[intended]]\ncheck = 'img.small'\nsubject = '4_x/01.png'\nreason = 'the only one'";
+    let text = "[thresholds]\nimg.small.hint = 0.5\n[[intended]]\ncheck = 'set.repeats'\nreason = 'balance with \
+                another set'\n[[intended]]\ncheck = 'img.small'\nsubject = '4_x/01.png'\nreason = 'the only one'";
     folder.settings = Settings::parse(text, &abouts()).unwrap();
     let [repeats] = &folder.findings("set.repeats")[..] else { panic!() };
     assert_eq!((repeats.level, repeats.reason.as_deref()), (Level::Intended, Some("balance with another set")));

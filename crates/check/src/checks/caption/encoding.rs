@@ -12,8 +12,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "cap.encoding",
         scope: Scope::Image,
-        what: "captions that are no UTF-8, too long, empty files; byte order marks, which other trainers read as a letter; \
-               lines that are not read",
+        what: "captions that are no UTF-8, too long, empty files; byte order marks, which other trainers read as a \
+               letter; lines that are not read",
         thresholds: &[],
     },
     run,

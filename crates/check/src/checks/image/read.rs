@@ -12,8 +12,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "img.read",
         scope: Scope::Image,
-        what: "images that cannot be decoded, are of a type that is not read, move, or lie where nobody looks; settings and \
-               folders that keep a run from starting",
+        what: "images that cannot be decoded, are of a type that is not read, move, or lie where nobody looks; \
+               settings and folders that keep a run from starting",
         thresholds: &[],
     },
     run,
@@ -54,6 +54,11 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
             ..Told::default()
         });
     }
+    contents(set, found);
+}
+
+/// What images are inside.
+fn contents(set: &Set<'_>, found: &mut Found<'_>) {
     for (index, measures) in set.measured() {
         if measures.content.is_animated {
             found.image(

@@ -1,8 +1,8 @@
 //! `img.soft`: pictures without fine detail, which teach that there is none.
 //!
-//! Two questions. Does the picture stay the same through half its size (the test of `measure::detail`)? Is its Laplacian far
-//! below that of the others? The second is a rank only: deepghs/imgutils says of the usual threshold of photographs that it
-//! seems not to work well on anime.
+//! Two questions. Does the picture stay the same through half its size (the test of `measure::detail`)? Is its
+//! Laplacian far below that of the others? The second is a rank only: deepghs/imgutils says of the usual threshold of
+//! photographs that it seems not to work well on anime.
 
 use super::small::enlarged;
 use crate::about::{About, Threshold};

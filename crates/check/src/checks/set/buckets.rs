@@ -67,16 +67,26 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
             ..Told::default()
         });
     }
+    unfilled(found, &buckets, &uses, batch);
+}
+
+/// Buckets that do not fill one batch.
+fn unfilled(
+    found: &mut Found<'_>,
+    buckets: &BTreeMap<(u32, u32), Vec<usize>>,
+    uses: &BTreeMap<(u32, u32), u64>,
+    batch: usize,
+) {
     for (bucket, uses) in uses {
-        if uses < batch as u64 {
+        if *uses < batch as u64 {
             found.add(Told {
                 subject: format!("{} × {}", bucket.0, bucket.1),
-                number: uses as f64,
+                number: *uses as f64,
                 threshold: batch as f64,
                 sentence: format!("{uses} of {batch} places of a batch are filled in this bucket"),
                 remedy: "crop its images to the shape of a fuller bucket, or give a smaller --train_batch_size"
                     .to_owned(),
-                images: buckets[&bucket].clone(),
+                images: buckets[bucket].clone(),
                 ..Told::default()
             });
         }

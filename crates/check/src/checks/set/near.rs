@@ -1,8 +1,9 @@
 //! `set.near`: the same picture in another size or file, mirrored, or with a thing edited in or out.
 //!
-//! Hashes find candidates, the small pictures confirm them, since flat drawings share hashes. What is a copy and what an edit is
-//! told by the place that differs most: saving again changes all places a little, an edit some places much. Edits with other
-//! tags are what the guide asks for (the subject with and without a thing); crops are not found.
+//! Hashes find candidates, the small pictures confirm them, since flat drawings share hashes. What is a copy and what
+//! an edit is told by the place that differs most: saving again changes all places a little, an edit some places
+//! much. Edits with other tags are what the guide asks for (the subject with and without a thing); crops are not
+//! found.
 
 use std::collections::BTreeMap;
 

@@ -16,8 +16,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "set.reg",
         scope: Scope::Set,
-        what: "regularization images that are not as many as the training images, repeats included; without partner; or \
-               with a style",
+        what: "regularization images that are not as many as the training images, repeats included; without \
+               partner; or with a style",
         thresholds: &[Threshold::new("off", 0.1, "a hint if the two numbers differ by a larger share")],
     },
     run,

@@ -31,8 +31,8 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
             number: share,
             threshold: found.limit("share"),
             sentence: format!("{:.0} % of the captions tell of a plain background", 100.0 * share),
-            remedy: "tagged, it can be asked for and taken out by a negative prompt; untagged, it comes unasked: vary backgrounds \
-                     if you can"
+            remedy: "tagged, it can be asked for and taken out by a negative prompt; untagged, it comes unasked: \
+                     vary backgrounds if you can"
                 .to_owned(),
             images,
             ..Told::default()

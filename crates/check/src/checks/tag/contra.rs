@@ -11,7 +11,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "tag.contra",
         scope: Scope::Image,
-        what: "tags in one caption that exclude each other: two hair colours, indoors and outdoors, sitting and standing …",
+        what: "tags in one caption that exclude each other: two hair colours, indoors and outdoors, sitting and \
+               standing …",
         thresholds: &[],
     },
     run,

@@ -12,7 +12,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "tag.family",
         scope: Scope::Set,
-        what: "whose tags these are, where several lists are given by --tag_list: those of the checkpoint's site should fit best",
+        what: "whose tags these are, where several lists are given by --tag_list: those of the checkpoint's site \
+               should fit best",
         thresholds: &[Threshold::new("ahead", 0.1, "a hint if another list than the first knows this share more")],
     },
     run,

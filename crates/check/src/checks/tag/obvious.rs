@@ -47,8 +47,8 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
             number: share,
             threshold: found.limit("share"),
             sentence: format!("{:.0} % of the captions tell neither hair nor clothes", 100.0 * share),
-            remedy: "the guide tags what is obvious, to be able to change it; another school leaves fixed traits out, so that \
-                     they go into the activation tag: both work, a mixture does not"
+            remedy: "the guide tags what is obvious, to be able to change it; another school leaves fixed traits \
+                     out, so that they go into the activation tag: both work, a mixture does not"
                 .to_owned(),
             images,
             ..Told::default()

@@ -12,7 +12,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "tag.false",
         scope: Scope::Tag,
-        what: "tags that taggers often see where something else is: a lamp is a moon, a sparkle a star, a shadow a blush",
+        what: "tags that taggers often see where something else is: a lamp is a moon, a sparkle a star, a shadow a \
+               blush",
         thresholds: &[],
     },
     run,

@@ -1,7 +1,9 @@
-//! `tag.onoff`: tags that are in nearly all captions and so become one with the subject, and controlled ones without examples.
+//! `tag.onoff`: tags that are in nearly all captions and so become one with the subject, and controlled ones without
+//! examples.
 //!
-//! The limits are those of caption-audit: from 85 % of the captions on a tag is one with the subject, from 60 % on it comes
-//! along strongly. Whether that is wrong nobody but the user knows: a trait may be so, a hat should come and go.
+//! The limits are those of caption-audit: from 85 % of the captions on a tag is one with the subject, from 60 % on it
+//! comes along strongly. Whether that is wrong nobody but the user knows: a trait may be so, a hat should come and
+//! go.
 
 use crate::about::{About, Threshold};
 use crate::finding::{Level, Scope};
@@ -15,8 +17,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "tag.onoff",
         scope: Scope::Tag,
-        what: "tags in nearly all captions of a folder: they stick to the subject; controlled tags (lorabake-check.toml) with \
-               too few images with or without them",
+        what: "tags in nearly all captions of a folder: they stick to the subject; controlled tags \
+               (lorabake-check.toml) with too few images with or without them",
         thresholds: &[
             Threshold::new("stuck", 0.85, "from this share of the captions on; a warning for what is worn or carried"),
             Threshold::new("strong", 0.6, "a hint from here on"),

@@ -15,8 +15,8 @@ pub const CHECK: Check = Check {
     about: About {
         id: "tag.redundant",
         scope: Scope::Tag,
-        what: "several tags for one thing in a caption (words within words, classes such as footwear, chains such as long and \
-               very long hair), and tags that always go together",
+        what: "several tags for one thing in a caption (words within words, classes such as footwear, chains such \
+               as long and very long hair), and tags that always go together",
         thresholds: &[Threshold::new("together", 0.95, "tags go together if they share so much of their images")],
     },
     run,

@@ -37,8 +37,8 @@ pub struct Args {
     /// The resolution that is trained at. [default: that of the recipe, or 512; buckets are on]
     #[arg(long, value_name = "PIXELS|WIDTH,HEIGHT")]
     resolution: Option<String>,
-    /// What is to be learnt, for the number of images that it needs: A to I for characters, style, concept or vehicle, as for
-    /// lorabake advise.
+    /// What is to be learnt, for the number of images that it needs: A to I for characters, style, concept or
+    /// vehicle, as for lorabake advise.
     #[arg(long, value_name = "A-I|style|concept|vehicle")]
     category: Option<Category>,
     /// The tag that calls the subject up. [default: that of the recipe, or what most captions begin with]
@@ -57,9 +57,9 @@ pub struct Args {
     /// Shows every finding, not the first ones of each check.
     #[arg(long)]
     all: bool,
-    /// Mends what can be mended by itself, through the journal of the data set, which takes it back (lorabake tags undo):
-    /// suffix, mark, white_space, doubles, spelling, meta, activation_typo, activation_first, or all. What is left is then
-    /// told.
+    /// Mends what can be mended by itself, through the journal of the data set, which takes it back (lorabake tags
+    /// undo): suffix, mark, white_space, doubles, spelling, meta, activation_typo, activation_first, or all. What is
+    /// left is then told.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     fix: Vec<String>,
     /// With --fix: only shows what would be changed.
