@@ -66,7 +66,7 @@ pub struct Measures {
     pub half: Option<f64>,
     /// The same through a quarter.
     pub quarter: Option<f64>,
-    /// The colour of what should be grey, as trained.
+    /// The colour of what is lightest, as trained.
     pub cast: Cast,
     /// Mean saturation (HSV), 0 to 1, as trained.
     pub saturation: f64,
@@ -112,7 +112,7 @@ pub fn measure(path: &Path, bytes: &[u8], frame: Frame) -> Result<Measures, File
         laplacian: rounded(detail::laplacian_variance(&luma)),
         half: detail::likeness(&luma, 2).map(rounded),
         quarter: detail::likeness(&luma, 4).map(rounded),
-        cast: Cast { a: rounded(cast.a), b: rounded(cast.b), share: rounded(cast.share) },
+        cast: Cast { a: rounded(cast.a), b: rounded(cast.b), lightness: rounded(cast.lightness) },
         saturation: rounded(tone.saturation),
         clipped: rounded(tone.clipped),
         dark_end: rounded(tone.dark_end),

@@ -10,11 +10,11 @@ pub const CHECK: Check = Check {
     about: About {
         id: "img.cast",
         scope: Scope::Image,
-        what: "a colour cast: what should be grey is not (CIE L*a*b*, mean of near-grey pixels)",
+        what: "a colour cast: what is lightest in the picture is not white (CIE L*a*b*, median of the lightest hundredth)",
         thresholds: &[
-            Threshold::new("distance", 12.0, "a hint if their mean is farther from grey"),
+            Threshold::new("distance", 15.0, "a hint if its a*, b* are farther from white"),
             Threshold::new("spreads", 3.0, "and so many spreads from the set's median"),
-            Threshold::new("share", 0.05, "if at least this share of pixels is near-grey"),
+            Threshold::new("lightness", 40.0, "if it is at least so light, of 100"),
         ],
     },
     run,
@@ -24,8 +24,8 @@ pub const CHECK: Check = Check {
 const FEWEST: usize = 10;
 
 fn run(set: &Set<'_>, found: &mut Found<'_>) {
-    let share = found.limit("share");
-    let judged = || set.measured().filter(|(_, measures)| measures.cast.share >= share);
+    let least = found.limit("lightness");
+    let judged = || set.measured().filter(|(_, measures)| measures.cast.lightness >= least);
     let [a, b]: [Vec<f64>; 2] = [
         judged().map(|(_, measures)| measures.cast.a).collect(),
         judged().map(|(_, measures)| measures.cast.b).collect(),
@@ -54,7 +54,7 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
                 number: strength,
                 threshold: found.limit("distance"),
                 percentile: percentile(&strengths, strength),
-                sentence: format!("has a {color} cast: what should be grey is {strength:.1} away from it"),
+                sentence: format!("has a {color} cast: what is lightest in it is {strength:.0} away from white"),
                 remedy: "correct the colours, tag it (sepia, sunset), or set it aside".to_owned(),
                 ..Told::default()
             },
