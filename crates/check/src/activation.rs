@@ -54,6 +54,12 @@ impl Activation {
         if is_name && written.len() as f64 >= BEGIN * all as f64 { Some(Self::new(written[0], true)) } else { None }
     }
 
+    /// Whether one of these captions has all tags of `words`.
+    pub fn is_used<'a>(mut captions: impl Iterator<Item = &'a Caption>, words: &str) -> bool {
+        let activation = Self::new(words, false);
+        captions.any(|caption| activation.is_in(caption))
+    }
+
     fn new(words: &str, is_guessed: bool) -> Self {
         let parts = words.split(',').map(folded);
         Self { words: words.trim().to_owned(), keys: parts.filter(|key| !key.is_empty()).collect(), is_guessed }

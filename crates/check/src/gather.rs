@@ -107,10 +107,15 @@ pub fn gather<'a>(
         images.push(Image { item, placement, caption, measures: None });
     }
     errors.extend(measure_all(&mut images, &dataset, wanted, tell, stop)?);
+    let is_one_of_several = dataset.folders.iter().filter(|folder| !folder.is_reg).count() > 1;
     let mut activations = Vec::new();
     for (index, folder) in dataset.folders.iter().enumerate() {
         let captions = images.iter().filter(|image| image.item.folder == index).map(|image| &image.caption);
-        let trigger = wanted.run.trigger.as_deref();
+        let mut trigger = wanted.run.trigger.as_deref();
+        // Of several subjects, it is that of some.
+        if is_one_of_several && !trigger.is_some_and(|words| Activation::is_used(captions.clone(), words)) {
+            trigger = None;
+        }
         activations.push(if folder.is_reg { None } else { Activation::of(captions, &folder.class_tokens, trigger) });
     }
     Some(Set { wanted, dataset, images, activations, errors })

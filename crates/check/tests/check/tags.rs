@@ -46,6 +46,16 @@ fn the_activation_tag_is_looked_for_in_every_caption() {
 }
 
 #[test]
+fn a_trigger_of_one_of_several_subjects_is_not_asked_of_the_others() {
+    let mut folder = folder(&["aru, a", "aru, b", "aru, c", "d"]);
+    folder.captions("1_y", &["bea, a", "bea, b", "bea, c"]);
+    folder.run.trigger = Some("aru".to_owned());
+    assert_eq!(folder.said("act.first"), [said(Level::Error, "1_x/03.png")]);
+    let names: Vec<_> = folder.report().folders.into_iter().map(|own| own.activation.unwrap()).collect();
+    assert_eq!(names, ["aru", "bea"]);
+}
+
+#[test]
 fn missing_blank_and_lone_captions_are_told() {
     let folder = folder(&["penny, a", "penny, b", "\npenny, c", "penny, d\nand more"]);
     folder.picture("1_x/bare.png", &drawing(40, 256, 256));

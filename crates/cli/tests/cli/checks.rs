@@ -67,7 +67,7 @@ fn errors_are_told_with_their_remedy_and_exit_code_1() {
 #[test]
 fn json_has_the_schema_of_the_page() {
     let sandbox = set();
-    let done = sandbox.run(&[&CHECK[..], &["--json", "--only", "act.", "set.exact"]].concat());
+    let done = sandbox.run(&[&CHECK[..], &["--json", "--only=act.,set.exact"]].concat());
     assert_eq!(done.code, 1);
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&report["schema"], &report["images"]), (&"lorabake-check/1".into(), &4.into()));
@@ -88,7 +88,7 @@ fn the_page_shows_pictures_and_no_text_as_it_is() {
     let done = sandbox.run(&[&CHECK[..], &["--html=page.html"]].concat());
     assert!(done.stdout.ends_with("page.html\n"), "{}", done.stdout);
     let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
-    assert!(page.contains("content:url(data:image/jpeg;base64,") && page.contains("lacks the activation tag"));
+    assert!(page.contains("background-image:url(data:image/jpeg;base64,") && page.contains("lacks the activation tag"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script"), "{page}");
     assert!(!page.contains("x' onload"));
 }
@@ -96,7 +96,7 @@ fn the_page_shows_pictures_and_no_text_as_it_is() {
 #[test]
 fn fixes_go_through_the_journal() {
     let sandbox = set();
-    let fix = |more: &[&str]| sandbox.run(&[&CHECK[..], &["--fix", "doubles", "activation_first"], more].concat());
+    let fix = |more: &[&str]| sandbox.run(&[&CHECK[..], &["--fix=doubles,activation_first"], more].concat());
     let trial = fix(&["--dry_run"]);
     assert!(trial.stdout.contains("- number 2, hat, hat\n  + penny, number 2, hat"), "{}", trial.stdout);
     assert_eq!(text(&sandbox, "set/1_penny/2.txt"), "number 2, hat, hat");

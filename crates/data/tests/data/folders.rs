@@ -44,6 +44,21 @@ fn images_captions_and_words_are_paired() {
 }
 
 #[test]
+fn a_survey_goes_on_where_a_scan_stops() {
+    let folder = TempFolder::new();
+    folder.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "one");
+    folder.image("train/4_penny/b.png", 9, 9).file("train/4_penny/b.txt", b"caf\xe9");
+    folder.file("train/4_penny/c.png", "no picture").image("train/2_hat/d.png", 9, 9);
+    let found = scan::survey(&folder.data());
+    let kept: Vec<_> = found.dataset.items.iter().map(|item| (item.path.clone(), item.uses)).collect();
+    assert_eq!(kept, [(folder.path("train/2_hat/d.png"), 2), (folder.path("train/4_penny/a.png"), 4)]);
+    assert_eq!((found.dataset.folders[1].images, found.dataset.folders[1].captioned), (1, 1));
+    assert_eq!(found.dataset.items[1].caption_file, Some(folder.path("train/4_penny/a.txt")));
+    assert_eq!(scan::scan(&folder.data()).unwrap_err().0, found.errors);
+    assert_eq!(found.errors.len(), 2);
+}
+
+#[test]
 fn everything_left_out_has_a_reason() {
     let folder = TempFolder::new();
     folder.image("train/4_penny/a.png", 9, 9).file("train/4_penny/a.txt", "one").file("train/4_penny/a.caption", "two");

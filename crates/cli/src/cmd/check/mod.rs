@@ -45,14 +45,14 @@ pub struct Args {
     #[arg(long, value_name = "WORDS")]
     trigger_word: Option<String>,
     /// Lists of known tags, as a1111-tagcomplete has them (danbooru.csv): tag,category,posts,"aliases". That of the
-    /// checkpoint's site first.
-    #[arg(long, value_name = "FILE.csv", num_args = 1..)]
+    /// checkpoint's site first; may be given several times.
+    #[arg(long, value_name = "FILE.csv")]
     tag_list: Vec<PathBuf>,
     /// Thresholds, and what is meant as it is. [default: lorabake-check.toml in the folder or the one around it]
     #[arg(long, value_name = "FILE.toml")]
     settings: Option<PathBuf>,
-    /// Asks these checks only, such as img.small, or all that begin so: img. tag.
-    #[arg(long, value_name = "CHECK", num_args = 1..)]
+    /// Asks these checks only, such as img.small, or all that begin so: img.,tag.
+    #[arg(long, value_name = "CHECK,CHECK", value_delimiter = ',')]
     only: Vec<String>,
     /// Shows every finding, not the first ones of each check.
     #[arg(long)]
@@ -60,7 +60,7 @@ pub struct Args {
     /// Mends what can be mended by itself, through the journal of the data set, which takes it back (lorabake tags
     /// undo): suffix, mark, white_space, doubles, spelling, meta, activation_typo, activation_first, or all. What is
     /// left is then told.
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     fix: Vec<String>,
     /// With --fix: only shows what would be changed.
     #[arg(long, requires = "fix")]

@@ -1,6 +1,6 @@
 //! A report as one page that needs no network: findings by level and check, with the pictures that they are about.
 //!
-//! A picture that several findings show stands in the page once, in its style sheet.
+//! A picture that several findings show stands in the page once, as a background in its style sheet.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -88,11 +88,12 @@ fn pictures(numbers: &BTreeMap<&PathBuf, usize>) -> String {
     let rules: Vec<String> = all
         .par_iter()
         .map(|(path, number)| {
-            let address = decode(path).map(|decoded| thumbnail_address(&decoded.image, SIDE, QUALITY));
-            match address {
-                Ok(address) if !address.is_empty() => format!(".p{number}{{content:url({address})}}\n"),
-                _ => String::new(),
-            }
+            let Ok(decoded) = decode(path) else { return String::new() };
+            let address = thumbnail_address(&decoded.image, SIDE, QUALITY);
+            let (width, height) = decoded.image.size();
+            let longest = width.max(height).max(SIDE);
+            let [width, height] = [width, height].map(|side| (side * SIDE / longest).max(1));
+            format!(".p{number}{{width:{width}px;height:{height}px;background-image:url({address})}}\n")
         })
         .collect();
     rules.concat()
@@ -145,7 +146,8 @@ fn of_finding(set: &Set<'_>, finding: &Finding, has_remedy: bool, numbers: &BTre
         html += "<div class=\"pictures\">";
         for (path, number) in &shown {
             let name = escaped(&told(set, path));
-            let _ = write!(html, "<img class=\"p{number}\" alt=\"{name}\" title=\"{name}\">");
+            let _ =
+                write!(html, "<span class=\"p{number}\" role=\"img\" aria-label=\"{name}\" title=\"{name}\"></span>");
         }
         html += "</div>";
     }
