@@ -15,7 +15,7 @@ use super::boxes::Detection;
 #[derive(Debug)]
 pub enum Finder {
     /// A file of ONNX.
-    Onnx(OnnxDetector),
+    Onnx(Box<OnnxDetector>),
     /// A file of PyTorch or safetensors, which tells boxes only.
     Torch(Box<TorchDetector>),
 }
@@ -38,7 +38,7 @@ impl Finder {
     /// When it cannot be read, or is no YOLOv8 detector.
     pub fn open(path: &Path) -> Result<Self> {
         if path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("onnx")) {
-            return Ok(Self::Onnx(OnnxDetector::open(path)?));
+            return Ok(Self::Onnx(Box::new(OnnxDetector::open(path)?)));
         }
         Ok(Self::Torch(Box::new(TorchDetector::open(path)?)))
     }

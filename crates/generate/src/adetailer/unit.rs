@@ -244,13 +244,11 @@ mod tests {
         second.put(&mut fields.extra, 1);
         let text = fields.text();
         let (_, own) = text.split_once("ADetailer model: ").unwrap();
-        let expected = concat!(
-            "face_yolov8n.onnx, ADetailer confidence: 0.3, ADetailer dilate erode: 4, ADetailer mask blur: 4, ADetailer \
+        let expected = "face_yolov8n.onnx, ADetailer confidence: 0.3, ADetailer dilate erode: 4, ADetailer mask blur: 4, ADetailer \
              denoising strength: 0.4, ADetailer inpaint only masked: True, ADetailer inpaint padding: 32, ADetailer model 2nd: face_yolov8n.onnx, ADetailer prompt 2nd: \"b, c\", ADetailer confidence 2nd: 0.3, \
              ADetailer method to decide top k masks 2nd: Area, ADetailer mask only top k 2nd: 2, ADetailer dilate erode 2nd: 4, \
              ADetailer mask blur 2nd: 4, ADetailer denoising strength 2nd: 0.4, ADetailer use separate steps 2nd: True, ADetailer \
-             steps 2nd: 28"
-        );
+             steps 2nd: 28";
         assert_eq!(own, expected);
     }
 

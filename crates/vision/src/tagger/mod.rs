@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! find       a folder or file     → the network's file; what it is, if it is no tagger
-//! contract   files beside it      → what it wants of a picture (stage, stage_file, described), what its outputs mean (label)
+//! recognise  files beside it      → its contract: what it wants of a picture (family, described, stage, stage_file), and
+//!                                   what its outputs mean (label)
 //! scores     picture              → a score for each tag; scores_file keeps them
 //! choose     scores, thresholds   → tags that count; combine: of several taggers
 //! wording    tags that count      → words of a caption
@@ -14,8 +15,10 @@ mod combine;
 mod contract;
 mod csv;
 mod described;
+mod family;
 mod find;
 mod label;
+mod recognise;
 mod scores;
 mod scores_file;
 mod self_test;
@@ -66,7 +69,7 @@ impl Tagger {
     /// When it is no tagger, cannot be read, or the files beside it do not fit.
     pub fn open(path: &Path, resize: Option<Resampling>) -> Result<Self, Error> {
         let network = Network::open(&find(path)?)?;
-        let mut contract = Contract::of(&network)?;
+        let mut contract = recognise::recognised(&network)?;
         if let Some(by) = resize {
             contract.stages.iter_mut().for_each(|stage| *stage = stage.with(by));
         }

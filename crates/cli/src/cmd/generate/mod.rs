@@ -41,9 +41,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output.naming()?;
         return show::explain(picture, &model, &jobs);
     }
-    let units = detailer.units()?;
     let target = output.target(jobs.pictures.len())?;
     picture.model.set_threads()?;
+    let units = detailer.units()?;
     let tiling = jobs.pictures.iter().any(|picture| picture.order.request.tiling);
     let easel = picture.model.easel(model, tiling, &picture.library.embedding_dir, &mut told)?;
     pictures::paint_all(output, easel, &Work { jobs: &jobs, units: &units, target: &target })
