@@ -52,8 +52,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !folder.is_dir() {
         bail!("{}: there is no such folder; name the folder of your images", folder.display());
     }
-    let finder = Finder::open(values::there("--detector", detector)?)
-        .with_context(|| format!("--detector {}", detector.display()))?;
+    let finder = Finder::open(values::there("--detector", detector)?).context("--detector")?;
     let found = pairs_below(folder, None)
         .map_err(|why| anyhow!("{}: {why}; name a folder that can be read", folder.display()))?;
     let images: Vec<PathBuf> = found.pairs.into_iter().map(|pair| pair.image).collect();

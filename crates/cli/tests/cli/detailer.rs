@@ -124,12 +124,13 @@ fn faces_go_into_the_names_of_images() {
 fn what_is_wrong_is_told_before_anything_is_painted() {
     let sandbox = Sandbox::new();
     sandbox.write("no.onnx", "nothing");
-    heart(&sandbox, "a.png", &["--detailer=no.onnx"]).refused(1, &["--detailer no.onnx", "no ONNX file"]);
+    heart(&sandbox, "a.png", &["--detailer=no.onnx"]).refused(1, &["--detailer: no.onnx: it is no ONNX file"]);
     heart(&sandbox, "a.png", &["--detailer=gone.pt"]).refused(1, &["--detailer gone.pt: there is no such file; "]);
+    heart(&sandbox, "a.png", &["--ad_model=mediapipe_face_full"]).refused(1, &["not built in; name a YOLOv8 file"]);
     heart(&sandbox, "a.png", &["--detailer_prompt=a"]).refused(1, &["--detailer_prompt: there is no detector; "]);
     let two = heart(&sandbox, "a.png", &[&detector("warm.onnx"), "--ad_steps=2", "--ad_steps=3"]);
     two.refused(1, &["--detailer_steps is given 2 times for 1 detectors; "]);
     let class = heart(&sandbox, "a.png", &[&detector("warm.onnx"), "--detailer_classes=dog"]);
-    class.refused(1, &["finds no `dog`; use warm"]);
+    class.refused(1, &["--detailer: the detector finds no `dog`; use warm"]);
     assert!(!sandbox.path("a.png").exists());
 }

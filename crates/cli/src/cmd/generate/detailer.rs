@@ -112,9 +112,15 @@ impl DetailerArgs {
         self.check_counts()?;
         let mut units = Vec::new();
         for (index, path) in self.detailer.iter().enumerate() {
+            if path.to_string_lossy().starts_with("mediapipe_") {
+                bail!(
+                    "--detailer {}: MediaPipe's are not built in; name a YOLOv8 file, such as face_yolov8n.pt",
+                    path.display()
+                );
+            }
             let path = values::there("--detailer", path)?;
             let unit = self.unit(path.to_owned(), index);
-            units.push(OpenUnit::open(unit).with_context(|| format!("--detailer {}", path.display()))?);
+            units.push(OpenUnit::open(unit).context("--detailer")?);
         }
         Ok(units)
     }
