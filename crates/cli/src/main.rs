@@ -66,6 +66,10 @@ const MAKE_FILES: &[&str] = &[
     "convert", "edit",
 ];
 
+/// Commands that take each tensor of a file once: what they free goes back to the system, since kept for the next tensor it
+/// would grow into gigabytes between the small things that stay.
+const ON_FILES: &[&str] = &["merge", "resize", "extract", "convert", "diff", "edit", "inspect"];
+
 /// Lets GPUs be tried out by another process of this program, and keeps their drivers from complaining about a folder
 /// that a server or a container lacks.
 fn prepare_for_gpus() {
@@ -94,9 +98,11 @@ fn main() -> ExitCode {
     terminal::tell_panics();
     #[cfg(unix)]
     survive_file_size_limit();
-    lorabake_device::keep_memory();
-    prepare_for_gpus();
     let argv: Vec<OsString> = std::env::args_os().collect();
+    if !argv.get(1).is_some_and(|word| ON_FILES.iter().any(|command| word == command)) {
+        lorabake_device::keep_memory();
+    }
+    prepare_for_gpus();
     let makes_files = argv.get(1).is_some_and(|word| MAKE_FILES.iter().any(|command| word == command));
     let done = if argv.get(1).is_some_and(|word| word == "train") {
         // Its options are judged by the recipe, all at once, and not by clap.

@@ -12,6 +12,7 @@ use lorabake_weights::{Checkpoint, keys};
 use rayon::prelude::*;
 use safetensors::Dtype;
 
+use crate::bounded;
 use crate::error::Result;
 use crate::kind::Module;
 use crate::lowered::BaseModel;
@@ -209,8 +210,9 @@ struct TensorSeen {
 fn model(path: &Path) -> Result<Vec<Finding>> {
     let model = Checkpoint::open_for(Purpose::Painting, path, None)?;
     let names = model.names();
-    let seen: Result<Vec<TensorSeen>> = names.par_iter().map(|name| tensor(&model, name)).collect();
-    let seen = seen?;
+    let numbers = |name: &String| model.shape(name).map_or(0, |shape| shape.iter().product());
+    let sizes: Vec<usize> = names.iter().map(numbers).collect();
+    let seen = bounded::each(&sizes, &|_, _| true, |index| tensor(&model, &names[index]))?;
     let mut findings = Vec::new();
     let named = |which: &dyn Fn(&TensorSeen) -> bool| -> Vec<String> {
         seen.iter().filter(|seen| which(seen)).map(|seen| seen.name.clone()).collect()

@@ -9,6 +9,7 @@ use lorabake_weights::{Part, keys};
 use rayon::prelude::*;
 
 use crate::block::{Block, canonical, is_unet};
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::kind::Base;
 use crate::lowered::BaseModel;
@@ -89,17 +90,13 @@ pub fn compare_models(first: &Path, second: &Path, watch: Watch<'_>) -> Result<C
             compared.only_second.push(name.clone());
         }
     }
-    let found: Result<Vec<[f64; 4]>> = shared
-        .par_iter()
-        .map(|name| {
-            if !watch(0, shared.len() as u64) {
-                return Err(Error::Stopped);
-            }
-            Ok(sums(&first.read_f32(name)?, &second.read_f32(name)?))
-        })
-        .collect();
+    let numbers = |name: &&String| first.shape(name).map_or(0, |shape| shape.iter().product());
+    let sizes: Vec<usize> = shared.iter().map(numbers).collect();
+    let found = bounded::each(&sizes, watch, |index| {
+        Ok(sums(&first.read_f32(shared[index])?, &second.read_f32(shared[index])?))
+    })?;
     let mut blocks: BTreeMap<(usize, String), BlockDifference> = BTreeMap::new();
-    for (name, sums) in shared.iter().zip(found?) {
+    for (name, sums) in shared.iter().zip(found) {
         let place = match keys::part_of(name) {
             Some(Part::TextEncoder) => (0, "TE".to_string()),
             Some(Part::TextEncoder2) => (1, "TE2".to_string()),

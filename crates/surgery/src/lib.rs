@@ -6,6 +6,7 @@
 //! other tools come by name ([`like`]).
 
 pub mod block;
+mod bounded;
 pub mod check;
 pub mod compare;
 pub mod convert;

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use lorabake_weights::Part;
 use lorabake_weights::keys::layers::LayerKeys;
-use rayon::prelude::*;
 use safetensors::Dtype;
 
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::like::Like;
 use crate::lora_file::{self, Ready};
@@ -27,9 +27,6 @@ use crate::writer::Watch;
 pub use layer::{Group, group};
 use layer::{Layer, Weights};
 pub use request::{Extract, Keep, Kind};
-
-/// Numbers of weights that are in the works at a time.
-const AT_A_TIME: usize = 32 << 20;
 
 /// What became of a layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +71,7 @@ pub fn extract(
     output.check(&[&request.base, &request.tuned])?;
     let work = Work::open(request, output, &metadata)?;
     let mut report = Distilled { notes: work.notes(), ..Distilled::default() };
-    let layers = work.layers(&mut report)?;
+    let layers = work.layers(&mut report, watch)?;
     if layers.is_empty() {
         let what = format!("no layer of it differs from {}", request.base.display());
         return Err(Error::wrong(request.tuned.display(), what, "give the model that was trained from it"));
@@ -83,23 +80,13 @@ pub fn extract(
         Keep::Bytes(bytes) => Some(work.ranks_within(&layers, bytes, watch)?),
         _ => None,
     };
+    let sizes: Vec<usize> = layers.iter().map(|layer| layer.numbers).collect();
+    let made =
+        bounded::each(&sizes, watch, |index| work.module(&layers[index], ranks.as_ref().map(|ranks| ranks[index])))?;
     let mut modules = Vec::new();
-    let total: usize = layers.iter().map(|layer| layer.numbers).sum();
-    let mut done = 0;
-    for batch in batches(&layers) {
-        if !watch(done as u64, total as u64) {
-            return Err(Error::Stopped);
-        }
-        let made: Result<Vec<(Ready, Extracted)>> = batch
-            .clone()
-            .into_par_iter()
-            .map(|index| work.module(&layers[index], ranks.as_ref().map(|ranks| ranks[index])))
-            .collect();
-        for (ready, row) in made? {
-            modules.push(ready);
-            report.layers.push(row);
-        }
-        done += layers[batch].iter().map(|layer| layer.numbers).sum::<usize>();
+    for (ready, row) in made {
+        modules.push(ready);
+        report.layers.push(row);
     }
     if request.full_difference || request.kind == Kind::Full {
         modules.push(work.small_differences()?);
@@ -107,25 +94,6 @@ pub fn extract(
     report.elsewhere = work.elsewhere()?;
     lora_file::save(output, modules, metadata)?;
     Ok(report)
-}
-
-/// Layers that are looked at together, as ranges.
-fn batches(layers: &[Layer]) -> Vec<std::ops::Range<usize>> {
-    let mut batches = Vec::new();
-    let mut start = 0;
-    let mut sum = 0;
-    for (index, layer) in layers.iter().enumerate() {
-        if index > start && sum + layer.numbers > AT_A_TIME {
-            batches.push(start..index);
-            start = index;
-            sum = 0;
-        }
-        sum += layer.numbers;
-    }
-    if start < layers.len() {
-        batches.push(start..layers.len());
-    }
-    batches
 }
 
 struct Work<'r> {
@@ -175,7 +143,7 @@ impl<'r> Work<'r> {
     }
 
     /// The layers that differ and are wanted, the largest first.
-    fn layers(&self, report: &mut Distilled) -> Result<Vec<Layer>> {
+    fn layers(&self, report: &mut Distilled, watch: Watch<'_>) -> Result<Vec<Layer>> {
         let wanted: Vec<&LayerKeys> = self
             .base_layers
             .all
@@ -195,9 +163,12 @@ impl<'r> Work<'r> {
             let label = self.tuned.label();
             report.notes.push(format!("{label}: {} layers are not in it (first: {first})", missing.len()));
         }
-        let compared: Result<Vec<Option<Layer>>> =
-            found.par_iter().map(|(keys, shape)| self.weights().compare(keys, *shape, self.request.like)).collect();
-        let mut layers: Vec<Layer> = compared?.into_iter().flatten().collect();
+        let sizes: Vec<usize> = found.iter().map(|(_, shape)| shape.outputs * shape.columns()).collect();
+        // What is done counts from the extraction on.
+        let compared = bounded::each(&sizes, &|_, total| watch(0, total), |index| {
+            self.weights().compare(found[index].0, found[index].1, self.request.like)
+        })?;
+        let mut layers: Vec<Layer> = compared.into_iter().flatten().collect();
         for part in Part::ADAPTED {
             if let Some(note) = self.rounding_explains(part, &layers) {
                 report.notes.push(note);
@@ -269,25 +240,15 @@ impl<'r> Work<'r> {
     /// Ranks by which the whole file takes at most so many bytes.
     fn ranks_within(&self, layers: &[Layer], bytes: usize, watch: Watch<'_>) -> Result<Vec<usize>> {
         let width = self.dtype.bitsize() / 8;
-        let mut values: Vec<Vec<f64>> = vec![Vec::new(); layers.len()];
-        for batch in batches(layers) {
-            if !watch(0, layers.len() as u64) {
-                return Err(Error::Stopped);
+        let sizes: Vec<usize> = layers.iter().map(|layer| layer.numbers).collect();
+        let values = bounded::each(&sizes, &|_, total| watch(0, total), |index| {
+            if module::is_whole(self.request, &layers[index]) {
+                return Ok(Vec::new());
             }
-            let found: Result<Vec<Vec<f64>>> = batch
-                .clone()
-                .into_par_iter()
-                .map(|index| {
-                    if module::is_whole(self.request, &layers[index]) {
-                        return Ok(Vec::new());
-                    }
-                    let difference = self.weights().difference(&layers[index])?;
-                    let spectrum = crate::spectrum::Spectrum::of_matrix(&difference, 0);
-                    Ok(spectrum.map_err(|what| Error::wrong(self.tuned.label(), what, "give undamaged models"))?.s)
-                })
-                .collect();
-            values[batch].clone_from_slice(&found?);
-        }
+            let difference = self.weights().difference(&layers[index])?;
+            let spectrum = crate::spectrum::Spectrum::of_matrix(&difference, 0);
+            Ok(spectrum.map_err(|what| Error::wrong(self.tuned.label(), what, "give undamaged models"))?.s)
+        })?;
         let mut whole = 0;
         let mut offers = Vec::new();
         for (layer, values) in layers.iter().zip(&values) {

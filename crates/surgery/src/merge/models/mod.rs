@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use lorabake_recipe::model::Family;
 use lorabake_weights::keys::{self, Part};
 use lorabake_weights::stream::{self, PlannedTensor};
-use rayon::prelude::*;
 use safetensors::Dtype;
 
 use adjust::Adjust;
@@ -26,6 +25,7 @@ use ratio::{Chosen, Ratio};
 
 use super::into_model::Merged;
 use crate::block::is_vae;
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::like::Like;
 use crate::model::Model;
@@ -241,19 +241,16 @@ impl<'r> Open<'r> {
             return Ok(None);
         };
         let names: Vec<&String> = self.merged.iter().collect();
-        let found: Result<Vec<Vec<f32>>> = names
-            .par_iter()
-            .map(|name| {
-                if !watch(0, names.len() as u64) {
-                    return Err(Error::Stopped);
-                }
-                let rows = self.models[0].shape(name).and_then(|shape| shape.first()).copied().unwrap_or(1);
-                let a = self.models[0].read_f32(name)?;
-                let b = self.seen(1, name)?;
-                Ok(cosine::statistics(mode, &a, &b, rows))
-            })
-            .collect();
-        Ok(Some(Range::of(found?.concat())))
+        let numbers = |name: &&String| self.models[0].shape(name).map_or(0, |shape| shape.iter().product());
+        let sizes: Vec<usize> = names.iter().map(numbers).collect();
+        let found = bounded::each(&sizes, &|_, total| watch(0, total), |index| {
+            let name = names[index];
+            let rows = self.models[0].shape(name).and_then(|shape| shape.first()).copied().unwrap_or(1);
+            let a = self.models[0].read_f32(name)?;
+            let b = self.seen(1, name)?;
+            Ok(cosine::statistics(mode, &a, &b, rows))
+        })?;
+        Ok(Some(Range::of(found.concat())))
     }
 
     /// A tensor of another model in the size of the first's: its channels for inpainting are the first's.
