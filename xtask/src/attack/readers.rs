@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use lorabake_check::measure::content::Content;
 use lorabake_data::caption::{self, CaptionUse, emphasis};
 use lorabake_data::image::{decode, probe};
 #[cfg(not(fuzzing))]
@@ -157,6 +158,9 @@ fn tensors(path: &Path) {
 }
 
 fn image(path: &Path) {
+    if let Ok(bytes) = std::fs::read(path) {
+        let _ = Content::of(&bytes);
+    }
     let size = probe::size(path);
     let decoded = decode::decode(path);
     if let (Ok(size), Ok(decoded)) = (size, decoded) {

@@ -88,7 +88,7 @@ fn letterboxes_and_frames_are_stripes_and_plain_backgrounds_are_not() {
     folder.picture("1_x/odd.png", &boxed);
     let [finding] = &folder.findings("img.border")[..] else { panic!() };
     assert_eq!(finding.sentence, "has plain stripes: 40 px top, 40 px bottom");
-    assert_eq!(finding.remedy, "crop it to 320 × 320 from column 0 and row 40");
+    assert_eq!(finding.remedy, "crop it to 320 × 320 from column 0 and row 40; lorabake images borders does it");
 }
 
 #[test]

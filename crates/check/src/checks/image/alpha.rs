@@ -40,8 +40,7 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
                 number: measures.transparent,
                 threshold: limit,
                 sentence: format!("{percent:.1} % of it is transparent{under}"),
-                remedy: "put it on a colour of your choice and save it without transparency, or give --alpha_mask"
-                    .to_owned(),
+                remedy: "put it on a colour of your choice (lorabake images flatten), or give --alpha_mask".to_owned(),
                 ..Told::default()
             },
         );

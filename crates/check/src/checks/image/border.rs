@@ -68,7 +68,10 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
                 number: largest,
                 threshold: if is_pair { share } else { alone },
                 sentence: format!("has plain stripes: {}", parts.join(", ")),
-                remedy: format!("crop it to {} × {} from column {left} and row {top}", kept.0, kept.1),
+                remedy: format!(
+                    "crop it to {} × {} from column {left} and row {top}; lorabake images borders does it",
+                    kept.0, kept.1
+                ),
                 ..Told::default()
             },
         );
