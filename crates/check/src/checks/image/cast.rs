@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
         what: "a colour cast: what is lightest in the picture is not white (CIE L*a*b*, median of the lightest hundredth)",
         thresholds: &[
             Threshold::new("distance", 15.0, "a hint if its a*, b* are farther from white"),
+            Threshold::new("most", 45.0, "but not farther than this, which is a coloured thing and no light"),
             Threshold::new("spreads", 3.0, "and so many spreads from the set's median"),
             Threshold::new("lightness", 40.0, "if it is at least so light, of 100"),
         ],
@@ -39,7 +40,8 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
         let cast = measures.cast;
         let strength = cast.strength();
         let apart = ((cast.a - middle_a) / spread_a).hypot((cast.b - middle_b) / spread_b);
-        if strength <= found.limit("distance") || (a.len() >= FEWEST && apart <= found.limit("spreads")) {
+        let is_light = strength > found.limit("distance") && strength <= found.limit("most");
+        if !is_light || (a.len() >= FEWEST && apart <= found.limit("spreads")) {
             continue;
         }
         let color = match (cast.a.abs() > cast.b.abs(), cast.a > 0.0, cast.b > 0.0) {
