@@ -142,7 +142,7 @@ fn what_cannot_be_checked_is_refused() {
     sandbox
         .run(&["check", "set", "--settings=bad.toml"])
         .refused(1, &["bad.toml: thresholds.img.small.warnin", "img.small.warning?"]);
-    sandbox.run(&["check", "set", "--only=imag"]).refused(1, &["--only imag: there is no such check"]);
+    sandbox.run(&["check", "set", "--only=pictures"]).refused(1, &["--only pictures: there is no such check"]);
     sandbox.run(&["check", "set", "--fix=everything"]).refused(1, &["--fix everything: there is no such fix"]);
     sandbox.run(&["check", "set", "--tag_list=empty/note.md"]).refused(1, &["--tag_list empty/note.md: no tags in it"]);
 }
