@@ -16,8 +16,8 @@ pub struct DetailerArgs {
     /// May be given several times, as may the options below: the first of each belong together.
     #[arg(long, value_name = "FILE", alias = "ad_model")]
     pub detailer: Vec<PathBuf>,
-    /// What is painted there: empty = the picture's prompt, [PROMPT] stands for it, [SEP] is between the prompts of the areas,
-    /// [SKIP] alone leaves an area out.
+    /// What is painted there: empty = the picture's prompt, `[PROMPT]` stands for it, `[SEP]` is between the prompts of the
+    /// areas, `[SKIP]` alone leaves an area out.
     #[arg(long, value_name = "TEXT", alias = "ad_prompt", allow_hyphen_values = true)]
     pub detailer_prompt: Vec<String>,
     /// What it should not show, likewise.
