@@ -18,7 +18,7 @@ pub struct Unit {
     pub model: PathBuf,
     /// Classes that count; none = all.
     pub classes: Vec<String>,
-    /// The prompts of the areas, as [`super::prompts`] reads them; empty = the picture's.
+    /// The prompts of the areas, as [`super::prompts()`] reads them; empty = the picture's.
     pub prompt: String,
     /// Their negative prompts; empty = the picture's.
     pub negative_prompt: String,
