@@ -49,9 +49,10 @@ fn page(mut program: Command) -> String {
         page += &format!("| [`lorabake {name}`](#lorabake-{name}) | {} |\n", about(command));
     }
     for command in commands {
-        page += &Section { command, train }.text();
+        page += &Section { command, train, first: None }.text();
+        let first = command.get_subcommands().next();
         for inner in command.get_subcommands().filter(|inner| is_shown(inner)) {
-            page += &Section { command: inner, train }.text();
+            page += &Section { command: inner, train, first }.text();
         }
     }
     page
@@ -79,6 +80,8 @@ fn help(arg: &Arg) -> String {
 struct Section<'a> {
     command: &'a Command,
     train: &'a Command,
+    /// The first of the commands beside it, if it is one within another: what they have in common is described there.
+    first: Option<&'a Command>,
 }
 
 impl Section<'_> {
@@ -97,9 +100,14 @@ impl Section<'_> {
         }
         let mut heading = None;
         let mut repeats_train = false;
+        let mut repeated = Vec::new();
         for arg in self.command.get_arguments().filter(|arg| is_described(arg)) {
             if self.is_of_train(arg) {
                 repeats_train = true;
+                continue;
+            }
+            if self.is_of_first(arg) {
+                repeated.push(format!("[`{}`](#{})", spelling(arg, false), self.anchor(arg)));
                 continue;
             }
             if heading != arg.get_help_heading() {
@@ -107,6 +115,9 @@ impl Section<'_> {
                 text += &format!("\n### {}\n", heading.unwrap_or("Others"));
             }
             text += &self.option(arg);
+        }
+        if !repeated.is_empty() {
+            text += &format!("\nBesides, as above: {}.\n", repeated.join(", "));
         }
         if repeats_train {
             text += "\nBesides, every option of [`lorabake train`](#lorabake-train).\n";
@@ -118,6 +129,13 @@ impl Section<'_> {
     fn is_of_train(&self, arg: &Arg) -> bool {
         let same = |other: &Arg| other.get_id() == arg.get_id() && help(other) == help(arg);
         self.command.get_name() != "train" && self.train.get_arguments().any(same)
+    }
+
+    /// Whether the first of the commands beside it has this option, with the same text.
+    fn is_of_first(&self, arg: &Arg) -> bool {
+        let Some(first) = self.first else { return false };
+        let same = |other: &Arg| other.get_id() == arg.get_id() && help(other) == help(arg);
+        words(first) != words(self.command) && first.get_arguments().any(same)
     }
 
     /// One option: how it is written, its default, what it does, and what its values mean.
@@ -145,7 +163,11 @@ impl Section<'_> {
     }
 
     fn anchor(&self, arg: &Arg) -> String {
-        let owner = if self.is_of_train(arg) { self.train } else { self.command };
+        let owner = match self.first {
+            Some(first) if self.is_of_first(arg) => first,
+            _ if self.is_of_train(arg) => self.train,
+            _ => self.command,
+        };
         format!("{}-{}", words(owner).replace(' ', "-"), arg.get_id())
     }
 

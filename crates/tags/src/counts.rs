@@ -119,10 +119,13 @@ impl Counted {
         self.on as f64 / (self.on + self.off).max(1) as f64
     }
 
-    /// What its number means. Fewer than five captions tell nothing of stuck tags.
+    /// What its number means. Fewer than five captions tell nothing of stuck tags, and fewer than three nothing at all.
     pub fn band(&self) -> Band {
         let captions = self.on + self.off;
         let share = self.share();
+        if captions < 3 {
+            return Band::Balanced;
+        }
         if captions >= 5 && share >= STUCK {
             return Band::Stuck;
         }

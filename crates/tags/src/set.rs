@@ -59,7 +59,7 @@ pub struct CaptionSet {
     pub folders: Vec<Folder>,
     /// Captions, in the order of their folders, then of their images' names.
     pub entries: Vec<Entry>,
-    /// Captions that cannot be used as they are, which no change touches.
+    /// Captions and folders that cannot be used as they are, which no change touches.
     pub unreadable: Vec<Error>,
     /// Files that are neither images nor captions in use.
     pub left_out: Vec<LeftOut>,
@@ -85,6 +85,13 @@ impl CaptionSet {
             ));
         }
         let mut set = Self { left_out: pairs.left_out, ..Self::default() };
+        for folder in pairs.unlisted {
+            let problem = format!(
+                "it cannot be listed ({}), so its images are left out; give yourself the right to read it",
+                folder.cause
+            );
+            set.unreadable.push(Error::file(&folder.path, problem));
+        }
         let mut known: HashMap<PathBuf, Option<usize>> = HashMap::new();
         for pair in pairs.pairs {
             let file = pair.caption.unwrap_or_else(|| caption_beside(&pair.image, reading));

@@ -33,16 +33,27 @@ pub struct Pairs {
     pub pairs: Vec<Pair>,
     /// Files that are neither images nor captions in use.
     pub left_out: Vec<LeftOut>,
+    /// Folders that cannot be listed.
+    pub unlisted: Vec<Unlisted>,
+}
+
+/// A folder that cannot be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The folder.
+    pub path: PathBuf,
+    /// What the system says.
+    pub cause: String,
 }
 
 /// The images anywhere below `folder` with their captions, whose suffix is `extension` or, without one, `.txt` or `.caption`.
 /// Hidden folders, and those that programs and lorabake make for themselves, are passed over.
 ///
 /// # Errors
-/// When the folder, or one in it, cannot be listed.
+/// When the folder cannot be listed; one in it is noted.
 pub fn pairs_below(folder: &Path, extension: Option<&str>) -> io::Result<Pairs> {
     let mut found = Pairs::default();
-    for (_, files) in files_by_folder(folder)? {
+    for (_, files) in files_by_folder(folder, &mut found.unlisted)? {
         let (images, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| is_image(path));
         let captions = CaptionFiles::new(&others, extension, IGNORES_CASE);
         let mut files = Vec::new();
@@ -68,7 +79,7 @@ pub fn holds_concepts_only(folder: &Path) -> bool {
 }
 
 /// The files anywhere below a folder, by the folder that they are in; links to folders are followed, as in training.
-fn files_by_folder(folder: &Path) -> io::Result<BTreeMap<PathBuf, Vec<PathBuf>>> {
+fn files_by_folder(folder: &Path, unlisted: &mut Vec<Unlisted>) -> io::Result<BTreeMap<PathBuf, Vec<PathBuf>>> {
     let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     let walk = WalkDir::new(folder).max_depth(DEEPEST).follow_links(true).sort_by_file_name();
     let entries = walk.into_iter().filter_entry(|entry| {
@@ -79,7 +90,14 @@ fn files_by_folder(folder: &Path) -> io::Result<BTreeMap<PathBuf, Vec<PathBuf>>>
             Ok(entry) => entry,
             // A link that leads nowhere, or to a folder around it.
             Err(error) if error.depth() > 0 && is_link(error.path()) => continue,
-            Err(error) => return Err(io::Error::other(error.to_string())),
+            Err(error) if error.depth() > 0 => {
+                let path = error.path().unwrap_or(folder).to_owned();
+                let cause =
+                    error.into_io_error().map_or_else(|| "a circle of links".to_owned(), |cause| cause.to_string());
+                unlisted.push(Unlisted { path, cause });
+                continue;
+            }
+            Err(error) => return Err(error.into_io_error().unwrap_or_else(|| io::Error::other("a circle of links"))),
         };
         let path = entry.path();
         if path.is_dir() || is_special(path) {

@@ -46,7 +46,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Where a change stands.
-    pub fn state(&self, change: &Change) -> Result<State, Error> {
+    pub(super) fn state(&self, change: &Change) -> Result<State, Error> {
         match change {
             Change::Write { at, before, after } => {
                 let now = self.bytes(at)?;
@@ -68,7 +68,7 @@ impl Files {
 
     /// Those files that are not as they have to be before `tasks` are done in this order. Of files that an earlier task
     /// touches only that one is looked at.
-    pub fn not_ready(&self, tasks: &[Task]) -> Result<Vec<PathBuf>, Error> {
+    pub(super) fn not_ready(&self, tasks: &[Task]) -> Result<Vec<PathBuf>, Error> {
         let mut touched: HashSet<&Spot> = HashSet::new();
         let mut first = Vec::new();
         for task in tasks {
@@ -100,7 +100,7 @@ impl Files {
     }
 
     /// Keeps what `tasks` are about to overwrite and the journal does not hold.
-    pub fn keep(&self, tasks: &[Task]) -> Result<(), Error> {
+    pub(super) fn keep(&self, tasks: &[Task]) -> Result<(), Error> {
         for task in tasks {
             let Change::Write { at, before: Content::Kept(kept), .. } = &task.change else { continue };
             // A copy and not a second name of the file: another program may write into that.
@@ -116,7 +116,7 @@ impl Files {
     }
 
     /// Makes changes, in their order or, where they do not touch each other, several at a time.
-    pub fn make(&self, tasks: &[Task]) -> Result<(), Error> {
+    pub(super) fn make(&self, tasks: &[Task]) -> Result<(), Error> {
         let only_writes = tasks.iter().all(|task| matches!(task.change, Change::Write { .. }));
         let mut spots = HashSet::new();
         let are_apart = tasks.iter().all(|task| match &task.change {
@@ -179,7 +179,7 @@ impl Files {
 
     /// Takes back what is made of `changes`, the last one first; returns files that somebody else has changed since, which
     /// stay as they are.
-    pub fn take_back(&self, changes: Vec<Change>) -> Result<Vec<PathBuf>, Error> {
+    pub(super) fn take_back(&self, changes: Vec<Change>) -> Result<Vec<PathBuf>, Error> {
         let mut left = Vec::new();
         for change in changes.into_iter().rev() {
             match self.state(&change)? {
@@ -196,7 +196,7 @@ impl Files {
     }
 
     /// Removes half-written files in the folders of `changes`.
-    pub fn clean(&self, changes: &[Change]) {
+    pub(super) fn clean(&self, changes: &[Change]) {
         let mut folders = HashSet::new();
         for change in changes {
             let path = self.path_of(change);
@@ -210,7 +210,7 @@ impl Files {
     }
 
     /// The file or folder that a change is about.
-    pub fn path_of(&self, change: &Change) -> PathBuf {
+    pub(super) fn path_of(&self, change: &Change) -> PathBuf {
         match change {
             Change::Write { at, .. } => self.home.path(at),
             Change::Move { from, .. } => self.home.path(from),

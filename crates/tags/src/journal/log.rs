@@ -39,7 +39,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Reads the file; one that is not there has no steps. Writes nothing.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let mut log = Self { path: path.to_owned(), steps: Vec::new(), length: 0 };
         let cause = |error: io::Error| Error::io(path, "read", &error);
         let file = match File::open(path) {
@@ -92,12 +92,12 @@ impl Log {
     }
 
     /// Whether nothing was ever written.
-    pub fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.length == 0
     }
 
     /// The changes of a step; `None` if they are not what was written.
-    pub fn changes(&self, at: &StepAt) -> Result<Option<Vec<Change>>, Error> {
+    pub(super) fn changes(&self, at: &StepAt) -> Result<Option<Vec<Change>>, Error> {
         let cause = |error: io::Error| Error::io(&self.path, "read", &error);
         let mut file = File::open(&self.path).map_err(cause)?;
         file.seek(SeekFrom::Start(at.offset)).map_err(cause)?;
@@ -117,12 +117,12 @@ impl Log {
     }
 
     /// The changes of a step that ended.
-    pub fn changes_of_ended(&self, at: &StepAt) -> Result<Vec<Change>, Error> {
+    pub(super) fn changes_of_ended(&self, at: &StepAt) -> Result<Vec<Change>, Error> {
         self.changes(at)?.ok_or_else(|| Error::Damaged { path: self.path.clone(), offset: at.offset })
     }
 
     /// Forgets the last step, whose lines never came to the disk; the next one is written over it.
-    pub fn drop_last(&mut self) {
+    pub(super) fn drop_last(&mut self) {
         if let Some(last) = self.steps.pop() {
             let head = head_of(&last.step);
             self.length = last.offset - head.len() as u64;
@@ -130,7 +130,7 @@ impl Log {
     }
 
     /// Writes a step down; it is on disk when this returns.
-    pub fn begin(&mut self, mut step: Step, changes: &[Change]) -> Result<(), Error> {
+    pub(super) fn begin(&mut self, mut step: Step, changes: &[Change]) -> Result<(), Error> {
         let mut body = Vec::new();
         for change in changes {
             serde_json::to_writer(&mut body, change)
@@ -153,7 +153,7 @@ impl Log {
     }
 
     /// Writes down how the last step ended.
-    pub fn end(&mut self, result: Ended) -> Result<(), Error> {
+    pub(super) fn end(&mut self, result: Ended) -> Result<(), Error> {
         let Some(last) = self.steps.last() else { return Ok(()) };
         let step = last.step.step;
         self.append(&line(&Line::End(super::record::End { step, result })))?;

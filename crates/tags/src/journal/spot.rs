@@ -19,12 +19,12 @@ pub(super) enum Spot {
 
 impl Spot {
     /// The spot of `path`, which is at `below` in the data set.
-    pub fn set(path: &Path, below: &Path) -> Result<Self, Error> {
+    pub(super) fn set(path: &Path, below: &Path) -> Result<Self, Error> {
         Ok(Self::Set(Self::name(path, below)?))
     }
 
     /// `below` with `/` between its parts; `path` is for messages.
-    pub fn name(path: &Path, below: &Path) -> Result<String, Error> {
+    pub(super) fn name(path: &Path, below: &Path) -> Result<String, Error> {
         let mut name = String::new();
         for part in below.components() {
             let part = match part {
@@ -47,7 +47,7 @@ impl Spot {
     }
 
     /// Whether it lies in the folder that it is said to be in.
-    pub fn is_safe(&self) -> bool {
+    pub(super) fn is_safe(&self) -> bool {
         match self {
             Self::Set(name) | Self::SetAside(name) => is_safe(name),
         }

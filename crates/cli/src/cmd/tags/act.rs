@@ -14,13 +14,13 @@ use super::scope::{Found, typed};
 use crate::terminal::{self, Shown};
 
 /// Does `change` to the captions that are meant, or shows what it would do; `verb` is the command's word.
-pub fn run(verb: &str, change: &Change, target: &Target) -> Result<ExitCode> {
+pub(super) fn run(verb: &str, change: &Change, target: &Target) -> Result<ExitCode> {
     let found = target.scope.find()?;
     on_found(verb, change, target, found)
 }
 
 /// As [`run`], on captions that have been read.
-pub fn on_found(verb: &str, change: &Change, target: &Target, found: Found) -> Result<ExitCode> {
+pub(super) fn on_found(verb: &str, change: &Change, target: &Target, found: Found) -> Result<ExitCode> {
     if let Change::Remove(patterns) = change {
         refuse_activation(patterns, &found)?;
     }

@@ -12,7 +12,7 @@ use super::act;
 use super::args::Consolidate;
 use crate::terminal::{self, Shown};
 
-pub fn run(args: &Consolidate) -> Result<ExitCode> {
+pub(super) fn run(args: &Consolidate) -> Result<ExitCode> {
     let found = args.target.scope.find()?;
     let all = proposals(found.entries().map(|entry| (&entry.caption, found.set.activation(entry))));
     if all.is_empty() {

@@ -15,7 +15,7 @@ use crate::terminal::{self, Shown};
 /// Folders whose activation tags are told.
 const SOME_FOLDERS: usize = 10;
 
-pub fn run(args: &List) -> Result<ExitCode> {
+pub(super) fn run(args: &List) -> Result<ExitCode> {
     let found = args.scope.find()?;
     let counts = Counts::of(found.entries().map(|entry| &entry.caption));
     let mut tags = counts.tags();
@@ -51,7 +51,7 @@ fn summary(found: &Found, tags: &[Counted]) -> Vec<String> {
     if missing > 0 {
         first += &format!(", {} without a caption", count(missing, "image"));
     }
-    let single = tags.iter().filter(|tag| tag.band() == Band::Single).count();
+    let single = tags.iter().filter(|tag| tag.band() == Band::Single && !is_activation(found, tag)).count();
     if single > 0 {
         first += &format!("; {single} of the tags are rare or stand alone (--sort rare)");
     }

@@ -33,6 +33,9 @@ pub struct Undo {
 }
 
 /// Takes back the last action, or that of a number.
+///
+/// # Errors
+/// If the journal cannot be read, or files cannot be written.
 pub fn undo(args: &Undo) -> Result<ExitCode> {
     let mut journal = journal(&args.past.folder, args.past.journal.as_deref())?;
     match (journal.undo(args.number)?, args.number) {
@@ -46,6 +49,9 @@ pub fn undo(args: &Undo) -> Result<ExitCode> {
 }
 
 /// Does again what was undone last.
+///
+/// # Errors
+/// If the journal cannot be read, or files cannot be written.
 pub fn redo(args: &Past) -> Result<ExitCode> {
     match journal(&args.folder, args.journal.as_deref())?.redo()? {
         Some(entry) => terminal::say(&format!("done again: {}", line(&entry))),
@@ -55,6 +61,9 @@ pub fn redo(args: &Past) -> Result<ExitCode> {
 }
 
 /// Lists all actions.
+///
+/// # Errors
+/// If the journal cannot be read, or files cannot be written.
 pub fn history(args: &Past) -> Result<ExitCode> {
     let journal = journal(&args.folder, args.journal.as_deref())?;
     let history = journal.history();

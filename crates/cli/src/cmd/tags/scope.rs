@@ -55,6 +55,9 @@ impl Scope {
     }
 
     /// Reads the captions, and names those that cannot be used.
+    ///
+    /// # Errors
+    /// If an option is wrong, the folder cannot be read, or no image is meant.
     pub fn find(&self) -> Result<Found> {
         if self.caption_separator.trim().is_empty() || self.caption_separator.contains(['\n', '\r']) {
             bail!("--caption_separator: it is blank or holds a line break; write a sign such as , or ;");
@@ -101,6 +104,9 @@ impl Scope {
     }
 
     /// The journal of the data set.
+    ///
+    /// # Errors
+    /// As [`journal()`].
     pub fn journal(&self) -> Result<Journal> {
         journal(&self.folder, self.journal.as_deref())
     }
@@ -128,6 +134,9 @@ impl Found {
 }
 
 /// Opens the journal of a data set; what a killed program left half done is mended and told.
+///
+/// # Errors
+/// If the folder is none, another program changes the data set, or the journal is damaged.
 pub fn journal(folder: &Path, place: Option<&Path>) -> Result<Journal> {
     let home = match place {
         Some(place) => Home::with_journal(folder, place)?,
