@@ -8,7 +8,7 @@ use lorabake_data::bucket::Rule;
 use lorabake_recipe::count;
 use lorabake_recipe::data::Buckets;
 use lorabake_tags::Edit;
-use lorabake_tags::images::{Anchor, Caches, Fill, ImageEdit, JPEG_QUALITY, Picture, Shape, mask};
+use lorabake_tags::images::{Anchor, Caches, Edited, Fill, ImageEdit, JPEG_QUALITY, Picture, Shape, mask};
 use lorabake_tags::journal::Home;
 use lorabake_weights::whole_file;
 
@@ -248,7 +248,6 @@ struct Report {
     caches: usize,
     /// Images that were compressed anew, with what is to be known of that.
     costs: Vec<&'static str>,
-    unreadable: usize,
 }
 
 fn edit_images(verb: &str, edit: &ImageEdit, target: &Target) -> Result<ExitCode> {
@@ -264,11 +263,18 @@ fn edit_images(verb: &str, edit: &ImageEdit, target: &Target) -> Result<ExitCode
             Ok(picture) => picture,
             Err(error) => {
                 terminal::say(&format!("note: {}", Shown(error)));
-                report.unreadable += 1;
                 continue;
             }
         };
-        let Some(pixels) = edit.act_on(&picture) else { continue };
+        let pixels = match edit.act_on(&picture) {
+            Edited::Pixels(pixels) => pixels,
+            Edited::Nothing => continue,
+            Edited::NoPlace => {
+                let name = Shown(path.display());
+                terminal::say(&format!("note: {name}: no bucket takes it, or it would be too large; it stays"));
+                continue;
+            }
+        };
         let before = picture.pixels().size();
         report.costs.extend(picture.cost());
         report.changed += 1;

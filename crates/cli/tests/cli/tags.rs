@@ -229,6 +229,8 @@ fn images_are_edited_and_come_back() {
     ] {
         sandbox.run(&[&["images"], words].concat()).refused(1, &[said]);
     }
+    let told = run(&sandbox, &["images", "pad", "img", "--ratio=1:100000000"]);
+    assert!(told.contains("a.png: no bucket takes it, or it would be too large; it stays"), "{told}");
     let masks = run(&sandbox, &["images", "masks", "img", "--out=masks"]);
     assert!(masks.contains("3 images opaque everywhere"), "{masks}");
 }

@@ -55,41 +55,52 @@ pub enum Fill {
     Edge,
 }
 
+/// What an edit makes of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edited {
+    /// It is as it should be.
+    Nothing,
+    /// No bucket takes it, or it would be too large.
+    NoPlace,
+    /// These pixels.
+    Pixels(Rgba),
+}
+
 impl ImageEdit {
-    /// The edited pixels; `None` if there is nothing to do, or a shape has no place for the image.
-    pub fn act_on(&self, picture: &Picture) -> Option<Rgba> {
+    /// What it makes of an image.
+    pub fn act_on(&self, picture: &Picture) -> Edited {
         let pixels = picture.pixels();
         match self {
             Self::Crop { shape, anchor } => {
-                let size = shape.within(pixels.size())?;
+                let Some(size) = shape.within(pixels.size()) else { return Edited::NoPlace };
                 if size == pixels.size() {
-                    return None;
+                    return Edited::Nothing;
                 }
                 let room = (pixels.width - size.0, pixels.height - size.1);
-                Some(pixels.crop(size, anchor.of(room)))
+                Edited::Pixels(pixels.crop(size, anchor.of(room)))
             }
             Self::Pad { shape, anchor, fill } => {
-                let size = shape.around(pixels.size())?;
+                let Some(size) = shape.around(pixels.size()) else { return Edited::NoPlace };
                 if size == pixels.size() {
-                    return None;
+                    return Edited::Nothing;
                 }
                 let room = (size.0 - pixels.width, size.1 - pixels.height);
-                Some(padded(pixels, size, anchor.of(room), *fill))
+                Edited::Pixels(padded(pixels, size, anchor.of(room), *fill))
             }
             Self::RemoveBorders { one_side } => {
                 let found = borders(pixels).chosen(pixels.size(), *one_side);
                 let size = (pixels.width - found.left - found.right, pixels.height - found.top - found.bottom);
                 if size == pixels.size() {
-                    return None;
+                    return Edited::Nothing;
                 }
-                Some(pixels.crop(size, (found.left, found.top)))
+                Edited::Pixels(pixels.crop(size, (found.left, found.top)))
             }
             Self::Flatten(color) => {
                 if !picture.has_alpha() {
-                    return None;
+                    return Edited::Nothing;
                 }
                 let flat = pillow::flattened(pixels, *color);
-                Some(flat.map(|[red, green, blue]| [red, green, blue, u8::MAX]))
+                Edited::Pixels(flat.map(|[red, green, blue]| [red, green, blue, u8::MAX]))
             }
         }
     }

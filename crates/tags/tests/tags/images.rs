@@ -3,7 +3,7 @@
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageDecoder, ImageEncoder};
 use lorabake_tags::Edit;
-use lorabake_tags::images::{Anchor, Fill, ImageEdit, Picture, Shape, mask};
+use lorabake_tags::images::{Anchor, Edited, Fill, ImageEdit, Picture, Shape, mask};
 
 use crate::set::Set;
 
@@ -49,7 +49,7 @@ fn lying() -> Vec<u8> {
 
 fn edited(set: &Set, name: &str, edit: &ImageEdit) -> Option<(u32, u32)> {
     let picture = Picture::load(&set.path(name)).unwrap();
-    let pixels = edit.act_on(&picture)?;
+    let Edited::Pixels(pixels) = edit.act_on(&picture) else { return None };
     let edit = picture.edit(&pixels, 95).unwrap();
     set.journal().apply("images", &[edit]).unwrap();
     let written = lorabake_pixels::decode_rgba(&set.path(name)).unwrap();
@@ -113,12 +113,19 @@ fn pads_flattens_and_masks() {
 
     let pad = |fill| ImageEdit::Pad { shape: Shape::Ratio(1, 1), anchor: Anchor::Center, fill };
     let picture = Picture::load(&set.path("b.png")).unwrap();
-    let canvas = pad(Fill::Color([9, 8, 7])).act_on(&picture).unwrap();
+    let padded = |fill| match pad(fill).act_on(&picture) {
+        Edited::Pixels(canvas) => canvas,
+        other => panic!("{other:?}"),
+    };
+    let canvas = padded(Fill::Color([9, 8, 7]));
     assert_eq!((canvas.size(), &canvas.data[..4]), ((20, 20), &[9, 8, 7, 255][..]));
     assert_eq!(canvas.crop((20, 10), (0, 5)), *picture.pixels());
-    let canvas = pad(Fill::Edge).act_on(&picture).unwrap();
+    let canvas = padded(Fill::Edge);
     assert_eq!(canvas.crop((20, 1), (0, 0)), picture.pixels().crop((20, 1), (0, 0)));
     assert_eq!(canvas.crop((20, 1), (0, 19)), picture.pixels().crop((20, 1), (0, 9)));
+
+    let long = ImageEdit::Pad { shape: Shape::Ratio(1, 100_000_000), anchor: Anchor::Center, fill: Fill::Edge };
+    assert_eq!(long.act_on(&picture), Edited::NoPlace);
 
     let flatten = ImageEdit::Flatten([255, 0, 128]);
     assert_eq!(edited(&set, "a.png", &flatten), Some((20, 10)));
@@ -156,7 +163,7 @@ fn what_is_no_image_is_said() {
     // An image that another program has written meanwhile.
     let set = Set::new(&[("a.png", &whole)]);
     let picture = Picture::load(&set.path("a.png")).unwrap();
-    let pixels = crop(1, 1).act_on(&picture).unwrap();
+    let Edited::Pixels(pixels) = crop(1, 1).act_on(&picture) else { panic!("it is wider than high") };
     let edit: Edit = picture.edit(&pixels, 95).unwrap();
     set.write("a.png", b"other");
     set.journal().apply("crop", &[edit]).unwrap_err();
