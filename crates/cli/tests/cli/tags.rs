@@ -45,6 +45,9 @@ fn tags_are_listed_with_their_balance() {
     assert_eq!((&json["captions"], &json["tags"][0]["tag"]), (&3.into(), &"1girl".into()));
     let rare = run(&sandbox, &["tags", "list", "img", "--sort=rare", "--top=1"]);
     assert!(rare.contains("boots") && rare.contains("… and 6 tags more"), "{rare}");
+    // Only `a` says the same thing twice.
+    let redundant = run(&sandbox, &["tags", "list", "img", "--only=issue:tag.redundant"]);
+    assert!(redundant.contains("1 caption, 5 tags"), "{redundant}");
     assert_eq!(sandbox.files("img").len(), 6);
 }
 
@@ -147,6 +150,7 @@ fn what_cannot_be_is_refused_in_one_line() {
         (&["list", "img/10_penny/a.png"], "a.png: "),
         (&["list", "img", "--only", "colour:red"], "--only: colour: is unknown"),
         (&["list", "img", "--only", "tag:none"], "--only: no image of 3 fits"),
+        (&["list", "img", "--only", "issue:none"], "--only: no image of 3 fits"),
         (&["remove", "img", "penny"], "TAG: penny is the activation tag of 10_penny"),
         (&["add", "img", " , "], "TAG: it is empty"),
         (&["add", "img", "a\nb"], "TAG: it holds a line break"),

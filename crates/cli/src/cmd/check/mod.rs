@@ -5,13 +5,14 @@ mod page;
 mod target;
 mod words;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, anyhow, bail};
-use lorabake_check::{Report, Set, Settings, TagList, Wanted, abouts, cache, gather, report};
+use lorabake_check::{Level, Report, Set, Settings, TagList, Wanted, abouts, cache, gather, report};
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_recipe::guide::question::Category;
 use lorabake_weights::whole_file;
@@ -25,7 +26,7 @@ use target::Target;
 const SETTINGS: &str = "lorabake-check.toml";
 
 /// The options; their comments are the texts of `--help`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(rename_all = "verbatim")]
 pub struct Args {
     /// Folders of images, or of folders such as 10_penny; or a recipe file, whose folders and settings are taken.
@@ -119,6 +120,37 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         show(args, &set, &found)?;
     }
     Ok(if found.counts.errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The names of the checks that have found something wrong with each image of `folder`, by the image's canonical path; what
+/// is meant as it is does not count.
+///
+/// # Errors
+/// When there is nothing to check, a settings file is wrong, or Ctrl-C ended it.
+pub fn issues(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<String>>> {
+    let args = Args { targets: vec![folder.to_owned()], ..Args::default() };
+    let target = Target::of(&args)?;
+    let settings = settings(&args)?;
+    let tokenizer = Tokenizer::new();
+    let count_tokens = |text: &str| tokenizer.encode(text).len();
+    let wanted = Wanted {
+        data: &target.data,
+        settings: &settings,
+        run: target.run.clone(),
+        count_tokens: Some(&count_tokens),
+        tag_lists: &[],
+        cache: cache_place(&args),
+    };
+    let Some(set) = gathered(&wanted)? else { bail!("stopped while images were looked at") };
+    let mut issues: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for finding in report(&set).findings.iter().filter(|finding| finding.level != Level::Intended) {
+        for image in &finding.images {
+            // An image that went meanwhile has no name to be asked for.
+            let Ok(path) = std::fs::canonicalize(image) else { continue };
+            issues.entry(path).or_default().push(finding.id.to_owned());
+        }
+    }
+    Ok(issues)
 }
 
 /// Ctrl-C ended it.

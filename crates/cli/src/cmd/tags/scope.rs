@@ -1,5 +1,7 @@
 //! Which captions of which folder: the words that commands on data sets have in common, and what they find.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -11,6 +13,7 @@ use lorabake_tags::set::Entry;
 use lorabake_tags::text::SEPARATOR;
 use lorabake_tags::{Activation, CaptionSet, Journal, Reading};
 
+use crate::cmd::check;
 use crate::terminal::{self, Shown};
 
 /// The word for no activation tag.
@@ -74,12 +77,15 @@ impl Scope {
         for problem in &set.unreadable {
             terminal::say(&format!("note: {}", Shown(problem)));
         }
-        let facts = Known { tokenizer: Tokenizer::new() };
+        let facts = Known { tokenizer: Tokenizer::new(), folder: &self.folder, issues: OnceCell::new() };
         let mut taken = Vec::new();
         for (index, entry) in set.entries.iter().enumerate() {
             if filter.as_ref().is_none_or(|filter: &Filter| filter.fits(&set, entry, &facts)) {
                 taken.push(index);
             }
+        }
+        if let Some(Err(error)) = facts.issues.get() {
+            bail!("--only: what is wrong with images cannot be told: {error:#}");
         }
         if set.entries.is_empty() {
             bail!("{}: none of its captions can be used; mend those above", Shown(self.folder.display()));
@@ -154,11 +160,14 @@ pub fn journal(folder: &Path, place: Option<&Path>) -> Result<Journal> {
     Ok(journal)
 }
 
-struct Known {
+struct Known<'a> {
     tokenizer: Tokenizer,
+    folder: &'a Path,
+    /// What `lorabake check` finds, once a filter asks for it.
+    issues: OnceCell<Result<BTreeMap<PathBuf, Vec<String>>>>,
 }
 
-impl Facts for Known {
+impl Facts for Known<'_> {
     fn tokens(&self, text: &str) -> Option<u64> {
         Some(self.tokenizer.encode(text).len() as u64)
     }
@@ -167,7 +176,9 @@ impl Facts for Known {
         probe::size(image).ok()
     }
 
-    fn issues(&self, _: &Path) -> Vec<String> {
-        Vec::new()
+    fn issues(&self, image: &Path) -> Vec<String> {
+        let Ok(all) = self.issues.get_or_init(|| check::issues(self.folder)) else { return Vec::new() };
+        let Ok(path) = std::fs::canonicalize(image) else { return Vec::new() };
+        all.get(&path).cloned().unwrap_or_default()
     }
 }
