@@ -12,6 +12,8 @@ use safetensors::Dtype;
 
 use crate::error::Result;
 
+/// What keys of CLIP-L begin with.
+const CLIP_L: [&str; 2] = ["cond_stage_model.transformer.", "conditioner.embedders.0.transformer."];
 /// What keys of OpenCLIP's encoders begin with.
 const OPEN_CLIP: [&str; 2] = ["cond_stage_model.model.", "conditioner.embedders.1.model."];
 /// The layers that one matrix joins, from its first rows to its last.
@@ -67,8 +69,18 @@ enum Place {
 
 impl Place {
     fn of(checkpoint: &Checkpoint, name: &str) -> Self {
-        let split = OPEN_CLIP.iter().find_map(|prefix| Some((*prefix, name.strip_prefix(prefix)?)));
-        let Some((prefix, rest)) = split else { return Self::Own };
+        if let Some((prefix, rest)) = split(&CLIP_L, name) {
+            return match (in_text_model(rest), checkpoint.shape(name)) {
+                (Some(rest), Some(shape)) => {
+                    let other = Other { parts: vec![name.to_string()], shape: shape.to_vec() };
+                    Self::Other(format!("{prefix}{rest}"), other)
+                }
+                _ => Self::Own,
+            };
+        }
+        let Some((prefix, rest)) = split(&OPEN_CLIP, name) else { return Self::Own };
+        let full = in_text_model(rest);
+        let rest = full.as_deref().unwrap_or(rest);
         if !rest.starts_with("text_model.") && rest != "text_projection.weight" {
             return Self::Own;
         }
@@ -94,6 +106,17 @@ impl Place {
             }
         }
     }
+}
+
+/// A key in two: one of these beginnings, and the rest.
+fn split<'k>(prefixes: &[&'static str], key: &'k str) -> Option<(&'static str, &'k str)> {
+    prefixes.iter().find_map(|prefix| Some((*prefix, key.strip_prefix(prefix)?)))
+}
+
+/// A name with the `text_model.` in front that transformers has left out since its version 5; `None` if it has it.
+fn in_text_model(rest: &str) -> Option<String> {
+    let starts = ["embeddings.", "encoder.layers.", "final_layer_norm."];
+    if starts.iter().any(|start| rest.starts_with(start)) { Some(format!("text_model.{rest}")) } else { None }
 }
 
 impl Model {
