@@ -63,7 +63,8 @@ const MAY_USE: [(&str, May); 23] = [
     ("xtask", May::UseAllBefore),
 ];
 /// Crates whose tests take seconds, because they never build the engine.
-const WITHOUT_ENGINE: [&str; 9] = ["recipe", "pixels", "vision", "data", "weights", "tags", "check", "surgery", "optim"];
+const WITHOUT_ENGINE: [&str; 9] =
+    ["recipe", "pixels", "vision", "data", "weights", "tags", "check", "surgery", "optim"];
 const ENGINE: &str = "burn";
 
 /// A member of the workspace.
