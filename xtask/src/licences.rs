@@ -13,6 +13,11 @@ use serde::Deserialize;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// What compiles GPU kernels within the program is no package.
+const LLVM: &str = "\
+LLVM, https://llvm.org: Apache-2.0 WITH LLVM-exception; the Apache licence stands below.
+";
+
 /// What is read here of `deny.toml`.
 #[derive(Deserialize)]
 struct DenyFile {
@@ -94,6 +99,9 @@ pub fn texts(root: &Path, features: &str) -> Result<String> {
         for text in licence_files(&package.manifest_path)? {
             users.entry(text).or_default().push(name.clone());
         }
+    }
+    if features.contains("cuda") || features.contains("rocm") {
+        list.push_str(LLVM);
     }
     for (text, names) in users {
         list.push_str(&format!("\n{}\n{}\n\n{}\n", "=".repeat(80), names.join(", "), text.trim_end()));

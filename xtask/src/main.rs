@@ -4,6 +4,7 @@ mod attack;
 mod conformance;
 mod conformance_gen;
 mod conformance_tools;
+mod cuda_llvm;
 mod docs;
 mod gpu_check;
 mod judge_check;
@@ -29,7 +30,7 @@ struct Chore {
     run: fn(&[String]) -> Result<bool>,
 }
 
-const CHORES: [Chore; 14] = [
+const CHORES: [Chore; 15] = [
     Chore {
         name: "tidy",
         takes: "[--counts]",
@@ -90,6 +91,12 @@ const CHORES: [Chore; 14] = [
         takes: "[--minutes N] [--seed N] [--input READER FILE]",
         about: "tries to break readers and whole runs: changed files, kills, full disks, dead pipes",
         run: |args| attack::run(args, &root()),
+    },
+    Chore {
+        name: "cuda-llvm",
+        takes: "",
+        about: "puts Debian's LLVM in place for building with the feature cuda without the internet",
+        run: |_| cuda_llvm::run(&root()),
     },
     Chore {
         name: "kernels",

@@ -1,4 +1,4 @@
-//! What a platform's release carries: the program with the GPUs that build there without the internet, packed.
+//! What a platform's release carries: the program with the ways to GPUs that are built for it, packed.
 
 use std::fs;
 use std::path::Path;
@@ -6,14 +6,23 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::licences;
+use crate::{cuda_llvm, licences};
 
 /// The cargo features of a release for this platform.
-const FEATURES: &str = if cfg!(target_os = "macos") { "metal" } else { "vulkan" };
+const FEATURES: &str = if cfg!(target_os = "macos") {
+    "metal"
+} else if cfg!(target_os = "linux") {
+    "cuda,vulkan"
+} else {
+    "vulkan"
+};
 /// The licences of the packages that are built in.
 const OTHERS: &str = "LICENSES-OF-PACKAGES.txt";
 /// What lies beside the program.
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+/// NVIDIA's terms, for libdevice, which programs with `cuda` have inside.
+const NVIDIA: &str = "kernels/libdevice/LICENSE-NVIDIA.txt";
 
 /// Shells that the program has completions for, and how each wants the file to be called.
 const SHELLS: [(&str, &str); 4] =
@@ -31,6 +40,9 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     let target = root.join("target/dist-build");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--profile", "dist", "--package", "lorabake", "--features", &named]);
+    if let Some(folder) = cuda_llvm::installed(root) {
+        cargo.env("XDG_DATA_HOME", folder);
+    }
     let status = cargo.arg("--target-dir").arg(&target).current_dir(root).status().context("cargo does not start")?;
     ensure!(status.success(), "the release does not build");
     let program = target.join("dist").join(format!("lorabake{}", std::env::consts::EXE_SUFFIX));
@@ -42,6 +54,10 @@ pub fn run(args: &[String], root: &Path) -> Result<bool> {
     fs::copy(&program, folder.join(program.file_name().context("the program has a name")?))?;
     for paper in PAPERS {
         fs::copy(root.join(paper), folder.join(paper)).with_context(|| paper.to_string())?;
+    }
+    if features.split(',').any(|name| name == "cuda") {
+        let terms = Path::new(NVIDIA).file_name().context("the terms have a name")?;
+        fs::copy(root.join(NVIDIA), folder.join(terms)).context(NVIDIA)?;
     }
     write_manual(&program, &folder)?;
     fs::write(folder.join(OTHERS), licences::texts(root, &named)?).context(OTHERS)?;

@@ -83,6 +83,13 @@ fn prepare_for_gpus() {
         // SAFETY: no other thread has been started that could read the environment meanwhile.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
+    #[cfg(feature = "cuda")]
+    match lorabake_device::libdevice_folder() {
+        // SAFETY: as above.
+        Ok(Some(folder)) => unsafe { std::env::set_var("CUDA_PATH", folder) },
+        Ok(None) => {}
+        Err(problem) => terminal::say(&format!("note: {problem}")),
+    }
 }
 
 /// Makes a limit on the size of files (`ulimit -f`) an error of the write, as a full disk is; else it ends the program, and

@@ -8,6 +8,8 @@ mod driver_panic;
 mod free_memory;
 mod gpu_memory;
 mod launcher;
+#[cfg(feature = "cuda")]
+mod libdevice;
 mod precision;
 mod processor;
 mod subprocess;
@@ -18,6 +20,8 @@ mod what_fits;
 pub use detect::{DetectedDevice, Opened, built_in, free_memory_of, list, open};
 pub use free_memory::free_memory;
 pub use launcher::{launched, local_rank};
+#[cfg(feature = "cuda")]
+pub use libdevice::libdevice_folder;
 pub use lorabake_ops::{is_host, keep_memory};
 pub use precision::{vae_dtype, weight_dtype};
 pub use processor::{Processor, processor};
