@@ -4,7 +4,6 @@
 //! resized and cropped to its bucket by `data`'s own code.
 
 mod blocks;
-mod borders;
 mod color;
 pub mod content;
 mod detail;
@@ -18,10 +17,10 @@ use lorabake_data::bucket::Placement;
 use lorabake_data::image::resize::resize;
 use lorabake_pixels::pillow::gray;
 use lorabake_pixels::{FileError, Rgb, decode, decode_rgba};
+use lorabake_tags::images::{Stripe, Stripes};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use borders::{Border, Borders};
 pub use color::Cast;
 use content::Content;
 use phash::Signature;
@@ -59,7 +58,7 @@ pub struct Measures {
     /// Steps of luma at the borders of JPEG's blocks, divided by those elsewhere.
     pub blockiness: f64,
     /// Plain stripes at the four sides, in pixels of the file.
-    pub borders: Borders,
+    pub borders: Stripes,
     /// Variance of the Laplacian of luma, as trained.
     pub laplacian: f64,
     /// How like itself the picture stays through half its size, in dB, as trained; none without anything to see.
@@ -94,7 +93,7 @@ pub fn measure(path: &Path, bytes: &[u8], frame: Frame) -> Result<Measures, File
     let luma = gray(&whole);
     let signature = Signature::of(&luma);
     let blockiness = blocks::blockiness(&luma);
-    let borders = Borders::of(&luma);
+    let borders = Stripes::of(&luma);
     let pixels = pixel_hash(&whole);
     let trained = trained(&whole, frame);
     drop(whole);
@@ -108,7 +107,7 @@ pub fn measure(path: &Path, bytes: &[u8], frame: Frame) -> Result<Measures, File
         pixels,
         signature,
         blockiness: rounded(blockiness),
-        borders: borders.map(|border| Border { edge: rounded(border.edge), ..border }),
+        borders: borders.map(|border| Stripe { edge: rounded(border.edge), ..border }),
         laplacian: rounded(detail::laplacian_variance(&luma)),
         half: detail::likeness(&luma, 2).map(rounded),
         quarter: detail::likeness(&luma, 4).map(rounded),

@@ -1,12 +1,14 @@
 //! Lines of one colour at the sides of an image: letterboxes, frames.
 //!
-//! A line belongs to a border while its luma varies by less than 3 (standard deviation) and its mean is within 6 of that of
-//! the outermost line.
+//! They are stripes of one luma behind which the picture begins along most of the line at once, as `lorabake check` finds
+//! them.
 
-use lorabake_pixels::{Rgba, Size};
+use lorabake_pixels::{Rgba, Size, pillow};
 
-const LARGEST_DEVIATION: f64 = 3.0;
-const LARGEST_DISTANCE: f64 = 6.0;
+use super::stripes::{Stripe, Stripes};
+
+/// This share of the line behind a border differs from it.
+const EDGE: f64 = 0.5;
 
 /// Two opposite borders are at least this wide, in pixels and as a share of the side.
 const FEWEST: u32 = 8;
@@ -27,18 +29,16 @@ pub struct Borders {
     pub bottom: u32,
 }
 
-/// The borders of an image; none of an image of one colour.
+/// The borders of an image: none of an image of one colour, and none before a plain background.
 pub fn borders(pixels: &Rgba) -> Borders {
-    let (width, height) = (pixels.width as usize, pixels.height as usize);
-    let luma: Vec<f64> = pixels.pixels().map(luma).collect();
-    let row = |row: usize| Line::of(luma[row * width..][..width].iter());
-    let column = |column: usize| Line::of(luma[column..].iter().step_by(width));
-    let top = run((0..height).map(row));
-    let left = run((0..width).map(column));
-    if top as usize == height || left as usize == width {
-        return Borders::default();
-    }
-    Borders { left, top, right: run((0..width).rev().map(column)), bottom: run((0..height).rev().map(row)) }
+    let stripes = Stripes::of(&pillow::gray(&pillow::without_alpha(pixels)));
+    let [left, top, right, bottom] = [stripes.left, stripes.top, stripes.right, stripes.bottom].map(cut);
+    Borders { left, top, right, bottom }
+}
+
+/// Lines of a stripe, if the picture begins behind it at once.
+fn cut(stripe: Stripe) -> u32 {
+    if stripe.edge >= EDGE { stripe.width } else { 0 }
 }
 
 impl Borders {
@@ -60,40 +60,6 @@ fn pair(first: u32, second: u32, side: u32, one_side: bool) -> [u32; 2] {
         let counts = one_side && border >= FEWEST && f64::from(border) >= SHARE_ALONE * f64::from(side);
         if counts { border } else { 0 }
     })
-}
-
-/// The luma of a line.
-#[derive(Clone, Copy)]
-struct Line {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Line {
-    fn of<'a>(values: impl Iterator<Item = &'a f64>) -> Self {
-        let mut count = 0.0;
-        let mut sum = 0.0;
-        let mut squares = 0.0;
-        for value in values {
-            count += 1.0;
-            sum += value;
-            squares += value * value;
-        }
-        let mean = sum / count;
-        Self { mean, deviation: (squares / count - mean * mean).max(0.0).sqrt() }
-    }
-}
-
-/// How many lines at the beginning are of one colour.
-fn run(mut lines: impl Iterator<Item = Line>) -> u32 {
-    let Some(first) = lines.next().filter(|line| line.deviation < LARGEST_DEVIATION) else { return 0 };
-    let same = |line: &Line| line.deviation < LARGEST_DEVIATION && (line.mean - first.mean).abs() <= LARGEST_DISTANCE;
-    1 + lines.take_while(same).count() as u32
-}
-
-fn luma(pixel: &[u8; 4]) -> f64 {
-    let [red, green, blue, _] = pixel.map(f64::from);
-    0.299 * red + 0.587 * green + 0.114 * blue
 }
 
 #[cfg(test)]
@@ -129,6 +95,14 @@ mod tests {
         assert_eq!(narrow.chosen((200, 160), true), Borders { right: 40, ..Borders::default() });
         let single = Borders { top: 15, ..Borders::default() };
         assert_eq!(single.chosen((200, 160), true), Borders::default());
+        // A plain background is no border: a figure's tip begins behind it.
+        let mut figure = Rgba::filled((64, 64), [255, 255, 255, 255]);
+        for y in 20..44_usize {
+            for x in 30..34_usize {
+                figure.data[(y * 64 + x) * 4..][..3].fill(0);
+            }
+        }
+        assert_eq!(borders(&figure), Borders::default());
         // An image of one colour has no inside.
         assert_eq!(borders(&Rgba::filled((64, 64), [7, 7, 7, 255])), Borders::default());
     }

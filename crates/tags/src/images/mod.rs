@@ -9,6 +9,7 @@ mod caches;
 mod mask;
 mod picture;
 mod shape;
+mod stripes;
 
 use lorabake_pixels::{Rgba, pillow};
 
@@ -17,6 +18,7 @@ pub use caches::Caches;
 pub use mask::mask;
 pub use picture::{JPEG_QUALITY, Picture};
 pub use shape::{Anchor, Shape};
+pub use stripes::{Stripe, Stripes};
 
 /// An edit of an image.
 #[derive(Debug, Clone)]

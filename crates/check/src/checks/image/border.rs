@@ -1,10 +1,11 @@
 //! `img.border`: letterboxes and frames.
 
+use lorabake_tags::images::Stripe;
+
 use crate::about::{About, Threshold};
 use crate::finding::{Level, Scope};
 use crate::found::{Check, Found, Told};
 use crate::gather::Set;
-use crate::measure::Border;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -33,7 +34,7 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
     for (index, measures) in set.measured() {
         let (width, height) = set.images[index].item.size;
         let borders = measures.borders;
-        let stripe = |border: Border, side: u32, least: f64| {
+        let stripe = |border: Stripe, side: u32, least: f64| {
             let is_wide = f64::from(border.width) >= found.limit("pixels").max(least * f64::from(side));
             if is_wide && border.edge >= found.limit("edge") { border.width } else { 0 }
         };

@@ -3,7 +3,7 @@
 //! A line belongs to the stripe if its luma hardly varies (standard deviation below 3) and is that of the outermost
 //! line (mean within 6). A plain background makes such lines too; but behind a frame the picture begins along the
 //! whole line at once, and before a plain background a figure's tip does. So the share of the next line that differs
-//! is kept beside.
+//! is kept beside; docs/check.md has what that finds.
 
 use lorabake_pixels::Gray;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ const OTHER: f64 = 12.0;
 
 /// A stripe along a side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Border {
+pub struct Stripe {
     /// Lines that belong to it.
     pub width: u32,
     /// Share of the next line that differs from it, 0 to 1: near 1 behind a frame, small before a plain background.
@@ -26,18 +26,18 @@ pub struct Border {
 
 /// The stripes of a picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Borders {
+pub struct Stripes {
     /// At the left.
-    pub left: Border,
+    pub left: Stripe,
     /// At the top.
-    pub top: Border,
+    pub top: Stripe,
     /// At the right.
-    pub right: Border,
+    pub right: Stripe,
     /// At the bottom.
-    pub bottom: Border,
+    pub bottom: Stripe,
 }
 
-impl Borders {
+impl Stripes {
     /// Looks at all four sides; a picture that is plain as a whole has none.
     pub fn of(luma: &Gray) -> Self {
         let rows = luma.height as usize;
@@ -57,16 +57,16 @@ impl Borders {
     }
 }
 
-impl Borders {
+impl Stripes {
     /// The stripes, each changed.
-    pub(super) fn map(self, change: impl Fn(Border) -> Border) -> Self {
+    pub fn map(self, change: impl Fn(Stripe) -> Stripe) -> Self {
         let [left, top, right, bottom] = [self.left, self.top, self.right, self.bottom].map(change);
         Self { left, top, right, bottom }
     }
 }
 
 /// The stripe that lines begin with.
-fn stripe(lines: impl Iterator<Item = Vec<u8>>) -> Border {
+fn stripe(lines: impl Iterator<Item = Vec<u8>>) -> Stripe {
     let mut width = 0;
     let mut outermost = None;
     for line in lines {
@@ -74,11 +74,11 @@ fn stripe(lines: impl Iterator<Item = Vec<u8>>) -> Border {
         let first = *outermost.get_or_insert(mean);
         if deviation >= PLAIN || (mean - first).abs() > SAME {
             let other = line.iter().filter(|value| (f64::from(**value) - first).abs() > OTHER).count();
-            return Border { width, edge: other as f64 / line.len() as f64 };
+            return Stripe { width, edge: other as f64 / line.len() as f64 };
         }
         width += 1;
     }
-    Border { width, edge: 0.0 }
+    Stripe { width, edge: 0.0 }
 }
 
 struct Spread {
@@ -114,10 +114,10 @@ mod tests {
 
     #[test]
     fn stripes_are_counted_on_each_side() {
-        let found = Borders::of(&framed(0, 6, 3, 9));
+        let found = Stripes::of(&framed(0, 6, 3, 9));
         assert_eq!((found.left.width, found.top.width, found.right.width, found.bottom.width), (0, 6, 3, 9));
         assert!(found.top.edge > 0.8 && found.bottom.edge > 0.8, "{found:?}");
-        assert_eq!(Borders::of(&Gray::filled((30, 30), [200])), Borders::default());
+        assert_eq!(Stripes::of(&Gray::filled((30, 30), [200])), Stripes::default());
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
                 image.data[y * 60 + x] = 0;
             }
         }
-        let top = Borders::of(&image).top;
+        let top = Stripes::of(&image).top;
         assert_eq!(top.width, 20);
         assert!(top.edge < 0.05, "{top:?}");
     }
