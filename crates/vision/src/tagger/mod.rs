@@ -25,6 +25,7 @@ mod self_test;
 mod stage;
 mod stage_file;
 mod wording;
+mod words;
 
 use std::path::Path;
 

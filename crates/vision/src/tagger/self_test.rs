@@ -67,12 +67,12 @@ impl Tagger {
             }
         }
         let output = &self.network().outputs()[contract.output].name;
-        lines.push(format!(
-            "a picture as it is seen: {} × {}, {:?}",
-            contract.size.0, contract.size.1, contract.numbers
-        ));
-        lines.push(format!("  {:?}", contract.stages));
-        lines.push(format!("scores: output `{output}`, {:?}", contract.activation));
+        lines.push(format!("a picture as it is seen: {} × {}", contract.size.0, contract.size.1));
+        for stage in &contract.stages {
+            lines.push(format!("  {stage}"));
+        }
+        lines.push(format!("  {}", contract.numbers));
+        lines.push(format!("scores: output `{output}`, {}", contract.activation));
         let mut kinds = Vec::new();
         for category in Category::ALL {
             let count = contract.labels.iter().filter(|label| label.category == category).count();
