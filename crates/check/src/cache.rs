@@ -166,18 +166,7 @@ fn replace(file: &Path, kept: &[Known]) -> std::io::Result<()> {
 /// The folder in which this system's programs keep what they can make again, with one for this program; `None` if the
 /// system tells none.
 pub fn user_folder() -> Option<PathBuf> {
-    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = if cfg!(windows) {
-        given("LOCALAPPDATA")?
-    } else if cfg!(target_os = "macos") {
-        std::env::home_dir()?.join("Library/Caches")
-    } else {
-        match given("XDG_CACHE_HOME") {
-            Some(folder) => folder,
-            None => std::env::home_dir()?.join(".cache"),
-        }
-    };
-    Some(folder.join("lorabake"))
+    Some(dirs::cache_dir()?.join("lorabake"))
 }
 
 /// SHA-256 of a file's bytes in hexadecimal.

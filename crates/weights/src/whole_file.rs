@@ -28,12 +28,20 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 }
 
 /// As [`write()`], but the new name may be lost in a power cut until [`sync_folder`] is called for its folder: one call does
-/// for many files.
+/// for many files. A file that is there keeps its permissions, and is asked by `may_go` at the last moment.
 ///
 /// # Errors
-/// As [`write()`].
-pub fn write_one_of_many(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// As [`write()`], and those of `may_go`.
+pub fn write_one_of_many(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    may_go: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     write_unsynced(path, fill, |beside| {
+        if let Ok(about) = path.metadata() {
+            std::fs::set_permissions(beside, about.permissions())?;
+        }
+        may_go()?;
         patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error))
     })
 }

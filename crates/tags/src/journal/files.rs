@@ -84,6 +84,7 @@ impl Files {
                 first.push(&task.change);
             }
         }
+        first.iter().try_for_each(|change| self.refuse_read_only(change))?;
         let states: Vec<_> = first.par_iter().map(|change| self.state(change)).collect();
         let mut paths = Vec::new();
         for (change, state) in first.into_iter().zip(states) {
@@ -99,6 +100,18 @@ impl Files {
         Ok(paths)
     }
 
+    /// A file that its owner has locked is not written over.
+    fn refuse_read_only(&self, change: &Change) -> Result<(), Error> {
+        let Change::Write { at, .. } = change else { return Ok(()) };
+        let path = self.home.path(at);
+        match path.symlink_metadata() {
+            Ok(about) if about.is_file() && about.permissions().readonly() => {
+                Err(Error::file(&path, "it is read-only; make it writable, or leave it out"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps what `tasks` are about to overwrite and the journal does not hold.
     pub(super) fn keep(&self, tasks: &[Task]) -> Result<(), Error> {
         for task in tasks {
@@ -108,7 +121,7 @@ impl Files {
                 && let Some(bytes) = self.bytes(at)?
             {
                 let to = self.original(kept);
-                write(&to, &bytes)?;
+                write(&to, &bytes, || Ok(()))?;
                 whole_file::sync_folder(to.parent().unwrap_or(&to));
             }
         }
@@ -167,11 +180,16 @@ impl Files {
                 if !before.is(self.bytes(at)?.as_deref()) {
                     return Err(Error::Changed { paths: vec![path], remedy: "try again" });
                 }
+                // Another program may have written it while this one wrote beside it.
+                let may_go = || match self.bytes(at) {
+                    Ok(now) if before.is(now.as_deref()) => Ok(()),
+                    _ => Err(io::Error::other("another program has changed it meanwhile")),
+                };
                 match (after, task.bytes) {
                     (Content::Absent, _) => remove(&path),
-                    (_, Some(bytes)) => write(&path, bytes),
-                    (Content::Text(text), None) => write(&path, text.as_bytes()),
-                    (Content::Kept(kept), None) => write(&path, &self.original_bytes(kept)?),
+                    (_, Some(bytes)) => write(&path, bytes, may_go),
+                    (Content::Text(text), None) => write(&path, text.as_bytes(), may_go),
+                    (Content::Kept(kept), None) => write(&path, &self.original_bytes(kept)?, may_go),
                 }
             }
         }
@@ -258,8 +276,8 @@ impl Files {
 }
 
 /// Writes a file; its name comes to the disk with its folder.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let written = whole_file::write_one_of_many(path, |out| out.write_all(bytes));
+fn write(path: &Path, bytes: &[u8], may_go: impl FnOnce() -> io::Result<()>) -> Result<(), Error> {
+    let written = whole_file::write_one_of_many(path, |out| out.write_all(bytes), may_go);
     written.map_err(|error| Error::io(path, "written", &error))
 }
 

@@ -141,7 +141,14 @@ fn whole(folder: &Path) -> Result<PathBuf, Error> {
     match folder.metadata() {
         Err(error) => Err(Error::file(folder, format!("it cannot be read ({error}); name the folder of your images"))),
         Ok(about) if !about.is_dir() => Err(Error::file(folder, "it is a file; name the folder of your images")),
-        Ok(_) => Ok(full_path(folder)),
+        Ok(_) => {
+            let whole = full_path(folder);
+            let is_ours = |part: Component| part.as_os_str().to_string_lossy().to_lowercase().ends_with(".lorabake");
+            if whole.components().any(is_ours) {
+                return Err(Error::file(folder, "it belongs to a journal of lorabake; name the folder of your images"));
+            }
+            Ok(whole)
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Log {
             }
             let Ok(line) = serde_json::from_slice(&text) else { return Err(log.damaged()) };
             if !log.take(line, end, size)? {
-                return Ok(log);
+                return if has_own_line(&mut file).map_err(cause)? { Err(log.damaged()) } else { Ok(log) };
             }
             file.seek(SeekFrom::Start(log.length)).map_err(cause)?;
         }
@@ -103,9 +103,7 @@ impl Log {
         file.seek(SeekFrom::Start(at.offset)).map_err(cause)?;
         let mut text = Vec::new();
         file.take(at.step.bytes).read_to_end(&mut text).map_err(cause)?;
-        if sum(&text) != at.step.sum {
-            return Ok(None);
-        }
+        let is_whole = sum(&text) == at.step.sum;
         let mut changes = Vec::new();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             match serde_json::from_slice::<Change>(line) {
@@ -113,7 +111,8 @@ impl Log {
                 _ => return Ok(None),
             }
         }
-        Ok(Some(changes))
+        // What a power cut leaves does not read as changes; somebody has written in here, and the step may have been done.
+        if is_whole { Ok(Some(changes)) } else { Err(Error::Damaged { path: self.path.clone(), offset: at.offset }) }
     }
 
     /// The changes of a step that ended.
@@ -189,6 +188,19 @@ impl Log {
 
     fn damaged(&self) -> Error {
         Error::Damaged { path: self.path.clone(), offset: self.length }
+    }
+}
+
+/// Whether a line of the journal itself follows, so that it goes on behind what seems to be cut off.
+fn has_own_line(file: &mut BufReader<File>) -> io::Result<bool> {
+    loop {
+        let mut text = Vec::new();
+        if file.read_until(b'\n', &mut text)? == 0 {
+            return Ok(false);
+        }
+        if serde_json::from_slice::<Line>(&text).is_ok() {
+            return Ok(true);
+        }
     }
 }
 

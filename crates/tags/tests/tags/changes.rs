@@ -184,7 +184,7 @@ fn a_tagger_touches_what_it_may() {
             set.write(name, text.as_bytes());
         }
         let mut caption = set.caption(name);
-        let changed = write_tags(&mut caption, &tags, existing, &penny);
+        let changed = write_tags(&mut caption, &tags, existing, &penny, ", ");
         assert_eq!(changed, caption.edit().is_some());
         if changed { Some(caption.caption()) } else { None }
     };
@@ -201,6 +201,11 @@ fn a_tagger_touches_what_it_may() {
     assert_eq!(written("a.txt", Some("hat,x, penny"), Existing::Append).as_deref(), Some("penny,hat, x, 1girl"));
     assert_eq!(written("a.txt", Some("x, Penny"), Existing::Replace), all);
     assert_eq!(written("a.txt", Some("penny, 1girl, hat"), Existing::Append), None);
+    // Without the activation tag before, too.
+    assert_eq!(written("a.txt", Some("x, y"), Existing::Replace), all);
+    assert_eq!(written("a.txt", Some("A girl with a hat and boots stands here."), Existing::Append), None);
+    // A caption in the second line is one of its own.
+    assert_eq!(written("a.txt", Some("\na hat"), Existing::OnlyEmpty), None);
 }
 
 #[test]

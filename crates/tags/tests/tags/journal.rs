@@ -280,6 +280,53 @@ fn a_journal_of_a_stranger_leads_nowhere() {
     assert_eq!(std::fs::read(set.beside_path("victim.txt")).unwrap(), b"b");
 }
 
+/// What somebody has written into a journal is told: nothing that was done is forgotten for it.
+#[test]
+fn a_journal_that_somebody_edited_is_not_cut_off() {
+    let set = Set::new(&[("a.txt", b"a")]);
+    set.journal().apply("first", &[write(&set, "a.txt", Some(b"a"), b"b")]).unwrap();
+    set.journal().apply("second", &[write(&set, "a.txt", Some(b"b"), b"c")]).unwrap();
+    let path = set.beside_path("img.lorabake/journal.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let digit = whole.replacen("\"bytes\":", "\"bytes\":9", 1);
+    // The last step without its end, its changes otherwise.
+    let body = whole[..whole.rfind("{\"end\":").unwrap()].replace("\"text\":\"c\"", "\"text\":\"x\"");
+    for edited in [digit, body] {
+        std::fs::write(&path, &edited).unwrap();
+        let error = Journal::open(&set.folder()).unwrap_err().to_string();
+        assert!(error.contains("the journal is damaged at byte"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), edited);
+        assert_eq!(set.read("a.txt"), b"c");
+    }
+}
+
+#[test]
+fn folders_of_a_journal_are_no_data_set() {
+    let set = Set::new(&[("a.txt", b"a")]);
+    set.journal().apply("first", &[write(&set, "a.txt", Some(b"a"), b"b")]).unwrap();
+    let error = Journal::open(&set.beside_path("img.lorabake")).unwrap_err().to_string();
+    assert!(error.contains("it belongs to a journal of lorabake"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn permissions_stay_and_locked_files_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let set = Set::new(&[("a.txt", b"a"), ("locked.txt", b"a")]);
+    let mode = |name: &str| set.path(name).metadata().unwrap().permissions().mode() & 0o777;
+    let put = |name: &str, mode| std::fs::set_permissions(set.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    put("a.txt", 0o600);
+    put("locked.txt", 0o444);
+    set.journal().apply("first", &[write(&set, "a.txt", Some(b"a"), b"b")]).unwrap();
+    assert_eq!(mode("a.txt"), 0o600);
+    set.journal().undo(None).unwrap();
+    assert_eq!((mode("a.txt"), set.read("a.txt")), (0o600, b"a".to_vec()));
+    let both = [write(&set, "a.txt", Some(b"a"), b"b"), write(&set, "locked.txt", Some(b"a"), b"b")];
+    let error = set.journal().apply("second", &both).unwrap_err().to_string();
+    assert!(error.contains("locked.txt: it is read-only"), "{error}");
+    assert_eq!((set.read("a.txt"), set.read("locked.txt")), (b"a".to_vec(), b"a".to_vec()));
+}
+
 #[test]
 fn two_programs_do_not_meet() {
     let set = Set::new(&[("a.txt", b"a")]);

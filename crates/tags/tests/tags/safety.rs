@@ -47,10 +47,10 @@ fn rule_1_a_tagger_never_changes_a_caption_unless_asked() {
     let tags = ["1girl".to_owned()];
     for existing in [Existing::default(), Existing::OnlyEmpty] {
         let mut caption = set.caption("a.txt");
-        assert!(!write_tags(&mut caption, &tags, existing, &penny()));
+        assert!(!write_tags(&mut caption, &tags, existing, &penny(), ", "));
         assert_eq!(caption.edit(), None);
     }
-    assert!(write_tags(&mut set.caption("empty.txt"), &tags, Existing::OnlyEmpty, &penny()));
+    assert!(write_tags(&mut set.caption("empty.txt"), &tags, Existing::OnlyEmpty, &penny(), ", "));
 }
 
 #[test]

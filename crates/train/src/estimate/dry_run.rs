@@ -21,7 +21,7 @@ use lorabake_weights::lora_size::{LoraTensor, file_bytes, lora_tensors};
 use lorabake_weights::metadata::{self, ModelHashes};
 
 use super::disk;
-use super::memory::{MemoryModel, Saving};
+use super::memory::{MemoryModel, Saving, Weights};
 use super::memory_model::Memory;
 use crate::event::{Emit, Event};
 use crate::output::claim::replaced_state;
@@ -141,7 +141,7 @@ fn plan(parsed: &Parsed, points: usize, before: Option<&Recipe>) -> Result<RunPl
         lora,
         files: files(&recipe, length),
         memory: model.memory(&recipe),
-        savings: model.savings(&recipe),
+        savings: model.savings(&recipe, Weights::InMemory),
         recipe,
     })
 }

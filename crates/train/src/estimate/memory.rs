@@ -28,6 +28,15 @@ pub struct Saving {
     pub bytes: u64,
 }
 
+/// Where weights are held, which says what may make them smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weights {
+    /// In main memory: in 8 bits too, and blocks may stay in the file.
+    InMemory,
+    /// On a GPU's card, all of them in 16 bits.
+    OnCard,
+}
+
 /// What a run needs and what the machine has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryReport {
@@ -75,15 +84,15 @@ impl MemoryModel {
     }
 
     /// What single settings would save of the peak, the largest first.
-    pub fn savings(&self, recipe: &Recipe) -> Vec<Saving> {
+    pub fn savings(&self, recipe: &Recipe, weights: Weights) -> Vec<Saving> {
         let peak = self.memory(recipe).peak();
         let saved = |option: String, other: &Recipe| {
             let bytes = peak.saturating_sub(self.memory(other).peak());
             Saving { option, bytes }
         };
         let mut savings: Vec<Saving> =
-            alternatives(recipe).into_iter().map(|(option, other)| saved(option, &other)).collect();
-        if self.unet == 1.0 {
+            alternatives(recipe, weights).into_iter().map(|(option, other)| saved(option, &other)).collect();
+        if self.unet == 1.0 && weights == Weights::InMemory {
             let all_swapped = Self { unet: 0.0, ..*self }.memory(recipe).peak();
             let option = "--blocks_to_swap=25 (all of them, slower)".to_string();
             savings.push(Saving { option, bytes: peak.saturating_sub(all_swapped) });
@@ -95,7 +104,11 @@ impl MemoryModel {
 
     /// All that there is to say before the run.
     pub fn report(&self, recipe: &Recipe) -> MemoryReport {
-        MemoryReport { peak: self.memory(recipe).peak(), available: free_memory(), savings: self.savings(recipe) }
+        MemoryReport {
+            peak: self.memory(recipe).peak(),
+            available: free_memory(),
+            savings: self.savings(recipe, Weights::InMemory),
+        }
     }
 }
 
@@ -111,7 +124,7 @@ fn held_share(bundle: &Bundle, swapped: usize) -> f64 {
 }
 
 /// The recipe with one setting changed, for each that takes less memory.
-fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
+fn alternatives(recipe: &Recipe, weights: Weights) -> Vec<(String, Recipe)> {
     let mut found = Vec::new();
     let mut add = |option: &str, change: &dyn Fn(&mut Recipe)| {
         let mut other = recipe.clone();
@@ -124,7 +137,7 @@ fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
             (other.train.precision, other.train.vae) = (Precision::Bf16, Precision::Bf16);
         });
     }
-    if train.fp8 != Fp8::All {
+    if train.fp8 != Fp8::All && weights == Weights::InMemory {
         let fp8 = |other: &mut Recipe| (other.train.precision, other.train.fp8) = (Precision::Bf16, Fp8::All);
         add("--mixed_precision=bf16 --fp8_base", &fp8);
     }

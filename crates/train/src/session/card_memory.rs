@@ -12,7 +12,7 @@ use lorabake_recipe::train::{Fp8, Recompute};
 use lorabake_weights::Checkpoint;
 
 use crate::estimate::MemoryReport;
-use crate::estimate::memory::MemoryModel;
+use crate::estimate::memory::{MemoryModel, Weights};
 use crate::event::{Emit, Event};
 
 /// What a run's memory depends on beside its recipe.
@@ -38,8 +38,7 @@ pub(super) fn fit(recipe: &mut Recipe, run: Run<'_>, emit: &Emit<'_>) -> Result<
         emit(Event::Note(note));
     }
     let held = as_held(recipe);
-    let mut savings = model.savings(&held);
-    savings.retain(|saving| !saving.option.contains("fp8") && !saving.option.contains("blocks_to_swap"));
+    let savings = model.savings(&held, Weights::OnCard);
     emit(Event::Memory(MemoryReport { peak: model.memory(&held).peak(), available: free, savings }));
     Ok(())
 }
@@ -63,7 +62,7 @@ fn recompute_if_short(recipe: &mut Recipe, model: &MemoryModel, free: Option<u64
     let gb = |bytes: u64| bytes as f64 / 1e9;
     Some(format!(
         "gradient_checkpointing: it is turned on, since the run needs about {:.1} GB and the card has {:.1} free; with it \
-         about {:.1}, and a step takes about a third longer",
+         about {:.1}, and a step takes longer",
         gb(needed),
         gb(free),
         gb(less)

@@ -118,7 +118,9 @@ pub struct Label {
 impl Label {
     /// A tag of a kind.
     pub(super) fn new(name: &str, category: Category) -> Self {
-        Self { name: name.trim().to_owned(), category, threshold: None }
+        // What no caption should hold, and no terminal show.
+        let name = name.trim().replace(char::is_control, " ");
+        Self { name, category, threshold: None }
     }
 }
 
@@ -243,6 +245,11 @@ fn put(labels: &mut Vec<Label>, index: &str, name: &str, kind: Option<&str>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_has_no_signs_that_move_a_terminal() {
+        assert_eq!(Label::new(" so\u{1b}[31mlo\0 ", Category::General).name, "so [31mlo ");
+    }
 
     fn read_as(name: &str, text: &str) -> Result<Vec<Label>, String> {
         let folder = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@ mod words;
 use std::path::Path;
 
 use lorabake_onnx::{Network, Side, Values};
-use lorabake_pixels::Rgba;
+use lorabake_pixels::{Rgba, Size};
 
 use crate::error::Error;
 pub use choose::{Choice, Cut, Tag};
@@ -93,6 +93,13 @@ impl Tagger {
             Some(Side::Fixed(count)) => Some(*count),
             _ => None,
         }
+    }
+
+    /// Whether a picture of this size would be padded to a square that takes too much memory.
+    pub fn is_too_long(&self, size: Size) -> bool {
+        const LONGEST: u32 = 12_000;
+        let pads = self.contract.stages.iter().any(|stage| matches!(stage, Stage::Square(_)));
+        pads && size.0.max(size.1) > LONGEST
     }
 
     /// A picture as it wants it.

@@ -19,4 +19,5 @@ pub mod pose;
 pub mod redundant;
 pub mod single;
 pub mod unknown;
+mod untold;
 pub mod weight;

@@ -1,11 +1,12 @@
 //! `tag.obvious`: captions that leave out what everybody sees.
 
+use super::untold::{self, Untold};
 use crate::about::{About, Threshold};
+use crate::caption::Caption;
 use crate::finding::Scope;
 use crate::found::{Check, Found, Told};
 use crate::gather::Set;
 use crate::tables::words::WORN;
-use crate::tag_counts::TagCounts;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -18,34 +19,13 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Fewer captions than this say nothing.
-const FEWEST: usize = 5;
-
 fn run(set: &Set<'_>, found: &mut Found<'_>) {
-    for folder in set.learnt_folders() {
-        let counts = TagCounts::of(set, folder);
-        if counts.images.len() < FEWEST || !counts.shows_figures(set) {
-            continue;
-        }
-        let mut images = Vec::new();
-        for index in &counts.images {
-            let mut is_told = false;
-            for key in &set.images[*index].caption.keys {
-                let last = key.rsplit(' ').next().unwrap_or(key);
-                is_told |= (last == "hair" && key != "hair") || WORN.contains(&last);
-            }
-            if !is_told {
-                images.push(*index);
-            }
-        }
-        let share = images.len() as f64 / counts.images.len() as f64;
-        if share <= found.limit("share") {
-            continue;
-        }
+    let limit = found.limit("share");
+    for Untold { folder, images, share } in untold::folders(set, limit, tells) {
         found.add(Told {
-            subject: set.dataset.folders[folder].name.clone(),
+            subject: folder,
             number: share,
-            threshold: found.limit("share"),
+            threshold: limit,
             sentence: format!("{:.0} % of the captions tell neither hair nor clothes", 100.0 * share),
             remedy: "the guide tags what is obvious, to be able to change it; another school leaves fixed traits \
                      out, so that they go into the activation tag: both work, a mixture does not"
@@ -54,4 +34,12 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
             ..Told::default()
         });
     }
+}
+
+/// Whether a caption tells of hair or clothes.
+fn tells(caption: &Caption) -> bool {
+    caption.keys.iter().any(|key| {
+        let last = key.rsplit(' ').next().unwrap_or(key);
+        (last == "hair" && key != "hair") || WORN.contains(&last)
+    })
 }

@@ -1,11 +1,12 @@
 //! `tag.pose`: captions that tell of no pose, which make pictures samey.
 
+use super::untold::{self, Untold};
 use crate::about::{About, Threshold};
+use crate::caption::Caption;
 use crate::finding::{Level, Scope};
 use crate::found::{Check, Found, Told};
 use crate::gather::Set;
 use crate::tables::words::{FRAMING, POSES};
-use crate::tag_counts::TagCounts;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -18,36 +19,24 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Fewer captions than this say nothing.
-const FEWEST: usize = 5;
-
 fn run(set: &Set<'_>, found: &mut Found<'_>) {
-    for folder in set.learnt_folders() {
-        let counts = TagCounts::of(set, folder);
-        if counts.images.len() < FEWEST || !counts.shows_figures(set) {
-            continue;
-        }
-        let mut images = Vec::new();
-        for index in &counts.images {
-            let caption = &set.images[*index].caption;
-            let first_word = |key: &String| POSES.contains(&key.split(' ').next().unwrap_or(key));
-            if !caption.has_any(POSES) && !caption.has_any(FRAMING) && !caption.keys.iter().any(first_word) {
-                images.push(*index);
-            }
-        }
-        let share = images.len() as f64 / counts.images.len() as f64;
-        if share <= found.limit("share") {
-            continue;
-        }
+    let limit = found.limit("share");
+    for Untold { folder, images, share } in untold::folders(set, limit, tells) {
         found.add(Told {
             level: Level::Warning,
-            subject: set.dataset.folders[folder].name.clone(),
+            subject: folder,
             number: share,
-            threshold: found.limit("share"),
+            threshold: limit,
             sentence: format!("{:.0} % of the captions tell no pose and no view", 100.0 * share),
             remedy: "tag poses and views (sitting, from behind, portrait), or pictures come out samey".to_owned(),
             images,
             ..Told::default()
         });
     }
+}
+
+/// Whether a caption tells of a pose or a view.
+fn tells(caption: &Caption) -> bool {
+    let first_word = |key: &String| POSES.contains(&key.split(' ').next().unwrap_or(key));
+    caption.has_any(POSES) || caption.has_any(FRAMING) || caption.keys.iter().any(first_word)
 }

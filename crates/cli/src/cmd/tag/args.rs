@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
+use lorabake_tags::change::Existing;
 use lorabake_vision::tagger::{
     Category, Combine, Cut, LEAST_KEPT, Order, Place, Replacement, Resampling, Underscores, Wording,
 };
@@ -195,19 +196,6 @@ pub struct AcceptedArgs {
     /// Without effect; --dry_run shows captions.
     #[arg(long)]
     pub debug: bool,
-}
-
-/// What becomes of captions that are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// They stay.
-    Keep,
-    /// Those that are empty are written.
-    OnlyEmpty,
-    /// What they lack is added.
-    Append,
-    /// They are written anew.
-    Replace,
 }
 
 fn score(text: &str) -> Result<f32, String> {

@@ -124,6 +124,13 @@ impl Asking {
             }
             if let Some(picture) = &picture {
                 size = [picture.width, picture.height];
+                if asked.tagger.is_too_long(picture.size()) {
+                    let [width, height] = size;
+                    let path = pair.image.display();
+                    return Err(format!(
+                        "{path}: {width} × {height} is too long for a tagger, which sees squares; crop it"
+                    ));
+                }
                 prepared.push(Some(asked.tagger.prepare(picture)));
             }
         }

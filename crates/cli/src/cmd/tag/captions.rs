@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lorabake_data::scan::pairs::{Pair, class_words};
 use lorabake_recipe::count;
+use lorabake_tags::change::{Existing, write_tags};
 use lorabake_tags::journal::Action;
-use lorabake_tags::{Activation, CaptionFile, Journal, Kind};
+use lorabake_tags::{Activation, CaptionFile, Journal};
 
-use super::args::{Args, Existing};
+use super::args::Args;
 use crate::terminal::{self, Shown};
 
 /// The most captions that a dry run shows.
@@ -63,27 +64,18 @@ impl<'j> Captions<'j> {
         }
     }
 
-    /// Makes the caption of an image of `words`; false if one is there that stays.
+    /// Makes the caption of an image of `words`; false if one is there that stays as it is.
     ///
     /// # Errors
     /// When the caption that is there cannot be read, was changed meanwhile, or cannot be written.
     pub fn put(&mut self, pair: &Pair, words: &[String], separator: &str) -> Result<bool> {
         let path = pair.caption.clone().unwrap_or_else(|| beside(&pair.image, &self.extension));
         let mut file = CaptionFile::load(&path, &self.separator)?;
-        match self.existing {
-            Existing::Keep if file.exists() => return Ok(false),
-            Existing::OnlyEmpty if file.kind() != Kind::Empty => return Ok(false),
-            Existing::Append if file.kind() != Kind::Empty => {
-                for word in words {
-                    if !file.has(word) {
-                        file.push(word);
-                    }
-                }
-            }
-            _ => file.set_line(&words.join(separator)),
-        }
-        if let Some(activation) = pair.image.parent().and_then(|folder| self.activations.get(folder)) {
-            file.keep_first(activation);
+        let none = Activation::none();
+        let folder = pair.image.parent();
+        let activation = folder.and_then(|folder| self.activations.get(folder)).unwrap_or(&none);
+        if !write_tags(&mut file, words, self.existing, activation, separator) {
+            return Ok(false);
         }
         if let Some(edit) = file.edit() {
             match &mut self.action {

@@ -16,9 +16,9 @@ use lorabake_recipe::count;
 use lorabake_vision::tagger::{Opinion, SelfTest, Wording, combined};
 
 pub use args::Args;
-use args::Existing;
 use asking::{Asking, Seen};
 use captions::Captions;
+use lorabake_tags::change::Existing;
 
 use crate::progress::Counter;
 use crate::stop;
