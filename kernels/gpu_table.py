@@ -50,10 +50,32 @@ def steps(folder):
         print(f"{path.stem:28} {step['median_seconds']:9.4f} {step['min_seconds']:8.4f} {memory:7.2f}")
 
 
+def trained(folder):
+    """Whole training steps by lorabake, the first one apart, and the most memory that the card had in use."""
+    logs = sorted(folder.glob("train-*.log"))
+    if logs:
+        print(f"\n{'lorabake step':28} {'median s':>9} {'first':>8} {'GiB':>7}")
+    for path in logs:
+        events = [json.loads(line) for line in lines(path.with_suffix(".jsonl"))]
+        times = [event["seconds"] for event in events if event["event"] == "step"]
+        if not times:
+            print(f"{path.stem:28} failed: {(lines(path) or ['nothing said'])[-1][:120]}")
+            continue
+        # Kernels are compiled and tried out in the first ones.
+        settled = sorted(times[len(times) // 3 :])
+        used = [int(line) for line in lines(path.with_suffix(".used")) if line.strip().isdigit()]
+        memory = f"{max(used) / 1024:7.2f}" if used else f"{'-':>7}"
+        print(f"{path.stem:28} {settled[len(settled) // 2]:9.4f} {times[0]:8.4f} {memory}")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
-    print(*lines(folder / "smallest.log"), sep="\n")
-    kernels(folder)
+    if (folder / "smallest.log").is_file():
+        print(*lines(folder / "smallest.log"), sep="\n")
+        kernels(folder)
+    for name in ["doctor", "thorough"]:
+        print(*lines(folder / f"{name}.log"), sep="\n")
+    trained(folder)
     steps(folder)
     print("\nhow each part ended")
     print(*lines(folder / "ends.txt"), sep="\n")

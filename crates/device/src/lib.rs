@@ -3,6 +3,7 @@
 //!
 //! Not here: the operations themselves, which are `ops`'. A program that wants a device asks [`open`].
 
+pub mod agreement;
 mod detect;
 mod driver_panic;
 mod free_memory;

@@ -57,13 +57,13 @@ pub fn try_out(device: &Device) -> Result<Trial, String> {
 }
 
 /// Uniform numbers of mean 0 and variance 1, the same on every device.
-fn uniform_values(count: usize, salt: u64) -> Vec<f32> {
+pub(crate) fn uniform_values(count: usize, salt: u64) -> Vec<f32> {
     let width = 3f32.sqrt();
     let mut rng = Seed(salt).stream("trial", &[]);
     (0..count).map(|_| rng.random_range(-width..width)).collect()
 }
 
-fn tensor<const D: usize>(shape: [usize; D], salt: u64, device: &Device) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize>(shape: [usize; D], salt: u64, device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(uniform_values(shape.iter().product(), salt), shape), device)
 }
 
@@ -87,8 +87,8 @@ fn block(device: &Device) -> [Vec<f32>; 2] {
     [values(y.inner()), x.grad_remove(&mut gradients).map(values).unwrap_or_default()]
 }
 
-/// ‖a − b‖ / ‖b‖
-fn apart(a: &[f32], b: &[f32]) -> f64 {
+/// ‖a − b‖ / ‖b‖; NaN where there is nothing to compare.
+pub(crate) fn apart(a: &[f32], b: &[f32]) -> f64 {
     let square = |x: f32| f64::from(x) * f64::from(x);
     let norm: f64 = b.iter().map(|b| square(*b)).sum();
     let apart: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();

@@ -14,6 +14,7 @@
 //! the data set nor the trainer is known.
 
 pub mod adetailer;
+pub mod agreement;
 mod checkpoint;
 pub mod color_correction;
 pub mod conditioning;

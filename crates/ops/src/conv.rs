@@ -9,11 +9,11 @@ use std::sync::Arc;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
-#[cfg(any(test, feature = "cube"))]
-use burn::tensor::{module::conv_transpose2d, ops::ConvTransposeOptions};
 use rayon::prelude::*;
 
 use crate::conv_shape::{ConvShape, Plane, Run, Unpadded};
+#[cfg(any(test, feature = "cube"))]
+use crate::device::input_gradient;
 use crate::device::{FrozenVector, for_convolution, in_precision_of};
 use crate::edges::{Edges, wrapped};
 use crate::frozen::{FrozenMatrix, Panel, Reading};
@@ -287,12 +287,8 @@ impl FrozenOp for Conv {
 
     #[cfg(any(test, feature = "cube"))]
     fn backward_on_device(&self, _: Option<Tensor<4>>, shape: [usize; 4], dy: Tensor<4>) -> Tensor<4> {
-        let s = self.shape;
         let weight = self.kernel_on(&dy.device());
-        // What rounding down left over on the far sides.
-        let over = [2, 3].map(|side| (shape[side] + 2 * s.padding - s.kernel) % s.stride);
-        let options = ConvTransposeOptions::new([s.stride; 2], [s.padding; 2], over, [1; 2], 1);
-        in_precision_of(weight.dtype(), dy, |dy| conv_transpose2d(dy, weight, None, options))
+        in_precision_of(weight.dtype(), dy, |dy| input_gradient(weight, dy, shape, self.shape))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
 
-use crate::device::{half_of, is_host};
+use crate::device::{EighthsThere, half_of, is_host};
 use crate::int8::Eighths;
 use crate::rounding::{narrowed, widened};
 
@@ -45,7 +45,13 @@ struct Matrix {
     source: Option<MatrixReader>,
     held: RwLock<Option<Held>>,
     /// On another device than the processor.
-    there: Mutex<Option<Tensor<2>>>,
+    there: Mutex<Option<There>>,
+}
+
+/// As another device holds it.
+enum There {
+    Wide(Box<Tensor<2>>),
+    Eighths(Box<EighthsThere>),
 }
 
 #[derive(Clone)]
@@ -154,7 +160,8 @@ impl FrozenMatrix {
     }
 
     /// The numbers on a device: in f32, or in the device's 16-bit floats if they are held in less. Another
-    /// device than the processor gets them once and keeps them; of those that have a source, none are kept here then.
+    /// device than the processor gets them once and keeps them as they are held here, in memory of their own; of those that
+    /// have a source, none are kept here then.
     ///
     /// # Shapes
     /// - output: [rows, columns]
@@ -162,22 +169,43 @@ impl FrozenMatrix {
     /// # Panics
     /// With a [`LostSource`], if they are not in memory and can no longer be read.
     pub fn on(&self, device: &Device) -> Tensor<2> {
-        let Matrix { rows, columns, dtype, .. } = *self.0;
-        let bring = |dtype: DType| {
-            let data = TensorData::new(self.to_f32(), [rows, columns]);
-            Tensor::<2>::from_data(data, (device, dtype))
-        };
         if is_host(device) {
-            return bring(DType::F32);
+            return self.brought_to(device, FloatDType::F32);
         }
+        let Matrix { rows, columns, dtype, .. } = *self.0;
+        let computed = match dtype {
+            WeightDtype::F32 => FloatDType::F32,
+            WeightDtype::Bf16 | WeightDtype::Int8 => half_of(device).unwrap_or(FloatDType::F32),
+        };
         let mut there = self.0.there.lock().expect("no other user panics");
-        let half = || half_of(device).map_or(DType::F32, Into::into);
-        let new = || bring(if dtype == WeightDtype::F32 { DType::F32 } else { half() });
-        let tensor = there.get_or_insert_with(new).clone();
+        let there = there.get_or_insert_with(|| self.put_on(device, computed));
         if self.0.source.is_some() {
             *self.0.held.write().expect("no reader panics") = None;
         }
-        tensor
+        match there {
+            There::Wide(tensor) => Tensor::clone(tensor),
+            There::Eighths(eighths) => eighths.widened(computed).reshape([rows, columns]),
+        }
+    }
+
+    /// As another device will hold it. Each tensor gets memory of its own size, which goes back to the driver with it: in the
+    /// device's pools, whose pages are cut for what comes and goes, it would leave gaps.
+    fn put_on(&self, device: &Device, computed: FloatDType) -> There {
+        match self.0.held() {
+            Held::Eighths(eighths) => {
+                let new = |eighths: Arc<Eighths>| EighthsThere::new(&eighths, device);
+                There::Eighths(Box::new(device.memory_persistent_allocations(eighths, new)))
+            }
+            Held::Wide(_) => {
+                let new = |matrix: &Self| matrix.brought_to(device, computed);
+                There::Wide(Box::new(device.memory_persistent_allocations(self, new)))
+            }
+        }
+    }
+
+    fn brought_to(&self, device: &Device, dtype: FloatDType) -> Tensor<2> {
+        let data = TensorData::new(self.to_f32(), [self.rows(), self.columns()]);
+        Tensor::from_data(data, (device, DType::from(dtype)))
     }
 
     /// All numbers as f32, row-major.

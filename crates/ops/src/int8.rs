@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::lanes::vectorized;
 
 /// Numbers with one scale; with 4 bytes for it, a number takes 3 % more than a byte.
-const BLOCK: usize = 128;
+pub(crate) const BLOCK: usize = 128;
 /// Blocks that one thread converts at a time.
 const BLOCKS: usize = 512;
 /// The code of the largest number of a block.
@@ -20,9 +20,9 @@ const LARGEST: f32 = 127.0;
 /// Numbers in 8 bits.
 #[derive(Debug)]
 pub(crate) struct Eighths {
-    codes: Vec<i8>,
+    pub codes: Vec<i8>,
     /// One for each block, the last of which may be short.
-    scales: Vec<f32>,
+    pub scales: Vec<f32>,
 }
 
 impl Eighths {

@@ -20,6 +20,7 @@ pub mod update;
 pub mod output;
 mod watch;
 
+pub mod agreement;
 mod caught;
 pub mod distributed;
 pub mod estimate;

@@ -68,7 +68,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Subject::Style => "style",
         Subject::Sticker => "sticker",
     };
-    unpack(name, Path::new(FOLDER))?;
+    let written = unpack(name, Path::new(FOLDER))?;
+    if written > 0 {
+        terminal::say(&format!(
+            "note: wrote the example's recipe, pictures and prompts ({}) into {FOLDER}",
+            count(written, "file")
+        ));
+    }
     let recipe = format!("{FOLDER}/{name}.toml");
     let argv = ["--config_file".into(), recipe.into()].into_iter().chain(args.more.iter().cloned());
     let parsed = match parse_train(&argv.collect::<Vec<_>>()) {
@@ -102,8 +108,12 @@ fn read_prompts(name: &str, kind: &str) -> Result<Vec<FilePrompt>> {
     Ok(lines.into_iter().flatten().collect())
 }
 
-/// Writes what belongs to the example `name`, or to all, into `folder`, and leaves alone what is there.
-fn unpack(name: &str, folder: &Path) -> Result<()> {
+/// Writes what belongs to the example `name`, or to all, into `folder`, and leaves alone what is there; the number of files
+/// written.
+///
+/// # Errors
+/// When the folder cannot be written into.
+pub fn unpack(name: &str, folder: &Path) -> Result<u64> {
     let mut written = 0;
     for file in files(&EXAMPLES) {
         let inside = file.path();
@@ -119,14 +129,7 @@ fn unpack(name: &str, folder: &Path) -> Result<()> {
         std::fs::write(&path, file.contents()).with_context(|| format!("{} cannot be written", path.display()))?;
         written += 1;
     }
-    if written > 0 {
-        let into = folder.display();
-        terminal::say(&format!(
-            "note: wrote the example's recipe, pictures and prompts ({}) into {into}",
-            count(written, "file")
-        ));
-    }
-    Ok(())
+    Ok(written)
 }
 
 fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {

@@ -9,13 +9,19 @@ mod agreement;
 #[cfg(any(test, feature = "cube"))]
 mod attention;
 mod bands;
+#[cfg(any(test, feature = "cube"))]
+mod conv_gradient;
 #[cfg(feature = "cube")]
 mod cube;
+mod eighths;
 mod norm;
 mod precision;
 mod vector;
 
 pub(crate) use bands::{BAND, convolved_on_device};
+#[cfg(any(test, feature = "cube"))]
+pub(crate) use conv_gradient::input_gradient;
+pub(crate) use eighths::EighthsThere;
 pub(crate) use norm::normalize;
 #[cfg(any(test, feature = "cube"))]
 pub(crate) use norm::normalize_backward;

@@ -31,9 +31,9 @@ pub struct Saving {
 /// Where weights are held, which says what may make them smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Weights {
-    /// In main memory: in 8 bits too, and blocks may stay in the file.
+    /// In main memory; blocks may stay in the file.
     InMemory,
-    /// On a GPU's card, all of them in 16 bits.
+    /// On a GPU's card, all of them.
     OnCard,
 }
 
@@ -91,7 +91,7 @@ impl MemoryModel {
             Saving { option, bytes }
         };
         let mut savings: Vec<Saving> =
-            alternatives(recipe, weights).into_iter().map(|(option, other)| saved(option, &other)).collect();
+            alternatives(recipe).into_iter().map(|(option, other)| saved(option, &other)).collect();
         if self.unet == 1.0 && weights == Weights::InMemory {
             let all_swapped = Self { unet: 0.0, ..*self }.memory(recipe).peak();
             let option = "--blocks_to_swap=25 (all of them, slower)".to_string();
@@ -124,7 +124,7 @@ fn held_share(bundle: &Bundle, swapped: usize) -> f64 {
 }
 
 /// The recipe with one setting changed, for each that takes less memory.
-fn alternatives(recipe: &Recipe, weights: Weights) -> Vec<(String, Recipe)> {
+fn alternatives(recipe: &Recipe) -> Vec<(String, Recipe)> {
     let mut found = Vec::new();
     let mut add = |option: &str, change: &dyn Fn(&mut Recipe)| {
         let mut other = recipe.clone();
@@ -137,7 +137,7 @@ fn alternatives(recipe: &Recipe, weights: Weights) -> Vec<(String, Recipe)> {
             (other.train.precision, other.train.vae) = (Precision::Bf16, Precision::Bf16);
         });
     }
-    if train.fp8 != Fp8::All && weights == Weights::InMemory {
+    if train.fp8 != Fp8::All {
         let fp8 = |other: &mut Recipe| (other.train.precision, other.train.fp8) = (Precision::Bf16, Fp8::All);
         add("--mixed_precision=bf16 --fp8_base", &fp8);
     }

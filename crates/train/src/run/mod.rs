@@ -1,5 +1,6 @@
 //! The loop.
 
+mod card;
 mod consult;
 mod failure;
 mod optimize;
@@ -223,9 +224,7 @@ impl Bake<'_> {
                 if let Err(failure) = self.optimize(first, group) {
                     return Err(self.rescue(failure, epoch));
                 }
-                self.save_by_steps(epoch);
-                self.paint(Milestone::Step(self.step));
-                self.validate(Milestone::Step(self.step));
+                self.after_step(epoch);
                 stopped = self.wants_stop();
                 if stopped || self.step == length.steps {
                     break;
@@ -252,6 +251,15 @@ impl Bake<'_> {
         let file = self.save_result(epoch)?;
         let average = self.average.mean();
         Ok(Outcome { file, steps: self.step, planned: length.steps, average, seconds, best_epoch })
+    }
+
+    fn after_step(&mut self, epoch: u64) {
+        if let Some(note) = card::note(&self.session.device, self.step - self.first_step) {
+            self.emit(Event::Note(note));
+        }
+        self.save_by_steps(epoch);
+        self.paint(Milestone::Step(self.step));
+        self.validate(Milestone::Step(self.step));
     }
 
     /// What the run has to show: what was trained, or its average.

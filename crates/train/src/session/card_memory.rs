@@ -3,12 +3,12 @@
 //! Windows' drivers move to main memory what a card cannot hold, without a word, and a step then takes a hundred times as
 //! long; so this is decided beforehand.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use lorabake_device::free_memory_of;
 use lorabake_generate::sample::Request;
 use lorabake_recipe::Recipe;
-use lorabake_recipe::train::{Fp8, Recompute};
+use lorabake_recipe::train::Recompute;
 use lorabake_weights::Checkpoint;
 
 use crate::estimate::MemoryReport;
@@ -30,7 +30,7 @@ pub(super) struct Run<'a> {
 /// what the run needs then.
 ///
 /// # Errors
-/// As [`MemoryModel::of`].
+/// As [`MemoryModel::of`], and if the card has not even room for the networks' weights.
 pub(super) fn fit(recipe: &mut Recipe, run: Run<'_>, emit: &Emit<'_>) -> Result<()> {
     let free = free_memory_of(run.device);
     let model = MemoryModel::of(run.checkpoint, run.trained, &as_held(recipe), run.pictures)?;
@@ -38,17 +38,42 @@ pub(super) fn fit(recipe: &mut Recipe, run: Run<'_>, emit: &Emit<'_>) -> Result<
         emit(Event::Note(note));
     }
     let held = as_held(recipe);
+    if let Some(free) = free
+        && let Some(reason) = too_large(&held, &model, free)
+    {
+        bail!(reason);
+    }
     let savings = model.savings(&held, Weights::OnCard);
     emit(Event::Memory(MemoryReport { peak: model.memory(&held).peak(), available: free, savings }));
     Ok(())
 }
 
-/// The recipe with what a GPU makes of it, which holds all weights in 16 bits.
+/// The recipe with what a GPU makes of it, where all weights are on the card.
 fn as_held(recipe: &Recipe) -> Recipe {
     let mut held = recipe.clone();
-    held.train.fp8 = Fp8::No;
     held.train.swapped = 0;
     held
+}
+
+/// Why a run cannot begin whose weights alone take more than there is; unlike what a step takes, that is known exactly.
+fn too_large(held: &Recipe, model: &MemoryModel, free: u64) -> Option<String> {
+    let needed = model.memory(held).frozen;
+    if needed <= free {
+        return None;
+    }
+    let mut text = format!(
+        "--device: the card has {:.1} GB free, and the networks alone take {:.1}; close what else uses it",
+        gb(free),
+        gb(needed)
+    );
+    for saving in model.savings(held, Weights::OnCard) {
+        text += &format!(", or {} (takes {:.1} GB less)", saving.option, gb(saving.bytes));
+    }
+    Some(text + ", or train with --device cpu")
+}
+
+fn gb(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
 }
 
 fn recompute_if_short(recipe: &mut Recipe, model: &MemoryModel, free: Option<u64>) -> Option<String> {
@@ -59,7 +84,6 @@ fn recompute_if_short(recipe: &mut Recipe, model: &MemoryModel, free: Option<u64
     }
     recipe.train.recompute = Recompute::All;
     let less = model.memory(&as_held(recipe)).peak();
-    let gb = |bytes: u64| bytes as f64 / 1e9;
     Some(format!(
         "gradient_checkpointing: it is turned on, since the run needs about {:.1} GB and the card has {:.1} free; with it \
          about {:.1}, and a step takes longer",
@@ -75,6 +99,7 @@ mod tests {
 
     use lorabake_generate::open_model;
     use lorabake_recipe::parse_train;
+    use lorabake_recipe::train::{Fp8, Precision};
 
     use super::*;
 
@@ -89,12 +114,24 @@ mod tests {
             assert_eq!(recompute_if_short(&mut recipe, &model, plenty), None);
             assert_eq!(recipe.train.recompute, Recompute::No);
         }
-        // It is held in 16 bits there.
-        recipe.train.fp8 = Fp8::All;
-        assert_eq!(recompute_if_short(&mut recipe, &model, Some(needed)), None);
         let note = recompute_if_short(&mut recipe, &model, Some(needed - 1)).unwrap();
         assert!(note.starts_with("gradient_checkpointing: it is turned on, since the run needs about "), "{note}");
         assert_eq!(recipe.train.recompute, Recompute::All);
         assert_eq!(recompute_if_short(&mut recipe, &model, Some(1)), None);
+    }
+    #[test]
+    fn weights_that_do_not_fit_are_refused() {
+        let options = ["--train_data_dir=set", "--output_dir=out", "--max_train_steps=1"].map(OsString::from);
+        let mut recipe = parse_train(&options).unwrap().recipe;
+        let checkpoint = open_model(&recipe.model).unwrap();
+        let model = MemoryModel::of(&checkpoint, 1_000_000, &recipe, &[]).unwrap();
+        let weights = model.memory(&recipe).frozen;
+        assert_eq!(too_large(&recipe, &model, weights), None);
+        let reason = too_large(&recipe, &model, weights - 1).unwrap();
+        assert!(reason.starts_with("--device: the card has "), "{reason}");
+        assert!(reason.ends_with(", or train with --device cpu"), "{reason}");
+        // In 8 bits they fit where they did not in 32.
+        (recipe.train.precision, recipe.train.fp8) = (Precision::Bf16, Fp8::All);
+        assert_eq!(too_large(&recipe, &model, weights - 1), None);
     }
 }

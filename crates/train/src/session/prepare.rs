@@ -206,6 +206,7 @@ impl Networks {
             texts = Some(TextCache::fill(bundle, device, tokenizer, dataset, recipe));
             bundle.forget(Part::is_text);
             give_memory_back();
+            device.memory_cleanup();
             clock.lap(Stage::CaptionsEncoded);
         }
         let swapped = swap::largest_blocks(bundle, recipe.train.swapped);
