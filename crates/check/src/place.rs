@@ -39,7 +39,14 @@ pub fn data_of(folders: &[PathBuf], base: &Data) -> Result<Data, PlaceError> {
             return Err(PlaceError::Missing(folder.clone()));
         }
         let before = subsets.len();
-        add_subsets(&mut subsets, folder, base, 0);
+        let concepts: Vec<PathBuf> = folders_in(folder).into_iter().filter(|inner| is_concept(inner)).collect();
+        if concepts.is_empty() {
+            add_subsets(&mut subsets, folder, base, 0);
+        }
+        // As training sees it: images beside such folders take no part.
+        for concept in &concepts {
+            add_subsets(&mut subsets, concept, base, 0);
+        }
         if subsets.len() == before {
             return Err(PlaceError::NoImages(folder.clone()));
         }

@@ -45,6 +45,7 @@ mod own_first;
 mod paint;
 mod picture_args;
 mod progress;
+mod report_place;
 mod stop;
 mod surgery_args;
 mod tensorboard;

@@ -43,6 +43,29 @@ fn copies_mirror_images_and_edits_are_told_apart() {
 }
 
 #[test]
+fn a_small_copy_with_other_tags_makes_no_edit_of_a_spoilt_one() {
+    let folder = Folder::new();
+    folder.picture("1_x/sharp.png", &scene(3));
+    folder.picture("1_x/small.png", &resize(&scene(3), 280, 280, FilterType::Lanczos3));
+    let mut spoilt = scene(3);
+    for y in 40..80 {
+        for x in 100..140 {
+            let own = spoilt.get_pixel(x, y)[0];
+            spoilt.put_pixel(x, y, Rgb([if own > 128 { 20 } else { 240 }; 3]));
+        }
+    }
+    folder.picture("1_x/spoilt.png", &spoilt);
+    folder.write("1_x/sharp.txt", "penny, hat");
+    folder.write("1_x/spoilt.txt", "hat, penny");
+    folder.write("1_x/small.txt", "penny");
+    let said = |folder: &Folder| -> Vec<Level> { folder.said("set.near").into_iter().map(|own| own.0).collect() };
+    assert_eq!(said(&folder), [Level::Warning, Level::Hint]);
+    // One whose tags tell what was edited is meant.
+    folder.write("1_x/spoilt.txt", "penny");
+    assert_eq!(said(&folder), [Level::Warning, Level::Intended]);
+}
+
+#[test]
 fn few_images_and_uneven_folders_are_told() {
     let mut folder = Folder::new();
     for number in 0..9 {

@@ -152,6 +152,9 @@ impl Work<'_> {
         terminal::say(&line);
         if self.renamed > 0 && !self.args.dry_run {
             terminal::say("--face_crop_aug_range crops around these faces; `lorabake tags undo` takes the names back");
+            terminal::say(
+                "masks in another folder (--conditioning_data_dir) are called as their images: make them anew",
+            );
         }
         if done < images.len() {
             terminal::say(&format!("stopped: {done} of {} images; the same command goes on", images.len()));

@@ -72,12 +72,12 @@ struct ShapeArgs {
     /// The resolution of the training, as 512 or 512,768.
     #[arg(long, value_name = "SIZE", default_value = "512")]
     resolution: String,
-    /// The shortest side of a bucket.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    min_bucket_reso: u32,
-    /// The longest side of a bucket.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    max_bucket_reso: u32,
+    /// The shortest side of a bucket. [default: 256, or the shorter side of the resolution]
+    #[arg(long, value_name = "N")]
+    min_bucket_reso: Option<u32>,
+    /// The longest side of a bucket. [default: 1024, or the longer side of the resolution]
+    #[arg(long, value_name = "N")]
+    max_bucket_reso: Option<u32>,
     /// Sides of buckets are multiples of this.
     #[arg(long, value_name = "N", default_value_t = 64)]
     bucket_reso_steps: u32,
@@ -203,10 +203,13 @@ impl ShapeArgs {
             Some([width, height]) => (*width, *height),
             _ => return Err(wrong()),
         };
+        let step = self.bucket_reso_steps.max(1);
+        let (short, long) = (resolution.0.min(resolution.1), resolution.0.max(resolution.1).min(1 << 16));
         let buckets = Buckets {
-            min: self.min_bucket_reso,
-            max: self.max_bucket_reso,
-            step: self.bucket_reso_steps,
+            // As training rounds what is not given.
+            min: self.min_bucket_reso.unwrap_or_else(|| (short.min(256) / step * step).max(step)),
+            max: self.max_bucket_reso.unwrap_or_else(|| long.max(1024).next_multiple_of(step)),
+            step,
             no_upscale: self.bucket_no_upscale,
         };
         Ok(Shape::Bucket(Rule::new(resolution, Some(&buckets))?))

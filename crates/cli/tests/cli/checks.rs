@@ -109,6 +109,39 @@ fn fixes_go_through_the_journal() {
 }
 
 #[test]
+fn fixes_have_the_journal_of_the_folder_that_was_named() {
+    let sandbox = set();
+    // A loose image, beside which a concept folder could stand alone.
+    sandbox.write("set/loose.png", picture(9));
+    let before = text(&sandbox, "set/1_penny/2.txt");
+    let fix = [&CHECK[..], &["--fix=doubles,activation_first"]].concat();
+    let trial = sandbox.run(&[&fix[..], &["--dry_run", "--json"]].concat());
+    let plan: Value = serde_json::from_str(&trial.stdout).unwrap();
+    assert_eq!(plan["would_change"][0]["after"], "penny, number 2, hat");
+    sandbox.run(&fix);
+    assert_ne!(text(&sandbox, "set/1_penny/2.txt"), before);
+    assert!(sandbox.path("set.lorabake/journal.jsonl").exists() && !sandbox.path("set/penny_1.lorabake").exists());
+    assert_eq!(sandbox.run(&["tags", "undo", "set"]).code, 0);
+    assert_eq!(text(&sandbox, "set/1_penny/2.txt"), before);
+}
+
+#[test]
+fn a_page_replaces_no_other_file() {
+    let sandbox = set();
+    sandbox.write("mine.html", "<p>my page</p>");
+    for (page, said) in
+        [("set/1_penny/2.txt", "name a .html file"), ("mine.html", "no report"), ("no/a.html", "no folder")]
+    {
+        sandbox.run(&[&CHECK[..], &["--html", page]].concat()).refused(1, &["--html", said]);
+    }
+    assert_eq!(text(&sandbox, "mine.html"), "<p>my page</p>");
+    for _ in 0..2 {
+        let done = sandbox.run(&[&CHECK[..], &["--html=page.html"]].concat());
+        assert!(done.stdout.ends_with("page.html\n"), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn a_recipe_brings_its_folders_and_settings() {
     let sandbox = set();
     sandbox.write(

@@ -134,6 +134,18 @@ impl Facts for NoFacts {
 }
 
 impl Filter {
+    /// The patterns that ask for an issue which none of the `known` names is, such as misspelt ones.
+    pub fn unknown_issues(&self, known: &[&str]) -> Vec<String> {
+        match self {
+            Self::Not(inner) => inner.unknown_issues(known),
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(|part| part.unknown_issues(known)).collect(),
+            Self::Text(Field::Issue, pattern) if !known.iter().any(|name| pattern.is(&folded(name))) => {
+                vec![pattern.text()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether an entry fits: its caption, and one of its images.
     pub fn fits(&self, set: &CaptionSet, entry: &Entry, facts: &dyn Facts) -> bool {
         match self {

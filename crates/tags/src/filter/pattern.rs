@@ -14,6 +14,11 @@ impl Pattern {
         Self { letters: folded(text).chars().collect() }
     }
 
+    /// As it was written, folded.
+    pub fn text(&self) -> String {
+        self.letters.iter().collect()
+    }
+
     /// Whether a folded text is as it says, as a whole.
     pub fn is(&self, text: &str) -> bool {
         matches(&self.letters, text)

@@ -80,6 +80,9 @@ fn filters_take_what_they_say() {
         assert_eq!(taken(filter, &Known), names, "{filter}");
     }
     assert_eq!(taken("tokens:>0 OR size:>0 OR issue:*", &NoFacts), "");
+    let unknown = |filter: &str| parse(filter).unwrap().unknown_issues(&["img.soft", "tag.form"]);
+    assert_eq!(unknown("issue:img.soft OR issue:tag.* OR hat"), [""; 0]);
+    assert_eq!(unknown("NOT (hat OR issue:img.sofft) issue:x"), ["img.sofft", "x"]);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
         }
         let name = match &set.activations[folder] {
             Some(activation) => activation.keys.join(", "),
+            None if set.dataset.folders[folder].class_tokens.is_empty() => set.dataset.folders[folder].name.clone(),
             None => set.dataset.folders[folder].class_tokens.clone(),
         };
         let subject = subjects.entry(name).or_default();

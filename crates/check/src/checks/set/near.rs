@@ -47,13 +47,39 @@ struct Pair {
 
 fn run(set: &Set<'_>, found: &mut Found<'_>) {
     let pairs = pairs(set, found);
+    let copies = groups(pairs.iter().filter(|pair| pair.likeness == Likeness::Copy));
+    // Of copies the best one stands for all, so that a small one with other tags makes no edit of a large one.
+    let is_spare = |image: &usize| copies.iter().any(|group| group.contains(image) && best_of(set, group) != *image);
     for likeness in [Likeness::Copy, Likeness::Mirror, Likeness::Edit] {
         for images in groups(pairs.iter().filter(|pair| pair.likeness == likeness)) {
             let inside = |pair: &&Pair| pair.likeness == likeness && images.contains(&pair.one);
-            let distance = pairs.iter().filter(inside).map(|pair| pair.distance).max().unwrap_or(0);
-            tell(set, found, likeness, images, f64::from(distance));
+            let distance = f64::from(pairs.iter().filter(inside).map(|pair| pair.distance).max().unwrap_or(0));
+            if likeness != Likeness::Edit {
+                tell(set, found, likeness, images, distance);
+                continue;
+            }
+            let images: Vec<usize> = images.into_iter().filter(|image| !is_spare(image)).collect();
+            let by_tags = by_tags(set, &images);
+            for alike in by_tags.iter().filter(|alike| alike.len() > 1) {
+                tell(set, found, likeness, alike.clone(), distance);
+            }
+            if by_tags.len() > 1 {
+                let first_of_each = by_tags.iter().map(|alike| best_of(set, alike)).collect();
+                tell(set, found, likeness, first_of_each, distance);
+            }
         }
     }
+}
+
+/// Images in groups of the same tags.
+fn by_tags(set: &Set<'_>, images: &[usize]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
+    for image in images {
+        let mut keys = set.images[*image].caption.keys.clone();
+        keys.sort_unstable();
+        groups.entry(keys).or_default().push(*image);
+    }
+    groups.into_values().collect()
 }
 
 fn pairs(set: &Set<'_>, found: &Found<'_>) -> Vec<Pair> {

@@ -18,6 +18,7 @@ use lorabake_recipe::guide::question::Category;
 use lorabake_weights::whole_file;
 
 use crate::progress::Counter;
+use crate::report_place;
 use crate::stop;
 use crate::terminal::{self, Shown};
 use target::Target;
@@ -64,12 +65,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     fix: Vec<String>,
     /// With --fix: only shows what would be changed.
-    #[arg(long, requires = "fix")]
+    #[arg(long, requires = "fix", conflicts_with = "html")]
     dry_run: bool,
     /// Prints everything as JSON.
     #[arg(long)]
     json: bool,
-    /// Writes a page with the pictures, which needs no network; one that is there is replaced.
+    /// Writes a page with the pictures, which needs no network; an earlier one is replaced.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Folder for what was measured, so that the next time is quick. [default: lorabake in the user's cache folder]
@@ -92,6 +93,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global().context("--threads cannot be set")?;
     }
+    if let Some(page) = &args.html {
+        report_place::check("--html", page, &report_place::PAGE, &["lorabake check"])?;
+    }
     let target = Target::of(args)?;
     let settings = settings(args)?;
     let mut tag_lists = Vec::new();
@@ -111,7 +115,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let fixes = fix::names(&args.fix)?;
     let Some(mut set) = gathered(&wanted)? else { return Ok(stopped()) };
     let mut found = report(&set);
-    if !fixes.is_empty() && fix::mend(&set, &found, &fixes, args.dry_run)? {
+    let wish = fix::Wish { names: &fixes, folders: &target.folders, is_trial: args.dry_run, json: args.json };
+    if !fixes.is_empty() && fix::mend(&set, &found, &wish)? {
         let Some(mended) = gathered(&wanted)? else { return Ok(stopped()) };
         set = mended;
         found = report(&set);

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use lorabake_check::{RunFacts, data_of};
 use lorabake_data::bucket::Layout;
 use lorabake_data::epoch_order::{EpochOrder, Length};
+use lorabake_data::full_path;
 use lorabake_data::scan::survey;
 use lorabake_recipe::data::Data;
 use lorabake_recipe::seed::Seed;
@@ -23,6 +24,8 @@ pub struct Target {
     pub data: Data,
     /// What else is known of the run.
     pub run: RunFacts,
+    /// The folders that were named, by the user or the recipe.
+    pub folders: Vec<PathBuf>,
 }
 
 impl Target {
@@ -57,7 +60,12 @@ impl Target {
         argv.push(format!("--resolution={}", args.resolution.as_deref().unwrap_or(RESOLUTION)).into());
         argv.extend(reg(args));
         let base = parsed(argv)?.data;
-        Ok(Self { data: data_of(&args.targets, &base)?, run: RunFacts::default() })
+        let mut folders = Vec::new();
+        for folder in &args.targets {
+            // `.` has no name to show.
+            folders.push(if folder.file_name().is_some() { folder.clone() } else { full_path(folder) });
+        }
+        Ok(Self { data: data_of(&folders, &base)?, run: RunFacts::default(), folders })
     }
 
     fn of_recipe(args: &Args, path: &Path) -> Result<Self> {
@@ -73,7 +81,12 @@ impl Target {
             trigger: recipe.prior.trigger.as_ref().map(|trigger| trigger.words.clone()),
             most_tokens: Some(recipe.model.max_token_length as usize),
         };
-        Ok(Self { data: recipe.data, run })
+        let mut folders = vec![recipe.data.train_dir.clone()];
+        folders.extend(recipe.data.reg_dir.clone());
+        if let Some(config) = &recipe.data.config {
+            folders = config.subsets.iter().map(|subset| subset.settings.train_dir.clone()).collect();
+        }
+        Ok(Self { data: recipe.data, run, folders })
     }
 }
 

@@ -10,11 +10,10 @@ mod recipe;
 mod table;
 pub mod words;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use lorabake_judge::Report;
 use lorabake_judge::features::ImageEncoder;
 use lorabake_judge::runs::Run;
@@ -24,6 +23,7 @@ use lorabake_judge::verdict::Verdict;
 use lorabake_recipe::Recipe;
 use lorabake_weights::whole_file;
 
+use crate::report_place;
 use crate::terminal::{self, Shown};
 use against::Other;
 use finished::Finished;
@@ -160,13 +160,16 @@ fn shelf(args: &Args, run: &Run, recipe: &Recipe, encoder: Option<&ImageEncoder>
     Shelf::open(run.folder.join(format!("{}.judge", run.name)), recipe, &more, args.again)
 }
 
+/// What stands at the beginning of our reports, pages and JSON.
+const OURS: [&str; 2] = ["lorabake judge", "\"is_embedded\""];
+
 /// Refuses places that are no reports' before anything is measured.
 fn check_places(args: &Args, page: &Path) -> Result<()> {
     if !args.no_html {
-        check_place("--html", page, &["html", "htm"])?;
+        report_place::check("--html", page, &report_place::PAGE, &OURS)?;
     }
     if let Some(path) = &args.json {
-        check_place("--json", path, &["json"])?;
+        report_place::check("--json", path, &["json"], &OURS)?;
     }
     if let Some(path) = &args.apply {
         apply::check(path)?;
@@ -178,31 +181,6 @@ fn check_places(args: &Args, page: &Path) -> Result<()> {
 fn encoder(path: &Path) -> Result<ImageEncoder> {
     ImageEncoder::open(path).context("--features")
 }
-
-/// Refuses a place that is no report's.
-fn check_place(option: &str, path: &Path, suffixes: &[&str]) -> Result<()> {
-    let suffix = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    if !suffixes.contains(&suffix.as_str()) {
-        bail!("{option} {}: name a .{} file", path.display(), suffixes[0]);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!("{option} {}: there is no folder {}; make it or correct the name", path.display(), folder.display());
-    }
-    // A report of ours may be replaced.
-    let mut start = Vec::new();
-    if let Ok(file) = std::fs::File::open(path) {
-        file.take(OURS_WITHIN).read_to_end(&mut start)?;
-        let text = String::from_utf8_lossy(&start);
-        if !text.contains("lorabake judge") && !text.contains("\"is_embedded\"") {
-            bail!("{option} {}: it is there already and no report; name another file", path.display());
-        }
-    }
-    Ok(())
-}
-
-/// Bytes at the beginning of a report that tell it.
-const OURS_WITHIN: u64 = 1000;
 
 /// The table, the verdict, and what to change.
 fn tell(report: &Report) {

@@ -30,10 +30,12 @@ pub(super) fn run(args: &Consolidate) -> Result<ExitCode> {
         }
     }
     if accepted.is_empty() {
-        bail!(
-            "--keep: none of the {} makes such a tag; run it without --keep to see them",
-            count(all.len(), "proposal")
-        );
+        let proposals = count(all.len(), "proposal");
+        if keep.is_empty() {
+            terminal::say(&format!("--skip leaves none of {proposals}; nothing was changed"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        bail!("--keep: none of the {proposals} makes such a tag; run it without --keep to see them");
     }
     if args.apply || args.target.dry_run {
         return act::on_found("consolidate", &Change::Consolidate(accepted), &args.target, found);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use lorabake_check::abouts;
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_pixels::probe;
 use lorabake_tags::filter::{Facts, Filter, parse};
@@ -66,6 +67,12 @@ impl Scope {
             bail!("--caption_separator: it is blank or holds a line break; write a sign such as , or ;");
         }
         let filter = self.only.as_deref().map(parse).transpose().map_err(|problem| anyhow!("--only: {problem}"))?;
+        if let Some(filter) = &filter {
+            let known: Vec<&str> = abouts().iter().map(|about| about.id).collect();
+            if let Some(unknown) = filter.unknown_issues(&known).first() {
+                bail!("--only: issue:{} is no check; there are {}", Shown(unknown), known.join(", "));
+            }
+        }
         let activation = self.activation.as_deref().map(|words| match words {
             NONE => Activation::none(),
             _ => Activation::named(words, &self.caption_separator),
