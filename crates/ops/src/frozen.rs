@@ -208,6 +208,17 @@ impl FrozenMatrix {
         Tensor::from_data(data, (device, DType::from(dtype)))
     }
 
+    /// The numbers in 8 bits, if they are held so.
+    ///
+    /// # Panics
+    /// With a [`LostSource`], if they are not in memory and can no longer be read.
+    pub(crate) fn eighths(&self) -> Option<Arc<Eighths>> {
+        match self.0.held() {
+            Held::Eighths(numbers) => Some(numbers),
+            Held::Wide(_) => None,
+        }
+    }
+
     /// All numbers as f32, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
         match &*self.reading().numbers {

@@ -39,10 +39,10 @@ pub(crate) struct Affine {
 /// A frozen group norm.
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
-    gamma: Arc<FrozenVector>,
-    beta: Arc<FrozenVector>,
-    groups: usize,
-    epsilon: f32,
+    pub(crate) gamma: Arc<FrozenVector>,
+    pub(crate) beta: Arc<FrozenVector>,
+    pub(crate) groups: usize,
+    pub(crate) epsilon: f32,
     saved: SavedForBackward,
 }
 

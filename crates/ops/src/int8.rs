@@ -38,6 +38,16 @@ impl Eighths {
         Self { codes, scales }
     }
 
+    /// The whole numbers.
+    pub fn codes(&self) -> &[i8] {
+        &self.codes
+    }
+
+    /// What each block of 128 of them is multiplied by.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
     /// All numbers in bf16, rounded once more.
     pub fn widened(&self) -> Vec<bf16> {
         let mut numbers = vec![bf16::ZERO; self.codes.len()];

@@ -18,13 +18,13 @@ use crate::shared_output::written;
 
 /// A frozen layer norm over the last dimension.
 #[derive(Debug, Clone)]
-pub struct LayerNorm(Arc<Normalize>);
+pub struct LayerNorm(pub(crate) Arc<Normalize>);
 
 #[derive(Debug)]
-struct Normalize {
-    gamma: FrozenVector,
-    beta: FrozenVector,
-    epsilon: f32,
+pub(crate) struct Normalize {
+    pub gamma: FrozenVector,
+    pub beta: FrozenVector,
+    pub epsilon: f32,
     saved: SavedForBackward,
 }
 

@@ -45,6 +45,7 @@ pub use bands::Before;
 pub use busy_pool::with_busy_pool;
 pub use conv::FrozenConv;
 pub use conv_shape::ConvShape;
+pub use device::cuda;
 pub use device::{half_of, is_host, multiplies_matrices};
 pub use edges::{Edges, wrapped};
 pub use frozen::{FrozenMatrix, LazyMatrix, LostSource, MatrixReader, WeightDtype};

@@ -14,6 +14,7 @@ mod conv_gradient;
 #[cfg(feature = "cube")]
 mod cube;
 mod eighths;
+pub mod cuda;
 mod norm;
 mod precision;
 mod vector;
