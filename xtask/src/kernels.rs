@@ -9,6 +9,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::kernels_host;
+
 const REMEDY: &str = "on Debian: apt-get install python3-venv; PYTHON=… names another Python, of 3.11 or newer";
 
 /// Compiles what has changed into `kernels/ptx`; `args` are those of `kernels/compile.py`.
@@ -19,12 +21,22 @@ pub fn compile(args: &[String], root: &Path) -> Result<bool> {
     run("kernels/compile.py", args, root)
 }
 
-/// Checks numbers, assembly, and that the PTX is that of the sources; `args` are those of `kernels/check.py`.
+/// Checks numbers, assembly, that the PTX is that of the sources, and the host's side; `args` are those of
+/// `kernels/check.py`, and `--part host`, which is a part of this program's, with `--write` or not.
 ///
 /// # Errors
 /// If there is no Python, or the packages cannot be had.
 pub fn check(args: &[String], root: &Path) -> Result<bool> {
-    run("kernels/check.py", args, root)
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => {
+            let kernels_are_well = run("kernels/check.py", args, root)?;
+            Ok(kernels_host::check(&environment(root)?, root, false)? && kernels_are_well)
+        }
+        ["--part", "host"] => kernels_host::check(&environment(root)?, root, false),
+        ["--part", "host", "--write"] => kernels_host::check(&environment(root)?, root, true),
+        _ => run("kernels/check.py", args, root),
+    }
 }
 
 /// Whether a program of ours says that all is well.

@@ -9,6 +9,7 @@ mod docs;
 mod gpu_check;
 mod judge_check;
 mod kernels;
+mod kernels_host;
 mod licences;
 mod mpi_check;
 mod processors;
@@ -106,8 +107,9 @@ const CHORES: [Chore; 15] = [
     },
     Chore {
         name: "kernels-check",
-        takes: "[--part interpret|ptxas|current] [--only WORD] [--planted]",
-        about: "checks the GPU kernels without a GPU: numbers, assembly, and that the PTX is that of the sources",
+        takes: "[--part interpret|ptxas|current] [--only WORD] [--planted], or --part host [--write]",
+        about: "checks the GPU kernels without a GPU: numbers, assembly, that the PTX is that of the sources, and what \
+                lorabake launches",
         run: |args| kernels::check(args, &root()),
     },
     Chore {
