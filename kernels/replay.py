@@ -29,6 +29,12 @@ def manifest():
     return {(entry["target"], entry["name"]): entry for entry in entries}
 
 
+@functools.cache
+def variants():
+    """What it was compiled of, by name."""
+    return {variant.name: variant for variant in table.variants()}
+
+
 def given(entry, data):
     """An array with its numbers, or one that is still to be written."""
     if entry["at"] is None:
@@ -49,7 +55,7 @@ def launch(step, arrays):
     arguments = {}
     for name, value in step["arguments"]:
         arguments[name] = arrays[value["buffer"]] if "buffer" in value else next(iter(value.values()))
-    variant = next(one for one in table.variants() if one.name == step["kernel"])
+    variant = variants()[step["kernel"]]
     module = interpret.importlib.import_module(variant.file)
     with np.errstate(all="ignore"):
         getattr(module, variant.function)[tuple(step["grid"])](**arguments, **variant.constants)
@@ -57,19 +63,30 @@ def launch(step, arrays):
             if isinstance(value, Buffer) and value.changed_outside()]
 
 
+def seen(term, arrays):
+    """An array with the extents that it is seen with."""
+    return arrays[term["buffer"]].numbers().reshape(term["shape"])
+
+
+def store(to, values):
+    """Writes numbers in the type of an array."""
+    to.data[:] = (to_bits(values, to.half) if to.kind == "half" else values).reshape(-1)
+
+
 def resized(step, arrays):
     """Zeros behind what is there, or what lies behind left out."""
-    source, to = arrays[step["from"]], arrays[step["to"]]
+    source, to = seen(step["from"], arrays), arrays[step["to"]]
     there = tuple(slice(min(extents)) for extents in zip(source.shape, to.shape, strict=True))
-    to.data[:] = 0
-    to.data.reshape(to.shape)[there] = source.data.reshape(source.shape)[there]
+    values = np.zeros(to.shape)
+    values[there] = source[there]
+    store(to, values)
 
 
 def added(step, arrays):
     """A sum in 16 bits."""
-    first, second = (arrays[term].numbers() for term in step["terms"])
+    first, second = (seen(term, arrays) for term in step["terms"])
     to = arrays[step["to"]]
-    to.data[:] = to_bits(np.broadcast_to(first + second, to.shape), to.half).reshape(-1)
+    store(to, np.broadcast_to(first + second, to.shape))
 
 
 def replay(path):
@@ -97,7 +114,8 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    paths = sorted(options.folder.glob("*.json"))
+    # The longest first, so that no process ends with it alone.
+    paths = sorted(options.folder.glob("*.json"), key=lambda path: path.stat().st_size, reverse=True)
     with concurrent.futures.ProcessPoolExecutor(options.processes) as pool:
         results = list(pool.map(replay, paths))
     found = [line for lines, _ in results for line in lines]

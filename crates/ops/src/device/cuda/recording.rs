@@ -36,8 +36,21 @@ struct Recorded {
 #[serde(rename_all = "snake_case")]
 enum Step {
     Launch { kernel: &'static str, target: &'static str, grid: [u32; 3], arguments: Vec<(&'static str, Value)> },
-    Resized { from: usize, to: usize },
-    Sum { terms: [usize; 2], to: usize },
+    Resized { from: Seen, to: usize },
+    Sum { terms: [Seen; 2], to: usize },
+}
+
+/// An array with the extents that it is seen with.
+#[derive(Debug, Serialize)]
+struct Seen {
+    buffer: usize,
+    shape: Vec<usize>,
+}
+
+impl Seen {
+    fn of(x: &Buffer<usize>) -> Self {
+        Self { buffer: x.handle, shape: x.array.shape.clone() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -138,13 +151,13 @@ impl Launcher for Recording {
 
     fn resized(&mut self, x: &Buffer<usize>, shape: &[usize]) -> Buffer<usize> {
         let to = self.empty(Array { kind: x.array.kind, shape: shape.to_vec() });
-        self.steps.push(Step::Resized { from: x.handle, to: to.handle });
+        self.steps.push(Step::Resized { from: Seen::of(x), to: to.handle });
         to
     }
 
     fn sum(&mut self, x: &Buffer<usize>, added: &Buffer<usize>) -> Buffer<usize> {
         let to = self.empty(x.array.clone());
-        self.steps.push(Step::Sum { terms: [x.handle, added.handle], to: to.handle });
+        self.steps.push(Step::Sum { terms: [Seen::of(x), Seen::of(added)], to: to.handle });
         to
     }
 }
