@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernels_host;
 
@@ -25,7 +25,7 @@ pub fn compile(args: &[String], root: &Path) -> Result<bool> {
 /// `kernels/check.py`, and `--part host`, which is a part of this program's, with `--write` or not.
 ///
 /// # Errors
-/// If there is no Python, or the packages cannot be had.
+/// If there is no Python, the packages cannot be had, or `args` are not understood.
 pub fn check(args: &[String], root: &Path) -> Result<bool> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -35,6 +35,7 @@ pub fn check(args: &[String], root: &Path) -> Result<bool> {
         }
         ["--part", "host"] => kernels_host::check(&environment(root)?, root, false),
         ["--part", "host", "--write"] => kernels_host::check(&environment(root)?, root, true),
+        ["--part", "host", other, ..] => bail!("`{other}` is not known with --part host; use --write, or nothing"),
         _ => run("kernels/check.py", args, root),
     }
 }

@@ -109,7 +109,7 @@ const CHORES: [Chore; 15] = [
         name: "kernels-check",
         takes: "[--part interpret|ptxas|current] [--only WORD] [--planted], or --part host [--write]",
         about: "checks the GPU kernels without a GPU: numbers, assembly, that the PTX is that of the sources, and what \
-                lorabake launches",
+                lorabake would launch",
         run: |args| kernels::check(args, &root()),
     },
     Chore {
