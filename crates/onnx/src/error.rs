@@ -23,6 +23,14 @@ pub enum Error {
         /// The most that are read, in GB.
         most: u64,
     },
+    /// Its network is larger than those that describe pictures are.
+    #[error("{}: {why}, which networks for pictures do not; name another file", path.display())]
+    Excessive {
+        /// The file.
+        path: PathBuf,
+        /// What there is too much of.
+        why: String,
+    },
     /// It is something else.
     #[error("{}: it is no ONNX file ({why}); export the model with torch.onnx.export, or name another file", path.display())]
     NotOnnx {

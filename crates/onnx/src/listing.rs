@@ -19,18 +19,19 @@ pub struct Listing {
 }
 
 /// A field of a message: its number and what it holds.
-struct Field<'a> {
-    number: u64,
-    value: Content<'a>,
+pub(crate) struct Field<'a> {
+    pub number: u64,
+    pub value: Content<'a>,
 }
 
-enum Content<'a> {
+/// What a field holds.
+pub(crate) enum Content<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a message, up to its end or to what is no field.
-struct Fields<'a>(&'a [u8]);
+pub(crate) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
@@ -54,7 +55,8 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn number(&mut self) -> Option<u64> {
+    /// The number that comes next.
+    pub fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for place in 0..10 {
             let (byte, rest) = self.0.split_first()?;
@@ -192,7 +194,7 @@ fn put_number(message: &mut Vec<u8>, mut number: u64) {
 }
 
 /// A stranger's text on one line, and not too long.
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     one_line(&String::from_utf8_lossy(bytes))
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::{self, Debug, Display, Formatter};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,8 +12,10 @@ use rten::{
 };
 use rten_tensor::prelude::*;
 
+use crate::bounds::excess;
 use crate::error::{Error, one_line};
 use crate::listing::{self, Listing};
+use crate::own_thread::on_own_thread;
 
 /// Files beyond this many GB are not read: encoders of pictures and taggers have 0.1 to 1.3.
 const MOST_GIGABYTES: u64 = 4;
@@ -63,20 +64,30 @@ impl Network {
     /// Reads the network at `path`. Weights in a second file are found beside it, as `NAME.onnx.data` or `NAME.onnx_data`.
     ///
     /// # Errors
-    /// When the file cannot be read, is larger than 4 GB or no ONNX file, or has an operator that is not built in.
+    /// When the file cannot be read, is larger than 4 GB or no ONNX file, has an operator that is not built in, or would make
+    /// more values than fit anywhere.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let bytes = read(path)?;
         let listing = Listing::of(&bytes);
-        let mut options = ModelOptions::with_all_ops();
+        if let Some(why) = excess(&bytes) {
+            return Err(Error::Excessive { path: path.to_owned(), why });
+        }
+        let mut beside_it: Vec<(String, Vec<u8>)> = Vec::new();
         for suffix in [".data", "_data"] {
             let beside = with_suffix(path, suffix);
             if let (true, Some(name)) = (beside.is_file(), beside.file_name().and_then(|name| name.to_str())) {
-                options.external_data(name, read(&beside)?);
+                beside_it.push((name.to_owned(), read(&beside)?));
             }
         }
+        let load = || {
+            let mut options = ModelOptions::with_all_ops();
+            for (name, bytes) in beside_it {
+                options.external_data(&name, bytes);
+            }
+            options.load(bytes)
+        };
         // The runtime trusts files more than we do: what it stumbles over is the file's fault.
-        let loaded = catch_unwind(AssertUnwindSafe(|| options.load(bytes)));
-        let model = match loaded {
+        let model = match on_own_thread(load) {
             Ok(Ok(model)) => model,
             Ok(Err(error)) if matches!(error.kind(), LoadErrorKind::OperatorInvalid) => {
                 return Err(Error::Unsupported { path: path.to_owned(), why: all_unsupported(path, &error) });
@@ -146,7 +157,7 @@ impl Network {
         let given = Value::from_shape(&values.shape, values.values).map_err(|why| self.failed(&why.to_string()))?;
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
         let run = || self.model.run(vec![(*input, given.into())], &wanted, Some(options));
-        let results = match catch_unwind(AssertUnwindSafe(run)) {
+        let results = match on_own_thread(run) {
             Ok(results) => results.map_err(|why| self.failed(&why.to_string()))?,
             Err(_) => return Err(self.failed("the runtime gave up")),
         };
@@ -281,8 +292,7 @@ fn all_unsupported(path: &Path, error: &LoadError) -> String {
             continue;
         }
         let alone = node.alone(&file);
-        let loaded = catch_unwind(AssertUnwindSafe(|| ModelOptions::with_all_ops().load(alone)));
-        let is_refused = match loaded {
+        let is_refused = match on_own_thread(|| ModelOptions::with_all_ops().load(alone)) {
             Ok(Err(error)) => matches!(error.kind(), LoadErrorKind::OperatorInvalid),
             Ok(Ok(_)) => false,
             Err(_) => true,

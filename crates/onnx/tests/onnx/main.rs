@@ -87,3 +87,68 @@ fn damaged_files_end_nothing() {
     }
     assert!(opened > 5, "only {opened} of 30 files with one wrong byte were opened");
 }
+
+/// A field of a message.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();
+    field(1, &[inputs, field(2, output.as_bytes()), field(4, operator.as_bytes())].concat())
+}
+
+/// A file of these nodes, constants of one whole number each, and `x` and `y` as what goes in and comes out.
+fn file(nodes: &[Vec<u8>], constants: &[(&str, i64)]) -> Vec<u8> {
+    let mut graph = nodes.concat();
+    for (name, value) in constants {
+        let tensor = [vec![0x10, 7], field(8, name.as_bytes()), field(9, &value.to_le_bytes())].concat();
+        graph.extend(field(5, &tensor));
+    }
+    graph.extend(field(11, &field(1, b"x")));
+    graph.extend(field(12, &field(1, b"y")));
+    [vec![8, 8], field(8, &[0x10, 17]), field(7, &graph)].concat()
+}
+
+#[test]
+fn deep_graphs_are_computed_and_endless_ones_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep.onnx");
+    let chain = |length: usize| {
+        let name = |place: usize| if place == length { "y".to_owned() } else { format!("n{place}") };
+        let mut nodes = vec![node("Neg", &["x"], &name(1))];
+        nodes.extend((1..length).map(|place| node("Neg", &[&name(place)], &name(place + 1))));
+        file(&nodes, &[])
+    };
+    std::fs::write(&path, chain(40_000)).unwrap();
+    let network = Network::open(&path).unwrap();
+    let seen = network.run(Values { shape: vec![2], values: vec![3.0, -1.0] }, 0).unwrap();
+    assert_eq!(seen.values, [3.0, -1.0], "an even number of turns");
+    std::fs::write(&path, chain(100_000)).unwrap();
+    let error = Network::open(&path).unwrap_err().to_string();
+    assert!(error.ends_with("it has more than 50000 operators, which networks for pictures do not; name another file"));
+}
+
+#[test]
+fn what_would_fill_all_memory_is_refused_before_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.onnx");
+    let range = node("Range", &["start", "limit", "step"], "y");
+    let shape = node("ConstantOfShape", &["limit"], "y");
+    for (nodes, limit, is_refused) in
+        [(&range, 1_i64 << 45, true), (&shape, 1 << 45, true), (&range, 5, false), (&shape, 5, false)]
+    {
+        std::fs::write(&path, file(std::slice::from_ref(nodes), &[("start", 0), ("limit", limit), ("step", 1)]))
+            .unwrap();
+        let opened = Network::open(&path);
+        assert_eq!(matches!(opened, Err(Error::Excessive { .. })), is_refused, "{limit}: {opened:?}");
+    }
+}
