@@ -9,6 +9,7 @@ mod order;
 mod put;
 mod replace;
 mod take;
+mod view;
 
 use crate::activation::Activation;
 use crate::caption_file::{CaptionFile, Kind};
@@ -19,6 +20,7 @@ pub use existing::{Existing, write_tags};
 pub use order::{Order, dedupe};
 pub use put::Place;
 pub use replace::{Find, Replacement, Scope};
+pub use view::write_view;
 
 /// A change of a caption's tags.
 #[derive(Debug, Clone)]

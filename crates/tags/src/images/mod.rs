@@ -2,11 +2,13 @@
 //! content of the same file, which [`crate::Journal`] writes, so that the original is kept and comes back.
 //!
 //! What is written is upright, of 8 bits, in the format that the content had, and carries on what it said of itself: EXIF, colour
-//! profile, texts of PNG. A JPEG is compressed anew, a WebP becomes a lossless one.
+//! profile, texts of PNG, XMP, IPTC. A JPEG is compressed anew, a WebP becomes a lossless one.
 
 mod borders;
 mod caches;
+mod figures;
 mod mask;
+mod metadata;
 mod picture;
 mod shape;
 mod stripes;
@@ -15,7 +17,8 @@ use lorabake_pixels::{Rgba, pillow};
 
 pub use borders::{Borders, borders};
 pub use caches::Caches;
-pub use mask::mask;
+pub use figures::{Cut, Kind, Seen, View};
+pub use mask::{as_png, mask};
 pub use picture::{JPEG_QUALITY, Picture};
 pub use shape::{Anchor, Shape};
 pub use stripes::{Stripe, Stripes};
@@ -78,8 +81,7 @@ impl ImageEdit {
                 if size == pixels.size() {
                     return Edited::Nothing;
                 }
-                let room = (pixels.width - size.0, pixels.height - size.1);
-                Edited::Pixels(pixels.crop(size, anchor.of(room)))
+                Edited::Pixels(pixels.crop(size, anchor.of_cut(size, pixels.size())))
             }
             Self::Pad { shape, anchor, fill } => {
                 let Some(size) = shape.around(pixels.size()) else { return Edited::NoPlace };

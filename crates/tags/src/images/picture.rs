@@ -11,21 +11,14 @@ use image::metadata::Orientation;
 use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader};
 use lorabake_pixels::{Rgb, Rgba, decode_rgba};
 
+use super::figures::Cut;
+use super::metadata::{into_jpeg, into_png, into_webp};
 use crate::error::Error;
 use crate::journal::Edit;
 
 /// The quality, of 100, with which a JPEG is written anew: its losses are below those of any JPEG that it is likely to have
 /// been.
 pub const JPEG_QUALITY: u8 = 95;
-
-/// Chunks of PNG that hold texts.
-const TEXTS: [&[u8; 4]; 3] = [b"tEXt", b"zTXt", b"iTXt"];
-/// The bytes of a PNG before its first chunk.
-const PNG_BEGIN: usize = 8;
-/// The bytes of a chunk beside its content: length, name, sum.
-const PNG_CHUNK: usize = 12;
-/// The first chunk of a PNG, whole.
-const PNG_HEADER: usize = PNG_CHUNK + 13;
 
 /// An image file.
 #[derive(Debug, Clone)]
@@ -35,6 +28,8 @@ pub struct Picture {
     format: ImageFormat,
     pixels: Rgba,
     has_alpha: bool,
+    /// More than 8 bits a channel.
+    is_deep: bool,
     profile: Option<Vec<u8>>,
     exif: Option<Vec<u8>>,
 }
@@ -64,9 +59,11 @@ impl Picture {
             // The pixels are upright now; what they were is of no use.
             let _ = Orientation::remove_from_exif_chunk(exif);
         }
+        let color = decoder.color_type();
+        let is_deep = color.bytes_per_pixel() > color.channel_count();
         drop(decoder);
         let has_alpha = pixels.pixels().any(|pixel| pixel[3] < u8::MAX);
-        Ok(Self { path: path.to_owned(), bytes, format, pixels, has_alpha, profile, exif })
+        Ok(Self { path: path.to_owned(), bytes, format, pixels, has_alpha, is_deep, profile, exif })
     }
 
     /// The pixels, upright.
@@ -79,13 +76,30 @@ impl Picture {
         self.has_alpha
     }
 
-    /// Whether writing it anew costs something: what it is then, for the user.
-    pub fn cost(&self) -> Option<&'static str> {
+    /// What writing it anew costs, for the user.
+    pub fn costs(&self) -> Vec<&'static str> {
+        let mut costs = Vec::new();
         match self.format {
-            ImageFormat::Jpeg => Some("JPEG compressed anew"),
-            ImageFormat::WebP => Some("WebP, lossless now"),
-            _ => None,
+            ImageFormat::Jpeg => costs.push("JPEG compressed anew"),
+            ImageFormat::WebP => costs.push("WebP, lossless now"),
+            _ => {}
         }
+        if self.is_deep {
+            costs.push("of more than 8 bits a channel, with 8 now, which is what training reads");
+        }
+        costs
+    }
+
+    /// What has to be written so that a part of it is an image of its own at `path`: a PNG, which loses nothing, with what
+    /// the image says of itself.
+    ///
+    /// # Errors
+    /// If it cannot be written as PNG.
+    pub fn part(&self, cut: Cut, path: &Path) -> Result<Edit, Error> {
+        let pixels = self.pixels.crop(cut.size, cut.at);
+        let after = self.encoded(&pixels, ImageFormat::Png, JPEG_QUALITY);
+        let after = after.map_err(|error| Error::file(path, format!("the part cannot be written as PNG ({error})")))?;
+        Ok(Edit::Write { path: path.to_owned(), before: None, after })
     }
 
     /// What has to be written so that the file holds `pixels`; a JPEG with `quality`.
@@ -93,7 +107,7 @@ impl Picture {
     /// # Errors
     /// If the image cannot be written in its format.
     pub fn edit(self, pixels: &Rgba, quality: u8) -> Result<Edit, Error> {
-        let after = self.encoded(pixels, quality).map_err(|error| {
+        let after = self.encoded(pixels, self.format, quality).map_err(|error| {
             Error::file(
                 &self.path,
                 format!("the image cannot be written in its format ({error}); save it as PNG first"),
@@ -102,19 +116,23 @@ impl Picture {
         Ok(Edit::Write { path: self.path, before: Some(self.bytes), after })
     }
 
-    fn encoded(&self, pixels: &Rgba, quality: u8) -> image::ImageResult<Vec<u8>> {
+    fn encoded(&self, pixels: &Rgba, format: ImageFormat, quality: u8) -> image::ImageResult<Vec<u8>> {
         let mut bytes = Vec::new();
-        match self.format {
+        match format {
             ImageFormat::Jpeg => self.write(JpegEncoder::new_with_quality(&mut bytes, quality), pixels)?,
             ImageFormat::WebP => self.write(WebPEncoder::new_lossless(&mut bytes), pixels)?,
             ImageFormat::Bmp => self.write(BmpEncoder::new(&mut bytes), pixels)?,
             _ => {
                 let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
                 self.write(encoder, pixels)?;
-                let texts = png_texts(&self.bytes);
-                let place = (PNG_BEGIN + PNG_HEADER).min(bytes.len());
-                bytes.splice(place..place, texts);
             }
+        }
+        match format {
+            _ if format != self.format => {}
+            ImageFormat::Jpeg => into_jpeg(&self.bytes, &mut bytes),
+            ImageFormat::WebP => into_webp(&self.bytes, &mut bytes, pixels.size()),
+            ImageFormat::Png => into_png(&self.bytes, &mut bytes),
+            _ => {}
         }
         Ok(bytes)
     }
@@ -133,19 +151,4 @@ impl Picture {
         let opaque: Rgb = pixels.map(|[red, green, blue, _]| [red, green, blue]);
         encoder.write_image(&opaque.data, opaque.width, opaque.height, ExtendedColorType::Rgb8)
     }
-}
-
-/// The chunks of a PNG that hold texts, as they are.
-fn png_texts(bytes: &[u8]) -> Vec<u8> {
-    let mut texts = Vec::new();
-    let mut rest = bytes.get(PNG_BEGIN..).unwrap_or_default();
-    while let Some([a, b, c, d, name @ ..]) = rest.first_chunk::<8>() {
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let Some(chunk) = rest.get(..PNG_CHUNK.saturating_add(length)) else { break };
-        if TEXTS.contains(&name) {
-            texts.extend_from_slice(chunk);
-        }
-        rest = &rest[chunk.len()..];
-    }
-    texts
 }

@@ -26,6 +26,8 @@ pub enum Anchor {
     Left,
     /// The right end.
     Right,
+    /// What lies around this column and row.
+    Point(u32, u32),
 }
 
 impl Shape {
@@ -76,6 +78,16 @@ impl Anchor {
             Self::Bottom => (middle.0, room.1),
             Self::Left => (0, middle.1),
             Self::Right => (room.0, middle.1),
+            Self::Point(..) => middle,
+        }
+    }
+
+    /// Where a cut of size `cut` begins in an image of size `whole`.
+    pub(super) fn of_cut(self, cut: Size, whole: Size) -> Size {
+        let room = (whole.0 - cut.0, whole.1 - cut.1);
+        match self {
+            Self::Point(x, y) => (x.saturating_sub(cut.0 / 2).min(room.0), y.saturating_sub(cut.1 / 2).min(room.1)),
+            _ => self.of(room),
         }
     }
 }
@@ -96,6 +108,8 @@ mod tests {
         let bucket = Shape::Bucket(Rule::Nearest(vec![(512, 512), (384, 640)]));
         assert_eq!(bucket.within((500, 1000)), Some((500, 833)));
         assert_eq!(bucket.within((384, 640)), Some((384, 640)));
+        assert_eq!(Anchor::Point(90, 10).of_cut((40, 40), (100, 50)), (60, 0));
+        assert_eq!(Anchor::Point(50, 25).of_cut((40, 40), (100, 50)), (30, 5));
         assert_eq!(Shape::Bucket(Rule::NoUpscale { max_area: 512 * 512, step: 64 }).within((10, 10)), None);
     }
 }

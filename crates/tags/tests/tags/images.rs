@@ -169,3 +169,53 @@ fn what_is_no_image_is_said() {
     set.journal().apply("crop", &[edit]).unwrap_err();
     assert_eq!(set.read("a.png"), b"other");
 }
+
+#[test]
+fn what_other_programs_wrote_into_a_file_stays() {
+    let xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>a fox</x:xmpmeta>";
+    let iptc = b"Photoshop 3.0\x008BIM by me";
+    let mut photo = jpeg(64, 32, Some(lying()));
+    for (marker, content) in [(0xe1, &xmp[..]), (0xed, &iptc[..]), (0xfe, b"a comment")] {
+        let length = (content.len() + 2) as u16;
+        photo.splice(2..2, [&[0xff, marker][..], &length.to_be_bytes(), content].concat());
+    }
+    let mut web = Vec::new();
+    let rgba = pixels(64, 32, 100);
+    image::codecs::webp::WebPEncoder::new_lossless(&mut web)
+        .write_image(&rgba, 64, 32, ExtendedColorType::Rgba8)
+        .unwrap();
+    web.splice(12..12, [&b"VP8X\x0a\0\0\0\x14\0\0\0"[..], &[63, 0, 0, 31, 0, 0]].concat());
+    web.extend(b"XMP \x05\0\0\0a fox\0");
+    let length = (web.len() - 8) as u32;
+    web[4..8].copy_from_slice(&length.to_le_bytes());
+    let mut drawing = png(64, 32, 255);
+    drawing.splice(33..33, b"\0\0\0\x04gAMA\0\0\xb1\x8f\x0b\xfc\x61\x05".to_vec());
+    let set = Set::new(&[("a.jpg", &photo), ("b.webp", &web), ("c.png", &drawing)]);
+    for (name, kept) in [
+        ("a.jpg", &[&xmp[..], &iptc[..], b"a comment", b"Exif\0"][..]),
+        ("b.webp", &[&b"XMP \x05\0\0\0a fox"[..]]),
+        ("c.png", &[&b"gAMA\0\0\xb1\x8f"[..], b"a cat, 1girl"]),
+    ] {
+        assert_eq!(edited(&set, name, &crop(1, 1)), Some((32, 32)), "{name}");
+        let bytes = set.read(name);
+        for part in kept {
+            let times = bytes.windows(part.len()).filter(|window| window == part).count();
+            assert_eq!(times, 1, "{name}: {}", String::from_utf8_lossy(part));
+        }
+    }
+    // Read again by the decoder, and once more.
+    let reader = image::ImageReader::open(set.path("b.webp")).unwrap().with_guessed_format().unwrap();
+    assert!(reader.into_decoder().unwrap().xmp_metadata().unwrap().is_some_and(|xmp| xmp == b"a fox"));
+}
+
+#[test]
+fn what_is_lost_is_told() {
+    let mut deep = Vec::new();
+    let sixteen: Vec<u8> = pixels(8, 4, 255).into_iter().flat_map(|value| [value, 7]).collect();
+    PngEncoder::new(&mut deep).write_image(&sixteen, 8, 4, ExtendedColorType::Rgba16).unwrap();
+    let set = Set::new(&[("deep.png", &deep), ("a.jpg", &jpeg(8, 4, None)), ("b.png", &png(8, 4, 255))]);
+    let costs = |name: &str| Picture::load(&set.path(name)).unwrap().costs();
+    assert_eq!(costs("deep.png"), ["of more than 8 bits a channel, with 8 now, which is what training reads"]);
+    assert_eq!(costs("a.jpg"), ["JPEG compressed anew"]);
+    assert!(costs("b.png").is_empty());
+}
