@@ -27,6 +27,8 @@ fn main() {
         run: RunFacts::default(),
         count_tokens: None,
         tag_lists: &[],
+        tag_scores: None,
+        measuring: lorabake_check::Measuring::New,
         cache: Some(numbers.into()),
     };
     let began = Instant::now();

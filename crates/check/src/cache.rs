@@ -87,11 +87,10 @@ impl Cache {
         cache
     }
 
-    /// The numbers of a file that has not changed since.
-    pub fn unchanged(&self, stamp: &Stamp, frame: Frame) -> Option<&Measures> {
+    /// What is known of a file that has not changed since.
+    pub fn unchanged(&self, stamp: &Stamp, frame: Frame) -> Option<&Known> {
         let places = self.by_stamp.get(stamp)?;
-        let found = places.iter().map(|place| &self.known[*place]).rfind(|known| known.frame == frame)?;
-        Some(&found.measures)
+        places.iter().map(|place| &self.known[*place]).rfind(|known| known.frame == frame)
     }
 
     /// The numbers of a file with this content.
@@ -205,7 +204,7 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         Cache::open(Some(place.path()), folder.path()).add(vec![other.clone()]);
         let cache = Cache::open(Some(place.path()), folder.path());
-        assert_eq!(cache.unchanged(&one.stamp, FRAME), Some(&one.measures));
+        assert_eq!(cache.unchanged(&one.stamp, FRAME), Some(&one));
         assert_eq!(cache.with_content(&other.content, FRAME), Some(&other.measures));
         let smaller = Frame { bucket: (32, 64), ..FRAME };
         assert_eq!(cache.unchanged(&one.stamp, smaller), None);

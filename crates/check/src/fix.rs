@@ -59,6 +59,7 @@ pub fn plan(set: &Set<'_>, report: &Report, names: &[String]) -> Result<Plan, Er
     }
     let mut plan = Plan::default();
     let mut taken = BTreeSet::new();
+    let mut places = BTreeSet::new();
     for index in 0..set.images.len() {
         let path = &set.images[index].item.path;
         let Some(repairs) = by_image.get(path) else { continue };
@@ -90,7 +91,7 @@ pub fn plan(set: &Set<'_>, report: &Report, names: &[String]) -> Result<Plan, Er
         if wanted.iter().any(|repair| repair.name == "suffix")
             && let Some(to) = with_own_suffix(set, index)
         {
-            if to.exists() {
+            if !places.insert(to.clone()) || is_another(path, &to) {
                 plan.notes.push(format!("{}: there is {} already; rename one of them", set.name(index), to.display()));
             } else {
                 plan.edits.push(Edit::Move { from: path.clone(), to });
@@ -165,7 +166,15 @@ fn rewrite(file: &mut CaptionFile, tag: &str, write: &str) {
     places.into_iter().for_each(|place| file.replace(place, write));
 }
 
-/// Where an image belongs by what is in it.
+/// Whether something else than `path` lies at `to`: where case makes no difference, `a.PNG` is `a.png`.
+fn is_another(path: &Path, to: &Path) -> bool {
+    match (std::fs::canonicalize(path), std::fs::canonicalize(to)) {
+        (Ok(path), Ok(to)) => path != to,
+        _ => to.symlink_metadata().is_ok(),
+    }
+}
+
+/// Where an image belongs by what is in it. Only the suffix is another: caption, mask and cached latents are found by the rest.
 fn with_own_suffix(set: &Set<'_>, index: usize) -> Option<PathBuf> {
     let image = &set.images[index];
     let format = &image.measures.as_ref()?.content.format;

@@ -9,6 +9,7 @@ use lorabake_data::scan::{Survey, survey};
 use lorabake_data::{Dataset, Error, Item, LeftOut};
 use lorabake_recipe::data::Data;
 use lorabake_recipe::guide::question::Category;
+use lorabake_tags::images::Seen;
 use rayon::prelude::*;
 
 use crate::activation::Activation;
@@ -16,6 +17,7 @@ use crate::cache::{Cache, Known, Stamp, content};
 use crate::caption::Caption;
 use crate::measure::{Frame, Measures, measure};
 use crate::settings::Settings;
+use crate::sight::{LookedFor, TagScores};
 use crate::tag_list::TagList;
 
 /// Counts the tokens of a text.
@@ -33,8 +35,22 @@ pub struct Wanted<'a> {
     pub count_tokens: Option<&'a CountTokens<'a>>,
     /// Lists of known tags.
     pub tag_lists: &'a [TagList],
+    /// Scores of taggers, if there are any.
+    pub tag_scores: Option<&'a TagScores>,
     /// Folder for numbers of images; `None` measures all anew.
     pub cache: Option<PathBuf>,
+    /// Which images are measured.
+    pub measuring: Measuring,
+}
+
+/// Which images are measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Measuring {
+    /// All of which the numbers are not known.
+    #[default]
+    New,
+    /// None: what is not known stays so, and nothing is said of it.
+    Nothing,
 }
 
 /// What is known of the run that the data is for.
@@ -62,6 +78,8 @@ pub struct Set<'a> {
     pub activations: Vec<Option<Activation>>,
     /// Files that cannot be used, and settings.
     pub errors: Vec<Error>,
+    /// What detectors have looked for.
+    pub looked_for: LookedFor,
 }
 
 /// An image with its caption and numbers.
@@ -73,8 +91,12 @@ pub struct Image {
     pub placement: Option<Placement>,
     /// Its caption.
     pub caption: Caption,
-    /// Its numbers; `None` if it cannot be decoded.
+    /// Its numbers; `None` if it cannot be decoded, or is not measured.
     pub measures: Option<Measures>,
+    /// SHA-256 of its file in hexadecimal; `None` as with its numbers.
+    pub content: Option<String>,
+    /// What detectors have seen in it.
+    pub seen: Vec<Seen>,
 }
 
 /// How far a gathering is.
@@ -104,7 +126,7 @@ pub fn gather<'a>(
         }
         let separator = &dataset.settings(wanted.data, &item).captions.separator;
         let caption = Caption::new(item.caption_file.as_deref(), &item.caption, separator);
-        images.push(Image { item, placement, caption, measures: None });
+        images.push(Image { item, placement, caption, measures: None, content: None, seen: Vec::new() });
     }
     errors.extend(measure_all(&mut images, &dataset, wanted, tell, stop)?);
     let is_one_of_several = dataset.folders.iter().filter(|folder| !folder.is_reg).count() > 1;
@@ -118,7 +140,7 @@ pub fn gather<'a>(
         }
         activations.push(if folder.is_reg { None } else { Activation::of(captions, &folder.class_tokens, trigger) });
     }
-    Some(Set { wanted, dataset, images, activations, errors })
+    Some(Set { wanted, dataset, images, activations, errors, looked_for: LookedFor::new() })
 }
 
 /// Where each item goes.
@@ -171,7 +193,7 @@ fn measure_all(
                     if stop() {
                         return None;
                     }
-                    let looked = look(image, &cache);
+                    let looked = look(image, &cache, wanted.measuring);
                     tell(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, all });
                     Some(looked)
                 })
@@ -187,6 +209,7 @@ fn measure_all(
                 new.extend(looked.new);
                 errors.extend(looked.error);
                 image.measures = looked.measures;
+                image.content = looked.content;
             }
             cache.add(new);
             if is_stopped {
@@ -203,12 +226,13 @@ fn measure_all(
 struct Looked {
     stamp: Option<Stamp>,
     measures: Option<Measures>,
+    content: Option<String>,
     /// What was not known before.
     new: Option<Known>,
     error: Option<Error>,
 }
 
-fn look(image: &Image, cache: &Cache) -> Looked {
+fn look(image: &Image, cache: &Cache, measuring: Measuring) -> Looked {
     let path = &image.item.path;
     let Some(placement) = &image.placement else { return Looked::default() };
     if u64::from(placement.resized.0) * u64::from(placement.resized.1) > MOST_PIXELS {
@@ -217,7 +241,11 @@ fn look(image: &Image, cache: &Cache) -> Looked {
     let frame = Frame::from(placement);
     let stamp = Stamp::of(path);
     if let Some(known) = stamp.as_ref().and_then(|stamp| cache.unchanged(stamp, frame)) {
-        return Looked { stamp, measures: Some(known.clone()), ..Looked::default() };
+        let Known { measures, content, .. } = known.clone();
+        return Looked { stamp, measures: Some(measures), content: Some(content), ..Looked::default() };
+    }
+    if measuring == Measuring::Nothing {
+        return Looked { stamp, ..Looked::default() };
     }
     let Ok(bytes) = std::fs::read(path) else { return Looked::default() };
     let content = content(&bytes);
@@ -230,9 +258,9 @@ fn look(image: &Image, cache: &Cache) -> Looked {
     };
     let mut new = None;
     if let Some(stamp) = &stamp {
-        new = Some(Known { stamp: stamp.clone(), content, frame, measures: measures.clone() });
+        new = Some(Known { stamp: stamp.clone(), content: content.clone(), frame, measures: measures.clone() });
     }
-    Looked { stamp, measures: Some(measures), new, error: None }
+    Looked { stamp, measures: Some(measures), content: Some(content), new, error: None }
 }
 
 impl Set<'_> {

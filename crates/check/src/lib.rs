@@ -3,6 +3,7 @@
 //! ```text
 //! place::data_of      folders that a user names        → data section, as training would have it
 //! gather::gather      data section                     → Set: images, captions, Measures (kept by `cache`)
+//! look::look             Set, detectors of the caller   → the same with what they see
 //! report::report      Set, one check after the other   → Report with Findings, plain data
 //! fix::plan           Set, Report, names of fixes      → Edits for the journal of `tags`
 //! ```
@@ -20,10 +21,12 @@ pub mod finding;
 pub mod fix;
 pub mod found;
 pub mod gather;
+pub mod look;
 pub mod measure;
 pub mod place;
 pub mod report;
 pub mod settings;
+pub mod sight;
 pub mod tables;
 pub mod tag_counts;
 pub mod tag_list;
@@ -31,8 +34,10 @@ pub mod tag_list;
 pub use about::About;
 pub use checks::abouts;
 pub use finding::{Finding, Level, Scope};
-pub use gather::{Progress, RunFacts, Set, Wanted, gather};
+pub use gather::{Measuring, Progress, RunFacts, Set, Wanted, gather};
+pub use look::look;
 pub use place::{PlaceError, data_of};
 pub use report::{Report, report};
 pub use settings::Settings;
+pub use sight::{Detector, TagScores};
 pub use tag_list::TagList;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lorabake_tags::images::Kind;
 use serde::Serialize;
 
 use crate::checks::CHECKS;
@@ -68,7 +69,7 @@ pub struct NotChecked {
     /// What it is.
     pub what: &'static str,
     /// What it needs.
-    pub why: &'static str,
+    pub why: String,
 }
 
 fn lossy<S: serde::Serializer>(path: &std::path::Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,26 +115,46 @@ pub fn report(set: &Set<'_>) -> Report {
 
 fn not_checked(set: &Set<'_>) -> Vec<NotChecked> {
     let mut list = Vec::new();
-    if set.wanted.count_tokens.is_none() {
-        list.push(NotChecked { what: "tokens of captions", why: "no tokenizer" });
+    let mut add = |what: &'static str, why: &str| list.push(NotChecked { what, why: why.to_owned() });
+    let wanted = set.wanted;
+    if wanted.count_tokens.is_none() {
+        add("tokens of captions", "no tokenizer");
     }
     if set.activations.iter().all(Option::is_none) {
-        let why = "none is known; give --trigger_word";
-        list.push(NotChecked { what: "the activation tag (act.first, act.typo, act.shuffle, act.word)", why });
+        let what = "the activation tag (act.first, act.typo, act.shuffle, act.word)";
+        add(what, "none is known; give --trigger_word");
     }
-    if set.wanted.run.category.is_none() {
-        let why = "give --category";
-        list.push(NotChecked { what: "whether there are images enough for what is to be learnt (set.count)", why });
+    if wanted.run.category.is_none() {
+        add("whether there are images enough for what is to be learnt (set.count)", "give --category");
     }
-    if set.wanted.tag_lists.is_empty() {
-        let why = "give a list of tags by --tag_list";
-        list.push(NotChecked { what: "tags that nobody knows (tag.unknown, tag.family)", why });
+    if wanted.tag_lists.is_empty() {
+        add("tags that nobody knows (tag.unknown, tag.family)", "give a list of tags by --tag_list");
     }
-    let why = "they need a model that sees them";
-    list.push(NotChecked {
-        what: "writing, faces and hands that no tag tells of; things that are seen and not tagged, or tagged and \
-               not seen; crops of one picture and pictures alike in content",
-        why,
-    });
+    if !set.looked_for.contains(&Kind::Face) {
+        let what = "faces: too small, cut off, several under solo, none under portrait (img.face, tag.face)";
+        add(what, "give a detector of faces by --detector");
+    }
+    if !set.looked_for.contains(&Kind::Writing) {
+        add("writing that no tag tells of (img.text)", "give a detector of writing by --detector");
+    }
+    match wanted.tag_scores {
+        None => {
+            let what = "things that are seen and not tagged, or tagged and not seen (tag.score, tag.glue)";
+            add(what, "give --scores, a file that `lorabake tag --scores` writes");
+        }
+        Some(scores) => {
+            let lacks = |index: &usize| {
+                let content = set.images[*index].content.as_deref();
+                content.is_none_or(|content| scores.of(content).is_none())
+            };
+            let without = set.learnt().filter(lacks).count();
+            if without > 0 {
+                let of = set.learnt().count();
+                let why = format!("{without} of {of} have none in --scores; run `lorabake tag --scores` again");
+                add("tags of images without scores (tag.score, tag.glue)", &why);
+            }
+        }
+    }
+    add("hands; crops of one picture and pictures alike in content", "they need a model that sees them");
     list
 }

@@ -15,6 +15,8 @@ fn fix(folder: &Folder, names: &[&str]) -> Vec<String> {
         run: folder.run.clone(),
         count_tokens: None,
         tag_lists: &[],
+        tag_scores: None,
+        measuring: lorabake_check::Measuring::New,
         cache: None,
     };
     let set = gather(&wanted, &|_| {}, &|| false).unwrap();
@@ -72,6 +74,27 @@ fn all_fixes_leave_nothing_to_fix_and_undo_brings_every_byte_back() {
         assert_eq!(text(&folder, &format!("{index:02}")), *wanted, "{index}");
     }
     assert!(folder.path("set/1_x/odd.jpg").exists());
+}
+
+/// Captions, masks and cached latents go by the rest of the name.
+#[test]
+fn another_suffix_parts_an_image_from_nothing_and_covers_nothing() {
+    let folder = Folder::new();
+    for (number, name) in ["a.jpg", "b.jpg", "b.webp", "c.jpg", "c.png"].iter().enumerate() {
+        let own = folder.path(&format!("set/1_x/{number}.png"));
+        folder.picture(&format!("set/1_x/{number}.png"), &drawing(number as u32, 256, 256));
+        std::fs::rename(own, folder.path(&format!("set/1_x/{name}"))).unwrap();
+    }
+    for name in ["a.txt", "a_0256x0256_sd.npz", "b.txt", "c.txt"] {
+        folder.write(&format!("set/1_x/{name}"), "penny");
+    }
+    let notes = fix(&folder, &["suffix"]);
+    assert!(folder.path("set/1_x/a.png").exists() && folder.path("set/1_x/a_0256x0256_sd.npz").exists());
+    assert!(folder.path("set/1_x/b.png").exists() && folder.path("set/1_x/b.webp").exists());
+    assert!(folder.path("set/1_x/c.jpg").exists() && folder.path("set/1_x/c.png").exists());
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    let missing = folder.said("cap.missing");
+    assert!(missing.iter().all(|own| !own.1.contains("a.png")), "{missing:?}");
 }
 
 #[test]

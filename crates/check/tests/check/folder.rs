@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use image::{Rgb, RgbImage};
-use lorabake_check::{Finding, Level, Report, RunFacts, Settings, Wanted, data_of, gather, report};
+use lorabake_check::sight::{Detector, Find};
+use lorabake_check::{
+    Finding, Level, Measuring, Report, RunFacts, Settings, TagScores, Wanted, data_of, gather, look, report,
+};
 use lorabake_recipe::data::Data;
 use lorabake_recipe::parse_train;
+use lorabake_tags::images::Kind;
 use tempfile::TempDir;
 
 /// A data set.
@@ -13,6 +17,7 @@ pub struct Folder {
     folder: TempDir,
     pub settings: Settings,
     pub run: RunFacts,
+    pub cache: Option<PathBuf>,
     pub options: Vec<&'static str>,
 }
 
@@ -22,6 +27,7 @@ impl Folder {
             folder: tempfile::tempdir().unwrap(),
             settings: Settings::default(),
             run: RunFacts::default(),
+            cache: None,
             options: vec!["--resolution=256", "--enable_bucket"],
         }
     }
@@ -63,6 +69,11 @@ impl Folder {
     }
 
     pub fn report(&self) -> Report {
+        self.report_of_models(None, None)
+    }
+
+    /// As [`Self::report`], with a detector that is asked, and scores of a tagger.
+    pub fn report_of_models(&self, find: Option<&Find<'_>>, tag_scores: Option<&TagScores>) -> Report {
         let data = self.data();
         let count = |text: &str| text.split_whitespace().map(|word| word.len().div_ceil(4)).sum();
         let wanted = Wanted {
@@ -71,9 +82,17 @@ impl Folder {
             run: self.run.clone(),
             count_tokens: Some(&count),
             tag_lists: &[],
-            cache: None,
+            tag_scores,
+            measuring: Measuring::New,
+            cache: self.cache.clone(),
         };
-        report(&gather(&wanted, &|_| {}, &|| false).unwrap())
+        let mut set = gather(&wanted, &|_| {}, &|| false).unwrap();
+        if let Some(find) = find {
+            let kinds = vec![Kind::Face, Kind::Writing];
+            let detector = Detector { key: "a detector".to_owned(), kinds, confidence: 0.3, find };
+            look(&mut set, &detector, &|_| {}, &|| false).unwrap().unwrap();
+        }
+        report(&set)
     }
 
     /// What a check says: level and subject, sorted.

@@ -6,6 +6,7 @@
 //! | `images` | each check of images says what is wrong, and nothing of what is right |
 //! | `sets` | the same of the images together |
 //! | `tags` | the same of captions and tags |
+//! | `sight` | what detectors and taggers see, beside captions |
 //! | `docs` | the page of the checks has them all |
 //! | `fixes` | what is mended by itself |
 //! | `hostile` | files that are broken or lie; nothing is changed |
@@ -18,4 +19,5 @@ mod golden;
 mod hostile;
 mod images;
 mod sets;
+mod sight;
 mod tags;

@@ -163,9 +163,29 @@ pub(super) fn act_on(caption: &mut CaptionFile, accepted: &[Proposal], activatio
     }
 }
 
+/// Tags of a tagger with one for each thing that they say: of `boots, red footwear, red boots` only the last. What is made
+/// stands where the first of those stood that go.
+pub fn consolidated(tags: Vec<String>) -> Vec<String> {
+    let mut list = tags;
+    for merge in merges_of(list.iter().map(|tag| folded(tag)).collect(), &Activation::none()) {
+        let first = list.iter().position(|tag| merge.drop.contains(&folded(tag)));
+        let is_there = list.iter().any(|tag| folded(tag) == merge.keep);
+        if let Some(first) = first.filter(|_| !is_there) {
+            let has_underscores = list[first].contains('_');
+            list[first] = if has_underscores { merge.keep.replace(' ', "_") } else { merge.keep.clone() };
+        }
+        list.retain(|tag| !merge.drop.contains(&folded(tag)));
+    }
+    list
+}
+
 /// What can be merged in a caption.
 fn merges(caption: &CaptionFile, activation: &Activation) -> Vec<Merge> {
-    let tags: Vec<String> = caption.tags().map(folded).collect();
+    merges_of(caption.tags().map(folded).collect(), activation)
+}
+
+/// What can be merged of folded tags.
+fn merges_of(tags: Vec<String>, activation: &Activation) -> Vec<Merge> {
     let mut dropped: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     // A colour and a class first: what comes out of it may say more than other tags.
     let mut made = Vec::new();
@@ -251,6 +271,15 @@ fn says_more(long: &str, short: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tagger_says_each_thing_once() {
+        let of = |line: &str| consolidated(line.split(", ").map(str::to_owned).collect()).join(", ");
+        assert_eq!(of("1girl, boots, red footwear, long hair, very long hair"), "1girl, red boots, very long hair");
+        assert_eq!(of("boots, red footwear, red boots"), "red boots");
+        assert_eq!(of("red_footwear, boots, hat"), "red_boots, hat");
+        assert_eq!(of("hat, sky"), "hat, sky");
+    }
 
     #[test]
     fn a_tag_says_more_only_about_the_same_thing() {

@@ -15,11 +15,11 @@ use crate::activation::Activation;
 use crate::caption_file::{CaptionFile, Kind};
 use crate::counts::Counts;
 
-pub use consolidate::{Proposal, proposals};
+pub use consolidate::{Proposal, consolidated, proposals};
 pub use existing::{Existing, write_tags};
 pub use order::{Order, dedupe};
 pub use put::Place;
-pub use replace::{Find, Replacement, Scope};
+pub use replace::{Find, Replacement, Scope, lost};
 pub use view::write_view;
 
 /// A change of a caption's tags.

@@ -5,6 +5,7 @@
 
 use regex_lite::{Captures, Regex, RegexBuilder};
 
+use crate::activation::Activation;
 use crate::caption_file::CaptionFile;
 use crate::text::{folded, tags_of};
 
@@ -141,6 +142,14 @@ impl Replacement {
             _ => text.to_owned(),
         }
     }
+}
+
+/// The activation tag that `before` has and `after` has not, unless a tag that is new stands in `after`: then it was given another
+/// name.
+pub fn lost<'a>(activation: &'a Activation, before: &CaptionFile, after: &CaptionFile) -> Option<&'a str> {
+    let lost = activation.tags().iter().find(|tag| before.has(tag) && !after.has(tag))?;
+    let is_renamed = after.tags().any(|tag| !before.has(tag));
+    if is_renamed { None } else { Some(lost) }
 }
 
 /// A part of what is written.

@@ -5,9 +5,11 @@
 //! drawn figures, and were not measured on a set of its own.
 
 use lorabake_data::Size;
+use serde::{Deserialize, Serialize};
 
 /// What a detector has found something to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A face, from the brows to the chin.
     Face,
@@ -50,7 +52,7 @@ impl Kind {
 }
 
 /// Something that was found in an image.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
     /// What it is.
     pub kind: Kind,

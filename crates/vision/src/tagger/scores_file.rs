@@ -47,28 +47,21 @@ impl Kept {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |why: std::io::Error| Error::of(path, format!("{why}; give --scores a file that can be written"));
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
-        let mut rows = HashMap::new();
-        let mut passed_over = 0;
-        let mut reader = BufReader::new(&file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
-                break;
-            }
-            match std::str::from_utf8(&line).ok().and_then(read_row) {
-                Some(row) => {
-                    rows.insert([row.key.clone(), row.model.clone()], row);
-                }
-                None => passed_over += 1,
-            }
-        }
-        drop(reader);
-        if rows.is_empty() && passed_over > 0 {
-            return Err(Error::of(path, "it holds something else than scores; give --scores another file"));
-        }
+        let Lines { rows, passed_over } = read_lines(path, &file)?;
         end_line(&mut file).map_err(failed)?;
         Ok(Self { path: path.to_owned(), file, rows, passed_over })
+    }
+
+    /// All scores of the file at `path`, which is only read.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds something else than scores.
+    pub fn rows_in(path: &Path) -> Result<Vec<Row>, Error> {
+        let failed = |why: std::io::Error| {
+            Error::of(path, format!("{why}; name a file that `lorabake tag --scores` has written"))
+        };
+        let file = File::open(path).map_err(failed)?;
+        Ok(read_lines(path, &file)?.rows.into_values().collect())
     }
 
     /// The scores of the picture with this hash by this tagger.
@@ -95,6 +88,35 @@ impl Kept {
         self.rows.insert([row.key.clone(), row.model.clone()], row);
         Ok(())
     }
+}
+
+/// What a file of scores holds.
+struct Lines {
+    rows: HashMap<[String; 2], Row>,
+    passed_over: usize,
+}
+
+fn read_lines(path: &Path, file: &File) -> Result<Lines, Error> {
+    let mut lines = Lines { rows: HashMap::new(), passed_over: 0 };
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line);
+        if read.map_err(|why| Error::of(path, format!("{why}; give --scores a file that can be read")))? == 0 {
+            break;
+        }
+        match std::str::from_utf8(&line).ok().and_then(read_row) {
+            Some(row) => {
+                lines.rows.insert([row.key.clone(), row.model.clone()], row);
+            }
+            None => lines.passed_over += 1,
+        }
+    }
+    if lines.rows.is_empty() && lines.passed_over > 0 {
+        return Err(Error::of(path, "it holds something else than scores; give --scores another file"));
+    }
+    Ok(lines)
 }
 
 /// A line that was not finished ends before the next begins.
@@ -177,6 +199,8 @@ mod tests {
         assert_eq!(kept.get("2", "m"), Some(&row("2")));
         assert_eq!(kept.get("2", "n"), None);
         assert_eq!(kept.models(), ["m"]);
+        assert_eq!(Kept::rows_in(&path).unwrap().len(), 2);
+        assert!(Kept::rows_in(&folder.path().join("none.jsonl")).is_err());
     }
 
     #[test]

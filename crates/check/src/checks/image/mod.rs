@@ -6,6 +6,7 @@ pub mod border;
 pub mod cast;
 pub mod dark;
 pub mod exif;
+pub mod face;
 pub mod flat;
 pub mod fried;
 pub mod grey;
