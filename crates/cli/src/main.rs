@@ -34,6 +34,7 @@ mod cmd {
 }
 mod command;
 mod dataset_words;
+mod detector;
 mod errors;
 mod graph;
 mod held_folder;

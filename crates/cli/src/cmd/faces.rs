@@ -11,10 +11,10 @@ use lorabake_device::Opened;
 use lorabake_generate::adetailer::{Finder, FoundArea};
 use lorabake_pixels::decode;
 use lorabake_recipe::count;
-use lorabake_recipe::train::device::Device;
 use lorabake_tags::journal::Action;
 use lorabake_tags::{Edit, Journal};
 
+use crate::detector::processor;
 use crate::picture_args::values;
 use crate::progress::Counter;
 use crate::stop;
@@ -162,11 +162,6 @@ impl Work<'_> {
         }
         Ok(if self.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-/// A detector is small: what a GPU would save is lost on the way there.
-fn processor() -> Device {
-    "cpu".parse().expect("every program has a processor")
 }
 
 /// The name of an image with a face: the middle's column and row, width and height.

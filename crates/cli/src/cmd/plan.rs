@@ -1,6 +1,7 @@
 //! `lorabake plan`: what a recipe will do, before anything runs.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use lorabake_recipe::{ParseError, Parsed, RawRecipe, Recipe, count, parse_run};
 use lorabake_train::estimate::{LoraSize, MemoryReport, RunPlan};
 use lorabake_train::stages::{left_to_do, plan_all};
 
-use super::train;
+use super::{check, train};
 use crate::memory::{gb, listed, warning};
 use crate::terminal::{self, Shown};
 use crate::{command, dataset_words, graph};
@@ -56,8 +57,22 @@ pub fn run(argv: &[OsString]) -> Result<ExitCode> {
         if let Some(warning) = warning(&outlook) {
             terminal::say(&warning);
         }
+        if let Some(line) = check::brief::line(&foresight.recipe, recipe_file(argv))? {
+            terminal::say(&format!("warning: {line}"));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe file that is named, if one is.
+fn recipe_file(argv: &[OsString]) -> Option<&Path> {
+    const OPTION: &str = "--config_file";
+    let first = argv.first()?;
+    if !first.to_string_lossy().starts_with('-') {
+        return Some(Path::new(first));
+    }
+    let place = argv.iter().position(|word| word == OPTION)?;
+    argv.get(place + 1).map(Path::new)
 }
 
 /// Bytes that are free where the run would be computed.

@@ -24,6 +24,7 @@
 //! | `reg` | regularization images that the model paints |
 //! | `tagging` | captions by taggers: what is written, what stays, sd-scripts' words |
 //! | `detailer` | what a detector finds and is painted again |
+//! | `figures` | parts, masks, crops and findings by what a detector sees in a data set |
 //! | `toolbox` | LoRAs and models merged, extracted, resized, converted, compared; what is refused |
 //! | `sandbox` | a folder for each test, runs of the program in it, and what tests look at afterwards |
 
@@ -32,6 +33,7 @@ mod checks;
 mod data_sets;
 mod detailer;
 mod elsewhere;
+mod figures;
 mod gachamax;
 mod grids;
 mod inspect;

@@ -77,15 +77,20 @@ impl Finder {
         Ok(areas)
     }
 
+    /// What its classes are called, by number; empty if its file does not say.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Onnx(detector) => detector.names(),
+            Self::Torch(detector) => detector.names(),
+        }
+    }
+
     /// Refuses names of classes that the detector does not have.
     ///
     /// # Errors
     /// Names the first, with those that there are.
     pub fn check_classes(&self, wanted: &[String]) -> Result<()> {
-        let names = match self {
-            Self::Onnx(detector) => detector.names(),
-            Self::Torch(detector) => detector.names(),
-        };
+        let names = self.names();
         match wanted.iter().find(|wanted| !names.contains(wanted)) {
             Some(unknown) if names.is_empty() => {
                 Err(anyhow!("the detector does not tell what its classes are called; leave `{unknown}` out"))

@@ -1,7 +1,9 @@
 //! `lorabake check`: what is wrong with images, captions and tags before anything is trained.
 
+pub mod brief;
 mod fix;
 mod page;
+mod sight;
 mod target;
 mod words;
 
@@ -12,15 +14,17 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, anyhow, bail};
-use lorabake_check::{Level, Report, Set, Settings, TagList, Wanted, abouts, cache, gather, report};
+use lorabake_check::{Level, Measuring, Report, Set, Settings, TagList, Wanted, abouts, cache, gather, report};
 use lorabake_model::tokenizer::Tokenizer;
 use lorabake_recipe::guide::question::Category;
 use lorabake_weights::whole_file;
 
+use crate::picture_args::values;
 use crate::progress::Counter;
 use crate::report_place;
 use crate::stop;
 use crate::terminal::{self, Shown};
+use sight::Named;
 use target::Target;
 
 /// The file that thresholds and intentions are read from, beside the images.
@@ -50,6 +54,17 @@ pub struct Args {
     /// checkpoint's site first; may be given several times.
     #[arg(long, value_name = "FILE.csv")]
     tag_list: Vec<PathBuf>,
+    /// Detectors of faces, heads, persons or writing (YOLOv8 as .onnx, or ultralytics' .pt), by which figures are counted and
+    /// faces looked at. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    detector: Vec<PathBuf>,
+    /// How sure a detector has to be, from 0 to 1. [default: 0.3]
+    #[arg(long, value_name = "SHARE", value_parser = values::share, requires = "detector")]
+    confidence: Option<f64>,
+    /// Scores of a tagger, as lorabake tag --scores writes them: what it sees and captions do not say, and the other way
+    /// round.
+    #[arg(long, value_name = "FILE.jsonl")]
+    scores: Option<PathBuf>,
     /// Thresholds, and what is meant as it is. [default: lorabake-check.toml in the folder or the one around it]
     #[arg(long, value_name = "FILE.toml")]
     settings: Option<PathBuf>,
@@ -104,20 +119,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let tokenizer = Tokenizer::new();
     let count_tokens = |text: &str| tokenizer.encode(text).len();
+    let detectors = sight::detectors(args)?;
+    let scores = args.scores.as_deref().map(sight::scores).transpose()?;
     let wanted = Wanted {
         data: &target.data,
         settings: &settings,
         run: target.run.clone(),
         count_tokens: Some(&count_tokens),
         tag_lists: &tag_lists,
+        tag_scores: scores.as_ref(),
         cache: cache_place(args),
+        measuring: Measuring::New,
     };
     let fixes = fix::names(&args.fix)?;
-    let Some(mut set) = gathered(&wanted)? else { return Ok(stopped()) };
+    let Some(mut set) = gathered(&wanted, &detectors)? else { return Ok(stopped()) };
     let mut found = report(&set);
     let wish = fix::Wish { names: &fixes, folders: &target.folders, is_trial: args.dry_run, json: args.json };
     if !fixes.is_empty() && fix::mend(&set, &found, &wish)? {
-        let Some(mended) = gathered(&wanted)? else { return Ok(stopped()) };
+        let Some(mended) = gathered(&wanted, &detectors)? else { return Ok(stopped()) };
         set = mended;
         found = report(&set);
     }
@@ -144,9 +163,11 @@ pub fn issues(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<String>>> {
         run: target.run.clone(),
         count_tokens: Some(&count_tokens),
         tag_lists: &[],
+        tag_scores: None,
         cache: cache_place(&args),
+        measuring: Measuring::New,
     };
-    let Some(set) = gathered(&wanted)? else { bail!("stopped while images were looked at") };
+    let Some(set) = gathered(&wanted, &[])? else { bail!("stopped while images were looked at") };
     let mut issues: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for finding in report(&set).findings.iter().filter(|finding| finding.level != Level::Intended) {
         for image in &finding.images {
@@ -182,8 +203,8 @@ fn show(args: &Args, set: &Set<'_>, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// Reads and measures everything; `None` if Ctrl-C ended it.
-fn gathered<'a>(wanted: &'a Wanted<'a>) -> Result<Option<Set<'a>>> {
+/// Reads and measures everything, and has detectors look at it; `None` if Ctrl-C ended it.
+fn gathered<'a>(wanted: &'a Wanted<'a>, detectors: &[Named]) -> Result<Option<Set<'a>>> {
     let wished = stop::wished()?;
     let counter: Mutex<Option<Counter>> = Mutex::new(None);
     let tell = |progress: lorabake_check::Progress| {
@@ -196,7 +217,8 @@ fn gathered<'a>(wanted: &'a Wanted<'a>) -> Result<Option<Set<'a>>> {
     if let Ok(Some(counter)) = counter.into_inner() {
         counter.clear();
     }
-    Ok(set)
+    let Some(mut set) = set else { return Ok(None) };
+    Ok(if sight::see(&mut set, detectors)? { Some(set) } else { None })
 }
 
 fn cache_place(args: &Args) -> Option<PathBuf> {

@@ -56,7 +56,7 @@ pub fn page(set: &Set<'_>, report: &Report) -> String {
     if !report.not_checked.is_empty() {
         body += "<h2>Not checked</h2>\n<ul>\n";
         for one in &report.not_checked {
-            let _ = writeln!(body, "<li>{}: {}</li>", escaped(one.what), escaped(one.why));
+            let _ = writeln!(body, "<li>{}: {}</li>", escaped(one.what), escaped(&one.why));
         }
         body += "</ul>\n";
     }

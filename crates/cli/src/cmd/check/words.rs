@@ -35,7 +35,7 @@ pub fn text(report: &Report, is_whole: bool) -> String {
     if !report.not_checked.is_empty() {
         text += "\nnot checked\n";
         for one in &report.not_checked {
-            let _ = writeln!(text, "  {}: {}", one.what, one.why);
+            let _ = writeln!(text, "  {}: {}", one.what, Shown(&one.why));
         }
     }
     let _ = writeln!(text, "\n{}", summary(report));

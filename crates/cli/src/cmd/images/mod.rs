@@ -1,161 +1,29 @@
 //! `lorabake images`: edits the images of a data set, through its journal.
 
-use std::path::{Path, PathBuf};
+mod args;
+mod closeups;
+mod masks;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
-use lorabake_data::bucket::Rule;
+use anyhow::{Result, bail};
+use lorabake_generate::adetailer::FoundArea;
+use lorabake_pixels::pillow;
 use lorabake_recipe::count;
-use lorabake_recipe::data::Buckets;
 use lorabake_tags::Edit;
-use lorabake_tags::images::{Anchor, Caches, Edited, Fill, ImageEdit, JPEG_QUALITY, Picture, Shape, mask};
+use lorabake_tags::images::{Anchor, Caches, Edited, Fill, ImageEdit, Picture};
 use lorabake_tags::journal::Home;
-use lorabake_weights::whole_file;
+
+pub use args::Args;
+use args::{Borders, Crop, Flatten, Pad, Target, What};
 
 use crate::cmd::tags::{past, scope};
+use crate::detector::Eyes;
 use crate::terminal::{self, Shown};
 
 /// Images that are shown of a dry run unless all are asked for.
 const SOME: usize = 20;
-
-/// What follows `lorabake images`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Clone, clap::Subcommand)]
-#[command(rename_all = "kebab-case")]
-enum What {
-    /// Cut images to the shape of the bucket in which they are trained, or to a ratio
-    Crop(Crop),
-    /// Add what images lack to the shape of their bucket, or to a ratio
-    Pad(Pad),
-    /// Cut off letterboxes and frames of one colour
-    Borders(Borders),
-    /// Put a colour behind what is transparent; trainers show whatever colour lies under it
-    Flatten(Flatten),
-    /// Write masks of the loss from transparency, for --conditioning_data_dir
-    Masks(Masks),
-    /// Take back the last change of a data set, also after days, also of captions
-    Undo(past::Undo),
-    /// Do again what was undone last
-    Redo(past::Past),
-    /// Show what was done
-    History(past::Past),
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct Target {
-    #[command(flatten)]
-    scope: scope::Scope,
-    /// Shows what would change, and changes nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Shows every image that would change, not only the first 20.
-    #[arg(long, requires = "dry_run")]
-    all: bool,
-    /// The quality of JPEGs that are written anew, of 100.
-    #[arg(long, value_name = "N", default_value_t = JPEG_QUALITY)]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
-    jpeg_quality: u8,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct ShapeArgs {
-    /// The ratio of width to height, as 2:3, for all images; without it each gets the shape of its bucket.
-    #[arg(long, value_name = "W:H")]
-    ratio: Option<String>,
-    /// The resolution of the training, as 512 or 512,768.
-    #[arg(long, value_name = "SIZE", default_value = "512")]
-    resolution: String,
-    /// The shortest side of a bucket. [default: 256, or the shorter side of the resolution]
-    #[arg(long, value_name = "N")]
-    min_bucket_reso: Option<u32>,
-    /// The longest side of a bucket. [default: 1024, or the longer side of the resolution]
-    #[arg(long, value_name = "N")]
-    max_bucket_reso: Option<u32>,
-    /// Sides of buckets are multiples of this.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    bucket_reso_steps: u32,
-    /// Buckets never enlarge an image.
-    #[arg(long)]
-    bucket_no_upscale: bool,
-    /// Which part of an image stays, or where it is on its canvas.
-    #[arg(long, value_enum, default_value_t = Position::Center)]
-    position: Position,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Position {
-    /// The middle
-    Center,
-    /// The upper end, where heads are
-    Top,
-    /// The lower end
-    Bottom,
-    /// The left end
-    Left,
-    /// The right end
-    Right,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct Crop {
-    #[command(flatten)]
-    target: Target,
-    #[command(flatten)]
-    shape: ShapeArgs,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct Pad {
-    #[command(flatten)]
-    target: Target,
-    #[command(flatten)]
-    shape: ShapeArgs,
-    /// What is added: white, black, grey, a colour as #ff8800, or `edge` for the pixels at the edge again and again.
-    #[arg(long, value_name = "COLOR", default_value = "white")]
-    color: String,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct Borders {
-    #[command(flatten)]
-    target: Target,
-    /// Also cuts off what is at one side alone and at least a tenth of it, which may be a plain background.
-    #[arg(long)]
-    one_side: bool,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct Flatten {
-    #[command(flatten)]
-    target: Target,
-    /// The colour: white, black, grey, or as #ff8800.
-    #[arg(long, value_name = "COLOR", default_value = "white")]
-    color: String,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[command(rename_all = "verbatim")]
-struct Masks {
-    #[command(flatten)]
-    scope: scope::Scope,
-    /// The folder for the masks, outside of the data set; each folder of images has one of its name in it.
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
-    /// Writes masks anew that are there already.
-    #[arg(long)]
-    overwrite: bool,
-}
 
 /// Does what is asked.
 ///
@@ -163,68 +31,26 @@ struct Masks {
 /// Whatever is wrong with options, folders or files.
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
-        What::Crop(Crop { target, shape }) => {
+        What::Crop(Crop { target, shape, detector }) => {
             let edit = ImageEdit::Crop { shape: shape.shape()?, anchor: shape.position.anchor() };
-            edit_images("crop", &edit, target)
+            edit_images("crop", &Wish { edit, eyes: detector.open()? }, target)
         }
+        What::Closeups(closeups) => closeups::run(closeups),
         What::Pad(Pad { target, shape, color }) => {
             let fill = if color == "edge" { Fill::Edge } else { Fill::Color(parsed_color(color)?) };
             let edit = ImageEdit::Pad { shape: shape.shape()?, anchor: shape.position.anchor(), fill };
-            edit_images("pad", &edit, target)
+            edit_images("pad", &Wish::of(edit), target)
         }
         What::Borders(Borders { target, one_side }) => {
-            edit_images("borders", &ImageEdit::RemoveBorders { one_side: *one_side }, target)
+            edit_images("borders", &Wish::of(ImageEdit::RemoveBorders { one_side: *one_side }), target)
         }
         What::Flatten(Flatten { target, color }) => {
-            edit_images("flatten", &ImageEdit::Flatten(parsed_color(color)?), target)
+            edit_images("flatten", &Wish::of(ImageEdit::Flatten(parsed_color(color)?)), target)
         }
-        What::Masks(masks) => write_masks(masks),
+        What::Masks(args) => masks::run(args),
         What::Undo(undo) => past::undo(undo),
         What::Redo(redo) => past::redo(redo),
         What::History(history) => past::history(history),
-    }
-}
-
-impl ShapeArgs {
-    fn shape(&self) -> Result<Shape> {
-        if let Some(ratio) = &self.ratio {
-            let sides = ratio
-                .split_once(':')
-                .and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)));
-            return match sides {
-                Some((width, height)) if width > 0 && height > 0 => Ok(Shape::Ratio(width, height)),
-                _ => bail!("--ratio: {} is no ratio; write width:height, such as 2:3", Shown(ratio)),
-            };
-        }
-        let wrong = || anyhow!("--resolution: {} is no size; write 512 or 512,768", Shown(&self.resolution));
-        let sides: Option<Vec<u32>> = self.resolution.split(',').map(|side| side.trim().parse().ok()).collect();
-        let resolution = match sides.as_deref() {
-            Some([side]) => (*side, *side),
-            Some([width, height]) => (*width, *height),
-            _ => return Err(wrong()),
-        };
-        let step = self.bucket_reso_steps.max(1);
-        let (short, long) = (resolution.0.min(resolution.1), resolution.0.max(resolution.1).min(1 << 16));
-        let buckets = Buckets {
-            // As training rounds what is not given.
-            min: self.min_bucket_reso.unwrap_or_else(|| (short.min(256) / step * step).max(step)),
-            max: self.max_bucket_reso.unwrap_or_else(|| long.max(1024).next_multiple_of(step)),
-            step,
-            no_upscale: self.bucket_no_upscale,
-        };
-        Ok(Shape::Bucket(Rule::new(resolution, Some(&buckets))?))
-    }
-}
-
-impl Position {
-    fn anchor(self) -> Anchor {
-        match self {
-            Self::Center => Anchor::Center,
-            Self::Top => Anchor::Top,
-            Self::Bottom => Anchor::Bottom,
-            Self::Left => Anchor::Left,
-            Self::Right => Anchor::Right,
-        }
     }
 }
 
@@ -243,6 +69,40 @@ fn parsed_color(text: &str) -> Result<[u8; 3]> {
     bail!("--color: {} is no colour; write white, black, grey, or one such as #ff8800", Shown(text))
 }
 
+/// An edit, and who looks where it is done.
+struct Wish {
+    edit: ImageEdit,
+    eyes: Option<Eyes>,
+}
+
+impl Wish {
+    /// An edit that looks at nothing.
+    fn of(edit: ImageEdit) -> Self {
+        Self { edit, eyes: None }
+    }
+
+    /// The edit of one image: what is seen in it stays in the middle of a crop.
+    fn of_picture(&self, picture: &Picture) -> Result<ImageEdit> {
+        let mut edit = self.edit.clone();
+        if let (Some(eyes), ImageEdit::Crop { anchor, .. }) = (&self.eyes, &mut edit)
+            && let Some([x, y]) = middle(&eyes.areas(&pillow::without_alpha(picture.pixels()))?)
+        {
+            *anchor = Anchor::Point(x, y);
+        }
+        Ok(edit)
+    }
+}
+
+/// The middle of all that is seen.
+fn middle(areas: &[FoundArea]) -> Option<[u32; 2]> {
+    let mut all = areas.first()?.detection.bounds;
+    for FoundArea { detection, .. } in areas {
+        let [left, top, right, bottom] = detection.bounds;
+        all = [all[0].min(left), all[1].min(top), all[2].max(right), all[3].max(bottom)];
+    }
+    Some([(all[0] + all[2]) / 2.0, (all[1] + all[3]) / 2.0].map(|place| place.round() as u32))
+}
+
 /// What became of the images.
 #[derive(Default)]
 struct Report {
@@ -253,7 +113,7 @@ struct Report {
     costs: Vec<&'static str>,
 }
 
-fn edit_images(verb: &str, edit: &ImageEdit, target: &Target) -> Result<ExitCode> {
+fn edit_images(verb: &str, wish: &Wish, target: &Target) -> Result<ExitCode> {
     let found = target.scope.find()?;
     let images: Vec<&PathBuf> = found.entries().flat_map(|entry| &entry.images).collect();
     let mut report = Report::default();
@@ -269,7 +129,7 @@ fn edit_images(verb: &str, edit: &ImageEdit, target: &Target) -> Result<ExitCode
                 continue;
             }
         };
-        let pixels = match edit.act_on(&picture) {
+        let pixels = match wish.of_picture(&picture)?.act_on(&picture) {
             Edited::Pixels(pixels) => pixels,
             Edited::Nothing => continue,
             Edited::NoPlace => {
@@ -279,7 +139,7 @@ fn edit_images(verb: &str, edit: &ImageEdit, target: &Target) -> Result<ExitCode
             }
         };
         let before = picture.pixels().size();
-        report.costs.extend(picture.cost());
+        report.costs.extend(picture.costs());
         report.changed += 1;
         if target.dry_run {
             if target.all || report.changed <= SOME {
@@ -332,53 +192,4 @@ fn tell(report: &Report, target: &Target, images: usize, home: &Home) {
         Shown(originals.display()),
         scope::typed(&target.scope.folder)
     ));
-}
-
-fn write_masks(args: &Masks) -> Result<ExitCode> {
-    let found = args.scope.find()?;
-    let home = Home::of(&args.scope.folder)?;
-    let out = std::path::absolute(&args.out)?;
-    if out.starts_with(home.root()) {
-        bail!(
-            "--out {}: it is in the data set, where masks would be trained on; name another folder",
-            Shown(out.display())
-        );
-    }
-    let mut written = 0;
-    let mut kept = 0;
-    let mut opaque = 0;
-    for entry in found.entries() {
-        let folder = found.set.folder(entry);
-        for image in &entry.images {
-            let target = mask_path(&out, &folder.name, image);
-            if target.exists() && !args.overwrite {
-                kept += 1;
-                continue;
-            }
-            match mask(image) {
-                Ok(Some(bytes)) => {
-                    whole_file::write(&target, |file| file.write_all(&bytes))?;
-                    written += 1;
-                }
-                Ok(None) => opaque += 1,
-                Err(error) => terminal::say(&format!("note: {}", Shown(error))),
-            }
-        }
-    }
-    if opaque > 0 {
-        let opaque = count(opaque, "image");
-        terminal::say(&format!("note: {opaque} opaque everywhere and without a mask"));
-        terminal::say("note: training asks for a mask of each image, so keep those without in a folder of their own");
-    }
-    if kept > 0 {
-        terminal::say(&format!("note: {} there already; --overwrite writes them anew", count(kept, "mask")));
-    }
-    terminal::say(&format!("{} written into {}", count(written, "mask"), Shown(args.out.display())));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Where the mask of an image goes: as `--conditioning_data_dir` looks for it.
-fn mask_path(out: &Path, folder: &str, image: &Path) -> PathBuf {
-    let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    out.join(folder).join(format!("{stem}.png"))
 }

@@ -88,6 +88,10 @@ pub struct ChoiceArgs {
     /// Leaves out tags that fewer images of the folder have.
     #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
     pub min_images: Option<u32>,
+    /// Makes one of tags that say one thing: of `boots, red footwear, red boots` only the last, as lorabake tags consolidate
+    /// does. Captions that are there keep what they have.
+    #[arg(long)]
+    pub consolidate: bool,
     /// Tags that are left out, separated as in captions.
     #[arg(long, value_name = "TAGS", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub undesired_tags: String,

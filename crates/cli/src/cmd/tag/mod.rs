@@ -18,7 +18,7 @@ use lorabake_vision::tagger::{Opinion, SelfTest, Wording, combined};
 pub use args::Args;
 use asking::{Asking, Seen};
 use captions::Captions;
-use lorabake_tags::change::Existing;
+use lorabake_tags::change::{Existing, consolidated};
 
 use crate::progress::Counter;
 use crate::stop;
@@ -143,7 +143,10 @@ impl Work<'_> {
             opinions.push(Opinion { scores: &row.scores, choice: &tagger.choice });
         }
         let tags = combined(&opinions, self.args.tagger.combine);
-        let words = self.wording.words(&tags);
+        let mut words = self.wording.words(&tags);
+        if self.args.choice.consolidate {
+            words = consolidated(words);
+        }
         for word in &words {
             let place = frequencies.len();
             let known = frequencies.entry(word.clone()).or_insert(Frequency { images: 0, place });

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use lorabake_recipe::count;
-use lorabake_tags::change::{Change, Outcome};
+use lorabake_tags::change::{Change, Outcome, lost};
 use lorabake_tags::filter::Pattern;
+use lorabake_tags::text::MOST_BYTES;
 use lorabake_tags::{CaptionFile, Counts, Edit};
 
 use super::args::Target;
@@ -32,6 +33,15 @@ pub(super) fn on_found(verb: &str, change: &Change, target: &Target, found: Foun
         let outcome = change.act_on(&mut caption, &found.set.activation(entry), &counts, target.prose);
         if outcome == Outcome::Prose {
             prose += 1;
+        }
+        refuse_long(&caption)?;
+        if let (Change::Replace(_), Some(tag)) = (change, lost(&found.set.activation(entry), &entry.caption, &caption))
+        {
+            bail!(
+                "TEXT: it would take {}, the activation tag, out of {}; write another tag as NEW, or give --activation none",
+                Shown(tag),
+                Shown(found.shown(&target.scope.folder, caption.path()))
+            );
         }
         if caption.edit().is_some() {
             changed.push(caption);
@@ -82,6 +92,17 @@ fn tell_unmarked(mut found: Found, changed: Vec<CaptionFile>) {
              `--only is:unmarked` means those"
         ));
     }
+}
+
+/// A caption that no program would read any more is not written.
+fn refuse_long(caption: &CaptionFile) -> Result<()> {
+    if caption.edit().is_some() && caption.to_bytes().len() as u64 > MOST_BYTES {
+        bail!(
+            "{}: its caption would be longer than 64 kB, which is not trained; replace less",
+            Shown(caption.path().display())
+        );
+    }
+    Ok(())
 }
 
 /// An activation tag that is named is not taken out by the way.

@@ -81,6 +81,11 @@ fn replaced(replace: &Replace) -> Result<Change> {
     if replace.text.is_empty() {
         bail!("TEXT: it is empty; write what is to be replaced");
     }
+    for (what, text) in [("TEXT", &replace.text), ("NEW", &replace.with)] {
+        if text.contains(['\n', '\r']) {
+            bail!("{what}: it holds a line break; only the first line of a caption is trained, so leave it out");
+        }
+    }
     let find = if replace.regex {
         Find::regex(&replace.text).map_err(|problem| anyhow!("TEXT: {problem}"))?
     } else {
