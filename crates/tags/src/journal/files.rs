@@ -128,6 +128,19 @@ impl Files {
         Ok(())
     }
 
+    /// Those files that are one with others by hard links, which writing parts.
+    pub(super) fn shared(&self, tasks: &[Task]) -> Vec<PathBuf> {
+        let mut shared = Vec::new();
+        for task in tasks {
+            if let Change::Write { at, .. } = &task.change
+                && has_other_names(&self.home.path(at))
+            {
+                shared.push(self.home.path(at));
+            }
+        }
+        shared
+    }
+
     /// Makes changes, in their order or, where they do not touch each other, several at a time.
     pub(super) fn make(&self, tasks: &[Task]) -> Result<(), Error> {
         let only_writes = tasks.iter().all(|task| matches!(task.change, Change::Write { .. }));
@@ -273,6 +286,19 @@ impl Files {
         }
         Err(Error::file(&path, "another program has changed this original, so that it cannot be put back"))
     }
+}
+
+/// Whether a file has further names, where the system tells.
+#[cfg(unix)]
+fn has_other_names(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.symlink_metadata().is_ok_and(|about| about.is_file() && about.nlink() > 1)
+}
+
+/// Whether a file has further names: not told here.
+#[cfg(not(unix))]
+fn has_other_names(_path: &Path) -> bool {
+    false
 }
 
 /// Writes a file; its name comes to the disk with its folder.

@@ -10,6 +10,7 @@ mod files;
 mod home;
 mod log;
 mod record;
+mod set_lock;
 mod snapshot;
 mod spot;
 
@@ -81,8 +82,17 @@ pub struct Recovered {
 pub struct Journal {
     files: Files,
     log: Log,
-    lock: Option<LockFile>,
+    lock: Option<Locks>,
     recovered: Option<Recovered>,
+    /// Files that have been parted from others of their content.
+    parted: Vec<PathBuf>,
+}
+
+/// What keeps other programs out: of the journal, and of the data set.
+#[derive(Debug)]
+struct Locks {
+    _journal: LockFile,
+    _set: Option<LockFile>,
 }
 
 impl Journal {
@@ -102,7 +112,8 @@ impl Journal {
     pub fn of(home: Home) -> Result<Self, Error> {
         let path = home.journal().join(JOURNAL);
         let lock = if home.journal().is_dir() { take_lock(&home)? } else { None };
-        let mut journal = Self { log: Log::read(&path)?, files: Files { home }, lock, recovered: None };
+        let mut journal =
+            Self { log: Log::read(&path)?, files: Files { home }, lock, recovered: None, parted: Vec::new() };
         journal.recover()?;
         Ok(journal)
     }
@@ -115,6 +126,12 @@ impl Journal {
     /// What was found half done when the journal was opened.
     pub fn recovered(&self) -> Option<&Recovered> {
         self.recovered.as_ref()
+    }
+
+    /// Files that were one with others (hard links) before they were written, and are no longer: those keep the old content.
+    /// Only systems that tell of it.
+    pub fn parted(&self) -> &[PathBuf] {
+        &self.parted
     }
 
     /// Makes changes of files, all or none, as one action; returns its number, `None` if there is nothing to do.
@@ -227,6 +244,7 @@ impl Journal {
             return Err(Error::Changed { paths, remedy });
         }
         self.files.keep(&tasks)?;
+        let parted = self.files.shared(&tasks);
         let changes: Vec<Change> = tasks.iter().map(|task| task.change.clone()).collect();
         self.log.begin(step, &changes)?;
         if let Err(error) = self.files.make(&tasks) {
@@ -235,6 +253,7 @@ impl Journal {
             self.log.end(Ended::TakenBack)?;
             return Err(error);
         }
+        self.parted.extend(parted);
         self.log.end(Ended::Done)
     }
 
@@ -337,10 +356,10 @@ impl Action<'_> {
     }
 }
 
-fn take_lock(home: &Home) -> Result<Option<LockFile>, Error> {
+fn take_lock(home: &Home) -> Result<Option<Locks>, Error> {
     let path = home.journal().join(LOCK);
     match LockFile::take(&path).map_err(|error| Error::io(&path, "written", &error))? {
-        Taking::Taken(lock) => Ok(Some(lock)),
+        Taking::Taken(lock) => Ok(Some(Locks { _journal: lock, _set: set_lock::take(home.root())? })),
         Taking::Busy => Err(Error::Busy { folder: home.root().to_owned() }),
         Taking::Unknown => Ok(None),
     }

@@ -375,3 +375,38 @@ fn many_files_are_one_action() {
     set.journal().apply("add", &edits).unwrap_err();
     assert_eq!(set.content(), now);
 }
+
+/// Two journals, and a folder within the data set: whoever comes second is told, and later may.
+#[test]
+fn programs_with_other_journals_notice_each_other() {
+    let set = Set::new(&[("a/1.txt", b"a"), ("a/1.png", b""), ("b/2.txt", b"b"), ("b/2.png", b"")]);
+    let home = |folder: &str, journal: &str| {
+        lorabake_tags::journal::Home::with_journal(&set.path(folder), &set.beside_path(journal)).unwrap()
+    };
+    let mut whole = Journal::of(home("", "one")).unwrap();
+    whole.apply("first", &[write(&set, "a/1.txt", Some(b"a"), b"A")]).unwrap();
+    for (folder, journal) in [("", "two"), ("a", "three")] {
+        let mut other = Journal::of(home(folder, journal)).unwrap();
+        let error = other.apply("second", &[write(&set, "a/1.txt", Some(b"A"), b"B")]).unwrap_err();
+        assert!(matches!(error, Error::Busy { .. }), "{error}");
+    }
+    drop(whole);
+    let mut inner = Journal::of(home("a", "three")).unwrap();
+    inner.apply("second", &[write(&set, "a/1.txt", Some(b"A"), b"B")]).unwrap();
+    // A folder beside it is nobody's business.
+    Journal::of(home("b", "four")).unwrap().apply("third", &[write(&set, "b/2.txt", Some(b"b"), b"C")]).unwrap();
+    let error = Journal::of(home("", "one")).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_with_several_names_are_told() {
+    let set = Set::new(&[("a.txt", b"a"), ("b.txt", b"b")]);
+    std::fs::hard_link(set.path("a.txt"), set.beside_path("elsewhere.txt")).unwrap();
+    let mut journal = set.journal();
+    let edits = [write(&set, "a.txt", Some(b"a"), b"A"), write(&set, "b.txt", Some(b"b"), b"B")];
+    journal.apply("both", &edits).unwrap();
+    assert_eq!(journal.parted(), [set.path("a.txt")]);
+    assert_eq!(std::fs::read(set.beside_path("elsewhere.txt")).unwrap(), b"a");
+}
