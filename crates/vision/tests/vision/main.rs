@@ -2,6 +2,7 @@
 //! `oracle/detector_golden.py`).
 
 mod detectors;
+mod imgutils;
 mod taggers;
 
 use std::path::{Path, PathBuf};
