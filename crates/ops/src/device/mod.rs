@@ -13,8 +13,8 @@ mod bands;
 mod conv_gradient;
 #[cfg(feature = "cube")]
 mod cube;
-mod eighths;
 pub mod cuda;
+mod eighths;
 mod norm;
 mod precision;
 mod vector;
