@@ -18,15 +18,17 @@ struct Sizes {
 }
 
 /// All of them.
-pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
+pub fn cases([common, large, _]: [Card; 3]) -> Vec<Case> {
     let of = |batch, heads, s, t, d| Sizes { batch, heads, s, t, d };
     let none = Mask::None;
     vec![
         // A head that is padded to one that there is; queries and keys of an odd bucket and of a prompt.
         both_ways(Case::new("attention_8", common), of(2, 3, 21, 13, 8), none),
         both_ways(Case::new("attention_40", large), of(1, 2, 135, 77, 40), none),
-        both_ways(Case::new("attention_64", common), of(2, 1, 66, 66, 64), none),
-        both_ways(Case::new("attention_80", common), of(1, 2, 56, 154, 80), none),
+        both_ways(Case::new("attention_64", large), of(2, 1, 66, 66, 64), none),
+        both_ways(Case::new("attention_80", large), of(1, 2, 56, 154, 80), none),
+        both_ways(Case::new("attention_64_small_tile", common), of(1, 1, 70, 77, 64), none),
+        both_ways(Case::new("attention_72", common), of(1, 1, 37, 21, 72), none),
         both_ways(Case::new("attention_160", common), of(1, 1, 70, 77, 160), none),
         both_ways(Case::new("attention_causal", common), of(1, 2, 77, 77, 64), Mask::Causal),
         forward(Case::new("attention_vae", common), of(1, 1, 70, 70, 512)),

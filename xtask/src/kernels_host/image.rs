@@ -19,7 +19,7 @@ struct Sizes {
 }
 
 /// All of them.
-pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
+pub fn cases([common, large, medium]: [Card; 3]) -> Vec<Case> {
     let of = |sides: [usize; 3], channels: [usize; 2], strided: [usize; 3]| {
         let [batch, height, width] = sides;
         let [inputs, outputs] = channels;
@@ -34,9 +34,11 @@ pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
         convolution(Case::new("conv_in", common), of([2, 9, 7], [4, 32], same), bf16),
         convolution(Case::new("conv_out", common), of([1, 8, 5], [48, 4], same), bf16),
         convolution(Case::new("conv_large_tile", large), of([1, 13, 11], [80, 272], same), bf16),
+        convolution(Case::new("conv_medium_tile", medium), of([1, 13, 11], [48, 144], same), bf16),
         convolution(Case::new("conv_halves", common), of([2, 9, 8], [32, 48], halved), bf16),
         convolution(Case::new("conv_halves_even", large), of([1, 12, 10], [32, 80], halved), bf16),
         convolution(Case::new("conv_int8", common), of([1, 7, 9], [128, 48], same), WeightDtype::Int8),
+        convolution(Case::new("conv_int8_medium_tile", medium), of([1, 12, 11], [64, 144], same), WeightDtype::Int8),
         convolution(Case::new("conv_int8_padded", common), of([1, 5, 6], [80, 20], same), WeightDtype::Int8),
         halved_unpadded(Case::new("conv_vae_halves", common), of([1, 9, 11], [32, 32], [3, 2, 0])),
         pointwise(Case::new("conv_pointwise", common), of([2, 5, 7], [96, 32], [1, 1, 0])),

@@ -19,7 +19,7 @@ struct Sizes {
 }
 
 /// All of them.
-pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
+pub fn cases([common, large, medium]: [Card; 3]) -> Vec<Case> {
     let of = |batch, tokens, inputs, outputs, rank| Sizes { batch, tokens, inputs, outputs, rank };
     let bf16 = WeightDtype::Bf16;
     vec![
@@ -27,9 +27,11 @@ pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
         layer(Case::new("linear_padded", common), of(1, 7, 20, 36, 3), bf16),
         layer(Case::new("linear_lora", common), of(3, 77, 80, 144, 16), bf16),
         layer(Case::new("linear_large_tile", large), of(1, 140, 96, 272, 20), bf16),
+        layer(Case::new("linear_medium_tile", medium), of(1, 140, 80, 144, 16), bf16),
         layer(Case::new("linear_few_rows", common), of(3, 1, 144, 64, 0), bf16),
         layer(Case::new("linear_int8", common), of(1, 77, 320, 80, 40), WeightDtype::Int8),
         layer(Case::new("linear_int8_large_tile", large), of(1, 130, 192, 144, 0), WeightDtype::Int8),
+        layer(Case::new("linear_int8_few_rows", common), of(1, 5, 128, 64, 0), WeightDtype::Int8),
         layer(Case::new("linear_int8_padded", common), of(1, 33, 80, 24, 4), WeightDtype::Int8),
     ]
 }

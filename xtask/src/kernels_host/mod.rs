@@ -20,9 +20,12 @@ use anyhow::{Context, Result, ensure};
 use case::Case;
 use lorabake_ops::cuda::{Card, Target};
 
-/// Two cards: an RTX 3060, for which small operations get the smallest tiles, and one so small that it gets the largest.
-const CARDS: [Card; 2] =
-    [Card { target: Target::Sm80, multiprocessors: 28 }, Card { target: Target::Sm90a, multiprocessors: 1 }];
+/// An RTX 3060, for which small operations get the smallest tiles, and two so small that they get the largest of a target.
+const CARDS: [Card; 3] = [
+    Card { target: Target::Sm80, multiprocessors: 28 },
+    Card { target: Target::Sm90a, multiprocessors: 1 },
+    Card { target: Target::Sm80, multiprocessors: 1 },
+];
 
 fn cases() -> Vec<Case> {
     let mut cases = linear::cases(CARDS);

@@ -9,12 +9,13 @@ use lorabake_ops::{LayerNorm, WeightDtype, geglu, quick_gelu};
 use super::case::{Case, numbers, numbers_of, tensor, tracked};
 
 /// All of them.
-pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
+pub fn cases([common, large, _]: [Card; 3]) -> Vec<Case> {
     vec![
         norm(Case::new("layer_norm_48", common), 48),
         norm(Case::new("layer_norm_640", large), 640),
         norm(Case::new("layer_norm_1280", common), 1280),
         elementwise(Case::new("geglu", common), [160, 80], gate, gate_backward, |x| geglu(x, WeightDtype::F32)),
+        elementwise(Case::new("gelu", common), [48, 48], exact, exact_backward, gelu),
         elementwise(Case::new("quick_gelu", common), [48, 48], quick, quick_backward, quick_gelu),
     ]
 }
@@ -28,6 +29,21 @@ fn gate(on: &mut Recording, x: &Buffer<usize>) -> Buffer<usize> {
 
 fn gate_backward(on: &mut Recording, x: &Buffer<usize>, dy: &Buffer<usize>) -> Buffer<usize> {
     gated_backward(on, x, dy).expect("served")
+}
+
+fn exact(on: &mut Recording, x: &Buffer<usize>) -> Buffer<usize> {
+    curved(on, Curve::Gelu, x).expect("served")
+}
+
+fn exact_backward(on: &mut Recording, x: &Buffer<usize>, dy: &Buffer<usize>) -> Buffer<usize> {
+    curved_backward(on, Curve::Gelu, x, dy).expect("served")
+}
+
+/// The exact GELU both ways: GEGLU of ones.
+fn gelu(x: Tensor<3>) -> Tensor<3> {
+    let shape = x.dims();
+    let ones = tensor(&vec![1.0; shape.iter().product()], shape).autodiff();
+    geglu(Tensor::cat(vec![ones, x], 2), WeightDtype::F32)
 }
 
 fn quick(on: &mut Recording, x: &Buffer<usize>) -> Buffer<usize> {

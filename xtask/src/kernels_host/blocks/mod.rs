@@ -15,7 +15,7 @@ use transformer::{Block, Heads};
 use super::case::{Case, numbers, numbers_of, tensor, tracked};
 
 /// All of them.
-pub fn cases([common, large]: [Card; 2]) -> Vec<Case> {
+pub fn cases([common, large, _]: [Card; 3]) -> Vec<Case> {
     vec![
         residual_block(Case::new("block_residual", common)),
         transformer_block(Case::new("block_transformer", common)),
