@@ -191,9 +191,6 @@ fn like(path: &Path) -> Result<PictureSettings> {
             "note: --like: it was decoded with the VAE {vae}; give it by --vae if it is not the model's"
         ));
     }
-    if !settings.detailer.is_empty() {
-        terminal::say("note: --like: what ADetailer did is not repeated by itself; give its detector by --detailer");
-    }
     Ok(settings)
 }
 

@@ -134,3 +134,60 @@ fn what_is_wrong_is_told_before_anything_is_painted() {
     class.refused(1, &["--detailer: the detector finds no `dog`; use warm"]);
     assert!(!sandbox.path("a.png").exists());
 }
+
+#[test]
+fn a_detailed_picture_is_repeated_from_its_text() {
+    let sandbox = Sandbox::new();
+    let warm = detector("warm.onnx");
+    let most =
+        ["--detailer_most=1", "--ad_confidence=0.2", "--detailer_prompt=a yellow star", "--ad_denoising_strength=0.8"];
+    assert_eq!(heart(&sandbox, "first.png", &[&[warm.as_str()], &most[..]].concat()).code, 0);
+    let folder = format!("--detailer_dir={}", Path::new(&warm[11..]).parent().unwrap().display());
+    let again = sandbox.run(&["generate", "--like=first.png", "--threads=1", "--out=again.png", &folder]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(differing(&sandbox, "first.png", "again.png"), None, "{}", again.stderr);
+    // A typed option wins, the rest is the picture's.
+    let other = sandbox.run(&[
+        "generate",
+        "--like=first.png",
+        "--threads=1",
+        "--out=other.png",
+        &warm,
+        "--detailer_denoise=0.3",
+    ]);
+    assert_eq!(other.code, 0, "{}", other.stderr);
+    let text = read_text(&sandbox.path("other.png")).unwrap();
+    assert!(text.contains("ADetailer prompt: a yellow star, ADetailer confidence: 0.2"), "{text}");
+    assert!(text.contains("ADetailer denoising strength: 0.3"), "{text}");
+    let without = sandbox.run(&["generate", "--like=first.png", "--threads=1", "--out=without.png"]);
+    assert!(
+        without.stderr.contains("what ADetailer did with warm.onnx is left out: give the folder"),
+        "{}",
+        without.stderr
+    );
+    let empty = sandbox.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let none = sandbox.run(&["generate", "--like=first.png", "--out=none.png", "--detailer_dir=empty"]);
+    none.refused(1, &["warm.onnx"]);
+}
+
+#[test]
+fn details_may_have_a_checkpoint_of_their_own() {
+    let sandbox = Sandbox::new();
+    let warm = detector("warm.onnx");
+    let pocket = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/pocket/pocket.safetensors");
+    let most = ["--detailer_most=1", "--ad_confidence=0.2", "--ad_denoising_strength=0.8"];
+    assert_eq!(heart(&sandbox, "plain.png", &[&[warm.as_str()], &most[..]].concat()).code, 0);
+    // The same networks from a file paint the same.
+    let own = format!("--detailer_checkpoint={}", pocket.display());
+    let done = heart(&sandbox, "own.png", &[&[warm.as_str(), &own], &most[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(differing(&sandbox, "plain.png", "own.png"), None);
+    let text = read_text(&sandbox.path("own.png")).unwrap();
+    let key = "ADetailer use separate checkpoint: True, ADetailer checkpoint: pocket.safetensors";
+    assert!(text.contains(key), "{text}");
+    heart(&sandbox, "none.png", &[&warm, "--detailer_checkpoint=none.safetensors"])
+        .refused(1, &["--detailer_checkpoint", "none.safetensors"]);
+    heart(&sandbox, "none.png", &[&warm, "--detailer_control_model=none.safetensors"])
+        .refused(1, &["--detailer_control_model none.safetensors: there is no such file; "]);
+}

@@ -84,6 +84,7 @@ pub fn detail(
             let texts = [prompt, negative.unwrap_or_default()];
             let settings = unit.settings(base.settings, region, index, texts);
             let originals = unit.originals(finished.painted.image.clone(), region, base.originals);
+            let originals = originals.map_err(|why| anyhow!("--detailer: {why}"))?;
             let Ordered { order, .. } = Order::of(&settings, base.library, &originals, base.side)
                 .map_err(|why| anyhow!("--detailer: {why}"))?;
             let result = paint(easel, &order, Which { unit: number, area: index, of: areas.len() })?;

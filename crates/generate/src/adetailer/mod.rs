@@ -5,6 +5,7 @@
 //! boxes      what is found  → what counts, in order
 //! regions    masks          → masks moved, grown, merged
 //! unit       settings of one detector → those of an area, and a picture's text
+//! told       a picture's text → settings of its detectors
 //! detail     a finished picture → the same with all areas painted again
 //! ```
 //!
@@ -18,6 +19,7 @@ mod detail;
 mod finder;
 mod prompts;
 mod regions;
+mod told;
 mod unit;
 
 pub use area_mask::AreaMask;
@@ -27,4 +29,5 @@ pub use detail::{Base, OpenUnit, Paints, Which, detail};
 pub use finder::{Finder, FoundArea};
 pub use prompts::prompts;
 pub use regions::{MaskShape, Merge, Region, regions};
-pub use unit::{Instead, Unit};
+pub use told::{ToldUnits, told_units};
+pub use unit::{DetailControl, Instead, OwnModel, Unit};

@@ -1,13 +1,14 @@
 //! What is asked of one detector: ADetailer's settings of a tab, and its keys in a picture's text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use lorabake_pixels::Gray;
+use lorabake_pixels::{Gray, Rgb};
 
 use super::boxes::{Choice, KeepBy, choose};
 use super::denoise::dynamic_denoise;
 use super::finder::FoundArea;
 use super::regions::{MaskShape, Merge, Region, regions};
+use crate::control::UnitText;
 use crate::from_settings::Originals;
 use crate::png_text::{Entries, PictureSettings, Value};
 
@@ -40,6 +41,28 @@ pub struct Unit {
     pub size: Option<[usize; 2]>,
     /// What else of the picture's settings is another.
     pub instead: Instead,
+    /// The networks that paint, if they are others than the picture's.
+    pub own: OwnModel,
+    /// A ControlNet, which follows the picture itself.
+    pub control: Option<DetailControl>,
+}
+
+/// Networks of a unit's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnModel {
+    /// The checkpoint.
+    pub checkpoint: Option<PathBuf>,
+    /// The VAE.
+    pub vae: Option<PathBuf>,
+}
+
+/// A ControlNet of a unit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DetailControl {
+    /// The net's file.
+    pub model: PathBuf,
+    /// How it acts.
+    pub settings: UnitText,
 }
 
 /// Settings that are others than the picture's.
@@ -76,6 +99,8 @@ impl Unit {
             padding: Some(32),
             size: None,
             instead: Instead::default(),
+            own: OwnModel::default(),
+            control: None,
         }
     }
 
@@ -140,10 +165,18 @@ impl Unit {
     }
 
     /// What an area is painted from.
-    pub fn originals(&self, image: lorabake_pixels::Rgb, region: &Region, picture: &Originals) -> Originals {
+    ///
+    /// # Errors
+    /// What its ControlNet cannot do.
+    pub fn originals(&self, image: Rgb, region: &Region, picture: &Originals) -> Result<Originals, String> {
         let mask = &region.mask;
         let gray = Gray { width: mask.width as u32, height: mask.height as u32, data: mask.values.clone() };
-        Originals { image: Some(image), mask: Some(gray), step_rule: picture.step_rule, ..Originals::default() }
+        let mut control = Vec::new();
+        if let Some(DetailControl { model, settings }) = &self.control {
+            control.push(settings.unit(model.clone(), image.clone())?);
+        }
+        let step_rule = picture.step_rule;
+        Ok(Originals { image: Some(image), mask: Some(gray), step_rule, control, ..Originals::default() })
     }
 
     /// Puts the settings into a picture's text as ADetailer does; the second unit has the number 1.
@@ -155,7 +188,7 @@ impl Unit {
             _ => format!(" {}th", number + 1),
         };
         let mut put = |key: &str, value: Value| entries.put(&format!("ADetailer {key}{behind}"), value);
-        put("model", Value::Text(self.model.file_name().unwrap_or_default().to_string_lossy().into_owned()));
+        put("model", Value::Text(file_name(&self.model)));
         for (key, text) in [
             ("model classes", self.classes.join(",")),
             ("prompt", self.prompt.clone()),
@@ -212,6 +245,14 @@ impl Unit {
             put("use separate CFG scale", Value::Flag(true));
             put("CFG scale", Value::short(*scale));
         }
+        if let Some(checkpoint) = &self.own.checkpoint {
+            put("use separate checkpoint", Value::Flag(true));
+            put("checkpoint", Value::Text(file_name(checkpoint)));
+        }
+        if let Some(vae) = &self.own.vae {
+            put("use separate VAE", Value::Flag(true));
+            put("VAE", Value::Text(file_name(vae)));
+        }
         if let Some(sampler) = sampler {
             put("use separate sampler", Value::Flag(true));
             put("sampler", Value::Text(sampler.clone()));
@@ -225,7 +266,31 @@ impl Unit {
             put("use separate CLIP skip", Value::Flag(true));
             put("CLIP skip", Value::Whole(*skip as i64));
         }
+        self.put_control(put);
     }
+
+    /// What is as usual is left out.
+    fn put_control(&self, put: &mut impl FnMut(&str, Value)) {
+        let Some(DetailControl { model, settings }) = &self.control else { return };
+        let stem = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        put("ControlNet model", Value::Text(stem));
+        if let Some(module) = settings.module.as_deref().filter(|module| *module != "none") {
+            put("ControlNet module", Value::Text(module.to_owned()));
+        }
+        for (key, value, usual) in [
+            ("ControlNet weight", settings.weight, 1.0),
+            ("ControlNet guidance start", settings.start, 0.0),
+            ("ControlNet guidance end", settings.end, 1.0),
+        ] {
+            if let Some(value) = value.filter(|value| *value != usual) {
+                put(key, Value::short(value));
+            }
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use lorabake_generate::adetailer::{Choice, Instead, KeepBy, MaskShape, Merge, OpenUnit, Order, Unit};
+use anyhow::{Result, bail};
 
 use crate::picture_args::values;
 
@@ -96,6 +95,31 @@ pub struct DetailerArgs {
     /// The layer of the text encoder that counts, from its end. [default: the picture's]
     #[arg(long, value_name = "LAYERS", alias = "ad_clip_skip", value_parser = clap::value_parser!(u8).range(1..=12))]
     pub detailer_clip_skip: Vec<u8>,
+    /// Checkpoint that paints details, a file or a folder, or `same`. It stays in memory beside the picture's. [default: the
+    /// picture's]
+    #[arg(long, value_name = "FILE|FOLDER", alias = "ad_checkpoint")]
+    pub detailer_checkpoint: Vec<PathBuf>,
+    /// VAE of details, or `same`; with it the checkpoint is in memory twice. [default: the picture's]
+    #[arg(long, value_name = "FILE|FOLDER", alias = "ad_vae")]
+    pub detailer_vae: Vec<PathBuf>,
+    /// ControlNet that acts on details and follows the picture itself, or `none`.
+    #[arg(long, value_name = "FILE", alias = "ad_controlnet_model")]
+    pub detailer_control_model: Vec<PathBuf>,
+    /// What is made of the picture first, as for --control_module. [default: none]
+    #[arg(long, value_name = "NAME", alias = "ad_controlnet_module")]
+    pub detailer_control_module: Vec<String>,
+    /// How strongly it acts, from 0 to 2. [default: 1]
+    #[arg(long, value_name = "WEIGHT", alias = "ad_controlnet_weight")]
+    pub detailer_control_weight: Vec<f64>,
+    /// Share of the steps at which it begins. [default: 0]
+    #[arg(long, value_name = "SHARE", alias = "ad_controlnet_guidance_start", value_parser = values::share)]
+    pub detailer_control_guidance_start: Vec<f64>,
+    /// Share of the steps at which it ends. [default: 1]
+    #[arg(long, value_name = "SHARE", alias = "ad_controlnet_guidance_end", value_parser = values::share)]
+    pub detailer_control_guidance_end: Vec<f64>,
+    /// Folder of detectors, in which those that the picture of --like names are looked up; may be given several times.
+    #[arg(long, value_name = "FOLDER")]
+    pub detailer_dir: Vec<PathBuf>,
 }
 
 fn power(text: &str) -> Result<f64, String> {
@@ -104,95 +128,11 @@ fn power(text: &str) -> Result<f64, String> {
 }
 
 impl DetailerArgs {
-    /// The detectors with what is asked of them.
+    /// Refuses options that none of the `detectors` is left for.
     ///
     /// # Errors
-    /// When an option is given more often than there are detectors, or a detector is none.
-    pub fn units(&self) -> Result<Vec<OpenUnit>> {
-        self.check_counts()?;
-        let mut units = Vec::new();
-        for (index, path) in self.detailer.iter().enumerate() {
-            if path.to_string_lossy().starts_with("mediapipe_") {
-                bail!(
-                    "--detailer {}: MediaPipe's are not built in; name a YOLOv8 file, such as face_yolov8n.pt",
-                    path.display()
-                );
-            }
-            let path = values::there("--detailer", path)?;
-            let unit = self.unit(path.to_owned(), index);
-            units.push(OpenUnit::open(unit).context("--detailer")?);
-        }
-        Ok(units)
-    }
-
-    fn unit(&self, model: PathBuf, index: usize) -> Unit {
-        let plain = Unit::new(model);
-        let classes = self.detailer_classes.get(index).map_or("", String::as_str);
-        let is_whole = self.detailer_only_masked.get(index) == Some(&false);
-        let padding = self.detailer_padding.get(index).map_or(plain.padding, |padding| Some((*padding).into()));
-        let width = self.detailer_width.get(index);
-        let height = self.detailer_height.get(index).or(width);
-        let size = width.or(height).zip(height).map(|(width, height)| [*width as usize, *height as usize]);
-        Unit {
-            classes: classes.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
-            prompt: self.detailer_prompt.get(index).cloned().unwrap_or_default(),
-            negative_prompt: self.detailer_negative_prompt.get(index).cloned().unwrap_or_default(),
-            confidence: self.detailer_confidence.get(index).copied().unwrap_or(plain.confidence),
-            choice: self.choice(index),
-            shape: self.shape(index),
-            mask_blur: self.detailer_blur.get(index).map_or(plain.mask_blur, |blur| (*blur).into()),
-            denoise: self.detailer_denoise.get(index).copied().unwrap_or(plain.denoise),
-            denoise_power: self.detailer_denoise_power.get(index).copied().unwrap_or(plain.denoise_power),
-            padding: if is_whole { None } else { padding },
-            size,
-            instead: Instead {
-                steps: self.detailer_steps.get(index).map(|steps| usize::from(*steps)),
-                cfg_scale: self.detailer_cfg_scale.get(index).copied(),
-                sampler: self.detailer_sampler.get(index).cloned(),
-                scheduler: self.detailer_scheduler.get(index).cloned(),
-                noise_multiplier: self.detailer_noise_multiplier.get(index).copied(),
-                clip_skip: self.detailer_clip_skip.get(index).map(|layers| usize::from(*layers)),
-            },
-            ..plain
-        }
-    }
-
-    fn choice(&self, index: usize) -> Choice {
-        let plain = Choice::default();
-        Choice {
-            least_area: self.detailer_min_share.get(index).copied().unwrap_or(plain.least_area),
-            largest_area: self.detailer_max_share.get(index).copied().unwrap_or(plain.largest_area),
-            most: self.detailer_most.get(index).copied().unwrap_or(plain.most),
-            by: match self.detailer_keep.get(index).map(String::as_str) {
-                Some(name) if name.eq_ignore_ascii_case("confidence") => KeepBy::Confidence,
-                _ => KeepBy::Area,
-            },
-            order: match self.detailer_order.get(index).map(String::as_str) {
-                Some("left_to_right") => Order::LeftToRight,
-                Some("center_to_edge") => Order::CenterToEdge,
-                Some("area") => Order::Area,
-                _ => Order::None,
-            },
-        }
-    }
-
-    fn shape(&self, index: usize) -> MaskShape {
-        let plain = MaskShape::default();
-        MaskShape {
-            right: self.detailer_right.get(index).copied().unwrap_or(plain.right),
-            up: self.detailer_up.get(index).copied().unwrap_or(plain.up),
-            grow: self.detailer_grow.get(index).copied().unwrap_or(plain.grow),
-            merge: match self.detailer_merge.get(index).map(String::as_str) {
-                Some("merge") => Merge::Merge,
-                Some("merge_and_invert") => Merge::MergeAndInvert,
-                _ => Merge::None,
-            },
-        }
-    }
-
-    /// Refuses options that no detector is left for.
-    fn check_counts(&self) -> Result<()> {
-        let detectors = self.detailer.len();
+    /// The first such option.
+    pub fn check_counts(&self, detectors: usize) -> Result<()> {
         for (option, given) in [
             ("prompt", self.detailer_prompt.len()),
             ("negative_prompt", self.detailer_negative_prompt.len()),
@@ -220,6 +160,13 @@ impl DetailerArgs {
             ("scheduler", self.detailer_scheduler.len()),
             ("noise_multiplier", self.detailer_noise_multiplier.len()),
             ("clip_skip", self.detailer_clip_skip.len()),
+            ("checkpoint", self.detailer_checkpoint.len()),
+            ("vae", self.detailer_vae.len()),
+            ("control_model", self.detailer_control_model.len()),
+            ("control_module", self.detailer_control_module.len()),
+            ("control_weight", self.detailer_control_weight.len()),
+            ("control_guidance_start", self.detailer_control_guidance_start.len()),
+            ("control_guidance_end", self.detailer_control_guidance_end.len()),
         ] {
             if given > 0 && detectors == 0 {
                 bail!("--detailer_{option}: there is no detector; give --detailer FILE");

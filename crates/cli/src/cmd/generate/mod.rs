@@ -1,11 +1,14 @@
 //! `lorabake generate`: pictures from prompts, as the AUTOMATIC1111 web UI makes them.
 
+mod detail_units;
 mod detailer;
 mod output;
+mod own_easels;
 mod pictures;
 mod show;
 mod tokens;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -13,6 +16,7 @@ use anyhow::Result;
 use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::{Batch, Jobs};
 use crate::told::Told;
+use own_easels::OwnEasels;
 use pictures::Work;
 
 /// The options; their comments are the texts of `--help`.
@@ -43,8 +47,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let target = output.target(jobs.pictures.len())?;
     picture.model.set_threads()?;
-    let units = detailer.units()?;
+    let units = detailer.units(jobs.like.as_ref())?;
     let tiling = jobs.pictures.iter().any(|picture| picture.order.request.tiling);
+    let own = OwnEasels::new(&picture.model, &picture.library.embedding_dir, tiling);
+    own.check(&units)?;
     let easel = picture.model.easel(model, tiling, &picture.library.embedding_dir, &mut told)?;
-    pictures::paint_all(output, easel, &Work { jobs: &jobs, units: &units, target: &target })
+    let work = Work { jobs: &jobs, units: &units, target: &target, own: RefCell::new(own) };
+    pictures::paint_all(output, easel, &work)
 }

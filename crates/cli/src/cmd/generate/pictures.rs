@@ -1,5 +1,6 @@
 //! Paints the pictures of a command one after the other, and writes each as soon as it is done.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use lorabake_generate::picture_text::Told;
 use lorabake_generate::png_text::{Fields, PictureSettings};
 
 use super::output::{Naming, OutputArgs};
+use super::own_easels::OwnEasels;
 use crate::paint::{self, Preview, Stopped};
 use crate::picture_args::jobs::{Jobs, Picture};
 use crate::stop;
@@ -27,6 +29,8 @@ pub struct Work<'a> {
     pub units: &'a [OpenUnit],
     /// Where they go.
     pub target: &'a Target,
+    /// Networks of detectors' own.
+    pub own: RefCell<OwnEasels>,
 }
 
 /// Paints everything; pictures with the same networks share them.
@@ -34,7 +38,7 @@ pub struct Work<'a> {
 /// # Errors
 /// As [`Easel::paint`], and when a picture cannot be written.
 pub fn paint_all(output: &OutputArgs, mut easel: Easel, work: &Work<'_>) -> Result<ExitCode> {
-    let Work { jobs, target, .. } = *work;
+    let Work { jobs, target, .. } = work;
     if output.compare {
         return compare(easel, jobs, target);
     }
@@ -91,6 +95,8 @@ fn detailed(
     let Jobs { library, originals, side, .. } = work.jobs;
     let base = Base { settings: &picture.settings, library, originals, side: *side };
     let counts = detail(easel, work.units, base, &mut finished, &mut |easel, order, which| {
+        let mut own = work.own.borrow_mut();
+        let easel = own.of(&work.units[which.unit].unit.own)?.unwrap_or(easel);
         paint::hold(easel, order)?;
         paint::paint(easel, order, &format!("{name}, detail {} of {}", which.area + 1, which.of), None)
     })?;
