@@ -1,9 +1,9 @@
 """What dghs-imgutils makes of tags as text, beside which tests of `vision` hold ours.
 
 Usage: python oracle/imgutils_golden.py IMGUTILS/imgutils/tagging/format.py > crates/vision/tests/golden/imgutils.json
-The file is that of PyPI `dghs-imgutils` 0.19.0 (MIT); it is read by itself, so that nothing else of it is needed. Scores
-differ, since equal ones are sorted by name there and by the tagger's list here; a tag `_` is not among them, of which a
-space remains there and nothing here.
+The file is that of PyPI `dghs-imgutils` 0.19.0 (MIT); it is read by itself, so that nothing else of it is needed.
+Scores differ, since equal ones are sorted by name there and by the tagger's list here; a tag `_` is not
+among them, of which a space remains there and nothing here.
 """
 
 import importlib.util

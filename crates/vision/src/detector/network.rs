@@ -134,7 +134,8 @@ impl Detector {
             return Ok(Vec::new());
         }
         let Form::Boxes(Boxes { side, output, prototypes }) = self.form else {
-            return writing::detect(&self.network, picture, confidence);
+            let found = writing::detect(&self.network, picture, confidence)?;
+            return Ok(found.into_iter().map(|detection| Found { detection, mask: None }).collect());
         };
         let boxed = letterboxed(&image, side, Shape::Square);
         let mut values = Vec::with_capacity(boxed.rgb.len());

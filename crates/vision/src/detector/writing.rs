@@ -7,7 +7,6 @@ use lorabake_onnx::{Network, Side, Values};
 use lorabake_pixels::{Rgb, opencv};
 
 use super::boxes::Detection;
-use super::network::Found;
 use crate::error::Error;
 
 /// The class of what is found.
@@ -37,7 +36,7 @@ pub(super) fn is_writing(network: &Network) -> bool {
 ///
 /// # Errors
 /// When the network cannot be computed, or gives something else.
-pub(super) fn detect(network: &Network, picture: &Rgb, confidence: f32) -> Result<Vec<Found>, Error> {
+pub(super) fn detect(network: &Network, picture: &Rgb, confidence: f32) -> Result<Vec<Detection>, Error> {
     let size = seen_size(picture.size());
     let seen = if picture.size() == size { picture.clone() } else { opencv::linear(picture, size) };
     let mut values = Vec::with_capacity(seen.data.len());
@@ -62,10 +61,10 @@ pub(super) fn detect(network: &Network, picture: &Rgb, confidence: f32) -> Resul
             for (index, side) in sides.iter_mut().enumerate() {
                 *side = (f64::from(*side) * scale[index % 2]).clamp(0.0, f64::from(limit[index % 2])) as f32;
             }
-            found.push(Found { detection: Detection { sides, score: text.score, class: 0 }, mask: None });
+            found.push(Detection { sides, score: text.score, class: 0 });
         }
     }
-    found.sort_by(|one, other| other.detection.score.total_cmp(&one.detection.score));
+    found.sort_by(|one, other| other.score.total_cmp(&one.score));
     Ok(found)
 }
 
