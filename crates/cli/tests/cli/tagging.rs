@@ -142,6 +142,23 @@ fn new_captions_begin_with_the_activation_tag() {
 }
 
 #[test]
+fn one_tag_for_each_thing_if_asked() {
+    let sandbox = three();
+    let all = ["--thresh=0.05", "--existing=replace", "--tag_replacement=solo,red boots"];
+    assert_eq!(tag(&sandbox, &all).code, 0);
+    let has = |name: &str, wanted: &str| read(&sandbox, name).trim_end().split(", ").any(|word| word == wanted);
+    assert!(has("set/2.txt", "boots") && has("set/2.txt", "red boots"), "{}", read(&sandbox, "set/2.txt"));
+    assert_eq!(tag(&sandbox, &[&all[..], &["--consolidate"]].concat()).code, 0);
+    assert!(!has("set/2.txt", "boots") && has("set/2.txt", "red boots"), "{}", read(&sandbox, "set/2.txt"));
+    // Beside a caption that says more, nothing is added, and what it has stays.
+    sandbox.write("set/2.txt", "penny, red boots, hair, long hair\n");
+    let append = ["--thresh=0.05", "--existing=append", "--consolidate"];
+    assert_eq!(tag(&sandbox, &append).code, 0);
+    let caption = read(&sandbox, "set/2.txt");
+    assert!(caption.starts_with("penny, red boots, hair, long hair, ") && !has("set/2.txt", "boots"), "{caption}");
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let sandbox = three();
     let done = tag(&sandbox, &["--dry_run", "--existing", "replace"]);

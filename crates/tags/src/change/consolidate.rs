@@ -179,6 +179,21 @@ pub fn consolidated(tags: Vec<String>) -> Vec<String> {
     list
 }
 
+/// Of tags of a tagger those that say something beside a caption that is there: not `boots` beside its `red boots`. The caption's
+/// own tags stay.
+pub fn beside(caption: &CaptionFile, tags: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = caption.tags().map(folded).collect();
+    all.extend(tags.iter().map(|tag| folded(tag)));
+    let mut list = tags.to_vec();
+    for merge in merges_of(all.clone(), &Activation::none()) {
+        // What would have to be made of both is the user's business.
+        if all.contains(&merge.keep) {
+            list.retain(|tag| !merge.drop.contains(&folded(tag)));
+        }
+    }
+    list
+}
+
 /// What can be merged in a caption.
 fn merges(caption: &CaptionFile, activation: &Activation) -> Vec<Merge> {
     merges_of(caption.tags().map(folded).collect(), activation)
@@ -279,6 +294,10 @@ mod tests {
         assert_eq!(of("boots, red footwear, red boots"), "red boots");
         assert_eq!(of("red_footwear, boots, hat"), "red_boots, hat");
         assert_eq!(of("hat, sky"), "hat, sky");
+        let mut caption = CaptionFile::load(std::path::Path::new("/nowhere/a.txt"), ",").unwrap();
+        caption.set_line("penny, red boots, hat");
+        let new = ["boots", "red footwear", "black hat", "sky"].map(str::to_owned);
+        assert_eq!(beside(&caption, &new), ["black hat", "sky"]);
     }
 
     #[test]

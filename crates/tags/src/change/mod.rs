@@ -15,7 +15,7 @@ use crate::activation::Activation;
 use crate::caption_file::{CaptionFile, Kind};
 use crate::counts::Counts;
 
-pub use consolidate::{Proposal, consolidated, proposals};
+pub use consolidate::{Proposal, beside, consolidated, proposals};
 pub use existing::{Existing, write_tags};
 pub use order::{Order, dedupe};
 pub use put::Place;

@@ -15,11 +15,7 @@ pub const CHECK: Check = Check {
         scope: Scope::Image,
         what: "watermarks, signatures and other writing that tags tell of, or a --detector of writing sees; that no tag tells of \
                one proves nothing",
-        thresholds: &[Threshold::new(
-            "share",
-            0.005,
-            "a warning if a larger share of the image is writing that is seen",
-        )],
+        thresholds: &[Threshold::new("share", 0.005, "a hint if a larger share of the image is writing that is seen")],
     },
     run,
 };
@@ -50,11 +46,11 @@ fn run(set: &Set<'_>, found: &mut Found<'_>) {
             found.image(
                 index,
                 Told {
-                    level: Level::Warning,
                     number: share,
                     threshold: limit,
                     sentence: format!("{:.1} % of it is writing that is seen", 100.0 * share),
-                    remedy: "paint it out, or mask it: lorabake images masks --detector … --invert".to_owned(),
+                    remedy: "if it is, paint it out, or mask it: lorabake images masks --detector … --invert"
+                        .to_owned(),
                     ..Told::default()
                 },
             );

@@ -11,6 +11,7 @@ use lorabake_recipe::count;
 use lorabake_tags::journal::Home;
 use lorabake_tags::{Edit, Journal};
 
+use crate::cmd::tags::scope::tell_parted;
 use crate::terminal::{self, Shown};
 
 /// Stands for all fixes.
@@ -76,12 +77,19 @@ pub fn mend(set: &Set<'_>, report: &Report, wish: &Wish<'_>) -> Result<bool> {
     }
     let mut undo: Vec<String> = Vec::new();
     for (root, edits) in &by_set {
-        let applied = Journal::open(root).and_then(|mut journal| journal.apply(&title(names), edits));
-        if let Err(error) = applied {
-            if !undo.is_empty() {
-                terminal::say(&format!("note: some was changed before that; to take it back: {}", undo.join(" and ")));
+        let applied = Journal::open(root).and_then(|mut journal| {
+            journal.apply(&title(names), edits)?;
+            Ok(journal)
+        });
+        match applied {
+            Ok(journal) => tell_parted(&journal),
+            Err(error) => {
+                if !undo.is_empty() {
+                    let undo = undo.join(" and ");
+                    terminal::say(&format!("note: some was changed before that; to take it back: {undo}"));
+                }
+                return Err(error.into());
             }
-            return Err(error.into());
         }
         undo.push(format!("lorabake tags undo {}", crate::words::quoted(&root.to_string_lossy())));
     }

@@ -157,6 +157,7 @@ fn edit_images(verb: &str, wish: &Wish, target: &Target) -> Result<ExitCode> {
         action.apply(&edits)?;
     }
     tell(&report, target, images.len(), &home);
+    scope::tell_parted(&journal);
     Ok(ExitCode::SUCCESS)
 }
 

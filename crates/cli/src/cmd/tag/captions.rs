@@ -1,12 +1,13 @@
 //! Captions that are written: through the journal of the data set, so that it can be taken back.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use lorabake_data::scan::pairs::{Pair, class_words};
 use lorabake_recipe::count;
-use lorabake_tags::change::{Existing, write_tags};
+use lorabake_tags::change::{Existing, beside, write_tags};
 use lorabake_tags::journal::Action;
 use lorabake_tags::{Activation, CaptionFile, Journal};
 
@@ -19,6 +20,8 @@ const SHOWN: usize = 20;
 /// The captions of a data set while they are written.
 pub struct Captions<'j> {
     existing: Existing,
+    /// Whether each thing is said once.
+    consolidates: bool,
     separator: String,
     extension: String,
     /// The activation tags of each folder.
@@ -56,6 +59,7 @@ impl<'j> Captions<'j> {
         };
         Self {
             existing: args.output.existing(),
+            consolidates: args.choice.consolidate,
             separator,
             extension: args.output.extension().unwrap_or_else(|| ".txt".to_owned()),
             activations,
@@ -69,12 +73,17 @@ impl<'j> Captions<'j> {
     /// # Errors
     /// When the caption that is there cannot be read, was changed meanwhile, or cannot be written.
     pub fn put(&mut self, pair: &Pair, words: &[String], separator: &str) -> Result<bool> {
-        let path = pair.caption.clone().unwrap_or_else(|| beside(&pair.image, &self.extension));
+        let path = pair.caption.clone().unwrap_or_else(|| caption_of(&pair.image, &self.extension));
         let mut file = CaptionFile::load(&path, &self.separator)?;
         let none = Activation::none();
         let folder = pair.image.parent();
         let activation = folder.and_then(|folder| self.activations.get(folder)).unwrap_or(&none);
-        if !write_tags(&mut file, words, self.existing, activation, separator) {
+        let words = if self.consolidates && self.existing == Existing::Append {
+            Cow::Owned(beside(&file, words))
+        } else {
+            Cow::Borrowed(words)
+        };
+        if !write_tags(&mut file, &words, self.existing, activation, separator) {
             return Ok(false);
         }
         if let Some(edit) = file.edit() {
@@ -109,7 +118,7 @@ impl<'j> Captions<'j> {
 }
 
 /// The caption file of an image that has none.
-fn beside(image: &Path, extension: &str) -> PathBuf {
+fn caption_of(image: &Path, extension: &str) -> PathBuf {
     let stem = image.file_stem().unwrap_or_default();
     let mut name = stem.to_owned();
     name.push(extension);

@@ -11,7 +11,7 @@ use lorabake_tags::{CaptionFile, Counts, Edit};
 
 use super::args::Target;
 use super::difference;
-use super::scope::{Found, typed};
+use super::scope::{Found, tell_parted, typed};
 use crate::terminal::{self, Shown};
 
 /// Does `change` to the captions that are meant, or shows what it would do; `verb` is the command's word.
@@ -70,6 +70,7 @@ pub(super) fn on_found(verb: &str, change: &Change, target: &Target, found: Foun
     let edits: Vec<Edit> = changed.iter().filter_map(CaptionFile::edit).collect();
     let mut journal = target.scope.journal()?;
     journal.apply(&format!("tags {verb}"), &edits)?;
+    tell_parted(&journal);
     let folder = typed(&target.scope.folder);
     terminal::say(&format!(
         "{} of {} changed{among}; `lorabake tags undo {folder}` takes it back",

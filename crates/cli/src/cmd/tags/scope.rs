@@ -167,6 +167,18 @@ pub fn journal(folder: &Path, place: Option<&Path>) -> Result<Journal> {
     Ok(journal)
 }
 
+/// Tells of files that were one with others and are no longer.
+pub fn tell_parted(journal: &Journal) {
+    let parted = journal.parted();
+    if let Some(first) = parted.first() {
+        let files = lorabake_recipe::count(parted.len(), "file");
+        terminal::say(&format!(
+            "note: {files} had further names (hard links), which keep the old content: {}",
+            Shown(first.display())
+        ));
+    }
+}
+
 struct Known<'a> {
     tokenizer: Tokenizer,
     folder: &'a Path,
