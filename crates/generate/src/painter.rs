@@ -233,6 +233,14 @@ impl Painter {
         self.controls.borrow_mut().insert(path.to_owned(), Arc::new(net));
     }
 
+    /// Reads the ControlNet at `path` before it is needed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is for another family.
+    pub fn bring_control_net(&self, path: &Path) -> Result<()> {
+        self.control_net(path).map(drop)
+    }
+
     /// The net at `path`, read once.
     fn control_net(&self, path: &Path) -> Result<Arc<ControlNet>> {
         if let Some(net) = self.controls.borrow().get(path) {

@@ -190,4 +190,9 @@ fn details_may_have_a_checkpoint_of_their_own() {
         .refused(1, &["--detailer_checkpoint", "none.safetensors"]);
     heart(&sandbox, "none.png", &[&warm, "--detailer_control_model=none.safetensors"])
         .refused(1, &["--detailer_control_model none.safetensors: there is no such file; "]);
+    // A file that is no net for this checkpoint ends the command before it paints.
+    sandbox.write("no-net.safetensors", [&8u64.to_le_bytes()[..], b"{}      "].concat());
+    let refused = heart(&sandbox, "fit.png", &[&warm, "--detailer_control_model=no-net.safetensors"]);
+    refused.refused(1, &["--detailer_control_model", "no-net.safetensors"]);
+    assert!(!sandbox.path("fit.png").exists());
 }

@@ -11,7 +11,8 @@ mod tokens;
 use std::cell::RefCell;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use lorabake_generate::adetailer::OwnModel;
 
 use crate::picture_args::PictureArgs;
 use crate::picture_args::jobs::{Batch, Jobs};
@@ -52,6 +53,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let own = OwnEasels::new(&picture.model, &picture.library.embedding_dir, tiling);
     own.check(&units)?;
     let easel = picture.model.easel(model, tiling, &picture.library.embedding_dir, &mut told)?;
+    // Nets that don't fit are told before anything is painted; those of a detector's own checkpoint come with it.
+    for unit in units.iter().map(|open| &open.unit).filter(|unit| unit.own == OwnModel::default()) {
+        if let Some(control) = &unit.control {
+            easel.painter.bring_control_net(&control.model).context("--detailer_control_model")?;
+        }
+    }
     let work = Work { jobs: &jobs, units: &units, target: &target, own: RefCell::new(own) };
     pictures::paint_all(output, easel, &work)
 }

@@ -57,16 +57,22 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, work: &Work<'_>) -> Resu
         let name = format!("picture {} of {count}", index + 1);
         let preview = output.preview.map(|every| Preview { every: usize::from(every), path: preview_path(target) });
         let painted = paint::paint(&mut easel, &picture.order, &name, preview);
-        let finished = match painted.and_then(|finished| detailed(&mut easel, work, picture, &name, finished)) {
+        let mut finished = match painted {
             Err(error) if error.is::<Stopped>() => return Ok(stopped(jobs, index)),
             finished => finished?,
         };
+        let detailed = paint_details(&mut easel, work, picture, &name, &mut finished);
+        if detailed.as_ref().is_err_and(|error| error.is::<Stopped>()) {
+            return Ok(stopped(jobs, index));
+        }
         let pixels = finished.pixels();
         let path = place.path(target, index, picture, &finished.fields, &pixels);
         if let Some(kept) = save(&path, &pixels, &finished.fields.text())? {
             terminal::say(&format!("note: {}: the earlier picture is kept as {}", path.display(), kept.display()));
         }
         terminal::result(&Shown(path.display()).to_string());
+        // The picture is kept as far as it came.
+        detailed?;
         if output.grid {
             // The sheet tells of its first picture, as the web UI's.
             if done.is_empty() {
@@ -81,20 +87,20 @@ pub fn paint_all(output: &OutputArgs, mut easel: Easel, work: &Work<'_>) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The picture with what the detectors find in it painted again.
-fn detailed(
+/// Paints what the detectors find in the picture again.
+fn paint_details(
     easel: &mut Easel,
     work: &Work<'_>,
     picture: &Picture,
     name: &str,
-    mut finished: Finished,
-) -> Result<Finished> {
+    finished: &mut Finished,
+) -> Result<()> {
     if work.units.is_empty() {
-        return Ok(finished);
+        return Ok(());
     }
     let Jobs { library, originals, side, .. } = work.jobs;
     let base = Base { settings: &picture.settings, library, originals, side: *side };
-    let counts = detail(easel, work.units, base, &mut finished, &mut |easel, order, which| {
+    let counts = detail(easel, work.units, base, finished, &mut |easel, order, which| {
         let mut own = work.own.borrow_mut();
         let easel = own.of(&work.units[which.unit].unit.own)?.unwrap_or(easel);
         paint::hold(easel, order)?;
@@ -106,7 +112,7 @@ fn detailed(
             terminal::say(&format!("{name}: {model} found nothing that is painted again"));
         }
     }
-    Ok(finished)
+    Ok(())
 }
 
 /// Writes one sheet of all pictures beside them.
