@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{LazyLock, Mutex};
 
 use anyhow::{Result, bail};
+use lorabake_model::tokenizer::{self, Tokenizer};
 use lorabake_recipe::output::SavePrecision;
 use lorabake_surgery::Error;
+use lorabake_surgery::convert::settings::Vocabulary;
 use lorabake_surgery::output::Output;
+use lorabake_surgery::target::Layout;
 use lorabake_weights::file_kind::{self, FileKind};
 use lorabake_weights::formats::tensor_file::TensorFile;
 
@@ -20,7 +23,7 @@ use crate::terminal::{self, Shown};
 #[derive(Debug, Clone, clap::Args)]
 #[command(rename_all = "verbatim", next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// The file to write, .safetensors. It is whole or absent, and never one that is read.
+    /// The file to write, .safetensors, or with --to diffusers a folder. It is whole or absent, and never one that is read.
     #[arg(long, value_name = "FILE", alias = "save_to")]
     pub output: PathBuf,
     /// Type of its numbers; what is computed is computed in f32 and rounded once. [default: as they were]
@@ -112,6 +115,13 @@ pub fn no_model(path: &Path, remedy: &str) -> Result<()> {
         bail!("{}: it is a model and no LoRA; {remedy}", path.display());
     }
     Ok(())
+}
+
+/// A folder that diffusers opens.
+pub fn for_diffusers() -> Layout<'static> {
+    static OWN: LazyLock<tokenizer::Vocabulary> = LazyLock::new(Tokenizer::vocabulary);
+    let own = &*OWN;
+    Layout::Folder(Vocabulary { tokens: &own.tokens, merges: &own.merges })
 }
 
 impl OutputArgs {

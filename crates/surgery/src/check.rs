@@ -15,7 +15,7 @@ use safetensors::Dtype;
 use crate::bounded;
 use crate::error::Result;
 use crate::kind::Module;
-use crate::lowered::BaseModel;
+use crate::lowered::{self, BaseModel};
 use crate::matrix::norm;
 use crate::model::Model;
 use crate::output::is_float;
@@ -149,16 +149,12 @@ fn module(net: &NetTensors, name: &str, base: Option<&BaseModel>) -> Result<Seen
         let is_list = net.shape(name, "alpha").is_some_and(|shape| !shape.is_empty());
         seen.odd_alpha = is_list || net.dtype(name, "alpha") == Some(Dtype::I64);
     }
-    let weight = match base {
-        Some(base) => base.weight(name)?,
-        None => None,
-    };
-    match Module::fit(&tensors, weight.as_ref().map(|weight| weight.shape)) {
+    let size = base.and_then(|base| base.size(name));
+    match Module::fit(&tensors, size.map(|size| size.shape)) {
         Err(reason) if reason.ends_with("which is needed") => {}
         Err(reason) => seen.misfit = Some(reason),
         Ok(module) => {
-            let base = weight.as_ref().map(|weight| crate::kind::Base { weight: &weight.matrix, shape: weight.shape });
-            seen.norm = module.delta(base).ok().flatten().map(|delta| delta.norm());
+            seen.norm = lowered::delta(net, name, &module, base).ok().flatten().map(|delta| delta.norm());
         }
     }
     Ok(seen)

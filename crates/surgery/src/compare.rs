@@ -6,13 +6,11 @@ use std::path::Path;
 use lorabake_recipe::model::Family;
 use lorabake_weights::lora::NetTensors;
 use lorabake_weights::{Part, keys};
-use rayon::prelude::*;
 
 use crate::block::{Block, canonical, is_unet};
 use crate::bounded;
 use crate::error::{Error, Result};
-use crate::kind::Base;
-use crate::lowered::BaseModel;
+use crate::lowered::{self, BaseModel};
 use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::net;
@@ -136,28 +134,24 @@ pub fn compare_nets(first: &Path, second: &Path, base: Option<&Path>, watch: Wat
         }
         layers.push((ours.get(layer), theirs.get(layer)));
     }
-    let found: Result<Vec<Option<[f64; 4]>>> = layers
-        .par_iter()
-        .map(|(own, their)| {
-            if !watch(0, layers.len() as u64) {
-                return Err(Error::Stopped);
+    let delta = |net: &NetTensors, name: Option<&String>| match name {
+        Some(name) => delta(net, name, base.as_ref()),
+        None => Ok(None),
+    };
+    let sizes: Vec<usize> = layers.iter().map(|(own, their)| size(&one, *own) + size(&other, *their)).collect();
+    let found = bounded::each(&sizes, watch, |index| {
+        let (own, their) = layers[index];
+        Ok(match (delta(&one, own)?, delta(&other, their)?) {
+            (Some(own), Some(their)) if own.values.len() == their.values.len() => {
+                Some(sums(&own.values, &their.values))
             }
-            let delta = |net: &NetTensors, name: &Option<&String>| match name {
-                Some(name) => delta(net, name, base.as_ref()),
-                None => Ok(None),
-            };
-            Ok(match (delta(&one, own)?, delta(&other, their)?) {
-                (Some(own), Some(their)) if own.values.len() == their.values.len() => {
-                    Some(sums(&own.values, &their.values))
-                }
-                (Some(own), None) => Some(sums(&own.values, &vec![0.0; own.values.len()])),
-                (None, Some(their)) => Some(sums(&vec![0.0; their.values.len()], &their.values)),
-                _ => None,
-            })
+            (Some(own), None) => Some(sums(&own.values, &vec![0.0; own.values.len()])),
+            (None, Some(their)) => Some(sums(&vec![0.0; their.values.len()], &their.values)),
+            _ => None,
         })
-        .collect();
+    })?;
     let mut blocks: BTreeMap<(usize, String), BlockDifference> = BTreeMap::new();
-    for ((own, their), sums) in layers.iter().zip(found?) {
+    for ((own, their), sums) in layers.iter().zip(found) {
         let (Some(sums), Some(name)) = (sums, own.or(*their)) else { continue };
         let place = match is_unet(name) {
             true => unet_place(Block::of_module(name, family), family),
@@ -170,16 +164,18 @@ pub fn compare_nets(first: &Path, second: &Path, base: Option<&Path>, watch: Wat
     Ok(compared)
 }
 
+/// Numbers of what a module adds to a weight, as far as its factors tell.
+fn size(net: &NetTensors, name: Option<&String>) -> usize {
+    let Some(name) = name else { return 0 };
+    let side = |leaf: &str| net.shape(name, leaf).map_or((0, 0), |shape| (shape[0], shape.iter().product::<usize>()));
+    let (rank, down) = side("lora_down.weight");
+    let (_, up) = side("lora_up.weight");
+    (up / rank.max(1) * down / rank.max(1)).max(lowered::load(net, name, None))
+}
+
 fn delta(net: &NetTensors, name: &str, base: Option<&BaseModel>) -> Result<Option<Matrix>> {
-    let weight = match base {
-        Some(base) => base.weight(name)?,
-        None => None,
-    };
-    let module = net::module(net, name, weight.as_ref().map(|weight| weight.shape))?;
-    let base = weight.as_ref().map(|weight| Base { weight: &weight.matrix, shape: weight.shape });
-    module.delta(base).map_err(|what| {
-        Error::wrong(net.label(), format!("{name}: {what}"), "give the model that it was made for by --base")
-    })
+    let module = net::module(net, name, base.and_then(|base| base.size(name)).map(|size| size.shape))?;
+    lowered::delta(net, name, &module, base)
 }
 
 /// Where a block of the UNet stands in the list.

@@ -36,7 +36,7 @@ pub struct Edited {
 /// Edits.
 ///
 /// # Errors
-/// When the file is no safetensors file, or the result cannot be written.
+/// When the file is no safetensors file, nothing would change, or the result cannot be written.
 pub fn edit(request: &Edit, output: &Output) -> Result<Edited> {
     output.check(&[&request.path])?;
     // Whole, and of the format.
@@ -60,7 +60,12 @@ pub fn edit(request: &Edit, output: &Output) -> Result<Edited> {
         Some(Value::Object(metadata)) => metadata,
         _ => Map::new(),
     };
+    missing(request, &metadata)?;
     let edited = change(request, &mut metadata);
+    if edited == Edited::default() {
+        let what = "it says all of this already";
+        return Err(Error::wrong(request.path.display(), what, "there is nothing to change"));
+    }
     let mut whole = Map::new();
     whole.insert("__metadata__".into(), Value::Object(metadata));
     whole.extend(entries);
@@ -77,15 +82,31 @@ pub fn edit(request: &Edit, output: &Output) -> Result<Edited> {
     Ok(edited)
 }
 
+/// Whether a word of --remove means a key.
+fn means(remove: &str, key: &str) -> bool {
+    match remove.strip_suffix('*') {
+        Some(start) => key.starts_with(start),
+        None => key == remove,
+    }
+}
+
+/// # Errors
+/// When the file has none of the keys that one word of --remove means.
+fn missing(request: &Edit, metadata: &Map<String, Value>) -> Result<()> {
+    for remove in &request.remove {
+        if !metadata.keys().any(|key| means(remove, key)) {
+            let what = format!("{} has no such key", request.path.display());
+            let remedy = "look at its keys by `lorabake inspect --json`";
+            return Err(Error::wrong(format!("--remove {remove}"), what, remedy));
+        }
+    }
+    Ok(())
+}
+
 fn change(request: &Edit, metadata: &mut Map<String, Value>) -> Edited {
     let mut edited = Edited::default();
     let before = metadata.len();
-    metadata.retain(|key, _| {
-        !request.remove.iter().any(|remove| match remove.strip_suffix('*') {
-            Some(start) => key.starts_with(start),
-            None => key == remove,
-        })
-    });
+    metadata.retain(|key, _| !request.remove.iter().any(|remove| means(remove, key)));
     edited.removed = before - metadata.len();
     for (key, value) in &request.set {
         let value = Value::String(value.clone());

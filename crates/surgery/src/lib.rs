@@ -19,6 +19,7 @@ pub mod lora_file;
 pub mod lowered;
 pub mod matrix;
 pub mod merge;
+pub mod metadata;
 pub mod model;
 pub mod net;
 pub mod output;
@@ -26,6 +27,7 @@ pub mod rank;
 pub mod resize;
 pub mod spec;
 pub mod spectrum;
+pub mod target;
 pub mod writer;
 
 pub use error::{Error, Result};

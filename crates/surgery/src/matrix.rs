@@ -56,6 +56,18 @@ impl Matrix {
         product
     }
 
+    /// Adds `factor` times the product of two matrices to these values, row-major, on this thread alone.
+    ///
+    /// # Panics
+    /// If the sizes do not fit together.
+    pub fn add_product(values: &mut [f32], factor: f64, left: &Self, right: &Self) {
+        assert_eq!((left.columns, left.rows * right.columns), (right.rows, values.len()));
+        if left.columns > 0 {
+            let values = MatMut::from_row_major_slice_mut(values, left.rows, right.columns);
+            matmul(values, Accum::Add, left.as_ref(), right.as_ref(), factor as f32, Par::Seq);
+        }
+    }
+
     /// Rows and columns changed.
     pub fn transposed(&self) -> Self {
         let mut values = Vec::with_capacity(self.values.len());

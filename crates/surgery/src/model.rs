@@ -1,6 +1,7 @@
 //! A model as one file has it, whether it lies in one or in a folder of diffusers: a folder has queries, keys and values of
 //! OpenCLIP's encoders apart and calls their layers as transformers does, a file has them in one matrix.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,6 +12,8 @@ use lorabake_weights::{Checkpoint, stream};
 use safetensors::Dtype;
 
 use crate::error::Result;
+use crate::output::is_float;
+use crate::writer::Content;
 
 /// What keys of CLIP-L begin with.
 const CLIP_L: [&str; 2] = ["cond_stage_model.transformer.", "conditioner.embedders.0.transformer."];
@@ -196,18 +199,43 @@ impl Model {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn copied(&self, name: &str) -> Result<Vec<u8>> {
+    pub fn copied(&self, name: &str) -> Result<Cow<'_, [u8]>> {
         let (first, rest) = self.parts(name);
-        let mut bytes = self.checkpoint.copied(first)?;
+        let bytes = self.checkpoint.copied(first)?;
+        if rest.is_empty() {
+            return Ok(bytes);
+        }
+        let mut bytes = bytes.into_owned();
         let dtype = self.checkpoint.dtype(first);
         for part in rest {
             match dtype {
                 Some(dtype) if self.checkpoint.dtype(part) != Some(dtype) => {
                     bytes.extend(stream::encode(&self.checkpoint.read_f32(part)?, dtype).bytes);
                 }
-                _ => bytes.extend(self.checkpoint.copied(part)?),
+                _ => bytes.extend_from_slice(&self.checkpoint.copied(part)?),
             }
         }
-        Ok(bytes)
+        Ok(Cow::Owned(bytes))
+    }
+
+    /// Says that the bytes of a tensor have been used: they need not stay in memory.
+    pub fn release(&self, name: &str) {
+        let (first, rest) = self.parts(name);
+        self.checkpoint.release(first);
+        for part in rest {
+            self.checkpoint.release(part);
+        }
+    }
+
+    /// A tensor as it is written in the type `dtype`: its bytes where that is its own, and whole numbers as they are.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self, name: &str, dtype: Dtype) -> Result<Content<'_>> {
+        let same = self.dtype(name) == Some(dtype) || !is_float(dtype);
+        Ok(match same {
+            true => Content::Bytes(self.copied(name)?),
+            false => Content::Values(self.read_f32(name)?),
+        })
     }
 }

@@ -8,12 +8,11 @@ pub mod importance;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use lorabake_weights::lora::NetTensors;
-use rayon::prelude::*;
 use safetensors::Dtype;
 
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::kind::Factors;
 use crate::lora_file::{self, Form, Ready};
@@ -107,26 +106,19 @@ pub fn resize(request: &Resize, output: &Output, watch: Watch<'_>) -> Result<Vec
         Some(path) => Some(BaseModel::of(Model::open(path, None)?)),
         None => None,
     };
-    let work = Work { request, net: &net, base: base.as_ref(), dtype: dtype_of(&net, output), watch };
     let names: Vec<&str> = net.modules().collect();
+    let sizes = names.iter().map(|name| lowered::load(&net, name, base.as_ref())).collect();
+    let work = Work { request, net: &net, base: base.as_ref(), dtype: dtype_of(&net, output), sizes, watch };
     let ranks = match &request.target {
         Target::Bytes(bytes) => Some(work.ranks_within(&names, *bytes)?),
         Target::Importance(importance) => Some(work.ranks_by_importance(&names, importance)?),
         Target::Rule { .. } => None,
     };
-    let done = AtomicU64::new(0);
-    let made: Result<Vec<(Ready, Option<Resized>)>> = (0..names.len())
-        .into_par_iter()
-        .map(|index| {
-            if !watch(done.fetch_add(1, Ordering::Relaxed), names.len() as u64) {
-                return Err(Error::Stopped);
-            }
-            work.module(names[index], ranks.as_ref().map(|ranks| ranks[index]))
-        })
-        .collect();
+    let made =
+        bounded::each(&work.sizes, watch, |index| work.module(names[index], ranks.as_ref().map(|ranks| ranks[index])))?;
     let mut ready = Vec::new();
     let mut rows = Vec::new();
-    for (module, row) in made? {
+    for (module, row) in made {
         ready.push(module);
         rows.extend(row);
     }
@@ -162,6 +154,8 @@ struct Work<'w> {
     net: &'w NetTensors,
     base: Option<&'w BaseModel>,
     dtype: Dtype,
+    /// Numbers that are in memory for each module.
+    sizes: Vec<usize>,
     watch: Watch<'w>,
 }
 
@@ -247,27 +241,23 @@ impl Work<'_> {
     /// Ranks by the scores of all directions.
     fn ranks_by_importance(&self, names: &[&str], importance: &Importance) -> Result<Vec<usize>> {
         let width = self.dtype.bitsize() / 8;
-        let found: Result<Vec<(Vec<f64>, usize)>> = names
-            .par_iter()
-            .map(|name| {
-                if !(self.watch)(0, names.len() as u64) {
-                    return Err(Error::Stopped);
-                }
-                let Some(seen) = self.seen(name)? else { return Ok((Vec::new(), 0)) };
-                let weight = match self.base {
-                    Some(base) => base.weight(name)?,
-                    None => None,
-                };
-                let scores =
-                    importance.scores(&seen.spectrum, seen.scale, weight.as_ref().map(|weight| &weight.matrix));
-                let scores = scores.map_err(|what| {
-                    let remedy = "give the model that it was made for by --base";
-                    Error::wrong(self.net.label(), format!("{name}: {what}"), remedy)
-                })?;
-                Ok((scores, seen.sizes * width))
-            })
-            .collect();
-        let (scores, bytes): (Vec<Vec<f64>>, Vec<usize>) = found?.into_iter().unzip();
+        let weight_of = |name: &str| match self.base {
+            Some(base) if importance.reads_model() => base.weight(name),
+            _ => Ok(None),
+        };
+        let in_model = |name: &str| self.base.and_then(|base| base.size(name)).map_or(0, |size| size.shape.numbers());
+        let sizes: Vec<usize> = names.iter().zip(&self.sizes).map(|(name, own)| (*own).max(in_model(name))).collect();
+        let found = bounded::each(&sizes, &|_, total| (self.watch)(0, total), |index| {
+            let name = names[index];
+            let Some(seen) = self.seen(name)? else { return Ok((Vec::new(), 0)) };
+            let scores = importance.scores(&seen.spectrum, seen.scale, weight_of(name)?.as_ref());
+            let scores = scores.map_err(|what| {
+                let remedy = "give the model that it was made for by --base";
+                Error::wrong(self.net.label(), format!("{name}: {what}"), remedy)
+            })?;
+            Ok((scores, seen.sizes * width))
+        })?;
+        let (scores, bytes): (Vec<Vec<f64>>, Vec<usize>) = found.into_iter().unzip();
         let ranks = importance.ranks(&scores, &bytes);
         if ranks.iter().all(|rank| *rank == 0) {
             return Err(Error::wrong(
@@ -282,18 +272,11 @@ impl Work<'_> {
     /// Ranks by which the factors take at most so many bytes.
     fn ranks_within(&self, names: &[&str], bytes: usize) -> Result<Vec<usize>> {
         let width = self.dtype.bitsize() / 8;
-        let seen: Result<Vec<Option<Wanting>>> = names
-            .par_iter()
-            .map(|name| {
-                if !(self.watch)(0, names.len() as u64) {
-                    return Err(Error::Stopped);
-                }
-                let Some(seen) = self.seen(name)? else { return Ok(None) };
-                let values = seen.spectrum.s.iter().map(|value| value * seen.scale.abs()).collect();
-                Ok(Some(Wanting { values, bytes: seen.sizes * width, side: seen.side }))
-            })
-            .collect();
-        let seen = seen?;
+        let seen = bounded::each(&self.sizes, &|_, total| (self.watch)(0, total), |index| {
+            let Some(seen) = self.seen(names[index])? else { return Ok(None) };
+            let values = seen.spectrum.s.iter().map(|value| value * seen.scale.abs()).collect();
+            Ok(Some(Wanting { values, bytes: seen.sizes * width, side: seen.side }))
+        })?;
         let mut offers = Vec::new();
         for found in &seen {
             offers.push(match found {

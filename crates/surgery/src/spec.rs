@@ -73,8 +73,7 @@ impl Presets {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let wrong = || format!("`{line}` is no preset; write NAME:1,0.5,… with 12, 17, 20 or 26 numbers");
             let (name, list) = line.split_once([':', '\t']).ok_or_else(wrong)?;
-            let numbers: Vec<f64> =
-                list.split(',').map(|number| number.trim().parse()).collect::<Result<_, _>>().map_err(|_| wrong())?;
+            let numbers = finite(list).ok_or_else(wrong)?;
             self.0.insert(name.trim().to_string(), numbers);
         }
         Ok(())
@@ -171,9 +170,18 @@ impl BlockList {
         if !text.contains(',') {
             return Ok(Self::Preset(text.trim().to_string()));
         }
-        let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
-        numbers.map(Self::Numbers).map_err(|_| format!("`{text}` is no list of numbers"))
+        let numbers = finite(text).ok_or_else(|| format!("`{text}` is no list of numbers"))?;
+        Ok(Self::Numbers(numbers))
     }
+}
+
+/// Numbers with commas between, if all are.
+fn finite(list: &str) -> Option<Vec<f64>> {
+    let mut numbers = Vec::new();
+    for text in list.split(',') {
+        numbers.push(text.trim().parse::<f64>().ok().filter(|number| number.is_finite())?);
+    }
+    Some(numbers)
 }
 
 /// A file's path and what stands behind it; the colon of a drive, as in `C:\a`, is the path's.
@@ -204,7 +212,7 @@ mod tests {
         let [drive] = &Spec::parse(r"C:\my loras\a, b.safetensors:0.7:te=0.2:lbw=OUTS").unwrap()[..] else { panic!() };
         assert_eq!(drive.path.to_str(), Some(r"C:\my loras\a, b.safetensors"));
         assert_eq!((drive.ratio, drive.text), (0.7, Some(0.2)));
-        for wrong in ["a:much", "a:1:x=2", "a:nan", "a:1:te=much"] {
+        for wrong in ["a:much", "a:1:x=2", "a:nan", "a:1:te=much", "a:1,5", "a:1:0,nan"] {
             assert!(Spec::parse(wrong).is_err(), "{wrong}");
         }
     }

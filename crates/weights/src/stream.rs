@@ -1,8 +1,9 @@
 //! Writing a large safetensors file tensor by tensor: its header is known before its numbers are, which never lie in memory
 //! together. Order of tensors: wider types first, then by name, as the format's own library has it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read, SeekFrom};
 use std::path::Path;
 
 use half::slice::HalfFloatSliceExt;
@@ -39,26 +40,31 @@ pub struct Encoded {
     pub not_finite: usize,
 }
 
+/// Numbers that are converted at a time.
+const PIECE: usize = 4096;
+
 /// Converts to a type of floats, rounding to nearest even as torch does; what is no float becomes f32.
 pub fn encode(values: &[f32], dtype: Dtype) -> Encoded {
     let mut bytes = Vec::with_capacity(values.len() * dtype.bitsize() / 8);
     let mut not_finite = 0;
     match dtype {
         Dtype::F16 => {
-            let mut halves = vec![f16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            for value in &halves {
-                not_finite += usize::from(!value.is_finite());
+            let mut halves = [f16::ZERO; PIECE];
+            for piece in values.chunks(PIECE) {
+                let halves = &mut halves[..piece.len()];
+                halves.convert_from_f32_slice(piece);
+                not_finite += halves.iter().filter(|value| !value.is_finite()).count();
+                bytes.extend(halves.iter().flat_map(|value| value.to_le_bytes()));
             }
-            bytes.extend(halves.iter().flat_map(|value| value.to_le_bytes()));
         }
         Dtype::BF16 => {
-            let mut halves = vec![bf16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            for value in &halves {
-                not_finite += usize::from(!value.is_finite());
+            let mut halves = [bf16::ZERO; PIECE];
+            for piece in values.chunks(PIECE) {
+                let halves = &mut halves[..piece.len()];
+                halves.convert_from_f32_slice(piece);
+                not_finite += halves.iter().filter(|value| !value.is_finite()).count();
+                bytes.extend(halves.iter().flat_map(|value| value.to_le_bytes()));
             }
-            bytes.extend(halves.iter().flat_map(|value| value.to_le_bytes()));
         }
         Dtype::F64 => {
             for value in values {
@@ -81,26 +87,27 @@ pub fn in_order(tensors: &mut [PlannedTensor]) {
     tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
 }
 
-/// Writes a file of `tensors`, which stand in its order; `next` is asked for the bytes of each, one after the other. The file
-/// is whole or absent.
+/// Writes a file of `tensors`, which stand in its order; `next` is asked for the bytes of each, one after the other, and
+/// `finish` at the end for the text metadata, which is as long as `metadata` is or shorter. The file is whole or absent.
 ///
 /// # Errors
-/// Those of `next`; when it gives another number of bytes than planned; when the file cannot be written.
-pub fn write<E: From<Error>>(
+/// Those of `next` and `finish`; when they give more or fewer bytes than planned; when the file cannot be written.
+pub fn write<'b, E: From<Error>>(
     path: &Path,
     tensors: &[PlannedTensor],
     metadata: &BTreeMap<String, String>,
-    mut next: impl FnMut(usize) -> Result<Vec<u8>, E>,
+    mut next: impl FnMut(usize) -> Result<Cow<'b, [u8]>, E>,
+    finish: impl FnOnce() -> Result<BTreeMap<String, String>, E>,
 ) -> Result<(), E> {
     let failed = |source| E::from(Error::Save { path: path.into(), source });
     let mut places = Vec::with_capacity(tensors.len());
     for PlannedTensor { name, dtype, shape } in tensors {
         places.push(Place { name, dtype: *dtype, shape });
     }
-    let header = header_of(&places, metadata).map_err(failed)?;
+    let room = header_of(&places, metadata).map_err(failed)?.len();
     let mut stopped = None;
-    let written = whole_file::write(path, |out| {
-        out.write_all(&header)?;
+    let written = whole_file::write_seeking(path, |out| {
+        io::copy(&mut io::repeat(b' ').take(room as u64), out)?;
         for (index, tensor) in tensors.iter().enumerate() {
             let bytes = match next(index) {
                 Ok(bytes) if bytes.len() == tensor.bytes() => bytes,
@@ -115,10 +122,28 @@ pub fn write<E: From<Error>>(
             };
             out.write_all(&bytes)?;
         }
-        Ok(())
+        let metadata = match finish() {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                stopped = Some(error);
+                return Err(io::Error::other("stopped"));
+            }
+        };
+        out.seek(SeekFrom::Start(0))?;
+        out.write_all(&filled_up(header_of(&places, &metadata)?, room)?)
     });
     match (stopped, written) {
         (Some(error), _) => Err(error),
         (None, written) => written.map_err(failed),
     }
+}
+
+/// A header of `room` bytes: spaces at its end count as part of it.
+fn filled_up(mut header: Vec<u8>, room: usize) -> io::Result<Vec<u8>> {
+    if header.len() > room {
+        return Err(io::Error::other(format!("the header takes {} bytes, {room} were planned", header.len())));
+    }
+    header.resize(room, b' ');
+    header[..8].copy_from_slice(&(room as u64 - 8).to_le_bytes());
+    Ok(header)
 }

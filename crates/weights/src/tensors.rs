@@ -3,6 +3,7 @@
 //! A single-file checkpoint is one file under its own names. A folder of diffusers is many files whose tensors are
 //! renamed; a separate VAE takes the place of the one in a checkpoint. Nothing is read before it is asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -176,7 +177,7 @@ impl Tensors {
     ///
     /// # Errors
     /// When there is no such tensor, its file has changed, or its numbers are damaged.
-    pub fn copied(&self, name: &str) -> Result<Vec<u8>, Error> {
+    pub fn copied(&self, name: &str) -> Result<Cow<'_, [u8]>, Error> {
         let location = self.find(name)?;
         let file = &self.files[location.file];
         let bytes = file.copied(&location.name)?;
@@ -189,7 +190,14 @@ impl Tensors {
                 transposed.extend_from_slice(&bytes[place..place + width]);
             }
         }
-        Ok(transposed)
+        Ok(Cow::Owned(transposed))
+    }
+
+    /// Says that the bytes of a tensor have been used: they need not stay in memory.
+    pub fn release(&self, name: &str) {
+        if let Some(location) = self.locations.get(name) {
+            self.files[location.file].release(&location.name);
+        }
     }
 
     /// Whether a tensor's numbers can be read, as far as is known without reading them.

@@ -5,10 +5,14 @@
 //! reading, and takes paths of any length.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+
+mod flusher;
+
+use flusher::Flusher;
 
 use crate::{faults, part_file};
 
@@ -26,6 +30,25 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
         patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error))
     })
 }
+
+/// As [`write()`], for a file whose first bytes are known when the rest is written: `fill` may go back to them.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_seeking(path: &Path, fill: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>) -> io::Result<()> {
+    write_filled(
+        path,
+        |out| fill(out),
+        |beside| patiently(|| std::fs::rename(beside, path), |error| !path.is_dir() && is_held(error)),
+    )?;
+    sync_folder(folder_of(path));
+    Ok(())
+}
+
+/// What can be written to, at any place.
+pub trait WriteSeek: Write + Seek {}
+
+impl<W: Write + Seek> WriteSeek for W {}
 
 /// As [`write()`], but the new name may be lost in a power cut until [`sync_folder`] is called for its folder: one call does
 /// for many files. A file that is there keeps its permissions, and is asked by `may_go` at the last moment.
@@ -126,16 +149,26 @@ fn write_unsynced(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     place: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
+    write_filled(path, |out| fill(out), place)
+}
+
+fn write_filled(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<Checked<'_>>) -> io::Result<()>,
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = folder_of(path);
     faults::check()?;
     std::fs::create_dir_all(folder)?;
     faults::check()?;
     let beside = part_file::create(path)?;
-    let mut out = BufWriter::with_capacity(1 << 20, Checked(beside.as_file()));
+    let checked = Checked { file: beside.as_file(), flusher: Flusher::default() };
+    let mut out = BufWriter::with_capacity(1 << 20, checked);
     fill(&mut out)?;
     out.flush()?;
-    drop(out);
+    let Checked { flusher, .. } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     faults::check()?;
+    flusher.finish()?;
     beside.as_file().sync_all()?;
     // Closed before it is renamed; from here on its path alone is deleted if something fails.
     let mut beside = beside.into_temp_path();
@@ -187,17 +220,28 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A file whose writes can be made to fail.
-struct Checked<'f>(&'f File);
+/// A file whose writes can be made to fail, and which goes to the disk while it is written.
+struct Checked<'f> {
+    file: &'f File,
+    flusher: Flusher,
+}
 
 impl Write for Checked<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         faults::check()?;
-        self.0.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.flusher.wrote(self.file, written);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.file.flush()
+    }
+}
+
+impl Seek for Checked<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
@@ -228,173 +272,4 @@ fn is_held(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-
-    fn busy() -> io::Error {
-        io::Error::new(io::ErrorKind::PermissionDenied, "busy")
-    }
-
-    #[test]
-    fn a_file_that_is_there_is_moved_and_a_folder_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let [path, old] = ["one.png", "one.old.png"].map(|name| folder.path().join(name));
-        let write = |text: &'static str| write_keeping(&path, |out| out.write_all(text.as_bytes()), || old.clone());
-        assert_eq!(write("first").unwrap(), None);
-        assert_eq!(write("second").unwrap(), Some(old.clone()));
-        assert_eq!([&path, &old].map(|path| std::fs::read_to_string(path).unwrap()), ["second", "first"]);
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir(&path).unwrap();
-        assert!(write("third").is_err());
-        assert!(path.is_dir() && std::fs::read_to_string(&old).unwrap() == "first");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a part file is left");
-    }
-
-    /// Of several writers of one name each finds its file, under that name or another.
-    #[test]
-    fn files_that_are_written_at_once_are_all_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("one.png");
-        let number = std::sync::atomic::AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for writer in 0..8 {
-                let (path, number) = (&path, &number);
-                scope.spawn(move || {
-                    let elsewhere = || {
-                        // Two ask for each name.
-                        let next = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed) / 2;
-                        path.with_extension(format!("old-{next}"))
-                    };
-                    write_keeping(path, |out| write!(out, "{writer}"), elsewhere).unwrap();
-                });
-            }
-        });
-        let mut found: Vec<String> = std::fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
-            .collect();
-        found.sort();
-        assert_eq!(found, ["0", "1", "2", "3", "4", "5", "6", "7"]);
-    }
-
-    #[test]
-    fn a_rename_waits_for_who_holds_the_file() {
-        let mut left = 2;
-        let rename = || {
-            if left == 0 {
-                return Ok(());
-            }
-            left -= 1;
-            Err(busy())
-        };
-        patiently(rename, |_| true).unwrap();
-        assert_eq!(left, 0);
-    }
-
-    #[test]
-    fn who_never_lets_go_is_named_as_the_cause() {
-        let mut calls = 0;
-        let error = patiently(
-            || {
-                calls += 1;
-                Err(busy())
-            },
-            |_| true,
-        )
-        .unwrap_err();
-        assert_eq!((calls, error.kind()), (ATTEMPTS, io::ErrorKind::PermissionDenied));
-        assert_eq!(error.to_string(), "busy; another program has it open, close that and try again");
-    }
-
-    #[test]
-    fn other_failures_are_final() {
-        let mut calls = 0;
-        let rename = || {
-            calls += 1;
-            Err(busy())
-        };
-        assert_eq!(patiently(rename, |_| false).unwrap_err().to_string(), "busy");
-        assert_eq!(calls, 1);
-    }
-
-    /// Whoever has opened the old file reads it to its end.
-    #[test]
-    fn a_file_that_is_being_read_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        write(&path, |out| out.write_all(b"old")).unwrap();
-        let mut reader = File::open(&path).unwrap();
-        write(&path, |out| out.write_all(b"new")).unwrap();
-        let mut old = String::new();
-        reader.read_to_string(&mut old).unwrap();
-        assert_eq!((old.as_str(), std::fs::read(&path).unwrap().as_slice()), ("old", b"new".as_slice()));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn what_is_renamed_takes_no_place_of_another() {
-        let folder = tempfile::tempdir().unwrap();
-        let [from, to] = ["one/a", "two/a"].map(|name| folder.path().join(name));
-        write(&from, |out| out.write_all(b"first")).unwrap();
-        rename(&from, &to).unwrap();
-        assert!(!from.exists() && std::fs::read(&to).unwrap() == b"first");
-        write(&from, |out| out.write_all(b"second")).unwrap();
-        assert_eq!(rename(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert!(std::fs::read(&to).unwrap() == b"first" && std::fs::read(&from).unwrap() == b"second");
-        rename(&folder.path().join("one"), &folder.path().join("three")).unwrap();
-        assert_eq!(std::fs::read(folder.path().join("three/a")).unwrap(), b"second");
-    }
-
-    #[test]
-    fn a_file_that_is_kept_stays_when_its_name_is_written_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let old = folder.path().join("a.old");
-        write(&path, |out| out.write_all(b"old")).unwrap();
-        keep_as(&path, &old).unwrap();
-        write(&path, |out| out.write_all(b"new")).unwrap();
-        assert_eq!((std::fs::read(&old).unwrap(), std::fs::read(&path).unwrap()), (b"old".to_vec(), b"new".to_vec()));
-        assert_eq!(keep_as(&path, &old).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    }
-
-    /// Each operation fails once: the old file or the new one is there, whole, and nothing beside it.
-    #[test]
-    fn whatever_fails_the_old_file_or_the_new_one_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let attempt = || write(&path, |out| out.write_all(&[7; 3 << 20]));
-        let operations = faults::during(0..0, || attempt().unwrap());
-        assert!(operations >= 5, "{operations}");
-        for failing in 0..operations {
-            std::fs::write(&path, b"old").unwrap();
-            faults::during(failing..failing + 1, || assert!(attempt().is_err()));
-            assert_eq!(std::fs::read(&path).unwrap(), b"old", "operation {failing}");
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        }
-    }
-
-    /// Windows takes 260 characters unless the program asks for more; one name may have 255 everywhere.
-    #[test]
-    fn paths_may_be_long() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x".repeat(120)).join("y".repeat(120)).join("z".repeat(120));
-        write(&path, |out| out.write_all(b"long")).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"long");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_filled_leaves_the_old_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        write(&path, |out| out.write_all(b"old")).unwrap();
-        let failed = write(&path, |out| {
-            out.write_all(b"half")?;
-            Err(busy())
-        });
-        assert_eq!(failed.unwrap_err().to_string(), "busy");
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-}
+mod tests;

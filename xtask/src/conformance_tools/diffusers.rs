@@ -86,6 +86,7 @@ impl Replay<'_> {
             scale: 1.0,
             alpha: Alpha::Same,
             embeddings: true,
+            added: Vec::new(),
         };
         convert_net(&request, &output)?;
         Ok(output.path)

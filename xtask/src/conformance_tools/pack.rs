@@ -109,7 +109,7 @@ impl Pack {
                 _ => patched.and_then(|patch| patch.dtype(name)).unwrap_or(own),
             };
             let bytes = if own == Dtype::I64 {
-                base.copied(name)?
+                base.copied(name)?.into_owned()
             } else {
                 let values = match patched {
                     Some(patch) => patch.read_f32(name)?,

@@ -204,12 +204,13 @@ pub fn by_formula(pack: &Pack, net: &Path, weight: f64) -> Result<Verdict> {
     let tensors = NetTensors::open(net)?;
     for name in tensors.modules() {
         let (Some(old), Some(new)) = (before.weight(name)?, after.weight(name)?) else { bail!("{name} is no layer") };
-        let module = Module::fit(&tensors.read(name)?, Some(old.shape)).map_err(anyhow::Error::msg)?;
-        let base = Base { weight: &old.matrix, shape: old.shape };
+        let Some(size) = before.size(name) else { bail!("{name} is no layer") };
+        let module = Module::fit(&tensors.read(name)?, Some(size.shape)).map_err(anyhow::Error::msg)?;
+        let base = Base { weight: &old, shape: size.shape };
         let Some(delta) = module.delta(Some(base)).map_err(anyhow::Error::msg)? else { continue };
-        let mut want: Matrix = old.matrix.clone();
+        let mut want: Matrix = old.clone();
         want.add(weight, &delta);
-        let error = check::apart(&new.matrix.values, &want.values);
+        let error = check::apart(&new.values, &want.values);
         if error > 1e-6 || delta.norm() == 0.0 {
             return Ok(Verdict::Differs(format!("{name} is {error:.1e} from the formula")));
         }

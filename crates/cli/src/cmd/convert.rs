@@ -4,20 +4,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
-use lorabake_model::tokenizer::Tokenizer;
 use lorabake_recipe::count;
 use lorabake_recipe::model::Family;
 use lorabake_surgery::block::Block;
-use lorabake_surgery::convert::folder::convert_to_folder;
+use lorabake_surgery::convert::bundle::{Added, unbundle};
 use lorabake_surgery::convert::models::{Averages, ConvertModel, Pruned, convert_model};
 use lorabake_surgery::convert::nets::{Alpha, ConvertNet, Converted, Form, convert_net};
-use lorabake_surgery::convert::settings::Vocabulary;
+use lorabake_surgery::target::{Layout, Target};
 use lorabake_weights::Part;
 use lorabake_weights::file_kind::{self, FileKind};
 use lorabake_weights::formats::tensor_file::TensorFile;
 
-use crate::surgery_args::{OutputArgs, interrupted};
-use crate::terminal;
+use crate::surgery_args::{OutputArgs, for_diffusers, interrupted};
+use crate::terminal::{self, Shown};
 
 /// What follows `lorabake convert`.
 #[derive(Debug, Clone, clap::Args)]
@@ -58,6 +57,13 @@ struct NetArgs {
     /// Sets alphas, to a number or to the rank of each module; what the LoRA does stays.
     #[arg(long, value_name = "NUMBER|rank", value_parser = alpha)]
     alpha: Option<Alpha>,
+    /// Puts an embedding (textual inversion) into the file, so that a prompt with the LoRA knows NAME; may be given several
+    /// times. Without NAME= it is called as its file.
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = Added::parse)]
+    add_embedding: Vec<Added>,
+    /// Writes the embeddings that lie in the file as files of their own into this folder, too.
+    #[arg(long, value_name = "FOLDER")]
+    embeddings_to: Option<PathBuf>,
     /// Leaves out embeddings that lie in the file.
     #[arg(long)]
     without_embeddings: bool,
@@ -122,12 +128,14 @@ fn parts(args: &Args, all: &[Part]) -> Result<Vec<Part>> {
 }
 
 fn model(args: &Args) -> Result<ExitCode> {
-    let NetArgs { family, blocks, scale, alpha, without_embeddings } = &args.net;
+    let NetArgs { family, blocks, scale, alpha, add_embedding, embeddings_to, without_embeddings } = &args.net;
     let given = [
         ("--family", family.is_some()),
         ("--blocks", !blocks.is_empty()),
         ("--scale", scale.is_some()),
         ("--alpha", alpha.is_some()),
+        ("--add_embedding", !add_embedding.is_empty()),
+        ("--embeddings_to", embeddings_to.is_some()),
         ("--without_embeddings", *without_embeddings),
     ];
     if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
@@ -145,17 +153,15 @@ fn model(args: &Args) -> Result<ExitCode> {
         },
     };
     let output = args.output.output();
-    let done = match args.to.as_deref() {
-        None => args.output.run("converting", |watch| convert_model(&request, &output, watch))?,
-        Some("diffusers") => {
-            let own = Tokenizer::vocabulary();
-            let vocabulary = Vocabulary { tokens: &own.tokens, merges: &own.merges };
-            args.output.run("converting", |watch| convert_to_folder(&request, &output, vocabulary, watch))?
-        }
+    let layout = match args.to.as_deref() {
+        None => Layout::File,
+        Some("diffusers") => for_diffusers(),
         Some(other) => {
             bail!("--to: {other} is for LoRAs, and this is a model; give diffusers for a folder, or leave it out")
         }
     };
+    let target = Target { output: &output, layout };
+    let done = args.output.run("converting", |watch| convert_model(&request, target, watch))?;
     let Some(Pruned { tensors, left, notes }) = done else { return Ok(interrupted()) };
     terminal::say(&format!("{} written, {left} left out", count(tensors, "tensor")));
     Ok(args.output.told(&notes))
@@ -194,8 +200,21 @@ fn net(args: &Args) -> Result<ExitCode> {
         scale,
         alpha: own.alpha.unwrap_or(Alpha::Same),
         embeddings: !own.without_embeddings,
+        added: own.add_embedding.clone(),
     };
-    let Converted { kept, left } = convert_net(&request, &args.output.output())?;
+    let Converted { kept, left, embeddings_left } = convert_net(&request, &args.output.output())?;
     terminal::say(&format!("{} written, {left} left out", count(kept, "module")));
-    Ok(args.output.told(&[]))
+    if let Some(folder) = &own.embeddings_to {
+        for file in unbundle(&args.file, folder, args.output.overwrite)? {
+            terminal::say(&format!("embedding: {}", Shown(file.display())));
+        }
+    }
+    let mut notes = Vec::new();
+    if embeddings_left > 0 {
+        let left = count(embeddings_left, "embedding");
+        notes.push(format!(
+            "{left} of the file left out, since this naming has none; --embeddings_to FOLDER keeps them"
+        ));
+    }
+    Ok(args.output.told(&notes))
 }

@@ -71,8 +71,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if args.size.is_some() || args.dynamic_method.is_some() || args.base.is_some() || args.max_norm.is_some() {
             bail!("--dylora: it only cuts; leave --dynamic_method, --size, --base and --max_norm out");
         }
-        cut_dylora(&args.file, rank as usize, scale, &output)?;
-        return Ok(args.output.told(&[]));
+        let notes = cut_dylora(&args.file, rank as usize, scale, &output)?;
+        return Ok(args.output.told(&notes));
     }
     let request =
         Resize { path: args.file.clone(), target: target(args)?, base: args.base.clone(), max_norm: args.max_norm };

@@ -3,6 +3,7 @@
 //! Names and turns of tensors are those by which such folders are read (`weights/keys`), backwards; the settings follow from
 //! the sizes of the tensors ([`super::settings`]). The folder is whole or absent.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,12 @@ use lorabake_weights::stream::{self, PlannedTensor};
 use lorabake_weights::{Error as FileError, Part, whole_file};
 use serde_json::Value;
 
-use super::models::{ConvertModel, Planned, Pruned, content, planned};
 use super::settings::{self, Shapes, Vocabulary};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::model::Model;
+use crate::metadata::{Metadata, RECIPE};
 use crate::output::Output;
-use crate::writer::{Content, Plan, Watch};
+use crate::writer::{Content, Plan, Source, Watch};
 
 /// Layers of SD2.x' text encoder that diffusers has; files have one more, which nothing uses.
 const OPEN_CLIP_H_LAYERS: usize = 23;
@@ -44,58 +44,84 @@ struct Piece {
     view: View,
 }
 
-/// Converts to a folder; `vocabulary` is CLIP's.
+/// A model as one file would have it.
+pub struct Whole<'m> {
+    /// The family.
+    pub family: Family,
+    /// What it says that its UNet predicts.
+    pub prediction: Option<Prediction>,
+    /// Its tensors.
+    pub tensors: Vec<PlannedTensor>,
+    /// Its text metadata.
+    pub metadata: Metadata,
+    /// Where their numbers come from.
+    pub source: &'m dyn Source,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Tensors of the result.
+    pub tensors: usize,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Writes a folder; `vocabulary` is CLIP's. A recipe of how it was made stands in a file of its own there.
 ///
 /// # Errors
-/// When the model cannot be read, or the folder is there already or cannot be written.
-pub fn convert_to_folder(
-    request: &ConvertModel,
+/// When a part is missing, the numbers cannot be read or computed, or the folder is there already or cannot be written.
+pub fn write_folder(
+    whole: Whole<'_>,
     output: &Output,
     vocabulary: Vocabulary<'_>,
     watch: Watch<'_>,
-) -> Result<Pruned> {
+) -> Result<Written> {
     check(output)?;
-    let model = Model::open(&request.path, request.vae.as_deref())?;
-    let mut pruned = Pruned::default();
-    let planned = planned(request, &model, output, &mut pruned);
-    let family = model.family();
+    let Whole { family, prediction, tensors, metadata, source } = whole;
+    let tensors: BTreeMap<String, PlannedTensor> =
+        tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     let mut parts = BTreeMap::new();
     for part in Part::of(family) {
-        let pieces = pieces(*part, family, &planned);
+        let pieces = pieces(*part, family, &tensors);
         if pieces.is_empty() {
             let what = format!("the folder of a model has a {part}, which is left out");
-            return Err(Error::wrong("--parts", what, "leave this option out"));
+            return Err(Error::wrong("--to diffusers", what, "give a whole model, and no --parts"));
         }
         parts.insert(*part, pieces);
     }
-    pruned.tensors = parts.values().map(Vec::len).sum();
-    let prediction = model.prediction();
+    let mut written = Written { tensors: parts.values().map(Vec::len).sum(), notes: Vec::new() };
     if prediction.is_none() && family == Family::Sd2 {
-        pruned.notes.push(
+        written.notes.push(
             "nothing in it says whether it predicts noise or velocity; if pictures are noise, write v_prediction into \
              scheduler/scheduler_config.json"
                 .into(),
         );
     }
     let made = Beside::make(&output.path)?;
-    let work = Work { model: &model, planned: &planned, watch, total: total(&parts) };
+    let total: u64 = parts.values().map(|pieces| numbers(pieces)).sum();
     let mut done = 0;
     for (part, pieces) in &parts {
         let name = settings::folder_of(*part);
         let stem = if part.is_text() { "model" } else { "diffusion_pytorch_model" };
         let file = made.path.join(name).join(format!("{stem}.safetensors"));
-        work.write(&file, pieces, done)?;
+        Folded::of(pieces, &tensors, source).write(&file, &|own, _| watch(done + own, total))?;
         done += numbers(pieces);
     }
     let shapes: BTreeMap<Part, Shapes> = parts.iter().map(|(part, pieces)| (*part, shapes(pieces))).collect();
     made.settings(family, prediction, &shapes, vocabulary)?;
+    if let Some(recipe) = metadata.finished()?.get(RECIPE) {
+        made.text(&format!("{RECIPE}.toml"), recipe)?;
+    }
     made.place(&output.path)?;
-    Ok(pruned)
+    Ok(written)
 }
 
+/// Checks that nothing is lost by writing a folder.
+///
 /// # Errors
 /// When there is something at the output that would be lost.
-fn check(output: &Output) -> Result<()> {
+pub fn check(output: &Output) -> Result<()> {
     let shown = output.path.display();
     if output.path.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
         let what = format!("{shown} is the name of a file, and --to diffusers writes a folder");
@@ -113,12 +139,12 @@ fn check(output: &Output) -> Result<()> {
 }
 
 /// The tensors of a part by diffusers' names, in a file's order.
-fn pieces(part: Part, family: Family, planned: &BTreeMap<String, Planned>) -> Vec<Piece> {
-    let keys: Vec<&str> = planned.keys().map(String::as_str).collect();
+fn pieces(part: Part, family: Family, tensors: &BTreeMap<String, PlannedTensor>) -> Vec<Piece> {
+    let keys: Vec<&str> = tensors.keys().map(String::as_str).collect();
     let mut pieces = Vec::new();
     for (key, name) in keys::diffusers_names(part, &keys) {
         let Some(name) = name else { continue };
-        let tensor = &planned[key].tensor;
+        let tensor = &tensors[key];
         if family == Family::Sd2 && layer_of(&name).is_some_and(|layer| layer >= OPEN_CLIP_H_LAYERS) {
             continue;
         }
@@ -177,42 +203,47 @@ fn numbers(pieces: &[Piece]) -> u64 {
     pieces.iter().map(|piece| piece.tensor.shape.iter().product::<usize>() as u64).sum()
 }
 
-fn total(parts: &BTreeMap<Part, Vec<Piece>>) -> u64 {
-    parts.values().map(|pieces| numbers(pieces)).sum()
+/// A network of the folder, with numbers from one file's tensors.
+struct Folded<'m> {
+    /// In the file's order.
+    planned: Vec<PlannedTensor>,
+    pieces: BTreeMap<&'m str, &'m Piece>,
+    tensors: &'m BTreeMap<String, PlannedTensor>,
+    source: &'m dyn Source,
 }
 
-struct Work<'w> {
-    model: &'w Model,
-    planned: &'w BTreeMap<String, Planned>,
-    watch: Watch<'w>,
-    total: u64,
-}
-
-impl Work<'_> {
-    /// Writes the weights of a network, before which `done` numbers were written.
-    fn write(&self, file: &Path, pieces: &[Piece], done: u64) -> Result<()> {
-        let plan = Plan {
-            path: file,
-            tensors: pieces.iter().map(|piece| piece.tensor.clone()).collect(),
-            // transformers refuses files that do not say this.
-            metadata: BTreeMap::from([("format".into(), "pt".into())]),
-        };
-        plan.write(&|own, _| (self.watch)(done + own, self.total), |index| self.content(&pieces[index]))
+impl<'m> Folded<'m> {
+    fn of(pieces: &'m [Piece], tensors: &'m BTreeMap<String, PlannedTensor>, source: &'m dyn Source) -> Self {
+        let planned = pieces.iter().map(|piece| piece.tensor.clone()).collect();
+        let pieces = pieces.iter().map(|piece| (piece.tensor.name.as_str(), piece)).collect();
+        Self { planned, pieces, tensors, source }
     }
 
-    fn content(&self, piece: &Piece) -> Result<Content> {
-        let Planned { tensor, source } = &self.planned[&piece.key];
-        let whole = content(self.model, tensor, source)?;
-        Ok(match (piece.view, whole) {
-            (View::Same, whole) => whole,
-            (View::Third(place), Content::Bytes(bytes)) => Content::Bytes(third(&bytes, place)),
-            (View::Third(place), Content::Values(values)) => Content::Values(third(&values, place)),
-            (View::Transposed, Content::Values(values)) => Content::Values(transposed(tensor, values)),
-            // Through f32 and back, which is exact for all types that are written.
-            (View::Transposed, Content::Bytes(_)) => {
-                Content::Values(transposed(tensor, self.model.read_f32(&tensor.name)?))
+    fn write(&self, file: &Path, watch: Watch<'_>) -> Result<()> {
+        // transformers refuses files that do not say this.
+        let metadata = BTreeMap::from([("format".to_string(), "pt".to_string())]);
+        Plan { path: file, tensors: &self.planned, metadata: metadata.into() }.write(self, watch)
+    }
+}
+
+impl Source for Folded<'_> {
+    fn content(&self, tensor: &PlannedTensor) -> Result<Content<'_>> {
+        let piece = self.pieces[tensor.name.as_str()];
+        let whole = &self.tensors[&piece.key];
+        Ok(match (piece.view, self.source.content(whole)?) {
+            (View::Same, content) => content,
+            (View::Third(place), Content::Bytes(Cow::Borrowed(bytes))) => {
+                Content::Bytes(Cow::Borrowed(third(bytes, place)))
             }
+            (View::Third(place), Content::Bytes(bytes)) => Content::Bytes(third(&bytes, place).to_vec().into()),
+            (View::Third(place), Content::Values(values)) => Content::Values(third(&values, place).to_vec()),
+            (View::Transposed, Content::Values(values)) => Content::Values(transposed(whole, values)),
+            (View::Transposed, Content::Bytes(bytes)) => Content::Bytes(transposed_bytes(whole, &bytes).into()),
         })
+    }
+
+    fn done(&self, tensor: &PlannedTensor) {
+        self.source.done(&self.tensors[&self.pieces[tensor.name.as_str()].key]);
     }
 }
 
@@ -221,9 +252,23 @@ fn transposed(tensor: &PlannedTensor, values: Vec<f32>) -> Vec<f32> {
     Matrix::new(rows, values.len() / rows.max(1), values).transposed().values
 }
 
-fn third<T: Clone>(values: &[T], place: usize) -> Vec<T> {
+fn transposed_bytes(tensor: &PlannedTensor, bytes: &[u8]) -> Vec<u8> {
+    let width = tensor.dtype.bitsize() / 8;
+    let rows = tensor.shape.first().copied().unwrap_or(1).max(1);
+    let columns = bytes.len() / width / rows;
+    let mut transposed = Vec::with_capacity(bytes.len());
+    for column in 0..columns {
+        for row in 0..rows {
+            let place = (row * columns + column) * width;
+            transposed.extend_from_slice(&bytes[place..place + width]);
+        }
+    }
+    transposed
+}
+
+fn third<T>(values: &[T], place: usize) -> &[T] {
     let count = values.len() / 3;
-    values[place * count..(place + 1) * count].to_vec()
+    &values[place * count..(place + 1) * count]
 }
 
 /// A folder in the making, beside its place; it is deleted unless it gets there.

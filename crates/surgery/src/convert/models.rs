@@ -1,6 +1,7 @@
 //! Checkpoints as one file of safetensors in the original layout: from `.ckpt`, from a folder of diffusers, without what is not
 //! needed, in another type.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,12 @@ use lorabake_weights::keys;
 use lorabake_weights::stream::{self, PlannedTensor};
 use safetensors::Dtype;
 
+use super::folder::Whole;
 use crate::error::Result;
 use crate::model::Model;
-use crate::output::{Output, is_float};
-use crate::writer::{Content, Plan, Watch, written};
+use crate::output::Output;
+use crate::target::Target;
+use crate::writer::{Content, Source, Watch, written};
 
 /// What becomes of averages of weights (EMA).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,64 +55,52 @@ pub struct Pruned {
     pub notes: Vec<String>,
 }
 
-/// A tensor of the result, and where it comes from.
-pub(super) struct Planned {
-    /// The tensor.
-    pub tensor: PlannedTensor,
-    /// Where its numbers are.
-    pub source: Source,
-}
-
 /// Where a tensor of the result comes from.
-pub(super) enum Source {
+enum Origin {
     /// One tensor.
     One(String),
     /// The numbers 0, 1, 2, …
     Positions,
 }
 
-/// Converts to one file.
+/// The model, and where the tensors of the result come from.
+struct Open {
+    model: Model,
+    origins: BTreeMap<String, Origin>,
+}
+
+/// Converts to one file, or to a folder.
 ///
 /// # Errors
 /// When the model cannot be read, or the result cannot be written.
-pub fn convert_model(request: &ConvertModel, output: &Output, watch: Watch<'_>) -> Result<Pruned> {
+pub fn convert_model<'o>(request: &ConvertModel, to: impl Into<Target<'o>>, watch: Watch<'_>) -> Result<Pruned> {
+    let to = to.into();
     let mut inputs: Vec<&Path> = vec![&request.path];
     inputs.extend(request.vae.as_deref());
-    output.check(&inputs)?;
+    to.check(&inputs)?;
     let model = Model::open(&request.path, request.vae.as_deref())?;
     let mut pruned = Pruned::default();
-    let planned = planned(request, &model, output, &mut pruned);
-    let mut tensors: Vec<PlannedTensor> = planned.values().map(|planned| planned.tensor.clone()).collect();
-    stream::in_order(&mut tensors);
-    pruned.tensors = tensors.len();
-    let mut metadata = model.metadata().clone();
-    metadata.retain(|key, _| !key.starts_with("sshs_") && !key.starts_with("modelspec.hash"));
-    let plan = Plan { path: &output.path, tensors, metadata };
-    plan.write(watch, |index| {
-        let tensor = &plan.tensors[index];
-        content(&model, tensor, &planned[&tensor.name].source)
-    })?;
-    Ok(pruned)
-}
-
-/// The tensors of the result as one file has them, by their keys.
-pub(super) fn planned(
-    request: &ConvertModel,
-    model: &Model,
-    output: &Output,
-    pruned: &mut Pruned,
-) -> BTreeMap<String, Planned> {
-    let mut all = BTreeMap::new();
+    let mut tensors = Vec::new();
+    let mut origins = BTreeMap::new();
     for name in model.names() {
         if !stays(request, name) {
             pruned.left += 1;
             continue;
         }
-        if let Some((tensor, source)) = plan(request, model, output, name) {
-            all.insert(tensor.name.clone(), Planned { tensor, source });
+        if let Some((tensor, origin)) = plan(request, &model, to.output, name) {
+            origins.insert(tensor.name.clone(), origin);
+            tensors.push(tensor);
         }
     }
-    all
+    stream::in_order(&mut tensors);
+    let mut metadata = model.metadata().clone();
+    metadata.retain(|key, _| !key.starts_with("sshs_") && !key.starts_with("modelspec.hash"));
+    let open = Open { model, origins };
+    let (family, prediction) = (open.model.family(), open.model.prediction());
+    let written = to.write(Whole { family, prediction, tensors, metadata: metadata.into(), source: &open }, watch)?;
+    pruned.tensors = written.tensors;
+    pruned.notes.extend(written.notes);
+    Ok(pruned)
 }
 
 fn stays(request: &ConvertModel, name: &str) -> bool {
@@ -129,12 +120,12 @@ fn is_left_over(name: &str) -> bool {
 }
 
 /// The tensor of the result that `name` becomes, or a part of; `None` if another name stands for it.
-fn plan(request: &ConvertModel, model: &Model, output: &Output, name: &str) -> Option<(PlannedTensor, Source)> {
+fn plan(request: &ConvertModel, model: &Model, output: &Output, name: &str) -> Option<(PlannedTensor, Origin)> {
     let dtype = output.dtype(written(model.dtype(name)?));
     let shape = model.shape(name)?.to_vec();
     let planned = |name: String, shape, dtype| PlannedTensor { name, dtype, shape };
     if name.ends_with("embeddings.position_ids") {
-        return Some((planned(name.to_string(), shape, Dtype::I64), Source::Positions));
+        return Some((planned(name.to_string(), shape, Dtype::I64), Origin::Positions));
     }
     if request.averages == Averages::Use
         && let Some(rest) = name.strip_prefix("model.")
@@ -142,25 +133,29 @@ fn plan(request: &ConvertModel, model: &Model, output: &Output, name: &str) -> O
         let average = format!("model_ema.{}", rest.replace('.', ""));
         if model.shape(&average) == Some(shape.as_slice()) {
             let dtype = output.dtype(written(model.dtype(&average)?));
-            return Some((planned(name.to_string(), shape, dtype), Source::One(average)));
+            return Some((planned(name.to_string(), shape, dtype), Origin::One(average)));
         }
     }
-    Some((planned(name.to_string(), shape, dtype), Source::One(name.to_string())))
+    Some((planned(name.to_string(), shape, dtype), Origin::One(name.to_string())))
 }
 
-/// The numbers of a tensor of the result.
-pub(super) fn content(model: &Model, tensor: &PlannedTensor, source: &Source) -> Result<Content> {
-    match source {
-        Source::Positions => {
-            let count = tensor.shape.iter().product::<usize>() as i64;
-            Ok(Content::Bytes((0..count).flat_map(i64::to_le_bytes).collect()))
-        }
-        Source::One(name) => {
-            let same = model.dtype(name) == Some(tensor.dtype) || !is_float(tensor.dtype);
-            Ok(match same {
-                true => Content::Bytes(model.copied(name)?),
-                false => Content::Values(model.read_f32(name)?),
-            })
+impl Source for Open {
+    fn content(&self, tensor: &PlannedTensor) -> Result<Content<'_>> {
+        match &self.origins[&tensor.name] {
+            Origin::Positions => Ok(positions(tensor)),
+            Origin::One(name) => self.model.content(name, tensor.dtype),
         }
     }
+
+    fn done(&self, tensor: &PlannedTensor) {
+        if let Origin::One(name) = &self.origins[&tensor.name] {
+            self.model.release(name);
+        }
+    }
+}
+
+/// The numbers 0, 1, 2, … as long as a tensor is.
+pub(crate) fn positions(tensor: &PlannedTensor) -> Content<'static> {
+    let count = tensor.shape.iter().product::<usize>() as i64;
+    Content::Bytes(Cow::Owned((0..count).flat_map(i64::to_le_bytes).collect()))
 }

@@ -12,13 +12,13 @@ use lorabake_weights::keys::net_forms::ModuleLayer;
 use lorabake_weights::lora::{ModuleTensor, NetTensors};
 use safetensors::Dtype;
 
+use super::bundle::{Added, bundle};
 use crate::block::Block;
 use crate::error::{Error, Result};
+use crate::kind;
 use crate::lora_file::{self, Ready};
-use crate::matrix::norm;
 use crate::net;
 use crate::output::Output;
-use crate::resize::embeddings;
 
 /// A naming of modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct ConvertNet {
     pub alpha: Alpha,
     /// Embeddings in the file stay.
     pub embeddings: bool,
+    /// Embeddings that are put into it.
+    pub added: Vec<Added>,
 }
 
 /// What came of it.
@@ -70,6 +72,8 @@ pub struct Converted {
     pub kept: usize,
     /// Modules that were left out as asked.
     pub left: usize,
+    /// Embeddings that were left out since the form has none.
+    pub embeddings_left: usize,
 }
 
 /// A module on its way.
@@ -105,10 +109,7 @@ pub fn convert_net(request: &ConvertNet, output: &Output) -> Result<Converted> {
             let remedy = "make a plain LoRA of it by `lorabake resize` first, or leave this option out";
             Error::wrong(net.label(), format!("{name}: {what}"), remedy)
         };
-        if let Some((leaf, _)) = module.tensors.iter().find(|(_, tensor)| !norm(&tensor.values).is_finite()) {
-            let what = format!("{name}: {leaf} holds values that are infinite or not a number");
-            return Err(Error::wrong(net.label(), what, "the file is damaged; give another copy of it"));
-        }
+        whole(&net, name, &module.tensors)?;
         module.scale(request.scale).map_err(wrong)?;
         module.set_alpha(request.alpha).map_err(wrong)?;
         ready.push(match request.form {
@@ -121,13 +122,34 @@ pub fn convert_net(request: &ConvertNet, output: &Output) -> Result<Converted> {
         let what = "nothing is left of it";
         return Err(Error::wrong(net.label(), what, "look at what --parts and --blocks leave"));
     }
-    if request.embeddings && request.form == Form::Kohya {
-        ready.push(embeddings(&net, dtype)?);
+    let of_file = if request.embeddings { net.embeddings().count() } else { 0 };
+    if request.form == Form::Kohya {
+        if request.embeddings || !request.added.is_empty() {
+            ready.push(bundle(&net, &request.added, family, dtype, request.embeddings)?);
+        }
+    } else if !request.added.is_empty() {
+        let what = "diffusers and ComfyUI read no embeddings in a LoRA";
+        return Err(Error::wrong("--add_embedding", what, "give --to kohya, or leave it out"));
+    } else {
+        converted.embeddings_left = of_file;
     }
     let mut metadata = net.metadata().clone();
     metadata.retain(|key, _| !key.starts_with("sshs_") && key != "lora_adapter_metadata");
     lora_file::save(output, ready, metadata)?;
     Ok(converted)
+}
+
+/// # Errors
+/// When the tensors of a module do not fit together, or hold what is no number.
+fn whole(net: &NetTensors, name: &str, tensors: &BTreeMap<String, ModuleTensor>) -> Result<()> {
+    match kind::Module::fit(tensors, None) {
+        // Those kinds do not tell what they are for.
+        Err(reason) if !reason.ends_with("which is needed") => {
+            let what = format!("{name}: {reason}");
+            Err(Error::wrong(net.label(), what, "the file is damaged; give another copy of it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn dtype(net: &NetTensors, output: &Output) -> Dtype {

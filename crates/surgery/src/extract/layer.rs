@@ -107,6 +107,8 @@ impl Weights<'_> {
     pub fn compare(&self, keys: &LayerKeys, shape: WeightShape, like: Like) -> Result<Option<Layer>> {
         let same_bytes = self.base.dtype(&keys.weight) == self.tuned.dtype(&keys.weight)
             && self.base.copied(&keys.weight)? == self.tuned.copied(&keys.weight)?;
+        self.base.release(&keys.weight);
+        self.tuned.release(&keys.weight);
         if same_bytes {
             return Ok(None);
         }

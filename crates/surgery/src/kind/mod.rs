@@ -39,6 +39,11 @@ impl WeightShape {
         }
     }
 
+    /// How many numbers the weight has.
+    pub fn numbers(&self) -> usize {
+        self.outputs * self.columns()
+    }
+
     /// Columns of the weight as a matrix.
     pub fn columns(&self) -> usize {
         self.inputs * self.taps

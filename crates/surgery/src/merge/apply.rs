@@ -47,6 +47,14 @@ pub fn apply(values: &mut [f32], module: &Module, place: Place, how: How) -> Res
     if own.len() != shape.outputs * shape.columns() {
         return Err("the layer has another size than its checkpoint says".into());
     }
+    if let (Some(Change::LowRank(factors)), None, Like::Ours | Like::SdScripts) =
+        (&module.change, &module.dora, how.like)
+        && (factors.up.rows, factors.down.columns) == (shape.outputs, shape.columns())
+    {
+        // In place, which most merges are.
+        Matrix::add_product(own, how.strength * factors.scale, &factors.up, &factors.down);
+        return Ok(());
+    }
     let weight = Matrix::new(shape.outputs, shape.columns(), own.to_vec());
     // A net for the latent alone, on a UNet for inpainting.
     let seen_shape = WeightShape { inputs: module.shape.inputs, ..shape };

@@ -12,12 +12,14 @@ use lorabake_weights::lora::NetTensors;
 use lorabake_weights::stream::{self, PlannedTensor};
 
 use super::apply::{self, Place};
+use crate::convert::folder::Whole;
 use crate::error::{Error, Result};
 use crate::like::Like;
+use crate::metadata::Metadata;
 use crate::model::Model;
 use crate::net::{self, Layers, NetUse};
-use crate::output::{Output, is_float};
-use crate::writer::{Content, Plan, Watch, written};
+use crate::target::Target;
+use crate::writer::{Content, Source, Watch, written};
 
 /// What is to be merged.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,16 +71,17 @@ struct Open {
 ///
 /// # Errors
 /// When files cannot be read, do not fit together, or no module of a net meets a layer; when the result cannot be written.
-pub fn into_model(
+pub fn into_model<'o>(
     request: &IntoModel,
-    output: &Output,
-    metadata: BTreeMap<String, String>,
+    to: impl Into<Target<'o>>,
+    metadata: impl Into<Metadata>,
     watch: Watch<'_>,
 ) -> Result<Merged> {
+    let to = to.into();
     let mut inputs: Vec<&Path> = request.nets.iter().map(|net| net.path.as_path()).collect();
     inputs.push(&request.model);
     inputs.extend(request.vae.as_deref());
-    output.check(&inputs)?;
+    to.check(&inputs)?;
     let mut merged = Merged::default();
     let open = Open::new(request, &mut merged.notes)?;
     let checkpoint = &open.checkpoint;
@@ -88,14 +91,15 @@ pub fn into_model(
             continue;
         }
         let (Some(dtype), Some(shape)) = (checkpoint.dtype(name), checkpoint.shape(name)) else { continue };
-        let dtype = output.dtype(if open.steps.contains_key(name) { written(dtype) } else { dtype });
+        let dtype = to.output.dtype(if open.steps.contains_key(name) { written(dtype) } else { dtype });
         tensors.push(PlannedTensor { name: name.clone(), dtype, shape: shape.to_vec() });
     }
     stream::in_order(&mut tensors);
-    merged.tensors = tensors.len();
     merged.changed = open.steps.len();
-    let plan = Plan { path: &output.path, tensors, metadata };
-    plan.write(watch, |index| open.compute(&plan.tensors[index]))?;
+    let (family, prediction) = (checkpoint.family(), checkpoint.prediction());
+    let written = to.write(Whole { family, prediction, tensors, metadata: metadata.into(), source: &open }, watch)?;
+    merged.tensors = written.tensors;
+    merged.notes.extend(written.notes);
     Ok(merged)
 }
 
@@ -145,17 +149,12 @@ impl Open {
             self.steps.entry(step.layer.weight.clone()).or_default().push(step);
         }
     }
+}
 
-    fn compute(&self, tensor: &PlannedTensor) -> Result<Content> {
+impl Source for Open {
+    fn content(&self, tensor: &PlannedTensor) -> Result<Content<'_>> {
         let name = &tensor.name;
-        let Some(steps) = self.steps.get(name) else {
-            let same = self.checkpoint.dtype(name) == Some(tensor.dtype);
-            let exact = same || !is_float(tensor.dtype);
-            return Ok(match exact {
-                true => Content::Bytes(self.checkpoint.copied(name)?),
-                false => Content::Values(self.checkpoint.read_f32(name)?),
-            });
-        };
+        let Some(steps) = self.steps.get(name) else { return self.checkpoint.content(name, tensor.dtype) };
         let mut values = self.checkpoint.read_f32(name)?;
         for step in steps {
             let net = &self.nets[step.net];
@@ -170,6 +169,10 @@ impl Open {
                 .map_err(misfit)?;
         }
         Ok(Content::Values(values))
+    }
+
+    fn done(&self, tensor: &PlannedTensor) {
+        self.checkpoint.release(&tensor.name);
     }
 }
 

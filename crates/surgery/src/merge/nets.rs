@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use lorabake_recipe::model::Family;
 use lorabake_weights::lora::NetTensors;
-use rayon::prelude::*;
 use safetensors::Dtype;
 
 use crate::block::canonical;
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::kind::Factors;
 use crate::lora_file::{self, Form, Ready};
@@ -130,24 +129,15 @@ pub fn merge_nets(
     };
     let open = OpenNets::open(&request.nets, base.as_ref().map(|base| base.checkpoint.family()))?;
     let work = Work { request, open: &open, base: base.as_ref(), dtype: open.dtype(output), metadata: &metadata };
-    let count = open.layers.len();
+    let sizes = work.sizes();
     let ranks = match request.ranks {
-        Ranks::Bytes(bytes) => Some(work.ranks_within(bytes, watch)?),
+        Ranks::Bytes(bytes) => Some(work.ranks_within(bytes, &sizes, watch)?),
         _ => None,
     };
-    let done = AtomicU64::new(0);
-    let made: Result<Vec<(Ready, Accuracy)>> = (0..count)
-        .into_par_iter()
-        .map(|index| {
-            if !watch(done.fetch_add(1, Ordering::Relaxed), count as u64) {
-                return Err(Error::Stopped);
-            }
-            work.ready(index, ranks.as_ref().map(|ranks| ranks[index]))
-        })
-        .collect();
+    let made = bounded::each(&sizes, watch, |index| work.ready(index, ranks.as_ref().map(|ranks| ranks[index])))?;
     let mut accuracy = Accuracy::default();
     let mut modules = Vec::new();
-    for (ready, own) in made? {
+    for (ready, own) in made {
         modules.push(ready);
         accuracy.energy += own.energy;
         accuracy.lost += own.lost;
@@ -165,6 +155,12 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
+    /// Numbers that are in memory for each layer.
+    fn sizes(&self) -> Vec<usize> {
+        let load = |(net, name): &(usize, String)| lowered::load(&self.open.nets[*net], name, self.base);
+        self.open.layers.iter().map(|layer| layer.iter().map(load).sum()).collect()
+    }
+
     fn sum(&self, index: usize) -> Result<Sum> {
         let layer = &self.open.layers[index];
         let (first, module) = &layer[0];
@@ -269,22 +265,14 @@ impl Work<'_> {
     }
 
     /// Ranks by which the factors take at most so many bytes.
-    fn ranks_within(&self, bytes: usize, watch: Watch<'_>) -> Result<Vec<usize>> {
+    fn ranks_within(&self, bytes: usize, sizes: &[usize], watch: Watch<'_>) -> Result<Vec<usize>> {
         let width = self.dtype.bitsize() / 8;
-        let count = self.open.layers.len();
-        let seen: Result<Vec<(Vec<f64>, usize)>> = (0..count)
-            .into_par_iter()
-            .map(|index| {
-                if !watch(0, count as u64) {
-                    return Err(Error::Stopped);
-                }
-                let sum = self.sum(index)?;
-                let Some(weight) = sum.weight.filter(|_| !sum.is_norm) else { return Ok((Vec::new(), 0)) };
-                let spectrum = self.spectrum(&sum.module, &weight)?;
-                Ok((spectrum.s, (spectrum.u.rows + spectrum.v.columns) * width))
-            })
-            .collect();
-        let seen = seen?;
+        let seen = bounded::each(sizes, &|_, total| watch(0, total), |index| {
+            let sum = self.sum(index)?;
+            let Some(weight) = sum.weight.filter(|_| !sum.is_norm) else { return Ok((Vec::new(), 0)) };
+            let spectrum = self.spectrum(&sum.module, &weight)?;
+            Ok((spectrum.s, (spectrum.u.rows + spectrum.v.columns) * width))
+        })?;
         let offers: Vec<Offer<'_>> =
             seen.iter().map(|(values, bytes)| Offer { values, bytes: *bytes, most: values.len() }).collect();
         let names = self.open.layers.iter().map(|layer| layer[0].1.as_str());

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use lorabake_weights::lora::NetTensors;
 use safetensors::Dtype;
 
 use super::{dtype_of, embeddings};
@@ -51,10 +52,11 @@ impl DyloraScale {
 /// Writes the first `rank` ranks of the DyLoRA at `path`; modules with fewer keep theirs.
 ///
 /// # Errors
-/// When it cannot be read, is no LoRA, or the result cannot be written.
-pub fn cut_dylora(path: &Path, rank: usize, scale: DyloraScale, output: &Output) -> Result<()> {
+/// When it cannot be read, is no LoRA or says that it is no DyLoRA, or the result cannot be written.
+pub fn cut_dylora(path: &Path, rank: usize, scale: DyloraScale, output: &Output) -> Result<Vec<String>> {
     output.check(&[path])?;
     let net = net::open(path, None)?;
+    let notes = told(&net)?;
     let dtype: Dtype = dtype_of(&net, output);
     let mut ready = Vec::new();
     let mut most = 0;
@@ -89,5 +91,24 @@ pub fn cut_dylora(path: &Path, rank: usize, scale: DyloraScale, output: &Output)
     );
     metadata.insert("ss_network_dim".into(), rank.min(most).to_string());
     metadata.insert("ss_network_module".into(), "networks.lora".into());
-    lora_file::save(output, ready, metadata)
+    lora_file::save(output, ready, metadata)?;
+    Ok(notes)
+}
+
+/// What the user should know of a file that does not say that it is a DyLoRA.
+///
+/// # Errors
+/// When it says that it is something else.
+fn told(net: &NetTensors) -> Result<Vec<String>> {
+    let says = |key: &str| net.metadata().get(key).map(|text| text.to_lowercase()).unwrap_or_default();
+    let module = says("ss_network_module");
+    if module.contains("dylora") || says("ss_network_args").contains("dylora") {
+        return Ok(Vec::new());
+    }
+    if module.is_empty() {
+        let label = net.label();
+        return Ok(vec![format!("{label} does not say what it is; only a DyLoRA's first ranks mean something alone")]);
+    }
+    let what = "it says that it is no DyLoRA, so that its first ranks mean nothing alone";
+    Err(Error::wrong(net.label(), what, "leave --dylora out, which makes the best LoRA of that rank"))
 }

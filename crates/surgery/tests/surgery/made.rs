@@ -148,8 +148,8 @@ pub fn deltas(path: &Path) -> BTreeMap<String, Matrix> {
 
 /// What a model's layer changed by.
 pub fn change(before: &Path, after: &Path, module: &str) -> Matrix {
-    let old = BaseModel::of(open(before)).weight(module).unwrap().unwrap().matrix;
-    let mut new = BaseModel::of(open(after)).weight(module).unwrap().unwrap().matrix;
+    let old = BaseModel::of(open(before)).weight(module).unwrap().unwrap();
+    let mut new = BaseModel::of(open(after)).weight(module).unwrap().unwrap();
     new.add(-1.0, &old);
     new
 }

@@ -61,7 +61,7 @@ fn strengths_add_up_and_a_net_with_its_negative_is_nothing() {
         for (module, _) in LAYERS {
             let want = change(&tiny(), &once, module);
             // Files hold weights in f32, whose rounding is a share of the weight and not of the change.
-            let weight = BaseModel::of(open(&tiny())).weight(module).unwrap().unwrap().matrix.norm();
+            let weight = BaseModel::of(open(&tiny())).weight(module).unwrap().unwrap().norm();
             let mut rest = change(&tiny(), &second, module);
             rest.add(-1.0, &want);
             assert!(

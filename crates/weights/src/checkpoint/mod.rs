@@ -210,8 +210,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When there is no such tensor, the file has changed, or its numbers are damaged.
-    pub fn copied(&self, name: &str) -> Result<Vec<u8>, Error> {
+    pub fn copied(&self, name: &str) -> Result<Cow<'_, [u8]>, Error> {
         self.tensors.copied(name)
+    }
+
+    /// Says that the bytes of a tensor have been used: they need not stay in memory.
+    pub fn release(&self, name: &str) {
+        self.tensors.release(name);
     }
 
     /// The tensors, for whoever reads them later.

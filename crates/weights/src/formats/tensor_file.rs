@@ -212,14 +212,23 @@ impl TensorFile {
     ///
     /// # Errors
     /// When there is no such tensor, the file has changed, or a checksum says that its numbers are damaged.
-    pub fn copied(&self, name: &str) -> Result<Vec<u8>, Error> {
+    pub fn copied(&self, name: &str) -> Result<Cow<'_, [u8]>, Error> {
         let (tensor, bytes) = self.checked(name)?;
-        let copied = match &tensor.strides {
-            None => bytes.to_vec(),
-            Some(strides) => row_major_bytes(bytes, tensor.dtype.bitsize() / 8, &tensor.shape, strides),
-        };
-        self.bytes.release(tensor.bytes.clone());
-        Ok(copied)
+        Ok(match &tensor.strides {
+            None => Cow::Borrowed(bytes),
+            Some(strides) => {
+                let copied = row_major_bytes(bytes, tensor.dtype.bitsize() / 8, &tensor.shape, strides);
+                self.bytes.release(tensor.bytes.clone());
+                Cow::Owned(copied)
+            }
+        })
+    }
+
+    /// Says that the bytes of a tensor which [`Self::copied`] gave have been used: they need not stay in memory.
+    pub fn release(&self, name: &str) {
+        if let Some(tensor) = self.tensors.get(name) {
+            self.bytes.release(tensor.bytes.clone());
+        }
     }
 
     /// Where a tensor is, and its bytes, which are what was written.

@@ -158,6 +158,11 @@ impl NetTensors {
         Ok(tensors)
     }
 
+    /// The names of the embeddings that lie in the file beside the net.
+    pub fn embeddings(&self) -> impl Iterator<Item = &str> {
+        self.embeddings.keys().map(String::as_str)
+    }
+
     /// The embeddings that lie in the file beside the net, by name: their tensors by what follows the name.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use lorabake_surgery::like::Like;
+use lorabake_surgery::target::Layout;
 use lorabake_weights::file_kind::{self, FileKind};
 use lorabake_weights::formats::tensor_file::TensorFile;
 
-use crate::surgery_args::{OutputArgs, finite, no_model, no_net};
+use crate::surgery_args::{OutputArgs, finite, for_diffusers, no_model, no_net};
 
 /// What follows `lorabake merge`.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,6 +28,9 @@ pub struct Args {
     /// The model that LoRAs are merged into: a file or a folder of diffusers. Without it they are merged with each other.
     #[arg(long, value_name = "MODEL", alias = "sd_model")]
     pub into: Option<PathBuf>,
+    /// Writes a model as a folder that diffusers opens, for which --output is its name. [default: one file]
+    #[arg(long, value_name = "diffusers", value_parser = ["diffusers"])]
+    pub to: Option<String>,
     /// Strengths of all files, in their order, instead of those behind colons; of models their shares of a sum.
     #[arg(long, value_name = "RATIO", num_args = 1.., allow_negative_numbers = true, value_parser = finite)]
     pub ratios: Vec<f64>,
@@ -70,6 +74,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let models = specs.iter().filter(|spec| is_model(&spec.path)).count();
     if models == 0 {
         args.models.refuse_for_nets()?;
+        if args.to.is_some() {
+            bail!(
+                "--to: it is for models, and these are LoRAs; merge them, then use `lorabake convert --to diffusers`"
+            );
+        }
         return nets::with_each_other(&args);
     }
     if specs.len() == 1 {
@@ -80,6 +89,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     args.nets.refuse_for_models()?;
     models::with_each_other(&args, &specs)
+}
+
+impl Args {
+    /// How a model lies where it goes.
+    fn layout(&self) -> Layout<'static> {
+        if self.to.is_some() { for_diffusers() } else { Layout::File }
+    }
 }
 
 /// Whether a path is that of a model: a folder, or a file with one in it.

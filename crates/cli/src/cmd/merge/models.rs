@@ -14,6 +14,7 @@ use lorabake_surgery::merge::models::presets as model_presets;
 use lorabake_surgery::merge::models::ratio::{Choice, Chosen, Ratio, elements};
 use lorabake_surgery::merge::models::{How, MergeModels, VaeChoice, merge_models};
 use lorabake_surgery::spec::Spec;
+use lorabake_surgery::target::Target;
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Purpose;
 
@@ -189,7 +190,8 @@ pub fn with_each_other(args: &Args, specs: &[Spec]) -> Result<ExitCode> {
     let request =
         MergeModels { models: paths, how, chosen: own.chosen(), vae, adjust, like: args.like.unwrap_or_default() };
     let output = args.output.output();
-    let merged = args.output.run("merging", |watch| merge_models(&request, &output, metadata, watch))?;
+    let target = Target { output: &output, layout: args.layout() };
+    let merged = args.output.run("merging", |watch| merge_models(&request, target, metadata, watch))?;
     let Some(Merged { changed, tensors, notes }) = merged else { return Ok(interrupted()) };
     terminal::say(&format!("{changed} of {} merged", count(tensors, "tensor")));
     Ok(args.output.told(&notes))

@@ -12,6 +12,7 @@ use lorabake_surgery::merge::nets::{Accuracy, MergeNets, Ranks, merge_nets};
 use lorabake_surgery::merge::peers::{PeerSum, merge_like_peers};
 use lorabake_surgery::net::NetUse;
 use lorabake_surgery::spec::BlockList;
+use lorabake_surgery::target::Target;
 use lorabake_weights::Checkpoint;
 use lorabake_weights::checkpoint::Purpose;
 use lorabake_weights::lora::NetTensors;
@@ -120,7 +121,8 @@ pub fn into_model(args: &Args) -> Result<ExitCode> {
     };
     let metadata = recipe::of_model(args, &model)?;
     let output = args.output.output();
-    let merged = args.output.run("merging", |watch| into_model::into_model(&request, &output, metadata, watch))?;
+    let target = Target { output: &output, layout: args.layout() };
+    let merged = args.output.run("merging", |watch| into_model::into_model(&request, target, metadata, watch))?;
     let Some(Merged { changed, tensors, notes }) = merged else { return Ok(interrupted()) };
     terminal::say(&format!("{changed} of {} changed", count(tensors, "tensor")));
     Ok(args.output.told(&notes))

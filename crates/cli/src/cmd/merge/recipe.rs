@@ -6,17 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args as _, FromArgMatches};
 use lorabake_recipe::text_file;
+use lorabake_surgery::metadata::{Hash, Metadata, RECIPE};
 use lorabake_surgery::net::NetUse;
 use lorabake_weights::formats::tensor_file::TensorFile;
 use lorabake_weights::lora::NetTensors;
-use lorabake_weights::metadata::hashes::ModelHashes;
 use serde_json::{Map, Value as Json};
 use toml::{Table, Value};
 
 use super::{Args, files};
 
-/// The key under which a merged file keeps its recipe.
-const KEY: &str = "lorabake_merge";
 /// Hashes of the sources, which say nothing to a merge that is run again.
 const HASHES: &str = "sha256";
 /// What of a LoRA's metadata holds for what it is merged into, too.
@@ -58,6 +56,7 @@ fn table(args: &Args, shown: impl Fn(&Path) -> String) -> Table {
     let ratios: Vec<Value> = args.ratios.iter().map(|ratio| Value::Float(*ratio)).collect();
     put("ratios", if ratios.is_empty() { None } else { Some(Value::Array(ratios)) });
     put("into", path(&args.into));
+    put("to", text(&args.to));
     put("presets", path(&args.presets));
     let like = args.like.map(|like| match like {
         lorabake_surgery::like::Like::SdScripts | lorabake_surgery::like::Like::Ours => "sd-scripts",
@@ -149,27 +148,24 @@ pub fn with_recipe(args: &Args, path: &Path) -> Result<Args> {
     Ok(read)
 }
 
-/// The recipe as a merged file keeps it: names of files without their folders, and what was in them.
-fn kept(args: &Args) -> Result<String> {
+/// Adds the recipe as a merged file keeps it: names of files without their folders, and what was in them.
+fn with_kept(args: &Args, mut metadata: BTreeMap<String, String>) -> Result<Metadata> {
     let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let mut table = table(args, name);
     let mut sources: Vec<PathBuf> = files::specs(args)?.into_iter().map(|spec| spec.path).collect();
     sources.extend(args.into.clone());
     sources.extend(args.models.vae_file.clone());
-    let hashed: Vec<std::io::Result<(String, String)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = sources
-            .iter()
-            .map(|path| scope.spawn(move || Ok((name(path), ModelHashes::of_file(path)?.sha256))))
-            .collect();
-        threads.into_iter().map(|thread| thread.join().expect("hashing does not panic")).collect()
-    });
-    let mut hashes = Table::new();
-    for (source, hashed) in sources.iter().zip(hashed) {
-        let (name, hash) = hashed.with_context(|| source.display().to_string())?;
-        hashes.insert(name, Value::String(hash));
+    let mut hashes = Vec::new();
+    let mut places = Table::new();
+    for (number, source) in sources.into_iter().enumerate() {
+        let name = name(&source);
+        let hash = Hash::of(source, number);
+        places.insert(name, Value::String(hash.place().to_owned()));
+        hashes.push(hash);
     }
-    table.insert(HASHES.to_owned(), Value::Table(hashes));
-    Ok(table.to_string())
+    table.insert(HASHES.to_owned(), Value::Table(places));
+    metadata.insert(RECIPE.to_owned(), table.to_string());
+    Ok(Metadata::with_hashes(metadata, hashes))
 }
 
 /// The title of a result: its name.
@@ -187,7 +183,7 @@ fn title_of(path: &Path, metadata: &BTreeMap<String, String>) -> String {
 ///
 /// # Errors
 /// When a source cannot be read.
-pub fn of_model(args: &Args, model: &Path) -> Result<BTreeMap<String, String>> {
+pub fn of_model(args: &Args, model: &Path) -> Result<Metadata> {
     let mut metadata = BTreeMap::new();
     let mut titles = Vec::new();
     if model.is_file() {
@@ -203,8 +199,7 @@ pub fn of_model(args: &Args, model: &Path) -> Result<BTreeMap<String, String>> {
     }
     metadata.insert("modelspec.title".into(), title(args));
     metadata.insert("modelspec.merged_from".into(), titles.join(", "));
-    metadata.insert(KEY.into(), kept(args)?);
-    Ok(metadata)
+    with_kept(args, metadata)
 }
 
 /// Metadata of a LoRA that is merged from others.
@@ -240,6 +235,5 @@ pub fn of_nets(args: &Args, nets: &[NetUse]) -> Result<BTreeMap<String, String>>
     if !tags.is_empty() {
         metadata.insert("ss_tag_frequency".into(), Json::Object(tags).to_string());
     }
-    metadata.insert(KEY.into(), kept(args)?);
-    Ok(metadata)
+    Ok(with_kept(args, metadata)?.finished()?)
 }

@@ -10,7 +10,7 @@ pub mod presets;
 pub mod ratio;
 mod smooth;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lorabake_recipe::model::Family;
@@ -26,11 +26,15 @@ use ratio::{Chosen, Ratio};
 use super::into_model::Merged;
 use crate::block::is_vae;
 use crate::bounded;
+use crate::convert::folder::Whole;
+use crate::convert::models::positions;
 use crate::error::{Error, Result};
 use crate::like::Like;
+use crate::metadata::Metadata;
 use crate::model::Model;
-use crate::output::{Output, is_float};
-use crate::writer::{Content, Plan, Watch, written};
+use crate::output::is_float;
+use crate::target::Target;
+use crate::writer::{Content, Source, Watch, written};
 
 /// How models become one.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,17 +95,18 @@ struct Open<'r> {
 ///
 /// # Errors
 /// When files cannot be read, do not fit together, or the result cannot be written.
-pub fn merge_models(
+pub fn merge_models<'o>(
     request: &MergeModels,
-    output: &Output,
-    metadata: BTreeMap<String, String>,
+    to: impl Into<Target<'o>>,
+    metadata: impl Into<Metadata>,
     watch: Watch<'_>,
 ) -> Result<Merged> {
+    let to = to.into();
     let mut inputs: Vec<&Path> = request.models.iter().map(PathBuf::as_path).collect();
     if let VaeChoice::From(vae) = &request.vae {
         inputs.push(vae);
     }
-    output.check(&inputs)?;
+    to.check(&inputs)?;
     let mut report = Merged::default();
     let mut open = Open::new(request, &mut report.notes)?;
     open.range = open.statistics(watch)?;
@@ -112,16 +117,17 @@ pub fn merge_models(
         let computed = open.merged.contains(&name) || (request.adjust.is_some() && adjust::concerns(&name));
         let dtype = match dtype {
             _ if is_positions(&name) => Dtype::I64,
-            dtype if computed => output.dtype(written(dtype)),
-            dtype => output.dtype(dtype),
+            dtype if computed => to.output.dtype(written(dtype)),
+            dtype => to.output.dtype(dtype),
         };
         report.changed += usize::from(computed);
         tensors.push(PlannedTensor { name, dtype, shape: shape.to_vec() });
     }
     stream::in_order(&mut tensors);
-    report.tensors = tensors.len();
-    let plan = Plan { path: &output.path, tensors, metadata };
-    plan.write(watch, |index| open.compute(&plan.tensors[index]))?;
+    let (family, prediction) = (open.family, open.models[0].prediction());
+    let written = to.write(Whole { family, prediction, tensors, metadata: metadata.into(), source: &open }, watch)?;
+    report.tensors = written.tensors;
+    report.notes.extend(written.notes);
     Ok(report)
 }
 
@@ -270,30 +276,9 @@ impl<'r> Open<'r> {
         Ok(widened)
     }
 
-    fn compute(&self, tensor: &PlannedTensor) -> Result<Content> {
-        let name = tensor.name.as_str();
-        if is_positions(name) {
-            let count = tensor.shape.iter().product::<usize>() as i64;
-            return Ok(Content::Bytes((0..count).flat_map(i64::to_le_bytes).collect()));
-        }
-        let source = self.models.iter().find(|model| model.shape(name).is_some()).unwrap_or(&self.models[0]);
-        let is_merged = self.merged.contains(name);
-        let adjusted = self.request.adjust.filter(|_| adjust::concerns(name));
-        if !is_merged && adjusted.is_none() {
-            let same = source.dtype(name) == Some(tensor.dtype) || !is_float(tensor.dtype);
-            return Ok(match same {
-                true => Content::Bytes(source.copied(name)?),
-                false => Content::Values(source.read_f32(name)?),
-            });
-        }
-        let mut values = source.read_f32(name)?;
-        if is_merged {
-            self.merge(name, &mut values, &tensor.shape)?;
-        }
-        if let Some(numbers) = &adjusted {
-            adjust::adjust(numbers, name, &mut values, self.family);
-        }
-        Ok(Content::Values(values))
+    /// The first model that has a tensor.
+    fn source(&self, name: &str) -> &Model {
+        self.models.iter().find(|model| model.shape(name).is_some()).unwrap_or(&self.models[0])
     }
 
     fn merge(&self, name: &str, values: &mut [f32], shape: &[usize]) -> Result<()> {
@@ -323,6 +308,33 @@ impl<'r> Open<'r> {
             }
         }
         Ok(())
+    }
+}
+
+impl Source for Open<'_> {
+    fn content(&self, tensor: &PlannedTensor) -> Result<Content<'_>> {
+        let name = tensor.name.as_str();
+        if is_positions(name) {
+            return Ok(positions(tensor));
+        }
+        let source = self.source(name);
+        let is_merged = self.merged.contains(name);
+        let adjusted = self.request.adjust.filter(|_| adjust::concerns(name));
+        if !is_merged && adjusted.is_none() {
+            return source.content(name, tensor.dtype);
+        }
+        let mut values = source.read_f32(name)?;
+        if is_merged {
+            self.merge(name, &mut values, &tensor.shape)?;
+        }
+        if let Some(numbers) = &adjusted {
+            adjust::adjust(numbers, name, &mut values, self.family);
+        }
+        Ok(Content::Values(values))
+    }
+
+    fn done(&self, tensor: &PlannedTensor) {
+        self.source(&tensor.name).release(&tensor.name);
     }
 }
 
