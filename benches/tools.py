@@ -1,6 +1,7 @@
 """Merging, resizing and extracting LoRAs in lorabake and as sd-scripts does it in PyTorch: seconds, ratios, memory.
 
-Usage: python benches/tools.py LORABAKE CHECKPOINT FOLDER [--rank 64] [--rounds 3] [--threads 2]
+Usage: python benches/tools.py LORABAKE CHECKPOINT FOLDER [--rank 64] [--rounds 5] [--threads 2] [--only merge]
+       [--sd_scripts FOLDER_OF_SD_SCRIPTS]
 CHECKPOINT is one of SD1.5's or SDXL's size in the original layout (oracle/full_size.py; oracle/sdxl.py, and `lorabake
 convert`). FOLDER takes what is made of it: a LoRA of random numbers, and the checkpoint with a change of low rank,
 which are twice the checkpoint's size and deleted at the end.
@@ -8,8 +9,13 @@ which are twice the checkpoint's size and deleted at the end.
 PyTorch's side is what merge_lora.py, resize_lora.py and extract_lora_from_models.py of sd-scripts compute: all of a
 model in memory and one product a module for merging; one singular value decomposition of the whole product, or
 difference, a module for the others, with the whole second matrix as theirs asks for. Reading and writing files
-counts. Of matrices of one shape PyTorch decomposes one a round and counts it for all, since the rest would take an
-hour; merging is done whole.
+counts, starting PyTorch does not. Of matrices of one shape PyTorch decomposes one a round and counts it for all, since
+the rest would take an hour; merging is done whole. With --sd_scripts its own merge_lora.py or sdxl_merge_lora.py runs
+too, as a user starts it.
+
+Programs run in turn, so that another program's load meets all of them; processor seconds (user and system) stand beside
+those of the clock, since a load disturbs them less. Numbers are medians; ours flushes its file to the disk, PyTorch's
+does not.
 """
 
 import argparse
@@ -25,6 +31,8 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+Run = collections.namedtuple("Run", ["seconds", "processor", "peak"])
 
 UNET = "model.diffusion_model."
 TEXT = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
@@ -79,16 +87,42 @@ def make(args):
     return is_xl
 
 
-def ours(args, *words):
-    """Seconds and megabytes at the peak of a command, which `time` measures: a child of ours begins with our own peak."""
-    command = [args.lorabake, *map(str, words), "--output", str(args.folder / "ours.safetensors"), "--overwrite"]
-    environment = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
-    start = time.perf_counter()
-    done = subprocess.run(["/usr/bin/time", "-f", "%M", *command], capture_output=True, text=True, env=environment)
-    seconds = time.perf_counter() - start
+def timed(command, environment):
+    """A program's seconds by the clock and of the processor, and megabytes at its peak."""
+    command = [str(word) for word in command]
+    timed = ["/usr/bin/time", "-f", "%e %U %S %M", *command]
+    done = subprocess.run(timed, capture_output=True, text=True, env={**os.environ, **environment})
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}: {done.stderr}")
-    return seconds, int(done.stderr.split()[-1]) / 1024
+    seconds, user, system, peak = map(float, done.stderr.split()[-4:])
+    return Run(seconds, user + system, peak / 1024)
+
+
+def ours(args, *words):
+    command = [args.lorabake, *words, "--output", args.folder / "ours.safetensors", "--overwrite"]
+    return timed(command, {"RAYON_NUM_THREADS": str(args.threads)})
+
+
+def sd_scripts_merge(args, is_xl):
+    """sd-scripts' own program, from its start to its end."""
+    script = Path(args.sd_scripts, "networks", "sdxl_merge_lora.py" if is_xl else "merge_lora.py")
+    files = ["--sd_model", args.checkpoint, "--models", args.folder / "lora.safetensors"]
+    result = ["--save_to", args.folder / "theirs.safetensors", "--save_precision", "fp16"]
+    paths = os.pathsep.join(filter(None, [args.sd_scripts, os.environ.get("PYTHONPATH")]))
+    environment = {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(args.threads)}
+    return timed([sys.executable, script, *files, "--ratios", "0.8", *result], environment)
+
+
+def measured(work):
+    """Seconds by the clock and of the processor of what is done in this process."""
+    before = os.times()
+    start = time.perf_counter()
+    found = work()
+    seconds = time.perf_counter() - start
+    after = os.times()
+    processor = after.user + after.system - before.user - before.system
+    # Work that is counted several times says its seconds itself.
+    return Run(found, processor * found / seconds, None) if found is not None else Run(seconds, processor, None)
 
 
 def matrix(weight):
@@ -96,8 +130,7 @@ def matrix(weight):
 
 
 def torch_merge(args, is_xl):
-    """merge_lora.py: the model, and the model with the LoRA, in memory."""
-    start = time.perf_counter()
+    """merge_lora.py's arithmetic: the model, and the model with the LoRA, in memory."""
     model, lora = load_file(args.checkpoint), load_file(args.folder / "lora.safetensors")
     for key, weight in model.items():
         name = module_name(key, is_xl)
@@ -106,7 +139,6 @@ def torch_merge(args, is_xl):
             scale = lora[name + ".alpha"].float().item() / down.shape[0]
             model[key] = (weight.float() + 0.8 * scale * (up @ down).reshape(weight.shape)).to(weight.dtype)
     save_file(model, args.folder / "theirs.safetensors")
-    return time.perf_counter() - start
 
 
 def decomposed(whole, rank):
@@ -153,38 +185,62 @@ def torch_extract(args, is_xl):
         return by_shape(work)
 
 
+def median(runs, what):
+    return statistics.median(getattr(run, what) for run in runs)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lorabake")
     parser.add_argument("checkpoint")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rank", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=["merge", "resize", "extract"])
+    parser.add_argument("--sd_scripts", help="a copy of sd-scripts, whose merge is timed too")
+    parser.add_argument("--without_pytorch", action="store_true", help="times lorabake alone")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.folder.mkdir(parents=True, exist_ok=True)
     is_xl = make(args)
     lora, tuned = args.folder / "lora.safetensors", args.folder / "tuned.safetensors"
+    pair = ["--base", args.checkpoint, "--tuned", tuned]
     works = {
-        "merge": (
-            lambda: ours(args, "merge", f"{lora}:0.8", "--into", args.checkpoint),
-            lambda: torch_merge(args, is_xl),
-        ),
-        "resize": (lambda: ours(args, "resize", lora, "--rank", args.rank // 4), lambda: torch_resize(args)),
-        "extract": (
-            lambda: ours(args, "extract", "--base", args.checkpoint, "--tuned", tuned, "--rank", args.rank),
-            lambda: torch_extract(args, is_xl),
-        ),
+        "merge": [
+            ("lorabake", lambda: ours(args, "merge", f"{lora}:0.8", "--into", args.checkpoint)),
+            ("PyTorch", lambda: measured(lambda: torch_merge(args, is_xl))),
+        ],
+        "resize": [
+            ("lorabake", lambda: ours(args, "resize", lora, "--rank", args.rank // 4)),
+            ("PyTorch", lambda: measured(lambda: torch_resize(args))),
+        ],
+        "extract": [
+            ("lorabake", lambda: ours(args, "extract", *pair, "--rank", args.rank)),
+            ("PyTorch", lambda: measured(lambda: torch_extract(args, is_xl))),
+        ],
     }
-    print(f"{'':10}{'lorabake':>10}{'PyTorch':>10}{'ratio':>8}{'our peak':>12}")
-    for name, (own, their) in works.items():
-        found = []
+    if args.without_pytorch:
+        works = {name: programs[:1] for name, programs in works.items()}
+    if args.sd_scripts:
+        works["merge"].append(("sd-scripts", lambda: sd_scripts_merge(args, is_xl)))
+    print(f"{'':10}{'':12}{'seconds':>10}{'processor':>12}{'peak':>10}{'ours / it':>20}")
+    for name, programs in works.items():
+        if args.only not in (None, name):
+            continue
+        found = {program: [] for program, _ in programs}
         for _ in range(args.rounds):
-            seconds, peak = own()
-            found.append((seconds, their(), peak))
-        own, their, peak = (statistics.median(column) for column in zip(*found))
-        print(f"{name:10}{own:10.2f}{their:10.2f}{own / their:8.3f}{peak:9.0f} MB", flush=True)
+            for program, run in programs:
+                found[program].append(run())
+        own = found["lorabake"]
+        for program, runs in found.items():
+            line = f"{name:10}{program:12}{median(runs, 'seconds'):10.2f}{median(runs, 'processor'):12.2f}"
+            peak = f"{max(run.peak for run in runs):7.0f} MB" if runs[0].peak else ""
+            ratios = [
+                statistics.median(getattr(mine, what) / getattr(its, what) for mine, its in zip(own, runs))
+                for what in ("seconds", "processor")
+            ]
+            print(f"{line}{peak:>10}{ratios[0]:10.3f}{ratios[1]:10.3f}", flush=True)
     for name in ["tuned", "ours", "theirs", "lora"]:
         (args.folder / f"{name}.safetensors").unlink(missing_ok=True)
 

@@ -231,6 +231,7 @@ fn refusals() {
         ("convert model.st --to kohya", "--to: kohya is for LoRAs"),
         ("convert model.st --to diffusers", "give a name without .safetensors"),
         ("edit a.st", "nothing is to be changed"),
+        ("edit a.st --remove nope", "--remove nope: a.safetensors has no such key"),
         ("edit a.st --set sshs_model_hash=1", "it is the hash of the tensors"),
     ];
     for (line, said) in lines {
@@ -249,6 +250,30 @@ fn refusals() {
     }
     assert_eq!(std::fs::read(sandbox.path("a.safetensors")).unwrap(), whole);
     assert_eq!(std::fs::read(sandbox.path("there.safetensors")).unwrap(), b"mine");
+}
+
+#[test]
+fn embeddings_go_into_a_lora_and_out_again() {
+    let sandbox = workshop();
+    save(&sandbox, "hat.safetensors", &BTreeMap::from([("emb_params".to_owned(), (vec![2, 16], noise(32, 3)))]));
+    done(&sandbox, "convert a.st --add_embedding red=hat.st --output with.st");
+    let said = done(&sandbox, "convert with.st --embeddings_to out --without_embeddings --output alone.st");
+    assert_eq!(said, "alone.safetensors\n");
+    let read = std::fs::read(sandbox.path("out/red.safetensors")).unwrap();
+    assert!(read.ends_with(&noise(32, 3)), "the vectors are others");
+    assert_eq!(apart(&sandbox, "a.st", "alone.st"), 0.0);
+    let said = run(&sandbox, "convert with.st --to diffusers --output d.st").stderr;
+    assert!(said.contains("1 embedding of the file left out"), "{said}");
+    run(&sandbox, "convert alone.st --embeddings_to none --output x.st").refused(1, &["it has no embeddings"]);
+}
+
+#[test]
+fn a_merge_goes_into_a_folder() {
+    let sandbox = workshop();
+    done(&sandbox, "merge a.st --into model.st --output file.st");
+    done(&sandbox, "merge a.st --into model.st --to diffusers --output folder");
+    assert_eq!(apart(&sandbox, "file.st", "folder"), 0.0);
+    assert!(sandbox.path("folder/lorabake_merge.toml").is_file());
 }
 
 /// What was there before is still there, whole, and nothing else.
